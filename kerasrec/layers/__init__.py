@@ -1,0 +1,7 @@
+"""Representations, scores and scales as Keras layers."""
+
+from kerasrec.layers.dot_score import DotScore as DotScore
+from kerasrec.layers.feature_embedding import FeatureEmbedding as FeatureEmbedding
+from kerasrec.layers.rating_scale import RatingScale as RatingScale
+from kerasrec.layers.towers import Towers as Towers
+from kerasrec.layers.towers import find_towers as find_towers

@@ -1,0 +1,47 @@
+"""One way to read a table by id, which a trainer can watch."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import keras
+
+
+class LookupWatcher(Protocol):
+    """What a trainer puts in place to see the rows that a step reads."""
+
+    def lookup(self, table: keras.Variable, ids: Any) -> Any:
+        """The rows `ids` of `table`, or `None` to leave the lookup to the layer."""
+
+
+_state = threading.local()
+
+
+@contextlib.contextmanager
+def watch_lookups(watcher: LookupWatcher) -> Iterator[None]:
+    """Send every `lookup` of this thread to `watcher` while the context is open."""
+    previous = getattr(_state, "watcher", None)
+    _state.watcher = watcher
+    try:
+        yield
+    finally:
+        _state.watcher = previous
+
+
+def lookup(table: keras.Variable, ids: Any) -> Any:
+    """Rows of a table by integer id; every layer that reads a table by id reads it here.
+
+    Args:
+        table: `keras.Variable` of shape `[n, ...]`.
+        ids: integer tensor of any shape, values in `0..n-1`.
+
+    Returns:
+        Tensor of shape `ids.shape + table.shape[1:]`.
+    """
+    watcher = getattr(_state, "watcher", None)
+    if watcher is not None:
+        rows = watcher.lookup(table, ids)
+        if rows is not None:
+            return rows
+    return keras.ops.take(table, ids, axis=0)

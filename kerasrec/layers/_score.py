@@ -1,0 +1,82 @@
+import inspect
+from typing import Any
+
+import keras
+
+
+class Score(keras.layers.Layer):
+    """What every score layer shares: pairs, lists and all pairs of one comparison, biases added once.
+
+    A subclass gives `compare(user, item)` for representations whose leading axes broadcast, and
+    `compare_all(user, item)` for every user with every item.
+
+    Call arguments:
+        user: user representations `[B, C]`.
+        item: item representations `[B, C]` (pairs) or `[B, L, C]` (lists).
+        user_bias: `[B, 1]`, or `None`.
+        item_bias: `[B, 1]` for pairs, `[B, L, 1]` for lists, or `None`.
+
+    Returns:
+        Scores `[B]` for pairs, `[B, L]` for lists.
+    """
+
+    def compare(self, user: Any, item: Any) -> Any:
+        """`[..., C]` with `[..., C]` to `[...]`; leading axes broadcast."""
+        raise NotImplementedError(f"{type(self).__name__} must define `compare`.")
+
+    def compare_all(self, user: Any, item: Any) -> Any:
+        """`[U, C]` with `[I, C]` to `[U, I]`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `compare_all`.")
+
+    def build(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to create."""
+        self.built = True
+
+    def call(self, user: Any, item: Any, user_bias: Any = None, item_bias: Any = None) -> Any:
+        """Score pairs or lists."""
+        self._check(user, item)
+        lists = len(item.shape) == 3
+        score = self.compare(keras.ops.expand_dims(user, 1) if lists else user, item)
+        if user_bias is not None:
+            score = score + (user_bias if lists else keras.ops.squeeze(user_bias, -1))
+        if item_bias is not None:
+            score = score + keras.ops.squeeze(item_bias, -1)
+        return score
+
+    def all_pairs(self, user: Any, item: Any, user_bias: Any = None, item_bias: Any = None) -> Any:
+        """Score every user with every item.
+
+        Args:
+            user: `[U, C]`.
+            item: `[I, C]`.
+            user_bias: `[U, 1]` or `None`.
+            item_bias: `[I, 1]` or `None`.
+
+        Returns:
+            Scores `[U, I]`.
+        """
+        score = self.compare_all(user, item)
+        if user_bias is not None:
+            score = score + user_bias
+        if item_bias is not None:
+            score = score + keras.ops.transpose(item_bias)
+        return score
+
+    def compute_output_shape(
+        self, user_shape: Any, item_shape: Any, user_bias_shape: Any = None, item_bias_shape: Any = None
+    ) -> tuple[int | None, ...]:
+        """`[B]` for pairs, `[B, L]` for lists."""
+        return tuple(item_shape[:-1])
+
+    def arguments_by_name(self, node: Any) -> dict[str, Any]:
+        """The symbolic tensors of one call of this layer, by argument name."""
+        bound = inspect.signature(self.call).bind(*node.arguments.args, **node.arguments.kwargs)
+        return {name: value for name, value in bound.arguments.items() if value is not None}
+
+    def _check(self, user: Any, item: Any) -> None:
+        if len(user.shape) != 2 or len(item.shape) not in (2, 3) or user.shape[-1] != item.shape[-1]:
+            raise ValueError(
+                f"{type(self).__name__} takes user [batch, n_components] and item [batch, n_components] or "
+                "[batch, list, n_components], with equal n_components. "
+                f"Received: user {tuple(user.shape)}, item {tuple(item.shape)}."
+            )

@@ -1,0 +1,43 @@
+from typing import Any
+
+import keras
+
+from kerasrec.layers._score import Score
+
+
+@keras.saving.register_keras_serializable("kerasrec")
+class DotScore(Score):
+    """The dot product of a user's and an item's representation, plus their biases.
+
+    `score = sum_c user[c] * item[c] + user_bias + item_bias`, in three forms that agree: pairs, lists,
+    and all pairs (`all_pairs`).
+
+    Call arguments:
+        user: user representations `[B, C]`.
+        item: item representations `[B, C]` (pairs) or `[B, L, C]` (lists).
+        user_bias: `[B, 1]`, or `None`.
+        item_bias: `[B, 1]` for pairs, `[B, L, 1]` for lists, or `None`.
+
+    Returns:
+        Scores `[B]` for pairs, `[B, L]` for lists.
+
+    Raises:
+        ValueError: if the ranks are others or the numbers of components differ.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> score = kerasrec.layers.DotScore()
+        >>> float(score(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]))[0])
+        11.0
+
+    References:
+        Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", 2009, eq. 4.
+    """
+
+    def compare(self, user: Any, item: Any) -> Any:
+        """`[..., C]` with `[..., C]` to `[...]`."""
+        return keras.ops.sum(user * item, axis=-1)
+
+    def compare_all(self, user: Any, item: Any) -> Any:
+        """`[U, C]` with `[I, C]` to `[U, I]`."""
+        return keras.ops.matmul(user, keras.ops.transpose(item))

@@ -1,0 +1,3 @@
+"""What makes `model.fit` fast: several steps in one compiled call, updates of the batch's rows alone."""
+
+from kerasrec.trainers.model import Model as Model

@@ -1,0 +1,21 @@
+import os
+from pathlib import Path
+
+import keras
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(1234)
+
+
+@pytest.fixture
+def shared_data():
+    """The folder of real data sets beside a checkout; a test that needs it is skipped where it is missing."""
+    folder = Path(os.environ.get("KERASREC_TEST_DATA", SHARED_DATA))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}")
+    return folder
