@@ -1,0 +1,231 @@
+"""Columns of a table, checked and turned into arrays."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def parse(
+    frame: "pd.DataFrame",
+    names: Mapping[str, Any],
+    vocabularies: Mapping[str, Any],
+    context: Sequence[Any],
+    grow: bool = False,
+) -> dict[str, Any]:
+    """A table of raw events as the arguments of `Interactions`.
+
+    Args:
+        frame: table.
+        names: its columns of `user`, `item`, `value` and `time`; the last two may be `None`.
+        vocabularies: raw ids by code of `user`, `item` and columns of context, as far as they are given.
+        context: its further columns to keep.
+        grow: bool, add unknown ids behind the given ones instead of refusing them. Defaults to `False`.
+    """
+    clash = set(names) & set(context)
+    if clash:
+        raise ValueError(f"`context` must not use the names {', '.join(names)}. Received: {sorted(clash)}.")
+    columns = {
+        argument: column(frame, name, argument) for argument, name in names.items() if name is not None
+    }
+    further = {name: column(frame, name, "context") for name in context}
+    if frame.empty:
+        raise ValueError("The table must have at least one row. Received: an empty table.")
+
+    parsed: dict[str, Any] = {"values": None, "times": None, "context": {}, "context_ids": {}}
+    for side in ("user", "item"):
+        encoded = encode(columns[side], names[side], vocabularies.get(side), grow)
+        parsed[f"{side}s"], parsed[f"{side}_ids"] = encoded
+    if "value" in columns:
+        parsed["values"] = numbers(columns["value"], names["value"])
+    if "time" in columns:
+        parsed["times"] = nanoseconds(columns["time"], names["time"])
+    for name, entries in further.items():
+        parsed["context"][name], ids = context_column(entries, name, vocabularies.get(name))
+        if ids is not None:
+            parsed["context_ids"][name] = ids
+    return parsed
+
+
+def column(frame: "pd.DataFrame", name: Any, argument: str) -> "pd.Series[Any]":
+    """One column of a frame by name."""
+    if name not in frame.columns:
+        raise ValueError(
+            f"`{argument}` must name a column of the table. Received: {argument}={name!r}; "
+            f"its columns are {', '.join(map(repr, frame.columns))}."
+        )
+    found = frame[name]
+    if found.ndim != 1:
+        raise ValueError(f"Column {name!r} must occur once in the table. Received: {found.shape[1]} columns.")
+    return found
+
+
+def refuse(bad: Any, column: Any, name: Any, fault: str, remedy: str) -> None:
+    """Raise where any row is bad, with the column, the count and the first bad row (counted from 0)."""
+    count = int(np.count_nonzero(bad))
+    if count:
+        row = int(np.argmax(bad))
+        rows = "1 row" if count == 1 else f"{count} rows"
+        raise ValueError(
+            f"Column {name!r} must not have {fault}. Received: {rows} of them, first "
+            f"{shown(column.iloc[row])} in row {row}. {remedy}"
+        )
+
+
+def shown(entry: Any) -> str:
+    """An id or value for a message: `3`, not `np.int64(3)`."""
+    return repr(entry.item() if isinstance(entry, np.generic) else entry)
+
+
+def encode(
+    column: "pd.Series[Any]", name: Any, ids: Any = None, grow: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Raw ids as codes.
+
+    Args:
+        column: raw ids.
+        name: what to call the column in an error.
+        ids: raw ids by code. Defaults to `None`: those of the column, sorted.
+        grow: bool, add unknown ids behind `ids` instead of refusing them. Defaults to `False`.
+
+    Returns:
+        The codes, int32, and the raw ids by code.
+    """
+    import pandas as pd
+
+    codes, uniques = pd.factorize(column)
+    refuse(codes < 0, column, name, "missing ids", "Drop those rows or fill them.")
+    raw = _plain(uniques)
+    empty = np.fromiter((isinstance(i, str) and not i.strip() for i in raw), bool, len(raw))
+    if empty.any():
+        refuse(empty[codes], column, name, "empty ids", "Drop those rows or fill them.")
+    if ids is None:
+        order = _order(raw)
+        code_of = np.empty(len(raw), np.int32)
+        code_of[order] = np.arange(len(raw), dtype=np.int32)
+        return code_of[codes], raw[order]
+
+    ids = vocabulary(ids, name)
+    code_of = id_index(ids).get_indexer(id_index(raw)).astype(np.int32)
+    unknown = code_of < 0
+    if unknown.any() and not grow:
+        remedy = "Drop those rows, or load without a given vocabulary."
+        refuse(unknown[codes], column, name, "ids that the given vocabulary lacks", remedy)
+    if unknown.any():
+        new = raw[unknown]
+        order = _order(new)
+        rank = np.empty(len(new), np.int32)
+        rank[order] = np.arange(len(ids), len(ids) + len(new), dtype=np.int32)
+        code_of[unknown] = rank
+        ids = _join(ids, new[order])
+    return code_of[codes], ids
+
+
+def vocabulary(ids: Any, name: Any) -> np.ndarray:
+    """Given raw ids as an array that has no id twice and none missing."""
+    index = id_index(ids)
+    if index.hasnans:
+        raise ValueError(
+            f"The ids given for {name!r} must not be missing. Received: {index.isna().sum()} missing ids."
+        )
+    if not index.is_unique:
+        again = index[index.duplicated()]
+        raise ValueError(
+            f"The ids given for {name!r} must be unique. Received: {len(again)} repeated ids, "
+            f"first {shown(again[0])}."
+        )
+    return _plain(index)
+
+
+def id_index(ids: Any) -> "pd.Index[Any]":
+    """Raw ids as a pandas index; lists of mixed types and of tuples stay what they are."""
+    import pandas as pd
+
+    if isinstance(ids, np.ndarray) and ids.dtype.kind == "U":
+        ids = ids.astype(object)
+    return pd.Index(ids, tupleize_cols=False)
+
+
+def id_array(ids: Any) -> np.ndarray:
+    """Raw ids as an array: int64 for integers, objects for strings and mixed types."""
+    if isinstance(ids, np.ndarray) and ids.dtype.kind in "iO":
+        return ids
+    return _plain(id_index(ids))
+
+
+def numbers(column: "pd.Series[Any]", name: Any) -> np.ndarray:
+    """A column of finite numbers as float32."""
+    import pandas as pd
+
+    parsed = pd.to_numeric(column, errors="coerce")
+    refuse(
+        (parsed.isna() & column.notna()).to_numpy(),
+        column,
+        name,
+        "entries that are not numbers",
+        "Correct those rows.",
+    )
+    refuse(parsed.isna().to_numpy(), column, name, "missing values", "Drop those rows or fill them.")
+    with np.errstate(over="ignore"):
+        values = parsed.to_numpy(np.float32)
+    refuse(~np.isfinite(values), column, name, "values that are infinite in float32", "Correct those rows.")
+    return values
+
+
+def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
+    """Times as int64: nanoseconds since 1970 in UTC from datetimes, else the whole numbers given."""
+    import pandas as pd
+
+    refuse(column.isna().to_numpy(), column, name, "missing times", "Drop those rows.")
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        parsed = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+        remedy = "Parse the column with `pandas.to_datetime` first."
+        refuse(parsed.isna().to_numpy(), column, name, "times that are neither numbers nor ISO 8601", remedy)
+        return parsed.dt.as_unit("ns").to_numpy("datetime64[ns]").astype(np.int64)
+    raw = column.to_numpy()
+    if raw.dtype.kind == "f":
+        remedy = "Convert the column, e.g. with `pandas.to_datetime(column, unit='s')`."
+        refuse(raw != np.floor(raw), column, name, "times that are not whole numbers", remedy)
+    return raw.astype(np.int64)
+
+
+def context_column(
+    column: "pd.Series[Any]", name: Any, ids: Any = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """A further column: numbers as they are, anything else as codes and the categories by code."""
+    import pandas as pd
+
+    refuse(column.isna().to_numpy(), column, name, "missing entries", "Drop those rows or fill them.")
+    if ids is None and pd.api.types.is_bool_dtype(column.dtype):
+        return column.to_numpy(bool), None
+    if ids is None and pd.api.types.is_numeric_dtype(column.dtype):
+        return column.to_numpy(), None
+    return encode(column, name, ids, grow=ids is not None)
+
+
+def _plain(index: "pd.Index[Any]") -> np.ndarray:
+    """An index as a NumPy array: int64 for integers, objects for strings."""
+    import pandas as pd
+
+    if isinstance(index.dtype, pd.CategoricalDtype):
+        index = index.astype(index.dtype.categories.dtype)
+    if pd.api.types.is_signed_integer_dtype(index.dtype):
+        return index.to_numpy(np.int64)
+    return index.to_numpy()
+
+
+def _order(ids: np.ndarray) -> Sequence[int] | np.ndarray:
+    """The sorting order of ids; by type and then text where they do not compare."""
+    try:
+        return np.argsort(ids, kind="stable")
+    except TypeError:
+        return sorted(range(len(ids)), key=lambda i: (type(ids[i]).__name__, str(ids[i])))
+
+
+def _join(ids: np.ndarray, new: np.ndarray) -> np.ndarray:
+    if ids.dtype != new.dtype:
+        ids, new = ids.astype(object), new.astype(object)
+    return np.concatenate([ids, new])

@@ -1,0 +1,138 @@
+"""CSV, Parquet and SQL as frames that hold only the columns asked for."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHUNK_ROWS = 1_000_000
+
+
+def existing(path: Any) -> Path:
+    """A path that exists."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"`path` must be an existing file. Received: path={str(path)!r}.")
+    return path
+
+
+def read_csv(
+    path: Any, ids: dict[Any, Any], columns: Sequence[Any], options: dict[str, Any]
+) -> "pd.DataFrame":
+    """A CSV file; ids stay as written unless all of a column are plain integers.
+
+    Args:
+        path: file.
+        ids: names of the columns of ids, with the vocabulary given for each or `None`.
+        columns: names of the other columns to read.
+        options: further arguments of `pandas.read_csv`.
+    """
+    import pandas as pd
+
+    path = existing(path)
+    wanted = {*ids, *columns}
+    # As text: inferred types would lose the leading zeros of "0195153448".
+    options = {"dtype": dict.fromkeys(ids, "category"), **options}
+    try:
+        names = pd.read_csv(path, **{**options, "nrows": 0}).columns
+        if not wanted <= set(names):
+            return pd.DataFrame(columns=names)
+        frame = pd.read_csv(path, usecols=list(wanted), **options)
+    except pd.errors.EmptyDataError:
+        raise ValueError(
+            f"`path` must hold a table with a header. Received: path={str(path)!r}, which is empty."
+        ) from None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"`path` must hold a CSV table; `sep`, `encoding` and `quoting` are passed to pandas. "
+            f"Received: path={str(path)!r}, on which pandas says: {error}."
+        ) from error
+    for name, vocabulary in ids.items():
+        if isinstance(frame[name].dtype, pd.CategoricalDtype):
+            frame[name] = _as_written(frame[name], vocabulary)
+    return frame
+
+
+def read_parquet(path: Any, columns: Sequence[Any]) -> "pd.DataFrame":
+    """A Parquet file, or a folder of them."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    path = existing(path)
+    try:
+        table = ds.dataset(path, format="parquet")
+        names = table.schema.names
+        if not set(columns) <= set(names):
+            return table.schema.empty_table().to_pandas()
+        return table.to_table(columns=list(columns)).to_pandas(self_destruct=True, split_blocks=True)
+    except pa.ArrowInvalid as error:
+        raise ValueError(
+            f"`path` must hold a Parquet table. Received: path={str(path)!r}, on which pyarrow says: {error}."
+        ) from error
+
+
+def read_sql(query: str, connection: Any, ids: Sequence[Any], columns: Sequence[Any]) -> "pd.DataFrame":
+    """The result of a query, read in chunks of which only the columns asked for are kept."""
+    import pandas as pd
+
+    wanted = [*ids, *columns]
+    chunks: list[pd.DataFrame] = []
+    for chunk in _chunks(query, connection):
+        if not set(wanted) <= set(chunk.columns):
+            return chunk
+        chunk = chunk[wanted].copy()
+        for name in ids:
+            chunk[name] = chunk[name].astype("category")
+        chunks.append(chunk)
+    parts = {name: [chunk[name] for chunk in chunks] for name in wanted}
+    return pd.DataFrame(
+        {
+            name: pd.api.types.union_categoricals(series)
+            if name in ids
+            else pd.concat(series, ignore_index=True)
+            for name, series in parts.items()
+        }
+    )
+
+
+def _chunks(query: str, connection: Any) -> Iterator["pd.DataFrame"]:
+    import pandas as pd
+
+    if not hasattr(connection, "cursor"):  # SQLAlchemy
+        yield from pd.read_sql_query(query, connection, chunksize=CHUNK_ROWS)
+        return
+    cursor = connection.cursor()
+    try:
+        cursor.execute(query)
+        names = [column[0] for column in cursor.description]
+        rows = cursor.fetchmany(CHUNK_ROWS)
+        while True:
+            yield pd.DataFrame.from_records(rows, columns=names, coerce_float=True)
+            rows = cursor.fetchmany(CHUNK_ROWS)
+            if not rows:
+                return
+    finally:
+        cursor.close()
+
+
+def _as_written(column: "pd.Series[Any]", vocabulary: Any) -> "pd.Series[Any]":
+    """Ids read as text: as integers where they are, or where the vocabulary given has integers."""
+    import pandas as pd
+
+    from kerasrec.data._columns import id_index
+
+    text = column.cat.categories
+    parsed = np.asarray(pd.to_numeric(text, errors="coerce"))
+    if parsed.dtype.kind == "f":
+        exact = np.abs(parsed) < 2**53  # false for NaN as well
+        parsed = np.where(exact, parsed, 0).astype(np.int64)
+    plain = np.asarray(pd.Index(parsed).astype(str) == text)
+    if vocabulary is None:
+        return column.cat.rename_categories(parsed) if plain.all() else column
+    if id_index(vocabulary).inferred_type == "string":
+        return column
+    return column.cat.rename_categories(np.where(plain, parsed.astype(object), text.to_numpy(object)))

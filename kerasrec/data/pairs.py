@@ -1,0 +1,24 @@
+import numpy as np
+
+from kerasrec.data.interactions import Interactions
+
+
+def pairs(interactions: Interactions) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What `model.fit` takes for rating models: inputs and targets, one row an interaction.
+
+    Args:
+        interactions: `Interactions`.
+
+    Returns:
+        `({"user": codes, "item": codes}, values)`, each of shape `[n]`. Context columns are further inputs
+        under their names.
+
+    Example:
+        >>> import pandas as pd, kerasrec
+        >>> frame = pd.DataFrame({"user": ["ann", "bob"], "item": ["x", "x"], "stars": [4.0, 2.0]})
+        >>> x, y = kerasrec.data.pairs(kerasrec.data.Interactions.from_frame(frame, value="stars"))
+        >>> x["user"].tolist(), x["item"].tolist(), y.tolist()
+        ([0, 1], [0, 0], [4.0, 2.0])
+    """
+    inputs = {"user": interactions.users, "item": interactions.items, **interactions.context}
+    return inputs, interactions.values
