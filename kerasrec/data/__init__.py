@@ -1,4 +1,5 @@
 """Interactions and features, their splits, samplers and batches."""
 
+from kerasrec.data import splits as splits
 from kerasrec.data.interactions import Interactions as Interactions
 from kerasrec.data.pairs import pairs as pairs

@@ -1,0 +1,233 @@
+"""Train and test parts of interactions, over the vocabularies of the whole.
+
+Every function gives `(train, test)`: disjoint, complete, neither empty, the same for the same seed.
+"""
+
+import math
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from kerasrec.data._columns import nanoseconds
+from kerasrec.data.interactions import Interactions
+
+Split = tuple[Interactions, Interactions]
+
+SIZE_RULE = (
+    "`test_size` must be a share between 0 and 1 or a whole number, and leave something on both sides."
+)
+
+
+def random_split(interactions: Interactions, test_size: float = 0.1, seed: int | None = None) -> Split:
+    """Rows at random, the very rows and order that scikit-learn's `train_test_split` gives.
+
+    Args:
+        interactions: `Interactions`.
+        test_size: share of the rows (rounded up), or their number. Defaults to `0.1`.
+        seed: int, its `random_state`. Defaults to `None`: another split every time.
+
+    Returns:
+        `(train, test)`.
+
+    Raises:
+        ValueError: if there are fewer than two interactions, or one side would be empty.
+
+    Example:
+        >>> import kerasrec
+        >>> from kerasrec.data import Interactions, splits
+        >>> x = Interactions([0, 0, 1, 1], [0, 1, 0, 1], user_ids=["ann", "bob"], item_ids=["x", "y"])
+        >>> train, test = splits.random_split(x, test_size=0.25, seed=0)
+        >>> len(train), len(test), train.n_users == test.n_users
+        (3, 1, True)
+    """
+    train, test = _parts(np.arange(len(interactions)), test_size, seed, "interactions")
+    return interactions.take(train), interactions.take(test)
+
+
+def per_user_split(interactions: Interactions, test_size: float = 0.2, seed: int | None = None) -> Split:
+    """Rows of each user at random; every user keeps at least one in train.
+
+    Args:
+        interactions: `Interactions`.
+        test_size: share of each user's rows (rounded, halves up), or their number. Defaults to `0.2`.
+        seed: int. Defaults to `None`: another split every time.
+
+    Returns:
+        `(train, test)`, rows in their order.
+
+    Raises:
+        ValueError: if no user has enough interactions to give one to test.
+    """
+    counts = np.bincount(interactions.users, minlength=interactions.n_users)
+    if _whole(test_size) and test_size > 0:
+        n_test = np.full(len(counts), test_size)
+    else:
+        share = test_size if not _whole(test_size) and 0 < test_size < 1 else 0
+        n_test = np.floor(counts * share + 0.5)
+    n_test = np.minimum(n_test, counts - 1)
+    if (n_test <= 0).all():
+        raise ValueError(
+            f"{SIZE_RULE} Received: test_size={test_size}; the most that a user has is "
+            f"{counts.max(initial=0)} interactions."
+        )
+    shuffled = np.random.default_rng(seed).random(len(interactions))
+    return _last_of_each_user(interactions, shuffled, n_test)
+
+
+def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
+    """The last rows of each user, by time; of equal times the later rows.
+
+    Args:
+        interactions: `Interactions` with times.
+        n: int, how many of each user go to test. Users with no more than that stay in train. Defaults to `1`.
+
+    Returns:
+        `(train, test)`, rows in their order.
+
+    Raises:
+        ValueError: if there are no times, `n` is not positive, or no user has more than `n` interactions.
+    """
+    times = _times(interactions)
+    if not _whole(n) or n < 1:
+        raise ValueError(f"`n` must be a positive integer. Received: n={n}.")
+    counts = np.bincount(interactions.users, minlength=interactions.n_users)
+    if counts.max(initial=0) <= n:
+        raise ValueError(
+            "`n` must leave at least one user an interaction in train. "
+            f"Received: n={n}, and no user has more than {counts.max(initial=0)} interactions."
+        )
+    return _last_of_each_user(interactions, times, np.where(counts > n, n, 0))
+
+
+def time_split(interactions: Interactions, at: Any = None, test_size: float | None = None) -> Split:
+    """Everything before a moment, and everything from it on.
+
+    Args:
+        interactions: `Interactions` with times.
+        at: the first moment of test: a datetime (without a time zone it is UTC), ISO 8601 text, or a number
+            in the unit of the times. Defaults to `None`: found from `test_size`.
+        test_size: share of the rows (rounded up), or their number; as rows of equal times stay together, test
+            can be larger. Defaults to `None`; give either this or `at`.
+
+    Returns:
+        `(train, test)`, rows in their order.
+
+    Raises:
+        ValueError: if there are no times, not exactly one of `at` and `test_size` is given, or one side would
+            be empty.
+    """
+    times = _times(interactions)
+    if (at is None) == (test_size is None):
+        raise ValueError(
+            f"One of `at` and `test_size` must be given, not both. "
+            f"Received: at={at!r}, test_size={test_size!r}."
+        )
+    if test_size is not None:
+        _check_count(len(np.unique(times)), "different times")
+        n_test = _check_size(test_size, len(times), "interactions")
+        moment = np.sort(times)[len(times) - n_test]
+        moment = max(moment, times[times > times.min()].min())
+    else:
+        moment = _moment(at)
+    test = times >= moment
+    if test.all() or not test.any():
+        raise ValueError(
+            f"`at` must leave interactions on both sides. Received: at={at!r}, that is {moment}; "
+            f"the times go from {times.min()} to {times.max()}."
+        )
+    return interactions.take(~test), interactions.take(test)
+
+
+def cold_user_split(interactions: Interactions, test_size: float = 0.1, seed: int | None = None) -> Split:
+    """Users at random: all that test users did is in test.
+
+    Args:
+        interactions: `Interactions`.
+        test_size: share of the users who have interactions (rounded up), or their number. Defaults to `0.1`.
+        seed: int. Defaults to `None`: another split every time.
+
+    Returns:
+        `(train, test)`, rows in their order.
+
+    Raises:
+        ValueError: if fewer than two users have interactions, or one side would be empty.
+    """
+    _, cold = _parts(np.unique(interactions.users), test_size, seed, "users")
+    test = np.isin(interactions.users, cold)
+    return interactions.take(~test), interactions.take(test)
+
+
+def cold_item_split(interactions: Interactions, test_size: float = 0.1, seed: int | None = None) -> Split:
+    """Items at random: all that was done with test items is in test.
+
+    Args:
+        interactions: `Interactions`.
+        test_size: share of the items that have interactions (rounded up), or their number. Defaults to `0.1`.
+        seed: int. Defaults to `None`: another split every time.
+
+    Returns:
+        `(train, test)`, rows in their order.
+
+    Raises:
+        ValueError: if fewer than two items have interactions, or one side would be empty.
+    """
+    _, cold = _parts(np.unique(interactions.items), test_size, seed, "items")
+    test = np.isin(interactions.items, cold)
+    return interactions.take(~test), interactions.take(test)
+
+
+def _parts(
+    things: np.ndarray, test_size: float, seed: int | None, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import train_test_split
+
+    _check_count(len(things), what)
+    n_test = _check_size(test_size, len(things), what)
+    train, test = train_test_split(things, test_size=n_test, random_state=seed)
+    return train, test
+
+
+def _last_of_each_user(interactions: Interactions, by: np.ndarray, n_test: np.ndarray) -> Split:
+    """The `n_test[user]` rows of each user that are largest in `by`; of equal ones the later rows."""
+    users = interactions.users
+    order = np.lexsort((by, users))
+    ends = np.cumsum(np.bincount(users, minlength=interactions.n_users))
+    from_end = ends[users[order]] - np.arange(len(users))  # 1 for the last row of a user
+    test = np.zeros(len(users), bool)
+    test[order] = from_end <= n_test[users[order]]
+    return interactions.take(~test), interactions.take(test)
+
+
+def _whole(x: Any) -> bool:
+    return isinstance(x, Integral) and not isinstance(x, bool)
+
+
+def _check_count(n: int, what: str) -> None:
+    if n < 2:
+        raise ValueError(f"A split needs at least two {what}. Received: {n}.")
+
+
+def _check_size(test_size: Any, n: int, what: str) -> int:
+    """The number of test things out of `n`."""
+    if _whole(test_size):
+        n_test = int(test_size)
+    else:
+        n_test = math.ceil(test_size * n) if 0 < test_size < 1 else 0
+    if not 0 < n_test < n:
+        raise ValueError(f"{SIZE_RULE} Received: test_size={test_size} of {n} {what}.")
+    return n_test
+
+
+def _times(interactions: Interactions) -> np.ndarray:
+    if interactions.times is None:
+        raise ValueError(
+            "A split by time needs times: load the interactions with `time=`. Received: no times."
+        )
+    return interactions.times
+
+
+def _moment(at: Any) -> int:
+    import pandas as pd
+
+    return int(nanoseconds(pd.Series([at]), "at")[0])
