@@ -1,0 +1,230 @@
+"""Batches in blocks: what one compiled call of several steps works on."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec.trainers._keras import ArrayDataAdapter, DataAdapter, TFDatasetAdapter, tree
+
+# A run is batches of one shape, each leaf [steps, batch, ...]; a block is what one call works on. A block is
+# a list because a batch is a tuple: `train_on_batch` sends batches through the same functions.
+Run = dict[str, Any]
+Block = list[Run]
+
+_SAMPLES_A_CALL = 16_384
+
+
+def automatic_steps(batch_size: int | None, num_batches: int | None) -> int:
+    """How many steps to run in one call: enough to hide the call, few enough to see progress."""
+    steps = min(max(_SAMPLES_A_CALL // (batch_size or 256), 8), 256)
+    return min(steps, num_batches) if num_batches else steps
+
+
+def runs_of(item: Any) -> Block:
+    """A block as it is; a single batch as a block of one step."""
+    if isinstance(item, list):
+        return item
+    return [{"stack": tree.map_structure(lambda a: np.asarray(a)[None], item), "steps": 1}]
+
+
+class BlockAdapter(DataAdapter):  # type: ignore[misc]
+    """A Keras data adapter whose iterators yield blocks.
+
+    Args:
+        inner: the adapter that Keras would have used.
+        steps: int, the most batches in a block.
+        steps_per_epoch: int or `None`; an epoch has that many batches and the next one goes on behind it.
+        shuffle: as in `fit`; counts for arrays only.
+        padded: bool; stacks get `steps` entries whatever the run has, so that shapes do not change.
+        count_blocks: bool; `num_batches` counts blocks.
+    """
+
+    def __init__(
+        self,
+        inner: Any,
+        steps: int,
+        steps_per_epoch: int | None = None,
+        shuffle: Any = False,
+        padded: bool = False,
+        count_blocks: bool = False,
+    ) -> None:
+        self.inner = inner
+        self.steps = steps
+        self._steps_per_epoch = steps_per_epoch
+        self._padded = padded
+        self._count_blocks = count_blocks
+        self._left: _Batches | None = None
+        self._orders: Any = None
+        if isinstance(inner, ArrayDataAdapter):
+            self._arrays = _to_device(inner)
+            n = inner._num_samples
+            # Keras's own adapter draws the order, so that a seed gives the order that it gives in plain Keras.
+            order = ArrayDataAdapter(
+                np.arange(n), batch_size=inner.batch_size if shuffle == "batch" else n, shuffle=shuffle
+            )
+            if keras.backend.backend() == "tensorflow":
+                dataset = order.get_tf_dataset()
+                self._orders = lambda: dataset
+            else:
+                self._orders = order.get_numpy_iterator
+
+    @property
+    def num_batches(self) -> int | None:
+        """Batches an epoch; `None` where unknown."""
+        batches = self._steps_per_epoch or self.inner.num_batches
+        return -(-batches // self.steps) if batches and self._count_blocks else batches
+
+    @property
+    def batch_size(self) -> int | None:
+        """Samples a batch; `None` where unknown."""
+        return self.inner.batch_size  # type: ignore[no-any-return]
+
+    def on_epoch_begin(self) -> None:
+        """Tell the data that an epoch begins."""
+        self.inner.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        """Tell the data that an epoch ended."""
+        self.inner.on_epoch_end()
+
+    def get_tf_dataset(self) -> "BlockAdapter":
+        """Itself: Keras's TensorFlow trainer only iterates it."""
+        return self
+
+    def get_jax_iterator(self) -> Iterator[Block]:
+        """Blocks of one epoch."""
+        return iter(self)
+
+    def first_batch(self) -> Any:
+        """The first batch, which the next epoch still sees."""
+        self._left = self._left or self._new_batches()
+        return self._left.peek()
+
+    def __iter__(self) -> Iterator[Block]:
+        """Blocks of one epoch; it ends early where the data do."""
+        batches, self._left = self._left or self._new_batches(), None
+        left = self._steps_per_epoch
+        while left is None or left > 0:
+            block = batches.take(self.steps if left is None else min(self.steps, left))
+            if not block:
+                return
+            if left is not None:
+                left -= sum(run["steps"] for run in block)
+            if self._padded:
+                for run in block:
+                    run["stack"] = tree.map_structure(self._pad, run["stack"])
+            yield block
+        if not batches.done():
+            self._left = batches
+
+    def _pad(self, stack: Any) -> Any:
+        missing = self.steps - stack.shape[0]
+        if not missing:
+            return stack
+        return keras.ops.concatenate([stack, keras.ops.repeat(stack[:1], missing, axis=0)])
+
+    def _new_batches(self) -> "_Batches":
+        if self._orders is not None:
+            order = np.concatenate([np.asarray(tree.flatten(part)[0]) for part in self._orders()])
+            return _ArrayBatches(self._arrays, order, self.inner.batch_size)
+        if isinstance(self.inner, TFDatasetAdapter):
+            return _StreamBatches(iter(self.inner.get_tf_dataset()))
+        return _StreamBatches(iter(self.inner.get_numpy_iterator()))
+
+
+class _Batches:
+    """Where the batches of an epoch come from."""
+
+    def take(self, steps: int) -> Block:
+        """The next batches, at most `steps`; an empty list at the end."""
+        raise NotImplementedError
+
+    def done(self) -> bool:
+        """Whether no batch is left."""
+        raise NotImplementedError
+
+    def peek(self) -> Any:
+        """The next batch, without taking it."""
+        raise NotImplementedError
+
+
+class _ArrayBatches(_Batches):
+    """Batches gathered on the device from arrays that lie there, in a given order."""
+
+    def __init__(self, arrays: Any, order: np.ndarray, batch_size: int) -> None:
+        self._arrays = arrays
+        self._order = order.astype("int32") if len(order) < 2**31 else order
+        self._batch_size = batch_size
+        self._position = 0
+
+    def take(self, steps: int) -> Block:
+        left = len(self._order) - self._position
+        full = min(steps, left // self._batch_size)
+        block = [self._run(full, self._batch_size)] if full else []
+        rest = left - full * self._batch_size
+        if full < steps and 0 < rest < self._batch_size:
+            block.append(self._run(1, rest))
+        return block
+
+    def _run(self, steps: int, batch_size: int) -> Run:
+        ids = self._order[self._position : self._position + steps * batch_size].reshape(steps, batch_size)
+        self._position += ids.size
+        return {"stack": tree.map_structure(lambda a: keras.ops.take(a, ids, axis=0), self._arrays), "steps": steps}
+
+    def done(self) -> bool:
+        return self._position >= len(self._order)
+
+    def peek(self) -> Any:
+        ids = self._order[self._position : self._position + self._batch_size]
+        return tree.map_structure(lambda a: keras.ops.take(a, ids, axis=0), self._arrays)
+
+
+class _StreamBatches(_Batches):
+    """Batches stacked as they come; a batch of another shape begins another run."""
+
+    def __init__(self, batches: Iterator[Any]) -> None:
+        self._batches = batches
+        self._ahead: list[Any] = []
+
+    def take(self, steps: int) -> Block:
+        runs: list[list[Any]] = []
+        for _ in range(steps):
+            if not self._look():
+                break
+            batch = self._ahead.pop()
+            if not runs or _shapes(batch) != _shapes(runs[-1][0]):
+                runs.append([])
+            runs[-1].append(batch)
+        return [
+            {"stack": tree.map_structure(lambda *leaves: np.stack(leaves), *run), "steps": len(run)} for run in runs
+        ]
+
+    def _look(self) -> bool:
+        if not self._ahead:
+            self._ahead = [
+                tree.map_structure(np.asarray, batch) for batch in [next(self._batches, None)] if batch is not None
+            ]
+        return bool(self._ahead)
+
+    def done(self) -> bool:
+        return not self._look()
+
+    def peek(self) -> Any:
+        if not self._look():
+            raise ValueError("The data must have at least one batch. Received: data without a batch.")
+        return self._ahead[0]
+
+
+def _shapes(batch: Any) -> list[Any]:
+    return [leaf.shape for leaf in tree.flatten(batch)]
+
+
+def _to_device(adapter: Any) -> Any:
+    """The adapter's arrays as backend tensors, with the conversions that Keras makes."""
+    whole = copy.copy(adapter)
+    whole._batch_size, whole._size, whole._shuffle = adapter._num_samples, 1, False
+    (batch,) = whole.get_numpy_iterator()
+    return tree.map_structure(keras.ops.convert_to_tensor, batch)

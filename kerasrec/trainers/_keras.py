@@ -1,0 +1,13 @@
+"""Everything the trainers use of Keras that Keras does not export, in one place."""
+
+from keras.src import tree as tree
+from keras.src.backend.common.stateless_scope import StatelessScope as StatelessScope
+from keras.src.distribution.distribution_lib import distribution as distribution
+from keras.src.models.functional import Functional as Functional
+from keras.src.models.model import functional_init_arguments as functional_init_arguments
+from keras.src.trainers.data_adapters import get_data_adapter as get_data_adapter
+from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter as ArrayDataAdapter
+from keras.src.trainers.data_adapters.array_slicing import train_validation_split as train_validation_split
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter as DataAdapter
+from keras.src.trainers.data_adapters.tf_dataset_adapter import TFDatasetAdapter as TFDatasetAdapter
+from keras.src.trainers.trainer import Trainer as Trainer

@@ -1,0 +1,177 @@
+"""Updates by rows: the optimizer's own update, run on the rows that a step read."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+
+# Optimizers whose update treats every element alike. Others have statistics of a whole variable: Lamb its
+# norms, Adafactor row and column means, Muon a matrix product.
+_ELEMENTWISE = (
+    keras.optimizers.SGD,
+    keras.optimizers.Adam,
+    keras.optimizers.AdamW,
+    keras.optimizers.Adamax,
+    keras.optimizers.Adadelta,
+    keras.optimizers.Adagrad,
+    keras.optimizers.Ftrl,
+    keras.optimizers.Lion,
+    keras.optimizers.Nadam,
+    keras.optimizers.RMSprop,
+)
+_ADDITIVE = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
+
+
+def why_not_by_rows(optimizer: Any) -> str | None:
+    """Why an optimizer cannot be applied by rows; `None` where it can."""
+    if type(optimizer) not in _ELEMENTWISE:
+        return f"the update of {type(optimizer).__name__} is not elementwise"
+    if optimizer.use_ema:
+        return "`use_ema` averages every row at every step"
+    if optimizer.gradient_accumulation_steps:
+        return "`gradient_accumulation_steps` keeps a gradient of every row"
+    return None
+
+
+def why_not_this_table(table: keras.Variable) -> str | None:
+    """Why a table cannot be updated by rows; `None` where it can."""
+    if table.constraint is not None:
+        return "its constraint acts on the whole table"
+    if table.regularizer is not None and type(table.regularizer) not in _ADDITIVE:
+        return f"its regularizer {type(table.regularizer).__name__} is not a sum over elements"
+    return None
+
+
+class RowView:
+    """Rows of a variable, standing in for it while the optimizer's update is traced.
+
+    Args:
+        variable: the `keras.Variable` whose rows these are.
+        value: tensor, the rows.
+    """
+
+    constraint = None
+    overwrite_with_gradient = False
+
+    def __init__(self, variable: keras.Variable, value: Any) -> None:
+        self.variable = variable
+        self.value = value
+        self.dtype = variable.dtype
+        self.name = variable.name
+        self.path = variable.path
+
+    @property
+    def shape(self) -> Any:
+        """Shape of the rows."""
+        return self.value.shape
+
+    def assign(self, value: Any) -> None:
+        """Replace the rows."""
+        self.value = keras.ops.cast(value, self.dtype)
+
+    def assign_add(self, value: Any) -> None:
+        """Add to the rows."""
+        self.assign(self.value + value)
+
+    def assign_sub(self, value: Any) -> None:
+        """Subtract from the rows."""
+        self.assign(self.value - value)
+
+    def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
+        return self.value
+
+    def __jax_array__(self) -> Any:
+        return self.value
+
+    def __add__(self, other: Any) -> Any:
+        return self.value + other
+
+    def __sub__(self, other: Any) -> Any:
+        return self.value - other
+
+    def __mul__(self, other: Any) -> Any:
+        return self.value * other
+
+    def __rmul__(self, other: Any) -> Any:
+        return other * self.value
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.value / other
+
+    def __neg__(self) -> Any:
+        return -self.value
+
+
+def slot_lists(optimizer: Any) -> dict[str, list[Any]]:
+    """The optimizer's lists of one variable for each trainable variable, by attribute name."""
+    n = len(optimizer._trainable_variables)
+    return {
+        name: list(value)
+        for name, value in vars(optimizer).items()
+        if isinstance(value, list)
+        and len(value) == n
+        and name not in ("_trainable_variables", "_variables")
+        and all(
+            slot is None or (isinstance(slot, keras.Variable) and slot.shape == variable.shape)
+            for slot, variable in zip(value, optimizer._trainable_variables, strict=True)
+        )
+    }
+
+
+@contextlib.contextmanager
+def views_in_place(optimizer: Any, views: dict[str, dict[int, RowView]]) -> Iterator[None]:
+    """Let views stand in for slots while the update is traced.
+
+    Args:
+        optimizer: a built Keras optimizer.
+        views: for each attribute name of `slot_lists`, views by index of the trainable variable.
+    """
+    before = {name: getattr(optimizer, name) for name in views}
+    var_key = optimizer._var_key
+    # Past `__setattr__`, which would track the views as the optimizer's own variables.
+    attributes = optimizer.__dict__
+    try:
+        for name, by_index in views.items():
+            attributes[name] = [by_index.get(i, slot) for i, slot in enumerate(before[name])]
+        attributes["_var_key"] = lambda variable: var_key(getattr(variable, "variable", variable))
+        yield
+    finally:
+        attributes.update(before)
+        del attributes["_var_key"]
+
+
+@contextlib.contextmanager
+def without_regularizers(tables: Sequence[keras.Variable]) -> Iterator[None]:
+    """Hide regularizers that would read whole tables."""
+    before = [table.regularizer for table in tables]
+    try:
+        for table in tables:
+            table.regularizer = None
+        yield
+    finally:
+        for table, regularizer in zip(tables, before, strict=True):
+            table.regularizer = regularizer
+
+
+def regularize(regularizer: Any, rows: Any, scale: Any) -> tuple[Any, Any]:
+    """Penalty and gradient of rows.
+
+    Args:
+        regularizer: `keras.regularizers.L1`, `L2` or `L1L2`.
+        rows: `[R, ...]`.
+        scale: `[R, 1, ...]` or a scalar; a row's factor.
+
+    Returns:
+        The penalty (a scalar) and its gradient `[R, ...]`.
+    """
+    l1, l2 = getattr(regularizer, "l1", 0.0), getattr(regularizer, "l2", 0.0)
+    penalty, gradient = 0.0, 0.0
+    if l2:
+        weighted = rows * (scale * l2)
+        penalty = keras.ops.sum(rows * weighted)
+        gradient = weighted + weighted
+    if l1:
+        penalty = penalty + l1 * keras.ops.sum(keras.ops.abs(rows) * scale)
+        gradient = gradient + l1 * scale * keras.ops.sign(rows)
+    return penalty, gradient
