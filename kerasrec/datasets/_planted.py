@@ -37,20 +37,17 @@ class Planted:
     def taste(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """How well items suit users, pair by pair, of deviation 1."""
         dots = np.einsum("nc,nc->n", self.user_latent[users, 1:], self.item_latent[items, 1:])
-        return dots / np.float32(np.sqrt(N_COMPONENTS))
+        return np.asarray(dots / np.float32(np.sqrt(N_COMPONENTS)))
 
     def tastes(self, users: np.ndarray) -> np.ndarray:
         """How well every item suits these users, `[users, I]`."""
-        return self.user_latent[users, 1:] @ self.item_latent[:, 1:].T / np.float32(np.sqrt(N_COMPONENTS))
+        dots = self.user_latent[users, 1:] @ self.item_latent[:, 1:].T
+        return np.asarray(dots / np.float32(np.sqrt(N_COMPONENTS)))
 
     def rating(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """The rating without noise, rounding and clipping, pair by pair."""
-        return (
-            np.float32(MEAN)
-            + np.float32(USER_SD) * self.user_latent[users, 0]
-            + np.float32(ITEM_SD) * self.item_latent[items, 0]
-            + np.float32(TASTE_SD) * self.taste(users, items)
-        )
+        biases = USER_SD * self.user_latent[users, 0] + ITEM_SD * self.item_latent[items, 0]
+        return np.asarray(MEAN + biases + TASTE_SD * self.taste(users, items))
 
 
 def plant(n_users: int, n_items: int, rng: np.random.Generator) -> Planted:
@@ -85,4 +82,4 @@ def _blend(explained: np.ndarray, share: float, rng: np.random.Generator) -> np.
 
 
 def _standard(x: np.ndarray) -> np.ndarray:
-    return (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9)
+    return np.asarray((x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9))

@@ -46,4 +46,4 @@ def film_titles(genres: np.ndarray, years: np.ndarray) -> np.ndarray:
         adjective, noun = np.divmod(pair, len(nouns))
         number = np.where(sequel > 0, " " + (sequel + 1).astype(str).astype(object), "")
         titles[rows] = "The " + adjectives[adjective] + " " + nouns[noun] + number
-    return titles + " (" + years.astype(str).astype(object) + ")"
+    return np.asarray(titles + " (" + years.astype(str).astype(object) + ")")

@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -72,32 +71,22 @@ def synthetic(
     joined = rng.uniform(_START, _END, n_users)
     stayed = np.minimum(rng.exponential(180 * 86_400.0, n_users), _END - joined)
 
-    columns: dict[str, Any] = {
-        "user": np.empty(n_interactions, "int32"),
-        "item": np.empty(n_interactions, "int32"),
-        "rating": np.empty(n_interactions, "float32"),
-        "time": np.empty(n_interactions, "int64"),
-    }
+    users = np.empty(n_interactions, "int32")
+    items = np.empty(n_interactions, "int32")
+    values = np.empty(n_interactions, "float32")
+    times = np.empty(n_interactions, "int64")
     start = 0
-    for users, items in _pairs(planted, counts, by_rank, rng):
-        rows = slice(start, start := start + len(users))
-        ratings = planted.rating(users, items)
-        ratings += np.float32(NOISE_SD) * rng.standard_normal(len(users), "float32")
-        columns["user"][rows] = users + 1
-        columns["item"][rows] = items + 1
-        columns["rating"][rows] = np.clip(np.round(2 * ratings) / 2, 0.5, 5.0)
-        columns["time"][rows] = joined[users] + stayed[users] * rng.random(len(users))
+    for u, i in _pairs(planted, counts, by_rank, rng):
+        rows = slice(start, start := start + len(u))
+        ratings = planted.rating(u, i) + NOISE_SD * rng.standard_normal(len(u), "float32")
+        users[rows], items[rows] = u, i
+        values[rows] = np.clip(np.round(2 * ratings) / 2, 0.5, 5.0)
+        times[rows] = joined[u] + stayed[u] * rng.random(len(u))
 
     user_ids, item_ids = np.arange(1, n_users + 1), np.arange(1, n_items + 1)
     return Dataset(
         name="synthetic",
-        interactions=Interactions.from_frame(
-            pd.DataFrame(columns, copy=False),
-            value="rating",
-            time="time",
-            user_ids=user_ids,
-            item_ids=item_ids,
-        ),
+        interactions=Interactions(users, items, values, times, user_ids=user_ids, item_ids=item_ids),
         items=pd.DataFrame(
             {
                 "title": film_titles(planted.genres[:, 0], planted.years),
@@ -197,4 +186,4 @@ def _genre_names(genres: np.ndarray) -> np.ndarray:
     joined = names[genres[:, 0]]
     for column in genres.T[1:]:
         joined = joined + np.where(column < len(GENRES), "|", "") + names[column]
-    return joined
+    return np.asarray(joined)

@@ -1,0 +1,125 @@
+"""Where the files of a data set are: in a folder, in a zip, or still at the publisher's."""
+
+import contextlib
+import os
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import keras
+
+FOLDER_VARIABLE = "KERASREC_DATA"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A publisher's file.
+
+    Args:
+        name: name of the data set in kerasrec.
+        url: where the zip is.
+        md5: the zip's checksum, where the publisher fixes one.
+    """
+
+    name: str
+    url: str
+    md5: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The zip's name."""
+        return self.url.rsplit("/", 1)[1]
+
+
+class Files:
+    """The files of a data set, in a folder (or one folder below) or in a zip, which is never unpacked."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        if place.is_dir():
+            self._paths = [p for p in sorted([*place.glob("*"), *place.glob("*/*")]) if p.is_file()]
+            return
+        try:
+            with zipfile.ZipFile(place) as archive:
+                # macOS puts a second file of the same name there.
+                members = [m for m in archive.namelist() if not m.startswith("__MACOSX/")]
+        except zipfile.BadZipFile as error:
+            raise ValueError(
+                f"`path` must be a folder or a zip file. Received: path={str(place)!r}, which is no zip file "
+                "or was not fully written; if so, delete it and fetch it again."
+            ) from error
+        self._paths = [Path(m) for m in members if not m.endswith("/")]
+
+    def find(self, *names: str) -> Path | None:
+        """The file that has one of these names, whatever its case; the first name that exists counts."""
+        for name in names:
+            for path in self._paths:
+                if path.name.lower() == name.lower():
+                    return path
+        return None
+
+    @contextlib.contextmanager
+    def open(self, *names: str) -> Iterator[IO[bytes]]:
+        """Open the file that has one of these names."""
+        path = self.find(*names)
+        if path is None:
+            found = ", ".join(sorted(p.name for p in self._paths[:8])) or "nothing"
+            raise FileNotFoundError(
+                f"{' or '.join(map(repr, names))} must be in {str(self.place)!r}. Received: {found}."
+            )
+        if self.place.is_dir():
+            with path.open("rb") as file:
+                yield file
+        else:
+            with zipfile.ZipFile(self.place) as archive, archive.open(path.as_posix()) as member:
+                yield member
+
+
+def files(archive: Archive, path: Any = None) -> Files:
+    """The files of a data set: those of `path`, else of the folder KERASREC_DATA, else downloaded."""
+    if path is not None:
+        path = Path(path).expanduser()
+        if not path.exists():
+            raise FileNotFoundError(
+                f"`path` must be an existing folder or zip file. Received: path={str(path)!r}."
+            )
+        return Files(_within(path, archive) or path)
+    folder = os.environ.get(FOLDER_VARIABLE)
+    place = _within(Path(folder).expanduser(), archive) if folder else None
+    return Files(place or _download(archive))
+
+
+def _within(folder: Path, archive: Archive) -> Path | None:
+    """The data set's own folder or zip in a folder of data sets."""
+    if not folder.is_dir():
+        return None
+    names = [archive.name, Path(archive.file).stem]
+    dated = sorted(folder.glob(f"{archive.name}-[0-9][0-9][0-9][0-9]"), reverse=True)
+    places = [*(folder / name for name in names), *dated, folder / archive.file]
+    return next((place for place in places if place.exists()), None)
+
+
+def _download(archive: Archive) -> Path:
+    try:
+        # Standard output is for results.
+        with contextlib.redirect_stdout(sys.stderr):
+            return Path(
+                keras.utils.get_file(
+                    archive.file,
+                    archive.url,
+                    file_hash=archive.md5,
+                    hash_algorithm="md5",
+                    cache_subdir="datasets/kerasrec",
+                )
+            )
+    except Exception as error:  # Keras raises nothing more precise
+        folder = os.environ.get(FOLDER_VARIABLE)
+        where = f"now {folder!r}" if folder else "not set now"
+        raise FileNotFoundError(
+            f"{archive.file!r} could not be downloaded ({error}). Fetch {archive.url} where there is a "
+            f"network and put it, as it is, into the folder that {FOLDER_VARIABLE} names ({where}), "
+            "or give its place as `path`."
+        ) from error
