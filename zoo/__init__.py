@@ -6,11 +6,11 @@ if __name__ != "kerasrec.zoo":
         f"`{__name__}`, its classes would be registered with Keras twice."
     )
 
-
-
-
-
-
-
-
-
+from kerasrec.zoo._card import Card as Card
+from kerasrec.zoo._card import Hyperparameter as Hyperparameter
+from kerasrec.zoo.recommender_net import RecommenderNet as RecommenderNet
+from kerasrec.zoo.recommender_v1 import RecommenderV1 as RecommenderV1
+from kerasrec.zoo.recommender_v2 import RecommenderV2 as RecommenderV2
+from kerasrec.zoo.registry import card as card
+from kerasrec.zoo.registry import create as create
+from kerasrec.zoo.registry import names as names

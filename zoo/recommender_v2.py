@@ -1,7 +1,10 @@
+from typing import Any
+
 import keras
 
-from kerasrec.layers import DotScore, FeatureEmbedding, RatingScale
-from kerasrec.trainers import Model
+from kerasrec.layers import DotScore, RatingScale
+from kerasrec.zoo._card import Card, Hyperparameter
+from kerasrec.zoo._parts import assemble, id_inputs, seeds, table
 
 
 def RecommenderV2(
@@ -10,21 +13,75 @@ def RecommenderV2(
     n_components: int = 50,
     min_rating: float = 0.5,
     max_rating: float = 5.0,
+    *,
+    l2: float = 1e-6,
+    bias_l2: float = 1e-6,
+    learning_rate: Any = 1e-3,
+    seed: int | None = None,
 ) -> keras.Model:
-    """stub"""
-    user = keras.Input((1,), name="user", dtype="int32")
-    item = keras.Input((None,), name="item", dtype="int32")
+    """Biased matrix factorisation, its ratings held between two bounds.
 
-    def table(n: int, size: int, name: str) -> FeatureEmbedding:
-        return FeatureEmbedding(n, size, embeddings_regularizer=keras.regularizers.L2(1e-6), name=name)
+    `score = sum_c user[c] * item[c] + user_bias + item_bias`,
+    `rating = min_rating + (max_rating - min_rating) * sigmoid(score)`.
 
-    score = DotScore(name="score")(
-        table(n_users, n_components, "user_embedding")(user),
-        table(n_items, n_components, "item_embedding")(item),
-        user_bias=table(n_users, 1, "user_bias")(user),
-        item_bias=table(n_items, 1, "item_bias")(item),
+    Args:
+        n_users: int, number of users.
+        n_items: int, number of items.
+        n_components: int, size of a vector. Defaults to `50`.
+        min_rating: float, the lowest rating. Defaults to `0.5`.
+        max_rating: float, the highest rating. Defaults to `5.0`.
+        l2: float, weight of the squared entries of the vectors in the loss. Defaults to `1e-6`.
+        bias_l2: float, weight of the squared biases in the loss. Defaults to `1e-6`.
+        learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
+        seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
+
+    Call arguments:
+        inputs: `{"user": codes [B, 1], "item": codes [B, L]}`; codes of shape `[B]` are taken as `[B, 1]`.
+
+    Returns:
+        A compiled `keras.Model` with outputs `[B, L]` (`[B, 1]` for pairs).
+
+    Raises:
+        ValueError: if a size is not a positive integer, or `max_rating` is not above `min_rating`.
+
+    Example:
+        >>> import kerasrec
+        >>> kerasrec.zoo.RecommenderV2(n_users=671, n_items=9066).count_params()
+        496587
+
+    References:
+        Wittenauer, "Deep learning with Keras: recommender systems", 2019; after Koren, Bell and
+        Volinsky, "Matrix factorization techniques for recommender systems", 2009, eq. 4.
+    """
+    user, item = id_inputs()
+    seed_of = seeds(seed)
+    score = DotScore(name="dot")(
+        table(n_users, n_components, l2, next(seed_of), "user_embedding")(user),
+        table(n_items, n_components, l2, next(seed_of), "item_embedding")(item),
+        user_bias=table(n_users, 1, bias_l2, next(seed_of), "user_bias")(user),
+        item_bias=table(n_items, 1, bias_l2, next(seed_of), "item_bias")(item),
     )
-    rating = RatingScale(min_rating, max_rating, name="rating")(score)
-    model = Model({"user": user, "item": item}, rating, name="recommender_v2")
-    model.compile(optimizer=keras.optimizers.Adam(0.001), loss="mean_squared_error")
-    return model
+    rating = RatingScale(min_rating, max_rating, name="scale", dtype="float32")(score)
+    return assemble(CARD, user, item, rating, learning_rate)
+
+
+CARD = Card(
+    name="recommender_v2",
+    factory=RecommenderV2,
+    task="rating",
+    summary=(
+        "Biased matrix factorisation: the dot product of a user's and an item's vector plus a bias of each, "
+        "through a sigmoid scaled to the range of the ratings."
+    ),
+    reference=(
+        'Wittenauer, "Deep learning with Keras: recommender systems", 2019; after Koren, Bell and '
+        'Volinsky, "Matrix factorization techniques for recommender systems", 2009, eq. 4.'
+    ),
+    hyperparameters=(
+        Hyperparameter("n_components", "int", 50, low=8, high=256, log=True),
+        Hyperparameter("l2", "float", 1e-6, low=1e-7, high=1e-3, log=True),
+        Hyperparameter("bias_l2", "float", 1e-6, low=1e-7, high=1e-3, log=True),
+        Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, log=True),
+    ),
+    metrics=("root_mean_squared_error",),
+)

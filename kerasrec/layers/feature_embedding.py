@@ -2,6 +2,7 @@ from typing import Any
 
 import keras
 
+from kerasrec._arguments import positive_integer
 from kerasrec.layers._lookup import lookup
 
 
@@ -45,11 +46,8 @@ class FeatureEmbedding(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value in (("n", n), ("n_components", n_components)):
-            if isinstance(value, bool) or int(value) != value or value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
-        self.n = int(n)
-        self.n_components = int(n_components)
+        self.n = positive_integer("n", n)
+        self.n_components = positive_integer("n_components", n_components)
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
         self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
         # Integers above 2**24 are lost in a float, so Keras must not cast the ids.
@@ -70,7 +68,8 @@ class FeatureEmbedding(keras.layers.Layer):
         """Look the ids up."""
         if len(ids.shape) > 2:
             raise ValueError(
-                f"`ids` must have shape [batch], [batch, 1] or [batch, list]. Received: shape={tuple(ids.shape)}."
+                "`ids` must have shape [batch], [batch, 1] or [batch, list]. "
+                f"Received: shape={tuple(ids.shape)}."
             )
         if not keras.backend.is_int_dtype(ids.dtype):
             ids = keras.ops.cast(ids, "int32")

@@ -1,0 +1,123 @@
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import keras
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One setting of a model, with the range in which a search looks for it.
+
+    Args:
+        name: argument of the factory.
+        type: `"int"`, `"float"`, `"bool"` or `"choice"`.
+        default: the factory's default.
+        low: lowest value, of numbers.
+        high: highest value, of numbers.
+        choices: the values, of a choice.
+        log: bool, whether the range is to be searched on a logarithmic scale. Defaults to `False`.
+
+    Raises:
+        ValueError: if the default lies outside the range or the range is missing.
+
+    Example:
+        >>> import kerasrec
+        >>> kerasrec.zoo.Hyperparameter("l2", "float", 1e-6, low=1e-7, high=1e-3, log=True).high
+        0.001
+    """
+
+    name: str
+    type: Literal["int", "float", "bool", "choice"]
+    default: Any
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] = ()
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if self.type in ("int", "float"):
+            if self.low is None or self.high is None or not self.low <= self.default <= self.high:
+                raise ValueError(
+                    f"`default` of {self.name!r} must lie between `low` and `high`. "
+                    f"Received: default={self.default}, low={self.low}, high={self.high}."
+                )
+        elif self.type == "choice" and self.default not in self.choices:
+            raise ValueError(
+                f"`default` of {self.name!r} must be one of `choices`. "
+                f"Received: default={self.default}, choices={self.choices}."
+            )
+
+    @property
+    def range(self) -> str:
+        """The range in words."""
+        if self.type == "bool":
+            return "True or False"
+        if self.type == "choice":
+            return " | ".join(map(str, self.choices))
+        return f"{self.low} to {self.high}" + (", log scale" if self.log else "")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model: what it is, how it trains, what it reached.
+
+    Args:
+        name: the name in the registry.
+        factory: makes the model; its arguments are the model's settings. Those called `n_users`, `n_items`,
+            `min_rating`, `max_rating`, `interactions`, `user_features` and `item_features` are filled from
+            the data by `create`. A factory that takes `interactions` may return a model already fitted.
+        task: `"rating"` (the output is a rating) or `"ranking"` (only the order counts).
+        summary: what it computes, in a sentence or two.
+        reference: the paper or post that it comes from.
+        hyperparameters: the settings worth searching.
+        optimizer: Keras's name of the optimizer. Defaults to `"adam"`; `None` for a model fitted in closed
+            form.
+        loss: Keras's name of the loss, or the loss itself. Defaults to `"mean_squared_error"`.
+        metrics: names of metrics. Defaults to `()`.
+        results: what `tests/reproductions` measured, as a table. Defaults to `""`.
+        tuned: settings that reached the best of these results. Defaults to `{}`.
+
+    Example:
+        >>> import kerasrec
+        >>> kerasrec.zoo.card("recommender_v2").task
+        'rating'
+    """
+
+    name: str
+    factory: Callable[..., keras.Model]
+    task: Literal["rating", "ranking"]
+    summary: str
+    reference: str
+    hyperparameters: tuple[Hyperparameter, ...] = ()
+    optimizer: str | None = "adam"
+    loss: Any = "mean_squared_error"
+    metrics: tuple[str, ...] = ()
+    results: str = ""
+    tuned: Mapping[str, Any] = field(default_factory=dict)
+
+    def compile(self, model: keras.Model, learning_rate: Any) -> None:
+        """Compile a model as the card says.
+
+        Args:
+            model: `keras.Model`.
+            learning_rate: float or `keras.optimizers.schedules.LearningRateSchedule`.
+        """
+        optimizer = type(keras.optimizers.get(self.optimizer))(learning_rate)
+        model.compile(optimizer=optimizer, loss=self.loss, metrics=list(self.metrics))
+
+    def __str__(self) -> str:
+        loss = self.loss if isinstance(self.loss, str) else self.loss.name
+        training = f"{self.optimizer}, {loss}" if self.optimizer else "closed form"
+        settings = [f"    {h.name} = {h.default} ({h.range})" for h in self.hyperparameters]
+        tuned = [f"    {name} = {value}" for name, value in self.tuned.items()]
+        lines = [
+            f"{self.name} ({self.task})",
+            self.summary,
+            f"Reference: {self.reference}",
+            f"Training: {training}",
+            *(["Settings:", *settings] if settings else []),
+            *(["Tuned settings:", *tuned] if tuned else []),
+            *(["Results:", self.results] if self.results else []),
+        ]
+        return "\n".join(lines)

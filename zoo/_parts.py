@@ -1,0 +1,46 @@
+"""What the factories share."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec.layers import Catalogue, FeatureEmbedding
+from kerasrec.trainers import Model
+from kerasrec.zoo._card import Card
+
+
+def id_inputs() -> tuple[Any, Any]:
+    """Inputs `user` `[B, 1]` and `item` `[B, L]`; pairs are lists of one item."""
+    user = keras.Input((1,), name="user", dtype="int32")
+    item = keras.Input((None,), name="item", dtype="int32")
+    return user, item
+
+
+def seeds(seed: int | None) -> Iterator[int | None]:
+    """A different seed for every part: tables drawn from one seed would begin with the same numbers."""
+    if seed is None:
+        return itertools.repeat(None)
+    generator = np.random.default_rng(seed)
+    return (int(generator.integers(2**31)) for _ in itertools.count())
+
+
+def table(n: int, size: int, l2: float, seed: int | None, name: str) -> FeatureEmbedding:
+    """A He-normal table under L2."""
+    return FeatureEmbedding(
+        n,
+        size,
+        embeddings_initializer=keras.initializers.HeNormal(seed),
+        embeddings_regularizer=keras.regularizers.L2(l2) if l2 else None,
+        name=name,
+    )
+
+
+def assemble(card: Card, user: Any, item: Any, output: Any, learning_rate: Any) -> keras.Model:
+    """The compiled model, its output named after the task, with an empty catalogue behind it."""
+    output = Catalogue(name="rating" if card.task == "rating" else "score")(output)
+    model = Model({"user": user, "item": item}, output, name=card.name)
+    card.compile(model, learning_rate)
+    return model

@@ -1,0 +1,74 @@
+from typing import Any
+
+import keras
+
+from kerasrec.layers import DotScore
+from kerasrec.zoo._card import Card, Hyperparameter
+from kerasrec.zoo._parts import assemble, id_inputs, seeds, table
+
+
+def RecommenderV1(
+    n_users: int,
+    n_items: int,
+    n_components: int = 50,
+    *,
+    l2: float = 1e-6,
+    learning_rate: Any = 1e-3,
+    seed: int | None = None,
+) -> keras.Model:
+    """Matrix factorisation: the dot product of a user's and an item's vector.
+
+    `rating = sum_c user[c] * item[c]`.
+
+    Args:
+        n_users: int, number of users.
+        n_items: int, number of items.
+        n_components: int, size of a vector. Defaults to `50`.
+        l2: float, weight of the squared entries of the vectors in the loss. Defaults to `1e-6`.
+        learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
+        seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
+
+    Call arguments:
+        inputs: `{"user": codes [B, 1], "item": codes [B, L]}`; codes of shape `[B]` are taken as `[B, 1]`.
+
+    Returns:
+        A compiled `keras.Model` with outputs `[B, L]` (`[B, 1]` for pairs), not bounded.
+
+    Raises:
+        ValueError: if a size is not a positive integer.
+
+    Example:
+        >>> import kerasrec
+        >>> kerasrec.zoo.RecommenderV1(n_users=671, n_items=9066).count_params()
+        486850
+
+    References:
+        Wittenauer, "Deep learning with Keras: recommender systems", 2019; after Funk,
+        "Netflix update: try this at home", 2006.
+    """
+    user, item = id_inputs()
+    seed_of = seeds(seed)
+    # Ratings in half precision would be rounded to about 0.004.
+    score = DotScore(name="dot", dtype="float32")(
+        table(n_users, n_components, l2, next(seed_of), "user_embedding")(user),
+        table(n_items, n_components, l2, next(seed_of), "item_embedding")(item),
+    )
+    return assemble(CARD, user, item, score, learning_rate)
+
+
+CARD = Card(
+    name="recommender_v1",
+    factory=RecommenderV1,
+    task="rating",
+    summary="Matrix factorisation: the dot product of a user's and an item's vector.",
+    reference=(
+        'Wittenauer, "Deep learning with Keras: recommender systems", 2019; after Funk, "Netflix update: '
+        'try this at home", 2006.'
+    ),
+    hyperparameters=(
+        Hyperparameter("n_components", "int", 50, low=8, high=256, log=True),
+        Hyperparameter("l2", "float", 1e-6, low=1e-7, high=1e-3, log=True),
+        Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, log=True),
+    ),
+    metrics=("root_mean_squared_error",),
+)

@@ -1,0 +1,137 @@
+"""Models by name."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from kerasrec.layers import find_catalogue
+from kerasrec.zoo import recommender_net, recommender_v1, recommender_v2
+from kerasrec.zoo._card import Card
+
+if TYPE_CHECKING:
+    from kerasrec.data import Interactions
+
+_CARDS: dict[str, Card] = {
+    module.CARD.name: module.CARD
+    for module in (
+        recommender_net,
+        recommender_v1,
+        recommender_v2,
+    )
+}
+
+_FROM_INTERACTIONS: dict[str, Callable[["Interactions"], Any]] = {
+    "interactions": lambda data: data,
+    "n_users": lambda data: data.n_users,
+    "n_items": lambda data: data.n_items,
+    "min_rating": lambda data: float(data.values.min()),
+    "max_rating": lambda data: float(data.values.max()),
+}
+
+
+def names() -> list[str]:
+    """Names of all models, in alphabetical order.
+
+    Example:
+        >>> import kerasrec
+        >>> "recommender_v2" in kerasrec.zoo.names()
+        True
+    """
+    return sorted(_CARDS)
+
+
+def card(name: str) -> Card:
+    """The card of a model.
+
+    Args:
+        name: name of the model, or of its factory (`"RecommenderV2"`).
+
+    Returns:
+        `Card`.
+
+    Raises:
+        ValueError: if there is no such model.
+
+    Example:
+        >>> import kerasrec
+        >>> kerasrec.zoo.card("RecommenderV2").name
+        'recommender_v2'
+    """
+    for found in _CARDS.values():
+        if name in (found.name, found.factory.__name__):
+            return found
+    raise ValueError(
+        f"`name` must be one of {', '.join(names())}.{_nearest(name, _CARDS)} Received: name={name!r}."
+    )
+
+
+def create(
+    name: str,
+    interactions: "Interactions",
+    *,
+    user_features: Any = None,
+    item_features: Any = None,
+    **hyperparameters: Any,
+) -> keras.Model:
+    """A model for given data: sizes and range of ratings are read off the data.
+
+    The model also carries the data's raw ids, so that what `model.save` writes is complete.
+
+    Args:
+        name: name of the model, or of its factory.
+        interactions: `Interactions`, the training data.
+        user_features: features of the users, for models that take them. Defaults to `None`.
+        item_features: features of the items, for models that take them. Defaults to `None`.
+        **hyperparameters: arguments of the factory; those given win over what the data says.
+
+    Returns:
+        A compiled `keras.Model`; a model fitted in closed form comes fitted.
+
+    Raises:
+        ValueError: if there is no such model, it has no such hyperparameter or takes no features, or the
+            data gives no range of ratings.
+
+    Example:
+        >>> import pandas as pd, kerasrec
+        >>> frame = pd.DataFrame({"user": ["ann", "bob"], "item": ["x", "y"], "stars": [1.0, 5.0]})
+        >>> data = kerasrec.data.Interactions.from_frame(frame, value="stars")
+        >>> kerasrec.zoo.create("recommender_v2", data, n_components=8).count_params()
+        36
+    """
+    found = card(name)
+    accepted = inspect.signature(found.factory).parameters
+    features = {"user_features": user_features, "item_features": item_features}
+    given = {key: x for key, x in features.items() if x is not None}
+    for key in given:
+        if key not in accepted:
+            raise ValueError(f"`{key}` must be left out: {found.name} takes none.")
+    settings = [key for key in accepted if key not in (*features, "interactions")]
+    for key in hyperparameters:
+        if key not in settings:
+            raise ValueError(
+                f"Hyperparameters of {found.name} must be among {', '.join(settings)}."
+                f"{_nearest(key, settings)} Received: {key}={hyperparameters[key]!r}."
+            )
+    if not len(interactions):
+        raise ValueError("`interactions` must not be empty. Received: 0 interactions.")
+    read = {key: read(interactions) for key, read in _FROM_INTERACTIONS.items() if key in accepted}
+    arguments = {**read, **given, **hyperparameters}
+    if "min_rating" in arguments and not arguments["min_rating"] < arguments["max_rating"]:
+        raise ValueError(
+            f"{found.name} must know a lowest and a higher rating; give `min_rating` and `max_rating`, or "
+            "take a ranking model for data without ratings. "
+            f"Received: min_rating={arguments['min_rating']}, max_rating={arguments['max_rating']}."
+        )
+    model = found.factory(**arguments)
+    catalogue = find_catalogue(model)
+    if catalogue is not None:
+        catalogue.fill(interactions)
+    return model
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(str(name).lower(), known, n=1)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""
