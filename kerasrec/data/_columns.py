@@ -160,7 +160,9 @@ def numbers(column: "pd.Series[Any]", name: Any) -> np.ndarray:
     """A column of finite numbers as float32."""
     import pandas as pd
 
-    parsed = pd.to_numeric(column, errors="coerce")
+    # Datetimes would parse, as nanoseconds.
+    dates = pd.api.types.is_datetime64_any_dtype(column.dtype)
+    parsed = pd.to_numeric(column.astype(str) if dates else column, errors="coerce")
     refuse(
         (parsed.isna() & column.notna()).to_numpy(),
         column,

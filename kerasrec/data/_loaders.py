@@ -48,7 +48,7 @@ class Loaders:
             ValueError: if the file is not a table, or as in `from_frame`.
         """
         ids = {user: user_ids, item: item_ids}
-        frame = _readers.read_csv(path, ids, _given(value, time, *context), options)
+        frame = _readers.read_csv(path, ids, options)
         return cls.from_frame(frame, user, item, value, time, user_ids, item_ids, duplicates, context)
 
     @classmethod
@@ -121,7 +121,7 @@ class Loaders:
         Raises:
             ValueError: as in `from_frame`.
         """
-        frame = _readers.read_sql(query, connection, (user, item), _given(value, time, *context))
+        frame = _readers.read_sql(query, connection, _given(user, item, value, time, *context))
         return cls.from_frame(frame, user, item, value, time, user_ids, item_ids, duplicates, context)
 
 

@@ -1,5 +1,6 @@
 """CSV, Parquet and SQL as frames that hold only the columns asked for."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,40 +21,42 @@ def existing(path: Any) -> Path:
     return path
 
 
-def read_csv(
-    path: Any, ids: dict[Any, Any], columns: Sequence[Any], options: dict[str, Any]
-) -> "pd.DataFrame":
+def read_csv(path: Any, ids: dict[Any, Any], options: dict[str, Any]) -> "pd.DataFrame":
     """A CSV file; ids stay as written unless all of a column are plain integers.
+
+    All columns are read, since pandas finds rows with too many fields only then; such a row has its fields
+    shifted.
 
     Args:
         path: file.
         ids: names of the columns of ids, with the vocabulary given for each or `None`.
-        columns: names of the other columns to read.
-        options: further arguments of `pandas.read_csv`.
+        options: further arguments of `pandas.read_csv`; a `dtype` among them rules the ids as well.
     """
     import pandas as pd
 
     path = existing(path)
-    wanted = {*ids, *columns}
-    # As text: inferred types would lose the leading zeros of "0195153448".
-    options = {"dtype": dict.fromkeys(ids, "category"), **options}
+    if "dtype" in options:
+        ids = {}
+    else:  # as text: inferred types would lose the leading zeros of "0195153448"
+        options = {**options, "dtype": dict.fromkeys(ids, str)}
+    options = {"index_col": False, **options}
     try:
-        names = pd.read_csv(path, **{**options, "nrows": 0}).columns
-        if not wanted <= set(names):
-            return pd.DataFrame(columns=names)
-        frame = pd.read_csv(path, usecols=list(wanted), **options)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Length of header", pd.errors.ParserWarning)
+            warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # each column is checked later
+            frame = pd.read_csv(path, **options)
     except pd.errors.EmptyDataError:
         raise ValueError(
             f"`path` must hold a table with a header. Received: path={str(path)!r}, which is empty."
         ) from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
         raise ValueError(
-            f"`path` must hold a CSV table; `sep`, `encoding` and `quoting` are passed to pandas. "
-            f"Received: path={str(path)!r}, on which pandas says: {error}."
+            "`path` must hold a CSV table; `sep`, `encoding`, `quoting` and `on_bad_lines` are passed to pandas."
+            f" Received: path={str(path)!r}, on which pandas says: {str(error).strip()}"
         ) from error
     for name, vocabulary in ids.items():
-        if isinstance(frame[name].dtype, pd.CategoricalDtype):
-            frame[name] = _as_written(frame[name], vocabulary)
+        if name in frame:
+            frame[name] = _as_written(frame[name].astype("category"), vocabulary)
     return frame
 
 
@@ -75,28 +78,16 @@ def read_parquet(path: Any, columns: Sequence[Any]) -> "pd.DataFrame":
         ) from error
 
 
-def read_sql(query: str, connection: Any, ids: Sequence[Any], columns: Sequence[Any]) -> "pd.DataFrame":
+def read_sql(query: str, connection: Any, columns: Sequence[Any]) -> "pd.DataFrame":
     """The result of a query, read in chunks of which only the columns asked for are kept."""
     import pandas as pd
 
-    wanted = [*ids, *columns]
     chunks: list[pd.DataFrame] = []
     for chunk in _chunks(query, connection):
-        if not set(wanted) <= set(chunk.columns):
+        if not set(columns) <= set(chunk.columns):
             return chunk
-        chunk = chunk[wanted].copy()
-        for name in ids:
-            chunk[name] = chunk[name].astype("category")
-        chunks.append(chunk)
-    parts = {name: [chunk[name] for chunk in chunks] for name in wanted}
-    return pd.DataFrame(
-        {
-            name: pd.api.types.union_categoricals(series)
-            if name in ids
-            else pd.concat(series, ignore_index=True)
-            for name, series in parts.items()
-        }
-    )
+        chunks.append(chunk[list(columns)])
+    return pd.concat(chunks, ignore_index=True)
 
 
 def _chunks(query: str, connection: Any) -> Iterator["pd.DataFrame"]:

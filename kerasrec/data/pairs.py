@@ -1,17 +1,21 @@
+from collections.abc import Sequence
+
 import numpy as np
 
 from kerasrec.data.interactions import Interactions
 
 
-def pairs(interactions: Interactions) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def pairs(
+    interactions: Interactions, context: Sequence[str] = ()
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """What `model.fit` takes for rating models: inputs and targets, one row an interaction.
 
     Args:
         interactions: `Interactions`.
+        context: names of context columns to add to the inputs. Defaults to `()`.
 
     Returns:
-        `({"user": codes, "item": codes}, values)`, each of shape `[n]`. Context columns are further inputs
-        under their names.
+        `({"user": codes, "item": codes}, values)`, each of shape `[n]`.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -20,5 +24,5 @@ def pairs(interactions: Interactions) -> tuple[dict[str, np.ndarray], np.ndarray
         >>> x["user"].tolist(), x["item"].tolist(), y.tolist()
         ([0, 1], [0, 0], [4.0, 2.0])
     """
-    inputs = {"user": interactions.users, "item": interactions.items, **interactions.context}
-    return inputs, interactions.values
+    inputs = {"user": interactions.users, "item": interactions.items}
+    return inputs | {name: interactions.context[name] for name in context}, interactions.values

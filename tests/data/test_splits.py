@@ -36,9 +36,9 @@ def check_parts(whole, train, test):
 
 
 def drawn(split, *args, **kwargs):
-    """The parts; a drawn table too small for the drawn size is refused, by the clear error, and drawn again."""
     try:
         return split(*args, **kwargs)
+    # A table too small for the size is refused, by the clear error, and drawn again.
     except ValueError as error:
         assert "Received" in str(error)
         reject()
