@@ -40,41 +40,42 @@ class Files:
     def __init__(self, place: Path) -> None:
         self.place = place
         if place.is_dir():
-            self._paths = [p for p in sorted([*place.glob("*"), *place.glob("*/*")]) if p.is_file()]
+            found = sorted([*place.glob("*"), *place.glob("*/*")])
+            self._files = [str(path) for path in found if path.is_file()]
             return
         try:
             with zipfile.ZipFile(place) as archive:
-                # macOS puts a second file of the same name there.
-                members = [m for m in archive.namelist() if not m.startswith("__MACOSX/")]
+                members = [member.filename for member in archive.infolist() if not member.is_dir()]
         except zipfile.BadZipFile as error:
             raise ValueError(
                 f"`path` must be a folder or a zip file. Received: path={str(place)!r}, which is no zip file "
                 "or was not fully written; if so, delete it and fetch it again."
             ) from error
-        self._paths = [Path(m) for m in members if not m.endswith("/")]
+        # macOS puts a second file of the same name there.
+        self._files = [member for member in members if not member.startswith("__MACOSX/")]
 
-    def find(self, *names: str) -> Path | None:
+    def find(self, *names: str) -> str | None:
         """The file that has one of these names, whatever its case; the first name that exists counts."""
         for name in names:
-            for path in self._paths:
-                if path.name.lower() == name.lower():
-                    return path
+            for file in self._files:
+                if Path(file).name.lower() == name.lower():
+                    return file
         return None
 
     @contextlib.contextmanager
     def open(self, *names: str) -> Iterator[IO[bytes]]:
         """Open the file that has one of these names."""
-        path = self.find(*names)
-        if path is None:
-            found = ", ".join(sorted(p.name for p in self._paths[:8])) or "nothing"
+        found = self.find(*names)
+        if found is None:
+            there = ", ".join(sorted(Path(file).name for file in self._files)[:8]) or "nothing"
             raise FileNotFoundError(
-                f"{' or '.join(map(repr, names))} must be in {str(self.place)!r}. Received: {found}."
+                f"{' or '.join(map(repr, names))} must be in {str(self.place)!r}. Received: {there}."
             )
         if self.place.is_dir():
-            with path.open("rb") as file:
+            with Path(found).open("rb") as file:
                 yield file
         else:
-            with zipfile.ZipFile(self.place) as archive, archive.open(path.as_posix()) as member:
+            with zipfile.ZipFile(self.place) as archive, archive.open(found) as member:
                 yield member
 
 

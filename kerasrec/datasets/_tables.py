@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from io import StringIO
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _read(
     """
     import pandas as pd
 
-    where = f"{str(files.find(*names))!r} in {str(files.place)!r}"
+    where = f"{Path(str(files.find(*names))).name!r} in {str(files.place)!r}"
     options = {"keep_default_na": False, "na_values": [""], **options}
     if not isinstance(columns, Mapping):
         options |= {"header": None, "names": list(columns)}

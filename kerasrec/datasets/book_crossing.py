@@ -42,13 +42,16 @@ def book_crossing(path: Any = None) -> Dataset:
     References:
         C.-N. Ziegler et al. (2005), Improving Recommendation Lists Through Topic Diversification.
     """
+    import pandas as pd
+
     source = files(ARCHIVE, path)
     ratings = _read(
         source,
         "ratings",
         {"user": ["user-id", "user"], "item": ["isbn", "book"], "value": ["book-rating", "rating"]},
     )
-    ratings = ratings.astype({"user": "int64", "value": "float32"}).query("value > 0")
+    ratings["user"] = ratings["user"].astype("int64")
+    ratings = ratings[pd.to_numeric(ratings["value"], errors="coerce") != 0]
     return with_notice(
         Dataset(
             ARCHIVE.name,

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from kerasrec._arguments import positive_integer
 from kerasrec.data import Interactions
 from kerasrec.datasets._planted import COUNTRIES, GENRES, NOISE_SD, Planted, plant
 from kerasrec.datasets._titles import film_titles
@@ -53,9 +54,9 @@ def synthetic(
         >>> sorted(data.items.columns)
         ['genres', 'title', 'year']
     """
-    for name, size in (("n_users", n_users), ("n_items", n_items), ("n_interactions", n_interactions)):
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"`{name}` must be a positive integer. Received: {name}={size}.")
+    n_users = positive_integer("n_users", n_users)
+    n_items = positive_integer("n_items", n_items)
+    n_interactions = positive_integer("n_interactions", n_interactions)
     if n_interactions > n_users * n_items:
         raise ValueError(
             "`n_interactions` must be at most n_users * n_items, since no pair comes twice. "
