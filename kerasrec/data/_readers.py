@@ -51,7 +51,7 @@ def read_csv(path: Any, ids: dict[Any, Any], options: dict[str, Any]) -> "pd.Dat
         ) from None
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
         raise ValueError(
-            "`path` must hold a CSV table; `sep`, `encoding`, `quoting` and `on_bad_lines` are passed to pandas."
+            "`path` must hold a CSV table; `sep`, `encoding` and `on_bad_lines` are passed to pandas."
             f" Received: path={str(path)!r}, on which pandas says: {str(error).strip()}"
         ) from error
     for name, vocabulary in ids.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrec._arguments import positive_integer
 from kerasrec.data._columns import nanoseconds
 from kerasrec.data.interactions import Interactions
 
@@ -89,8 +90,7 @@ def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
         ValueError: if there are no times, `n` is not positive, or no user has more than `n` interactions.
     """
     times = _times(interactions)
-    if not _whole(n) or n < 1:
-        raise ValueError(f"`n` must be a positive integer. Received: n={n}.")
+    n = positive_integer("n", n)
     counts = np.bincount(interactions.users, minlength=interactions.n_users)
     if counts.max(initial=0) <= n:
         raise ValueError(
