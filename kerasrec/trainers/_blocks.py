@@ -1,7 +1,7 @@
 """Batches in blocks: what one compiled call of several steps works on."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -30,12 +30,31 @@ def runs_of(item: Any) -> Block:
     return [{"stack": tree.map_structure(lambda a: np.asarray(a)[None], item), "steps": 1}]
 
 
+def all_dense(adapter: Any) -> bool:
+    """Whether an adapter's batches can be stacked: no sparse and no ragged leaf."""
+    if isinstance(adapter, ArrayDataAdapter):
+        leaves = tree.flatten(adapter._inputs)
+    elif isinstance(adapter, TFDatasetAdapter):
+        leaves = tree.flatten(adapter.get_tf_dataset().element_spec)
+    elif isinstance(adapter, PyDatasetAdapter):
+        leaves = tree.flatten(adapter.py_dataset[0]) if adapter.num_batches != 0 else []
+    elif isinstance(adapter, GeneratorDataAdapter):
+        leaves = tree.flatten(adapter._first_batches)
+    else:
+        return False
+    return not any(
+        hasattr(leaf, "tocsr") or "Sparse" in type(leaf).__name__ or "Ragged" in type(leaf).__name__ or leaf is None
+        for leaf in leaves
+    )
+
+
 class BlockAdapter(DataAdapter):  # type: ignore[misc]
     """A Keras data adapter whose iterators yield blocks.
 
     Args:
         inner: the adapter that Keras would have used.
         steps: int, the most batches in a block.
+        check: function that refuses bad data; it sees NumPy arrays, once each.
         steps_per_epoch: int or `None`; an epoch has that many batches and the next one goes on behind it.
         shuffle: as in `fit`; counts for arrays only.
         padded: bool; stacks get `steps` entries whatever the run has, so that shapes do not change.
@@ -46,6 +65,7 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
         self,
         inner: Any,
         steps: int,
+        check: Callable[[Any], None],
         steps_per_epoch: int | None = None,
         shuffle: Any = False,
         padded: bool = False,
@@ -53,13 +73,16 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
     ) -> None:
         self.inner = inner
         self.steps = steps
+        self._check = check
         self._steps_per_epoch = steps_per_epoch
         self._padded = padded
         self._count_blocks = count_blocks
         self._left: _Batches | None = None
         self._orders: Any = None
         if isinstance(inner, ArrayDataAdapter):
-            self._arrays = _to_device(inner)
+            arrays = _arrays(inner)
+            check(arrays)
+            self._arrays = tree.map_structure(keras.ops.convert_to_tensor, arrays)
             n = inner._num_samples
             # Keras's own adapter draws the order, so that a seed gives the order that it gives in plain Keras.
             order = ArrayDataAdapter(
@@ -130,9 +153,7 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
         if self._orders is not None:
             order = np.concatenate([np.asarray(tree.flatten(part)[0]) for part in self._orders()])
             return _ArrayBatches(self._arrays, order, self.inner.batch_size)
-        if isinstance(self.inner, TFDatasetAdapter):
-            return _StreamBatches(iter(self.inner.get_tf_dataset()))
-        return _StreamBatches(iter(self.inner.get_numpy_iterator()))
+        return _StreamBatches(iter(self.inner.get_numpy_iterator()), self._check)
 
 
 class _Batches:
@@ -185,8 +206,9 @@ class _ArrayBatches(_Batches):
 class _StreamBatches(_Batches):
     """Batches stacked as they come; a batch of another shape begins another run."""
 
-    def __init__(self, batches: Iterator[Any]) -> None:
+    def __init__(self, batches: Iterator[Any], check: Callable[[Any], None]) -> None:
         self._batches = batches
+        self._check = check
         self._ahead: list[Any] = []
 
     def take(self, steps: int) -> Block:
@@ -198,9 +220,12 @@ class _StreamBatches(_Batches):
             if not runs or _shapes(batch) != _shapes(runs[-1][0]):
                 runs.append([])
             runs[-1].append(batch)
-        return [
+        block = [
             {"stack": tree.map_structure(lambda *leaves: np.stack(leaves), *run), "steps": len(run)} for run in runs
         ]
+        for run in block:
+            self._check(run["stack"])
+        return block
 
     def _look(self) -> bool:
         if not self._ahead:
@@ -222,9 +247,9 @@ def _shapes(batch: Any) -> list[Any]:
     return [leaf.shape for leaf in tree.flatten(batch)]
 
 
-def _to_device(adapter: Any) -> Any:
-    """The adapter's arrays as backend tensors, with the conversions that Keras makes."""
+def _arrays(adapter: Any) -> Any:
+    """The adapter's arrays, whole, with the conversions that Keras makes."""
     whole = copy.copy(adapter)
     whole._batch_size, whole._size, whole._shuffle = adapter._num_samples, 1, False
     (batch,) = whole.get_numpy_iterator()
-    return tree.map_structure(keras.ops.convert_to_tensor, batch)
+    return batch

@@ -1,0 +1,301 @@
+import warnings
+from typing import Any
+
+import keras
+
+from kerasrec.layers.towers import Towers, find_towers
+from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps
+from kerasrec.trainers._checks import DataCheck
+from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
+from kerasrec.trainers._rows import why_not_by_rows, why_not_this_table
+
+# A table of fewer rows than this many times what a step reads is updated whole: that costs no more.
+_ROWS_PER_READ = 4
+
+
+class Training:
+    """What kerasrec adds to the training of a `keras.Model`; mixed into both forms of `kerasrec.Model`."""
+
+    @property
+    def towers(self) -> Towers | None:
+        """The user tower, item tower and score of a factorised model; `None` for others."""
+        return find_towers(self)
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int | str = "auto",
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+        row_sparse: bool | str = "auto",
+    ) -> None:
+        """Set the optimizer, loss and metrics, as `keras.Model.compile` does, and how steps are run.
+
+        Args:
+            optimizer: as in Keras.
+            loss: as in Keras.
+            loss_weights: as in Keras.
+            metrics: as in Keras.
+            weighted_metrics: as in Keras.
+            run_eagerly: as in Keras.
+            steps_per_execution: int of at least 1, or `"auto"`: how many batches run in one compiled call.
+                Batch-level callbacks are called once a call. Defaults to `"auto"`.
+            jit_compile: as in Keras.
+            auto_scale_loss: as in Keras.
+            row_sparse: bool or `"auto"`. With `True`, a table that is read by id, and its optimizer slots,
+                change in the rows that a step read and nowhere else: a row that is not read neither decays
+                nor moves on its momentum, and a regularizer acts on the rows read, times the table's rows
+                for each of them. With `False` the arithmetic is Keras's own, to the last row. `"auto"` takes
+                the rows where a table has many more of them than a step reads. Defaults to `"auto"`.
+
+        Raises:
+            ValueError: if `steps_per_execution` or `row_sparse` is none of these, or with `row_sparse=True`
+                and an optimizer that cannot be applied by rows.
+        """
+        if steps_per_execution != "auto" and (
+            isinstance(steps_per_execution, bool)
+            or not isinstance(steps_per_execution, int)
+            or steps_per_execution < 1
+        ):
+            raise ValueError(
+                "`steps_per_execution` must be a positive integer or 'auto'. "
+                f"Received: steps_per_execution={steps_per_execution!r}."
+            )
+        if row_sparse not in (True, False, "auto"):
+            raise ValueError(f"`row_sparse` must be True, False or 'auto'. Received: row_sparse={row_sparse!r}.")
+        super().compile(  # type: ignore[misc]
+            optimizer=optimizer,
+            loss=loss,
+            loss_weights=loss_weights,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=1 if steps_per_execution == "auto" else steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+        reason = why_not_by_rows(self.optimizer) if self.optimizer is not None else "there is none"
+        if row_sparse is True and reason:
+            raise ValueError(
+                f"`row_sparse=True` needs an optimizer that can be applied by rows, but {reason}. "
+                "Take another optimizer or row_sparse=False."
+            )
+        if row_sparse is True and not self._fused:
+            warnings.warn(
+                "`row_sparse=True` has no effect on this backend or with `run_eagerly`; every row is updated.",
+                stacklevel=2,
+            )
+        self._row_sparse = False if reason else row_sparse
+        self._steps_setting = steps_per_execution
+        self._engine: Any = None
+        self._compile_config.config.update(steps_per_execution=steps_per_execution, row_sparse=row_sparse)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile with the settings that `get_compile_config` gave."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Train, as `keras.Model.fit` does, several steps in one compiled call.
+
+        Raises:
+            ValueError: as Keras does, and before the first step: if an id is outside its table, or a rating
+                outside the model's scale.
+        """
+        self._assert_compile_called("fit")
+        if validation_split and validation_data is None:
+            (x, y, sample_weight), validation_data = train_validation_split(
+                (x, y, sample_weight), validation_split=validation_split
+            )
+        data = {"x": x, "y": y, "sample_weight": sample_weight, "class_weight": class_weight, "shuffle": shuffle}
+        if self._fused and type(self).train_step is keras.Model.train_step:
+            blocks = self._blocks(data, batch_size, steps_per_epoch, DataCheck(self, targets=True))
+            if blocks is not None:
+                data, batch_size, steps_per_epoch = {"x": blocks}, None, None
+                self._symbolic_build(data_batch=blocks.first_batch())
+                if validation_data is not None and type(self).test_step is keras.Model.test_step:
+                    parts = keras.utils.unpack_x_y_sample_weight(validation_data)
+                    held_out = self._blocks(
+                        dict(zip(("x", "y", "sample_weight"), parts, strict=True)),
+                        validation_batch_size or blocks.batch_size,
+                        validation_steps,
+                        DataCheck(self),
+                        keep_steps=True,
+                    )
+                    if held_out is not None:
+                        validation_data, validation_steps = held_out, None
+        return super().fit(  # type: ignore[misc]
+            **data,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_data=validation_data,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Loss and metrics, as `keras.Model.evaluate` gives them, several steps in one compiled call."""
+        self._assert_compile_called("evaluate")
+        data = {"x": x, "y": y, "sample_weight": sample_weight}
+        if self._fused and type(self).test_step is keras.Model.test_step and not isinstance(x, BlockAdapter):
+            blocks = self._blocks(data, batch_size, steps, DataCheck(self))
+            if blocks is not None:
+                data, batch_size, steps = {"x": blocks}, None, None
+                if keras.backend.backend() == "jax":
+                    self._symbolic_build(data_batch=blocks.first_batch())
+        return super().evaluate(  # type: ignore[misc]
+            **data,
+            batch_size=batch_size,
+            verbose=verbose,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            **kwargs,
+        )
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Outputs, as `keras.Model.predict` gives them, several steps in one compiled call."""
+        before = self.steps_per_execution
+        if self._fused and type(self).predict_step is keras.Model.predict_step:
+            blocks = self._blocks({"x": x}, batch_size, steps, DataCheck(self), count_blocks=True)
+            if blocks is not None:
+                x, batch_size, steps = blocks, None, None
+                if keras.backend.backend() == "jax" and not all(layer.built for layer in self._flatten_layers()):
+                    self(keras.utils.unpack_x_y_sample_weight(blocks.first_batch())[0])
+                # Keras would take that many blocks for one call.
+                self.steps_per_execution = 1
+        try:
+            return super().predict(  # type: ignore[misc]
+                x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
+            )
+        finally:
+            self.steps_per_execution = before
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Compile the training steps."""
+        if not self._fused or type(self).train_step is not keras.Model.train_step:
+            return super().make_train_function(force)  # type: ignore[misc]
+        if self.train_function is None or force:
+            self.train_function = self._compiled_steps().train
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Compile the evaluation steps."""
+        if not self._fused or type(self).test_step is not keras.Model.test_step:
+            return super().make_test_function(force)  # type: ignore[misc]
+        if self.test_function is None or force:
+            self.test_function = self._compiled_steps().test
+        return self.test_function
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        """Compile the prediction steps."""
+        if not self._fused or type(self).predict_step is not keras.Model.predict_step:
+            return super().make_predict_function(force)  # type: ignore[misc]
+        if self.predict_function is None or force:
+            self.predict_function = self._compiled_steps().predict
+        return self.predict_function
+
+    @property
+    def _fused(self) -> bool:
+        """Whether steps run in blocks."""
+        return (
+            keras.backend.backend() in ("tensorflow", "jax")
+            and not self.run_eagerly
+            and distribution() is None
+            and (getattr(self, "_distribute_strategy", None) is None)
+        )
+
+    def _blocks(
+        self,
+        data: dict[str, Any],
+        batch_size: int | None,
+        steps_per_epoch: int | None,
+        check: DataCheck,
+        keep_steps: bool = False,
+        count_blocks: bool = False,
+    ) -> BlockAdapter | None:
+        """The data in blocks; `None` where they cannot be stacked."""
+        inner = get_data_adapter(**data, batch_size=batch_size, steps_per_epoch=steps_per_epoch)
+        if not all_dense(inner):
+            return None
+        limit = keras.config.max_steps_per_epoch()
+        if limit:
+            steps_per_epoch = min(limit, steps_per_epoch or limit)
+        if not keep_steps:
+            setting = getattr(self, "_steps_setting", "auto")
+            self.steps_per_execution = (
+                automatic_steps(inner.batch_size, steps_per_epoch or inner.num_batches)
+                if setting == "auto"
+                else setting
+            )
+        return BlockAdapter(
+            inner,
+            self.steps_per_execution,
+            check,
+            steps_per_epoch,
+            shuffle=data.get("shuffle", False),
+            padded=keras.backend.backend() == "jax",
+            count_blocks=count_blocks,
+        )
+
+    def _compiled_steps(self) -> Any:
+        if getattr(self, "_engine", None) is None:
+            if keras.backend.backend() == "jax":
+                from kerasrec.trainers._jax import JaxEngine as Engine
+            else:
+                from kerasrec.trainers._tensorflow import TensorFlowEngine as Engine  # type: ignore[assignment]
+            self._engine = Engine(self, self._by_rows)
+        return self._engine
+
+    def _by_rows(self, table: keras.Variable, n: int) -> bool:
+        """Whether a table is updated by rows, given how many rows a step reads of it."""
+        if not self._row_sparse or why_not_this_table(table):
+            return False
+        return self._row_sparse is True or table.shape[0] > _ROWS_PER_READ * n
