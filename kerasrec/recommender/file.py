@@ -1,0 +1,182 @@
+"""The file of a trained model: a `.keras` file that also knows the raw ids."""
+
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+
+from kerasrec.layers import Catalogue, find_catalogue
+from kerasrec.layers.catalogue import HEADER
+from kerasrec.trainers import Model
+
+if TYPE_CHECKING:
+    from kerasrec.data import Interactions
+
+
+def save_model(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    interactions: "Interactions | None" = None,
+    seen: bool = False,
+) -> None:
+    """Write a model, its optimizer and the ids that its codes stand for to one `.keras` file.
+
+    The file is written under another name in the same folder and moved into place, so a failure leaves
+    what was there before.
+
+    Args:
+        model: a functional `keras.Model` with inputs `user` and `item`, or any model with a
+            `kerasrec.layers.Catalogue` among its layers (every model of the zoo).
+        path: the file, ending in `.keras`.
+        interactions: `Interactions`, the training data. Defaults to `None`: the ids that the model already
+            carries (`kerasrec.zoo.create` and `load_model` give it some).
+        seen: bool, whether to keep which user has which item, so that a recommendation can leave those out.
+            Defaults to `False`; without `interactions`, what the model carries stays.
+
+    Raises:
+        ValueError: if `path` does not end in `.keras`, the model has other inputs, or there are no ids.
+        FileNotFoundError: if the folder does not exist.
+        TypeError: if an id is neither text nor a whole number.
+
+    Example:
+        >>> import os, tempfile, kerasrec
+        >>> data = kerasrec.datasets.synthetic(20, 30, 100).interactions
+        >>> model = kerasrec.zoo.create("recommender_v2", data, n_components=4)
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.keras")
+        >>> kerasrec.recommender.save_model(model, path, data)
+        >>> len(kerasrec.recommender.read_catalogue(path).item_ids)
+        30
+    """
+    path = _keras_path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"`path` must be in a folder that exists; make {path.parent} first.")
+    if interactions is None and seen:
+        raise ValueError("`interactions` must be given for `seen=True`. Received: interactions=None.")
+    model = _with_catalogue(model)
+    catalogue = find_catalogue(model)
+    if interactions is not None:
+        catalogue.fill(interactions, seen=seen)
+    elif not catalogue.filled:
+        raise ValueError(
+            "`interactions` must be given for a model that was not made by `kerasrec.zoo.create`: its codes "
+            "mean nothing without their ids. Received: interactions=None."
+        )
+    if model.compiled and not model.optimizer.built:
+        # Keras builds it when it loads the file, and would warn that the file has no moments for it.
+        model.optimizer.build(model.trainable_variables)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.keras")
+    try:
+        model.save(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_model(path: str | os.PathLike[str]) -> keras.Model:
+    """Read a model that `save_model` wrote, compiled and ready to predict or to train on.
+
+    Args:
+        path: the file.
+
+    Returns:
+        `keras.Model`; `kerasrec.layers.find_catalogue(model)` has its ids.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a complete file of a kerasrec model, or from a newer kerasrec.
+
+    Example:
+        >>> import os, tempfile, kerasrec
+        >>> data = kerasrec.datasets.synthetic(20, 30, 100).interactions
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.keras")
+        >>> kerasrec.recommender.save_model(kerasrec.zoo.create("recommender_v1", data), path)
+        >>> kerasrec.recommender.load_model(path).name
+        'recommender_v1'
+    """
+    read_catalogue(path)
+    try:
+        return keras.models.load_model(path)
+    except (ImportError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} holds a model that cannot be rebuilt here: {error}") from error
+
+
+def read_catalogue(path: str | os.PathLike[str]) -> Catalogue:
+    """Read the ids of a model file without building the model.
+
+    Args:
+        path: the file.
+
+    Returns:
+        `Catalogue`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a complete file of a kerasrec model, or from a newer kerasrec.
+
+    Example:
+        >>> import os, tempfile, kerasrec
+        >>> data = kerasrec.datasets.synthetic(20, 30, 100).interactions
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.keras")
+        >>> kerasrec.recommender.save_model(kerasrec.zoo.create("recommender_v1", data), path)
+        >>> kerasrec.recommender.read_catalogue(path).value_range[1] <= 5.0
+        True
+    """
+    path = _keras_path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"`path` must be a model file; there is none at {path}.")
+    catalogue = Catalogue()
+    try:
+        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+            members = archive.namelist()
+            if "config.json" not in members:
+                raise ValueError(f"`path` must be a model file of Keras. Received: {path}, another zip file.")
+            headers = [name for name in members if name.rsplit("/", 1)[-1] == HEADER]
+            if not headers:
+                raise ValueError(
+                    "`path` must be written by `kerasrec.recommender.save_model`; "
+                    "`keras.models.load_model` reads other models of Keras. "
+                    f"Received: {path}, which holds no ids."
+                )
+            assets = headers[0].removesuffix(HEADER)
+            for name in members:
+                if name.startswith(assets):
+                    archive.extract(name, folder)
+            catalogue.load_assets(str(Path(folder, assets)))
+    except zipfile.BadZipFile as error:
+        raise ValueError(
+            f"`path` must be a complete model file. Received: {path}, which is not one or was cut off "
+            f"({error})."
+        ) from error
+    return catalogue
+
+
+def _keras_path(path: str | os.PathLike[str]) -> Path:
+    if Path(path).suffix != ".keras":
+        raise ValueError(f"`path` must end in .keras. Received: {os.fspath(path)!r}.")
+    return Path(path)
+
+
+def _with_catalogue(model: keras.Model) -> keras.Model:
+    """The model itself, or its layers and optimizer in a model with a catalogue behind the output."""
+    if find_catalogue(model) is not None:
+        return model
+    try:
+        inputs, output = model.input, model.output
+        named = {tensor.name for tensor in model.inputs} == {"user", "item"} and len(model.outputs) == 1
+    except (AttributeError, ValueError):  # subclassed models have no graph
+        named = False
+    if not named:
+        raise ValueError(
+            "`model` must be a functional model with inputs `user` and `item` and one output, or have a "
+            f"`kerasrec.layers.Catalogue` among its layers. Received: {model.name!r} of type "
+            f"{type(model).__name__}."
+        )
+    wrapped = Model(inputs, Catalogue(name="score")(output), name=model.name)
+    if model.compiled:
+        wrapped.compile_from_config(model.get_compile_config())
+        # Not the fresh one that the config describes: its moments are part of the file.
+        wrapped.optimizer = model.optimizer
+    return wrapped

@@ -1,0 +1,272 @@
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kerasrec
+from kerasrec.data import Interactions, pairs
+from kerasrec.layers import Catalogue, DotScore, FeatureEmbedding, find_catalogue
+from kerasrec.recommender import load_model, read_catalogue, save_model
+
+ROOT = Path(kerasrec.__file__).resolve().parents[1]
+BACKENDS = [
+    name
+    for name, module in (("tensorflow", "tensorflow"), ("jax", "jax"), ("torch", "torch"))
+    if importlib.util.find_spec(module)
+]
+# `import keras, kerasrec` alone must be enough to load a file.
+PREDICT = """
+import pathlib, sys
+import keras, kerasrec
+import numpy as np
+folder = pathlib.Path(sys.argv[1])
+x = dict(np.load(folder / "x.npz"))
+predictions = {}
+for path in folder.glob("*.keras"):
+    predictions[path.stem] = keras.models.load_model(path).predict(x, batch_size=64, verbose=0)
+np.savez(folder / f"{keras.backend.backend()}.npz", **predictions)
+"""
+
+
+def interactions(n_users=5, n_items=7):
+    users, items = np.divmod(np.arange(0, n_users * n_items, 2), n_items)
+    values = 1.0 + (np.arange(len(users)) % 4)
+    return Interactions(
+        users,
+        items,
+        values,
+        user_ids=np.array([f"ü{code}" for code in range(n_users)], object),
+        item_ids=np.arange(n_items) * 10**12,
+    )
+
+
+def plain_model(n_users=5, n_items=7, model_class=keras.Model):
+    user = keras.Input((1,), name="user", dtype="int32")
+    item = keras.Input((1,), name="item", dtype="int32")
+    score = DotScore()(FeatureEmbedding(n_users, 3)(user), FeatureEmbedding(n_items, 3)(item))
+    model = model_class({"user": user, "item": item}, keras.layers.Reshape((1,))(score), name="plain")
+    model.compile(keras.optimizers.Adam(0.1), "mean_squared_error")
+    return model
+
+
+def trained(model, data, epochs=2):
+    x, y = pairs(data)
+    model.fit(
+        {name: codes[:, None] for name, codes in x.items()},
+        y,
+        batch_size=8,
+        epochs=epochs,
+        verbose=0,
+        shuffle=False,
+    )
+    return model
+
+
+def assert_catalogue_of(catalogue, data):
+    np.testing.assert_array_equal(catalogue.user_ids, data.user_ids)
+    np.testing.assert_array_equal(catalogue.item_ids, data.item_ids)
+    assert catalogue.item_ids.dtype == np.int64
+    assert catalogue.value_range == (1.0, 4.0)
+
+
+def test_a_fresh_process_predicts_the_same_on_every_backend(tmp_path):
+    data = interactions()
+    x = {name: codes[:, None] for name, codes in pairs(data)[0].items()}
+    np.savez(tmp_path / "x.npz", **x)
+    here = {}
+    for name in kerasrec.zoo.names():
+        model = trained(kerasrec.zoo.create(name, data, n_components=4), data)
+        save_model(model, tmp_path / f"{name}.keras")
+        here[name] = model.predict(x, batch_size=64, verbose=0)
+    for backend in BACKENDS:
+        environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-W", "ignore", "-c", PREDICT, str(tmp_path)]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        there = np.load(tmp_path / f"{backend}.npz")
+        for name in kerasrec.zoo.names():
+            if backend == keras.backend.backend():
+                np.testing.assert_array_equal(there[name], here[name])
+            else:
+                np.testing.assert_allclose(there[name], here[name], atol=1e-5)
+
+
+def test_ids_range_and_seen_items_come_back(tmp_path):
+    data = interactions()
+    model = kerasrec.zoo.create("recommender_v1", data)
+    save_model(model, tmp_path / "model.keras", data, seen=True)
+    catalogue = read_catalogue(tmp_path / "model.keras")
+    assert_catalogue_of(catalogue, data)
+    assert_catalogue_of(find_catalogue(load_model(tmp_path / "model.keras")), data)
+    indptr, items = catalogue.seen
+    for user in range(data.n_users):
+        assert items[indptr[user] : indptr[user + 1]].tolist() == sorted(data.items[data.users == user])
+
+
+def test_keras_and_its_callbacks_write_a_complete_file(tmp_path):
+    data = interactions()
+    model = kerasrec.zoo.create("recommender_v2", data)
+    x, y = pairs(data)
+    model.fit(x, y, verbose=0, callbacks=[keras.callbacks.ModelCheckpoint(tmp_path / "best.keras")])
+    assert_catalogue_of(read_catalogue(tmp_path / "best.keras"), data)
+
+
+@pytest.mark.parametrize("model_class", [keras.Model, kerasrec.Model])
+def test_any_functional_model_is_wrapped_with_its_optimizer(tmp_path, model_class):
+    data = interactions()
+    model = trained(plain_model(model_class=model_class), data, epochs=3)
+    save_model(model, tmp_path / "model.keras", data)
+    assert find_catalogue(model) is None
+    loaded = load_model(tmp_path / "model.keras")
+    assert loaded.name == "plain"
+    assert_catalogue_of(find_catalogue(loaded), data)
+    assert loaded.towers is None  # the reshape between score and output may be anything
+    # Adam's moments and step count came along: both go on to the same weights.
+    trained(model, data), trained(loaded, data)
+    for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(theirs, ours, atol=1e-6)
+
+
+def test_a_loaded_model_trains_on_and_saves_again(tmp_path):
+    data = interactions()
+    model = trained(kerasrec.zoo.create("recommender_v2", data, learning_rate=0.1), data)
+    save_model(model, tmp_path / "model.keras", data, seen=True)
+    loaded = load_model(tmp_path / "model.keras")
+    trained(model, data), trained(loaded, data)
+    for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(theirs, ours, atol=1e-6)
+    save_model(loaded, tmp_path / "again.keras")
+    assert read_catalogue(tmp_path / "again.keras").seen is not None
+
+
+def test_a_million_text_ids(tmp_path):
+    n = 1_000_000
+    data = Interactions(
+        np.array([0, n - 1]),
+        np.array([0, 0]),
+        user_ids=np.array([f"user-{code}" for code in range(n)], object),
+        item_ids=np.array(["only"], object),
+    )
+    catalogue = Catalogue()
+    catalogue.fill(data, seen=True)
+    catalogue.save_assets(str(tmp_path))
+    loaded = Catalogue()
+    loaded.load_assets(str(tmp_path))
+    assert loaded.user_ids[123_456] == "user-123456"
+    assert np.array_equal(loaded.user_ids, data.user_ids)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 26e6
+    assert len(json.dumps(loaded.get_config())) < 1000
+
+
+def test_a_failed_save_leaves_the_previous_file(tmp_path, monkeypatch):
+    data = interactions()
+    save_model(kerasrec.zoo.create("recommender_v1", data), tmp_path / "model.keras")
+    before = (tmp_path / "model.keras").read_bytes()
+
+    def half_written(self, filepath):
+        Path(filepath).write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(kerasrec.Model, "save", half_written)
+    with pytest.raises(OSError, match="No space left"):
+        save_model(kerasrec.zoo.create("recommender_v2", data), tmp_path / "model.keras")
+    assert (tmp_path / "model.keras").read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_saving_refuses_what_cannot_be_read_back(tmp_path):
+    data = interactions()
+    model = kerasrec.zoo.create("recommender_v1", data)
+    with pytest.raises(ValueError, match=r"`path` must end in \.keras\. Received: '.*model\.h5'"):
+        save_model(model, tmp_path / "model.h5")
+    with pytest.raises(FileNotFoundError, match=r"must be in a folder that exists; make .*nowhere first"):
+        save_model(model, tmp_path / "nowhere" / "model.keras")
+    with pytest.raises(ValueError, match=r"`interactions` must be given for `seen=True`"):
+        save_model(model, tmp_path / "model.keras", seen=True)
+    with pytest.raises(ValueError, match=r"not made by `kerasrec\.zoo\.create`"):
+        save_model(plain_model(), tmp_path / "model.keras")
+    one_input = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match=r"inputs `user` and `item` and one output.*of type Sequential"):
+        save_model(one_input, tmp_path / "model.keras", data)
+
+    class Subclassed(keras.Model):
+        pass
+
+    with pytest.raises(ValueError, match=r"or have a `kerasrec\.layers\.Catalogue` among its layers"):
+        save_model(Subclassed(), tmp_path / "model.keras", data)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "model.keras"
+    save_model(kerasrec.zoo.create("recommender_v1", interactions()), path)
+    return path
+
+
+@pytest.mark.parametrize("read", [load_model, read_catalogue])
+class TestBadFile:
+    def test_missing(self, read, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"there is none at .*model\.keras"):
+            read(tmp_path / "model.keras")
+
+    def test_other_suffix(self, read, tmp_path):
+        with pytest.raises(ValueError, match=r"must end in \.keras"):
+            read(tmp_path / "model.csv")
+
+    def test_not_a_zip(self, read, tmp_path):
+        (tmp_path / "model.keras").write_text("user,item\n")
+        with pytest.raises(ValueError, match=r"complete model file\. Received: .*not one or was cut off"):
+            read(tmp_path / "model.keras")
+
+    def test_truncated(self, read, saved):
+        saved.write_bytes(saved.read_bytes()[:-200])
+        with pytest.raises(ValueError, match=r"complete model file\. Received: .*was cut off"):
+            read(saved)
+
+    def test_other_zip(self, read, tmp_path):
+        with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+            archive.writestr("readme.txt", "hello")
+        with pytest.raises(ValueError, match=r"must be a model file of Keras.*another zip file"):
+            read(tmp_path / "model.keras")
+
+    def test_without_ids(self, read, tmp_path):
+        plain_model().save(tmp_path / "model.keras")
+        with pytest.raises(ValueError, match=r"save_model.*which holds no ids"):
+            read(tmp_path / "model.keras")
+
+    def test_newer(self, read, saved):
+        rewrite(saved, "catalogue.json", b'{"format": 99, "kerasrec": "7.0.0"}')
+        with pytest.raises(
+            ValueError, match=r"at most 1; upgrade kerasrec.*format 99, written by kerasrec 7\.0\.0"
+        ):
+            read(saved)
+
+
+def test_keras_says_that_a_file_is_newer(saved):
+    rewrite(saved, "catalogue.json", b'{"format": 99, "kerasrec": "7.0.0"}')
+    with pytest.raises(ValueError, match=r"format 99, written by kerasrec 7\.0\.0"):
+        keras.models.load_model(saved)
+
+
+def test_a_class_unknown_here_is_named(saved):
+    with zipfile.ZipFile(saved) as archive:
+        config = archive.read("config.json").replace(b"DotScore", b"NewScore")
+    rewrite(saved, "config.json", config)
+    with pytest.raises(ValueError, match=r"cannot be rebuilt here:(.|\n)*NewScore"):
+        load_model(saved)
+
+
+def rewrite(path, name, content):
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, data in members.items():
+            archive.writestr(member, content if member.endswith(name) else data)
