@@ -136,7 +136,7 @@ def _read_dat(source: Files) -> _Frames:
         return ratings, _items(movies), None
     columns = ["user", "gender", "age", "occupation", "zip_code"]
     users = _tables.read_double_colons(source, "users.dat", columns=columns)
-    users["occupation"] = [_OCCUPATIONS_1M[int(code)] for code in users["occupation"]]
+    users["occupation"] = users["occupation"].astype("int64").map(dict(enumerate(_OCCUPATIONS_1M)))
     return ratings, _items(movies), _users(users)
 
 
