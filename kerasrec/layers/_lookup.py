@@ -45,3 +45,32 @@ def lookup(table: keras.Variable, ids: Any) -> Any:
         if rows is not None:
             return rows
     return keras.ops.take(table, ids, axis=0)
+
+
+@contextlib.contextmanager
+def keras_embeddings_seen(model: Any) -> Iterator[None]:
+    """Let the plain `keras.layers.Embedding`s of a model read their tables through `lookup` as well.
+
+    A layer with LoRA or quantised weights reads more than its rows, and a subclass may do anything: these are
+    left alone.
+    """
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if type(layer) is keras.layers.Embedding and not layer.lora_enabled and not layer.quantization_mode
+    ]
+
+    def reader(layer: Any) -> Any:
+        def call(inputs: Any) -> Any:
+            ids = inputs if keras.backend.is_int_dtype(inputs.dtype) else keras.ops.cast(inputs, "int32")
+            return keras.ops.cast(lookup(layer._embeddings, ids), layer.compute_dtype)
+
+        return call
+
+    try:
+        for layer in layers:
+            layer.__dict__["call"] = reader(layer)
+        yield
+    finally:
+        for layer in layers:
+            del layer.__dict__["call"]

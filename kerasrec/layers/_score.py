@@ -12,9 +12,9 @@ class Score(keras.layers.Layer):
 
     Call arguments:
         user: user representations `[B, C]`.
-        item: item representations `[B, C]` (pairs) or `[B, L, C]` (lists).
+        item: item representations `[B, C]` (pairs), `[B, L, C]` (lists) or `[1, L, C]` (one list for all users).
         user_bias: `[B, 1]`, or `None`.
-        item_bias: `[B, 1]` for pairs, `[B, L, 1]` for lists, or `None`.
+        item_bias: `[B, 1]` for pairs, `[B, L, 1]` or `[1, L, 1]` for lists, or `None`.
 
     Returns:
         Scores `[B]` for pairs, `[B, L]` for lists.
@@ -36,7 +36,10 @@ class Score(keras.layers.Layer):
         """Score pairs or lists."""
         self._check(user, item)
         lists = len(item.shape) == 3
-        score = self.compare(keras.ops.expand_dims(user, 1) if lists else user, item)
+        if lists and item.shape[0] == 1:  # one list for all users: a matrix product
+            score = self.compare_all(user, item[0])
+        else:
+            score = self.compare(keras.ops.expand_dims(user, 1) if lists else user, item)
         if user_bias is not None:
             score = score + (user_bias if lists else keras.ops.squeeze(user_bias, -1))
         if item_bias is not None:
@@ -66,7 +69,7 @@ class Score(keras.layers.Layer):
         self, user_shape: Any, item_shape: Any, user_bias_shape: Any = None, item_bias_shape: Any = None
     ) -> tuple[int | None, ...]:
         """`[B]` for pairs, `[B, L]` for lists."""
-        return tuple(item_shape[:-1])
+        return (user_shape[0], *item_shape[1:-1])
 
     def arguments_by_name(self, node: Any) -> dict[str, Any]:
         """The symbolic tensors of one call of this layer, by argument name."""

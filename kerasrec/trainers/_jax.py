@@ -9,10 +9,17 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from kerasrec.layers._lookup import watch_lookups
+from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers._blocks import runs_of
 from kerasrec.trainers._keras import StatelessScope, tree
-from kerasrec.trainers._rows import RowView, regularize, slot_lists, views_in_place, without_regularizers
+from kerasrec.trainers._rows import (
+    RowView,
+    regularizer_gradient,
+    regularizer_penalty,
+    slot_lists,
+    views_in_place,
+    without_regularizers,
+)
 
 
 @dataclass
@@ -142,7 +149,7 @@ class JaxEngine:
         model = self._model
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         hidden = _Hidden(watcher)
-        with watch_lookups(hidden), contextlib.ExitStack() as stack:
+        with watch_lookups(hidden), keras_embeddings_seen(model), contextlib.ExitStack() as stack:
             hidden.stack = stack
             return model.compute_loss_and_updates(
                 trainable,
@@ -217,9 +224,8 @@ class JaxEngine:
             if table.regularizer is not None:
                 scale = owner * (table.shape[0] / jnp.sum(owner))
                 scale = scale.reshape(-1, *[1] * (rows.ndim - 1)).astype(rows.dtype)
-                penalty, gradient_here = regularize(table.regularizer, rows, scale)
-                loss = loss + penalty
-                gradient = gradient + optimizer.scale_loss(gradient_here)
+                loss = loss + regularizer_penalty(table.regularizer, rows, scale)
+                gradient = gradient + optimizer.scale_loss(regularizer_gradient(table.regularizer, rows, scale))
             gradients[index] = gradient
             position = positions[id(table)]
             apply_to[index] = RowView(table, rows)

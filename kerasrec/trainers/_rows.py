@@ -154,24 +154,28 @@ def without_regularizers(tables: Sequence[keras.Variable]) -> Iterator[None]:
             table.regularizer = regularizer
 
 
-def regularize(regularizer: Any, rows: Any, scale: Any) -> tuple[Any, Any]:
-    """Penalty and gradient of rows.
+def regularizer_penalty(regularizer: Any, values: Any, scale: Any) -> Any:
+    """What a regularizer adds to the loss.
 
     Args:
         regularizer: `keras.regularizers.L1`, `L2` or `L1L2`.
-        rows: `[R, ...]`.
+        values: `[R, ...]`, rows of a table.
         scale: `[R, 1, ...]` or a scalar; a row's factor.
 
     Returns:
-        The penalty (a scalar) and its gradient `[R, ...]`.
+        A scalar.
     """
-    l1, l2 = getattr(regularizer, "l1", 0.0), getattr(regularizer, "l2", 0.0)
-    penalty, gradient = 0.0, 0.0
-    if l2:
-        weighted = rows * (scale * l2)
-        penalty = keras.ops.sum(rows * weighted)
-        gradient = weighted + weighted
-    if l1:
-        penalty = penalty + l1 * keras.ops.sum(keras.ops.abs(rows) * scale)
-        gradient = gradient + l1 * scale * keras.ops.sign(rows)
-    return penalty, gradient
+    l1, l2 = _strengths(regularizer)
+    penalty = keras.ops.sum(keras.ops.square(values) * scale) * l2 if l2 else 0.0
+    return penalty + keras.ops.sum(keras.ops.abs(values) * scale) * l1 if l1 else penalty
+
+
+def regularizer_gradient(regularizer: Any, values: Any, scale: Any) -> Any:
+    """The gradient of `regularizer_penalty` in `values`, of their shape."""
+    l1, l2 = _strengths(regularizer)
+    gradient = values * (scale * (2 * l2))
+    return gradient + keras.ops.sign(values) * (scale * l1) if l1 else gradient
+
+
+def _strengths(regularizer: Any) -> tuple[float, float]:
+    return float(getattr(regularizer, "l1", 0.0)), float(getattr(regularizer, "l2", 0.0))

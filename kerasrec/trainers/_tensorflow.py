@@ -2,23 +2,28 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasrec.layers._lookup import watch_lookups
+from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers._blocks import runs_of
 from kerasrec.trainers._keras import tree
-from kerasrec.trainers._rows import RowView, regularize, slot_lists, views_in_place, without_regularizers
+from kerasrec.trainers._rows import (
+    RowView,
+    regularizer_gradient,
+    regularizer_penalty,
+    slot_lists,
+    views_in_place,
+    why_not_by_rows,
+    why_not_this_table,
+    without_regularizers,
+)
 
 # Up to this many samples a step, handing work to threads costs more than it saves.
 _SMALL_BATCH = 1024
-
-
-class _UsedDensely(Exception):
-    def __init__(self, tables: list[keras.Variable]) -> None:
-        self.tables = tables
 
 
 class TensorFlowEngine:
@@ -32,7 +37,6 @@ class TensorFlowEngine:
     def __init__(self, model: Any, by_rows: Callable[[keras.Variable, int], bool]) -> None:
         self._model = model
         self._by_rows = by_rows
-        self._dense: set[int] = set()
         self._compiled: dict[Any, Any] = {}
 
     def train(self, iterator: Iterator[Any]) -> Any:
@@ -57,8 +61,9 @@ class TensorFlowEngine:
     def _call(self, mode: str, run: dict[str, Any]) -> Any:
         stack = tree.map_structure(tf.convert_to_tensor, run["stack"])
         leaves = tree.flatten(stack)
-        spec = tuple((leaf.dtype, leaf.shape[2:]) for leaf in leaves)
-        batch_size = leaves[0].shape[1]
+        # A leaf of one row is one for all samples (a list of items that they share), and stays so.
+        spec = tuple((leaf.dtype, leaf.shape[1] == 1, leaf.shape[2:]) for leaf in leaves)
+        batch_size = max(leaf.shape[1] for leaf in leaves)
         with _executor(batch_size <= _SMALL_BATCH):
             compiled = self._compiled.get((mode, spec))
             if compiled is None:
@@ -68,17 +73,12 @@ class TensorFlowEngine:
     def _trace(self, mode: str, stack: Any, batch_size: int) -> Any:
         """Trace for any number of steps and samples, so that the last batch needs no second graph."""
         signature = tree.map_structure(
-            lambda a: tf.TensorSpec((None,) * min(2, len(a.shape)) + tuple(a.shape[2:]), a.dtype), stack
+            lambda a: tf.TensorSpec((None, 1 if a.shape[1] == 1 else None, *a.shape[2:]), a.dtype), stack
         )
-        while True:
-            body = {"train": self._train, "test": self._test, "predict": self._predict}[mode]
-            function = tf.function(lambda data, body=body: body(data, batch_size), autograph=False)
-            try:
-                function.get_concrete_function(signature)
-            except _UsedDensely as error:
-                self._dense.update(id(table) for table in error.tables)
-                continue
-            return function
+        body = {"train": self._train, "test": self._test, "predict": self._predict}[mode]
+        function = tf.function(lambda data: body(data, batch_size), autograph=False)
+        function.get_concrete_function(signature)
+        return function
 
     def _loop(self, stack: Any, step: Callable[[Any], Any]) -> None:
         steps = tf.shape(tree.flatten(stack)[0])[0]
@@ -108,71 +108,124 @@ class TensorFlowEngine:
         return tree.pack_sequence_as(first, [array.concat() for array in outputs])
 
     def _train(self, stack: Any, batch_size: int) -> Any:
-        self._loop(stack, lambda batch: self._train_step(batch, batch_size))
+        plain = why_not_by_rows(self._model.optimizer)
+        self._loop(stack, self._model.train_step if plain else lambda batch: self._train_step(batch, batch_size))
         return self._model.get_metrics_result()
 
     def _train_step(self, batch: Any, batch_size: int) -> None:
         model, optimizer = self._model, self._model.optimizer
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         variables = model.trainable_variables
-        watcher = _Lookups(variables, lambda table, n: id(table) not in self._dense and self._by_rows(table, n), batch_size)
+        watcher = _Lookups(variables, batch_size)
         with tf.GradientTape() as tape:
             watcher.tape = tape
-            with watch_lookups(watcher), contextlib.ExitStack() as stack:
-                # Which tables are read by rows is known only behind the call, the penalties come from there.
+            with watch_lookups(watcher), keras_embeddings_seen(model):
                 y_pred = model(x, training=True)
-                stack.enter_context(without_regularizers(watcher.tables))
-                loss = model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+                with without_regularizers(watcher.tables):
+                    loss = model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
             scaled = optimizer.scale_loss(loss)
-        tables = watcher.tables
-        watched = [row for reads in watcher.reads.values() for _, row in reads]
-        gradients = tape.gradient(scaled, [v.value for v in variables] + watched)
-        by_variable = dict(zip((id(v) for v in variables), gradients, strict=False))
-        by_rows = iter(gradients[len(variables) :])
-        if used := [table for table in tables if by_variable[id(table)] is not None]:
-            raise _UsedDensely(used)
+        gradients = tape.gradient(scaled, [v.value for v in variables] + [read.rows for read in watcher.reads])
+        by_variable = {id(v): gradient for v, gradient in zip(variables, gradients, strict=False)}
+        for read, gradient in zip(watcher.reads, gradients[len(variables) :], strict=True):
+            read.gradient = gradient
+
+        by_rows, whole = [], []
+        for table in watcher.tables:
+            # A table with a gradient of its own is used in another way as well.
+            alone = by_variable[id(table)] is None
+            (by_rows if alone and self._by_rows(table, watcher.n(table)) else whole).append(table)
+        rows = {id(table): _Rows(table, watcher.of(table), watcher.unique) for table in by_rows}
+        for table in by_rows:
+            by_variable[id(table)] = rows[id(table)].gradient
+        for table in whole:
+            by_variable[id(table)] = _whole_gradient(table, watcher.of(table), by_variable[id(table)])
+
+        penalty = sum(
+            (regularizer_penalty(table.regularizer, values, scale) for table, values, scale in _regularized(whole, rows)),
+            start=tf.zeros([], keras.config.floatx()),
+        )
+        if rows or not whole:
+            self._update(by_variable, rows, whole)
+        else:
+            # One pass over weights, slots and gradients; as separate operations it is ten.
+            update = tf.function(lambda given: self._update(given, {}, whole), jit_compile=True, autograph=False)
+            update(by_variable)
+        model._loss_tracker.update_state(loss + penalty, sample_weight=tf.shape(tree.flatten(x)[0])[0])
+        model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def _update(self, gradients: dict[int, Any], rows: "dict[int, _Rows]", whole: list[Any]) -> None:
+        """Run the optimizer once, on whole variables and on rows."""
+        model, optimizer = self._model, self._model.optimizer
+        gradients = dict(gradients)
+        loss_scale = optimizer.scale_loss(1.0)
+        for table, values, scale in _regularized(whole, rows):
+            gradient = regularizer_gradient(table.regularizer, values, scale)
+            gradients[id(table)] = gradients[id(table)] + gradient * loss_scale
 
         slots = slot_lists(optimizer)
         positions = {id(v): i for i, v in enumerate(optimizer._trainable_variables)}
-        unique: dict[Any, Any] = {}
         views: dict[str, dict[int, RowView]] = {name: {} for name in slots}
+        apply_to: list[Any] = list(model.trainable_variables)
         scatters: list[tuple[Any, RowView, Any]] = []
-        apply_to: list[Any] = list(variables)
-        penalty = 0.0
-        for table in tables:
-            reads = watcher.reads[id(table)]
-            key = tuple(id(ids) for ids, _ in reads)
-            if key not in unique:
-                ids = tf.concat([tf.reshape(ids, [-1]) for ids, _ in reads], 0) if len(reads) > 1 else tf.reshape(reads[0][0], [-1])
-                unique[key] = tf.unique(ids)
-            ids, inverse = unique[key]
-            row_shape = table.shape[1:]
-            gradient = [tf.reshape(next(by_rows), [-1, *row_shape]) for _ in reads]
-            gradient = tf.math.unsorted_segment_sum(
-                tf.concat(gradient, 0) if len(gradient) > 1 else gradient[0], inverse, tf.size(ids)
-            )
-            rows = table.value.sparse_read(ids)
-            if table.regularizer is not None:
-                scale = table.shape[0] / tf.cast(tf.size(ids), rows.dtype)
-                penalty_here, gradient_here = regularize(table.regularizer, rows, scale)
-                penalty = penalty + penalty_here
-                gradient = gradient + gradient_here * tf.cast(optimizer.scale_loss(1.0), rows.dtype)
-            position = positions[id(table)]
-            view = RowView(table, rows)
-            apply_to[position] = view
-            by_variable[id(table)] = gradient
-            scatters.append((table, view, ids))
-            for name, by_index in slots.items():
-                slot = by_index[position]
-                if slot is not None:
-                    views[name][position] = RowView(slot, slot.value.sparse_read(ids))
-                    scatters.append((slot, views[name][position], ids))
-        model._loss_tracker.update_state(loss + penalty, sample_weight=tf.shape(tree.flatten(x)[0])[0])
+        for part in rows.values():
+            position = positions[id(part.table)]
+            apply_to[position] = RowView(part.table, part.values)
+            scatters.append((part.table, apply_to[position], part.ids))
+            for name, of_variable in slots.items():
+                if (slot := of_variable[position]) is not None:
+                    views[name][position] = RowView(slot, slot.value.sparse_read(part.ids))
+                    scatters.append((slot, views[name][position], part.ids))
         with views_in_place(optimizer, views):
-            optimizer.apply([by_variable[id(v)] for v in variables], apply_to)
+            optimizer.apply([gradients[id(v)] for v in model.trainable_variables], apply_to)
         for variable, view, ids in scatters:
             variable.value.scatter_update(tf.IndexedSlices(view.value, ids))
-        model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+
+@dataclass(eq=False)
+class _Read:
+    """One lookup of a step: the table, the ids, the rows they gave and the loss's gradient in them."""
+
+    table: Any
+    ids: Any
+    rows: Any
+    gradient: Any = None
+
+
+class _Rows:
+    """The rows of a table that a step read, each once, with the sum of their gradients."""
+
+    def __init__(self, table: Any, reads: list[_Read], unique: dict[Any, Any]) -> None:
+        self.table = table
+        key = tuple(id(read.ids) for read in reads)
+        if key not in unique:  # tables that are read by the same column share it
+            unique[key] = tf.unique(_flat([read.ids for read in reads], ()))
+        self.ids, inverse = unique[key]
+        gradient = _flat([read.gradient for read in reads], table.shape[1:])
+        self.gradient = tf.math.unsorted_segment_sum(gradient, inverse, tf.size(self.ids))
+        self.values = table.value.sparse_read(self.ids)
+        self.regularizer_scale = table.shape[0] / tf.cast(tf.size(self.ids), table.dtype)
+
+
+def _regularized(whole: list[Any], rows: dict[int, _Rows]) -> Iterator[tuple[Any, Any, Any]]:
+    """The tables with a regularizer, what it acts on, and by which factor."""
+    for table in whole:
+        if table.regularizer is not None:
+            yield table, table.value, 1.0
+    for part in rows.values():
+        if part.table.regularizer is not None:
+            yield part.table, part.values, part.regularizer_scale
+
+
+def _whole_gradient(table: Any, reads: list[_Read], other: Any) -> Any:
+    gradient = tf.math.unsorted_segment_sum(
+        _flat([read.gradient for read in reads], table.shape[1:]), _flat([read.ids for read in reads], ()), table.shape[0]
+    )
+    return gradient if other is None else gradient + other
+
+
+def _flat(parts: list[Any], row_shape: Any) -> Any:
+    parts = [tf.reshape(part, [-1, *row_shape]) for part in parts]
+    return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
 
 
 class _Lookups:
@@ -180,26 +233,32 @@ class _Lookups:
 
     tape: tf.GradientTape
 
-    def __init__(self, variables: list[Any], by_rows: Callable[[Any, int], bool], batch_size: int) -> None:
+    def __init__(self, variables: list[Any], batch_size: int) -> None:
         self._variables = {id(v) for v in variables}
-        self._by_rows = by_rows
         self._batch_size = batch_size
-        self.tables: list[Any] = []
-        self.reads: dict[int, list[tuple[Any, Any]]] = {}
+        self.reads: list[_Read] = []
+        self.unique: dict[Any, Any] = {}
 
     def lookup(self, table: keras.Variable, ids: Any) -> Any:
-        if id(table) not in self._variables:
+        if id(table) not in self._variables or why_not_this_table(table):
             return None
-        if id(table) not in self.reads:
-            n = self._batch_size * int(tf.TensorShape(ids.shape[1:]).num_elements() or 1)
-            if not self._by_rows(table, n):
-                return None
-            self.tables.append(table)
-            self.reads[id(table)] = []
         rows = tf.stop_gradient(table.value.sparse_read(ids))
         self.tape.watch(rows)
-        self.reads[id(table)].append((ids, rows))
+        self.reads.append(_Read(table, ids, rows))
         return rows
+
+    @property
+    def tables(self) -> list[Any]:
+        return list({id(read.table): read.table for read in self.reads}.values())
+
+    def of(self, table: Any) -> list[_Read]:
+        return [read for read in self.reads if read.table is table]
+
+    def n(self, table: Any) -> int:
+        return sum(
+            int(read.ids.shape[0] or self._batch_size) * int(read.ids.shape[1:].num_elements() or 1)
+            for read in self.of(table)
+        )
 
 
 @contextlib.contextmanager
