@@ -98,12 +98,12 @@ def encode(
 
     codes, uniques = pd.factorize(column)
     refuse(codes < 0, column, name, "missing ids", "Drop those rows or fill them.")
-    raw = _plain(uniques)
+    raw = plain(uniques)
     empty = np.fromiter((isinstance(i, str) and not i.strip() for i in raw), bool, len(raw))
     if empty.any():
         refuse(empty[codes], column, name, "empty ids", "Drop those rows or fill them.")
     if ids is None:
-        order = _order(raw)
+        order = order_of(raw)
         code_of = np.empty(len(raw), np.int32)
         code_of[order] = np.arange(len(raw), dtype=np.int32)
         return code_of[codes], raw[order]
@@ -116,7 +116,7 @@ def encode(
         refuse(unknown[codes], column, name, "ids that the given vocabulary lacks", remedy)
     if unknown.any():
         new = raw[unknown]
-        order = _order(new)
+        order = order_of(new)
         rank = np.empty(len(new), np.int32)
         rank[order] = np.arange(len(ids), len(ids) + len(new), dtype=np.int32)
         code_of[unknown] = rank
@@ -137,7 +137,7 @@ def vocabulary(ids: Any, name: Any) -> np.ndarray:
             f"The ids given for {name!r} must be unique. Received: {len(again)} repeated ids, "
             f"first {shown(again[0])}."
         )
-    return _plain(index)
+    return plain(index)
 
 
 def id_index(ids: Any) -> "pd.Index[Any]":
@@ -153,7 +153,7 @@ def id_array(ids: Any) -> np.ndarray:
     """Raw ids as an array: int64 for integers, objects for strings and mixed types."""
     if isinstance(ids, np.ndarray) and ids.dtype.kind in "iO":
         return ids
-    return _plain(id_index(ids))
+    return plain(id_index(ids))
 
 
 def numbers(column: "pd.Series[Any]", name: Any) -> np.ndarray:
@@ -208,7 +208,7 @@ def context_column(
     return encode(column, name, ids, grow=ids is not None)
 
 
-def _plain(index: "pd.Index[Any]") -> np.ndarray:
+def plain(index: "pd.Index[Any]") -> np.ndarray:
     """An index as a NumPy array: int64 for integers, objects for strings."""
     import pandas as pd
 
@@ -219,7 +219,7 @@ def _plain(index: "pd.Index[Any]") -> np.ndarray:
     return index.to_numpy()
 
 
-def _order(ids: np.ndarray) -> Sequence[int] | np.ndarray:
+def order_of(ids: np.ndarray) -> Sequence[int] | np.ndarray:
     """The sorting order of ids; by type and then text where they do not compare."""
     try:
         return np.argsort(ids, kind="stable")

@@ -1,4 +1,4 @@
-"""The frame that `Interactions.describe` gives."""
+"""The frames that `Interactions.describe` and `Features.describe` give."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +7,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kerasrec.data.features import Features
     from kerasrec.data.interactions import Interactions
 
 MAX_BARS = 20
@@ -41,6 +42,29 @@ def describe(interactions: "Interactions") -> "pd.DataFrame":
     return pd.DataFrame({"value": pd.Series(list(rows.values()), index, dtype=object)})
 
 
+def describe_features(features: "Features") -> "pd.DataFrame":
+    """A frame with the columns count, share and names."""
+    import pandas as pd
+
+    n, n_columns = features.matrix.shape
+    names = np.array(features.names, object)
+    ids = np.arange(n) if features.ids is None else features.ids
+    rows = {
+        "columns": (names, n_columns),
+        "rows": (ids, n),
+        "empty rows": (ids[np.diff(features.matrix.indptr) == 0], n),
+        "constant columns": (names[_constant_columns(features.matrix)], n_columns),
+        "duplicated columns": (names[_repeated_columns(features.matrix)], n_columns),
+    }
+    return pd.DataFrame(
+        {
+            "count": {row: len(found) for row, (found, _) in rows.items()},
+            "share": {row: len(found) / whole for row, (found, whole) in rows.items()},
+            "names": {row: found.tolist() for row, (found, _) in rows.items()},
+        }
+    )
+
+
 def _histogram(values: np.ndarray) -> list[tuple[str, int]]:
     """Counts of each value, or of ten equal ranges where there are many values."""
     distinct, counts = np.unique(values, return_counts=True)
@@ -48,3 +72,16 @@ def _histogram(values: np.ndarray) -> list[tuple[str, int]]:
         return [(f"{value:g}", int(count)) for value, count in zip(distinct, counts, strict=True)]
     counts, edges = np.histogram(values.astype(np.float64), bins=10)
     return [(f"{edges[i]:g} to {edges[i + 1]:g}", int(count)) for i, count in enumerate(counts)]
+
+
+def _constant_columns(matrix: Any) -> np.ndarray:
+    """Columns with the same number in every row."""
+    lowest, highest = matrix.min(axis=0), matrix.max(axis=0)
+    return np.flatnonzero(lowest.toarray()[0] == highest.toarray()[0])
+
+
+def _repeated_columns(matrix: Any) -> np.ndarray:
+    """Columns that equal an earlier one, by two random projections."""
+    probe = np.random.default_rng(0).random((matrix.shape[0], 2))
+    _, first = np.unique(matrix.T @ probe, axis=0, return_index=True)
+    return np.setdiff1d(np.arange(matrix.shape[1]), first)

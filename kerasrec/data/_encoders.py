@@ -1,0 +1,305 @@
+"""Fitted encoders: columns of a frame to sparse columns, and the encoders themselves to plain JSON."""
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from kerasrec.data._columns import id_index, order_of, plain, refuse, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import scipy.sparse
+
+WORD = r"(?u)\b\w+\b"
+
+
+def required(frame: "pd.DataFrame", name: Any) -> "pd.Series[Any]":
+    """A column that an encoder was fitted on."""
+    if name not in frame.columns:
+        raise ValueError(
+            f"`new_frame` must have the column {name!r}. "
+            f"Received: a frame of {', '.join(map(repr, frame.columns)) or 'no columns'}."
+        )
+    return frame[name]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """What made some of the columns of features."""
+
+    kind: ClassVar[str]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns made."""
+        raise NotImplementedError
+
+    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
+        """Rows of a frame to rows of features."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """What `from_state` takes, as plain JSON."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class VocabularyEncoder(Encoder):
+    """One column of ones a token."""
+
+    column: Any
+    vocabulary: np.ndarray
+
+    warns: ClassVar[bool] = True
+
+    @property
+    def names(self) -> list[str]:
+        return [f"{self.column}={token}" for token in self.vocabulary]
+
+    @classmethod
+    def tokens(cls, entries: "pd.Series[Any]", **settings: Any) -> "pd.Series[Any]":
+        """Tokens indexed by the number of their row."""
+        raise NotImplementedError
+
+    @classmethod
+    def fit(cls, entries: "pd.Series[Any]", **settings: Any) -> "VocabularyEncoder":
+        """The encoder of all tokens of a column, sorted."""
+        import pandas as pd
+
+        _, uniques = pd.factorize(cls.tokens(entries, **settings))
+        tokens = plain(uniques)
+        if not len(tokens):
+            raise ValueError(
+                f"Column {entries.name!r} must have entries. Received: {len(entries)} rows, all missing."
+            )
+        return cls(entries.name, tokens[order_of(tokens)], **settings)
+
+    def settings(self) -> dict[str, Any]:
+        """Arguments beside the column and the vocabulary."""
+        return {}
+
+    def entries(self, frame: "pd.DataFrame") -> "pd.Series[Any]":
+        """The column of a frame that is encoded."""
+        return required(frame, self.column)
+
+    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
+        import scipy.sparse
+
+        tokens = self.tokens(self.entries(frame), **self.settings())
+        codes = id_index(self.vocabulary).get_indexer(id_index(tokens))
+        known = codes >= 0
+        if self.warns and not known.all():
+            first = shown(tokens.iloc[int(np.argmin(known))])
+            warnings.warn(
+                f"{np.count_nonzero(~known)} of {len(known)} entries of column {self.column!r} are unknown to the "
+                f"encoder and become zeros, first {first}.",
+                stacklevel=4,
+            )
+        rows, codes = tokens.index.to_numpy()[known], codes[known]
+        shape = (len(frame), len(self.vocabulary))
+        matrix = scipy.sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, codes)), shape)
+        matrix.data[:] = 1  # a token that a row has twice
+        return matrix
+
+    def state(self) -> dict[str, Any]:
+        known = {"column": self.column, "vocabulary": listed(self.vocabulary)}
+        return {"kind": self.kind, **known, **self.settings()}
+
+
+class Indicator(VocabularyEncoder):
+    """The entity's own identity; a new entity has none, which is no reason for a warning."""
+
+    kind = "indicator"
+    warns = False
+
+    @classmethod
+    def tokens(cls, entries: "pd.Series[Any]") -> "pd.Series[Any]":
+        return entries.reset_index(drop=True)
+
+    def entries(self, frame: "pd.DataFrame") -> "pd.Series[Any]":
+        return frame.index.to_series(name=self.column)
+
+
+class Categorical(VocabularyEncoder):
+    """One category a row; missing and empty ones are no category."""
+
+    kind = "categorical"
+
+    @classmethod
+    def tokens(cls, entries: "pd.Series[Any]") -> "pd.Series[Any]":
+        found = entries.reset_index(drop=True).dropna()
+        return found[found != ""]
+
+
+@dataclass(frozen=True, eq=False)
+class Multilabel(VocabularyEncoder):
+    """Several labels a row, as one text."""
+
+    kind = "multilabel"
+    sep: str
+
+    @classmethod
+    def tokens(cls, entries: "pd.Series[Any]", sep: str) -> "pd.Series[Any]":
+        import pandas as pd
+
+        found = entries.reset_index(drop=True).dropna()
+        if len(found) and pd.api.types.infer_dtype(found) not in ("string", "categorical"):
+            raise ValueError(
+                f"Column {entries.name!r} must hold text with labels between {sep!r}; lists become such text "
+                f"by `series.str.join({sep!r})`. Received: {found.iloc[0]!r}."
+            )
+        labels = found.astype(str).str.split(sep, regex=False).explode().str.strip()
+        return labels[labels != ""]
+
+    def settings(self) -> dict[str, Any]:
+        return {"sep": self.sep}
+
+
+class Text(VocabularyEncoder):
+    """The words of a text in lower case, by scikit-learn's `CountVectorizer`."""
+
+    kind = "text"
+
+    @classmethod
+    def fit(cls, entries: "pd.Series[Any]", min_count: int) -> "Text":
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        vectorizer = CountVectorizer(min_df=min_count, token_pattern=WORD)
+        try:
+            vectorizer.fit(entries.fillna("").astype(str))
+        except ValueError:  # nothing left
+            raise ValueError(
+                f"Column {entries.name!r} must have a word that is in at least `min_count` rows. "
+                f"Received: min_count={min_count}, {len(entries)} rows."
+            ) from None
+        return cls(entries.name, np.array(vectorizer.get_feature_names_out(), object))
+
+    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        vectorizer = CountVectorizer(
+            vocabulary=self.vocabulary.tolist(), token_pattern=WORD, binary=True, dtype=np.float32
+        )
+        return vectorizer.transform(self.entries(frame).fillna("").astype(str))
+
+
+@dataclass(frozen=True, eq=False)
+class Numeric(Encoder):
+    """A number, shifted and scaled; a missing one is 0, which is the mean where the column is scaled."""
+
+    kind = "numeric"
+    column: Any
+    mean: float
+    deviation: float
+
+    @property
+    def names(self) -> list[str]:
+        return [str(self.column)]
+
+    @staticmethod
+    def numbers(entries: "pd.Series[Any]") -> np.ndarray:
+        """A column as float64, missing entries as NaN."""
+        import pandas as pd
+
+        parsed = pd.to_numeric(entries, errors="coerce")
+        remedy = "Correct those rows."
+        unread = (parsed.isna() & entries.notna()).to_numpy()
+        refuse(unread, entries, entries.name, "entries that are not numbers", remedy)
+        found = parsed.to_numpy(np.float64, na_value=np.nan)
+        refuse(np.isinf(found), entries, entries.name, "infinite values", remedy)
+        return found
+
+    @classmethod
+    def fit(cls, entries: "pd.Series[Any]", scale: bool) -> "Numeric":
+        found = cls.numbers(entries)
+        if np.isnan(found).all():
+            raise ValueError(
+                f"Column {entries.name!r} must have entries. Received: {len(entries)} rows, all missing."
+            )
+        if not scale:
+            return cls(entries.name, 0.0, 1.0)
+        return cls(entries.name, float(np.nanmean(found)), float(np.nanstd(found)) or 1.0)
+
+    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
+        import scipy.sparse
+
+        scaled = (self.numbers(required(frame, self.column)) - self.mean) / self.deviation
+        return scipy.sparse.csr_matrix(np.nan_to_num(scaled, nan=0.0).astype(np.float32)[:, None])
+
+    def state(self) -> dict[str, Any]:
+        return {"kind": self.kind, "column": self.column, "mean": self.mean, "deviation": self.deviation}
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Encoder):
+    """Columns given as a matrix."""
+
+    kind = "given"
+    given: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        return self.given
+
+    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
+        raise ValueError(
+            "Features given as a matrix cannot encode new entities; build theirs with `Features.from_csr`. "
+            f"Received: {len(self.given)} such columns, first {self.given[0]!r}."
+        )
+
+    def state(self) -> dict[str, Any]:
+        return {"kind": self.kind, "given": self.given}
+
+
+@dataclass(frozen=True, eq=False)
+class Transformer(Encoder):
+    """A fitted transformer of scikit-learn; it reads the columns that it was given."""
+
+    kind = "transformer"
+    transformer: Any
+    columns: Any
+
+    @property
+    def names(self) -> list[str]:
+        return [str(name) for name in self.transformer.get_feature_names_out()]
+
+    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
+        import scipy.sparse
+
+        several = isinstance(self.columns, list)
+        for name in self.columns if several else [self.columns]:
+            required(frame, name)
+        return scipy.sparse.csr_matrix(self.transformer.transform(frame[self.columns]), dtype=np.float32)
+
+    def state(self) -> dict[str, Any]:
+        raise ValueError(
+            "Features from a transformer of scikit-learn cannot be written to a file, which holds no code; "
+            "`Features.from_csr(features.matrix, features.names, features.ids)` can be, without its encoder. "
+            f"Received: {type(self.transformer).__name__}."
+        )
+
+
+KINDS = {cls.kind: cls for cls in (Indicator, Categorical, Multilabel, Text, Numeric, Given)}
+
+
+def listed(ids: np.ndarray) -> list[Any]:
+    """Ids or categories as JSON can hold them."""
+    plain_ids = [i.item() if isinstance(i, np.generic) else i for i in ids.tolist()]
+    bad = next((i for i in plain_ids if not isinstance(i, (str, int, float))), None)
+    if bad is not None:
+        raise TypeError(
+            "Ids and categories of features must be text, numbers or truth values to be written to a file. "
+            f"Received: {bad!r} of type {type(bad).__name__}."
+        )
+    return plain_ids
+
+
+def from_state(state: dict[str, Any]) -> Encoder:
+    """The encoder that `state` described."""
+    state = dict(state)
+    cls = KINDS[state.pop("kind")]
+    if "vocabulary" in state:
+        state["vocabulary"] = plain(id_index(state["vocabulary"]))
+    return cls(**state)

@@ -1,0 +1,372 @@
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec._arguments import positive_integer
+from kerasrec.data import _encoders
+from kerasrec.data._columns import id_index, shown, vocabulary
+from kerasrec.data._describe import describe_features
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+
+
+class Features:
+    """What is known of users or of items: one sparse row an entity, with named columns.
+
+    Build them from columns of a frame that is indexed by raw id, stack them with `+`, and encode entities
+    never seen before with `transform`. Indicator features are the entity's own identity: alone they give
+    matrix factorisation, metadata alone gives a content-based model, both stacked a hybrid.
+
+    Args:
+        matrix: sparse or dense `[n, F]`.
+        encoders: what made the columns, in their order.
+        ids: raw ids of the rows. Defaults to `None`: the rows stand in the order of somebody's codes.
+
+    Attributes:
+        matrix: `scipy.sparse.csr_matrix` `[n, F]`, float32.
+        ids: array `[n]`, or `None`.
+
+    Raises:
+        ValueError: if the matrix is empty or has weights that are not finite, or its shape does not fit.
+
+    Example:
+        >>> import pandas as pd
+        >>> from kerasrec.data import Features
+        >>> films = pd.DataFrame({"genres": ["Drama|War", "War"], "year": [1970, 1990]}, index=["x", "y"])
+        >>> features = Features.indicator(films.index) + Features.multilabel(films["genres"])
+        >>> features.names
+        ['id=x', 'id=y', 'genres=Drama', 'genres=War']
+        >>> features.matrix.toarray().tolist()
+        [[1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]
+        >>> features.transform(pd.DataFrame({"genres": ["Drama"]}, index=["new"])).matrix.toarray().tolist()
+        [[0.0, 0.0, 1.0, 0.0]]
+    """
+
+    def __init__(self, matrix: Any, encoders: Sequence[Any], ids: Any = None) -> None:
+        import scipy.sparse
+
+        self.matrix = scipy.sparse.csr_matrix(matrix, dtype=np.float32)
+        self.ids = None if ids is None else vocabulary(ids, "id")
+        self._encoders = tuple(encoders)
+        n, n_columns = self.matrix.shape
+        if not n or not n_columns:
+            raise ValueError(f"Features must have rows and columns. Received: shape={(n, n_columns)}.")
+        if self.ids is not None and len(self.ids) != n:
+            raise ValueError(f"`ids` must have one id a row. Received: {len(self.ids)} ids for {n} rows.")
+        bad = np.count_nonzero(~np.isfinite(self.matrix.data))
+        if bad:
+            row = (
+                int(np.searchsorted(self.matrix.indptr, np.argmin(np.isfinite(self.matrix.data)), "right"))
+                - 1
+            )
+            raise ValueError(
+                f"Weights of features must be finite. Received: {bad} NaN or infinite ones, first in row {row}."
+            )
+        self.matrix.sum_duplicates()
+        self.matrix.eliminate_zeros()
+
+    @classmethod
+    def indicator(cls, ids: Any) -> "Features":
+        """One column an entity: its identity.
+
+        Args:
+            ids: raw ids, each once, e.g. `interactions.item_ids`.
+
+        Returns:
+            `Features` with the columns `id=...`, in the order of `ids`.
+        """
+        import pandas as pd
+
+        index = pd.Index(vocabulary(ids, "id"), tupleize_cols=False)
+        encoder = _encoders.Indicator("id", np.asarray(index))
+        return cls._encoded(encoder, pd.DataFrame(index=index))
+
+    @classmethod
+    def categorical(cls, series: "pd.Series[Any]") -> "Features":
+        """One column a category.
+
+        Args:
+            series: categories, indexed by raw id; its name is that of the columns. Missing and empty entries
+                have no category.
+
+        Returns:
+            `Features` with the columns `name=category`, sorted.
+        """
+        return cls._encoded(_encoders.Categorical.fit(_named(series)), series.to_frame())
+
+    @classmethod
+    def multilabel(cls, series: "pd.Series[Any]", sep: str = "|") -> "Features":
+        """One column a label, of which an entity has any number.
+
+        Args:
+            series: texts such as `"Drama|War"`, indexed by raw id.
+            sep: what stands between labels. Defaults to `"|"`.
+
+        Returns:
+            `Features` with the columns `name=label`, sorted.
+        """
+        return cls._encoded(_encoders.Multilabel.fit(_named(series), sep=sep), series.to_frame())
+
+    @classmethod
+    def text(cls, series: "pd.Series[Any]", min_count: int = 2) -> "Features":
+        """One column a word, in lower case.
+
+        Args:
+            series: texts, indexed by raw id.
+            min_count: int, words in fewer rows are left out. Defaults to `2`.
+
+        Returns:
+            `Features` with the columns `name=word`, sorted.
+        """
+        min_count = positive_integer("min_count", min_count)
+        return cls._encoded(_encoders.Text.fit(_named(series), min_count=min_count), series.to_frame())
+
+    @classmethod
+    def numeric(cls, series: "pd.Series[Any]", scale: bool = True) -> "Features":
+        """One column of numbers.
+
+        Args:
+            series: numbers, indexed by raw id; a missing one becomes 0.
+            scale: bool, take the mean off and divide by the standard deviation. Defaults to `True`.
+
+        Returns:
+            `Features` with one column, named like the series.
+        """
+        return cls._encoded(_encoders.Numeric.fit(_named(series), scale), series.to_frame())
+
+    @classmethod
+    def from_csr(cls, matrix: Any, names: Sequence[str] | None = None, ids: Any = None) -> "Features":
+        """Features that are a matrix already.
+
+        Args:
+            matrix: sparse or dense `[n, F]`.
+            names: names of the columns. Defaults to `None`: `"0"`, `"1"` and so on.
+            ids: raw ids of the rows. Defaults to `None`: the rows stand in the order of the codes.
+
+        Returns:
+            `Features` that cannot encode new entities.
+        """
+        given = [str(name) for name in (range(matrix.shape[1]) if names is None else names)]
+        if len(given) != matrix.shape[1]:
+            raise ValueError(
+                "`names` must have one name a column. "
+                f"Received: {len(given)} names for {matrix.shape[1]} columns."
+            )
+        return cls(matrix.copy(), [_encoders.Given(given)], ids)
+
+    @classmethod
+    def from_transformer(cls, transformer: Any, frame: "pd.DataFrame | pd.Series[Any]") -> "Features":
+        """What a transformer of scikit-learn makes of a frame.
+
+        Args:
+            transformer: any with `get_feature_names_out`; fitted here unless it is fitted already.
+            frame: what it takes, indexed by raw id: a frame, or a series for one that takes texts.
+
+        Returns:
+            `Features` that cannot be written to a file with their encoder.
+        """
+        from sklearn.base import clone
+        from sklearn.exceptions import NotFittedError
+        from sklearn.utils.validation import check_is_fitted
+
+        if frame.ndim == 1:
+            frame = _named(frame)
+        try:
+            check_is_fitted(transformer)
+        except NotFittedError:
+            transformer = clone(transformer).fit(frame)
+        columns = list(frame.columns) if frame.ndim == 2 else frame.name
+        encoder = _encoders.Transformer(transformer, columns)
+        return cls._encoded(encoder, frame if frame.ndim == 2 else frame.to_frame())
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [name for encoder in self._encoders for name in encoder.names]
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether there are indicator columns."""
+        return any(isinstance(encoder, _encoders.Indicator) for encoder in self._encoders)
+
+    def __len__(self) -> int:
+        return int(self.matrix.shape[0])
+
+    def __repr__(self) -> str:
+        return f"Features({len(self)} rows of {self.n_features} columns)"
+
+    def __add__(self, other: "Features") -> "Features":
+        import scipy.sparse
+
+        if not isinstance(other, Features):
+            return NotImplemented
+        if len(self) != len(other):
+            raise ValueError(
+                "Features must have equal rows to be stacked; `align` both to the same ids. "
+                f"Received: {len(self)} and {len(other)} rows."
+            )
+        if self.ids is not None and other.ids is not None:
+            differ = np.flatnonzero(np.asarray(id_index(self.ids) != id_index(other.ids)))
+            if len(differ):
+                row = differ[0]
+                raise ValueError(
+                    "Features must have the same ids in the same order to be stacked; `align` both to them. "
+                    f"Received: {shown(self.ids[row])} and {shown(other.ids[row])} in row {row}."
+                )
+        twice = set(self.names) & set(other.names)
+        if twice:
+            raise ValueError(
+                "Features to be stacked must not share names of columns. "
+                f"Received: {len(twice)} names in both, first {min(twice)!r}."
+            )
+        matrix = scipy.sparse.hstack([self.matrix, other.matrix], "csr")
+        ids = other.ids if self.ids is None else self.ids
+        return Features(matrix, self._encoders + other._encoders, ids)
+
+    def transform(self, new_frame: "pd.DataFrame | pd.Series[Any]") -> "Features":
+        """Encode other entities with the fitted encoders.
+
+        Args:
+            new_frame: frame with the columns that the features were made from, indexed by raw id. An unknown
+                category is all zeros and counted in a warning; so is an unknown id, without one.
+
+        Returns:
+            `Features` with the same columns.
+
+        Raises:
+            ValueError: if a column is missing, or these features hold columns given as a matrix.
+        """
+        import scipy.sparse
+
+        frame = new_frame.to_frame() if new_frame.ndim == 1 else new_frame
+        blocks = [encoder.encode(frame) for encoder in self._encoders]
+        return Features(scipy.sparse.hstack(blocks, "csr"), self._encoders, frame.index)
+
+    def align(self, ids: Any, side: str = "entity") -> "Features":
+        """The rows of these ids, in their order.
+
+        Args:
+            ids: raw ids by code, such as `interactions.item_ids`.
+            side: what an error calls an id. Defaults to `"entity"`.
+
+        Returns:
+            `Features` with `len(ids)` rows.
+
+        Raises:
+            ValueError: if an id has no row, or features without ids have another number of rows.
+        """
+        wanted = id_index(ids)
+        if self.ids is None:
+            if len(wanted) != len(self):
+                transposed = " The matrix looks transposed." if self.n_features == len(wanted) else ""
+                raise ValueError(
+                    f"Features must have one row a {side}. Received: {len(self)} rows of {self.n_features} "
+                    f"columns for {len(wanted)}.{transposed}"
+                )
+            return Features(self.matrix, self._encoders, ids)
+        rows = id_index(self.ids).get_indexer(wanted)
+        missing = np.flatnonzero(rows < 0)
+        if len(missing):
+            raise ValueError(
+                f"Features must have a row for every {side}; `frame.reindex(ids)` adds empty ones beforehand. "
+                f"Received: {len(self)} rows, which lack {len(missing)} of {len(wanted)} ids, "
+                f"first {shown(wanted[missing[0]])}."
+            )
+        return Features(self.matrix[rows], self._encoders, ids)
+
+    def bags(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows as padded bags, which every backend takes.
+
+        Returns:
+            Columns `[n, W]` (int32) and weights `[n, W]` (float32), `W` being the most that an entity has;
+            the padding is column 0 with weight 0.
+        """
+        counts = np.diff(self.matrix.indptr)
+        there = np.arange(max(1, counts.max())) < counts[:, None]
+        indices, weights = np.zeros(there.shape, np.int32), np.zeros(there.shape, np.float32)
+        indices[there], weights[there] = self.matrix.indices, self.matrix.data
+        return indices, weights
+
+    def describe(self) -> "pd.DataFrame":
+        """Counts, shares and names of the rows, the columns and what may be wrong with them.
+
+        Returns:
+            A frame with the rows `columns`, `rows`, `empty rows` (entities with no feature at all), `constant
+            columns` and `duplicated columns` (equal to an earlier one), and the columns `count`, `share` (of
+            all rows or columns) and `names` (ids for rows).
+        """
+        return describe_features(self)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Everything, encoders included, as arrays that `np.savez` writes without pickle.
+
+        Returns:
+            Arrays by name.
+
+        Raises:
+            ValueError: if a column was made by a transformer of scikit-learn.
+            TypeError: if an id or a category is not text, a number or a truth value.
+        """
+        header = {
+            "format": FORMAT,
+            "encoders": [encoder.state() for encoder in self._encoders],
+            "ids": None if self.ids is None else _encoders.listed(self.ids),
+            "n_features": self.n_features,
+        }
+        return {
+            "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
+            "indptr": self.matrix.indptr,
+            "indices": self.matrix.indices,
+            "weights": self.matrix.data,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Features":
+        """What `to_arrays` gave.
+
+        Args:
+            arrays: arrays by name, such as an open `.npz` file.
+
+        Returns:
+            `Features`.
+
+        Raises:
+            ValueError: if a newer version wrote them.
+        """
+        import scipy.sparse
+
+        header = json.loads(np.asarray(arrays["header"], np.uint8).tobytes())
+        if header["format"] > FORMAT:
+            raise ValueError(
+                f"Features must be in format {FORMAT} or older; a newer kerasrec reads them. "
+                f"Received: format {header['format']}."
+            )
+        indptr = arrays["indptr"]
+        matrix = scipy.sparse.csr_matrix(
+            (arrays["weights"], arrays["indices"], indptr), (len(indptr) - 1, header["n_features"])
+        )
+        return cls(matrix, [_encoders.from_state(state) for state in header["encoders"]], header["ids"])
+
+    @classmethod
+    def _encoded(cls, encoder: Any, frame: "pd.DataFrame") -> "Features":
+        return cls(encoder.encode(frame), [encoder], frame.index)
+
+
+def _named(series: Any) -> Any:
+    import pandas as pd
+
+    if not isinstance(series, pd.Series):
+        raise TypeError(f"`series` must be a pandas Series. Received: {type(series).__name__}.")
+    if series.name is None:
+        raise ValueError("`series` must have a name, which its columns take: `series.rename('genre')`.")
+    return series
