@@ -82,7 +82,8 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
         if isinstance(inner, ArrayDataAdapter):
             arrays = _arrays(inner)
             check(arrays)
-            self._arrays = tree.map_structure(keras.ops.convert_to_tensor, arrays)
+            # Where the device is the host, NumPy gathers without a program to compile for every shape.
+            self._arrays = arrays if padded and on_host() else tree.map_structure(keras.ops.convert_to_tensor, arrays)
             n = inner._num_samples
             # Keras's own adapter draws the order, so that a seed gives the order that it gives in plain Keras.
             order = ArrayDataAdapter(
@@ -136,24 +137,27 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
                 return
             if left is not None:
                 left -= sum(run["steps"] for run in block)
-            if self._padded:
-                for run in block:
-                    run["stack"] = tree.map_structure(self._pad, run["stack"])
             yield block
         if not batches.done():
             self._left = batches
 
-    def _pad(self, stack: Any) -> Any:
-        missing = self.steps - stack.shape[0]
-        if not missing:
-            return stack
-        return keras.ops.concatenate([stack, keras.ops.repeat(stack[:1], missing, axis=0)])
+    def shapes(self) -> list[Any]:
+        """Shapes and types of the stacks that are known to come: for arrays, of full and of short batches."""
+        if self._orders is None:
+            return []
+        n, size = self.inner._num_samples, self.inner.batch_size
+        return [
+            tree.map_structure(
+                lambda a, size=size: keras.KerasTensor((self.steps, size, *a.shape[1:]), _dtype(a)), self._arrays
+            )
+            for size in ([size] if n >= size else []) + ([n % size] if n % size else [])
+        ]
 
     def _new_batches(self) -> "_Batches":
         if self._orders is not None:
             order = np.concatenate([np.asarray(tree.flatten(part)[0]) for part in self._orders()])
-            return _ArrayBatches(self._arrays, order, self.inner.batch_size)
-        return _StreamBatches(iter(self.inner.get_numpy_iterator()), self._check)
+            return _ArrayBatches(self._arrays, order, self.inner.batch_size, self.steps if self._padded else 1)
+        return _StreamBatches(iter(self.inner.get_numpy_iterator()), self._check, self.steps if self._padded else 1)
 
 
 class _Batches:
@@ -175,8 +179,9 @@ class _Batches:
 class _ArrayBatches(_Batches):
     """Batches gathered on the device from arrays that lie there, in a given order."""
 
-    def __init__(self, arrays: Any, order: np.ndarray, batch_size: int) -> None:
+    def __init__(self, arrays: Any, order: np.ndarray, batch_size: int, least: int) -> None:
         self._arrays = arrays
+        self._least = least
         self._order = order.astype("int32") if len(order) < 2**31 else order
         self._batch_size = batch_size
         self._position = 0
@@ -191,24 +196,31 @@ class _ArrayBatches(_Batches):
         return block
 
     def _run(self, steps: int, batch_size: int) -> Run:
-        ids = self._order[self._position : self._position + steps * batch_size].reshape(steps, batch_size)
-        self._position += ids.size
-        return {"stack": tree.map_structure(lambda a: keras.ops.take(a, ids, axis=0), self._arrays), "steps": steps}
+        ids = np.zeros(max(steps, self._least) * batch_size, self._order.dtype)
+        ids[: steps * batch_size] = self._order[self._position : self._position + steps * batch_size]
+        self._position += steps * batch_size
+        return {"stack": self._gather(ids.reshape(-1, batch_size)), "steps": steps}
+
+    def _gather(self, ids: np.ndarray) -> Any:
+        def gather(array: Any) -> Any:
+            return array[ids] if isinstance(array, np.ndarray) else keras.ops.take(array, ids, axis=0)
+
+        return tree.map_structure(gather, self._arrays)
 
     def done(self) -> bool:
         return self._position >= len(self._order)
 
     def peek(self) -> Any:
-        ids = self._order[self._position : self._position + self._batch_size]
-        return tree.map_structure(lambda a: keras.ops.take(a, ids, axis=0), self._arrays)
+        return self._gather(self._order[self._position : self._position + self._batch_size])
 
 
 class _StreamBatches(_Batches):
     """Batches stacked as they come; a batch of another shape begins another run."""
 
-    def __init__(self, batches: Iterator[Any], check: Callable[[Any], None]) -> None:
+    def __init__(self, batches: Iterator[Any], check: Callable[[Any], None], least: int) -> None:
         self._batches = batches
         self._check = check
+        self._least = least
         self._ahead: list[Any] = []
 
     def take(self, steps: int) -> Block:
@@ -220,11 +232,11 @@ class _StreamBatches(_Batches):
             if not runs or _shapes(batch) != _shapes(runs[-1][0]):
                 runs.append([])
             runs[-1].append(batch)
-        block = [
-            {"stack": tree.map_structure(lambda *leaves: np.stack(leaves), *run), "steps": len(run)} for run in runs
-        ]
-        for run in block:
-            self._check(run["stack"])
+        block = []
+        for run in runs:
+            padded = run + run[:1] * (self._least - len(run))
+            block.append({"stack": tree.map_structure(lambda *leaves: np.stack(leaves), *padded), "steps": len(run)})
+            self._check(block[-1]["stack"])
         return block
 
     def _look(self) -> bool:
@@ -241,6 +253,17 @@ class _StreamBatches(_Batches):
         if not self._look():
             raise ValueError("The data must have at least one batch. Received: data without a batch.")
         return self._ahead[0]
+
+
+def on_host() -> bool:
+    """Whether JAX computes on the processor, out of the memory that NumPy uses."""
+    import jax
+
+    return bool(jax.default_backend() == "cpu")
+
+
+def _dtype(array: Any) -> str:
+    return keras.backend.standardize_dtype(array.dtype)
 
 
 def _shapes(batch: Any) -> list[Any]:

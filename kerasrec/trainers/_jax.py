@@ -1,16 +1,22 @@
 """Fused steps and updates by rows on JAX: one program around a loop of dynamic length, gathers and scatters."""
 
 import contextlib
+import functools
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers._blocks import runs_of
+from kerasrec.trainers._interrupts import interrupts_held
 from kerasrec.trainers._keras import StatelessScope, tree
 from kerasrec.trainers._rows import (
     RowView,
@@ -20,6 +26,9 @@ from kerasrec.trainers._rows import (
     views_in_place,
     without_regularizers,
 )
+
+
+_compiler = ThreadPoolExecutor(2, thread_name_prefix="kerasrec-compile")
 
 
 @dataclass
@@ -49,49 +58,78 @@ class JaxEngine:
     def __init__(self, model: Any, by_rows: Callable[[keras.Variable, int], bool]) -> None:
         self._model = model
         self._by_rows = by_rows
-        self._plans: dict[Any, _Plan] = {}
         self._scratch: dict[tuple[Any, int], Any] = {}
-        self._compiled: dict[Any, Any] = {}
+        self._programs: dict[Any, tuple[_Plan, Future[Any]]] = {}
+        _cache_programs()
+
+    def prepare(self, mode: str, stacks: list[Any]) -> None:
+        """Trace the programs for these shapes and compile them side by side, in the background."""
+        for stack in stacks:
+            self._program(mode, stack)
 
     def train(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
         """Run the next block's training steps; logs behind the last one, and the new state."""
         logs = None
         for run in runs_of(next(iterator)):
-            stack = run["stack"]
-            key = ("train", *((leaf.shape, str(leaf.dtype)) for leaf in tree.flatten(stack)))
-            plan = self._plans.get(key)
-            if plan is None:
-                plan = self._plans[key] = self._plan(state, stack)
-                self._compiled[key] = jax.jit(
-                    lambda state, scratch, data, steps, plan=plan: self._train(plan, state, scratch, data, steps),
-                    donate_argnums=(0, 1),
-                )
-            scratch = {k: self._scratch_array(k) for k in plan.scratch}
-            state, scratch, logs = self._compiled[key](state, scratch, stack, run["steps"])
-            self._scratch.update(scratch)
+            plan, program = self._program("train", run["stack"])
+            compiled = program.result()
+            scratch = {key: self._scratch_array(key) for key in plan.scratch}
+            with interrupts_held():
+                state, scratch, logs = compiled(state, scratch, run["stack"], np.int32(run["steps"]))
+                self._scratch.update(scratch)
+                # The old state's memory is gone: from here on the model must have the new one.
+                names = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
+                self._model._jax_state = dict(zip(names, state, strict=True))
         return logs, state
 
     def test(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
         """Run the next block's evaluation steps; logs behind the last one, and the new state."""
         logs = None
-        test = self._compiled.setdefault("test", jax.jit(self._test, donate_argnums=0))
         for run in runs_of(next(iterator)):
-            state, logs = test(state, run["stack"], run["steps"])
+            compiled = self._program("test", run["stack"])[1].result()
+            metrics, logs = compiled(state, run["stack"], np.int32(run["steps"]))
+            state = (*state[:2], metrics)
         return logs, state
 
     def predict(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
         """Outputs of the next block's batches, one behind the other, and the state."""
-        predict = self._compiled.setdefault("predict", jax.jit(self._predict))
         outputs = []
         for run in runs_of(next(iterator)):
-            stacked, non_trainable = predict(state, run["stack"], run["steps"])
-            state = (state[0], non_trainable)
+            compiled = self._program("predict", run["stack"])[1].result()
+            stacked = tree.map_structure(np.asarray, compiled(state, run["stack"]))
             outputs.append(
-                tree.map_structure(
-                    lambda a, steps=run["steps"]: a[:steps].reshape(-1, *a.shape[2:]), stacked
-                )
+                tree.map_structure(lambda a, steps=run["steps"]: a[:steps].reshape(-1, *a.shape[2:]), stacked)
             )
-        return tree.map_structure(lambda *parts: jnp.concatenate(parts), *outputs), state
+        return tree.map_structure(lambda *parts: np.concatenate(parts), *outputs), state
+
+    def _program(self, mode: str, stack: Any) -> "tuple[_Plan, Future[Any]]":
+        """The compiled program for a shape, or its promise; tracing is done when this returns."""
+        stack = tree.map_structure(_abstract, stack)
+        key = (mode, tuple((leaf.shape, leaf.dtype) for leaf in tree.flatten(stack)))
+        if key not in self._programs:
+            model = self._model
+            state = [
+                [_abstract(v) for v in variables]
+                for variables in (
+                    model.trainable_variables,
+                    model.non_trainable_variables,
+                    model.optimizer.variables if mode == "train" else [],
+                    model.metrics_variables,
+                )
+            ]
+            steps = jax.ShapeDtypeStruct((), "int32")
+            plan = _Plan()
+            if mode == "train":
+                plan = self._plan(state, stack)
+                scratch = {key: jax.ShapeDtypeStruct((key[1],), "int32") for key in plan.scratch}
+                function = jax.jit(functools.partial(self._train, plan), donate_argnums=(0, 1))
+                lowered = function.lower(tuple(state), scratch, stack, steps)
+            elif mode == "test":
+                lowered = jax.jit(self._test).lower((state[0], state[1], state[3]), stack, steps)
+            else:
+                lowered = jax.jit(self._predict).lower((state[0], state[1]), stack)
+            self._programs[key] = plan, _compiler.submit(lowered.compile)
+        return self._programs[key]
 
     def _scratch_array(self, key: tuple[Any, int]) -> Any:
         if key not in self._scratch:
@@ -114,6 +152,7 @@ class JaxEngine:
                 return jnp.zeros((*ids.shape, *table.shape[1:]), table.dtype)
 
         batch = tree.map_structure(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), stack)
+        state = [list(values) for values in state]
         while True:
             found.clear()
             jaxpr = jax.make_jaxpr(lambda *args: self._loss(Watcher(), *args)[0])(*state, batch).jaxpr
@@ -251,20 +290,15 @@ class JaxEngine:
         return (new["trainable"], non_trainable, new["optimizer"], metrics), scratch
 
     def _test(self, state: Any, stack: Any, steps: Any) -> Any:
-        def body(i: Any, state: Any) -> Any:
+        def body(i: Any, metrics: Any) -> Any:
             batch = tree.map_structure(lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), stack)
-            return self._model.test_step(state, batch)[1]
+            return self._model.test_step((state[0], state[1], metrics), batch)[1][2]
 
-        state = jax.lax.fori_loop(0, steps, body, state)
-        return state, self._logs(state[2])
+        metrics = jax.lax.fori_loop(0, steps, body, state[2])
+        return metrics, self._logs(metrics)
 
-    def _predict(self, state: Any, stack: Any, steps: Any) -> Any:
-        def body(non_trainable: Any, batch: Any) -> Any:
-            outputs, non_trainable = self._model.predict_step((state[0], non_trainable), batch)
-            return non_trainable, outputs
-
-        non_trainable, outputs = jax.lax.scan(body, state[1], stack)
-        return outputs, non_trainable
+    def _predict(self, state: Any, stack: Any) -> Any:
+        return jax.lax.map(lambda batch: self._model.predict_step(state, (batch,))[0], stack)
 
     def _logs(self, metrics: Any) -> Any:
         with StatelessScope(state_mapping=zip(self._model.metrics_variables, metrics, strict=True)):
@@ -314,3 +348,21 @@ def _first_reads(ids: Any, scratch: Any) -> tuple[tuple[Any, Any], Any]:
     scratch = scratch.at[ids].set(here, mode="drop")
     first = scratch.at[ids].get(mode="clip")
     return (first, first == here), scratch
+
+
+def _abstract(x: Any) -> jax.ShapeDtypeStruct:
+    """Shape and type of an array or variable, as a compiled program sees it: 32 bits unless JAX has 64."""
+    return jax.ShapeDtypeStruct(tuple(x.shape), jax.dtypes.canonicalize_dtype(x.dtype))
+
+
+def _cache_programs() -> None:
+    """Keep compiled programs in a folder, so that the next process does not compile them again.
+
+    A folder that the user gave to JAX stays. `KERASREC_COMPILATION_CACHE` names another folder; `0` turns it off.
+    """
+    setting = os.environ.get("KERASREC_COMPILATION_CACHE", "")
+    if setting == "0" or jax.config.jax_compilation_cache_dir:
+        return
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    jax.config.update("jax_compilation_cache_dir", setting or str(home / "kerasrec" / "programs"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

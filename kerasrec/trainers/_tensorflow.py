@@ -39,6 +39,9 @@ class TensorFlowEngine:
         self._by_rows = by_rows
         self._compiled: dict[Any, Any] = {}
 
+    def prepare(self, mode: str, stacks: list[Any]) -> None:
+        """Nothing: one trace serves every shape."""
+
     def train(self, iterator: Iterator[Any]) -> Any:
         """Run the next block's training steps; logs behind the last one."""
         return self._each_run(iterator, "train")

@@ -137,6 +137,7 @@ class Training:
             if blocks is not None:
                 data, batch_size, steps_per_epoch = {"x": blocks}, None, None
                 self._symbolic_build(data_batch=blocks.first_batch())
+                self._compiled_steps().prepare("train", blocks.shapes())
                 if validation_data is not None and type(self).test_step is keras.Model.test_step:
                     parts = keras.utils.unpack_x_y_sample_weight(validation_data)
                     held_out = self._blocks(
@@ -148,6 +149,7 @@ class Training:
                     )
                     if held_out is not None:
                         validation_data, validation_steps = held_out, None
+                        self._compiled_steps().prepare("test", held_out.shapes())
         return super().fit(  # type: ignore[misc]
             **data,
             batch_size=batch_size,
