@@ -1,3 +1,4 @@
 """What makes `model.fit` fast: several steps in one compiled call, updates of the batch's rows alone."""
 
 from kerasrec.trainers.model import Model as Model
+from kerasrec.trainers.stop_on_nan import StopOnNaN as StopOnNaN
