@@ -1,0 +1,76 @@
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+
+from kerasrec.data import Interactions
+from kerasrec.evaluation._plan import DEFAULT_METRICS, Plan
+from kerasrec.evaluation.report import EvaluationReport
+
+
+def evaluate(
+    model: Any,
+    test: Interactions,
+    train: Interactions | None = None,
+    k: int | Sequence[int] = (10,),
+    metrics: Iterable[str] = DEFAULT_METRICS,
+    users: Any = None,
+    exclude_seen: bool = True,
+    batch_size: int | None = None,
+    seed: int = 0,
+    item_features: Any = None,
+    name: str | None = None,
+) -> EvaluationReport:
+    """Rank the whole catalogue for every user with test items, exactly, and measure the lists.
+
+    A test interaction is relevant where its value is above 0 (`test.at_least(4)` makes likes of ratings).
+    Users without one are left out of every mean. A list is shorter than k where fewer items are left. Equal
+    scores stand in one pseudo-random order of the catalogue. Memory stays within a block of users, whatever
+    the catalogue.
+
+    Args:
+        model: a `keras.Model` with inputs `user` and `item`, a recommender that holds one, or anything with a
+            method `score_catalogue(user_codes) -> [B, I]`.
+        test: `Interactions` held out.
+        train: `Interactions` that the model was trained on: what to leave out, and what slices, novelty and
+            popularity are counted from. Defaults to `None`: nothing is left out, and the report says so.
+        k: cut-off of the lists, or several. Defaults to `(10,)`.
+        metrics: names among `recall`, `precision`, `hit_rate`, `f1`, `ndcg`, `graded_ndcg`, `map`, `mrr`,
+            `auc`, `coverage`, `gini`, `novelty`, `popularity_bias`, `diversity`, and `rmse` and `mae` for
+            models of ratings. Defaults to
+            `("recall", "precision", "hit_rate", "ndcg", "map", "mrr", "f1", "coverage")`.
+        users: raw ids of the users to evaluate. Defaults to `None`: all.
+        exclude_seen: bool, leave a user's training items out of the list, and out of what is relevant.
+            Defaults to `True`.
+        batch_size: int, users in a block. Defaults to `None`: what fits.
+        seed: int, of the order among equal scores. Defaults to `0`.
+        item_features: `Features` of the items, or a matrix `[I, F]`; needed for `diversity`.
+            Defaults to `None`.
+        name: what to call the model. Defaults to `None`: its own name.
+
+    Returns:
+        `EvaluationReport`.
+
+    Raises:
+        ValueError: if `k` is not positive, a metric does not exist or lacks what it needs, the test set is
+            empty or has nothing relevant, ids differ from those of the model, or a score is NaN.
+
+    Example:
+        >>> import kerasrec
+        >>> from kerasrec.data import Interactions
+        >>> ids = {"user_ids": ["ann", "bob"], "item_ids": ["x", "y", "z"]}
+        >>> train, test = Interactions([0, 0, 1], [0, 1, 1], **ids), Interactions([0, 1], [2, 0], **ids)
+        >>> model = kerasrec.zoo.create("popularity", train)
+        >>> report = kerasrec.evaluation.evaluate(model, test, train, k=(1, 2))
+        >>> report["recall@1"], report.per_user("recall@2").to_dict()
+        (1.0, {'ann': 1.0, 'bob': 1.0})
+    """
+    plan = Plan(test, train, k, metrics, users, exclude_seen, batch_size, seed, item_features)
+    return plan.run(keras_model(model), name)
+
+
+def keras_model(model: Any) -> Any:
+    """The model that a recommender holds; anything else as it is."""
+    if isinstance(model, keras.layers.Layer) or hasattr(model, "score_catalogue"):
+        return model
+    return getattr(model, "model", model)

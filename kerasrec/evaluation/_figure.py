@@ -1,0 +1,45 @@
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric: a value a user, or one of all lists together.
+
+    Attributes:
+        values: `[U]`, NaN for a user who has none; `None` where the metric is one of all lists.
+        weights: `[U]`, how much each user counts in the mean.
+        root: bool, the figure is the root of the mean.
+        whole: float, the figure of all lists together; NaN where it is a mean.
+    """
+
+    values: np.ndarray | None
+    weights: np.ndarray | None = None
+    root: bool = False
+    whole: float = float("nan")
+
+    def columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """Values and weights `[U]`; weight 0 where there is no value."""
+        values = np.empty(0) if self.values is None else self.values
+        there = np.isfinite(values)
+        weights = there.astype(np.float64) if self.weights is None else np.where(there, self.weights, 0.0)
+        return np.where(there, values, 0.0), weights
+
+    def shown(self, mean: np.ndarray) -> np.ndarray:
+        """A mean, or means, as the figure."""
+        return np.sqrt(mean) if self.root else np.asarray(mean)
+
+    @property
+    def mean(self) -> float:
+        """The figure; NaN where no user has a value."""
+        if self.values is None:
+            return self.whole
+        values, weights = self.columns()
+        total = weights.sum()
+        return float(self.shown((values * weights).sum() / total)) if total else float("nan")
+
+    @property
+    def n_users(self) -> int:
+        """Number of users behind it."""
+        return 0 if self.values is None else int(np.isfinite(self.values).sum())

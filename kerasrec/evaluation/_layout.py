@@ -1,0 +1,101 @@
+"""Where the score of each item stands in a row, so that a stable top-k needs no full sort."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+def tie_order(n_items: int, seed: int = 0) -> np.ndarray:
+    """The one pseudo-random order of the catalogue that breaks ties: item codes, first come first."""
+    return np.random.default_rng(seed).permutation(n_items).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Columns of a row of scores.
+
+    The tie order is cut into `n_groups` runs of `depth` items. Column `r * n_groups + g` holds item `r` of
+    group `g`: the largest score of every group is then a maximum over whole vectors, while the groups stand
+    in tie order. The k best items, ties included, are in the k best groups.
+
+    Attributes:
+        items: item code by column `[W]`; -1 where a column is empty.
+        columns: column by item code `[I]`; -1 where an item is no candidate.
+        n_groups: int.
+        depth: int.
+    """
+
+    items: np.ndarray
+    columns: np.ndarray
+    n_groups: int
+    depth: int
+
+    @classmethod
+    def of(cls, n_items: int, seed: int = 0, candidates: Any = None) -> "Layout":
+        """The layout of a catalogue, or of some of its items.
+
+        Args:
+            n_items: int, size of the catalogue.
+            seed: int, of the tie order. Defaults to `0`.
+            candidates: item codes that may be recommended. Defaults to `None`: all.
+        """
+        order = tie_order(n_items, seed)
+        if candidates is not None:
+            allowed = np.zeros(n_items, bool)
+            allowed[candidates] = True
+            order = order[allowed[order]]
+        # The two stages of a top-k look at n_groups and at k * depth scores.
+        n_groups = 16 * max(1, round(4 * len(order) ** 0.5 / 16))
+        depth = max(1, -(-len(order) // n_groups))
+        by_group = np.full(n_groups * depth, -1, np.int32)
+        by_group[: len(order)] = order
+        items = np.ascontiguousarray(by_group.reshape(n_groups, depth).T).ravel()
+        filled = np.flatnonzero(items >= 0)
+        columns = np.full(n_items, -1, np.int32)
+        columns[items[filled]] = filled
+        return cls(items, columns, n_groups, depth)
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.items)
+
+    @property
+    def empty(self) -> np.ndarray:
+        """Columns without an item."""
+        return np.flatnonzero(self.items < 0)
+
+    def best_of_groups(self, scores: np.ndarray) -> np.ndarray:
+        """The largest score of each group: `[B, W]` to `[B, n_groups]`."""
+        return scores.reshape(len(scores), self.depth, self.n_groups).max(axis=1)
+
+    def top_k(self, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k best columns of each row, by score and then by the tie order.
+
+        Args:
+            scores: float32 `[B, W]`, without NaN.
+            k: int.
+
+        Returns:
+            Columns and scores, both `[B, min(k, W)]`, best first.
+        """
+        n_rows, n_groups, depth = len(scores), self.n_groups, self.depth
+        groups = np.sort(_first_k(self.best_of_groups(scores), min(k, n_groups)), axis=1)
+        members = scores.reshape(n_rows, depth, n_groups)[np.arange(n_rows)[:, None], :, groups]
+        members = members.reshape(n_rows, -1)  # groups and their items in tie order
+        best = _first_k(members, min(k, members.shape[1]))
+        columns = np.take_along_axis(groups, best // depth, axis=1) + n_groups * (best % depth)
+        return columns, np.take_along_axis(members, best, axis=1)
+
+
+def _first_k(values: np.ndarray, k: int) -> np.ndarray:
+    """Positions `[B, k]` of the k largest of each row, largest first, earlier first among equals."""
+    bits = (values + np.float32(0.0)).view(np.int32)  # the sum makes -0.0 equal to 0.0
+    # The bits of a float, with those of negative ones flipped, sort as integers do.
+    keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64) << 32
+    keys -= np.arange(values.shape[1])
+    if k < values.shape[1]:
+        keys = np.partition(keys, values.shape[1] - k, axis=1)[:, values.shape[1] - k :]
+    keys.sort(axis=1)
+    return -keys[:, ::-1] & 0xFFFFFFFF

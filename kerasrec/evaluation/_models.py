@@ -1,0 +1,201 @@
+"""The scorer of a Keras model: the cheapest way in which its whole catalogue can be scored."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec.evaluation._layout import Layout
+from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Rows, Scorer
+from kerasrec.layers import DotScore, Towers, find_towers
+
+# Entities that a tower takes at once, and pairs that a model without towers takes at once.
+_ENTITIES = 4096
+_PAIRS = 1 << 17
+
+
+def scorer_of(model: Any, n_items: int) -> Scorer:
+    """The scorer of a model.
+
+    Args:
+        model: a `keras.Model` with inputs `user` and `item`, or anything with a method
+            `score_catalogue(user_codes) -> [B, I]`.
+        n_items: int, size of the catalogue.
+    """
+    source = _catalogue_source(model)
+    if source is not None:
+        return CatalogueScorer(source.score_catalogue, n_items)
+    towers = find_towers(model)
+    if towers is None:
+        return CatalogueScorer(_PairCalls(model, n_items), n_items)
+    if isinstance(towers.score, DotScore):
+        return TowerScorer(towers, n_items)
+    return AllPairsScorer(towers, n_items)
+
+
+class TowerScorer(FactorScorer):
+    """A factorised model whose score is a dot product; its weights are read anew by every `arrange`.
+
+    Args:
+        towers: `Towers`.
+        n_items: int.
+    """
+
+    def __init__(self, towers: Towers, n_items: int) -> None:
+        self.towers = towers
+        self.n_items = n_items
+
+    def users(self, codes: np.ndarray) -> np.ndarray:
+        """Vectors `[n, C]` of users."""
+        return outputs(self.towers.user, codes)["user"]
+
+    def items(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Vectors `[n, C]` of items, and their biases `[n]` or `None`."""
+        found = item_outputs(self.towers, codes)
+        bias = found.get("item_bias")
+        return found["item"], None if bias is None else bias.reshape(-1)
+
+    def finish(self, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Add what is the same for all items of a user, and pass the scores through what follows them."""
+        return finish(self.towers, users, scores)
+
+
+class AllPairsScorer(Scorer):
+    """A factorised model with another score, computed by its own layer.
+
+    Args:
+        towers: `Towers`.
+        n_items: int.
+    """
+
+    def __init__(self, towers: Towers, n_items: int) -> None:
+        self.towers = towers
+        self.n_items = n_items
+
+    def arrange(self, layout: Layout) -> Rows:
+        """Item representations in the order of the columns."""
+        return _AllPairsRows(self.towers, layout)
+
+    def finish(self, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Add what is the same for all items of a user, and pass the scores through what follows them."""
+        return finish(self.towers, users, scores)
+
+
+class _AllPairsRows:
+    def __init__(self, towers: Towers, layout: Layout) -> None:
+        self.towers = towers
+        items = item_outputs(towers, np.maximum(layout.items, 0))
+        self.items = {name: keras.ops.convert_to_tensor(x) for name, x in items.items()}
+
+    def prepare(self, users: np.ndarray) -> np.ndarray:
+        return users
+
+    def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
+        user = outputs(self.towers.user, prepared)
+        user.pop("user_bias", None)  # the same for all items
+        out[...] = keras.ops.convert_to_numpy(self.towers.score.all_pairs(**user, **self.items))
+
+
+class _PairCalls:
+    """Scores of a model that takes pairs alone, in blocks of one shape, so that it is compiled once."""
+
+    def __init__(self, model: Any, n_items: int) -> None:
+        self.model = model
+        self.n_items = n_items
+        self.lists = _takes_lists(model)
+        self.list_size = min(n_items, _PAIRS)
+        self.n_rows = max(1, _PAIRS // self.list_size)
+
+    def __call__(self, users: np.ndarray) -> np.ndarray:
+        scores = np.empty((len(users), self.n_items), np.float32)
+        for row in range(0, len(users), self.n_rows):
+            rows = users[row : row + self.n_rows]
+            for first in range(0, self.n_items, self.list_size):
+                items = np.arange(first, min(first + self.list_size, self.n_items), dtype=np.int32)
+                block = self._block(_padded(rows, self.n_rows), _padded(items, self.list_size))
+                scores[row : row + len(rows), first : first + len(items)] = block[: len(rows), : len(items)]
+        return scores
+
+    def _block(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        shape = len(users), len(items)
+        if self.lists:
+            inputs = {"user": users[:, None], "item": np.broadcast_to(items, shape)}
+        else:
+            inputs = {
+                "user": np.repeat(users, len(items))[:, None],
+                "item": np.tile(items, len(users))[:, None],
+            }
+        return np.asarray(self.model.predict_on_batch(inputs), np.float32).reshape(shape)
+
+
+def pair_scores(model: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """What a model gives for pairs, `[n]`."""
+    parts = []
+    for start in range(0, len(users), _PAIRS):
+        pair = {"user": users[start : start + _PAIRS], "item": items[start : start + _PAIRS]}
+        n = len(pair["user"])
+        padded = {name: _padded(x, 1 << max(0, n - 1).bit_length())[:, None] for name, x in pair.items()}
+        parts.append(np.asarray(model.predict_on_batch(padded), np.float32).reshape(-1)[:n])
+    return np.concatenate(parts)
+
+
+def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """What a tower gives for each of these codes, some at a time.
+
+    Blocks have a power of two of rows, so that a compiled tower meets few shapes.
+    """
+    parts: list[dict[str, Any]] = []
+    for start in range(0, len(codes), _ENTITIES):
+        block = codes[start : start + _ENTITIES]
+        padded = _padded(block, 1 << max(0, len(block) - 1).bit_length())
+        part = tower.predict_on_batch(padded[:, None].astype(np.int32))
+        parts.append({name: np.asarray(x, np.float32)[: len(block)] for name, x in part.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def item_outputs(towers: Towers, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """What the item tower gives for each of these codes, as the all-pairs form of a score takes it."""
+    found = outputs(towers.item, codes)
+    # A tower that takes lists gives lists of one.
+    return {name: x[:, 0] for name, x in found.items()} if _takes_lists(towers.item) else found
+
+
+def finish(towers: Towers, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Scores `[B, k]` as the model gives them, from those that leave out what keeps the order."""
+    bias = outputs(towers.user, users).get("user_bias")
+    if bias is not None:
+        scores = scores + bias.reshape(-1, 1)
+    for layer in towers.transforms:
+        scores = keras.ops.convert_to_numpy(layer(scores))
+    return scores
+
+
+def _catalogue_source(model: Any) -> Any:
+    """The model itself, or the layer that its output comes from, where that scores the whole catalogue."""
+    if hasattr(model, "score_catalogue"):
+        return model
+    try:
+        tensor = model.outputs[0]
+    except (AttributeError, TypeError, IndexError):  # subclassed models have no graph
+        return None
+    while True:
+        layer = tensor._keras_history.operation
+        if hasattr(layer, "score_catalogue"):
+            return layer
+        sources = layer._inbound_nodes[tensor._keras_history.node_index].input_tensors
+        if not getattr(layer, "keeps_order", False) or len(sources) != 1:
+            return None
+        tensor = sources[0]
+
+
+def _takes_lists(model: Any) -> bool:
+    """Whether input `item` takes lists of any length."""
+    try:
+        return any(x.name == "item" and len(x.shape) == 2 and x.shape[1] is None for x in model.inputs)
+    except (AttributeError, TypeError):  # subclassed models have no graph
+        return False
+
+
+def _padded(codes: np.ndarray, size: int) -> np.ndarray:
+    """The codes, the last one repeated up to a size."""
+    return np.concatenate([codes, np.repeat(codes[-1:], size - len(codes))])

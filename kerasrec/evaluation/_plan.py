@@ -1,0 +1,290 @@
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasrec.data import Interactions
+from kerasrec.evaluation import _measures
+from kerasrec.evaluation._figure import Figure
+from kerasrec.evaluation._judged import Judged
+from kerasrec.evaluation._layout import Layout
+from kerasrec.evaluation._models import pair_scores, scorer_of
+from kerasrec.evaluation._names import unknown_name
+from kerasrec.evaluation._ragged import Ragged
+from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._scorers import Scorer
+from kerasrec.evaluation._slices import Population
+from kerasrec.evaluation.report import EvaluationReport
+from kerasrec.layers import find_catalogue
+from kerasrec.trainers._checks import DataCheck
+
+DEFAULT_METRICS = ("recall", "precision", "hit_rate", "ndcg", "map", "mrr", "f1", "coverage")
+_OF_LISTS = ("novelty", "popularity_bias", "diversity", "coverage", "gini")
+_RATING = ("rmse", "mae")
+METRICS = (*_measures.RELEVANCE, *_OF_LISTS, "auc", *_RATING)
+
+
+class Plan:
+    """One way of evaluating, for any number of models: users, relevant items, what to leave out.
+
+    Args:
+        test: `Interactions`.
+        train: `Interactions` or `None`.
+        k: int or several.
+        metrics: names of metrics.
+        users: raw ids, or `None` for all.
+        exclude_seen: bool.
+        batch_size: int or `None`.
+        seed: int.
+        item_features: `Features`, matrix `[I, F]` or `None`.
+        n_users: int, so many users at random; `None` for all.
+    """
+
+    def __init__(
+        self,
+        test: Interactions,
+        train: Interactions | None = None,
+        k: int | Sequence[int] = (10,),
+        metrics: Iterable[str] = DEFAULT_METRICS,
+        users: Any = None,
+        exclude_seen: bool = True,
+        batch_size: int | None = None,
+        seed: int = 0,
+        item_features: Any = None,
+        n_users: int | None = None,
+    ) -> None:
+        self.cuts = _cuts(k)
+        self.metrics = _known(metrics)
+        self.test, self.train = test, train
+        self.seed, self.batch_size = seed, batch_size
+        if not len(test):
+            raise ValueError("`test` must not be empty. Received: 0 interactions.")
+        if train is not None:
+            _same_ids("train", train.user_ids, test.user_ids, train.item_ids, test.item_ids)
+        needing = [name for name in ("novelty", "popularity_bias") if name in self.metrics and train is None]
+        if needing:
+            raise ValueError(f"`train` must be given for {needing[0]}, which counts its interactions.")
+        self.features = _feature_matrix(item_features, test) if "diversity" in self.metrics else None
+
+        self.seen = None
+        if train is not None and exclude_seen:
+            self.seen = Ragged(train.users, train.items, test.n_users)
+        relevant = Ragged(test.users, test.items, test.n_users, test.values)
+        positive = relevant.values > 0
+        if self.seen is not None:
+            owner = np.repeat(np.arange(test.n_users), np.diff(relevant.starts))
+            positive &= self.seen.find(owner, relevant.items) < 0
+        owner = np.repeat(np.arange(test.n_users), np.diff(relevant.starts))[positive]
+        self.users = self._choose(owner, users, n_users)
+        row_of = np.full(test.n_users, -1)
+        row_of[self.users] = np.arange(len(self.users))
+        kept = row_of[owner] >= 0
+        self.relevant = Ragged(
+            row_of[owner[kept]],
+            relevant.items[positive][kept],
+            len(self.users),
+            relevant.values[positive][kept],
+        )
+        self.protocol = {
+            "users": f"{len(self.users):,} with relevant test items, {_print(self.users)}"
+            if self.ranks
+            else f"{len(self.users):,} with test interactions, {_print(self.users)}",
+            "test": f"{len(test):,} interactions, {_print(test.users, test.items, test.values)}",
+            "train": "none"
+            if train is None
+            else f"{len(train):,} interactions, {_print(train.users, train.items, train.values)}",
+            "catalogue": f"{test.n_items:,} items",
+            "left out": "nothing" if self.seen is None else "the user's training items",
+            "relevant": "test value above 0",
+            "k": list(self.cuts),
+            "ties": f"pseudo-random order, seed {seed}",
+        }
+
+    @property
+    def ranks(self) -> bool:
+        """Whether any metric needs lists."""
+        return any(name not in _RATING for name in self.metrics)
+
+    def run(self, model: Any, name: str | None = None, scorer: Scorer | None = None) -> EvaluationReport:
+        """Evaluate one model.
+
+        Args:
+            model: what `scorer_of` takes.
+            name: what to call it. Defaults to `None`: its own name.
+            scorer: its scorer, where the caller has it. Defaults to `None`.
+        """
+        name = name or getattr(model, "name", None) or type(model).__name__
+        self._check_ids(model, name)
+        figures: dict[str, Figure] = {}
+        judged = None
+        if self.ranks:
+            judged, areas = self._rank(scorer or scorer_of(model, self.test.n_items), name)
+            figures = self._ranking_figures(judged, areas)
+        if "rmse" in self.metrics or "mae" in self.metrics:
+            figures |= self._rating_figures(model, name)
+        histories = popularity = None
+        if self.train is not None:
+            histories = np.bincount(self.train.users, minlength=self.test.n_users)[self.users]
+            popularity = np.bincount(self.train.items, minlength=self.test.n_items)
+        ids = self.test.user_ids, self.test.item_ids
+        population = Population(self.users, *ids, judged, histories, popularity)
+        return EvaluationReport(name, self.protocol, figures, population)
+
+    def _choose(self, owner: np.ndarray, users: Any, n_users: int | None) -> np.ndarray:
+        """Codes of the users to evaluate, ascending."""
+        chosen = np.unique(owner if self.ranks else self.test.users)
+        if users is not None:
+            chosen = np.intersect1d(chosen, self.test.user_codes(users))
+        if n_users is not None and n_users < len(chosen):
+            chosen = np.sort(np.random.default_rng(self.seed).choice(chosen, n_users, replace=False))
+        if not len(chosen):
+            which = "of `users` " if users is not None else ""
+            raise ValueError(
+                "`test` must have a relevant item (value above 0, not left out as seen) for at least one "
+                f"user. Received: {len(self.test)} interactions, none {which}relevant."
+            )
+        return chosen
+
+    def _check_ids(self, model: Any, name: str) -> None:
+        catalogue = find_catalogue(model) if hasattr(model, "layers") else None
+        if catalogue is not None and catalogue.user_ids is not None and catalogue.item_ids is not None:
+            _same_ids(
+                f"the data of {name!r}",
+                catalogue.user_ids,
+                self.test.user_ids,
+                catalogue.item_ids,
+                self.test.item_ids,
+            )
+        users = np.array([0, self.users.max()]), np.array([0, self.test.n_items - 1])
+        DataCheck(model)(({"user": users[0], "item": users[1]},))
+
+    def _rank(self, scorer: Scorer, name: str) -> tuple[Judged, np.ndarray | None]:
+        ranker = Ranker(scorer, self.seed, name=name, batch_size=self.batch_size)
+        areas = np.full(len(self.users), np.nan) if "auc" in self.metrics else None
+        visit = None if areas is None else _Areas(areas, self.relevant, ranker.layout)
+        ranked = ranker.rank(self.users, max(self.cuts), self.seen, visit)
+        return Judged(np.concatenate([block.items for block in ranked]), self.relevant), areas
+
+    def _ranking_figures(self, judged: Judged, areas: np.ndarray | None) -> dict[str, Figure]:
+        figures: dict[str, Figure] = {}
+        n_items = self.test.n_items
+        shares, n_train_users = np.empty(0), 0
+        if self.train is not None and ("novelty" in self.metrics or "popularity_bias" in self.metrics):
+            shares, n_train_users = _shares(self.train)
+        for k in self.cuts:
+            lists = judged.lists[:, :k]
+            for name in self.metrics:
+                key = f"{name}@{k}"
+                if name in _measures.RELEVANCE:
+                    figures[key] = Figure(_measures.RELEVANCE[name](judged, k))
+                elif name == "novelty":
+                    figures[key] = Figure(_measures.novelty(lists, shares, n_train_users))
+                elif name == "popularity_bias":
+                    figures[key] = Figure(_measures.popularity_bias(lists, shares))
+                elif name == "diversity":
+                    figures[key] = Figure(_measures.diversity(lists, self.features))
+                elif name == "coverage":
+                    figures[key] = Figure(None, whole=_measures.coverage(lists, n_items))
+                elif name == "gini":
+                    figures[key] = Figure(None, whole=_measures.gini(lists, n_items))
+        if areas is not None:
+            figures["auc"] = Figure(areas)
+        return figures
+
+    def _rating_figures(self, model: Any, name: str) -> dict[str, Figure]:
+        rows = np.flatnonzero(np.isin(self.test.users, self.users))
+        users, items = self.test.users[rows], self.test.items[rows]
+        errors = pair_scores(model, users, items).astype(np.float64) - self.test.values[rows]
+        if np.isnan(errors).any():
+            raise ValueError(f"Scores must be numbers. Received: NaN from {name!r}.")
+        place = np.searchsorted(self.users, users)
+        counts = np.bincount(place, minlength=len(self.users)).astype(np.float64)
+
+        def per_user(x: np.ndarray) -> np.ndarray:
+            return np.bincount(place, x, len(self.users)) / np.where(counts > 0, counts, np.nan)
+
+        found = {
+            "rmse": Figure(per_user(errors**2), counts, root=True),
+            "mae": Figure(per_user(np.abs(errors)), counts),
+        }
+        return {name: found[name] for name in _RATING if name in self.metrics}
+
+
+class _Areas:
+    """Fills the AUC of each user while its scores are there."""
+
+    def __init__(self, areas: np.ndarray, relevant: Ragged, layout: Layout) -> None:
+        self.areas = areas
+        self.relevant = relevant
+        self.columns = layout.columns[relevant.items]
+
+    def __call__(self, where: np.ndarray, scores: np.ndarray) -> None:
+        rows, index = self.relevant.index(where)
+        self.areas[where] = _measures.auc(scores, rows, self.columns[index])
+
+
+def _cuts(k: int | Sequence[int]) -> tuple[int, ...]:
+    given = list(k) if isinstance(k, (Sequence, np.ndarray)) else [k]
+    for cut in given:
+        if isinstance(cut, bool) or not isinstance(cut, (int, np.integer)) or cut < 1:
+            raise ValueError(f"`k` must be a positive integer, or several. Received: k={k!r}.")
+    if not given:
+        raise ValueError(f"`k` must be a positive integer, or several. Received: k={k!r}.")
+    return tuple(sorted({int(cut) for cut in given}))
+
+
+def _known(metrics: Iterable[str]) -> tuple[str, ...]:
+    names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    for name in names:
+        if name not in METRICS:
+            raise ValueError(unknown_name("metrics", name, METRICS))
+    if not names:
+        raise ValueError(f"`metrics` must name at least one of {', '.join(METRICS)}. Received: none.")
+    return names
+
+
+def _shares(train: Interactions) -> tuple[np.ndarray, int]:
+    """Share of the training users who have each item, and the number of those users."""
+    kept = train.values > 0
+    held = Ragged(train.users[kept], train.items[kept], train.n_users)
+    n_users = max(1, int((np.diff(held.starts) > 0).sum()))
+    return np.bincount(held.items, minlength=train.n_items) / n_users, n_users
+
+
+def _feature_matrix(item_features: Any, test: Interactions) -> Any:
+    if item_features is None:
+        raise ValueError("`item_features` must be given for diversity, which compares items by them.")
+    if getattr(item_features, "ids", None) is not None:
+        item_features = item_features.align(test.item_ids, "item")
+    matrix = getattr(item_features, "matrix", item_features)
+    if matrix.shape[0] != test.n_items:
+        raise ValueError(
+            f"`item_features` must have a row an item. Received: {matrix.shape[0]} rows for "
+            f"{test.n_items} items."
+        )
+    return matrix
+
+
+def _same_ids(name: str, user_ids: Any, test_user_ids: Any, item_ids: Any, test_item_ids: Any) -> None:
+    for side, ids, test_ids in (("user", user_ids, test_user_ids), ("item", item_ids, test_item_ids)):
+        if ids.ctypes.data == test_ids.ctypes.data and ids.shape == test_ids.shape:
+            continue  # the same array
+        if len(ids) != len(test_ids) or not (ids == test_ids).all():
+            shared = min(len(ids), len(test_ids))
+            differ = np.flatnonzero(ids[:shared] != test_ids[:shared])
+            first = int(differ[0]) if len(differ) else shared
+            shown = [repr(x[first]) if first < len(x) else "nothing" for x in (ids, test_ids)]
+            raise ValueError(
+                f"`test` must have the {side}s of {name}, with the same codes: split one `Interactions`, or "
+                f"load with `{side}_ids=`. Received: {len(test_ids)} and {len(ids)} {side}s, the first that "
+                f"differ are {shown[1]} and {shown[0]}."
+            )
+
+
+def _print(*columns: np.ndarray) -> str:
+    """A fingerprint of some columns."""
+    check = 0
+    for column in columns:
+        check = zlib.crc32(np.ascontiguousarray(column).data, check)
+    return f"{check:08x}"

@@ -1,0 +1,68 @@
+from typing import Any
+
+import numpy as np
+
+
+class Ragged:
+    """Items by user: rows of different lengths in one array, each in ascending order, nothing twice.
+
+    Args:
+        users: user codes `[n]`.
+        items: item codes `[n]`.
+        n_users: int.
+        values: further column `[n]`; of a pair that occurs twice the largest counts. Defaults to `None`:
+            ones.
+
+    Attributes:
+        starts: int64 `[n_users + 1]`; the row of user `u` is `starts[u]:starts[u + 1]`.
+        items: int32, item codes row after row.
+        values: float32, as `items`.
+    """
+
+    def __init__(self, users: Any, items: Any, n_users: int, values: Any = None) -> None:
+        keys = _keys(users, items)
+        if values is None:
+            keys = np.sort(keys)  # several times faster than `argsort`
+        else:
+            order = np.lexsort((-np.asarray(values), keys))
+            keys, values = keys[order], np.asarray(values)[order]
+        first = np.ones(len(keys), bool)
+        first[1:] = keys[1:] != keys[:-1]
+        self._sorted = keys[first]
+        self.items = (self._sorted & 0xFFFFFFFF).astype(np.int32)
+        n_kept = int(first.sum())
+        self.values = np.ones(n_kept, np.float32) if values is None else values[first]
+        self.starts = np.searchsorted(self._sorted, np.arange(n_users + 1) << 32)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def counts(self, users: np.ndarray) -> np.ndarray:
+        """Length of the row of each of these users."""
+        return self.starts[users + 1] - self.starts[users]
+
+    def index(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of some users, one after the other.
+
+        Args:
+            users: user codes `[B]`.
+
+        Returns:
+            For each entry the position of its user in `users`, and its index in `items` and `values`.
+        """
+        counts = self.counts(users)
+        rows = np.repeat(np.arange(len(users)), counts)
+        shift = self.starts[users] - (np.cumsum(counts) - counts)
+        return rows, np.arange(len(rows)) + np.repeat(shift, counts)
+
+    def find(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Index in `items` and `values` of each pair, -1 where it is not there (or an item is -1)."""
+        if not len(self):
+            return np.full(np.broadcast_shapes(users.shape, items.shape), -1)
+        keys = _keys(users, items)
+        index = np.minimum(np.searchsorted(self._sorted, keys), len(self) - 1)
+        return np.where(self._sorted[index] == keys, index, -1)
+
+
+def _keys(users: Any, items: Any) -> np.ndarray:
+    return (np.asarray(users, np.int64) << 32) | np.asarray(items, np.int64)

@@ -1,0 +1,142 @@
+"""Exact top-k of a whole catalogue for many users, in bounded memory."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasrec.evaluation._layout import Layout
+from kerasrec.evaluation._ragged import Ragged
+from kerasrec.evaluation._scorers import FactorRows, Scorer, hide
+from kerasrec.evaluation._threads import map_blocks, n_threads
+
+# Bytes of all the blocks of scores that are held at once.
+_BYTES = 512 << 20
+_ROWS = 256
+# Users whose vectors are computed at once.
+_PREPARED = 4096
+
+
+class Ranked(NamedTuple):
+    """The best items of some users.
+
+    Attributes:
+        users: user codes `[B]`.
+        items: item codes `[B, k]`, best first; -1 behind the last one of a shorter list.
+        scores: float32 `[B, k]`; minus infinity where there is no item.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    scores: np.ndarray
+
+
+class Ranker:
+    """Ranks the catalogue for users: a block of scores, seen items hidden, the k best, and on to the next.
+
+    Equal scores stand in one pseudo-random order of the catalogue. A score of minus infinity means never.
+
+    Args:
+        scorer: `Scorer`.
+        seed: int, of the order among equal scores. Defaults to `0`.
+        candidates: item codes that may be ranked. Defaults to `None`: all.
+        name: what an error calls the model. Defaults to `"model"`.
+        batch_size: int, users in a block. Defaults to `None`: what fits.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        seed: int = 0,
+        candidates: Any = None,
+        name: str = "model",
+        batch_size: int | None = None,
+    ) -> None:
+        self.scorer = scorer
+        self.name = name
+        self.layout = Layout.of(scorer.n_items, seed, candidates)
+        self.rows = scorer.arrange(self.layout)
+        row_bytes = 4 * self.layout.width
+        # Fewer workers, each with more of the cores, rather than blocks too thin for a matrix product.
+        self.n_workers = max(1, min(n_threads(), _BYTES // (64 * row_bytes))) if scorer.parallel else 1
+        fitting = max(1, min(_ROWS, _BYTES // (self.n_workers * row_bytes)))
+        self.batch_size = fitting if batch_size is None else batch_size
+        self._local = threading.local()
+
+    def rank(
+        self,
+        users: Any,
+        k: int,
+        seen: Ragged | None = None,
+        visit: Callable[[np.ndarray, np.ndarray], None] | None = None,
+    ) -> Iterator[Ranked]:
+        """The k best items of each user, block by block.
+
+        Args:
+            users: user codes `[U]`.
+            k: int, length of the lists; shorter where fewer items are left.
+            seen: items to leave out, by user. Defaults to `None`: none.
+            visit: called with the positions in `users` of a block and its scores `[B, W]` in the columns of
+                `layout`, hidden ones at minus infinity. Defaults to `None`.
+
+        Raises:
+            ValueError: if a score is NaN.
+        """
+        users = np.asarray(users)
+        columns = None if seen is None else self.layout.columns[seen.items]
+
+        def blocks() -> Iterator[tuple[np.ndarray, Any]]:
+            step = self.batch_size * max(1, _PREPARED // self.batch_size)
+            for start in range(0, len(users), step):
+                prepared = self.rows.prepare(users[start : start + step])
+                for first in range(0, len(prepared), self.batch_size):
+                    block = prepared[first : first + self.batch_size]
+                    yield start + first + np.arange(len(block)), block
+
+        def work(block: tuple[np.ndarray, Any]) -> Ranked:
+            where, prepared = block
+            chosen = users[where]
+            hidden = (np.empty(0, np.int64), np.empty(0, np.int64))
+            if seen is not None and columns is not None:
+                at, index = seen.index(chosen)
+                hidden = at, columns[index]
+            found, scores = self._top_k(where, prepared, hidden, min(k, self.layout.width), visit)
+            nan = np.isnan(scores).any(axis=1)
+            if nan.any():
+                raise ValueError(
+                    f"Scores must be numbers. Received: NaN from {self.name!r}, first for user code "
+                    f"{chosen[np.argmax(nan)]}; the model diverged in training or its inputs are not finite."
+                )
+            items = self.layout.items[found]
+            items[scores == -np.inf] = -1
+            return Ranked(chosen, items, scores)
+
+        n_workers = min(self.n_workers, -(-len(users) // self.batch_size))
+        yield from map_blocks(work, blocks(), n_workers)
+
+    def _top_k(
+        self,
+        where: np.ndarray,
+        prepared: np.ndarray,
+        hidden: tuple[np.ndarray, np.ndarray],
+        k: int,
+        visit: Callable[[np.ndarray, np.ndarray], None] | None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        buffer = self._buffer(len(where))
+        if visit is None and isinstance(self.rows, FactorRows):
+            return self.rows.top_k(prepared, hidden, k, buffer)
+        self.rows.fill(prepared, buffer)
+        hide(self.layout, buffer, hidden)
+        best = self.layout.best_of_groups(buffer).max(axis=1)
+        if np.isnan(best).any():
+            return np.zeros((len(where), 1), np.int64), best[:, None]
+        if visit is not None:
+            visit(where, buffer)
+        return self.layout.top_k(buffer, k)
+
+    def _buffer(self, n_rows: int) -> np.ndarray:
+        if not hasattr(self._local, "buffer") or len(self._local.buffer) < n_rows:
+            self._local.buffer = np.empty((max(n_rows, 1), self.layout.width), np.float32)
+        buffer: np.ndarray = self._local.buffer[:n_rows]
+        return buffer

@@ -1,0 +1,209 @@
+"""What the ranker asks of a model: scores of some users for the whole catalogue."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from kerasrec.evaluation._layout import Layout
+
+# Where a row's candidates are more than this times k, its scores are computed exactly instead.
+_MAX_CANDIDATES = 8
+
+
+class Scorer:
+    """Scores in the columns of a layout; a subclass gives `arrange` and, in a `Rows`, the arithmetic.
+
+    Attributes:
+        n_items: int, size of the catalogue.
+        parallel: bool, blocks may be scored by several threads at once.
+    """
+
+    n_items: int
+    parallel = False
+
+    def arrange(self, layout: Layout) -> "Rows":
+        """What scores rows in the columns of `layout`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `arrange`.")
+
+    def finish(self, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Scores as the model gives them, from those that ranked the items (`[B, k]`, same order)."""
+        return scores
+
+
+class Rows(Protocol):
+    """Rows of scores in the columns of one layout."""
+
+    def prepare(self, users: np.ndarray) -> np.ndarray:
+        """What blocks need that must not be computed by several threads at once, a row a user."""
+
+    def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
+        """Write the scores `[B, W]`; those of empty columns are hidden later."""
+
+
+class CatalogueScorer(Scorer):
+    """A model that scores the whole catalogue for a block of users.
+
+    Args:
+        score: user codes `[B]` to scores `[B, I]`.
+        n_items: int.
+        parallel: bool, `score` may run in several threads at once. Defaults to `False`.
+    """
+
+    def __init__(self, score: Callable[[np.ndarray], Any], n_items: int, parallel: bool = False) -> None:
+        self.score = score
+        self.n_items = n_items
+        self.parallel = parallel
+
+    def arrange(self, layout: Layout) -> "Rows":
+        """Whole rows, sorted into the columns."""
+        return _CatalogueRows(self, layout)
+
+
+class _CatalogueRows:
+    def __init__(self, scorer: CatalogueScorer, layout: Layout) -> None:
+        self.scorer = scorer
+        self.items = np.maximum(layout.items, 0)
+
+    def prepare(self, users: np.ndarray) -> np.ndarray:
+        return users
+
+    def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
+        scores = np.asarray(self.scorer.score(prepared), np.float32)
+        np.take(scores, self.items, axis=1, out=out, mode="clip")
+
+
+class FactorScorer(Scorer):
+    """A model whose score is a dot product, plus a bias an item.
+
+    The score of a pair is the dot product in double precision, rounded to float32: a matrix product in
+    float32 gives the same pair other last bits in another block, and equal items would no longer tie.
+
+    Args:
+        users: user codes `[B]` to user vectors `[B, C]`.
+        item_vectors: `[I, C]`.
+        item_bias: `[I]`. Defaults to `None`.
+    """
+
+    parallel = True
+
+    def __init__(
+        self,
+        users: Callable[[np.ndarray], np.ndarray],
+        item_vectors: np.ndarray,
+        item_bias: np.ndarray | None = None,
+    ) -> None:
+        self.users = users
+        self.n_items = len(item_vectors)
+        self._items = item_vectors, item_bias
+
+    def items(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Vectors `[n, C]` of items, and their biases `[n]` or `None`."""
+        vectors, bias = self._items
+        return vectors[codes], None if bias is None else bias[codes]
+
+    def arrange(self, layout: Layout) -> "FactorRows":
+        """Item vectors in the order of the columns."""
+        return FactorRows(self, layout)
+
+
+class FactorRows:
+    """Dot products in the columns of one layout."""
+
+    def __init__(self, scorer: FactorScorer, layout: Layout) -> None:
+        self.scorer = scorer
+        self.layout = layout
+        vectors, bias = scorer.items(np.maximum(layout.items, 0))
+        self.n_components = vectors.shape[1]
+        self.items = np.asarray(vectors, np.float32)
+        if bias is not None:
+            self.items = np.column_stack([self.items, bias.astype(np.float32)])
+        self.longest = _longest(self.items[:, : self.n_components])
+        self.largest_bias = _longest(self.items[:, self.n_components :])
+
+    def prepare(self, users: np.ndarray) -> np.ndarray:
+        """User vectors `[B, C]`, with a one for the bias."""
+        vectors = np.asarray(self.scorer.users(users), np.float32)
+        if self.items.shape[1] > self.n_components:
+            vectors = np.column_stack([vectors, np.ones(len(vectors), np.float32)])
+        return vectors
+
+    def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
+        """Exact scores: products in double precision, some columns at a time."""
+        vectors = prepared.astype(np.float64)
+        step = max(1, (1 << 21) // max(1, len(prepared)))
+        for start in range(0, len(self.items), step):
+            columns = slice(start, start + step)
+            with np.errstate(over="ignore"):  # infinite scores rank first
+                out[:, columns] = vectors @ self.items[columns].astype(np.float64).T
+
+    def top_k(
+        self, prepared: np.ndarray, hidden: tuple[np.ndarray, np.ndarray], k: int, buffer: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What `Layout.top_k` of the exact scores gives, from a product in float32.
+
+        The product finds candidates: whatever stands above the k-th best group's best, less twice the
+        rounding error. Their exact scores decide.
+        """
+        layout, n_groups = self.layout, self.layout.n_groups
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.matmul(prepared, self.items.T, out=buffer)
+            error = self._error(prepared)
+        hide(layout, buffer, hidden)
+        best = layout.best_of_groups(buffer)
+        if np.isnan(best).any():  # raised by the caller, who knows the users
+            return np.zeros((len(buffer), 1), np.int64), best.max(axis=1, keepdims=True)
+        cut = min(k, n_groups)
+        threshold = np.partition(best, n_groups - cut, axis=1)[:, n_groups - cut]
+        # Never what is hidden; everything else where the bound overflows.
+        threshold = np.fmax(threshold - 2 * error, np.finfo(np.float32).min)
+        rows, groups = np.nonzero(best >= threshold[:, None])
+        members = buffer.reshape(len(buffer), layout.depth, n_groups)[rows, :, groups]
+        found, ranks = np.nonzero(members >= threshold[rows, None])
+        rows, columns = rows[found], groups[found] + n_groups * ranks
+
+        counts = np.bincount(rows, minlength=len(buffer))
+        heavy = np.flatnonzero(counts > _MAX_CANDIDATES * k)
+        if len(heavy):
+            light = counts[rows] <= _MAX_CANDIDATES * k
+            rows, columns = rows[light], columns[light]
+            counts[heavy] = 0
+        pairs = prepared[rows].astype(np.float64), self.items[columns].astype(np.float64)
+        exact = np.einsum("qc,qc->q", *pairs)
+        # One padded row a user; a row's candidates come in tie order, which a stable sort keeps.
+        place = rows, np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
+        shape = len(buffer), max(k, int(counts.max()))
+        scores, where = np.full(shape, -np.inf, np.float32), np.zeros(shape, np.int64)
+        with np.errstate(over="ignore"):
+            scores[place], where[place] = exact, columns
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        scores, where = np.take_along_axis(scores, order, 1), np.take_along_axis(where, order, 1)
+        if len(heavy):
+            own = np.isin(hidden[0], heavy)
+            hidden_of_heavy = np.searchsorted(heavy, hidden[0][own]), hidden[1][own]
+            rows = buffer[: len(heavy)]
+            self.fill(prepared[heavy], rows)
+            hide(layout, rows, hidden_of_heavy)
+            columns, exact = layout.top_k(rows, k)
+            where[heavy, : columns.shape[1]], scores[heavy, : columns.shape[1]] = columns, exact
+        return where, scores
+
+    def _error(self, prepared: np.ndarray) -> np.ndarray:
+        """A bound `[B]` on the rounding error of a float32 product: n u |x| |y|, and one u for the result."""
+        vectors = prepared[:, : self.n_components]
+        lengths = np.sqrt(np.einsum("bc,bc->b", vectors, vectors))
+        unit = np.float32(2.0**-23)  # twice the unit roundoff
+        return (self.items.shape[1] + 2) * unit * (lengths * self.longest + self.largest_bias)
+
+
+def hide(layout: Layout, scores: np.ndarray, hidden: tuple[np.ndarray, np.ndarray]) -> None:
+    """Put minus infinity at hidden places (rows, columns) and in empty columns."""
+    scores[hidden] = -np.inf
+    if len(layout.empty):
+        scores[:, layout.empty] = -np.inf
+
+
+def _longest(vectors: np.ndarray) -> np.float32:
+    """The largest length of a finite vector."""
+    lengths = np.sqrt(np.einsum("ic,ic->i", vectors, vectors))
+    return lengths[np.isfinite(lengths)].max(initial=np.float32(0.0))

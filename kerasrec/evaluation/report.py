@@ -1,0 +1,219 @@
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec.evaluation import _slices
+from kerasrec.evaluation._figure import Figure
+from kerasrec.evaluation._names import unknown_name
+from kerasrec.evaluation._statistics import bootstrap_intervals
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure as Plot
+
+
+class EvaluationReport:
+    """What `evaluate` measured of one model: figures, the users behind them, and how it was done.
+
+    `report["recall@10"]` is the figure; `per_user`, `interval` and `slices` look behind it. Made by
+    `kerasrec.evaluation.evaluate`.
+
+    Args:
+        name: name of the model.
+        protocol: how it was measured; reports are comparable where these agree.
+        figures: figures by name.
+        population: users, lists and counts that the figures come from.
+
+    Attributes:
+        name: name of the model.
+        protocol: dict, what has to be equal for two reports to be comparable.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        protocol: Mapping[str, Any],
+        figures: Mapping[str, Figure],
+        population: _slices.Population,
+    ) -> None:
+        self.name = name
+        self.protocol = dict(protocol)
+        self._figures = dict(figures)
+        self._population = population
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the figures."""
+        return list(self._figures)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users evaluated."""
+        return len(self._population.users)
+
+    def __getitem__(self, metric: str) -> float:
+        return self._figure(metric).mean
+
+    def __contains__(self, metric: object) -> bool:
+        return metric in self._figures
+
+    def per_user(self, metric: str) -> "pd.Series[float]":
+        """The values of a metric by raw user id; NaN for a user who has none.
+
+        Args:
+            metric: name, e.g. `"recall@10"`.
+
+        Returns:
+            Series.
+
+        Raises:
+            ValueError: if there is no such figure, or it is one of all lists together.
+        """
+        import pandas as pd
+
+        figure = self._figure(metric)
+        if figure.values is None:
+            raise ValueError(f"`metric` must have a value a user; {metric} is one of all lists together.")
+        ids = pd.Index(self._population.user_ids[self._population.users], name="user")
+        return pd.Series(figure.shown(figure.values), ids, name=metric)
+
+    def interval(self, metric: str) -> tuple[float, float]:
+        """The 95 % bootstrap interval of a figure, over users.
+
+        A figure of all lists together (coverage, Gini) has none, `(nan, nan)`: drawing users again leaves
+        some out, which moves such a figure by itself.
+
+        Args:
+            metric: name, e.g. `"recall@10"`.
+
+        Returns:
+            Lower and upper end.
+
+        Raises:
+            ValueError: if there is no such figure.
+        """
+        self._figure(metric)
+        return self._intervals.get(metric, (float("nan"), float("nan")))
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A frame with a row a figure: `value`, `low` and `high` (95 % interval) and `n_users` behind it."""
+        import pandas as pd
+
+        rows = {
+            name: (figure.mean, *self.interval(name), figure.n_users)
+            for name, figure in self._figures.items()
+        }
+        columns = ["value", "low", "high", "n_users"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("metric")
+
+    def slices(self) -> "pd.DataFrame":
+        """Figures of parts of users and of items.
+
+        Parts are users with and without training interactions, quarters of users by their number of them,
+        items with and without, and thirds of items by popularity, each with a third of the training
+        interactions. For a part of items the lists are the same, and only these items count as relevant.
+
+        Returns:
+            Frame indexed by `by` and `slice`, with `n_users` and a column a metric (NaN where a metric is
+            not defined for such a part).
+        """
+        return _slices.frame(self._population, self._figures, _slices.standard(self._population))
+
+    def by_user(self, column: "pd.Series[Any]") -> "pd.DataFrame":
+        """Figures by any column of the users.
+
+        Args:
+            column: series indexed by raw user id; users that it lacks are left out.
+
+        Returns:
+            Frame as that of `slices`.
+        """
+        part = _slices.of_column(column, self._population.user_ids, "users")
+        return _slices.frame(self._population, self._figures, part)
+
+    def by_item(self, column: "pd.Series[Any]") -> "pd.DataFrame":
+        """Figures by any column of the items; only items of the part count as relevant.
+
+        Args:
+            column: series indexed by raw item id; items that it lacks are left out.
+
+        Returns:
+            Frame as that of `slices`.
+        """
+        part = _slices.of_column(column, self._population.item_ids, "items")
+        return _slices.frame(self._population, self._figures, part)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Figures, intervals, slices and protocol as JSON.
+
+        Args:
+            path: file to write as well. Defaults to `None`.
+
+        Returns:
+            The text; NaN is `null`.
+        """
+        figures = self.to_frame().reset_index().to_dict("records")
+        slices = self.slices().reset_index().to_dict("records")
+        content = {"model": self.name, "protocol": self.protocol, "figures": figures, "slices": slices}
+        text = json.dumps(_plain(content), indent=2)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def plot(self) -> "Plot":
+        """A bar a figure, with its interval."""
+        from matplotlib.figure import Figure as Plot
+
+        frame = self.to_frame().iloc[::-1]
+        plot = Plot(figsize=(6, 1 + 0.35 * len(frame)), layout="constrained")
+        axes = plot.subplots()
+        axes.barh(frame.index, frame["value"])
+        known = frame.dropna(subset=["low"])
+        sides = [known["value"] - known["low"], known["high"] - known["value"]]
+        axes.errorbar(known["value"], known.index, xerr=sides, fmt="none", ecolor="black", capsize=3)
+        axes.set_title(f"{self.name} ({self.n_users:,} users)")
+        return plot
+
+    def __repr__(self) -> str:
+        lines = [f"{self.name}: {self.n_users:,} users"]
+        for name, row in self.to_frame().iterrows():
+            interval = f"  [{row['low']:.4f}, {row['high']:.4f}]" if np.isfinite(row["low"]) else ""
+            users = f"  ({row['n_users']:,.0f} users)" if 0 < row["n_users"] < self.n_users else ""
+            lines.append(f"  {name:20} {row['value']:.4f}{interval}{users}")
+        lines += [f"  {key}: {value}" for key, value in self.protocol.items()]
+        return "\n".join(lines)
+
+    @cached_property
+    def _intervals(self) -> dict[str, tuple[float, float]]:
+        figures = {name: figure for name, figure in self._figures.items() if figure.n_users}
+        if not figures:
+            return {}
+        values, weights = (
+            np.stack(columns, axis=1)
+            for columns in zip(*(figure.columns() for figure in figures.values()), strict=True)
+        )
+        ends = bootstrap_intervals(values, weights)
+        return {
+            name: (float(figure.shown(low)), float(figure.shown(high)))
+            for (name, figure), (low, high) in zip(figures.items(), ends, strict=True)
+        }
+
+    def _figure(self, metric: str) -> Figure:
+        if metric not in self._figures:
+            raise ValueError(unknown_name("metric", metric, self._figures))
+        return self._figures[metric]
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: no NumPy numbers, no NaN."""
+    if isinstance(value, dict):
+        return {str(key): _plain(x) for key, x in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(x) for x in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value

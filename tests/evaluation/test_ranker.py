@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kerasrec.evaluation import _ranker
+from kerasrec.evaluation._layout import tie_order
+from kerasrec.evaluation._ragged import Ragged
+from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer
+from tests.references.ranking_metrics import ranked
+
+NOBODY = Ragged(np.empty(0, int), np.empty(0, int), 10_000)
+
+
+def factor_scorer(users, items, bias=None):
+    users, items = np.asarray(users, np.float32), np.asarray(items, np.float32)
+    return FactorScorer(lambda codes: users[codes], items, bias)
+
+
+def lists(ranker, users, k, seen=NOBODY):
+    blocks = list(ranker.rank(users, k, seen))
+    return np.concatenate([x.items for x in blocks]), np.concatenate([x.scores for x in blocks])
+
+
+def some_pairs(generator, n_users, n_items, share):
+    users, items = np.nonzero(generator.random((n_users, n_items)) < share)
+    return Ragged(users, items, n_users), [set(items[users == u]) for u in range(n_users)]
+
+
+@given(
+    n_items=st.sampled_from([1, 2, 30, 700]),
+    n_components=st.sampled_from([1, 3, 64]),
+    k=st.sampled_from([1, 10, 1000]),
+    levels=st.sampled_from([1, 3, 1000]),
+    biased=st.booleans(),
+    seen_share=st.sampled_from([0.0, 0.2, 1.0]),
+    batch_size=st.sampled_from([1, 7, None]),
+    seed=st.integers(0, 2**31),
+)
+def test_equals_brute_force(n_items, n_components, k, levels, biased, seen_share, batch_size, seed):
+    generator = np.random.default_rng(seed)
+    # Whole numbers have exact products, so that ties are ties in any arithmetic.
+    users = generator.integers(-levels, levels + 1, (20, n_components))
+    items = generator.integers(-levels, levels + 1, (n_items, n_components))
+    bias = generator.integers(-levels, levels + 1, n_items) if biased else None
+    scores = users @ items.T + (bias if biased else 0)
+    seen, seen_sets = some_pairs(generator, 20, n_items, seen_share)
+    order = tie_order(n_items, 5)
+    expected = [ranked(scores[u], order, seen_sets[u], k) for u in range(20)]
+
+    exact = np.asarray(scores, np.float32)
+    for scorer in (
+        factor_scorer(users, items, bias),
+        CatalogueScorer(lambda codes: exact[codes], n_items),
+        CatalogueScorer(lambda codes: exact[codes], n_items, parallel=True),
+    ):
+        found, best = lists(Ranker(scorer, seed=5, batch_size=batch_size), np.arange(20), k, seen)
+        for u in range(20):
+            left = found[u] >= 0
+            assert list(found[u][left]) == expected[u]
+            assert np.array_equal(best[u][left], exact[u][found[u][left]])
+            assert (best[u][~left] == -np.inf).all()
+
+
+def test_equal_items_tie_whatever_the_product_rounds():
+    generator = np.random.default_rng(0)
+    kinds = generator.normal(size=(40, 33))
+    kind_of = generator.integers(40, size=1500)
+    users = generator.normal(size=(300, 33))
+    scores = (users.astype(np.float32).astype(float) @ kinds.astype(np.float32).astype(float).T)[:, kind_of]
+    order = tie_order(1500, 0)
+    scorer = factor_scorer(users, kinds[kind_of])
+    found, _ = lists(Ranker(scorer), np.arange(300), 20)
+    for u in range(300):
+        assert list(found[u]) == ranked(scores[u], order, set(), 20)
+    alone = np.concatenate([lists(Ranker(scorer), [u], 20)[0] for u in range(20)])
+    assert np.array_equal(alone, found[:20])
+
+
+def test_user_vectors_of_zero_rank_in_tie_order():
+    found, _ = lists(Ranker(factor_scorer(np.zeros((3, 8)), np.ones((500, 8)))), np.arange(3), 10)
+    assert np.array_equal(found, np.tile(tie_order(500)[:10], (3, 1)))
+
+
+@pytest.mark.parametrize("n_items", [300, 20_000])
+def test_close_scores_are_decided_in_double_precision(n_items):
+    # Scores differ by less than the rounding of a float32 product and are still told apart where they can be.
+    generator = np.random.default_rng(0)
+    items = generator.normal(size=(n_items, 50)).astype(np.float32)
+    items[: n_items // 2] = items[0]
+    items[: n_items // 2, 0] += np.arange(n_items // 2, dtype=np.float32) * np.float32(1e-6)
+    users = generator.normal(size=(4, 50)).astype(np.float32)
+    scores = (users.astype(float) @ items.astype(float).T).astype(np.float32)
+    found, best = lists(Ranker(factor_scorer(users, items)), np.arange(4), 25)
+    for u in range(4):
+        assert list(found[u]) == ranked(scores[u], tie_order(n_items), set(), 25)
+        assert np.array_equal(best[u], scores[u][found[u]])
+
+
+def test_a_user_who_has_everything_gets_an_empty_list():
+    seen = Ragged(np.zeros(50, int), np.arange(50), 2)
+    found, scores = lists(Ranker(factor_scorer(np.ones((2, 2)), np.ones((50, 2)))), [0, 1], 5, seen)
+    assert (found[0] == -1).all() and (scores[0] == -np.inf).all() and (found[1] >= 0).all()
+
+
+def test_candidates_alone_are_ranked():
+    scorer = factor_scorer(np.ones((1, 1)), np.arange(50.0)[:, None])
+    found, _ = lists(Ranker(scorer, candidates=[4, 9, 2]), [0], 5)
+    assert list(found[0][found[0] >= 0]) == [9, 4, 2]
+
+
+def test_minus_infinity_is_never_recommended():
+    bias = np.zeros(50, np.float32)
+    bias[10:] = -np.inf
+    found, _ = lists(Ranker(factor_scorer(np.ones((1, 1)), np.ones((50, 1)), bias)), [0], 20)
+    assert set(found[0]) == {-1, *range(10)}
+
+
+def test_infinite_vectors_do_not_lose_the_others():
+    items = np.ones((50, 1))
+    items[7] = 3e38
+    found, scores = lists(Ranker(factor_scorer([[1e10]], items)), [0], 5)
+    assert found[0][0] == 7 and scores[0][0] == np.inf and (found[0] >= 0).all()
+
+
+@pytest.mark.parametrize("bad", ["user", "item"])
+def test_nan_scores_name_the_model(bad):
+    users, items = np.ones((3, 2)), np.ones((40, 2))
+    (users if bad == "user" else items)[1, 0] = np.nan
+    with pytest.raises(ValueError, match="must be numbers. Received: NaN from 'mine', first for user code"):
+        lists(Ranker(factor_scorer(users, items), name="mine"), np.arange(3), 5)
+    with pytest.raises(ValueError, match="NaN from 'mine'"):
+        lists(Ranker(CatalogueScorer(lambda u: (users @ items.T)[u], 40), name="mine"), np.arange(3), 5)
+
+
+def test_the_last_block_is_visited_like_the_others():
+    scorer = factor_scorer(np.ones((11, 2)), np.ones((40, 2)))
+    ranker, visited = Ranker(scorer, batch_size=4), {}
+    list(
+        ranker.rank(
+            np.arange(11), 3, NOBODY, lambda where, s: visited.update(dict.fromkeys(where, s.shape[1]))
+        )
+    )
+    assert visited == dict.fromkeys(range(11), ranker.layout.width)
+
+
+def test_few_blocks_of_a_large_catalogue_are_held_at_once(monkeypatch):
+    monkeypatch.setattr(_ranker, "n_threads", lambda: 64)
+    many = Ranker(CatalogueScorer(lambda u: None, 10**6, parallel=True))
+    assert many.n_workers * many.batch_size * many.layout.width * 4 <= _ranker._BYTES
+    assert many.batch_size >= 64
