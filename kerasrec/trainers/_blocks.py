@@ -23,11 +23,13 @@ def automatic_steps(batch_size: int | None, num_batches: int | None) -> int:
     return min(steps, num_batches) if num_batches else steps
 
 
-def runs_of(item: Any) -> Block:
-    """A block as it is; a single batch as a block of one step."""
+def runs_of(item: Any, check: Callable[[Any], None]) -> Block:
+    """A block as it is; a single batch, checked, as a block of one step."""
     if isinstance(item, list):
         return item
-    return [{"stack": tree.map_structure(lambda a: np.asarray(a)[None], item), "steps": 1}]
+    stack = tree.map_structure(lambda a: np.asarray(a)[None], tuple(part for part in item if part is not None))
+    check(stack)
+    return [{"stack": stack, "steps": 1}]
 
 
 def all_dense(adapter: Any) -> bool:
@@ -126,6 +128,11 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
         """The first batch, which the next epoch still sees."""
         self._left = self._left or self._new_batches()
         return self._left.peek()
+
+    def redraw(self) -> None:
+        """Let the next epoch draw an order of its own, in spite of `first_batch`; streams go on."""
+        if self._orders is not None:
+            self._left = None
 
     def __iter__(self) -> Iterator[Block]:
         """Blocks of one epoch; it ends early where the data do."""

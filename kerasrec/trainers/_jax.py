@@ -16,6 +16,7 @@ import numpy as np
 
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers._blocks import runs_of
+from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._interrupts import interrupts_held
 from kerasrec.trainers._keras import StatelessScope, tree
 from kerasrec.trainers._rows import (
@@ -58,6 +59,7 @@ class JaxEngine:
     def __init__(self, model: Any, by_rows: Callable[[keras.Variable, int], bool]) -> None:
         self._model = model
         self._by_rows = by_rows
+        self._check = DataCheck(model, targets=True)
         self._scratch: dict[tuple[Any, int], Any] = {}
         self._programs: dict[Any, tuple[_Plan, Future[Any]]] = {}
         _cache_programs()
@@ -70,7 +72,7 @@ class JaxEngine:
     def train(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
         """Run the next block's training steps; logs behind the last one, and the new state."""
         logs = None
-        for run in runs_of(next(iterator)):
+        for run in runs_of(next(iterator), self._check):
             plan, program = self._program("train", run["stack"])
             compiled = program.result()
             scratch = {key: self._scratch_array(key) for key in plan.scratch}
@@ -85,7 +87,7 @@ class JaxEngine:
     def test(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
         """Run the next block's evaluation steps; logs behind the last one, and the new state."""
         logs = None
-        for run in runs_of(next(iterator)):
+        for run in runs_of(next(iterator), self._check):
             compiled = self._program("test", run["stack"])[1].result()
             metrics, logs = compiled(state, run["stack"], np.int32(run["steps"]))
             state = (*state[:2], metrics)
@@ -94,7 +96,7 @@ class JaxEngine:
     def predict(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
         """Outputs of the next block's batches, one behind the other, and the state."""
         outputs = []
-        for run in runs_of(next(iterator)):
+        for run in runs_of(next(iterator), self._check):
             compiled = self._program("predict", run["stack"])[1].result()
             stacked = tree.map_structure(np.asarray, compiled(state, run["stack"]))
             outputs.append(
@@ -298,7 +300,7 @@ class JaxEngine:
         return metrics, self._logs(metrics)
 
     def _predict(self, state: Any, stack: Any) -> Any:
-        return jax.lax.map(lambda batch: self._model.predict_step(state, (batch,))[0], stack)
+        return jax.lax.map(lambda batch: self._model.predict_step(state, batch)[0], stack)
 
     def _logs(self, metrics: Any) -> Any:
         with StatelessScope(state_mapping=zip(self._model.metrics_variables, metrics, strict=True)):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers._blocks import runs_of
+from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._keras import tree
 from kerasrec.trainers._rows import (
     RowView,
@@ -37,6 +38,7 @@ class TensorFlowEngine:
     def __init__(self, model: Any, by_rows: Callable[[keras.Variable, int], bool]) -> None:
         self._model = model
         self._by_rows = by_rows
+        self._check = DataCheck(model, targets=True)
         self._compiled: dict[Any, Any] = {}
 
     def prepare(self, mode: str, stacks: list[Any]) -> None:
@@ -52,12 +54,12 @@ class TensorFlowEngine:
 
     def predict(self, blocks: list[Any]) -> Any:
         """Outputs of the blocks' batches, one behind the other."""
-        outputs = [self._call("predict", run) for item in blocks for run in runs_of(item)]
+        outputs = [self._call("predict", run) for item in blocks for run in runs_of(item, self._check)]
         return tree.map_structure(lambda *parts: tf.concat(parts, axis=0), *outputs)
 
     def _each_run(self, iterator: Iterator[Any], mode: str) -> Any:
         logs = None
-        for run in runs_of(next(iterator)):
+        for run in runs_of(next(iterator), self._check):
             logs = self._call(mode, run)
         return logs
 

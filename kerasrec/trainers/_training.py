@@ -136,7 +136,7 @@ class Training:
             blocks = self._blocks(data, batch_size, steps_per_epoch, DataCheck(self, targets=True))
             if blocks is not None:
                 data, batch_size, steps_per_epoch = {"x": blocks}, None, None
-                self._symbolic_build(data_batch=blocks.first_batch())
+                self._build_on(blocks)
                 self._compiled_steps().prepare("train", blocks.shapes())
                 if validation_data is not None and type(self).test_step is keras.Model.test_step:
                     parts = keras.utils.unpack_x_y_sample_weight(validation_data)
@@ -184,7 +184,7 @@ class Training:
             if blocks is not None:
                 data, batch_size, steps = {"x": blocks}, None, None
                 if keras.backend.backend() == "jax":
-                    self._symbolic_build(data_batch=blocks.first_batch())
+                    self._build_on(blocks)
         return super().evaluate(  # type: ignore[misc]
             **data,
             batch_size=batch_size,
@@ -286,6 +286,17 @@ class Training:
             padded=keras.backend.backend() == "jax",
             count_blocks=count_blocks,
         )
+
+    def _build_on(self, blocks: BlockAdapter) -> None:
+        """Build what is not built yet, on one batch: Keras would look for it in a block."""
+        parts = [*self._flatten_layers(), self._compile_metrics, self._compile_loss]
+        if all(part is None or part.built for part in parts):
+            self._symbolic_build()
+            return
+        self._symbolic_build(data_batch=blocks.first_batch())
+        if keras.backend.backend() == "jax":
+            # As Keras does: it looks at a batch of one order, and trains on the next.
+            blocks.redraw()
 
     def _compiled_steps(self) -> Any:
         if getattr(self, "_engine", None) is None:
