@@ -1,0 +1,153 @@
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+import kerasrec
+from kerasrec.data import Interactions, pairs
+from kerasrec.layers import find_catalogue
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """A model of the zoo, small, and how a batch of its training data is made from interactions.
+
+    Args:
+        name: the name in the registry.
+        settings: hyperparameters that make it small, e.g. `n_components`.
+        features: a function of the interactions that gives `user_features` and `item_features`.
+        batch: a function of the interactions that gives what `fit` takes.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    features: Callable[[Interactions], Mapping[str, Any]] = lambda data: {}
+    batch: Callable[[Interactions], tuple[Any, Any]] = pairs
+
+    def create(self, data: Interactions, **changes: Any) -> keras.Model:
+        return kerasrec.zoo.create(self.name, data, **self.features(data), **{**self.settings, **changes})
+
+
+def small_data() -> Interactions:
+    """Ratings from 1 to 5 of 12 users and 17 items; a third of the pairs, of rank one."""
+    users, items = np.divmod(np.arange(0, 12 * 17, 3), 17)
+    taste, kind = np.sin(np.arange(12)), np.cos(np.arange(17))
+    values = np.round(3 + 2 * taste[users] * kind[items])
+    ids = np.array([f"user {code}" for code in range(12)], object)
+    return Interactions(users, items, values, user_ids=ids, item_ids=np.arange(17) + 100)
+
+
+def check_model(case: ModelCase, folder: Any) -> None:
+    """What every model of the zoo owes; `folder` is for files."""
+    data = small_data()
+    model = case.create(data, **_seed(case))
+    card = kerasrec.zoo.card(case.name)
+    _check_card(card)
+    assert isinstance(model, kerasrec.Model)
+    assert model.name == card.name
+    assert {tensor.name for tensor in model.inputs} == {"user", "item"}
+    assert model.output_names == ["rating" if card.task == "rating" else "score"]
+    assert find_catalogue(model).user_ids is data.user_ids
+    assert len(json.dumps(model.get_config())) < 50_000, "what grows with the data belongs into assets"
+    assert model.compiled
+    _check_forms(model, data)
+    _check_towers(model, data)
+    if card.optimizer is not None:
+        _check_learns(case, data)
+        _check_mixed_precision(case, data)
+    model.save(folder / "model.keras")
+    loaded = keras.models.load_model(folder / "model.keras", compile=False)
+    x = _every_pair(data)
+    np.testing.assert_array_equal(_scores(loaded, x), _scores(model, x))
+    if "seed" in inspect.signature(card.factory).parameters:
+        for ours, theirs in zip(
+            model.get_weights(), case.create(data, **_seed(case)).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def _check_card(card):
+    factory = inspect.signature(card.factory).parameters
+    for setting in card.hyperparameters:
+        assert factory[setting.name].default == setting.default
+    for text in (card.summary, card.reference):
+        assert text.endswith(".")
+    assert str(card).startswith(card.name)
+
+
+def _seed(case):
+    factory = inspect.signature(kerasrec.zoo.card(case.name).factory).parameters
+    return {"seed": 7} if "seed" in factory else {}
+
+
+def _every_pair(data):
+    users, items = np.divmod(np.arange(data.n_users * data.n_items, dtype="int32"), data.n_items)
+    return {"user": users[:, None], "item": items[:, None]}
+
+
+def _scores(model, x):
+    return keras.ops.convert_to_numpy(model(x, training=False))
+
+
+def _check_forms(model, data):
+    """Pairs `[B]` and `[B, 1]` and lists `[B, L]` agree, whatever the batch."""
+    x = _every_pair(data)
+    scores = _scores(model, x)
+    assert scores.shape == (data.n_users * data.n_items, 1)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+    flat = model.predict({name: codes[:, 0] for name, codes in x.items()}, batch_size=50, verbose=0)
+    np.testing.assert_allclose(flat, scores, rtol=1e-5, atol=1e-6)
+    lists = {
+        "user": np.arange(data.n_users, dtype="int32")[:, None],
+        "item": np.tile(np.arange(data.n_items, dtype="int32"), (data.n_users, 1)),
+    }
+    np.testing.assert_allclose(_scores(model, lists).reshape(-1, 1), scores, rtol=1e-5, atol=1e-6)
+
+
+def _check_towers(model, data):
+    """The towers of a factorised model give its order."""
+    towers = model.towers
+    if towers is None:
+        return
+    user = towers.user(np.arange(data.n_users, dtype="int32")[:, None])
+    item = towers.item(np.arange(data.n_items, dtype="int32")[:, None])
+    item = {name: x[:, 0] if len(x.shape) == 3 else x for name, x in item.items()}
+    scores = towers.score.all_pairs(**user, **item)
+    for transform in towers.transforms:
+        scores = transform(scores)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(scores).reshape(-1, 1),
+        _scores(model, _every_pair(data)),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def _check_learns(case, data):
+    model = case.create(data, learning_rate=0.05)
+    x, y = case.batch(data)
+    losses = model.fit(x, y, batch_size=16, epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def _check_mixed_precision(case, data):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        half = case.create(data, learning_rate=0.05)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    full = case.create(data)
+    full.set_weights(half.get_weights())
+    x = _every_pair(data)
+    scores = _scores(half, x)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, _scores(full, x), rtol=2e-2, atol=2e-2)
+    losses = half.fit(*case.batch(data), batch_size=16, epochs=5, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]

@@ -1,0 +1,5 @@
+"""One case for every public loss."""
+
+from contracts.check_loss import LossCase
+
+LOSSES: list[LossCase] = []
