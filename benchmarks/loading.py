@@ -1,7 +1,7 @@
 """Loading interactions from a frame and from Parquet: rows a second and memory.
 
 The table is generated: shuffled rows, each pair of user and item once, in the proportions of MovieLens 25M.
-Each case runs in a process of its own. `input MB` is the frame, or the size of the Parquet file; `peak MB` is the
+Each case runs in a process of its own. `input MB` is the frame or the Parquet file; `peak MB` is the
 highest memory while loading, beyond what the process held before; `result MB` are the columns that were made.
 """
 

@@ -1,6 +1,8 @@
 """Interactions and features, their splits, samplers and batches."""
 
+from kerasrec.data import samplers as samplers
 from kerasrec.data import splits as splits
 from kerasrec.data.features import Features as Features
 from kerasrec.data.interactions import Interactions as Interactions
 from kerasrec.data.pairs import pairs as pairs
+from kerasrec.data.ranking_batches import RankingBatches as RankingBatches

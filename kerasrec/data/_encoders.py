@@ -91,10 +91,10 @@ class VocabularyEncoder(Encoder):
         codes = id_index(self.vocabulary).get_indexer(id_index(tokens))
         known = codes >= 0
         if self.warns and not known.all():
-            first = shown(tokens.iloc[int(np.argmin(known))])
+            count, first = np.count_nonzero(~known), shown(tokens.iloc[int(np.argmin(known))])
             warnings.warn(
-                f"{np.count_nonzero(~known)} of {len(known)} entries of column {self.column!r} are unknown to the "
-                f"encoder and become zeros, first {first}.",
+                f"{count} of {len(known)} entries of column {self.column!r} are unknown to the encoder and "
+                f"become zeros, first {first}.",
                 stacklevel=4,
             )
         rows, codes = tokens.index.to_numpy()[known], codes[known]

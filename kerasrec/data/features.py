@@ -65,7 +65,7 @@ class Features:
                 - 1
             )
             raise ValueError(
-                f"Weights of features must be finite. Received: {bad} NaN or infinite ones, first in row {row}."
+                f"Weights of features must be finite. Received: {bad} that are not, first in row {row}."
             )
         self.matrix.sum_duplicates()
         self.matrix.eliminate_zeros()
@@ -278,7 +278,7 @@ class Features:
         missing = np.flatnonzero(rows < 0)
         if len(missing):
             raise ValueError(
-                f"Features must have a row for every {side}; `frame.reindex(ids)` adds empty ones beforehand. "
+                f"Features must have a row for every {side}; `frame.reindex(ids)` adds empty ones. "
                 f"Received: {len(self)} rows, which lack {len(missing)} of {len(wanted)} ids, "
                 f"first {shown(wanted[missing[0]])}."
             )

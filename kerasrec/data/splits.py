@@ -120,14 +120,16 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
     times = _times(interactions)
     if (at is None) == (test_size is None):
         raise ValueError(
-            f"One of `at` and `test_size` must be given, not both. "
+            "One of `at` and `test_size` must be given, not both. "
             f"Received: at={at!r}, test_size={test_size!r}."
         )
+    _check_count(len(times), "interactions")
     if test_size is not None:
-        _check_count(len(np.unique(times)), "different times")
+        ordered = np.sort(times)
+        steps = np.flatnonzero(np.diff(ordered))
+        _check_count(1 + len(steps), "different times")
         n_test = _check_size(test_size, len(times), "interactions")
-        moment = np.sort(times)[len(times) - n_test]
-        moment = max(moment, times[times > times.min()].min())
+        moment = max(ordered[len(times) - n_test], ordered[steps[0] + 1])
     else:
         moment = _moment(at)
     test = times >= moment
@@ -153,9 +155,7 @@ def cold_user_split(interactions: Interactions, test_size: float = 0.1, seed: in
     Raises:
         ValueError: if fewer than two users have interactions, or one side would be empty.
     """
-    _, cold = _parts(np.unique(interactions.users), test_size, seed, "users")
-    test = np.isin(interactions.users, cold)
-    return interactions.take(~test), interactions.take(test)
+    return _cold_split(interactions, interactions.users, test_size, seed, "users")
 
 
 def cold_item_split(interactions: Interactions, test_size: float = 0.1, seed: int | None = None) -> Split:
@@ -172,9 +172,7 @@ def cold_item_split(interactions: Interactions, test_size: float = 0.1, seed: in
     Raises:
         ValueError: if fewer than two items have interactions, or one side would be empty.
     """
-    _, cold = _parts(np.unique(interactions.items), test_size, seed, "items")
-    test = np.isin(interactions.items, cold)
-    return interactions.take(~test), interactions.take(test)
+    return _cold_split(interactions, interactions.items, test_size, seed, "items")
 
 
 def _parts(
@@ -186,6 +184,17 @@ def _parts(
     n_test = _check_size(test_size, len(things), what)
     train, test = train_test_split(things, test_size=n_test, random_state=seed)
     return train, test
+
+
+def _cold_split(
+    interactions: Interactions, codes: np.ndarray, test_size: float, seed: int | None, what: str
+) -> Split:
+    counts = np.bincount(codes)
+    _, cold = _parts(np.flatnonzero(counts), test_size, seed, what)
+    is_cold = np.zeros(len(counts), bool)
+    is_cold[cold] = True
+    test = is_cold[codes]
+    return interactions.take(~test), interactions.take(test)
 
 
 def _last_of_each_user(interactions: Interactions, by: np.ndarray, n_test: np.ndarray) -> Split:

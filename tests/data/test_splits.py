@@ -189,8 +189,11 @@ def test_splits_of_too_little():
         splits.cold_user_split(grid(1, 3))
     with pytest.raises(ValueError, match="needs at least two items. Received: 1."):
         splits.cold_item_split(grid(3, 1))
+    with pytest.raises(ValueError, match="needs at least two interactions. Received: 1."):
+        splits.time_split(one, at=0)
+    same = Interactions([0, 0], [0, 1], times=[5, 5], user_ids=["u"], item_ids=["a", "b"])
     with pytest.raises(ValueError, match="needs at least two different times. Received: 1."):
-        splits.time_split(one, test_size=0.5)
+        splits.time_split(same, test_size=0.5)
     with pytest.raises(ValueError, match="the most that a user has is 1 interactions"):
         splits.per_user_split(grid(3, 1))
     with pytest.raises(ValueError, match="the most that a user has is 2 interactions"):

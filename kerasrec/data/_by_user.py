@@ -1,0 +1,48 @@
+"""Interactions grouped by user, read as padded rows."""
+
+import numpy as np
+
+from kerasrec.data.interactions import Interactions
+
+
+class ByUser:
+    """The items and labels of each user.
+
+    Args:
+        interactions: `Interactions`.
+        labels: `[n]`.
+        rng: generator; a user's items are put in a random order, once.
+
+    Attributes:
+        counts: how many items each user has, `[U]`.
+        largest: the most that a user has.
+    """
+
+    def __init__(self, interactions: Interactions, labels: np.ndarray, rng: np.random.Generator) -> None:
+        order = rng.permutation(len(interactions))
+        order = order[np.argsort(interactions.users[order], kind="stable")]
+        self._items, self._labels = interactions.items[order], labels[order]
+        self.counts = np.bincount(interactions.users, minlength=interactions.n_users)
+        self.largest = int(self.counts.max(initial=0))
+        self._starts = np.cumsum(self.counts) - self.counts
+
+    def rows(
+        self, users: np.ndarray, width: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Up to `width` items of each user; of one with more, those behind a random one, in a circle.
+
+        Args:
+            users: codes `[B]`.
+            width: int.
+            rng: generator.
+
+        Returns:
+            Items, labels, and whether an entry is there, `[B, width]`.
+        """
+        counts = self.counts[users]
+        there = np.arange(width) < counts[:, None]
+        around = np.maximum(counts, 1)
+        begin = np.where(counts > width, rng.integers(0, around), 0)
+        place = self._starts[users][:, None] + (begin[:, None] + np.arange(width)) % around[:, None]
+        place[~there] = 0
+        return self._items[place], self._labels[place], there

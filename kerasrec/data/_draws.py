@@ -1,0 +1,131 @@
+"""Random draws of many rows at once."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+# How often an unwanted draw is repeated before it is given up.
+ROUNDS = 8
+# A row that takes more than this share of the pool is drawn by keys for the whole pool.
+DENSE_SHARE = 0.25
+
+Unwanted = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Pool:
+    """What is drawn from: `0..size-1`, equally likely or by probability.
+
+    Args:
+        size: int.
+        probabilities: `[size]`, or `None` where all are equal.
+    """
+
+    def __init__(self, size: int, probabilities: np.ndarray | None = None) -> None:
+        self.size = size
+        self.n_possible = size if probabilities is None else int(np.count_nonzero(probabilities))
+        self._probabilities = probabilities
+        if probabilities is not None:
+            cumulative = np.cumsum(probabilities)
+            cumulative /= cumulative[-1]
+            self._cumulative = cumulative
+            # The first candidate for each of `size` equal ranges of a uniform number.
+            self._guide = np.searchsorted(cumulative, np.arange(size) / size, "right").astype(np.int32)
+
+    def draw(self, rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarray:
+        """Independent draws, int32."""
+        if self._probabilities is None:
+            return rng.integers(0, self.size, shape, np.int32)
+        uniform = rng.random(shape)
+        drawn = self._guide[(uniform * self.size).astype(np.int32)]
+        # Inverse of the cumulative distribution: most are there at once or one further; the rest is searched.
+        drawn += self._cumulative[drawn] <= uniform
+        left = np.flatnonzero(self._cumulative[drawn] <= uniform)
+        drawn.ravel()[left] = np.searchsorted(self._cumulative, uniform.ravel()[left], "right")
+        return drawn
+
+    def keys(self, rng: np.random.Generator, n_rows: int) -> np.ndarray:
+        """Keys `[n_rows, size]`; the smallest of a row are draws without replacement, infinite ones none.
+
+        References:
+            Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006.
+        """
+        keys = rng.standard_exponential((n_rows, self.size))
+        if self._probabilities is not None:
+            with np.errstate(divide="ignore"):
+                keys /= self._probabilities
+        return keys
+
+
+def with_replacement(
+    rng: np.random.Generator, pool: Pool, n_rows: int, n: int, unwanted: Unwanted
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw `n` a row; unwanted ones are drawn again.
+
+    Args:
+        rng: generator.
+        pool: what is drawn from.
+        n_rows: int.
+        n: int, draws a row.
+        unwanted: tells which draws `[m, ...]` must not come in rows `[m, 1]` or `[m]`.
+
+    Returns:
+        Draws and whether they are good, `[n_rows, n]`.
+    """
+    drawn = pool.draw(rng, (n_rows, n))
+    bad = np.flatnonzero(unwanted(np.arange(n_rows)[:, None], drawn))
+    flat = drawn.ravel()
+    for _ in range(ROUNDS):
+        if not len(bad):
+            break
+        again = pool.draw(rng, len(bad))
+        flat[bad] = again
+        bad = bad[unwanted(bad // n, again)]
+    good = np.ones(drawn.shape, bool)
+    good.ravel()[bad] = False
+    return drawn, good
+
+
+def without_replacement(
+    rng: np.random.Generator, pool: Pool, n_rows: int, n: int, unwanted: Unwanted
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw `n` different ones a row, as one draw after the other would give them.
+
+    Arguments and results are those of `with_replacement`; what the pool lacks is not good.
+    """
+    lacking = n - pool.size
+    if lacking > 0:
+        drawn, good = without_replacement(rng, pool, n_rows, pool.size, unwanted)
+        return np.pad(drawn, ((0, 0), (0, lacking))), np.pad(good, ((0, 0), (0, lacking)))
+    if n > DENSE_SHARE * pool.n_possible:
+        keys = pool.keys(rng, n_rows)
+        everything = np.broadcast_to(np.arange(pool.size, dtype=np.int32), keys.shape)
+        keys[unwanted(np.arange(n_rows)[:, None], everything)] = np.inf
+        drawn = np.argpartition(keys, n - 1, axis=1)[:, :n].astype(np.int32)
+        return drawn, np.isfinite(np.take_along_axis(keys, drawn, axis=1))
+    drawn = pool.draw(rng, (n_rows, n))
+    good = np.ones(drawn.shape, bool)
+    rows = np.arange(n_rows)
+    new = good.copy()
+    for round_ in range(ROUNDS + 1):
+        entries = drawn[rows]
+        bad = _repeats(entries, new) | (unwanted(rows[:, None], entries) & new)
+        good[rows] = ~bad
+        left = bad.any(axis=1)
+        rows, new = rows[left], bad[left]
+        if not len(rows) or round_ == ROUNDS:
+            break
+        drawn[rows] = np.where(new, pool.draw(rng, new.shape), drawn[rows])
+    return drawn, good
+
+
+def _repeats(entries: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Which new entries equal an old one or an earlier new one of their row."""
+    n = entries.shape[1]
+    bits = n.bit_length()
+    packed = ((entries.astype(np.int64) << 1 | new) << bits) | np.arange(n)
+    packed.sort(axis=1)
+    same = (packed[:, 1:] >> (bits + 1)) == (packed[:, :-1] >> (bits + 1))
+    repeats = np.zeros(entries.shape, bool)
+    rows, places = np.nonzero(same)
+    repeats[rows, packed[rows, places + 1] & ((1 << bits) - 1)] = True
+    return repeats

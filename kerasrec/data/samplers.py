@@ -1,0 +1,110 @@
+"""How the negatives of ranking batches are drawn."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """What every sampler says; a subclass gives `probabilities`.
+
+    Attributes:
+        replace: bool, whether an item can come twice in a row. Defaults to `True`.
+        shared: bool, whether all rows of a batch get the same items, which is the fast way; items that must
+            not come in a row are then masked there and never replaced. Defaults to `False`.
+    """
+
+    replace: bool = True
+    shared: bool = False
+
+    def probabilities(self, counts: np.ndarray) -> np.ndarray | None:
+        """Probability of each item.
+
+        Args:
+            counts: how many positives each item has, `[I]`.
+
+        Returns:
+            Probabilities `[I]` that sum to 1, or `None` where all are equal.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `probabilities`.")
+
+
+@dataclass(frozen=True)
+class UniformSampler(Sampler):
+    """Every item is as likely as any other.
+
+    Attributes:
+        replace: bool, whether an item can come twice in a row. Defaults to `True`.
+        shared: bool, whether all rows of a batch get the same items. Defaults to `False`.
+    """
+
+    def probabilities(self, counts: np.ndarray) -> None:
+        """All equal."""
+        return None
+
+
+@dataclass(frozen=True)
+class PopularitySampler(Sampler):
+    """An item is drawn with probability proportional to `positives ** exponent`.
+
+    An item without positives never comes, unless `exponent` is 0.
+
+    Attributes:
+        replace: bool, whether an item can come twice in a row. Defaults to `True`.
+        shared: bool, whether all rows of a batch get the same items. Defaults to `False`.
+        exponent: float, 1 follows popularity, 0 is uniform. Defaults to `0.75`.
+
+    References:
+        Mikolov et al., "Distributed representations of words and phrases and their compositionality", 2013,
+        section 2.2.
+    """
+
+    exponent: float = 0.75
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.exponent < float("inf"):
+            raise ValueError(f"`exponent` must be a finite number of at least 0. Received: {self.exponent}.")
+
+    def probabilities(self, counts: np.ndarray) -> np.ndarray:
+        """Proportional to `counts ** exponent`."""
+        weights = counts.astype(np.float64) ** self.exponent
+        return weights / weights.sum()
+
+
+@dataclass(frozen=True)
+class InBatchSampler(Sampler):
+    """The positives of the batch's other rows; an item is as likely as its share of the positives.
+
+    Attributes:
+        replace: bool, whether a row's draws can come from the same other positive. Defaults to `False`.
+        shared: bool, whether all rows of a batch get the same items. Defaults to `False`.
+    """
+
+    replace: bool = False
+
+    def probabilities(self, counts: np.ndarray) -> np.ndarray:
+        """Proportional to `counts`: what a batch holds on average."""
+        return counts / counts.sum()
+
+
+NAMED = {"uniform": UniformSampler, "popularity": PopularitySampler, "in_batch": InBatchSampler}
+
+
+def get(sampler: Any) -> Sampler:
+    """A sampler by name, or itself.
+
+    Args:
+        sampler: `"uniform"`, `"popularity"`, `"in_batch"` or a `Sampler`.
+
+    Returns:
+        `Sampler`.
+    """
+    if isinstance(sampler, Sampler):
+        return sampler
+    if sampler not in NAMED:
+        raise ValueError(
+            f"`sampler` must be a Sampler or one of {', '.join(NAMED)}. Received: sampler={sampler!r}."
+        )
+    return NAMED[sampler]()
