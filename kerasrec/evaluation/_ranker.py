@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerasrec._threads import map_blocks, n_threads
 from kerasrec.evaluation._layout import Layout
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._scorers import FactorRows, Scorer, hide
-from kerasrec.evaluation._threads import map_blocks, n_threads
 
 # Bytes of all the blocks of scores that are held at once.
 _BYTES = 512 << 20

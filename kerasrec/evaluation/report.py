@@ -1,4 +1,3 @@
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +7,7 @@ import numpy as np
 
 from kerasrec.evaluation import _slices
 from kerasrec.evaluation._figure import Figure
+from kerasrec.evaluation._json import json_text
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._statistics import bootstrap_intervals
 
@@ -56,10 +56,34 @@ class EvaluationReport:
         return len(self._population.users)
 
     def __getitem__(self, metric: str) -> float:
-        return self._figure(metric).mean
+        return self.figure(metric).mean
+
+    def renamed(self, name: str) -> "EvaluationReport":
+        """The same report of a model that is called something else.
+
+        Args:
+            name: str.
+        """
+        return EvaluationReport(name, self.protocol, self._figures, self._population)
 
     def __contains__(self, metric: object) -> bool:
         return metric in self._figures
+
+    def figure(self, metric: str) -> Figure:
+        """A figure with the values behind it, in the order of the users.
+
+        Args:
+            metric: name, e.g. `"recall@10"`.
+
+        Returns:
+            `values` and `weights` `[U]`, and `mean`, made of them.
+
+        Raises:
+            ValueError: if there is no such figure.
+        """
+        if metric not in self._figures:
+            raise ValueError(unknown_name("metric", metric, self._figures))
+        return self._figures[metric]
 
     def per_user(self, metric: str) -> "pd.Series[float]":
         """The values of a metric by raw user id; NaN for a user who has none.
@@ -75,7 +99,7 @@ class EvaluationReport:
         """
         import pandas as pd
 
-        figure = self._figure(metric)
+        figure = self.figure(metric)
         if figure.values is None:
             raise ValueError(f"`metric` must have a value a user; {metric} is one of all lists together.")
         ids = pd.Index(self._population.user_ids[self._population.users], name="user")
@@ -96,7 +120,7 @@ class EvaluationReport:
         Raises:
             ValueError: if there is no such figure.
         """
-        self._figure(metric)
+        self.figure(metric)
         return self._intervals.get(metric, (float("nan"), float("nan")))
 
     def to_frame(self) -> "pd.DataFrame":
@@ -159,10 +183,7 @@ class EvaluationReport:
         figures = self.to_frame().reset_index().to_dict("records")
         slices = self.slices().reset_index().to_dict("records")
         content = {"model": self.name, "protocol": self.protocol, "figures": figures, "slices": slices}
-        text = json.dumps(_plain(content), indent=2)
-        if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
-        return text
+        return json_text(content, path)
 
     def plot(self) -> "Plot":
         """A bar a figure, with its interval."""
@@ -201,19 +222,3 @@ class EvaluationReport:
             name: (float(figure.shown(low)), float(figure.shown(high)))
             for (name, figure), (low, high) in zip(figures.items(), ends, strict=True)
         }
-
-    def _figure(self, metric: str) -> Figure:
-        if metric not in self._figures:
-            raise ValueError(unknown_name("metric", metric, self._figures))
-        return self._figures[metric]
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: no NumPy numbers, no NaN."""
-    if isinstance(value, dict):
-        return {str(key): _plain(x) for key, x in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(x) for x in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not np.isfinite(value) else value

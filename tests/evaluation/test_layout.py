@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from references.ranking_metrics import ranked
 
 from kerasrec.evaluation._layout import Layout, tie_order
-from tests.references.ranking_metrics import ranked
 
 
 def in_columns(layout, scores):

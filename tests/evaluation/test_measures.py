@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
+from references import ranking_metrics as reference
 from sklearn.metrics import (
     average_precision_score,
     f1_score,
@@ -18,7 +19,6 @@ from sklearn.metrics.pairwise import cosine_distances
 from kerasrec.evaluation import _measures
 from kerasrec.evaluation._judged import Judged
 from kerasrec.evaluation._ragged import Ragged
-from tests.references import ranking_metrics as reference
 
 N_ITEMS = 30
 

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from references.ranking_metrics import ranked
 
 from kerasrec.evaluation import _ranker
 from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer
-from tests.references.ranking_metrics import ranked
 
 NOBODY = Ragged(np.empty(0, int), np.empty(0, int), 10_000)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 @cache
 def _controller() -> Any:
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # comes with scikit-learn
+    from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
