@@ -1,0 +1,22 @@
+"""Checks of arguments that many classes share."""
+
+import numbers
+from typing import Any
+
+
+def positive_integer(name: str, value: Any) -> int:
+    """`value` as an int of at least 1, or a `ValueError` that names it."""
+    if not _is_number(value) or not 1 <= value < float("inf") or int(value) != value:
+        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+    return int(value)
+
+
+def positive_number(name: str, value: Any) -> float:
+    """`value` as a finite float above 0, or a `ValueError` that names it."""
+    if not _is_number(value) or not 0 < value < float("inf"):
+        raise ValueError(f"`{name}` must be a finite number above 0. Received: {name}={value}.")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -1,0 +1,92 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasrec._arguments import positive_integer
+from kerasrec.losses._precision import at_least_float32
+
+
+class RankingLoss(keras.losses.Loss):
+    """What every ranking loss shares: labels and scores of lists, padding, and lists with nothing to rank.
+
+    A subclass gives `list_loss(labels, scores)`, `[B, L]` with `[B, L]` to `[B]`. Scores of padding come to
+    it as 0, so that whatever stands there reaches neither loss nor gradient.
+
+    Args:
+        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
+            positives, and the pairs of a batch then take memory `[B, max_positives, L]` instead of
+            `[B, L, L]`. Set it to 1 where a list has one positive. Defaults to `None`, all of them.
+        reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
+        name: str or `None`.
+        dtype: as in `keras.losses.Loss`; half precision is raised to float32.
+    """
+
+    def __init__(
+        self,
+        max_positives: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.max_positives = (
+            None if max_positives is None else positive_integer("max_positives", max_positives)
+        )
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The reduced loss; `sample_weight` is `[B]` or `[B, 1]`, and entries masked by Keras are padding."""
+        if sample_weight is not None:
+            shape = tuple(getattr(sample_weight, "shape", ()))
+            if len(shape) > 1 and shape[1:] != (1,):
+                raise ValueError(
+                    f"`sample_weight` of {type(self).__name__} must have shape [batch] or [batch, 1]: one "
+                    f"weight a list; weigh entries by their labels. Received: shape={shape}."
+                )
+        mask = getattr(y_pred, "_keras_mask", None)
+        y_true = ops.convert_to_tensor(y_true, dtype=self.dtype)
+        y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
+        if mask is not None:
+            y_true = ops.where(mask if len(y_true.shape) == 2 else mask[:, :, None], y_true, -1)
+            y_pred = y_pred * 1  # a new tensor, without the mask, which Keras would apply to the lists
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The loss of each list, `[B]`."""
+        if len(y_true.shape) != 2 or len(y_pred.shape) != 2 or y_true.shape[1] != y_pred.shape[1]:
+            raise ValueError(
+                f"{type(self).__name__} takes labels and scores of one shape [batch, list]. "
+                f"Received: y_true {tuple(y_true.shape)}, y_pred {tuple(y_pred.shape)}."
+            )
+        labels, scores = at_least_float32(y_true), at_least_float32(y_pred)
+        return self.list_loss(labels, ops.where(labels >= 0, scores, ops.zeros_like(scores)))
+
+    def list_loss(self, labels: Any, scores: Any) -> Any:
+        """`[B, L]` with `[B, L]` to `[B]`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `list_loss`.")
+
+    def positives(self, labels: Any, *columns: Any) -> tuple[Any, ...]:
+        """The entries that count as positives.
+
+        Args:
+            labels: `[B, L]`.
+            *columns: further tensors `[B, L]`, e.g. the scores.
+
+        Returns:
+            Labels `[B, P]`, 0 where a place is empty, and each column's entries `[B, P]`; `P` is the list's
+            length, or `max_positives` where that is smaller.
+        """
+        if self.max_positives is not None:
+            size = ops.shape(labels)[1]
+            k = (
+                min(self.max_positives, size)
+                if isinstance(size, int)
+                else ops.minimum(self.max_positives, size)
+            )
+            labels, places = ops.top_k(labels, k)
+            columns = tuple(ops.take_along_axis(column, places, axis=1) for column in columns)
+        return ops.relu(labels), *columns
+
+    def get_config(self) -> dict[str, Any]:
+        """Settings, for saving."""
+        return {**super().get_config(), "max_positives": self.max_positives}

@@ -1,0 +1,93 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasrec.losses._precision import at_least_float32
+
+
+class RatingLoss(keras.losses.Loss):
+    """What the losses of ratings share: one figure of all entries of a batch, with weights and masks.
+
+    A subclass gives `statistic(values, predictions, weights)`.
+    """
+
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The loss; a Keras mask on `y_pred` and zeros in `sample_weight` leave entries out."""
+        mask = getattr(y_pred, "_keras_mask", None)
+        y_true = ops.convert_to_tensor(y_true, dtype=self.dtype)
+        y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
+        weights = ops.ones_like(y_pred)
+        for part in (sample_weight, mask):
+            if part is not None:
+                part = ops.cast(ops.convert_to_tensor(part), weights.dtype)
+                weights = weights * _like(part, y_pred, "sample_weight")
+        # A product is a new tensor, without the mask, which Keras would apply to the one figure.
+        return super().__call__((y_true, weights), y_pred * 1)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The statistic, `[1]`, which every reduction leaves as it is."""
+        values, weights = y_true
+        values = _like(values, y_pred, "y_true")
+        values, predictions, weights = (at_least_float32(x) for x in (values, y_pred, weights))
+        kept = weights > 0
+        predictions = ops.where(kept, predictions, ops.zeros_like(predictions))
+        values = ops.where(kept, values, ops.zeros_like(values))
+        return ops.reshape(self.statistic(values, predictions, weights), (1,))
+
+    def statistic(self, values: Any, predictions: Any, weights: Any) -> Any:
+        """Three tensors of one shape to a scalar."""
+        raise NotImplementedError(f"{type(self).__name__} must define `statistic`.")
+
+    def get_config(self) -> dict[str, Any]:
+        """Settings, for saving."""
+        return {"name": self.name}
+
+
+def missing_weights(values: Any, weights: Any, n_items: int | None) -> Any:
+    """Weights with which a row's zeros stand for all items of the catalogue that it gives no value for.
+
+    Args:
+        values: `[B, L]`.
+        weights: `[B, L]`.
+        n_items: size of the catalogue, or `None` where a row holds all of it.
+
+    Returns:
+        `[B, L]`.
+    """
+    if n_items is None:
+        return weights
+    if len(values.shape) != 2:
+        raise ValueError(f"`y_pred` must have shape [batch, list]. Received: shape={tuple(values.shape)}.")
+    there = ops.cast(weights > 0, weights.dtype)
+    zero = ops.cast(ops.equal(values, 0), weights.dtype)
+    n_zero = ops.sum(there * zero, axis=-1, keepdims=True)
+    n_missing = ops.relu(n_items - ops.sum(there * (1 - zero), axis=-1, keepdims=True))
+    return weights * ops.where(zero > 0, n_missing / ops.maximum(n_zero, 1.0), ops.ones_like(weights))
+
+
+def weighted_mean(x: Any, weights: Any) -> Any:
+    """A scalar; 0 where no weight is above 0."""
+    total = ops.sum(weights)
+    return ops.sum(x * weights) / ops.where(total > 0, total, ops.ones_like(total))
+
+
+def _like(x: Any, y_pred: Any, name: str) -> Any:
+    """`x` with the rank of `y_pred`: `[B]` beside `[B, L]` is a value a row."""
+    if len(x.shape) == len(y_pred.shape) + 1 and x.shape[-1] == 1:
+        x = ops.squeeze(x, axis=-1)
+    while len(x.shape) < len(y_pred.shape):
+        x = ops.expand_dims(x, axis=-1)
+    fits = len(x.shape) == len(y_pred.shape) and all(
+        a is None or b is None or a == b or (a == 1 and name == "sample_weight")
+        for a, b in zip(x.shape, y_pred.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"`{name}` must have the shape of `y_pred`. Received: {name} {tuple(x.shape)}, "
+            f"y_pred {tuple(y_pred.shape)}."
+        )
+    return x

@@ -1,0 +1,50 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasrec.losses._pairwise_loss import PairwiseLoss
+
+
+@keras.saving.register_keras_serializable("kerasrec")
+class BPR(PairwiseLoss):
+    """Bayesian personalised ranking: each positive should lead each negative.
+
+    The loss of a list is, with `P` its entries of label > 0, `N` its entries of label 0 and `y_p` a label,
+
+        sum_{p in P} y_p * mean_{n in N} -log(sigmoid(s_p - s_n))
+
+    A list without positives or without negatives has loss 0.
+
+    Args:
+        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
+            positives, and a batch's pairs then take memory `[B, max_positives, L]` instead of `[B, L, L]`.
+            Set it to 1 where a list has one positive. Defaults to `None`, all of them.
+        reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
+        name: str or `None`. Defaults to `None`.
+        dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
+
+    Call arguments:
+        y_true: labels `[B, L]`: > 0 positive and its weight, 0 negative, -1 padding.
+        y_pred: scores `[B, L]`.
+        sample_weight: `[B]` or `[B, 1]`, one weight a list, or `None`.
+
+    Returns:
+        The reduced loss; with `reduction=None` the loss of each list, `[B]`.
+
+    Raises:
+        ValueError: if `max_positives` is not a positive integer, or the shapes are others.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> loss = kerasrec.losses.BPR()
+        >>> round(float(loss(np.array([[1.0, 0.0, -1.0]]), np.array([[2.0, 2.0, 9.0]]))), 4)  # log(2)
+        0.6931
+
+    References:
+        Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", 2009, section 4.1.
+    """
+
+    def pair_loss(self, positive: Any, negative: Any) -> Any:
+        """`-log(sigmoid(positive - negative))`."""
+        return ops.softplus(negative - positive)

@@ -1,0 +1,57 @@
+from typing import Any
+
+import keras
+
+from kerasrec._arguments import positive_integer
+from kerasrec.losses._rating_loss import missing_weights
+from kerasrec.losses.separation import Separation
+
+
+@keras.saving.register_keras_serializable("kerasrec")
+class DenseSeparation(Separation):
+    """`Separation` over all items, where a missing value counts as a negative.
+
+    Of the users of the batch and all items, those of value > 0 are positives and all others negatives. A row
+    either holds the whole catalogue (`n_items=None`), or the user's values and a sample of the items without
+    one, label 0; with `n_items` these then weigh (n_items - number of values) / (number of zeros) each in the
+    negatives' mean and variance. Either way a batch takes memory for its own rows, never for users by items.
+
+    Args:
+        n_items: int, size of the catalogue that a row's zeros are a sample of, or `None` where a row holds
+            all of it. Defaults to `None`.
+        name: str or `None`. Defaults to `None`.
+        dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
+
+    Call arguments:
+        y_true: values `[B, L]`, 0 where missing.
+        y_pred: scores `[B, L]`.
+        sample_weight: `[B, L]` (0 for padding), or `[B]` or `[B, 1]` for one weight a row, or `None`.
+
+    Returns:
+        A scalar; 0 for a batch without positives or without negatives.
+
+    Raises:
+        ValueError: if `n_items` is not a positive integer, or the shapes are others.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> loss = kerasrec.losses.DenseSeparation()
+        >>> values, scores = np.array([[1.0, 1.0, 0.0, -1.0]]), np.array([[2.0, 0.0, 1.0, -1.0]])
+        >>> round(float(loss(values, scores)), 4)  # the normal CDF at -1 / sqrt(2)
+        0.2398
+
+    References:
+        Kirk, "TensorRec: SeparationDenseLossGraph", 2018.
+    """
+
+    def __init__(self, n_items: int | None = None, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.n_items = None if n_items is None else positive_integer("n_items", n_items)
+
+    def statistic(self, values: Any, predictions: Any, weights: Any) -> Any:
+        """Three tensors of one shape to a scalar."""
+        return super().statistic(values, predictions, missing_weights(values, weights, self.n_items))
+
+    def get_config(self) -> dict[str, Any]:
+        """Settings, for saving."""
+        return {**super().get_config(), "n_items": self.n_items}

@@ -1,0 +1,119 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasrec._arguments import positive_number
+from kerasrec.losses._precision import at_least_float32
+from kerasrec.losses._ranking_loss import RankingLoss
+
+
+@keras.saving.register_keras_serializable("kerasrec")
+class SampledSoftmax(RankingLoss):
+    """Each positive should be the likeliest of itself and the list's sampled negatives.
+
+    The loss of a list is, with `P` its entries of label > 0, `N` its entries of label 0, `y_p` a label, `t`
+    the temperature and `z = s / t - log_q`,
+
+        sum_{p in P} y_p * [log(exp(z_p) + sum_{n in N} exp(z_n)) - z_p]
+
+    so a positive never competes with another one of its list. `log_q` is the logarithm of how often the
+    sampler puts an item into a list. Where the labels carry item ids, a negative that is the same item as a
+    positive of its list (an accidental hit) is left out of `N`. A list without positives or without negatives
+    has loss 0.
+
+    The labels carry what only the sampler knows, as columns of a last axis: `np.stack([labels, item_ids,
+    log_q], axis=-1)`. Labels alone stand for a uniform sampler, whose `log_q` is the same for all items and
+    cancels, and for lists without accidental hits. In-batch negatives are the same thing with scores `[B, B]`
+    and the identity matrix as labels; their `log_q` is the logarithm of an item's share of the interactions.
+
+    Args:
+        temperature: float, divides the scores. Defaults to `1.0`.
+        correct_sampling: bool, whether `log_q` is taken off. Defaults to `True`.
+        remove_accidental_hits: bool, whether they are left out. Defaults to `True`.
+        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
+            positives, and the search for accidental hits then takes memory `[B, max_positives, L]` instead of
+            `[B, L, L]`. Set it to 1 where a list has one positive. Defaults to `None`, all of them.
+        reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
+        name: str or `None`. Defaults to `None`.
+        dtype: as in `keras.losses.Loss`; half precision is raised to float32. Keras turns the ids into this
+            dtype: above 2**24 two of them may look alike in float32, and a negative is then left out too
+            many. Defaults to `None`.
+
+    Call arguments:
+        y_true: labels `[B, L]`: > 0 positive and its weight, 0 negative, -1 padding; or `[B, L, 3]`: labels,
+            item ids and `log_q`.
+        y_pred: scores `[B, L]`.
+        sample_weight: `[B]` or `[B, 1]`, one weight a list, or `None`.
+
+    Returns:
+        The reduced loss; with `reduction=None` the loss of each list, `[B]`.
+
+    Raises:
+        ValueError: if `temperature` is not a finite number above 0, `max_positives` is not a positive
+            integer, or the shapes are others.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> loss = kerasrec.losses.SampledSoftmax()
+        >>> labels, item_ids = np.array([[1.0, 0.0, 0.0]]), np.array([[7, 3, 7]])
+        >>> log_q = np.log([[0.5, 0.25, 0.5]])
+        >>> y_true = np.stack([labels, item_ids, log_q], axis=-1)
+        >>> round(float(loss(y_true, np.zeros((1, 3)))), 4)  # log(1 + 4 / 2); the second 7 is a hit
+        1.0986
+
+    References:
+        Bengio and Senécal, "Adaptive importance sampling to accelerate training of a neural probabilistic
+        language model", 2008; Yi et al., "Sampling-bias-corrected neural modeling for large corpus item
+        recommendations", 2019, eq. 5.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        correct_sampling: bool = True,
+        remove_accidental_hits: bool = True,
+        max_positives: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(max_positives=max_positives, reduction=reduction, name=name, dtype=dtype)
+        self.temperature = positive_number("temperature", temperature)
+        self.correct_sampling = bool(correct_sampling)
+        self.remove_accidental_hits = bool(remove_accidental_hits)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The loss of each list, `[B]`."""
+        scores = at_least_float32(y_pred) / self.temperature
+        if len(y_true.shape) != 3:
+            return super().call(y_true, scores)
+        if y_true.shape[2] != 3:
+            raise ValueError(
+                "The last axis of `y_true` must hold labels, item ids and log_q. "
+                f"Received: y_true {tuple(y_true.shape)}."
+            )
+        labels, item_ids, log_q = (at_least_float32(y_true[:, :, column]) for column in range(3))
+        if self.correct_sampling:
+            scores = scores - log_q
+        if self.remove_accidental_hits:
+            gains, positive_ids = self.positives(labels, item_ids)
+            same = ops.equal(positive_ids[:, :, None], item_ids[:, None, :]) & (gains > 0)[:, :, None]
+            hit = ops.any(same, axis=1) & ops.equal(labels, 0)
+            labels = ops.where(hit, -1.0, labels)
+        return super().call(labels, scores)
+
+    def list_loss(self, labels: Any, scores: Any) -> Any:
+        """`[B, L]` with `[B, L]` to `[B]`."""
+        gains, positives = self.positives(labels, scores)
+        negatives = ops.logsumexp(ops.where(ops.equal(labels, 0), scores, -1e30), axis=-1, keepdims=True)
+        return ops.sum(gains * ops.softplus(negatives - positives), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Settings, for saving."""
+        return {
+            **super().get_config(),
+            "temperature": self.temperature,
+            "correct_sampling": self.correct_sampling,
+            "remove_accidental_hits": self.remove_accidental_hits,
+        }

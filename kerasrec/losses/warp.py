@@ -1,0 +1,91 @@
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasrec._arguments import positive_integer
+from kerasrec.losses._ranking_loss import RankingLoss
+
+
+@keras.saving.register_keras_serializable("kerasrec")
+class WARP(RankingLoss):
+    """Weighted approximate-rank pairwise loss: the first negative that violates, weighed by how soon it came.
+
+    For each positive `p`, the list's negatives are tried in their order, at most `max_sampled` of them, until
+    one has `s_n > s_p - 1`. If that is the `q`-th,
+
+        loss_p = y_p * log(max(1, (n_items - 1) // q)) * (1 - s_p + s_n)
+
+    and 0 if none does. The loss of a list is the sum over its positives; 0 without positives or negatives.
+    The order of a list matters here and must be random, as a sampler's is; the weight has no gradient.
+
+    Args:
+        n_items: int, the number of items of the catalogue.
+        max_sampled: int, the most negatives tried for a positive. Defaults to `10`.
+        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
+            positives. Defaults to `None`, all of them.
+        reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
+        name: str or `None`. Defaults to `None`.
+        dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
+
+    Call arguments:
+        y_true: labels `[B, L]`: > 0 positive and its weight, 0 negative, -1 padding.
+        y_pred: scores `[B, L]`.
+        sample_weight: `[B]` or `[B, 1]`, one weight a list, or `None`.
+
+    Returns:
+        The reduced loss; with `reduction=None` the loss of each list, `[B]`.
+
+    Raises:
+        ValueError: if `n_items`, `max_sampled` or `max_positives` is not a positive integer, or the shapes
+            are others.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> loss = kerasrec.losses.WARP(n_items=101)
+        >>> round(float(loss(np.array([[1.0, 0.0, 0.0]]), np.array([[2.0, 0.5, 1.5]]))), 4)  # 0.5 * log(50)
+        1.956
+
+    References:
+        Weston, Bengio and Usunier, "WSABIE: Scaling up to large vocabulary image annotation", 2011,
+        algorithm 1; the limit and the weight as in Kula, "LightFM", 2015.
+    """
+
+    def __init__(
+        self,
+        n_items: int,
+        max_sampled: int = 10,
+        max_positives: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(max_positives=max_positives, reduction=reduction, name=name, dtype=dtype)
+        self.n_items = positive_integer("n_items", n_items)
+        self.max_sampled = positive_integer("max_sampled", max_sampled)
+
+    def list_loss(self, labels: Any, scores: Any) -> Any:
+        """`[B, L]` with `[B, L]` to `[B]`."""
+        gains, positives = self.positives(labels, scores)
+        negatives, tried = self._first_negatives(labels, scores)
+        margin = 1.0 - positives[:, :, None] + negatives[:, None, :]  # [B, P, max_sampled]
+        violates = ops.cast((margin > 0) & tried[:, None, :], margin.dtype)
+        first = violates * ops.cast(ops.cumsum(violates, axis=-1) <= 1, margin.dtype)
+        tries = np.arange(1, self.max_sampled + 1)
+        weights = ops.convert_to_tensor(np.log(np.maximum(1, (self.n_items - 1) // tries)), margin.dtype)
+        return ops.sum(gains * ops.sum(first * weights * margin, axis=-1), axis=-1)
+
+    def _first_negatives(self, labels: Any, scores: Any) -> tuple[Any, Any]:
+        """The first `max_sampled` negatives of each list in their order, and whether there is one."""
+        # Room for `max_sampled` even where the list is shorter.
+        room = ((0, 0), (0, self.max_sampled))
+        labels, scores = ops.pad(labels, room, constant_values=-1), ops.pad(scores, room)
+        negative = ops.equal(labels, 0)
+        rank = ops.where(negative, ops.cumsum(ops.cast(negative, "int32"), axis=-1), ops.shape(labels)[1] + 1)
+        rank, places = ops.top_k(-rank, self.max_sampled)
+        return ops.take_along_axis(scores, places, axis=-1), -rank <= ops.shape(labels)[1]
+
+    def get_config(self) -> dict[str, Any]:
+        """Settings, for saving."""
+        return {**super().get_config(), "n_items": self.n_items, "max_sampled": self.max_sampled}

@@ -1,0 +1,115 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasrec._arguments import positive_integer
+from kerasrec.losses._ranking_loss import RankingLoss
+
+
+@keras.saving.register_keras_serializable("kerasrec")
+class WMRB(RankingLoss):
+    """Weighted margin-rank batch loss: the logarithm of an estimate of each positive's rank.
+
+    The loss of a list is, with `P` its entries of label > 0 and `N` its entries of label 0,
+
+        sum_{p in P} log(1 + n_items / |N| * sum_{n in N} max(0, 1 - s_p + s_n))
+
+    The size of a positive label does not count (see `BalancedWMRB`). A list without positives or without
+    negatives has loss 0.
+
+    Args:
+        n_items: int, the number of items that the negatives of a list stand for: the catalogue's size.
+        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count
+            as positives. 1 is the fast way where a list has one positive: no entries are sorted then.
+            Defaults to `None`, all of them.
+        reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
+        name: str or `None`. Defaults to `None`.
+        dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
+
+    Call arguments:
+        y_true: labels `[B, L]`: > 0 positive, 0 negative, -1 padding.
+        y_pred: scores `[B, L]`.
+        sample_weight: `[B]` or `[B, 1]`, one weight a list, or `None`.
+
+    Returns:
+        The reduced loss; with `reduction=None` the loss of each list, `[B]`.
+
+    Raises:
+        ValueError: if `n_items` or `max_positives` is not a positive integer, or the shapes are others.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> loss = kerasrec.losses.WMRB(n_items=6)
+        >>> round(float(loss(np.array([[1.0, 0.0, 0.0, -1.0]]), np.array([[2.0, 1.5, -1.0, 9.0]]))), 4)
+        0.9163
+
+    References:
+        Liu and Natarajan, "WMRB: Learning to rank in a scalable batch training approach", 2017, eq. 4 and 6.
+    """
+
+    def __init__(
+        self,
+        n_items: int,
+        max_positives: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(max_positives=max_positives, reduction=reduction, name=name, dtype=dtype)
+        self.n_items = positive_integer("n_items", n_items)
+
+    def list_loss(self, labels: Any, scores: Any) -> Any:
+        """`[B, L]` with `[B, L]` to `[B]`."""
+        negative = ops.cast(ops.equal(labels, 0), scores.dtype)
+        n_sampled = ops.maximum(ops.sum(negative, axis=-1, keepdims=True), 1.0)
+        if self.max_positives is None:
+            gains, violation = _violations_by_sorting(labels, scores)
+        else:
+            gains, positives = self.positives(labels, scores)
+            hinge = _floored(1.0 - positives[:, :, None] + scores[:, None, :])
+            violation = ops.sum(hinge * negative[:, None, :], axis=-1)
+        rank = self.n_items / n_sampled * violation
+        return ops.sum(
+            ops.where(gains > 0, ops.log1p(self.weigh(rank, gains)), ops.zeros_like(rank)), axis=-1
+        )
+
+    def weigh(self, rank: Any, gains: Any) -> Any:
+        """What is added to 1 in the logarithm.
+
+        Args:
+            rank: estimated rank of each positive, `[B, P]`.
+            gains: its label, `[B, P]`.
+
+        Returns:
+            `[B, P]`.
+        """
+        return rank
+
+    def get_config(self) -> dict[str, Any]:
+        """Settings, for saving."""
+        return {**super().get_config(), "n_items": self.n_items}
+
+
+def _violations_by_sorting(labels: Any, scores: Any) -> tuple[Any, Any]:
+    """Each positive's sum of hinges over its list's negatives, without forming the pairs.
+
+    Behind a sort by score, with a positive at its threshold `t = s_p - 1`, the negatives that violate it are
+    those before it: the sum is (the sum of their scores) - t * (their number).
+
+    Returns:
+        Labels and sums, `[B, L]`, in the order of the sort; negatives and padding have label 0.
+    """
+    key = ops.where(labels > 0, scores - 1.0, scores)
+    # A hair lower, so that of equal keys the negatives come first, as `_floored` has it.
+    place = ops.stop_gradient(ops.where(labels > 0, key - 1e-7 * (1.0 + ops.abs(key)), key))
+    order = ops.argsort(-place, axis=-1)
+    labels, key = ops.take_along_axis(labels, order, axis=-1), ops.take_along_axis(key, order, axis=-1)
+    negative = ops.cast(ops.equal(labels, 0), key.dtype)
+    violation = ops.cumsum(negative * key, axis=-1) - ops.cumsum(negative, axis=-1) * key
+    return ops.relu(labels), ops.where(labels > 0, _floored(violation), ops.zeros_like(violation))
+
+
+def _floored(x: Any) -> Any:
+    """`max(0, x)` whose derivative at 0 is 1 on every backend."""
+    return ops.where(x >= 0, x, ops.zeros_like(x))
