@@ -30,7 +30,7 @@ def describe(interactions: "Interactions") -> "pd.DataFrame":
         ("an item", interactions.items, n_items),
     ):
         counts = np.bincount(codes, minlength=size)
-        statistics = {"least": np.min, "median": np.median, "mean": np.mean, "most": np.max}
+        statistics: dict[str, Any] = {"least": np.min, "median": np.median, "mean": np.mean, "most": np.max}
         if size:
             rows |= {(group, name): f(counts).item() for name, f in statistics.items()}
     if n:

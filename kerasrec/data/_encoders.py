@@ -1,7 +1,7 @@
 """Fitted encoders: columns of a frame to sparse columns, and the encoders themselves to plain JSON."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -58,8 +58,7 @@ class VocabularyEncoder(Encoder):
     def names(self) -> list[str]:
         return [f"{self.column}={token}" for token in self.vocabulary]
 
-    @classmethod
-    def tokens(cls, entries: "pd.Series[Any]", **settings: Any) -> "pd.Series[Any]":
+    def tokens(self, entries: "pd.Series[Any]") -> "pd.Series[Any]":
         """Tokens indexed by the number of their row."""
         raise NotImplementedError
 
@@ -68,17 +67,14 @@ class VocabularyEncoder(Encoder):
         """The encoder of all tokens of a column, sorted."""
         import pandas as pd
 
-        _, uniques = pd.factorize(cls.tokens(entries, **settings))
+        encoder = cls(entries.name, np.empty(0, object), **settings)
+        _, uniques = pd.factorize(encoder.tokens(entries))
         tokens = plain(uniques)
         if not len(tokens):
             raise ValueError(
                 f"Column {entries.name!r} must have entries. Received: {len(entries)} rows, all missing."
             )
-        return cls(entries.name, tokens[order_of(tokens)], **settings)
-
-    def settings(self) -> dict[str, Any]:
-        """Arguments beside the column and the vocabulary."""
-        return {}
+        return replace(encoder, vocabulary=tokens[order_of(tokens)])
 
     def entries(self, frame: "pd.DataFrame") -> "pd.Series[Any]":
         """The column of a frame that is encoded."""
@@ -87,7 +83,7 @@ class VocabularyEncoder(Encoder):
     def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
         import scipy.sparse
 
-        tokens = self.tokens(self.entries(frame), **self.settings())
+        tokens = self.tokens(self.entries(frame))
         codes = id_index(self.vocabulary).get_indexer(id_index(tokens))
         known = codes >= 0
         if self.warns and not known.all():
@@ -104,8 +100,7 @@ class VocabularyEncoder(Encoder):
         return matrix
 
     def state(self) -> dict[str, Any]:
-        known = {"column": self.column, "vocabulary": listed(self.vocabulary)}
-        return {"kind": self.kind, **known, **self.settings()}
+        return {"kind": self.kind, "column": self.column, "vocabulary": listed(self.vocabulary)}
 
 
 class Indicator(VocabularyEncoder):
@@ -114,8 +109,7 @@ class Indicator(VocabularyEncoder):
     kind = "indicator"
     warns = False
 
-    @classmethod
-    def tokens(cls, entries: "pd.Series[Any]") -> "pd.Series[Any]":
+    def tokens(self, entries: "pd.Series[Any]") -> "pd.Series[Any]":
         return entries.reset_index(drop=True)
 
     def entries(self, frame: "pd.DataFrame") -> "pd.Series[Any]":
@@ -127,8 +121,7 @@ class Categorical(VocabularyEncoder):
 
     kind = "categorical"
 
-    @classmethod
-    def tokens(cls, entries: "pd.Series[Any]") -> "pd.Series[Any]":
+    def tokens(self, entries: "pd.Series[Any]") -> "pd.Series[Any]":
         found = entries.reset_index(drop=True).dropna()
         return found[found != ""]
 
@@ -140,21 +133,20 @@ class Multilabel(VocabularyEncoder):
     kind = "multilabel"
     sep: str
 
-    @classmethod
-    def tokens(cls, entries: "pd.Series[Any]", sep: str) -> "pd.Series[Any]":
+    def tokens(self, entries: "pd.Series[Any]") -> "pd.Series[Any]":
         import pandas as pd
 
         found = entries.reset_index(drop=True).dropna()
         if len(found) and pd.api.types.infer_dtype(found) not in ("string", "categorical"):
             raise ValueError(
-                f"Column {entries.name!r} must hold text with labels between {sep!r}; lists become such text "
-                f"by `series.str.join({sep!r})`. Received: {found.iloc[0]!r}."
+                f"Column {entries.name!r} must hold text with labels between {self.sep!r}; of lists, "
+                f"`series.str.join({self.sep!r})` makes it. Received: {found.iloc[0]!r}."
             )
-        labels = found.astype(str).str.split(sep, regex=False).explode().str.strip()
+        labels = found.astype(str).str.split(self.sep, regex=False).explode().str.strip()
         return labels[labels != ""]
 
-    def settings(self) -> dict[str, Any]:
-        return {"sep": self.sep}
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "sep": self.sep}
 
 
 class Text(VocabularyEncoder):
@@ -163,7 +155,7 @@ class Text(VocabularyEncoder):
     kind = "text"
 
     @classmethod
-    def fit(cls, entries: "pd.Series[Any]", min_count: int) -> "Text":
+    def fit(cls, entries: "pd.Series[Any]", min_count: int = 1, **settings: Any) -> "Text":
         from sklearn.feature_extraction.text import CountVectorizer
 
         vectorizer = CountVectorizer(min_df=min_count, token_pattern=WORD)
