@@ -1,13 +1,21 @@
 """Batches in blocks: what one compiled call of several steps works on."""
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerasrec.trainers._keras import ArrayDataAdapter, DataAdapter, TFDatasetAdapter, tree
+from kerasrec.trainers._keras import (
+    ArrayDataAdapter,
+    DataAdapter,
+    GeneratorDataAdapter,
+    PyDatasetAdapter,
+    TFDatasetAdapter,
+    tree,
+)
 
 # A run is batches of one shape, each leaf [steps, batch, ...]; a block is what one call works on. A block is
 # a list because a batch is a tuple: `train_on_batch` sends batches through the same functions.
@@ -81,6 +89,8 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
         self._count_blocks = count_blocks
         self._left: _Batches | None = None
         self._orders: Any = None
+        if inner.num_batches == 0:
+            raise ValueError("The data must have at least one batch. Received: data without a batch.")
         if isinstance(inner, ArrayDataAdapter):
             arrays = _arrays(inner)
             check(arrays)
@@ -143,10 +153,19 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
             if not block:
                 return
             if left is not None:
+                # Keras makes as many calls as the epoch should have blocks, and warns where one gets none.
+                last = left <= self.steps
                 left -= sum(run["steps"] for run in block)
+                if last and left > 0:
+                    warnings.warn(
+                        "Your input ran out of data; interrupting training. Make sure that your dataset or "
+                        "generator can generate at least `steps_per_epoch * epochs` batches. You may need to use "
+                        "the `.repeat()` function when building your dataset.",
+                        stacklevel=2,
+                    )
+                if left <= 0 and not batches.done():
+                    self._left = batches
             yield block
-        if not batches.done():
-            self._left = batches
 
     def shapes(self) -> list[Any]:
         """Shapes and types of the stacks that are known to come: for arrays, of full and of short batches."""

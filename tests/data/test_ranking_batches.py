@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
+import kerasrec
 from kerasrec.data import Interactions, RankingBatches, samplers
 
 SAMPLERS = [
@@ -213,14 +214,15 @@ def test_context_of_the_positive():
     assert set(RankingBatches(x, 5, 2, seed=0)[0][0]) == {"user", "item"}
 
 
-def test_fit_takes_the_batches():
+@pytest.mark.parametrize("model_class", [keras.Model, kerasrec.Model])
+def test_fit_takes_the_batches(model_class):
     x = grid()
     user = keras.Input((1,), name="user", dtype="int32")
     item = keras.Input((None,), name="item", dtype="int32")
     users = keras.layers.Embedding(x.n_users, 4)(user)
     items = keras.layers.Embedding(x.n_items, 4)(item)
     scores = keras.layers.Dot(axes=2)([users, items])
-    model = keras.Model({"user": user, "item": item}, keras.layers.Reshape((-1,))(scores))
+    model = model_class({"user": user, "item": item}, keras.layers.Reshape((-1,))(scores))
     model.compile("sgd", "mse")
     batches = RankingBatches(x, 64, 4, seed=0)
     before = batches[0][0]["item"]
