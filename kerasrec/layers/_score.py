@@ -58,6 +58,10 @@ class Score(keras.layers.Layer):
         Returns:
             Scores `[U, I]`.
         """
+        # Called as a method, unlike `call`, so nothing has made tensors of arrays yet.
+        user, item, user_bias, item_bias = (
+            None if x is None else keras.ops.convert_to_tensor(x) for x in (user, item, user_bias, item_bias)
+        )
         score = self.compare_all(user, item)
         if user_bias is not None:
             score = score + user_bias

@@ -71,7 +71,8 @@ class FeatureEmbedding(keras.layers.Layer):
                 "`ids` must have shape [batch], [batch, 1] or [batch, list]. "
                 f"Received: shape={tuple(ids.shape)}."
             )
-        if not keras.backend.is_int_dtype(ids.dtype):
+        # TensorFlow gathers by these two alone.
+        if keras.backend.standardize_dtype(ids.dtype) not in ("int32", "int64"):
             ids = keras.ops.cast(ids, "int32")
         if len(ids.shape) == 2 and ids.shape[1] == 1 and not self._list_of_unknown_length:
             ids = keras.ops.squeeze(ids, axis=1)
