@@ -15,18 +15,19 @@ import kerasrec
 
 
 def public_objects():
-    """Classes and functions of every module with a public path; the command line has its own help."""
+    """Classes and functions with a public path, by the shortest; the command line has its own help."""
     found = {}
     for info in pkgutil.walk_packages(kerasrec.__path__, "kerasrec."):
         parts = info.name.split(".")
         if any(part.startswith("_") for part in parts) or parts[1] == "cli":
             continue
-        module = importlib.import_module(info.name)
-        for name, value in vars(module).items():
-            own = getattr(value, "__module__", None) == info.name
-            if own and not name.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value)):
-                found[f"{info.name}.{name}"] = value
-    return found
+        for name, value in vars(importlib.import_module(info.name)).items():
+            if name.startswith("_") or not (inspect.isclass(value) or inspect.isfunction(value)):
+                continue
+            # A package publishes what stands in its modules, a module what it defines.
+            if value.__module__ == info.name or (info.ispkg and value.__module__.startswith(info.name + ".")):
+                found.setdefault(value, f"{info.name}.{name}")
+    return {path: value for value, path in found.items()}
 
 
 def public_methods():

@@ -1,0 +1,3 @@
+"""The `kerasrec` command."""
+
+from kerasrec.cli.app import main as main

@@ -1,0 +1,81 @@
+"""Training and measuring, with a progress bar."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+    from rich.progress import Progress
+
+    from kerasrec.cli._report import Report
+    from kerasrec.data import Interactions
+
+RMSE = "root_mean_squared_error"
+_PREDICT_BATCH = 8192
+_SHOWN_FROM = 20  # batches: fewer are over at once
+
+
+def fit(
+    model: "keras.Model",
+    train: "Interactions",
+    test: "Interactions | None",
+    epochs: int,
+    batch_size: int,
+    report: "Report",
+) -> dict[str, list[float]]:
+    """Train, and give the figures of each epoch as `model.fit` does."""
+    from kerasrec.data import pairs
+
+    x, y = pairs(train)
+    with report.progress() as progress:
+        history = model.fit(
+            x,
+            y,
+            batch_size=min(batch_size, len(train)),
+            epochs=epochs,
+            validation_data=None if test is None else pairs(test),
+            callbacks=[_bar(progress, "Training")],
+            verbose=0,
+        )
+    return history.history
+
+
+def predict(model: "keras.Model", interactions: "Interactions", report: "Report") -> np.ndarray:
+    """The predicted rating of each row."""
+    from kerasrec.data import pairs
+
+    with report.progress() as progress:
+        bar = _bar(progress, "Predicting")
+        x, _ = pairs(interactions)
+        ratings = model.predict(x, batch_size=_PREDICT_BATCH, callbacks=[bar], verbose=0)
+    return np.asarray(ratings, np.float64)[:, 0]
+
+
+def _bar(progress: "Progress", description: str) -> Any:
+    """A Keras callback that moves a progress bar, batch by batch."""
+    import keras
+
+    class Bar(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            self._done = 0
+            self._task = progress.add_task(description, total=self.params["epochs"] * self.params["steps"])
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            progress.update(self._task, completed=self._done + batch + 1)
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self._done += self.params["steps"]
+            error = logs.get(f"val_{RMSE}", logs.get(RMSE))
+            figure = "" if error is None else f", RMSE {error:.4f}"
+            text = f"{description}, epoch {epoch + 1} of {self.params['epochs']}{figure}"
+            progress.update(self._task, completed=self._done, description=text)
+
+        def on_predict_begin(self, logs: Any = None) -> None:
+            steps = self.params["steps"]
+            self._task = progress.add_task(description, total=steps, visible=steps > _SHOWN_FROM)
+
+        def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+            progress.update(self._task, completed=batch + 1)
+
+    return Bar()

@@ -1,0 +1,39 @@
+"""Keras and kerasrec, loaded without a word."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kerasrec.cli._report import Report
+
+
+def load_library(report: "Report") -> None:
+    """Import what takes seconds, and keep TensorFlow's remarks on the machine to itself."""
+    if "keras" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _standard_error_held_back(), report.waiting("Loading Keras"):
+        import kerasrec
+
+        kerasrec._load()
+
+
+@contextlib.contextmanager
+def _standard_error_held_back() -> Iterator[None]:
+    """What C code writes to standard error is shown only if an error follows; Python's goes through."""
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as held, os.fdopen(real, "w") as python:
+        os.dup2(held.fileno(), 2)
+        try:
+            with contextlib.redirect_stderr(python):
+                yield
+        except BaseException:
+            held.seek(0)
+            os.write(real, held.read())
+            raise
+        finally:
+            os.dup2(real, 2)

@@ -1,0 +1,30 @@
+"""The learning curve, as a picture."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kerasrec.cli._files import replacing
+from kerasrec.cli._fit import RMSE
+
+
+def learning_curve(path: Path, history: Mapping[str, Sequence[float]]) -> None:
+    """A plot of the error by epoch: of the training rows and, where there are any, of the test rows."""
+    # It would report that it looks for fonts, the first time.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    metric, label = (RMSE, "RMSE") if RMSE in history else ("loss", "loss")
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    epochs = range(1, len(history[metric]) + 1)
+    axes.plot(epochs, history[metric], marker="o", label="training rows (mean over the epoch)")
+    if f"val_{metric}" in history:
+        axes.plot(epochs, history[f"val_{metric}"], marker="o", label="test rows")
+    axes.set(xlabel="epoch", ylabel=label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    axes.grid(alpha=0.3)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=120)

@@ -1,0 +1,134 @@
+"""What a command says, to people or to machines, and how it says what went wrong."""
+
+import contextlib
+import json
+import math
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error happened.")]
+
+
+class Report:
+    """Tables and lines for people on standard output, or one JSON document; progress on standard error."""
+
+    def __init__(self, as_json: bool) -> None:
+        from rich.console import Console
+
+        self.result: dict[str, Any] = {}
+        self._as_json = as_json
+        self._console = Console(quiet=as_json, highlight=False)
+        progress = Console(stderr=True)
+        # A log file has no use for a bar, nor has a machine.
+        self._progress = progress if progress.is_terminal or not as_json else Console(quiet=True)
+
+    def line(self, text: str = "") -> None:
+        """A line for people."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def table(self, title: str, rows: Sequence[Mapping[str, Any]], header: bool = True) -> None:
+        """A table for people: one row a mapping, numbers on the right."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=title, title_justify="left", show_header=header, title_style="bold")
+        for name in rows[0] if rows else ():
+            number = all(isinstance(row[name], (int, float)) for row in rows)
+            table.add_column(name, justify="right" if number else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(shown(value)) for value in row.values()))
+        self._console.print(table)
+
+    def facts(self, title: str, facts: Mapping[str, Any]) -> None:
+        """A table of names and values."""
+        self.table(title, [{"": name, "value": shown(value)} for name, value in facts.items()], header=False)
+
+    def histogram(self, title: str, counts: Mapping[str, int]) -> None:
+        """A bar a count."""
+        from rich.table import Table
+
+        table = Table(title=title, title_justify="left", show_header=False, box=None, title_style="bold")
+        for name, count in counts.items():
+            table.add_row(name, "█" * round(40 * count / max(counts.values())), f"{count:,}")
+        self._console.print(table)
+
+    @contextlib.contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """A sign of life while something runs that cannot tell how far it is."""
+        with self._progress.status(what):
+            yield
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator["Progress"]:
+        """A progress bar."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._progress) as progress:
+            yield progress
+
+    def finish(self) -> None:
+        """Print the JSON document, where that is asked for."""
+        if self._as_json:
+            print(json.dumps(_plain(self.result), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@contextlib.contextmanager
+def reporting(as_json: bool, debug: bool) -> Iterator[Report]:
+    """A command's report. Errors end the command with one line and a status: 2 for a mistake of the user."""
+    report = Report(as_json)
+    try:
+        # Standard output is for the document alone.
+        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            yield report
+        report.finish()
+    except KeyboardInterrupt:
+        _fail("Interrupted.", 130)
+    except BrokenPipeError:  # the reader, such as `head`, has had enough
+        raise
+    except OSError as error:
+        _fail(f"{error.strerror}: {error.filename}" if error.strerror and error.filename else error, 2, debug)
+    except ValueError as error:
+        _fail(error, 2, debug)
+    except typer.Exit:
+        raise
+    except Exception as error:
+        name = type(error).__name__
+        _fail(f"kerasrec failed: {name}: {error} (`--debug` shows where)", 1, debug)
+
+
+def shown(value: Any) -> str:
+    """A cell's text."""
+    if isinstance(value, bool) or value is None:
+        return "" if value is None else str(value)
+    if isinstance(value, float):
+        return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _fail(error: object, status: int, debug: bool = False) -> None:
+    if debug:
+        traceback.print_exc()
+    print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has them."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(x) for name, x in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(x) for x in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -1,0 +1,172 @@
+"""A file of ratings that a person has, as `Interactions`."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from kerasrec.data import Interactions
+
+Ratings = Annotated[Path, typer.Argument(help="CSV or Parquet file, a rating a row.", metavar="RATINGS")]
+UserColumn = Annotated[str | None, typer.Option(help="Column of user ids. Guessed from its name otherwise.")]
+ItemColumn = Annotated[str | None, typer.Option(help="Column of item ids. Guessed from its name otherwise.")]
+ValueColumn = Annotated[str | None, typer.Option(help="Column of ratings. Guessed from its name otherwise.")]
+Separator = Annotated[str | None, typer.Option(help="What separates the columns. Guessed otherwise.")]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, e.g. latin-1. Guessed otherwise.")]
+Duplicates = Annotated[
+    str, typer.Option(help="Where a user rates an item twice: error, last, mean or sum.", metavar="POLICY")
+]
+
+_SAMPLE_LINES = 1000
+_NOUNS = {
+    "user": "user customer member reviewer visitor viewer reader listener player client account person",
+    "item": "item movie film book isbn product asin sku song track artist album game anime recipe article "
+    "video show business restaurant hotel title",
+    "value": "rating ratings score stars overall grade vote value playcount plays count weight quantity",
+}
+_WHAT = {"user": "users", "item": "items", "value": "ratings"}
+_ENDINGS = ("id", "", "no", "key", "code", "name")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that a person named; `None` where they are to be guessed."""
+
+    user: str | None = None
+    item: str | None = None
+    value: str | None = None
+    time: str | None = None
+
+
+def read_ratings(
+    path: Path,
+    columns: Columns,
+    separator: str | None = None,
+    encoding: str | None = None,
+    duplicates: str = "error",
+) -> tuple["Interactions", dict[str, str]]:
+    """The ratings of a file, and the columns that they were read from.
+
+    Args:
+        path: CSV file (compressed ones as pandas reads them), or Parquet where it ends so.
+        columns: names of the columns.
+        separator: of a CSV. Defaults to `None`: guessed.
+        encoding: of a CSV. Defaults to `None`: UTF-8, or Latin-1 where it is not that.
+        duplicates: as in `Interactions.from_csv`. Defaults to `"error"`.
+    """
+    from kerasrec.data import Interactions
+
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        found = find_columns(pyarrow.parquet.read_schema(path).names, columns)
+        return Interactions.from_parquet(path, **found, duplicates=duplicates), found
+    options = csv_form(path, separator, encoding)
+    found = find_columns(_header(path, options), columns)
+    return Interactions.from_csv(path, **found, duplicates=duplicates, **options), found
+
+
+def find_columns(names: Sequence[str], wanted: Columns) -> dict[str, str]:
+    """The columns of users, items, values and, where it is named, times."""
+    listed = ", ".join(map(repr, names))
+    found: dict[str, str] = {}
+    for side in ("user", "item", "value", "time"):
+        given = getattr(wanted, side)
+        if given is not None and given not in names:
+            raise ValueError(
+                f"`--{side}-column` must name a column of the table. Received: {given!r}; "
+                f"its columns are {listed}."
+            )
+        if given is None and side in _NOUNS:
+            taken = (*found.values(), wanted.user, wanted.item, wanted.value, wanted.time)
+            given = _guess([name for name in names if name not in taken], side)
+            if given is None:
+                raise ValueError(
+                    f"`--{side}-column` must be given: no column's name looks like {_WHAT[side]}. "
+                    f"The columns are {listed}.{_headless(names)}"
+                )
+        if given is not None:
+            found[side] = given
+    return found
+
+
+def csv_form(path: Path, separator: str | None, encoding: str | None) -> dict[str, Any]:
+    """How a CSV is written, read off its first lines: arguments of `pandas.read_csv`."""
+    lines = _first_lines(path, encoding or "latin-1")
+    if encoding is None:
+        encoding = "utf-8-sig"
+        try:
+            # The last character can be cut in two where the sample ends, a line cannot.
+            "\n".join(lines).encode("latin-1").decode(encoding)
+        except UnicodeDecodeError:
+            encoding = "latin-1"
+    if separator is None:
+        header = re.sub(r'"[^"]*"', "", lines[0])
+        separator = max(",;\t|", key=header.count)
+    # Where commas do not separate, they can stand in numbers.
+    numbers = re.findall(r"\d[.,]\d+(?=[^\d.,]|$)", "\n".join(lines[1:]))
+    commas = separator != "," and numbers and all("," in number for number in numbers)
+    return {
+        "sep": separator,
+        "encoding": encoding,
+        "decimal": "," if commas else ".",
+        "skipinitialspace": True,
+    }
+
+
+def _first_lines(path: Path, encoding: str) -> list[str]:
+    import pandas as pd
+
+    try:
+        # No such separator: every line is one column.
+        lines = pd.read_csv(
+            path,
+            sep="\x01",
+            header=None,
+            names=["line"],
+            index_col=False,
+            quoting=3,
+            dtype=str,
+            keep_default_na=False,
+            encoding=encoding,
+            nrows=_SAMPLE_LINES,
+        )["line"]
+    except pd.errors.EmptyDataError:
+        lines = pd.Series([], dtype=str)
+    except (UnicodeError, LookupError) as error:
+        raise ValueError(f"`--encoding` must be the file's. Received: {encoding!r} ({error}).") from error
+    if lines.empty:
+        raise ValueError(f"{str(path)!r} must be a table with a header. Received: an empty file.")
+    return lines.tolist()
+
+
+def _header(path: Path, options: Mapping[str, Any]) -> list[str]:
+    import pandas as pd
+
+    return pd.read_csv(path, nrows=0, **options).columns.tolist()
+
+
+def _guess(names: Sequence[str], side: str) -> str | None:
+    """The column whose name is most likely meant: `userId`, `User-ID`, `customer_id`, `Book-Rating`."""
+    by_form = {re.sub(r"[\W_]", "", str(name).lower()): name for name in reversed(names)}
+    nouns = _NOUNS[side].split()
+    for ending in _ENDINGS:
+        for noun in nouns:
+            for form in (noun + ending, ending + noun):
+                if form in by_form:
+                    return by_form[form]
+    last = ("rating", "score", "stars") if side == "value" else ()
+    return next((name for form, name in by_form.items() if form.endswith(last) and last), None)
+
+
+def _headless(names: Sequence[str]) -> str:
+    def number(name: str) -> bool:
+        return bool(re.fullmatch(r"[\d.,]+", str(name)))
+
+    return " The first line seems to be data: write a header above it." if all(map(number, names)) else ""

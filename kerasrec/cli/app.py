@@ -1,0 +1,46 @@
+"""The commands, put together. Nothing heavy is imported here, so that `--help` answers at once."""
+
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from kerasrec.cli import datasets, demo, evaluate, train, zoo
+
+app = typer.Typer(
+    help="From a table of ratings to a trained, measured, saved recommender.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo.demo)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.add_typer(zoo.app, name="zoo")
+app.add_typer(datasets.app, name="datasets")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from kerasrec._version import __version__
+
+        print(f"kerasrec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    # As an exception, so that what is half written is cleared away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    app(prog_name="kerasrec")

@@ -1,0 +1,114 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kerasrec._version import __version__
+from kerasrec.cli import datasets, zoo
+from kerasrec.cli.app import app
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = [
+    "demo",
+    "train",
+    "evaluate",
+    "zoo list",
+    "zoo show",
+    "datasets list",
+    "datasets fetch",
+    "datasets describe",
+]
+
+
+@pytest.fixture
+def command(tmp_path):
+    """The installed command: a script of that name, in a process that knows nothing of the tests."""
+    script = tmp_path / "kerasrec"
+    script.write_text(f"#!{sys.executable}\nfrom kerasrec.cli import main\nmain()\n")
+    script.chmod(0o755)
+    hidden = ("TF_CPP_MIN_LOG_LEVEL", "COLUMNS")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment["PYTHONPATH"] = str(ROOT)
+
+    def start(*arguments, **changes):
+        return subprocess.Popen(
+            [str(script), *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment | changes,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def test_every_command_has_help_json_and_debug(run):
+    for name in COMMANDS:
+        done = run(*name.split(), "--help")
+        assert done.status == 0
+        assert "--json" in done.out and "--debug" in done.out
+    known = [typer.registered_commands for typer in (app, zoo.app, datasets.app)]
+    assert sum(map(len, known)) == len(COMMANDS)
+
+
+def test_version(run):
+    done = run("--version")
+    assert (done.status, done.out) == (0, f"kerasrec {__version__}\n")
+
+
+def test_help_needs_no_keras(command):
+    process = command("--help", PYTHONPROFILEIMPORTTIME="1")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Usage: kerasrec" in out
+    imported = {line.rpartition("|")[2].strip() for line in err.splitlines()}
+    assert "kerasrec.cli.app" in imported
+    assert imported.isdisjoint({"keras", "tensorflow", "jax", "torch", "numpy", "pandas", "matplotlib"})
+
+
+def test_usage_errors_have_status_2(run):
+    for arguments in (
+        ["train"],
+        ["train", "x.csv", "--bogus"],
+        ["train", "x.csv", "--epochs", "0"],
+        ["nothing"],
+    ):
+        done = run(*arguments)
+        assert done.status == 2
+        assert "Traceback" not in done.err
+
+
+def test_demo_says_what_it_should_and_nothing_else(command, tmp_path):
+    began = time.monotonic()
+    process = command("demo")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert time.monotonic() - began < 60
+    for line in ("100,000", "Error on 10,000 held-out ratings", "global mean", "user and item biases"):
+        assert line in out
+    assert "10 recommendations for user" in out
+    assert "Model: kerasrec-demo/model.keras" in out
+    assert "Learning curve: kerasrec-demo/model.png" in out
+    assert {path.name for path in (tmp_path / "kerasrec-demo").iterdir()} == {"model.keras", "model.png"}
+    # No word of TensorFlow's; not a terminal, so a bar is one line.
+    assert [line.partition(",")[0] for line in err.split("\n") if line.strip()] == ["Training"]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_killed_training_leaves_the_previous_model(command, shop, tmp_path, number, status):
+    model = tmp_path / "model.keras"
+    model.write_bytes(b"the previous one")
+    process = command("train", *shop, "--epochs", 1_000_000)
+    assert process.stdout.readline().startswith("Columns:")
+    assert process.stdout.readline().startswith("80 ratings of 20 users and 12 items")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == status
+    assert "Traceback" not in err
+    assert model.read_bytes() == b"the previous one"
+    assert not list(tmp_path.glob(".*"))

@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+
+def test_evaluate_answers_as_train_did(run_json, shop, trained):
+    path, result = trained
+    found = run_json("evaluate", path, *shop)
+    errors = {row.pop("ratings"): row for row in found["errors"]}
+    assert {name: row["count"] for name, row in errors.items()} == {
+        "all": 80,
+        "in training": 72,
+        "not in training": 8,
+    }
+    assert errors["not in training"]["RMSE"] == pytest.approx(result["test"][0]["RMSE"], rel=1e-6)
+    whole = (72 * errors["in training"]["RMSE"] ** 2 + 8 * errors["not in training"]["RMSE"] ** 2) / 80
+    assert errors["all"]["RMSE"] == pytest.approx(whole**0.5)
+    assert found["left_out"] == 0
+
+
+def test_other_order_other_columns_other_form(run_json, shop, trained, tmp_path):
+    path, _ = trained
+    lines = Path(shop[0]).read_text(encoding="latin-1").splitlines()[1:]
+    rows = [line.replace(",", ".").split(";") for line in reversed(lines)]
+    text = "".join(f"{item}\t{user}\t{rating}\n" for user, _, item, rating in rows)
+    (tmp_path / "again.tsv").write_text("sku\tuser\tstars\n" + text, encoding="utf-8")
+    found = run_json("evaluate", path, "again.tsv")
+    expected = run_json("evaluate", path, *shop)
+    assert found["errors"][0]["RMSE"] == pytest.approx(expected["errors"][0]["RMSE"], rel=1e-6)
+
+
+def test_unknown_ids(fails, run_json, run, trained, tmp_path):
+    path, _ = trained
+    (tmp_path / "new.csv").write_text(
+        "user,item,rating\ncust 00,P-3é,4\nnobody,P-3é,4\nnobody,P-6é,2\ncust 00,nothing,1\n"
+    )
+    assert fails("evaluate", path, "new.csv") == (
+        "The ratings must be of users and items that the model was trained on; `--skip-unknown` leaves "
+        "others out. Received: of 4 ratings 2 of an unknown user, first 'nobody' and 1 of an unknown item, "
+        "first 'nothing'."
+    )
+    found = run_json("evaluate", path, "new.csv", "--skip-unknown")
+    assert found["left_out"] == 3
+    assert found["errors"][0]["count"] == 1
+    assert (
+        "Left out: 3 ratings of unknown users or items"
+        in run("evaluate", path, "new.csv", "--skip-unknown").out
+    )
+    (tmp_path / "none.csv").write_text("user,item,rating\nnobody,P-3é,4\n")
+    assert fails("evaluate", path, "none.csv", "--skip-unknown") == (
+        "The model knows both user and item of none of the 1 ratings."
+    )
+
+
+def test_numbers_are_known_in_a_vocabulary_of_text(run_json, tmp_path):
+    rows = [(user, item, 1 + (user + item) % 5) for user in range(5) for item in range(6)]
+    text = "".join(f"{user},{item},{rating}\n" for user, item, rating in rows)
+    (tmp_path / "text.csv").write_text("user,item,rating\nx,0,3\n" + text)
+    (tmp_path / "numbers.csv").write_text("user,item,rating\n" + text)
+    run_json("train", "text.csv", "--epochs", 1)
+    (found, *_) = run_json("evaluate", "model.keras", "numbers.csv")["errors"]
+
+    users, items, ratings = np.array(rows).T  # the sorted vocabulary is 0 to 4, then x
+    model = keras.models.load_model(tmp_path / "model.keras")
+    difference = model.predict({"user": users, "item": items}, verbose=0)[:, 0] - ratings
+    assert found["count"] == 30
+    assert found["MAE"] == pytest.approx(np.mean(np.abs(difference)), rel=1e-5)
+    assert found["RMSE"] == pytest.approx(np.sqrt(np.mean(difference**2)), rel=1e-5)
+
+
+def test_files_that_are_no_models(fails, shop, tmp_path):
+    assert fails("evaluate", "none.keras", *shop).startswith("`path` must be a model file; there is none at")
+    (tmp_path / "text.keras").write_text("hello")
+    assert fails("evaluate", "text.keras", *shop).startswith("`path` must be a complete model file.")
+    assert fails("evaluate", shop[0], *shop).startswith("`path` must end in .keras.")

@@ -1,0 +1,130 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasrec.cli._table import Columns, csv_form, find_columns, read_ratings
+
+
+def table(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["user", "item", "rating"], ["user", "item", "rating"]),
+        (["userId", "movieId", "rating", "timestamp"], ["userId", "movieId", "rating"]),
+        (["User-ID", "ISBN", "Book-Rating"], ["User-ID", "ISBN", "Book-Rating"]),
+        (["reviewerID", "asin", "overall", "reviewerName"], ["reviewerID", "asin", "overall"]),
+        (["when", "customer_id", "sku", "quantity"], ["customer_id", "sku", "quantity"]),
+        (["title", "movie_id", "stars", "user_id"], ["user_id", "movie_id", "stars"]),
+        ([" user ", "id_item", "SCORE"], [" user ", "id_item", "SCORE"]),
+        (["userID", "artistID", "weight"], ["userID", "artistID", "weight"]),
+    ],
+)
+def test_columns_are_known_by_their_names(names, expected):
+    assert list(find_columns(names, Columns()).values()) == expected
+
+
+def test_named_columns_win_and_are_not_guessed_again():
+    names = ["user", "item", "rating", "score", "account"]
+    found = find_columns(names, Columns(user="account", value="score", time="rating"))
+    assert found == {"user": "account", "item": "item", "value": "score", "time": "rating"}
+
+
+def test_a_column_that_is_not_there():
+    message = (
+        r"`--item-column` must name a column of the table. Received: 'film'; its columns are 'user', 'x'."
+    )
+    with pytest.raises(ValueError, match=message):
+        find_columns(["user", "x"], Columns(item="film"))
+
+
+def test_columns_that_look_like_nothing():
+    message = r"`--user-column` must be given: no column's name looks like users. The columns are 'a', 'b'.$"
+    with pytest.raises(ValueError, match=message):
+        find_columns(["a", "b"], Columns())
+    with pytest.raises(
+        ValueError, match=r"`--value-column` must be given: no column's name looks like ratings."
+    ):
+        find_columns(["user", "item"], Columns())
+
+
+def test_a_table_without_a_header():
+    with pytest.raises(ValueError, match="The first line seems to be data: write a header above it."):
+        find_columns(["1", "1193", "5"], Columns())
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_separators_are_seen(tmp_path, separator):
+    text = f'"user, or; so"{separator}item{separator}rating\n1{separator}2{separator}3\n'
+    assert csv_form(table(tmp_path / "x.csv", text), None, None)["sep"] == separator
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal"),
+    [
+        ("user;item;rating\n1;2;3,5\n", ","),
+        ("user;item;rating\n1;2;3.5\n", "."),
+        ("user;item;rating\n1;2;3\n", "."),
+        ("user,item,rating\n1,2,5\n", "."),
+        ('user;item;rating\n1;"2,5";3.5\n', "."),
+    ],
+)
+def test_decimal_commas_are_seen(tmp_path, text, decimal):
+    assert csv_form(table(tmp_path / "x.csv", text), None, None)["decimal"] == decimal
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_encodings_are_seen(tmp_path, encoding):
+    path = table(tmp_path / "x.csv", "user,item,rating\nZoë,Amélie,4\n", encoding)
+    ratings, found = read_ratings(path, Columns())
+    assert found == {"user": "user", "item": "item", "value": "rating"}
+    assert ratings.user_ids.tolist() == ["Zoë"]
+    assert ratings.item_ids.tolist() == ["Amélie"]
+
+
+def test_an_encoding_that_does_not_exist(tmp_path):
+    path = table(tmp_path / "x.csv", "user,item,rating\n1,2,3\n")
+    with pytest.raises(ValueError, match="`--encoding` must be the file's. Received: 'latin-99'"):
+        read_ratings(path, Columns(), encoding="latin-99")
+
+
+def test_the_table_of_a_shop(shop):
+    columns = Columns(item="Produktnummer", value="Punkte", time="when")
+    ratings, _ = read_ratings(Path(shop[0]), columns)
+    frame = ratings.to_frame()
+    assert len(frame) == 80
+    assert frame.iloc[1, :3].tolist() == ["cust 00", "P-3é", 1.0]
+    row = frame[(frame["user"] == "cust 05") & (frame["item"] == "P-7é")]
+    assert row["value"].tolist() == [1 + 35 % 9 / 2]
+    assert row["time"].tolist() == [pd.Timestamp("2024-01-08").value]
+
+
+def test_spaces_behind_separators_are_no_part_of_ids(tmp_path):
+    ratings, _ = read_ratings(table(tmp_path / "x.csv", "user, item, rating\n7, 9, 3\n8, 9, 4\n"), Columns())
+    assert ratings.user_ids.tolist() == [7, 8]
+    assert ratings.item_ids.tolist() == [9]
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.csv", "x.csv.gz"])
+def test_formats(tmp_path, name):
+    frame = pd.DataFrame({"userId": [3, 1], "movieId": ["a", "b"], "rating": [4.5, 2.0]})
+    write = frame.to_parquet if name.endswith("parquet") else frame.to_csv
+    write(tmp_path / name, index=False)
+    ratings, _ = read_ratings(tmp_path / name, Columns())
+    np.testing.assert_array_equal(ratings.user_ids[ratings.users], [3, 1])
+    np.testing.assert_array_equal(ratings.item_ids[ratings.items], ["a", "b"])
+    np.testing.assert_array_equal(ratings.values, [4.5, 2.0])
+
+
+def test_files_that_are_no_tables(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no file '.*x.csv'."):
+        read_ratings(tmp_path / "x.csv", Columns())
+    with pytest.raises(ValueError, match="must be a table with a header. Received: an empty file."):
+        read_ratings(table(tmp_path / "x.csv", ""), Columns())
+    with pytest.raises(IsADirectoryError):
+        read_ratings(tmp_path, Columns())

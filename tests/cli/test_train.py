@@ -1,0 +1,157 @@
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+import kerasrec
+from kerasrec.recommender import read_catalogue
+
+
+def test_train_writes_a_model_with_the_ids_and_a_plot(trained):
+    path, result = trained
+    assert result["columns"] == {"user": "Customer-ID", "item": "Produktnummer", "value": "Punkte"}
+    assert (result["users"], result["items"]) == (20, 12)
+    assert (result["trained_on"], result["held_out"]) == (72, 8)
+    assert len(result["history"]["val_loss"]) == 3
+    assert (result["file"], result["plot"]) == (str(path), str(path.with_suffix(".png")))
+    assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+    catalogue = read_catalogue(path)
+    assert catalogue.user_ids.tolist() == [f"cust {code:02d}" for code in range(20)]
+    assert len(catalogue.seen[1]) == 72
+    model = keras.models.load_model(path)
+    assert model.get_layer("user_embedding").n_components == 4
+    assert model.get_layer("scale").minimum == 1.0
+    assert model.get_layer("scale").maximum == 5.0
+
+
+def test_the_printed_error_is_that_of_the_written_model(shop, trained):
+    path, result = trained
+    frame = pd.read_csv(shop[0], sep=";", encoding="latin-1", decimal=",")
+    catalogue = read_catalogue(path)
+    users = frame["Customer-ID"].map({raw: code for code, raw in enumerate(catalogue.user_ids)}).to_numpy()
+    items = frame["Produktnummer"].map({raw: code for code, raw in enumerate(catalogue.item_ids)}).to_numpy()
+    indptr, seen = catalogue.seen
+    held_out = [i not in seen[indptr[u] : indptr[u + 1]] for u, i in zip(users, items, strict=True)]
+    model = keras.models.load_model(path)
+    predicted = model.predict({"user": users[held_out], "item": items[held_out]}, verbose=0)[:, 0]
+    expected = np.sqrt(np.mean((predicted - frame["Punkte"].to_numpy()[held_out]) ** 2))
+    assert result["test"][0]["predictor"] == "recommender_v2"
+    assert result["test"][0]["RMSE"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_model(run_json, shop, trained):
+    arguments = ["train", *shop, "--epochs", 3, "--set", "n_components=4", "--no-plot"]
+    again = run_json(*arguments)
+    assert again["history"] == trained[1]["history"]
+    assert again["test"] == trained[1]["test"]
+    assert "plot" not in again
+    assert run_json(*arguments, "--seed", 1)["history"] != again["history"]
+
+
+def test_train_on_everything(run_json, shop):
+    result = run_json("train", *shop, "--epochs", 1, "--test-size", 0)
+    assert result["trained_on"] == 80
+    assert "test" not in result and "val_loss" not in result["history"]
+
+
+def test_a_time_column_holds_out_the_latest(run_json, shop, tmp_path):
+    result = run_json("train", *shop, "--epochs", 1, "--time-column", "when")
+    # Products 10 and 11 have the latest dates; the rows of one date stay together.
+    assert result["held_out"] == 13
+    catalogue = read_catalogue(tmp_path / "model.keras")
+    assert set(catalogue.seen[1].tolist()) <= set(range(12)) - {catalogue.item_ids.tolist().index("P-11é")}
+
+
+def test_people_get_tables(run, shop):
+    done = run("train", *shop, "--epochs", 1)
+    assert done.status == 0
+    assert done.out.startswith(
+        "Columns: user 'Customer-ID', item 'Produktnummer', value 'Punkte'\n"
+        "80 ratings of 20 users and 12 items, 8 of them held out\n"
+    )
+    assert "Error on 8 held-out ratings" in done.out
+    assert done.out.endswith("Model: model.keras\nLearning curve: model.png\n")
+    assert "Training, epoch 1 of 1, RMSE" in done.err
+
+
+def test_a_model_by_the_name_of_its_class(run_json, shop):
+    assert run_json("train", *shop, "--epochs", 1, "--model", "RecommenderV1")["model"] == "recommender_v1"
+
+
+def test_mistakes(fails, shop, tmp_path):
+    assert fails("train", "none.csv") == "There is no file 'none.csv'."
+    assert fails("train", tmp_path) == f"Is a directory: {tmp_path}"
+    assert fails("train", shop[0]).startswith("`--item-column` must be given")
+    assert "Did you mean 'recommender_v2'?" in fails("train", *shop, "--model", "recommender_v3")
+    assert "Did you mean 'n_components'?" in fails("train", *shop, "--set", "n_component=3")
+    assert fails("train", shop[0], "--set", "x") == "`--set` must be NAME=VALUE. Received: 'x'."
+    assert fails("train", shop[0], "--out", "x.h5") == (
+        "The file to write must end in .keras. Received: 'x.h5'."
+    )
+    assert (
+        fails("train", shop[0], "--out", "no/x.keras")
+        == "There is no folder 'no' to write to: make it first."
+    )
+    (tmp_path / "folder.keras").mkdir()
+    assert fails("train", shop[0], "--out", "folder.keras") == (
+        "The file to write must not be a folder. Received: 'folder.keras'."
+    )
+    assert not (tmp_path / "model.keras").exists()
+
+
+def test_a_folder_that_cannot_be_written_to(fails, shop):
+    message = fails("train", shop[0], "--out", "/proc/model.keras")
+    assert message.startswith("The folder '/proc' must be writable. Received: ")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            "u,i,4\nu,,3\n",
+            "Column 'item' must not have missing ids. Received: 1 row of them, first nan in row 1.",
+        ),
+        ("u,i,4\nu,j,good\n", "Column 'rating' must not have entries that are not numbers. Received: 1 row"),
+        ("u,i,4\nu,j,inf\n", "Column 'rating' must not have values that are infinite"),
+        ("u,i,4\nu,i,3\n", "A user must not have an item twice unless `duplicates` is"),
+        ("", "The table must have at least one row."),
+        ("u,i,4\n", "A split needs at least two interactions. Received: 1."),
+        ("u,i,4\nu,j,4\nv,i,4\n", "recommender_v2 must know a lowest and a higher rating"),
+    ],
+)
+def test_tables_that_cannot_be_used(fails, tmp_path, rows, message):
+    (tmp_path / "bad.csv").write_text("user,item,rating\n" + rows)
+    assert fails("train", "bad.csv").startswith(message)
+
+
+def test_a_failure_while_writing_leaves_the_previous_model(fails, shop, tmp_path, monkeypatch):
+    (tmp_path / "model.keras").write_bytes(b"the previous one")
+    real = keras.Model.save
+
+    def save(model, path):
+        real(model, path)
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(keras.Model, "save", save)
+    message = fails("train", *shop, "--epochs", 1)
+    assert message.startswith("No space left on device: ")
+    assert (tmp_path / "model.keras").read_bytes() == b"the previous one"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_debug_shows_where(run, tmp_path):
+    (tmp_path / "bad.csv").write_text("user,item,rating\n")
+    done = run("train", "bad.csv", "--debug")
+    assert done.status == 2
+    assert "Traceback" in done.err
+    assert done.err.splitlines()[-1].startswith("Error: The table must have at least one row.")
+
+
+def test_a_fault_of_the_program_is_called_one(fails, shop, monkeypatch):
+    def broken(*arguments, **options):
+        raise RuntimeError("a wheel came off")
+
+    monkeypatch.setattr(kerasrec.zoo, "create", broken)
+    message = fails("train", *shop, status=1)
+    assert message == "kerasrec failed: RuntimeError: a wheel came off (`--debug` shows where)"
