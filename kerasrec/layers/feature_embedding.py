@@ -54,6 +54,11 @@ class FeatureEmbedding(keras.layers.Layer):
         self.autocast = False
         self._list_of_unknown_length = False
 
+    @property
+    def id_limit(self) -> int:
+        """Ids are below this number; data are checked against it before a compiled call."""
+        return self.n
+
     def build(self, input_shape: Any) -> None:
         """Create the table `[n, C]`."""
         self._list_of_unknown_length = len(input_shape) == 2 and input_shape[1] is None

@@ -35,7 +35,9 @@ def runs_of(item: Any, check: Callable[[Any], None]) -> Block:
     """A block as it is; a single batch, checked, as a block of one step."""
     if isinstance(item, list):
         return item
-    stack = tree.map_structure(lambda a: np.asarray(a)[None], tuple(part for part in item if part is not None))
+    stack = tree.map_structure(
+        lambda a: np.asarray(a)[None], tuple(part for part in item if part is not None)
+    )
     check(stack)
     return [{"stack": stack, "steps": 1}]
 
@@ -53,7 +55,10 @@ def all_dense(adapter: Any) -> bool:
     else:
         return False
     return not any(
-        hasattr(leaf, "tocsr") or "Sparse" in type(leaf).__name__ or "Ragged" in type(leaf).__name__ or leaf is None
+        hasattr(leaf, "tocsr")
+        or "Sparse" in type(leaf).__name__
+        or "Ragged" in type(leaf).__name__
+        or leaf is None
         for leaf in leaves
     )
 
@@ -95,9 +100,12 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
             arrays = _arrays(inner)
             check(arrays)
             # Where the device is the host, NumPy gathers without a program to compile for every shape.
-            self._arrays = arrays if padded and on_host() else tree.map_structure(keras.ops.convert_to_tensor, arrays)
+            if padded and _on_host():
+                self._arrays = arrays
+            else:
+                self._arrays = tree.map_structure(keras.ops.convert_to_tensor, arrays)
             n = inner._num_samples
-            # Keras's own adapter draws the order, so that a seed gives the order that it gives in plain Keras.
+            # Keras's own adapter draws the order, so that a seed gives the order of plain Keras.
             order = ArrayDataAdapter(
                 np.arange(n), batch_size=inner.batch_size if shuffle == "batch" else n, shuffle=shuffle
             )
@@ -158,9 +166,9 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
                 left -= sum(run["steps"] for run in block)
                 if last and left > 0:
                     warnings.warn(
-                        "Your input ran out of data; interrupting training. Make sure that your dataset or "
-                        "generator can generate at least `steps_per_epoch * epochs` batches. You may need to use "
-                        "the `.repeat()` function when building your dataset.",
+                        "Your input ran out of data; interrupting training. Make sure that your dataset "
+                        "or generator can generate at least `steps_per_epoch * epochs` batches. You may "
+                        "need to use the `.repeat()` function when building your dataset.",
                         stacklevel=2,
                     )
                 if left <= 0 and not batches.done():
@@ -174,7 +182,8 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
         n, size = self.inner._num_samples, self.inner.batch_size
         return [
             tree.map_structure(
-                lambda a, size=size: keras.KerasTensor((self.steps, size, *a.shape[1:]), _dtype(a)), self._arrays
+                lambda a, size=size: keras.KerasTensor((self.steps, size, *a.shape[1:]), _dtype(a)),
+                self._arrays,
             )
             for size in ([size] if n >= size else []) + ([n % size] if n % size else [])
         ]
@@ -182,8 +191,12 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
     def _new_batches(self) -> "_Batches":
         if self._orders is not None:
             order = np.concatenate([np.asarray(tree.flatten(part)[0]) for part in self._orders()])
-            return _ArrayBatches(self._arrays, order, self.inner.batch_size, self.steps if self._padded else 1)
-        return _StreamBatches(iter(self.inner.get_numpy_iterator()), self._check, self.steps if self._padded else 1)
+            return _ArrayBatches(
+                self._arrays, order, self.inner.batch_size, self.steps if self._padded else 1
+            )
+        return _StreamBatches(
+            iter(self.inner.get_numpy_iterator()), self._check, self.steps if self._padded else 1
+        )
 
 
 class _Batches:
@@ -261,15 +274,15 @@ class _StreamBatches(_Batches):
         block = []
         for run in runs:
             padded = run + run[:1] * (self._least - len(run))
-            block.append({"stack": tree.map_structure(lambda *leaves: np.stack(leaves), *padded), "steps": len(run)})
+            block.append(
+                {"stack": tree.map_structure(lambda *leaves: np.stack(leaves), *padded), "steps": len(run)}
+            )
             self._check(block[-1]["stack"])
         return block
 
     def _look(self) -> bool:
-        if not self._ahead:
-            self._ahead = [
-                tree.map_structure(np.asarray, batch) for batch in [next(self._batches, None)] if batch is not None
-            ]
+        if not self._ahead and (batch := next(self._batches, None)) is not None:
+            self._ahead = [tree.map_structure(np.asarray, batch)]
         return bool(self._ahead)
 
     def done(self) -> bool:
@@ -281,7 +294,7 @@ class _StreamBatches(_Batches):
         return self._ahead[0]
 
 
-def on_host() -> bool:
+def _on_host() -> bool:
     """Whether JAX computes on the processor, out of the memory that NumPy uses."""
     import jax
 

@@ -6,6 +6,9 @@ import keras
 import numpy as np
 
 from kerasrec.layers.rating_scale import RatingScale
+from kerasrec.trainers._keras import Functional, tree
+
+_SAME_VALUES = ("Cast", "ExpandDims", "Flatten", "Reshape", "Squeeze")
 
 
 class DataCheck:
@@ -20,6 +23,7 @@ class DataCheck:
 
     def __init__(self, model: Any, targets: bool = False) -> None:
         self._limits = _id_limits(model)
+        self._names = _input_names(model)
         self._scale = _output_scale(model) if targets else None
 
     def __call__(self, data: Any) -> None:
@@ -33,7 +37,7 @@ class DataCheck:
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         for column, (limit, layer) in self._limits.items():
-            ids = x.get(column) if isinstance(x, dict) else None
+            ids = self._column(x, column)
             if ids is not None:
                 _refuse(
                     np.asarray(ids),
@@ -41,19 +45,27 @@ class DataCheck:
                     limit - 1,
                     f"Ids of column '{column}' must be in 0..{limit - 1}, the rows of layer '{layer}'",
                 )
-        if self._scale is not None and y is not None:
-            y = np.asarray(y)
-            if sample_weight is not None:
-                weight = np.asarray(sample_weight)
-                counted = np.broadcast_to(weight.reshape(weight.shape + (1,) * (y.ndim - weight.ndim)) != 0, y.shape)
-                y = y[counted]
+        leaves = tree.flatten(y)
+        if self._scale is not None and len(leaves) == 1 and leaves[0] is not None:
+            ratings = np.asarray(leaves[0])
+            weights = tree.flatten(sample_weight)
+            if len(weights) == 1 and weights[0] is not None:
+                weight = np.asarray(weights[0])
+                weight = weight.reshape(weight.shape + (1,) * (ratings.ndim - weight.ndim))
+                ratings = ratings[np.broadcast_to(weight != 0, ratings.shape)]
             _refuse(
-                y,
+                ratings,
                 self._scale.minimum,
                 self._scale.maximum,
                 f"Ratings must be in {self._scale.minimum}..{self._scale.maximum}, "
                 f"the scale of layer '{self._scale.name}'",
             )
+
+    def _column(self, x: Any, column: str) -> Any:
+        if isinstance(x, dict):
+            return x.get(column)
+        leaves = tree.flatten(x)
+        return leaves[self._names.index(column)] if len(leaves) == len(self._names) else None
 
 
 def _refuse(values: np.ndarray, low: float, high: float, rule: str) -> None:
@@ -63,23 +75,52 @@ def _refuse(values: np.ndarray, low: float, high: float, rule: str) -> None:
     raise ValueError(f"{rule}. Received: {wrong.size} others, the first is {wrong[0]}.")
 
 
+def _input_names(model: Any) -> list[str]:
+    """The model's inputs as its data name them; none for a model without a graph."""
+    if not isinstance(model, Functional):
+        return []
+    struct = model.input
+    return list(struct) if isinstance(struct, dict) else [tensor.name for tensor in model.inputs]
+
+
 def _id_limits(model: Any) -> dict[str, tuple[int, str]]:
     """For each input that a table is read by, the table's rows and its layer's name."""
     limits: dict[str, tuple[int, str]] = {}
-    try:
-        inputs = {id(tensor): tensor.name for tensor in model.inputs}
-    except (AttributeError, TypeError):  # subclassed models have no graph
+    names = _input_names(model)
+    if not names:
         return limits
+    tensors = tree.flatten(model.input) if not isinstance(model.input, dict) else list(model.input.values())
+    name_of = {id(tensor): name for name, tensor in zip(names, tensors, strict=True)}
+
+    def note(tensor: Any, limit: int, layer: str) -> None:
+        name = name_of.get(id(_origin(tensor)))
+        if name is not None and limit < limits.get(name, (limit + 1,))[0]:
+            limits[name] = (limit, layer)
+
     for layer in model.layers:
-        limit = getattr(layer, "n", None) or getattr(layer, "input_dim", None)
-        if not isinstance(limit, int):
+        if isinstance(layer, Functional):
+            inner = _id_limits(layer)
+            for node in layer._inbound_nodes:
+                for name, tensor in zip(_input_names(layer), node.input_tensors, strict=False):
+                    if name in inner:
+                        note(tensor, *inner[name])
             continue
-        for node in layer._inbound_nodes:
-            for tensor in node.input_tensors:
-                name = inputs.get(id(tensor))
-                if name is not None and limit < limits.get(name, (limit + 1,))[0]:
-                    limits[name] = (limit, layer.name)
+        limit = (
+            layer.input_dim if isinstance(layer, keras.layers.Embedding) else getattr(layer, "id_limit", None)
+        )
+        if limit is not None:
+            for node in layer._inbound_nodes:
+                for tensor in node.input_tensors:
+                    note(tensor, limit, layer.name)
     return limits
+
+
+def _origin(tensor: Any) -> Any:
+    """The tensor that this one is another shape or type of."""
+    while type(tensor._keras_history.operation).__name__ in _SAME_VALUES:
+        history = tensor._keras_history
+        (tensor,) = history.operation._inbound_nodes[history.node_index].input_tensors
+    return tensor
 
 
 def _output_scale(model: Any) -> RatingScale | None:

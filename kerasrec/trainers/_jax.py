@@ -1,4 +1,4 @@
-"""Fused steps and updates by rows on JAX: one program around a loop of dynamic length, gathers and scatters."""
+"""Fused steps and updates by rows on JAX: one program around a loop of dynamic length."""
 
 import contextlib
 import functools
@@ -28,6 +28,8 @@ from kerasrec.trainers._rows import (
     without_regularizers,
 )
 
+# The names that Keras has for the parts of a training state.
+_STATE = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
 
 _compiler = ThreadPoolExecutor(2, thread_name_prefix="kerasrec-compile")
 
@@ -61,6 +63,7 @@ class JaxEngine:
         self._by_rows = by_rows
         self._check = DataCheck(model, targets=True)
         self._scratch: dict[tuple[Any, int], Any] = {}
+        self._decided: dict[int, bool] = {}
         self._programs: dict[Any, tuple[_Plan, Future[Any]]] = {}
         _cache_programs()
 
@@ -80,7 +83,12 @@ class JaxEngine:
                 state, scratch, logs = compiled(state, scratch, run["stack"], np.int32(run["steps"]))
                 self._scratch.update(scratch)
                 # The old state's memory is gone: from here on the model must have the new one.
-                names = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
+                names = (
+                    "trainable_variables",
+                    "non_trainable_variables",
+                    "optimizer_variables",
+                    "metrics_variables",
+                )
                 self._model._jax_state = dict(zip(names, state, strict=True))
         return logs, state
 
@@ -89,8 +97,8 @@ class JaxEngine:
         logs = None
         for run in runs_of(next(iterator), self._check):
             compiled = self._program("test", run["stack"])[1].result()
-            metrics, logs = compiled(state, run["stack"], np.int32(run["steps"]))
-            state = (*state[:2], metrics)
+            changed, logs = compiled(state, run["stack"], np.int32(run["steps"]))
+            state = (state[0], *changed)
         return logs, state
 
     def predict(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
@@ -166,7 +174,9 @@ class JaxEngine:
             again = {
                 index
                 for index, n in lookups.items()
-                if id(jaxpr.invars[index]) in used or not self._by_rows(variables[index], n)
+                # A short last batch must not change what was decided for the others.
+                if not self._decided.setdefault(index, self._by_rows(variables[index], n))
+                or id(jaxpr.invars[index]) in used
             }
             if not again:
                 break
@@ -186,7 +196,9 @@ class JaxEngine:
         ]
         return plan
 
-    def _loss(self, watcher: Any, trainable: Any, non_trainable: Any, optimizer: Any, metrics: Any, batch: Any) -> Any:
+    def _loss(
+        self, watcher: Any, trainable: Any, non_trainable: Any, optimizer: Any, metrics: Any, batch: Any
+    ) -> Any:
         model = self._model
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         hidden = _Hidden(watcher)
@@ -231,7 +243,9 @@ class JaxEngine:
             return loss, (aux, watcher.ids)
 
         deltas = [
-            jnp.zeros((*shape, *variables[plan.tables[number]].shape[1:]), variables[plan.tables[number]].dtype)
+            jnp.zeros(
+                (*shape, *variables[plan.tables[number]].shape[1:]), variables[plan.tables[number]].dtype
+            )
             for number, shape in plan.reads
         ]
         (_, (aux, ids)), (dense_gradients, row_gradients) = jax.value_and_grad(
@@ -266,7 +280,9 @@ class JaxEngine:
                 scale = owner * (table.shape[0] / jnp.sum(owner))
                 scale = scale.reshape(-1, *[1] * (rows.ndim - 1)).astype(rows.dtype)
                 loss = loss + regularizer_penalty(table.regularizer, rows, scale)
-                gradient = gradient + optimizer.scale_loss(regularizer_gradient(table.regularizer, rows, scale))
+                gradient = gradient + optimizer.scale_loss(
+                    regularizer_gradient(table.regularizer, rows, scale)
+                )
             gradients[index] = gradient
             position = positions[id(table)]
             apply_to[index] = RowView(table, rows)
@@ -279,7 +295,10 @@ class JaxEngine:
                     views[name][position] = view
                     scatters.append(("optimizer", at, view, target))
 
-        mapping = [*zip(variables, trainable, strict=True), *zip(optimizer.variables, optimizer_values, strict=True)]
+        mapping = [
+            *zip(variables, trainable, strict=True),
+            *zip(optimizer.variables, optimizer_values, strict=True),
+        ]
         with StatelessScope(state_mapping=mapping) as scope, views_in_place(optimizer, views):
             optimizer.apply(gradients, apply_to)
         new = {
@@ -292,12 +311,12 @@ class JaxEngine:
         return (new["trainable"], non_trainable, new["optimizer"], metrics), scratch
 
     def _test(self, state: Any, stack: Any, steps: Any) -> Any:
-        def body(i: Any, metrics: Any) -> Any:
+        def body(i: Any, changed: Any) -> Any:
             batch = tree.map_structure(lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), stack)
-            return self._model.test_step((state[0], state[1], metrics), batch)[1][2]
+            return self._model.test_step((state[0], *changed), batch)[1][1:]
 
-        metrics = jax.lax.fori_loop(0, steps, body, state[2])
-        return metrics, self._logs(metrics)
+        changed = jax.lax.fori_loop(0, steps, body, tuple(state[1:]))
+        return changed, self._logs(changed[1])
 
     def _predict(self, state: Any, stack: Any) -> Any:
         return jax.lax.map(lambda batch: self._model.predict_step(state, batch)[0], stack)
@@ -360,7 +379,7 @@ def _abstract(x: Any) -> jax.ShapeDtypeStruct:
 def _cache_programs() -> None:
     """Keep compiled programs in a folder, so that the next process does not compile them again.
 
-    A folder that the user gave to JAX stays. `KERASREC_COMPILATION_CACHE` names another folder; `0` turns it off.
+    A folder that the user gave to JAX stays. `KERASREC_COMPILATION_CACHE` names another; `0` turns it off.
     """
     setting = os.environ.get("KERASREC_COMPILATION_CACHE", "")
     if setting == "0" or jax.config.jax_compilation_cache_dir:

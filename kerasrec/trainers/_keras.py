@@ -9,6 +9,8 @@ from keras.src.trainers.data_adapters import get_data_adapter as get_data_adapte
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter as ArrayDataAdapter
 from keras.src.trainers.data_adapters.array_slicing import train_validation_split as train_validation_split
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter as DataAdapter
-from keras.src.trainers.data_adapters.generator_data_adapter import GeneratorDataAdapter as GeneratorDataAdapter
+from keras.src.trainers.data_adapters.generator_data_adapter import (
+    GeneratorDataAdapter as GeneratorDataAdapter,
+)
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter as PyDatasetAdapter
 from keras.src.trainers.data_adapters.tf_dataset_adapter import TFDatasetAdapter as TFDatasetAdapter

@@ -34,6 +34,11 @@ def why_not_by_rows(optimizer: Any) -> str | None:
     return None
 
 
+def own_loss(model: Any) -> bool:
+    """Whether a model computes its loss itself: then it may do anything with regularizers."""
+    return type(model).compute_loss is not keras.Model.compute_loss
+
+
 def why_not_this_table(table: keras.Variable) -> str | None:
     """Why a table cannot be updated by rows; `None` where it can."""
     if table.constraint is not None:

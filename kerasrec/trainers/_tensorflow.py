@@ -1,4 +1,4 @@
-"""Fused steps and updates by rows on TensorFlow: one graph around a while loop, resource gathers and scatters."""
+"""Fused steps and updates by rows on TensorFlow: one graph around a while loop on resource variables."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._keras import tree
 from kerasrec.trainers._rows import (
     RowView,
+    own_loss,
     regularizer_gradient,
     regularizer_penalty,
     slot_lists,
@@ -40,6 +41,7 @@ class TensorFlowEngine:
         self._by_rows = by_rows
         self._check = DataCheck(model, targets=True)
         self._compiled: dict[Any, Any] = {}
+        self._decided: dict[int, bool] = {}
 
     def prepare(self, mode: str, stacks: list[Any]) -> None:
         """Nothing: one trace serves every shape."""
@@ -113,23 +115,33 @@ class TensorFlowEngine:
         return tree.pack_sequence_as(first, [array.concat() for array in outputs])
 
     def _train(self, stack: Any, batch_size: int) -> Any:
-        plain = why_not_by_rows(self._model.optimizer)
-        self._loop(stack, self._model.train_step if plain else lambda batch: self._train_step(batch, batch_size))
+        plain = why_not_by_rows(self._model.optimizer) or own_loss(self._model)
+        self._loop(
+            stack, self._model.train_step if plain else lambda batch: self._train_step(batch, batch_size)
+        )
         return self._model.get_metrics_result()
 
     def _train_step(self, batch: Any, batch_size: int) -> None:
         model, optimizer = self._model, self._model.optimizer
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        variables = model.trainable_variables
-        watcher = _Lookups(variables, batch_size)
+        watcher = _Lookups(batch_size)
         with tf.GradientTape() as tape:
             watcher.tape = tape
             with watch_lookups(watcher), keras_embeddings_seen(model):
                 y_pred = model(x, training=True)
                 with without_regularizers(watcher.tables):
-                    loss = model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+                    loss = model._compute_loss(
+                        x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True
+                    )
             scaled = optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, [v.value for v in variables] + [read.rows for read in watcher.reads])
+        variables = model.trainable_variables
+        if not optimizer.built:
+            with tf.init_scope():
+                optimizer.build(variables)
+        watcher.keep(variables)
+        gradients = tape.gradient(
+            scaled, [v.value for v in variables] + [read.rows for read in watcher.reads]
+        )
         by_variable = {id(v): gradient for v, gradient in zip(variables, gradients, strict=False)}
         for read, gradient in zip(watcher.reads, gradients[len(variables) :], strict=True):
             read.gradient = gradient
@@ -138,7 +150,9 @@ class TensorFlowEngine:
         for table in watcher.tables:
             # A table with a gradient of its own is used in another way as well.
             alone = by_variable[id(table)] is None
-            (by_rows if alone and self._by_rows(table, watcher.n(table)) else whole).append(table)
+            # A short last batch must not change what was decided for the others.
+            decided = self._decided.setdefault(id(table), self._by_rows(table, watcher.n(table)))
+            (by_rows if alone and decided else whole).append(table)
         rows = {id(table): _Rows(table, watcher.of(table), watcher.unique) for table in by_rows}
         for table in by_rows:
             by_variable[id(table)] = rows[id(table)].gradient
@@ -146,14 +160,19 @@ class TensorFlowEngine:
             by_variable[id(table)] = _whole_gradient(table, watcher.of(table), by_variable[id(table)])
 
         penalty = sum(
-            (regularizer_penalty(table.regularizer, values, scale) for table, values, scale in _regularized(whole, rows)),
+            (
+                regularizer_penalty(table.regularizer, values, scale)
+                for table, values, scale in _regularized(whole, rows)
+            ),
             start=tf.zeros([], keras.config.floatx()),
         )
         if rows or not whole:
             self._update(by_variable, rows, whole)
         else:
             # One pass over weights, slots and gradients; as separate operations it is ten.
-            update = tf.function(lambda given: self._update(given, {}, whole), jit_compile=True, autograph=False)
+            update = tf.function(
+                lambda given: self._update(given, {}, whole), jit_compile=True, autograph=False
+            )
             update(by_variable)
         model._loss_tracker.update_state(loss + penalty, sample_weight=tf.shape(tree.flatten(x)[0])[0])
         model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
@@ -223,7 +242,9 @@ def _regularized(whole: list[Any], rows: dict[int, _Rows]) -> Iterator[tuple[Any
 
 def _whole_gradient(table: Any, reads: list[_Read], other: Any) -> Any:
     gradient = tf.math.unsorted_segment_sum(
-        _flat([read.gradient for read in reads], table.shape[1:]), _flat([read.ids for read in reads], ()), table.shape[0]
+        _flat([read.gradient for read in reads], table.shape[1:]),
+        _flat([read.ids for read in reads], ()),
+        table.shape[0],
     )
     return gradient if other is None else gradient + other
 
@@ -238,19 +259,23 @@ class _Lookups:
 
     tape: tf.GradientTape
 
-    def __init__(self, variables: list[Any], batch_size: int) -> None:
-        self._variables = {id(v) for v in variables}
+    def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size
         self.reads: list[_Read] = []
         self.unique: dict[Any, Any] = {}
 
     def lookup(self, table: keras.Variable, ids: Any) -> Any:
-        if id(table) not in self._variables or why_not_this_table(table):
+        if not table.trainable or why_not_this_table(table):
             return None
         rows = tf.stop_gradient(table.value.sparse_read(ids))
         self.tape.watch(rows)
         self.reads.append(_Read(table, ids, rows))
         return rows
+
+    def keep(self, variables: list[Any]) -> None:
+        """Forget lookups in tables that are none of these."""
+        known = {id(v) for v in variables}
+        self.reads = [read for read in self.reads if id(read.table) in known]
 
     @property
     def tables(self) -> list[Any]:

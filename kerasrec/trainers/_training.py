@@ -1,4 +1,6 @@
+import contextlib
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -7,7 +9,7 @@ from kerasrec.layers.towers import Towers, find_towers
 from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
-from kerasrec.trainers._rows import why_not_by_rows, why_not_this_table
+from kerasrec.trainers._rows import own_loss, why_not_by_rows, why_not_this_table
 
 # A table of fewer rows than this many times what a step reads is updated whole: that costs no more.
 _ROWS_PER_READ = 4
@@ -15,6 +17,10 @@ _ROWS_PER_READ = 4
 
 class Training:
     """What kerasrec adds to the training of a `keras.Model`; mixed into both forms of `kerasrec.Model`."""
+
+    _plain = False
+    _steps_setting: int | str = "auto"
+    _engine: Any = None
 
     @property
     def towers(self) -> Towers | None:
@@ -67,7 +73,9 @@ class Training:
                 f"Received: steps_per_execution={steps_per_execution!r}."
             )
         if row_sparse not in (True, False, "auto"):
-            raise ValueError(f"`row_sparse` must be True, False or 'auto'. Received: row_sparse={row_sparse!r}.")
+            raise ValueError(
+                f"`row_sparse` must be True, False or 'auto'. Received: row_sparse={row_sparse!r}."
+            )
         super().compile(  # type: ignore[misc]
             optimizer=optimizer,
             loss=loss,
@@ -87,16 +95,19 @@ class Training:
             )
         if row_sparse is True and not self._fused:
             warnings.warn(
-                "`row_sparse=True` has no effect on this backend or with `run_eagerly`; every row is updated.",
+                "`row_sparse=True` has no effect on PyTorch or under `run_eagerly`; all rows are updated.",
                 stacklevel=2,
             )
         self._row_sparse = False if reason else row_sparse
         self._steps_setting = steps_per_execution
-        self._engine: Any = None
+        self._engine = None
         self._compile_config.config.update(steps_per_execution=steps_per_execution, row_sparse=row_sparse)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with the settings that `get_compile_config` gave."""
+        if type(self).compile is not Training.compile:
+            super().compile_from_config(config)  # type: ignore[misc]
+            return
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
@@ -131,38 +142,61 @@ class Training:
             (x, y, sample_weight), validation_data = train_validation_split(
                 (x, y, sample_weight), validation_split=validation_split
             )
-        data = {"x": x, "y": y, "sample_weight": sample_weight, "class_weight": class_weight, "shuffle": shuffle}
-        if self._fused and type(self).train_step is keras.Model.train_step:
-            blocks = self._blocks(data, batch_size, steps_per_epoch, DataCheck(self, targets=True))
-            if blocks is not None:
-                data, batch_size, steps_per_epoch = {"x": blocks}, None, None
-                self._build_on(blocks)
-                self._compiled_steps().prepare("train", blocks.shapes())
-                if validation_data is not None and type(self).test_step is keras.Model.test_step:
-                    parts = keras.utils.unpack_x_y_sample_weight(validation_data)
-                    held_out = self._blocks(
-                        dict(zip(("x", "y", "sample_weight"), parts, strict=True)),
-                        validation_batch_size or blocks.batch_size,
-                        validation_steps,
-                        DataCheck(self),
-                        keep_steps=True,
-                    )
-                    if held_out is not None:
-                        validation_data, validation_steps = held_out, None
-                        self._compiled_steps().prepare("test", held_out.shapes())
-        return super().fit(  # type: ignore[misc]
-            **data,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_data=validation_data,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size,
-            validation_freq=validation_freq,
-        )
+        how = {
+            "epochs": epochs,
+            "verbose": verbose,
+            "callbacks": callbacks,
+            "initial_epoch": initial_epoch,
+            "validation_batch_size": validation_batch_size,
+            "validation_freq": validation_freq,
+        }
+        data = {
+            "x": x,
+            "y": y,
+            "sample_weight": sample_weight,
+            "class_weight": class_weight,
+            "shuffle": shuffle,
+        }
+        if not self._in_blocks("train"):
+            return super().fit(  # type: ignore[misc]
+                **data,
+                **how,
+                batch_size=batch_size,
+                steps_per_epoch=steps_per_epoch,
+                validation_data=validation_data,
+                validation_steps=validation_steps,
+            )
+        adapter = self._adapt(data, batch_size, steps_per_epoch, DataCheck(self, targets=True))
+        if validation_data is not None and self._in_blocks("test"):
+            parts = keras.utils.unpack_x_y_sample_weight(validation_data)
+            validation_data = self._adapt(
+                dict(zip(("x", "y", "sample_weight"), parts, strict=True)),
+                validation_batch_size or adapter.batch_size,
+                validation_steps,
+                DataCheck(self),
+                steps=self.steps_per_execution,
+            )
+            if not isinstance(validation_data, BlockAdapter) and isinstance(adapter, BlockAdapter):
+                adapter = adapter.inner
+        if isinstance(adapter, BlockAdapter):
+            self._build_on(adapter)
+            self._compiled_steps().prepare("train", adapter.shapes())
+            if isinstance(validation_data, BlockAdapter):
+                self._compiled_steps().prepare("test", validation_data.shapes())
+                validation_steps = None
+            return super().fit(  # type: ignore[misc]
+                adapter, **how, validation_data=validation_data, validation_steps=validation_steps
+            )
+        if isinstance(validation_data, BlockAdapter):
+            validation_data = validation_data.inner
+        with self._plainly():
+            return super().fit(  # type: ignore[misc]
+                adapter,
+                **how,
+                steps_per_epoch=steps_per_epoch,
+                validation_data=validation_data,
+                validation_steps=validation_steps,
+            )
 
     def evaluate(
         self,
@@ -179,21 +213,16 @@ class Training:
         """Loss and metrics, as `keras.Model.evaluate` gives them, several steps in one compiled call."""
         self._assert_compile_called("evaluate")
         data = {"x": x, "y": y, "sample_weight": sample_weight}
-        if self._fused and type(self).test_step is keras.Model.test_step and not isinstance(x, BlockAdapter):
-            blocks = self._blocks(data, batch_size, steps, DataCheck(self))
-            if blocks is not None:
-                data, batch_size, steps = {"x": blocks}, None, None
-                if keras.backend.backend() == "jax":
-                    self._build_on(blocks)
-        return super().evaluate(  # type: ignore[misc]
-            **data,
-            batch_size=batch_size,
-            verbose=verbose,
-            steps=steps,
-            callbacks=callbacks,
-            return_dict=return_dict,
-            **kwargs,
-        )
+        how = {"verbose": verbose, "callbacks": callbacks, "return_dict": return_dict, **kwargs}
+        if isinstance(x, BlockAdapter) or not self._in_blocks("test"):
+            return super().evaluate(**data, **how, batch_size=batch_size, steps=steps)  # type: ignore[misc]
+        adapter = self._adapt(data, batch_size, steps, DataCheck(self))
+        if isinstance(adapter, BlockAdapter):
+            if keras.backend.backend() == "jax":
+                self._build_on(adapter)
+            return super().evaluate(adapter, **how)  # type: ignore[misc]
+        with self._plainly():
+            return super().evaluate(adapter, **how, steps=steps)  # type: ignore[misc]
 
     def predict(
         self,
@@ -204,25 +233,26 @@ class Training:
         callbacks: Any = None,
     ) -> Any:
         """Outputs, as `keras.Model.predict` gives them, several steps in one compiled call."""
+        how = {"verbose": verbose, "callbacks": callbacks}
+        if not self._in_blocks("predict"):
+            return super().predict(x, **how, batch_size=batch_size, steps=steps)  # type: ignore[misc]
         before = self.steps_per_execution
-        if self._fused and type(self).predict_step is keras.Model.predict_step:
-            blocks = self._blocks({"x": x}, batch_size, steps, DataCheck(self), count_blocks=True)
-            if blocks is not None:
-                x, batch_size, steps = blocks, None, None
-                if keras.backend.backend() == "jax" and not all(layer.built for layer in self._flatten_layers()):
-                    self(keras.utils.unpack_x_y_sample_weight(blocks.first_batch())[0])
-                # Keras would take that many blocks for one call.
-                self.steps_per_execution = 1
+        adapter = self._adapt({"x": x}, batch_size, steps, DataCheck(self), count_blocks=True)
+        if not isinstance(adapter, BlockAdapter):
+            with self._plainly():
+                return super().predict(adapter, **how, steps=steps)  # type: ignore[misc]
+        if keras.backend.backend() == "jax" and not all(layer.built for layer in self._flatten_layers()):
+            self(keras.utils.unpack_x_y_sample_weight(adapter.first_batch())[0])
+        # Keras would take that many blocks for one call.
+        self.steps_per_execution = 1
         try:
-            return super().predict(  # type: ignore[misc]
-                x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
-            )
+            return super().predict(adapter, **how)  # type: ignore[misc]
         finally:
             self.steps_per_execution = before
 
     def make_train_function(self, force: bool = False) -> Any:
         """Compile the training steps."""
-        if not self._fused or type(self).train_step is not keras.Model.train_step:
+        if not self._in_blocks("train"):
             return super().make_train_function(force)  # type: ignore[misc]
         if self.train_function is None or force:
             self.train_function = self._compiled_steps().train
@@ -230,7 +260,7 @@ class Training:
 
     def make_test_function(self, force: bool = False) -> Any:
         """Compile the evaluation steps."""
-        if not self._fused or type(self).test_step is not keras.Model.test_step:
+        if not self._in_blocks("test"):
             return super().make_test_function(force)  # type: ignore[misc]
         if self.test_function is None or force:
             self.test_function = self._compiled_steps().test
@@ -238,7 +268,7 @@ class Training:
 
     def make_predict_function(self, force: bool = False) -> Any:
         """Compile the prediction steps."""
-        if not self._fused or type(self).predict_step is not keras.Model.predict_step:
+        if not self._in_blocks("predict"):
             return super().make_predict_function(force)  # type: ignore[misc]
         if self.predict_function is None or force:
             self.predict_function = self._compiled_steps().predict
@@ -254,38 +284,60 @@ class Training:
             and (getattr(self, "_distribute_strategy", None) is None)
         )
 
-    def _blocks(
+    def _in_blocks(self, mode: str) -> bool:
+        """Whether steps of `"train"`, `"test"` or `"predict"` run in blocks: a subclass's own do not."""
+        own = getattr(type(self), f"{mode}_step") is not getattr(keras.Model, f"{mode}_step")
+        return self._fused and not own and not self._plain
+
+    @contextlib.contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """Run Keras's own functions, for data that cannot be stacked."""
+        before = self.steps_per_execution
+        self._plain = True
+        self.train_function = self.test_function = self.predict_function = None
+        if self._steps_setting == "auto":
+            self.steps_per_execution = 1
+        try:
+            yield
+        finally:
+            self._plain = False
+            self.train_function = self.test_function = self.predict_function = None
+            self.steps_per_execution = before
+
+    def _adapt(
         self,
         data: dict[str, Any],
         batch_size: int | None,
         steps_per_epoch: int | None,
         check: DataCheck,
-        keep_steps: bool = False,
+        steps: int | None = None,
         count_blocks: bool = False,
-    ) -> BlockAdapter | None:
-        """The data in blocks; `None` where they cannot be stacked."""
+    ) -> Any:
+        """The data in blocks; where they cannot be stacked, Keras's own adapter."""
         inner = get_data_adapter(**data, batch_size=batch_size, steps_per_epoch=steps_per_epoch)
         if not all_dense(inner):
-            return None
-        limit = keras.config.max_steps_per_epoch()
-        if limit:
+            return inner
+        if limit := keras.config.max_steps_per_epoch():
             steps_per_epoch = min(limit, steps_per_epoch or limit)
-        if not keep_steps:
-            setting = getattr(self, "_steps_setting", "auto")
-            self.steps_per_execution = (
-                automatic_steps(inner.batch_size, steps_per_epoch or inner.num_batches)
-                if setting == "auto"
-                else setting
-            )
+        if steps is None:
+            steps = self._steps_setting
+            if steps == "auto":
+                steps = automatic_steps(inner.batch_size, steps_per_epoch or inner.num_batches)
+            self.steps_per_execution = steps
         return BlockAdapter(
             inner,
-            self.steps_per_execution,
+            steps,
             check,
             steps_per_epoch,
             shuffle=data.get("shuffle", False),
             padded=keras.backend.backend() == "jax",
             count_blocks=count_blocks,
         )
+
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Keras looks for a batch in the iterator's first item, which is a block; `_build_on` has seen to it.
+        if iterator is None or not isinstance(iterator.data_adapter, BlockAdapter):
+            super()._symbolic_build(iterator=iterator, data_batch=data_batch)  # type: ignore[misc]
 
     def _build_on(self, blocks: BlockAdapter) -> None:
         """Build what is not built yet, on one batch: Keras would look for it in a block."""
@@ -299,7 +351,7 @@ class Training:
             blocks.redraw()
 
     def _compiled_steps(self) -> Any:
-        if getattr(self, "_engine", None) is None:
+        if self._engine is None:
             if keras.backend.backend() == "jax":
                 from kerasrec.trainers._jax import JaxEngine as Engine
             else:
@@ -309,6 +361,6 @@ class Training:
 
     def _by_rows(self, table: keras.Variable, n: int) -> bool:
         """Whether a table is updated by rows, given how many rows a step reads of it."""
-        if not self._row_sparse or why_not_this_table(table):
+        if not self._row_sparse or why_not_this_table(table) or own_loss(self):
             return False
         return self._row_sparse is True or table.shape[0] > _ROWS_PER_READ * n

@@ -27,9 +27,8 @@ class Model(Training, keras.Model):
         >>> import keras, kerasrec
         >>> user = keras.Input((1,), name="user", dtype="int32")
         >>> item = keras.Input((1,), name="item", dtype="int32")
-        >>> score = kerasrec.layers.DotScore()(
-        ...     kerasrec.layers.FeatureEmbedding(1000, 8)(user), kerasrec.layers.FeatureEmbedding(500, 8)(item)
-        ... )
+        >>> users, items = kerasrec.layers.FeatureEmbedding(1000, 8), kerasrec.layers.FeatureEmbedding(500, 8)
+        >>> score = kerasrec.layers.DotScore()(users(user), items(item))
         >>> model = kerasrec.Model({"user": user, "item": item}, keras.ops.expand_dims(score, -1))
         >>> model.compile("adam", "mean_squared_error")
     """
@@ -42,7 +41,7 @@ class Model(Training, keras.Model):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if functional_init_arguments(args, kwargs):
-            # Keras would rewrite the bases of `Model` itself, and later subclasses without a graph would fail.
+            # Keras would rewrite the bases of `Model` itself; later subclasses without a graph would fail.
             _make_functional(type(self))
             Functional.__init__(self, *args, **kwargs)
         else:

@@ -40,7 +40,11 @@ class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
         layer = next((name for name, weights in _weights(self.model) if not np.isfinite(weights).all()), None)
-        where = f"the weights of layer '{layer}' are no longer finite" if layer else "all weights are still finite"
+        where = (
+            f"the weights of layer '{layer}' are no longer finite"
+            if layer
+            else "all weights are still finite"
+        )
         steps = f"step {batch}" if batch == self._from else f"steps {self._from} to {batch}"
         raise FloatingPointError(
             f"The loss became {float(loss)} in {steps} of epoch {self._epoch}; {where}. "
