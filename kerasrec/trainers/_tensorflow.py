@@ -70,22 +70,30 @@ class TensorFlowEngine:
         leaves = tree.flatten(stack)
         # A leaf of one row is one for all samples (a list of items that they share), and stays so.
         spec = tuple((leaf.dtype, leaf.shape[1] == 1, leaf.shape[2:]) for leaf in leaves)
-        batch_size = max(leaf.shape[1] for leaf in leaves)
-        with _executor(batch_size <= _SMALL_BATCH):
-            compiled = self._compiled.get((mode, spec))
-            if compiled is None:
-                compiled = self._compiled[mode, spec] = self._trace(mode, stack, batch_size)
+        if (mode, spec) not in self._compiled:
+            self._compiled[mode, spec] = self._trace(mode, stack, max(leaf.shape[1] for leaf in leaves))
+        single_threaded, compiled = self._compiled[mode, spec]
+        with _executor(single_threaded):
             return compiled(stack)
 
-    def _trace(self, mode: str, stack: Any, batch_size: int) -> Any:
-        """Trace for any number of steps and samples, so that the last batch needs no second graph."""
+    def _trace(self, mode: str, stack: Any, batch_size: int) -> tuple[bool, Any]:
+        """Trace for any number of steps and samples, so that the last batch needs no second graph.
+
+        Returns:
+            Whether the function is for the single-threaded executor, which must be known while tracing, and
+            the function.
+        """
         signature = tree.map_structure(
             lambda a: tf.TensorSpec((None, 1 if a.shape[1] == 1 else None, *a.shape[2:]), a.dtype), stack
         )
         body = {"train": self._train, "test": self._test, "predict": self._predict}[mode]
-        function = tf.function(lambda data: body(data, batch_size), autograph=False)
-        function.get_concrete_function(signature)
-        return function
+        for single_threaded in (True, False) if batch_size <= _SMALL_BATCH else (False,):
+            function = tf.function(lambda data: body(data, batch_size), autograph=False)
+            with _executor(single_threaded):
+                graph = function.get_concrete_function(signature).graph
+            if not (single_threaded and _branches(graph)):
+                break
+        return single_threaded, function
 
     def _loop(self, stack: Any, step: Callable[[Any], Any]) -> None:
         steps = tf.shape(tree.flatten(stack)[0])[0]
@@ -289,6 +297,12 @@ class _Lookups:
             int(read.ids.shape[0] or self._batch_size) * int(read.ids.shape[1:].num_elements() or 1)
             for read in self.of(table)
         )
+
+
+def _branches(graph: Any) -> bool:
+    """Whether a graph has conditionals: nested ones never return on the single-threaded executor."""
+    functions = graph.as_graph_def().library.function
+    return any("If" in node.op or "Case" in node.op for function in functions for node in function.node_def)
 
 
 @contextlib.contextmanager
