@@ -8,9 +8,17 @@ if __name__ != "kerasrec.zoo":
 
 from kerasrec.zoo._card import Card as Card
 from kerasrec.zoo._card import Hyperparameter as Hyperparameter
+from kerasrec.zoo.ease import EASE as EASE
+from kerasrec.zoo.global_bias import GlobalBias as GlobalBias
+from kerasrec.zoo.implicit_als import ImplicitALS as ImplicitALS
+from kerasrec.zoo.item_knn import ItemKNN as ItemKNN
+from kerasrec.zoo.popularity import Popularity as Popularity
+from kerasrec.zoo.pure_svd import PureSVD as PureSVD
+from kerasrec.zoo.random import Random as Random
 from kerasrec.zoo.recommender_net import RecommenderNet as RecommenderNet
 from kerasrec.zoo.recommender_v1 import RecommenderV1 as RecommenderV1
 from kerasrec.zoo.recommender_v2 import RecommenderV2 as RecommenderV2
 from kerasrec.zoo.registry import card as card
 from kerasrec.zoo.registry import create as create
 from kerasrec.zoo.registry import names as names
+from kerasrec.zoo.user_knn import UserKNN as UserKNN

@@ -73,7 +73,8 @@ class Card:
         hyperparameters: the settings worth searching.
         optimizer: Keras's name of the optimizer. Defaults to `"adam"`; `None` for a model fitted in closed
             form.
-        loss: Keras's name of the loss, or the loss itself. Defaults to `"mean_squared_error"`.
+        loss: Keras's name of the loss, or the loss itself. Defaults to `"mean_squared_error"`; `None` for a
+            model fitted in closed form that gives no ratings.
         metrics: names of metrics. Defaults to `()`.
         results: what `tests/reproductions` measured, as a table. Defaults to `""`.
         tuned: settings that reached the best of these results. Defaults to `{}`.
@@ -107,8 +108,10 @@ class Card:
         model.compile(optimizer=optimizer, loss=self.loss, metrics=list(self.metrics))
 
     def __str__(self) -> str:
-        loss = self.loss if isinstance(self.loss, str) else self.loss.name
-        training = f"{self.optimizer}, {loss}" if self.optimizer else "closed form"
+        training = "closed form"
+        if self.optimizer is not None:
+            loss = self.loss if isinstance(self.loss, str) else self.loss.name
+            training = f"{self.optimizer}, {loss}"
         settings = [f"    {h.name} = {h.default} ({h.range})" for h in self.hyperparameters]
         tuned = [f"    {name} = {value}" for name, value in self.tuned.items()]
         lines = [

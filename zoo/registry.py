@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from kerasrec.layers import find_catalogue
-from kerasrec.zoo import recommender_net, recommender_v1, recommender_v2
+from kerasrec.zoo import (
+    ease,
+    global_bias,
+    implicit_als,
+    item_knn,
+    popularity,
+    pure_svd,
+    random,
+    recommender_net,
+    recommender_v1,
+    recommender_v2,
+    user_knn,
+)
 from kerasrec.zoo._card import Card
 
 if TYPE_CHECKING:
@@ -17,9 +29,17 @@ if TYPE_CHECKING:
 _CARDS: dict[str, Card] = {
     module.CARD.name: module.CARD
     for module in (
+        ease,
+        global_bias,
+        implicit_als,
+        item_knn,
+        popularity,
+        pure_svd,
+        random,
         recommender_net,
         recommender_v1,
         recommender_v2,
+        user_knn,
     )
 }
 

@@ -24,7 +24,7 @@ def scorer_of(model: Any, n_items: int) -> Scorer:
     """
     source = _catalogue_source(model)
     if source is not None:
-        return CatalogueScorer(source.score_catalogue, n_items)
+        return SourceScorer(source, n_items)
     towers = find_towers(model)
     if towers is None:
         return CatalogueScorer(_PairCalls(model, n_items), n_items)
@@ -58,6 +58,26 @@ class TowerScorer(FactorScorer):
     def finish(self, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Add what is the same for all items of a user, and pass the scores through what follows them."""
         return finish(self.towers, users, scores)
+
+
+class SourceScorer(Scorer):
+    """A model, or a layer of one, that scores the whole catalogue itself.
+
+    Args:
+        source: what has `score_catalogue(user_codes)`; where it has `catalogue_scorer()`, which gives a
+            function of the same kind that several threads may call, that is used.
+        n_items: int.
+    """
+
+    def __init__(self, source: Any, n_items: int) -> None:
+        self.source = source
+        self.n_items = n_items
+        self.parallel = hasattr(source, "catalogue_scorer")
+
+    def arrange(self, layout: Layout) -> Rows:
+        """Whole rows, sorted into the columns."""
+        score = self.source.catalogue_scorer() if self.parallel else self.source.score_catalogue
+        return CatalogueScorer(score, self.n_items).arrange(layout)
 
 
 class AllPairsScorer(Scorer):
@@ -142,14 +162,15 @@ def pair_scores(model: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
 def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
     """What a tower gives for each of these codes, some at a time.
 
-    Blocks have a power of two of rows, so that a compiled tower meets few shapes.
+    Called as it is, not through `predict`, which would compile every new tower anew. Blocks have a power of
+    two of rows: JAX compiles its operations for few shapes.
     """
     parts: list[dict[str, Any]] = []
     for start in range(0, len(codes), _ENTITIES):
         block = codes[start : start + _ENTITIES]
         padded = _padded(block, 1 << max(0, len(block) - 1).bit_length())
-        part = tower.predict_on_batch(padded[:, None].astype(np.int32))
-        parts.append({name: np.asarray(x, np.float32)[: len(block)] for name, x in part.items()})
+        part = tower(padded[:, None].astype(np.int32), training=False)
+        parts.append({name: _float32(x)[: len(block)] for name, x in part.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -194,6 +215,10 @@ def _takes_lists(model: Any) -> bool:
         return any(x.name == "item" and len(x.shape) == 2 and x.shape[1] is None for x in model.inputs)
     except (AttributeError, TypeError):  # subclassed models have no graph
         return False
+
+
+def _float32(tensor: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(tensor), np.float32)
 
 
 def _padded(codes: np.ndarray, size: int) -> np.ndarray:

@@ -1,0 +1,126 @@
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from kerasrec._arguments import positive_number
+from kerasrec.zoo._card import Card, Hyperparameter
+from kerasrec.zoo._fitted import VALUES_SETTING, Values, fitted, positives
+from kerasrec.zoo._history import ItemWeightsScore, sizes
+from kerasrec.zoo._parts import id_inputs
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+    from kerasrec.data import Interactions
+
+# Items whose rows are made dense at once.
+_BLOCK = 256
+
+
+def EASE(
+    interactions: "Interactions",
+    ridge: float = 400.0,
+    values: Values = "binary",
+    max_bytes: float = 8e9,
+) -> keras.Model:
+    """A linear model from items to items, in closed form.
+
+    `score[u, i] = sum_j x[u, j] B[j, i]`, where B minimises `|X - X B|^2 + ridge |B|^2` with a diagonal of
+    zeros: `B[j, i] = -P[j, i] / P[i, i]` for `j != i`, `P = (X^T X + ridge I)^-1`.
+
+    Args:
+        interactions: `Interactions`.
+        ridge: float, weight of the squared entries of B; more for sparser data. Defaults to `400.0`.
+        values: what an interaction with a value above 0 is in X: `"binary"`, 1; `"raw"`, its value; `"log"`,
+            log(1 + value); `"bm25"`. Defaults to `"binary"`.
+        max_bytes: float, largest size that the fit may take: 12 bytes a pair of items. Defaults to `8e9`.
+
+    Returns:
+        A fitted `keras.Model`.
+
+    Raises:
+        ValueError: if the catalogue is too large for `max_bytes`, no interaction has a value above 0,
+            `values` does not exist, or `ridge` is not positive.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> from kerasrec.data import Interactions
+        >>> x = Interactions([0, 0, 1], [0, 1, 1], user_ids=["ann", "bob"], item_ids=["x", "y"])
+        >>> model = kerasrec.zoo.EASE(x, ridge=1.0)
+        >>> scores = model.predict({"user": np.array([[0]]), "item": np.array([[0, 1]])}, verbose=0)
+        >>> [round(float(score), 3) for score in scores[0]]
+        [0.333, 0.5]
+
+    References:
+        Steck, "Embarrassingly shallow autoencoders for sparse data", 2019, eq. 8.
+    """
+    ridge = positive_number("ridge", ridge)
+    if message := too_large(interactions.n_items, max_bytes):
+        raise ValueError(message)
+    matrix = positives(interactions, values)
+    weights = _item_weights(matrix, ridge)
+    user, item = id_inputs()
+    layer = ItemWeightsScore(*sizes(matrix), name="item_weights")
+    output = layer(user, item)
+    layer.fill(matrix)
+    layer.item_weights.assign(weights)
+    return fitted(CARD, user, item, output)
+
+
+def too_large(n_items: int, max_bytes: float = 8e9) -> str:
+    """Why a catalogue cannot be fitted; empty where it can.
+
+    Args:
+        n_items: int.
+        max_bytes: float. Defaults to `8e9`.
+    """
+    needed = 12 * n_items**2
+    # Places of pairs of items are int32 in the graph.
+    if needed <= max_bytes and n_items**2 < 2**31:
+        return ""
+    return (
+        f"EASE must hold every pair of items in `max_bytes`={max_bytes:,.0f} bytes, 46,340 items at most; "
+        f"filter rare items or take item_knn. Received: {n_items:,} items, which need {needed:,} bytes."
+    )
+
+
+def _item_weights(matrix: "scipy.sparse.csr_matrix", ridge: float) -> np.ndarray:
+    from scipy.linalg import lapack
+
+    n_items = matrix.shape[1]
+    inverse = np.empty((n_items, n_items), order="F")
+    by_item = matrix.T.tocsr()
+    for start in range(0, n_items, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        inverse[:, block] = (by_item[block] @ matrix).toarray().T
+    inverse[np.diag_indices(n_items)] += ridge
+    # In place, in the lower triangle; X^T X + ridge I is positive definite.
+    inverse, _ = lapack.dpotrf(inverse, lower=1, overwrite_a=1)
+    inverse, _ = lapack.dpotri(inverse, lower=1, overwrite_c=1)
+    diagonal = inverse.diagonal().copy()
+    weights = np.empty((n_items, n_items), np.float32)
+    for start in range(0, n_items, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        below = inverse[start:, block]
+        square = np.tril(below[:_BLOCK])
+        below[:_BLOCK] = square + np.tril(square, -1).T
+        weights[start:, block], weights[block, start:] = below, below.T
+    weights /= -diagonal
+    np.fill_diagonal(weights, 0)
+    return weights
+
+
+CARD = Card(
+    name="ease",
+    factory=EASE,
+    task="ranking",
+    summary="A linear model from items to items with a diagonal of zeros, in closed form.",
+    reference='Steck, "Embarrassingly shallow autoencoders for sparse data", 2019, eq. 8.',
+    hyperparameters=(
+        Hyperparameter("ridge", "float", 400.0, low=1.0, high=10_000.0, log=True),
+        VALUES_SETTING,
+    ),
+    optimizer=None,
+    loss=None,
+)

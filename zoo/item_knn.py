@@ -1,0 +1,69 @@
+from typing import TYPE_CHECKING, Literal
+
+import keras
+
+from kerasrec.zoo._card import Card
+from kerasrec.zoo._fitted import Values
+from kerasrec.zoo._neighbors import HYPERPARAMETERS, neighbor_model
+
+if TYPE_CHECKING:
+    from kerasrec.data import Interactions
+
+
+def ItemKNN(
+    interactions: "Interactions",
+    n_neighbors: int = 100,
+    weighting: Literal["cosine", "tfidf", "bm25"] = "cosine",
+    shrinkage: float = 0.0,
+    values: Values = "binary",
+) -> keras.Model:
+    """What the user has that is most like the item: items are alike where the same users have them.
+
+    `score[u, i] = sum_j w[i, j] x[u, j]` over the items j most similar to i, with
+    `w = a . b / (|a| |b| + shrinkage)`, a and b being the weighted interactions of the two items.
+
+    Args:
+        interactions: `Interactions`.
+        n_neighbors: int, neighbours of each item. Defaults to `100`.
+        weighting: `"cosine"`, the interactions as they are; `"tfidf"` and `"bm25"` weigh them by the inverse
+            frequency of their users. Defaults to `"cosine"`.
+        shrinkage: float, moves similarities from little data towards 0. Defaults to `0.0`.
+        values: what an interaction with a value above 0 is: `"binary"`, 1; `"raw"`, its value; `"log"`,
+            log(1 + value); `"bm25"`. Defaults to `"binary"`.
+
+    Returns:
+        A fitted `keras.Model`.
+
+    Raises:
+        ValueError: if no interaction has a value above 0, `weighting` or `values` does not exist,
+            `n_neighbors` is not positive or `shrinkage` is negative.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> from kerasrec.data import Interactions
+        >>> x = Interactions([0, 0, 1], [0, 1, 1], user_ids=["ann", "bob"], item_ids=["x", "y"])
+        >>> model = kerasrec.zoo.ItemKNN(x)
+        >>> scores = model.predict({"user": np.array([[1]]), "item": np.array([[0, 1]])}, verbose=0)
+        >>> [round(float(score), 3) for score in scores[0]]
+        [0.707, 0.0]
+
+    References:
+        Sarwar, Karypis, Konstan and Riedl, "Item-based collaborative filtering recommendation
+        algorithms", 2001.
+    """
+    return neighbor_model(CARD, "item", interactions, n_neighbors, weighting, shrinkage, values)
+
+
+CARD = Card(
+    name="item_knn",
+    factory=ItemKNN,
+    task="ranking",
+    summary="What the user has that is most like the item: items are alike where the same users have them.",
+    reference=(
+        'Sarwar, Karypis, Konstan and Riedl, "Item-based collaborative filtering recommendation '
+        'algorithms", 2001.'
+    ),
+    hyperparameters=HYPERPARAMETERS,
+    optimizer=None,
+    loss=None,
+)

@@ -1,0 +1,88 @@
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from kerasrec.zoo._card import Card
+from kerasrec.zoo._fitted import VALUES_SETTING, Values, factorised, positives
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+    from kerasrec.data import Interactions
+
+
+def Popularity(interactions: "Interactions", half_life: Any = None, values: Values = "binary") -> keras.Model:
+    """The same list for everybody: the items with the most interactions.
+
+    `score[u, i] = sum_v x[v, i]`, over interactions with a value above 0; with `half_life` an interaction
+    counts half for every half-life between it and the last one.
+
+    Args:
+        interactions: `Interactions`.
+        half_life: time in which an interaction loses half of its weight, in the unit of the times; where
+            these were datetimes, a `datetime.timedelta` or `pandas.Timedelta`. Defaults to `None`: all count
+            alike.
+        values: what an interaction counts: `"binary"`, 1; `"raw"`, its value; `"log"`, log(1 + value);
+            `"bm25"`. Defaults to `"binary"`.
+
+    Returns:
+        A fitted `keras.Model`.
+
+    Raises:
+        ValueError: if no interaction has a value above 0, `values` does not exist, or `half_life` is not
+            positive or there are no times.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> from kerasrec.data import Interactions
+        >>> x = Interactions([0, 0, 1], [0, 1, 1], user_ids=["ann", "bob"], item_ids=["x", "y"])
+        >>> model = kerasrec.zoo.Popularity(x)
+        >>> model.predict({"user": np.array([[0]]), "item": np.array([[0, 1]])}, verbose=0).tolist()
+        [[1.0, 2.0]]
+
+    References:
+        Cremonesi, Koren and Turrin, "Performance of recommender algorithms on top-n recommendation tasks",
+        2010 (TopPop).
+    """
+    matrix = positives(interactions, values)
+    if half_life is not None:
+        matrix = matrix.multiply(_left(interactions, _duration(half_life)))
+    counts = np.asarray(matrix.sum(axis=0)).ravel()
+    return factorised(CARD, np.ones((interactions.n_users, 1)), counts[:, None])
+
+
+def _left(interactions: "Interactions", half_life: float) -> "scipy.sparse.csr_matrix":
+    """The share of its weight that each interaction has left."""
+    import scipy.sparse
+
+    if interactions.times is None:
+        raise ValueError("`interactions` must have times for a `half_life`; load them with `time=`.")
+    ages = (interactions.times.max() - interactions.times).astype(np.float64)
+    shares = np.exp2(-ages / half_life)
+    shape = interactions.n_users, interactions.n_items
+    return scipy.sparse.csr_matrix((shares, (interactions.users, interactions.items)), shape)
+
+
+def _duration(half_life: Any) -> float:
+    """Nanoseconds of a time difference, or the number given."""
+    seconds = getattr(half_life, "total_seconds", None)
+    duration = float(half_life if seconds is None else seconds() * 1e9)
+    if not 0 < duration < float("inf"):
+        raise ValueError(f"`half_life` must be positive and finite. Received: half_life={half_life}.")
+    return duration
+
+
+CARD = Card(
+    name="popularity",
+    factory=Popularity,
+    task="ranking",
+    summary="The same list for everybody: the items with the most interactions, lately if asked.",
+    reference=(
+        'Cremonesi, Koren and Turrin, "Performance of recommender algorithms on top-n recommendation '
+        'tasks", 2010.'
+    ),
+    hyperparameters=(VALUES_SETTING,),
+    optimizer=None,
+    loss=None,
+)

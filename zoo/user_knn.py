@@ -1,0 +1,69 @@
+from typing import TYPE_CHECKING, Literal
+
+import keras
+
+from kerasrec.zoo._card import Card
+from kerasrec.zoo._fitted import Values
+from kerasrec.zoo._neighbors import HYPERPARAMETERS, neighbor_model
+
+if TYPE_CHECKING:
+    from kerasrec.data import Interactions
+
+
+def UserKNN(
+    interactions: "Interactions",
+    n_neighbors: int = 100,
+    weighting: Literal["cosine", "tfidf", "bm25"] = "cosine",
+    shrinkage: float = 0.0,
+    values: Values = "binary",
+) -> keras.Model:
+    """What the users most like the user have: users are alike where they have the same items.
+
+    `score[u, i] = sum_v w[u, v] x[v, i]` over the users v most similar to u, with
+    `w = a . b / (|a| |b| + shrinkage)`, a and b being the weighted interactions of the two users.
+
+    Args:
+        interactions: `Interactions`.
+        n_neighbors: int, neighbours of each user. Defaults to `100`.
+        weighting: `"cosine"`, the interactions as they are; `"tfidf"` and `"bm25"` weigh them by the inverse
+            frequency of their items. Defaults to `"cosine"`.
+        shrinkage: float, moves similarities from little data towards 0. Defaults to `0.0`.
+        values: what an interaction with a value above 0 is: `"binary"`, 1; `"raw"`, its value; `"log"`,
+            log(1 + value); `"bm25"`. Defaults to `"binary"`.
+
+    Returns:
+        A fitted `keras.Model`.
+
+    Raises:
+        ValueError: if no interaction has a value above 0, `weighting` or `values` does not exist,
+            `n_neighbors` is not positive or `shrinkage` is negative.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> from kerasrec.data import Interactions
+        >>> x = Interactions([0, 0, 1], [0, 1, 1], user_ids=["ann", "bob"], item_ids=["x", "y"])
+        >>> model = kerasrec.zoo.UserKNN(x)
+        >>> scores = model.predict({"user": np.array([[0]]), "item": np.array([[0, 1]])}, verbose=0)
+        >>> [round(float(score), 3) for score in scores[0]]
+        [0.0, 0.707]
+
+    References:
+        Herlocker, Konstan, Borchers and Riedl, "An algorithmic framework for performing
+        collaborative filtering", 1999.
+    """
+    return neighbor_model(CARD, "user", interactions, n_neighbors, weighting, shrinkage, values)
+
+
+CARD = Card(
+    name="user_knn",
+    factory=UserKNN,
+    task="ranking",
+    summary="What the users most like the user have: users are alike where they have the same items.",
+    reference=(
+        'Herlocker, Konstan, Borchers and Riedl, "An algorithmic framework for performing '
+        'collaborative filtering", 1999.'
+    ),
+    hyperparameters=HYPERPARAMETERS,
+    optimizer=None,
+    loss=None,
+)
