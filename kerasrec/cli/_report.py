@@ -56,14 +56,17 @@ class Report:
         from rich.table import Table
 
         table = Table(title=title, title_justify="left", show_header=False, box=None, title_style="bold")
+        block = "█" if self._console.encoding.startswith("utf") else "#"
         for name, count in counts.items():
-            table.add_row(name, "█" * round(40 * count / max(counts.values())), f"{count:,}")
+            table.add_row(name, block * round(40 * count / max(counts.values())), f"{count:,}")
         self._console.print(table)
 
     @contextlib.contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """A sign of life while something runs that cannot tell how far it is."""
-        with self._progress.status(what):
+        from rich.markup import escape
+
+        with self._progress.status(escape(what)):
             yield
 
     @contextlib.contextmanager
@@ -78,7 +81,7 @@ class Report:
     def finish(self) -> None:
         """Print the JSON document, where that is asked for."""
         if self._as_json:
-            print(json.dumps(_plain(self.result), indent=2, ensure_ascii=False, allow_nan=False))
+            print(json.dumps(_plain(self.result), indent=2, allow_nan=False))
 
 
 @contextlib.contextmanager

@@ -98,11 +98,11 @@ def find_columns(names: Sequence[str], wanted: Columns) -> dict[str, str]:
 
 def csv_form(path: Path, separator: str | None, encoding: str | None) -> dict[str, Any]:
     """How a CSV is written, read off its first lines: arguments of `pandas.read_csv`."""
+    # Every byte is a character of Latin-1, so this can read anything.
     lines = _first_lines(path, encoding or "latin-1")
     if encoding is None:
         encoding = "utf-8-sig"
         try:
-            # The last character can be cut in two where the sample ends, a line cannot.
             "\n".join(lines).encode("latin-1").decode(encoding)
         except UnicodeDecodeError:
             encoding = "latin-1"
@@ -161,8 +161,9 @@ def _guess(names: Sequence[str], side: str) -> str | None:
             for form in (noun + ending, ending + noun):
                 if form in by_form:
                     return by_form[form]
-    last = ("rating", "score", "stars") if side == "value" else ()
-    return next((name for form, name in by_form.items() if form.endswith(last) and last), None)
+    if side != "value":
+        return None
+    return next((name for form, name in by_form.items() if form.endswith(("rating", "score", "stars"))), None)
 
 
 def _headless(names: Sequence[str]) -> str:

@@ -39,6 +39,7 @@ def evaluate(
 
         with report.waiting(f"Reading {model.name}"):
             loaded = load_model(model)
+        _check_predicts_ratings(loaded.name)
         catalogue: Any = find_catalogue(loaded)  # `load_model` refuses a file without
         columns = _table.Columns(user_column, item_column, value_column)
         with report.waiting(f"Reading {ratings.name}"):
@@ -46,11 +47,9 @@ def evaluate(
         known = _recoded(table, catalogue, skip_unknown)
         predicted = predict(loaded, known, report)
 
-        seen = _seen(known, catalogue)
-        parts = {"all": seen | True, "in training": seen, "not in training": ~seen}
         rows = [
             {"ratings": name, "count": int(part.sum()), **errors(predicted[part], known.values[part])}
-            for name, part in parts.items()
+            for name, part in _parts(known, catalogue).items()
             if part.any()
         ]
         report.table(f"Error of {loaded.name}", rows)
@@ -105,13 +104,24 @@ def _codes(ids: "np.ndarray", vocabulary: Any) -> "np.ndarray":
     return pd.Series(codes).where(codes >= 0, text).to_numpy()
 
 
-def _seen(interactions: "Interactions", catalogue: "Catalogue") -> "np.ndarray":
-    """Which interactions the model was trained on, as far as its file says."""
+def _parts(interactions: "Interactions", catalogue: "Catalogue") -> dict[str, "np.ndarray"]:
+    """All rows and, where the model's file knows, those that it was trained on and those that it was not."""
     import numpy as np
 
-    if catalogue.seen is None:
-        return np.zeros(len(interactions), bool)
-    indptr, items = catalogue.seen
-    n_items = interactions.n_items
-    trained = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)) * n_items + items
-    return np.isin(interactions.users.astype(np.int64) * n_items + interactions.items, trained)
+    parts = {"all": np.ones(len(interactions), bool)}
+    if catalogue.seen is not None:
+        indptr, items = catalogue.seen
+        n_items = interactions.n_items
+        trained = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)) * n_items + items
+        seen = np.isin(interactions.users.astype(np.int64) * n_items + interactions.items, trained)
+        parts |= {"in training": seen, "not in training": ~seen}
+    return parts
+
+
+def _check_predicts_ratings(name: str) -> None:
+    from kerasrec import zoo
+
+    if name in zoo.names() and zoo.card(name).task != "rating":
+        raise ValueError(
+            f"The model must predict ratings to have an error. Received: a {name}, whose scores only rank."
+        )

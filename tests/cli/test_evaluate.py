@@ -1,8 +1,15 @@
+import dataclasses
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+
+import kerasrec
+from kerasrec.cli._table import Columns, read_ratings
+from kerasrec.recommender import load_model, save_model
+
+SHOP = Columns(item="Produktnummer", value="Punkte")
 
 
 def test_evaluate_answers_as_train_did(run_json, shop, trained):
@@ -68,6 +75,19 @@ def test_numbers_are_known_in_a_vocabulary_of_text(run_json, tmp_path):
     assert found["count"] == 30
     assert found["MAE"] == pytest.approx(np.mean(np.abs(difference)), rel=1e-5)
     assert found["RMSE"] == pytest.approx(np.sqrt(np.mean(difference**2)), rel=1e-5)
+
+
+def test_a_file_that_does_not_know_what_was_seen(run_json, shop, trained, tmp_path):
+    save_model(load_model(trained[0]), tmp_path / "model.keras", read_ratings(Path(shop[0]), SHOP)[0])
+    assert [row["ratings"] for row in run_json("evaluate", "model.keras", *shop)["errors"]] == ["all"]
+
+
+def test_a_model_that_only_ranks(fails, shop, trained, tmp_path, monkeypatch):
+    card = dataclasses.replace(kerasrec.zoo.card("recommender_v2"), task="ranking")
+    monkeypatch.setattr(kerasrec.zoo, "card", lambda name: card)
+    assert fails("evaluate", trained[0], *shop) == (
+        "The model must predict ratings to have an error. Received: a recommender_v2, whose scores only rank."
+    )
 
 
 def test_files_that_are_no_models(fails, shop, tmp_path):
