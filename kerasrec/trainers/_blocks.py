@@ -70,7 +70,8 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
         inner: the adapter that Keras would have used.
         steps: int, the most batches in a block.
         check: function that refuses bad data; it sees NumPy arrays, once each.
-        steps_per_epoch: int or `None`; an epoch has that many batches and the next one goes on behind it.
+        steps_per_epoch: int or `None`; an epoch has that many batches.
+        goes_on: bool; the next epoch then begins where this one ended, else at the beginning.
         shuffle: as in `fit`; counts for arrays only.
         padded: bool; stacks get `steps` entries whatever the run has, so that shapes do not change.
         count_blocks: bool; `num_batches` counts blocks.
@@ -82,6 +83,7 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
         steps: int,
         check: Callable[[Any], None],
         steps_per_epoch: int | None = None,
+        goes_on: bool = False,
         shuffle: Any = False,
         padded: bool = False,
         count_blocks: bool = False,
@@ -90,6 +92,7 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
         self.steps = steps
         self._check = check
         self._steps_per_epoch = steps_per_epoch
+        self._goes_on = goes_on
         self._padded = padded
         self._count_blocks = count_blocks
         self._left: _Batches | None = None
@@ -171,7 +174,7 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
                         "need to use the `.repeat()` function when building your dataset.",
                         stacklevel=2,
                     )
-                if left <= 0 and not batches.done():
+                if left <= 0 and self._goes_on and not batches.done():
                     self._left = batches
             yield block
 

@@ -329,6 +329,7 @@ class Training:
             steps,
             check,
             steps_per_epoch,
+            goes_on="shuffle" in data,  # training alone
             shuffle=data.get("shuffle", False),
             padded=keras.backend.backend() == "jax",
             count_blocks=count_blocks,
