@@ -71,20 +71,22 @@ def nearest(
     import scipy.sparse
 
     weighted = {"cosine": lambda x: x, "tfidf": tfidf, "bm25": bm25}[weighting](rows)
+    weighted = weighted.astype(np.float64)
     lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
     inverse = np.divide(1, lengths, where=lengths > 0, out=np.zeros_like(lengths))
-    unit = (scipy.sparse.diags(inverse) @ weighted).tocsr().astype(np.float32)
+    unit = (scipy.sparse.diags(inverse) @ weighted).tocsr()
     n = rows.shape[0]
     near = np.zeros((n, n_neighbors), np.int32)
     similarities = np.zeros((n, n_neighbors), np.float32)
     by_column = unit.T.tocsr()
-    step = max(1, _BLOCK_BYTES // (4 * n))
+    step = max(1, _BLOCK_BYTES // (8 * n))
     for start in range(0, n, step):
         block = np.arange(start, min(start + step, n))
         found = (unit[block] @ by_column).toarray()
         if shrinkage:
             products = np.outer(lengths[block], lengths)
             found *= products / (products + shrinkage)
+        found = found.astype(np.float32)  # makes equal what only rounding tells apart
         found[np.arange(len(block)), block] = 0  # no row is its own neighbour
         near[block], similarities[block] = _first(found, n_neighbors)
     return near, similarities

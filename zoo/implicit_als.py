@@ -73,6 +73,7 @@ def ImplicitALS(
     generator = np.random.default_rng(seed)
     items = generator.normal(0, 0.1 / n_components**0.5, (interactions.n_items, n_components))
     items = items.astype(np.float32)
+    items[np.diff(by_item.indptr) == 0] = 0  # what nobody has is never solved for
     users = np.zeros((interactions.n_users, n_components), np.float32)
     sides = _Side(by_user, alpha, l2), _Side(by_item, alpha, l2)
     for _ in range(iterations):
