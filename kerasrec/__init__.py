@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 from kerasrec._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from kerasrec import compat as compat
     from kerasrec import data as data
     from kerasrec import datasets as datasets
     from kerasrec import evaluation as evaluation
     from kerasrec import layers as layers
     from kerasrec import losses as losses
-    from kerasrec import metrics as metrics
     from kerasrec import recommender as recommender
     from kerasrec import trainers as trainers
     from kerasrec import tuning as tuning
@@ -22,9 +20,9 @@ if TYPE_CHECKING:
     from kerasrec.trainers import Model as Model
 
 # These register the classes that a model file can name.
-_REGISTERING = ("layers", "losses", "metrics", "trainers", "zoo")
+_REGISTERING = ("layers", "losses", "trainers", "zoo")
 # The rest may take pandas and scipy along, so it waits for its first use.
-_LAZY = ("compat", "data", "datasets", "evaluation", "recommender", "tuning")
+_LAZY = ("data", "datasets", "evaluation", "recommender", "tuning")
 
 
 def _load() -> None:

@@ -6,11 +6,9 @@ import pytest
 import kerasrec
 from contracts.check_layer import check_layer
 from contracts.check_loss import check_loss
-from contracts.check_metric import check_metric
 from contracts.check_model import check_model
 from contracts.layers import LAYERS
 from contracts.losses import LOSSES
-from contracts.metrics import METRICS
 from contracts.models import MODELS
 
 
@@ -32,11 +30,6 @@ def test_loss(case, tmp_path):
     check_loss(case, tmp_path)
 
 
-@pytest.mark.parametrize("case", METRICS, ids=by_name("metric"))
-def test_metric(case, tmp_path):
-    check_metric(case, tmp_path)
-
-
 @pytest.mark.parametrize("case", MODELS, ids=by_name("name"))
 def test_model(case, tmp_path):
     check_model(case, tmp_path)
@@ -45,5 +38,4 @@ def test_model(case, tmp_path):
 def test_whatever_is_public_is_checked():
     assert {case.layer for case in LAYERS} == public(kerasrec.layers, keras.layers.Layer)
     assert {case.loss for case in LOSSES} == public(kerasrec.losses, keras.losses.Loss)
-    assert {case.metric for case in METRICS} == public(kerasrec.metrics, keras.metrics.Metric)
     assert {case.name for case in MODELS} == set(kerasrec.zoo.names())
