@@ -4,7 +4,7 @@ import os
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import keras
 
@@ -56,7 +56,7 @@ def save_model(
     if interactions is None and seen:
         raise ValueError("`interactions` must be given for `seen=True`. Received: interactions=None.")
     model = _with_catalogue(model)
-    catalogue = find_catalogue(model)
+    catalogue = cast("Catalogue", find_catalogue(model))
     if interactions is not None:
         catalogue.fill(interactions, seen=seen)
     elif not catalogue.filled:

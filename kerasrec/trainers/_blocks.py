@@ -63,7 +63,7 @@ def all_dense(adapter: Any) -> bool:
     )
 
 
-class BlockAdapter(DataAdapter):  # type: ignore[misc]
+class BlockAdapter(DataAdapter):
     """A Keras data adapter whose iterators yield blocks.
 
     Args:
@@ -127,7 +127,7 @@ class BlockAdapter(DataAdapter):  # type: ignore[misc]
     @property
     def batch_size(self) -> int | None:
         """Samples a batch; `None` where unknown."""
-        return self.inner.batch_size  # type: ignore[no-any-return]
+        return self.inner.batch_size
 
     def on_epoch_begin(self) -> None:
         """Tell the data that an epoch begins."""

@@ -154,7 +154,8 @@ class TensorFlowEngine:
         for read, gradient in zip(watcher.reads, gradients[len(variables) :], strict=True):
             read.gradient = gradient
 
-        by_rows, whole = [], []
+        by_rows: list[Any] = []
+        whole: list[Any] = []
         for table in watcher.tables:
             # A table with a gradient of its own is used in another way as well.
             alone = by_variable[id(table)] is None

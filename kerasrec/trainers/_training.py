@@ -1,7 +1,7 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -11,12 +11,22 @@ from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
 from kerasrec.trainers._rows import own_loss, why_not_by_rows, why_not_this_table
 
+if TYPE_CHECKING:
+    from keras import Model as _Mixed
+else:
+    _Mixed = object
+
 # A table of fewer rows than this many times what a step reads is updated whole: that costs no more.
 _ROWS_PER_READ = 4
 
 
-class Training:
+class Training(_Mixed):
     """What kerasrec adds to the training of a `keras.Model`; mixed into both forms of `kerasrec.Model`."""
+
+    train_function: Any
+    test_function: Any
+    predict_function: Any
+    steps_per_execution: int
 
     _plain = False
     _steps_setting: int | str = "auto"
@@ -76,7 +86,7 @@ class Training:
             raise ValueError(
                 f"`row_sparse` must be True, False or 'auto'. Received: row_sparse={row_sparse!r}."
             )
-        super().compile(  # type: ignore[misc]
+        super().compile(
             optimizer=optimizer,
             loss=loss,
             loss_weights=loss_weights,
@@ -106,7 +116,7 @@ class Training:
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with the settings that `get_compile_config` gave."""
         if type(self).compile is not Training.compile:
-            super().compile_from_config(config)  # type: ignore[misc]
+            super().compile_from_config(config)
             return
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
@@ -158,7 +168,7 @@ class Training:
             "shuffle": shuffle,
         }
         if not self._in_blocks("train"):
-            return super().fit(  # type: ignore[misc]
+            return super().fit(
                 **data,
                 **how,
                 batch_size=batch_size,
@@ -184,13 +194,13 @@ class Training:
             if isinstance(validation_data, BlockAdapter):
                 self._compiled_steps().prepare("test", validation_data.shapes())
                 validation_steps = None
-            return super().fit(  # type: ignore[misc]
+            return super().fit(
                 adapter, **how, validation_data=validation_data, validation_steps=validation_steps
             )
         if isinstance(validation_data, BlockAdapter):
             validation_data = validation_data.inner
         with self._plainly():
-            return super().fit(  # type: ignore[misc]
+            return super().fit(
                 adapter,
                 **how,
                 steps_per_epoch=steps_per_epoch,
@@ -215,14 +225,14 @@ class Training:
         data = {"x": x, "y": y, "sample_weight": sample_weight}
         how = {"verbose": verbose, "callbacks": callbacks, "return_dict": return_dict, **kwargs}
         if isinstance(x, BlockAdapter) or not self._in_blocks("test"):
-            return super().evaluate(**data, **how, batch_size=batch_size, steps=steps)  # type: ignore[misc]
+            return super().evaluate(**data, **how, batch_size=batch_size, steps=steps)
         adapter = self._adapt(data, batch_size, steps, DataCheck(self))
         if isinstance(adapter, BlockAdapter):
             if keras.backend.backend() == "jax":
                 self._build_on(adapter)
-            return super().evaluate(adapter, **how)  # type: ignore[misc]
+            return super().evaluate(adapter, **how)
         with self._plainly():
-            return super().evaluate(adapter, **how, steps=steps)  # type: ignore[misc]
+            return super().evaluate(adapter, **how, steps=steps)
 
     def predict(
         self,
@@ -235,25 +245,25 @@ class Training:
         """Outputs, as `keras.Model.predict` gives them, several steps in one compiled call."""
         how = {"verbose": verbose, "callbacks": callbacks}
         if not self._in_blocks("predict"):
-            return super().predict(x, **how, batch_size=batch_size, steps=steps)  # type: ignore[misc]
+            return super().predict(x, **how, batch_size=batch_size, steps=steps)
         before = self.steps_per_execution
         adapter = self._adapt({"x": x}, batch_size, steps, DataCheck(self), count_blocks=True)
         if not isinstance(adapter, BlockAdapter):
             with self._plainly():
-                return super().predict(adapter, **how, steps=steps)  # type: ignore[misc]
+                return super().predict(adapter, **how, steps=steps)
         if keras.backend.backend() == "jax" and not all(layer.built for layer in self._flatten_layers()):
             self(keras.utils.unpack_x_y_sample_weight(adapter.first_batch())[0])
         # Keras would take that many blocks for one call.
         self.steps_per_execution = 1
         try:
-            return super().predict(adapter, **how)  # type: ignore[misc]
+            return super().predict(adapter, **how)
         finally:
             self.steps_per_execution = before
 
     def make_train_function(self, force: bool = False) -> Any:
         """Compile the training steps."""
         if not self._in_blocks("train"):
-            return super().make_train_function(force)  # type: ignore[misc]
+            return super().make_train_function(force)
         if self.train_function is None or force:
             self.train_function = self._compiled_steps().train
         return self.train_function
@@ -261,7 +271,7 @@ class Training:
     def make_test_function(self, force: bool = False) -> Any:
         """Compile the evaluation steps."""
         if not self._in_blocks("test"):
-            return super().make_test_function(force)  # type: ignore[misc]
+            return super().make_test_function(force)
         if self.test_function is None or force:
             self.test_function = self._compiled_steps().test
         return self.test_function
@@ -269,7 +279,7 @@ class Training:
     def make_predict_function(self, force: bool = False) -> Any:
         """Compile the prediction steps."""
         if not self._in_blocks("predict"):
-            return super().make_predict_function(force)  # type: ignore[misc]
+            return super().make_predict_function(force)
         if self.predict_function is None or force:
             self.predict_function = self._compiled_steps().predict
         return self.predict_function
@@ -320,9 +330,9 @@ class Training:
         if limit := keras.config.max_steps_per_epoch():
             steps_per_epoch = min(limit, steps_per_epoch or limit)
         if steps is None:
-            steps = self._steps_setting
-            if steps == "auto":
-                steps = automatic_steps(inner.batch_size, steps_per_epoch or inner.num_batches)
+            num_batches = steps_per_epoch or inner.num_batches
+            automatic = automatic_steps(inner.batch_size, num_batches)
+            steps = automatic if self._steps_setting == "auto" else int(self._steps_setting)
             self.steps_per_execution = steps
         return BlockAdapter(
             inner,
@@ -338,7 +348,7 @@ class Training:
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras looks for a batch in the iterator's first item, which is a block; `_build_on` has seen to it.
         if iterator is None or not isinstance(iterator.data_adapter, BlockAdapter):
-            super()._symbolic_build(iterator=iterator, data_batch=data_batch)  # type: ignore[misc]
+            super()._symbolic_build(iterator=iterator, data_batch=data_batch)
 
     def _build_on(self, blocks: BlockAdapter) -> None:
         """Build what is not built yet, on one batch: Keras would look for it in a block."""
@@ -354,10 +364,13 @@ class Training:
     def _compiled_steps(self) -> Any:
         if self._engine is None:
             if keras.backend.backend() == "jax":
-                from kerasrec.trainers._jax import JaxEngine as Engine
+                from kerasrec.trainers._jax import JaxEngine
+
+                self._engine = JaxEngine(self, self._by_rows)
             else:
-                from kerasrec.trainers._tensorflow import TensorFlowEngine as Engine  # type: ignore[assignment]
-            self._engine = Engine(self, self._by_rows)
+                from kerasrec.trainers._tensorflow import TensorFlowEngine
+
+                self._engine = TensorFlowEngine(self, self._by_rows)
         return self._engine
 
     def _by_rows(self, table: keras.Variable, n: int) -> bool:

@@ -48,7 +48,7 @@ class Model(Training, keras.Model):
             keras.Model.__init__(self, *args, **kwargs)
 
 
-class FunctionalModel(Model, Functional):  # type: ignore[misc]
+class FunctionalModel(Model, Functional):
     """The form of `Model` that is built from inputs and outputs."""
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:

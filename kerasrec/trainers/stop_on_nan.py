@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 
-class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
+class StopOnNaN(keras.callbacks.Callback):
     """Stop training when the loss is no longer a number, and say where.
 
     The loss is looked at behind every compiled call, so the step is known to within the steps of one call;
