@@ -154,9 +154,9 @@ def _quarters(histories: np.ndarray, of_evaluated: np.ndarray) -> tuple[np.ndarr
 def _thirds(popularity: np.ndarray) -> np.ndarray:
     """Head, middle and tail: each has about a third of the interactions; equal counts stay together."""
     counts, item = np.unique(-popularity, return_inverse=True)
-    of_count = np.bincount(item, popularity)
-    before = (np.cumsum(of_count) - of_count) / max(1, popularity.sum())
-    third = np.minimum((before * 3).astype(int), 2)[item]
+    of_count = -counts * np.bincount(item)
+    before = np.cumsum(of_count) - of_count
+    third = np.minimum(3 * before // max(1, popularity.sum()), 2)[item]
     return np.array(["head", "middle", "tail"], object)[third]
 
 

@@ -22,15 +22,21 @@ def bootstrap_intervals(
         seed: int. Defaults to `0`.
 
     Returns:
-        `[M, 2]`, lower and upper ends.
+        `[M, 2]`, lower and upper ends; NaN where no user has a value.
     """
     totals = _units(np.where(weights > 0, values * weights, 0.0), seed)
     sizes = _units(weights, seed)
-    means = np.concatenate(
-        [(draws @ totals) / (draws @ sizes) for draws in _resamples(len(totals), n_resamples, seed)]
-    )
+    with np.errstate(invalid="ignore"):  # a resample without any user who has a value has no mean
+        means = np.concatenate(
+            [(draws @ totals) / (draws @ sizes) for draws in _resamples(len(totals), n_resamples, seed)]
+        )
     tail = (1 - level) / 2
-    return np.quantile(means, [tail, 1 - tail], axis=0).T
+    ends = np.full((means.shape[1], 2), np.nan)
+    for end, column in zip(ends, means.T, strict=True):
+        known = column[np.isfinite(column)]
+        if len(known):
+            end[:] = np.quantile(known, [tail, 1 - tail])
+    return ends
 
 
 def paired_p_values(
