@@ -28,6 +28,11 @@ def compiled(function):
     return jax.jit(function)
 
 
+def weighted_sum(x, weights):
+    """The scalar to derive, where every entry of `x` has to count differently."""
+    return keras.ops.sum(x * keras.ops.convert_to_tensor(weights, x.dtype))
+
+
 def gradient(function, *arrays):
     """Derivatives of a scalar function of tensors with respect to each, as NumPy arrays."""
     return derivative_of(function, range(len(arrays)))(*arrays)
@@ -57,7 +62,7 @@ def _eager_derivative(function, arguments, *arrays):
             tape.watch([tensors[i] for i in arguments])
             value = function(*tensors)
         slopes = tape.gradient(value, [tensors[i] for i in arguments], unconnected_gradients="zero")
-        return [slope.numpy() for slope in slopes]
+        return [tf.convert_to_tensor(slope).numpy() for slope in slopes]  # a gather's may be by rows
     import torch
 
     tensors = [torch.tensor(x, requires_grad=i in arguments) for i, x in enumerate(arrays)]

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kerasrec._arguments import positive_integer
-from kerasrec.losses._precision import at_least_float32
+from kerasrec._precision import at_least_float32
 
 
 class RankingLoss(keras.losses.Loss):

@@ -3,7 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasrec.losses._precision import at_least_float32
+from kerasrec._precision import at_least_float32
 
 
 class RatingLoss(keras.losses.Loss):
@@ -11,9 +11,6 @@ class RatingLoss(keras.losses.Loss):
 
     A subclass gives `statistic(values, predictions, weights)`.
     """
-
-    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
-        super().__init__(name=name, dtype=dtype)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss; a Keras mask on `y_pred` and zeros in `sample_weight` leave entries out."""
@@ -41,10 +38,6 @@ class RatingLoss(keras.losses.Loss):
     def statistic(self, values: Any, predictions: Any, weights: Any) -> Any:
         """Three tensors of one shape to a scalar."""
         raise NotImplementedError(f"{type(self).__name__} must define `statistic`.")
-
-    def get_config(self) -> dict[str, Any]:
-        """Settings, for saving."""
-        return {"name": self.name}
 
 
 def missing_weights(values: Any, weights: Any, n_items: int | None) -> Any:

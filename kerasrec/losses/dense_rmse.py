@@ -21,6 +21,8 @@ class DenseRMSE(RMSE):
     Args:
         n_items: int, size of the catalogue that a row's zeros are a sample of, or `None` where a row holds
             all of it. Defaults to `None`.
+        reduction: as in `keras.losses.Loss`; over one figure, they all give it. Defaults to
+            `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
 
@@ -45,8 +47,14 @@ class DenseRMSE(RMSE):
         Kirk, "TensorRec: RMSEDenseLossGraph", 2018.
     """
 
-    def __init__(self, n_items: int | None = None, name: str | None = None, dtype: Any = None) -> None:
-        super().__init__(name=name, dtype=dtype)
+    def __init__(
+        self,
+        n_items: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(reduction=reduction, name=name, dtype=dtype)
         self.n_items = None if n_items is None else positive_integer("n_items", n_items)
 
     def statistic(self, values: Any, predictions: Any, weights: Any) -> Any:

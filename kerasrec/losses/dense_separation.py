@@ -19,6 +19,8 @@ class DenseSeparation(Separation):
     Args:
         n_items: int, size of the catalogue that a row's zeros are a sample of, or `None` where a row holds
             all of it. Defaults to `None`.
+        reduction: as in `keras.losses.Loss`; over one figure, they all give it. Defaults to
+            `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
 
@@ -44,8 +46,14 @@ class DenseSeparation(Separation):
         Kirk, "TensorRec: SeparationDenseLossGraph", 2018.
     """
 
-    def __init__(self, n_items: int | None = None, name: str | None = None, dtype: Any = None) -> None:
-        super().__init__(name=name, dtype=dtype)
+    def __init__(
+        self,
+        n_items: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(reduction=reduction, name=name, dtype=dtype)
         self.n_items = None if n_items is None else positive_integer("n_items", n_items)
 
     def statistic(self, values: Any, predictions: Any, weights: Any) -> Any:

@@ -13,10 +13,12 @@ class RMSE(RatingLoss):
         sqrt(sum_k w_k * (y_k - s_k) ** 2 / sum_k w_k)
 
     over all entries `k` of the batch. It is one figure of the batch: the mean over two batches is not the
-    loss of both together, and there is no `reduction`. Values have any sign (-1 is a value here), and entries
-    of weight 0 are left out. With no entry, or no error, the loss is 0 and has no gradient.
+    loss of both together. Values have any sign (-1 is a value here), and entries of weight 0 are left out.
+    With no entry, or no error, the loss is 0 and has no gradient.
 
     Args:
+        reduction: as in `keras.losses.Loss`; over one figure, they all give it. Defaults to
+            `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
 
@@ -40,6 +42,14 @@ class RMSE(RatingLoss):
     References:
         Kirk, "TensorRec: RMSELossGraph", 2018.
     """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(reduction=reduction, name=name, dtype=dtype)
 
     def statistic(self, values: Any, predictions: Any, weights: Any) -> Any:
         """Three tensors of one shape to a scalar."""

@@ -15,11 +15,13 @@ class Separation(RatingLoss):
 
         1 - CDF of Normal(mean_neg - mean_pos, sqrt(var_neg + var_pos)) at 0
 
-    It is one figure of the batch: the mean over two batches is not the loss of both together, and there is no
-    `reduction`. -1 is a value here, and entries of weight 0 are left out. A batch without positives or
-    without negatives has loss 0. The sum of the variances is floored at 1e-8.
+    It is one figure of the batch: the mean over two batches is not the loss of both together. -1 is a value
+    here, and entries of weight 0 are left out. A batch without positives or without negatives has loss 0. The
+    sum of the variances is floored at 1e-8.
 
     Args:
+        reduction: as in `keras.losses.Loss`; over one figure, they all give it. Defaults to
+            `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
 
@@ -44,6 +46,14 @@ class Separation(RatingLoss):
     References:
         Kirk, "TensorRec: SeparationLossGraph", 2018.
     """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(reduction=reduction, name=name, dtype=dtype)
 
     def statistic(self, values: Any, predictions: Any, weights: Any) -> Any:
         """Three tensors of one shape to a scalar."""

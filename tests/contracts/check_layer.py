@@ -15,14 +15,14 @@ class LayerCase:
     Args:
         layer: the class.
         inputs: call arguments by name, arrays with a leading batch axis.
-        output_shape: the output's shape for those inputs.
+        output_shape: the output's shape for those inputs; a mapping of shapes for one with named outputs.
         arguments: a function that makes the arguments (a layer that takes layers needs fresh ones).
         keeps_dtype: whether the output has the dtype of the input rather than that of the policy.
     """
 
     layer: type[keras.layers.Layer]
     inputs: Mapping[str, np.ndarray]
-    output_shape: tuple[int, ...]
+    output_shape: tuple[int, ...] | Mapping[str, tuple[int, ...]]
     arguments: Callable[[], Mapping[str, Any]] = field(default=dict)
     keeps_dtype: bool = False
 
@@ -35,20 +35,35 @@ def check_layer(case: LayerCase, folder: Any) -> None:
     check_arguments(case.layer, case.arguments())
     check_config(case.make(), case.arguments())
     layer = case.make()
-    eager = keras.ops.convert_to_numpy(layer(**case.inputs))
-    assert eager.shape == case.output_shape
-    assert np.isfinite(eager).all()
+    eager = _leaves(layer(**case.inputs))
+    for output, shape in zip(eager, _shapes(case), strict=True):
+        assert output.shape == shape
+        assert np.isfinite(output).all()
     _check_symbolic(case)
     model = _model(case, layer)
-    np.testing.assert_allclose(model.predict(dict(case.inputs), verbose=0), eager, rtol=1e-5, atol=1e-6)
+    predicted = _leaves(model.predict(dict(case.inputs), verbose=0))
+    for output, expected in zip(predicted, eager, strict=True):
+        np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-6)
     model.save(folder / "layer.keras")
     loaded = keras.models.load_model(folder / "layer.keras")
-    np.testing.assert_array_equal(
-        loaded.predict(dict(case.inputs), verbose=0), model.predict(dict(case.inputs), verbose=0)
-    )
+    for output, expected in zip(
+        _leaves(loaded.predict(dict(case.inputs), verbose=0)), predicted, strict=True
+    ):
+        np.testing.assert_array_equal(output, expected)
     _check_mixed_precision(case)
     if layer.trainable_weights:
         _check_learns(case)
+
+
+def _leaves(outputs):
+    """Outputs as arrays, named ones in the order of their names."""
+    return [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
+
+
+def _shapes(case):
+    if isinstance(case.output_shape, Mapping):
+        return [case.output_shape[name] for name in sorted(case.output_shape)]
+    return [case.output_shape]
 
 
 def _symbols(case):
@@ -66,12 +81,15 @@ def _model(case, layer):
 
 def _check_symbolic(case):
     symbols = _symbols(case)
-    output = case.make()(**symbols)
-    assert tuple(output.shape) == (None, *case.output_shape[1:])
+    expected = [(None, *shape[1:]) for shape in _shapes(case)]
+    outputs = keras.tree.flatten(case.make()(**symbols))
+    assert [tuple(output.shape) for output in outputs] == expected
     shapes = [tuple(symbol.shape) for symbol in symbols.values()]
     layer = case.make()
     layer(**case.inputs)
-    assert tuple(layer.compute_output_shape(*shapes)) == (None, *case.output_shape[1:])
+    computed = layer.compute_output_shape(*shapes)
+    computed = [computed[name] for name in sorted(computed)] if isinstance(computed, dict) else [computed]
+    assert [tuple(shape) for shape in computed] == expected
 
 
 def _check_mixed_precision(case):
@@ -81,15 +99,11 @@ def _check_mixed_precision(case):
     half(**case.inputs)
     half.set_weights(full.get_weights())
     assert all(weight.dtype == "float32" for weight in half.trainable_weights)
-    output = half(**case.inputs)
-    expected = "float32" if case.keeps_dtype else "float16"
-    assert keras.backend.standardize_dtype(output.dtype) == expected
-    np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(output).astype("float32"),
-        keras.ops.convert_to_numpy(full(**case.inputs)),
-        rtol=2e-2,
-        atol=2e-2,
-    )
+    outputs = _leaves(half(**case.inputs))
+    for output, exact in zip(outputs, _leaves(full(**case.inputs)), strict=True):
+        if exact.dtype.kind == "f":
+            assert output.dtype == ("float32" if case.keeps_dtype else "float16")
+        np.testing.assert_allclose(output.astype("float32"), exact, rtol=2e-2, atol=2e-2)
 
 
 def _check_learns(case):

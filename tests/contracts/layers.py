@@ -11,18 +11,35 @@ USER = _random.normal(size=(4, 3)).astype("float32")
 ITEMS = _random.normal(size=(4, 5, 3)).astype("float32")
 IDS = np.array([[3], [0], [9], [3]], "int32")
 
+BIASES = {"user_bias": USER[:, :1], "item_bias": ITEMS[:, :, :1]}
+L2 = keras.regularizers.L2(1e-3)
+
 LAYERS = [
     LayerCase(layers.Catalogue, {"inputs": USER}, (4, 3), keeps_dtype=True),
     LayerCase(layers.ConcatenatePairs, {"user": USER, "item": ITEMS}, (4, 5, 6)),
+    LayerCase(layers.CosineScore, {"user": USER, "item": ITEMS, **BIASES}, (4, 5)),
     LayerCase(
-        layers.DotScore,
-        {
-            "user": USER,
-            "item": ITEMS,
-            "user_bias": USER[:, :1],
-            "item_bias": ITEMS[:, :, :1],
+        layers.DeepRepr,
+        {"inputs": USER},
+        (4, 2),
+        lambda: {
+            "n_components": 2,
+            "hidden": [6, 5],
+            "n_features": 3,
+            "activation": "gelu",
+            "output_activation": "linear",
+            "dropout": 0.01,
+            "kernel_initializer": keras.initializers.RandomNormal(seed=1),
+            "kernel_regularizer": L2,
         },
-        (4, 5),
+    ),
+    LayerCase(layers.DotScore, {"user": USER, "item": ITEMS, **BIASES}, (4, 5)),
+    LayerCase(layers.EuclideanScore, {"user": USER, "item": ITEMS, **BIASES}, (4, 5)),
+    LayerCase(
+        layers.FeatureBias,
+        {"inputs": ITEMS},
+        (4, 5, 1),
+        lambda: {"n_features": 3, "bias_regularizer": L2},
     ),
     LayerCase(
         layers.FeatureEmbedding,
@@ -35,5 +52,55 @@ LAYERS = [
             "embeddings_regularizer": keras.regularizers.L2(1e-3),
         },
     ),
+    LayerCase(
+        layers.FeatureLookup,
+        {"codes": IDS},
+        {"indices": (4, 3), "weights": (4, 3)},
+        lambda: {"n": 10, "n_values": 20, "width": 3},
+    ),
+    LayerCase(
+        layers.LayersRepr,
+        {"inputs": USER},
+        (4, 2),
+        lambda: {"layers": [keras.layers.Dense(5, "relu"), keras.layers.Dense(2)], "n_features": 3},
+    ),
+    LayerCase(
+        layers.PassThroughRepr, {"inputs": ITEMS}, (4, 5, 3), lambda: {"n_components": 3, "n_features": 3}
+    ),
     LayerCase(layers.RatingScale, {"inputs": USER}, (4, 3), lambda: {"minimum": 1.0, "maximum": 7.0}),
+    LayerCase(
+        layers.ReLURepr,
+        {"inputs": USER},
+        (4, 2),
+        lambda: {"n_components": 2, "n_features": 3, "relu_size": 5, "kernel_regularizer": L2},
+    ),
+    LayerCase(
+        layers.SparseLinearRepr,
+        {"inputs": USER},
+        (4, 2),
+        lambda: {
+            "n_components": 2,
+            "n_features": 3,
+            "normalize": True,
+            "kernel_initializer": keras.initializers.RandomNormal(seed=1),
+            "kernel_regularizer": L2,
+        },
+    ),
+    LayerCase(
+        layers.TasteMixture,
+        {
+            "user": ITEMS[:, :2],
+            "item": ITEMS,
+            **BIASES,
+            "attention": ITEMS[:, 2:4],
+        },
+        (4, 5),
+        lambda: {"score": layers.CosineScore()},
+    ),
+    LayerCase(
+        layers.WeightedPassThroughRepr,
+        {"inputs": USER},
+        (4, 3),
+        lambda: {"n_components": 3, "n_features": 3, "weights_regularizer": L2},
+    ),
 ]

@@ -139,6 +139,14 @@ def test_order_does_not_matter(name):
 
 
 @every_loss
+def test_every_reduction_is_the_one_figure(name):
+    values, scores, _ = batch()
+    expected = LOSSES[name][2](values, scores)
+    for reduction in ("sum", "mean", "mean_with_sample_weight"):
+        assert float(make(name, reduction=reduction)(values, scores)) == pytest.approx(expected, rel=1e-5)
+
+
+@every_loss
 def test_pairs(name):
     values, scores, _ = batch()
     expected = LOSSES[name][2](values, scores)
@@ -194,7 +202,7 @@ def test_trains_saves_and_loads(name, tmp_path):
 
 @every_loss
 def test_config_goes_through_json(name):
-    arguments = {"name": "mine", **({"n_items": 7} if "dense" in name else {})}
+    arguments = {"name": "mine", "reduction": "sum", **({"n_items": 7} if "dense" in name else {})}
     loss = LOSSES[name][0](**arguments)
     again = keras.losses.deserialize(json.loads(json.dumps(keras.losses.serialize(loss))))
     assert type(again) is type(loss)

@@ -1,0 +1,71 @@
+"""Features in any of their forms: dense, the backend's sparse tensor, padded bags."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasrec.layers._lookup import lookup
+
+
+def as_bag(inputs: Any) -> tuple[Any, Any] | None:
+    """Indices and weights `[..., W]` of a padded bag; `None` where the features are one tensor."""
+    if isinstance(inputs, dict):
+        if set(inputs) != {"indices", "weights"}:
+            raise ValueError(
+                f"A bag of features must have the keys indices and weights. Received: keys={sorted(inputs)}."
+            )
+        return inputs["indices"], inputs["weights"]
+    if isinstance(inputs, tuple | list):
+        if len(inputs) != 2:
+            raise ValueError(
+                f"A bag of features must be a pair (indices, weights). Received: {len(inputs)} tensors."
+            )
+        return inputs[0], inputs[1]
+    return None
+
+
+def leading_and_last(input_shape: Any) -> tuple[tuple[int | None, ...], int | None]:
+    """Batch and list axes of features in any form, and `F`, which is `None` for bags."""
+    if isinstance(input_shape, dict):
+        input_shape = tuple(input_shape.values())
+    if len(input_shape) == 2 and isinstance(input_shape[0], tuple | list):
+        return tuple(input_shape[0][:-1]), None
+    return tuple(input_shape[:-1]), input_shape[-1]
+
+
+def linear(inputs: Any, table: keras.Variable, dtype: str) -> Any:
+    """Features times a table `[F, C]`: `[..., C]`. A bag reads its own rows of the table alone."""
+    bag = as_bag(inputs)
+    if bag is None:
+        return ops.matmul(inputs, ops.cast(table, dtype))
+    indices, weights = bag
+    rows = ops.cast(lookup(table, as_ids(indices)), dtype)  # [..., W, C]
+    weights = ops.cast(weights, dtype)
+    if indices.shape[-1] == 1:
+        return ops.squeeze(rows, axis=-2) * weights
+    return ops.squeeze(ops.matmul(weights[..., None, :], rows), axis=-2)
+
+
+def densify(inputs: Any, n_features: Any, dtype: str) -> Any:
+    """Features as one dense tensor `[..., F]`; a column that a bag names twice adds up."""
+    bag = as_bag(inputs)
+    if bag is None:
+        return ops.cast(ops.convert_to_tensor(inputs, sparse=False), dtype)
+    indices, weights = as_ids(bag[0]), ops.cast(bag[1], dtype)
+    shape = ops.shape(indices)
+    width = indices.shape[-1]
+    rows = ops.reshape(indices, (-1, width))
+    n = ops.shape(rows)[0]
+    places = ops.arange(n, dtype="int32")[:, None] * n_features + ops.cast(rows, "int32")
+    places, weights = ops.reshape(places, (-1,)), ops.reshape(weights, (-1,))
+    flat = ops.segment_sum(weights, places, num_segments=n * n_features)
+    return ops.reshape(flat, (*shape[:-1], n_features))
+
+
+def as_ids(indices: Any) -> Any:
+    """Indices as integers that every backend gathers by."""
+    # TensorFlow gathers by these two alone.
+    if keras.backend.standardize_dtype(indices.dtype) in ("int32", "int64"):
+        return indices
+    return ops.cast(indices, "int32")

@@ -1,0 +1,86 @@
+from typing import Any
+
+import keras
+
+from kerasrec.layers._features import linear
+from kerasrec.layers._representation import Representation
+from kerasrec.layers._unit_length import unit_length
+from kerasrec.layers.unit_rows import UnitRows
+
+
+@keras.saving.register_keras_serializable("kerasrec")
+class SparseLinearRepr(Representation):
+    """A weighted sum of one vector a feature.
+
+    `out = features @ kernel`, the kernel's rows being of length 1 at the start; with `normalize` the result
+    is divided by its length. Only the rows of the features at hand are read where features come as bags. With
+    indicator features alone this is an embedding.
+
+    Args:
+        n_components: int, size of a representation.
+        n_features: int, number of features; needed for bags, else read off the input. Defaults to `None`.
+        normalize: bool, whether the result gets length 1. Defaults to `False`.
+        kernel_initializer: initializer of the kernel. Defaults to `None`: `UnitRows()`.
+        kernel_regularizer: regularizer of the kernel. Defaults to `None`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: features: dense `[B, F]`, or the backend's sparse tensor `[B, F]` (TensorFlow, JAX), or a
+            padded bag `{"indices": [B, W] integers, "weights": [B, W]}` or `(indices, weights)`; for lists
+            dense `[B, L, F]` or a bag `[B, L, W]`.
+
+    Returns:
+        Representations `[B, C]`; for lists `[B, L, C]`.
+
+    Raises:
+        ValueError: if a size is not a positive integer, the features have another number of columns, or bags
+            come without `n_features`.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> layer = kerasrec.layers.SparseLinearRepr(4, n_features=100)
+        >>> bag = {"indices": np.array([[3, 17], [5, 5]]), "weights": np.array([[1.0, 0.5], [1.0, 0.0]])}
+        >>> tuple(layer(bag).shape)
+        (2, 4)
+
+    References:
+        Kirk, "TensorRec: LinearRepresentationGraph and NormalizedLinearRepresentationGraph", 2018.
+    """
+
+    def __init__(
+        self,
+        n_components: int,
+        n_features: int | None = None,
+        normalize: bool = False,
+        kernel_initializer: Any = None,
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(n_components, n_features, **kwargs)
+        self.normalize = bool(normalize)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer or UnitRows())
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+    def build_tables(self, n_features: int) -> None:
+        """Create the kernel `[F, C]`."""
+        self.kernel = self.add_weight(
+            shape=(n_features, self.n_components),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            autocast=False,
+            name="kernel",
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """Sum."""
+        out = linear(inputs, self.kernel, self.compute_dtype)
+        return unit_length(out) if self.normalize else out
+
+    def get_config(self) -> dict[str, Any]:
+        """Settings, for saving."""
+        return {
+            **super().get_config(),
+            "normalize": self.normalize,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
