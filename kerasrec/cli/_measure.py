@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from kerasrec.data import Interactions
+    import keras
 
-_SHRINKAGE = 5.0
+    from kerasrec.cli._report import Report
+    from kerasrec.data import Interactions
 
 
 def errors(predicted: Any, values: np.ndarray) -> dict[str, float]:
@@ -19,27 +20,17 @@ def errors(predicted: Any, values: np.ndarray) -> dict[str, float]:
     }
 
 
-def compared(name: str, predicted: Any, train: "Interactions", test: "Interactions") -> list[dict[str, Any]]:
+def compared(
+    model: "keras.Model", train: "Interactions", test: "Interactions", report: "Report"
+) -> list[dict[str, Any]]:
     """The errors of a model and of two baselines for the rows of `test`, one row a predictor."""
-    predictions = {name: predicted, **baselines(train, test)}
-    return [{"predictor": name, **errors(rows, test.values)} for name, rows in predictions.items()]
+    from kerasrec import zoo
+    from kerasrec.cli._fit import predict
 
-
-def baselines(train: "Interactions", test: "Interactions") -> dict[str, np.ndarray]:
-    """Predictions for the rows of `test` from means alone.
-
-    The global mean; and that plus the mean deviation of the item and then of the user, each shrunk towards 0
-    as if there were five ratings more without deviation.
-    """
-    mean = train.values.mean(dtype="float64")
-    left = train.values - mean
-    item = _shrunk_means(train.items, left, train.n_items)
-    user = _shrunk_means(train.users, left - item[train.items], train.n_users)
-    return {
-        "global mean": np.full(len(test), mean),
-        "user and item biases": mean + item[test.items] + user[test.users],
+    biases = zoo.create("global_bias", train)
+    predictions = {
+        model.name: predict(model, test, report),
+        "global mean": np.full(len(test), train.values.mean(dtype="float64")),
+        "user and item biases": predict(biases, test, report),
     }
-
-
-def _shrunk_means(codes: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
-    return np.bincount(codes, values, minlength=n) / (_SHRINKAGE + np.bincount(codes, minlength=n))
+    return [{"predictor": name, **errors(rows, test.values)} for name, rows in predictions.items()]

@@ -79,21 +79,25 @@ def train_and_write(
     report: Report,
 ) -> None:
     """Train a model, print its error beside the baselines', and write it and its learning curve."""
-    from kerasrec.cli._fit import fit, predict
+    from kerasrec import zoo
+    from kerasrec.cli._fit import fit
     from kerasrec.cli._measure import compared
     from kerasrec.cli._plot import learning_curve
     from kerasrec.recommender import save_model
 
-    history = fit(model, fitted, held_out, epochs, batch_size, report)
-    report.result |= {"model": model.name, "trained_on": len(fitted), "history": history}
+    report.result |= {"model": model.name, "trained_on": len(fitted)}
+    closed_form = zoo.card(model.name).optimizer is None
+    if not closed_form:
+        history = fit(model, fitted, held_out, epochs, batch_size, report)
+        report.result["history"] = history
     if held_out is not None:
-        test = compared(model.name, predict(model, held_out, report), fitted, held_out)
+        test = compared(model, fitted, held_out, report)
         report.table(f"Error on {len(held_out):,} held-out ratings", test)
         report.result |= {"held_out": len(held_out), "test": test}
     save_model(model, out, fitted, seen=True)
     report.line(f"Model: {out}")
     report.result["file"] = str(out)
-    if plot:
+    if plot and not closed_form:
         curve = out.with_suffix(".png")
         learning_curve(curve, history)
         report.line(f"Learning curve: {curve}")

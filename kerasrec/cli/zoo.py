@@ -36,14 +36,14 @@ def show(
         from kerasrec import zoo
 
         card = zoo.card(name)
+        loss = getattr(card.loss, "name", card.loss)
         report.facts(
             f"{card.name} ({card.factory.__name__})",
             {
                 "task": card.task,
                 "what it is": card.summary,
                 "reference": card.reference,
-                "optimizer": card.optimizer or "none: closed form",
-                "loss": card.loss if isinstance(card.loss, str) else card.loss.name,
+                "training": f"{card.optimizer}, {loss}" if card.optimizer else "closed form",
             },
         )
         settings: list[dict[str, Any]] = [
@@ -58,5 +58,6 @@ def show(
         facts = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
         report.result = facts | {
             "factory": card.factory.__name__,
+            "loss": loss,
             "hyperparameters": [dataclasses.asdict(h) for h in card.hyperparameters],
         }

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from kerasrec.cli._measure import baselines, compared, errors
+import kerasrec
+from kerasrec.cli._measure import compared, errors
+from kerasrec.cli._report import reporting
 from kerasrec.data import Interactions
 
 
@@ -14,19 +16,15 @@ def test_errors():
     assert found == {"RMSE": pytest.approx((5 / 3) ** 0.5), "MAE": pytest.approx(1.0)}
 
 
-def test_baselines_by_hand():
+def test_a_model_beside_the_baselines():
     train = interactions([0, 0, 1], [0, 1, 0], [5.0, 3.0, 4.0])
-    test = interactions([0, 1, 2], [1, 1, 0], [1.0, 1.0, 1.0])
-    found = baselines(train, test)
-    np.testing.assert_allclose(found["global mean"], [4.0, 4.0, 4.0])
-    # Items: x has deviations 1 and 0, y -1. Users: what is left of theirs.
+    test = interactions([0, 1, 2], [1, 1, 0], [1.0, 2.0, 3.0])
+    with reporting(as_json=True, debug=False) as report:
+        rows = compared(kerasrec.zoo.create("recommender_v1", train, n_components=2), train, test, report)
+    assert [row["predictor"] for row in rows] == ["recommender_v1", "global mean", "user and item biases"]
+    assert rows[1]["MAE"] == pytest.approx((3 + 2 + 1) / 3)
+    # Items: x has deviations 1 and 0, y -1, each beside five of 0. Users: what is left of theirs.
     x, y = 1 / 7, -1 / 6
     a, b = ((1 - x) + (-1 - y)) / 7, (0 - x) / 6
-    np.testing.assert_allclose(found["user and item biases"], [4 + y + a, 4 + y + b, 4 + x])
-
-
-def test_the_model_stands_first():
-    data = interactions([0, 1], [0, 1], [1.0, 3.0])
-    rows = compared("mine", [1.0, 3.0], data, data)
-    assert [row["predictor"] for row in rows] == ["mine", "global mean", "user and item biases"]
-    assert [row["RMSE"] for row in rows[:2]] == [0.0, 1.0]
+    expected = np.mean([(4 + y + a - 1) ** 2, (4 + y + b - 2) ** 2, (4 + x - 3) ** 2])
+    assert rows[2]["RMSE"] == pytest.approx(expected**0.5, rel=1e-6)

@@ -79,6 +79,13 @@ def test_a_model_by_the_name_of_its_class(run_json, shop):
     assert run_json("train", *shop, "--epochs", 1, "--model", "RecommenderV1")["model"] == "recommender_v1"
 
 
+def test_a_model_in_closed_form_needs_no_epochs(run_json, shop, tmp_path):
+    result = run_json("train", *shop, "--model", "global_bias", "--set", "item_shrinkage=1.0")
+    assert "history" not in result and "plot" not in result
+    assert [row["predictor"] for row in result["test"]][0] == "global_bias"
+    assert {path.name for path in tmp_path.iterdir()} == {"model.keras"}
+
+
 def test_mistakes(fails, shop, tmp_path):
     assert fails("train", "none.csv") == "There is no file 'none.csv'."
     assert fails("train", tmp_path) == f"Is a directory: {tmp_path}"
