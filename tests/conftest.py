@@ -12,7 +12,7 @@ def seeded():
     keras.utils.set_random_seed(1234)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data():
     """The folder of real data sets beside a checkout; a test that needs it is skipped where it is missing."""
     folder = Path(os.environ.get("KERASREC_TEST_DATA", SHARED_DATA))

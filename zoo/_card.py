@@ -97,15 +97,16 @@ class Card:
     results: str = ""
     tuned: Mapping[str, Any] = field(default_factory=dict)
 
-    def compile(self, model: keras.Model, learning_rate: Any) -> None:
+    def compile(self, model: keras.Model, learning_rate: Any, **kwargs: Any) -> None:
         """Compile a model as the card says.
 
         Args:
             model: `keras.Model`.
             learning_rate: float or `keras.optimizers.schedules.LearningRateSchedule`.
+            **kwargs: further arguments of `model.compile`, e.g. `row_sparse`.
         """
         optimizer = type(keras.optimizers.get(self.optimizer))(learning_rate)
-        model.compile(optimizer=optimizer, loss=self.loss, metrics=list(self.metrics))
+        model.compile(optimizer=optimizer, loss=self.loss, metrics=list(self.metrics), **kwargs)
 
     def __str__(self) -> str:
         training = "closed form"

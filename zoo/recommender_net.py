@@ -100,4 +100,11 @@ CARD = Card(
         Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, log=True),
     ),
     metrics=("root_mean_squared_error",),
+    results="""\
+MovieLens latest-small (October 2016), 90 % train and 10 % test, batches of 64, Adam 0.001, three seeds;
+test mean squared error by epoch. By rows is kerasrec's default, whole tables is `row_sparse=False`.
+epoch               1      2      3      4      5
+published       0.808  0.790  0.786  0.782  0.786
+whole tables    0.787  0.779  0.785  0.794  0.807
+by rows         0.797  0.776  0.779  0.786  0.795""",
 )

@@ -71,4 +71,11 @@ CARD = Card(
         Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, log=True),
     ),
     metrics=("root_mean_squared_error",),
+    results="""\
+MovieLens latest-small (October 2016), 90 % train and 10 % test, batches of 64, Adam 0.001, three seeds;
+test mean squared error by epoch. By rows is kerasrec's default, whole tables is `row_sparse=False`.
+epoch               1      2      3      4      5
+published        3.46   1.65   1.35   1.26   1.22
+whole tables     3.47   1.65   1.34   1.25   1.21
+by rows          8.96   3.53   2.39   1.95   1.71""",
 )

@@ -84,4 +84,22 @@ CARD = Card(
         Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, log=True),
     ),
     metrics=("root_mean_squared_error",),
+    results="""\
+MovieLens latest-small (October 2016), 90 % train and 10 % test, batches of 64, Adam 0.001, three seeds;
+test mean squared error by epoch. By rows is kerasrec's default, whole tables is `row_sparse=False`.
+epoch               1      2      3      4      5
+published       0.908  0.780  0.765  0.767  0.782
+whole tables    0.907  0.774  0.755  0.759  0.773
+by rows         1.114  0.846  0.785  0.766  0.763
+tuned settings  0.741 behind the last epoch; chosen on 10 % of the training rows, trained on all""",
+    tuned={
+        "n_components": 100,
+        "l2": 1e-4,
+        "bias_l2": 5e-6,
+        "learning_rate": 7e-3,
+        "schedule": "cosine, to 0 behind the last epoch",
+        "batch_size": 256,
+        "epochs": 6,
+        "row_sparse": False,
+    },
 )
