@@ -1,5 +1,6 @@
 """Training and measuring, with a progress bar."""
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 RMSE = "root_mean_squared_error"
 _PREDICT_BATCH = 8192
-_SHOWN_FROM = 20  # batches: fewer are over at once
 
 
 def fit(
@@ -45,10 +45,12 @@ def predict(model: "keras.Model", interactions: "Interactions", report: "Report"
     """The predicted rating of each row."""
     from kerasrec.data import pairs
 
-    with report.progress() as progress:
-        bar = _bar(progress, "Predicting")
-        x, _ = pairs(interactions)
-        ratings = model.predict(x, batch_size=_PREDICT_BATCH, callbacks=[bar], verbose=0)
+    x, _ = pairs(interactions)
+    # Few rows are done before a bar could be seen.
+    shown = len(interactions) > 20 * _PREDICT_BATCH
+    with report.progress() if shown else contextlib.nullcontext() as progress:
+        callbacks = [_bar(progress, "Predicting")] if progress else []
+        ratings = model.predict(x, batch_size=_PREDICT_BATCH, callbacks=callbacks, verbose=0)
     return np.asarray(ratings, np.float64)[:, 0]
 
 
@@ -72,8 +74,7 @@ def _bar(progress: "Progress", description: str) -> Any:
             progress.update(self._task, completed=self._done, description=text)
 
         def on_predict_begin(self, logs: Any = None) -> None:
-            steps = self.params["steps"]
-            self._task = progress.add_task(description, total=steps, visible=steps > _SHOWN_FROM)
+            self._task = progress.add_task(description, total=self.params["steps"])
 
         def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
             progress.update(self._task, completed=batch + 1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import kerasrec
+from kerasrec.cli import _fit
 from kerasrec.cli._table import Columns, read_ratings
 from kerasrec.recommender import load_model, save_model
 
@@ -95,3 +96,8 @@ def test_files_that_are_no_models(fails, shop, tmp_path):
     (tmp_path / "text.keras").write_text("hello")
     assert fails("evaluate", "text.keras", *shop).startswith("`path` must be a complete model file.")
     assert fails("evaluate", shop[0], *shop).startswith("`path` must end in .keras.")
+
+
+def test_long_predictions_show_a_bar(run, shop, trained, monkeypatch):
+    monkeypatch.setattr(_fit, "_PREDICT_BATCH", 2)
+    assert "Predicting" in run("evaluate", trained[0], *shop).err
