@@ -68,6 +68,18 @@ class DataCheck:
         return leaves[self._names.index(column)] if len(leaves) == len(self._names) else None
 
 
+def check_arrays(check: DataCheck, *data: Any) -> None:
+    """Check data that Keras's own functions will run on, where they are arrays in memory.
+
+    Args:
+        check: the check.
+        *data: `x`, or `x, y, sample_weight`.
+    """
+    leaves = [leaf for leaf in tree.flatten(data) if leaf is not None]
+    if all(hasattr(leaf, "__array__") and not hasattr(leaf, "tocsr") for leaf in leaves):
+        check(tree.map_structure(lambda leaf: None if leaf is None else np.asarray(leaf), data))
+
+
 def _refuse(values: np.ndarray, low: float, high: float, rule: str) -> None:
     if not values.size or (values.min() >= low and values.max() <= high):
         return

@@ -7,7 +7,7 @@ import keras
 
 from kerasrec.layers.towers import Towers, find_towers
 from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps
-from kerasrec.trainers._checks import DataCheck
+from kerasrec.trainers._checks import DataCheck, check_arrays
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
 from kerasrec.trainers._rows import own_loss, why_not_by_rows, why_not_this_table
 
@@ -168,6 +168,7 @@ class Training(_Mixed):
             "shuffle": shuffle,
         }
         if not self._in_blocks("train"):
+            check_arrays(DataCheck(self, targets=True), x, y, sample_weight)
             return super().fit(
                 **data,
                 **how,
@@ -225,6 +226,7 @@ class Training(_Mixed):
         data = {"x": x, "y": y, "sample_weight": sample_weight}
         how = {"verbose": verbose, "callbacks": callbacks, "return_dict": return_dict, **kwargs}
         if isinstance(x, BlockAdapter) or not self._in_blocks("test"):
+            check_arrays(DataCheck(self), x)
             return super().evaluate(**data, **how, batch_size=batch_size, steps=steps)
         adapter = self._adapt(data, batch_size, steps, DataCheck(self))
         if isinstance(adapter, BlockAdapter):
@@ -245,6 +247,7 @@ class Training(_Mixed):
         """Outputs, as `keras.Model.predict` gives them, several steps in one compiled call."""
         how = {"verbose": verbose, "callbacks": callbacks}
         if not self._in_blocks("predict"):
+            check_arrays(DataCheck(self), x)
             return super().predict(x, **how, batch_size=batch_size, steps=steps)
         before = self.steps_per_execution
         adapter = self._adapt({"x": x}, batch_size, steps, DataCheck(self), count_blocks=True)
