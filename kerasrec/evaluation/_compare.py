@@ -1,0 +1,121 @@
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kerasrec.data import Interactions
+from kerasrec.evaluation._evaluate import keras_model
+from kerasrec.evaluation._plan import DEFAULT_METRICS, Plan
+from kerasrec.evaluation.comparison import Comparison
+from kerasrec.evaluation.report import EvaluationReport
+
+BASELINES = ("popularity", "item_knn", "ease")
+
+
+def compare(
+    models: Any,
+    train: Interactions | None = None,
+    test: Interactions | None = None,
+    k: int | Sequence[int] = (10,),
+    metrics: Iterable[str] = DEFAULT_METRICS,
+    users: Any = None,
+    exclude_seen: bool = True,
+    batch_size: int | None = None,
+    seed: int = 0,
+    item_features: Any = None,
+    baselines: Iterable[str] = BASELINES,
+    metric: str | None = None,
+    significance: str = "randomisation",
+    level: float = 0.05,
+) -> Comparison:
+    """Evaluate several models on the same users, beside baselines, and test the differences.
+
+    The baselines are fitted on `train` with their default settings. EASE is left out, with a note, where its
+    matrix would be too large. Every model is tested against the best one, paired over users, with Holm's
+    correction.
+
+    Args:
+        models: models by name, several models, or one; each is what `evaluate` takes, the name of a model in
+            the zoo that comes fitted (`"implicit_als"`), or an `EvaluationReport` made before.
+        train: `Interactions` that the models were trained on. Defaults to `None`, where all `models` are
+            reports.
+        test: `Interactions` held out. Defaults to `None`, where all `models` are reports.
+        k: as in `evaluate`. Defaults to `(10,)`.
+        metrics: as in `evaluate`. Defaults to
+            `("recall", "precision", "hit_rate", "ndcg", "map", "mrr", "f1", "coverage")`.
+        users: as in `evaluate`. Defaults to `None`.
+        exclude_seen: as in `evaluate`. Defaults to `True`.
+        batch_size: as in `evaluate`. Defaults to `None`.
+        seed: as in `evaluate`. Defaults to `0`.
+        item_features: as in `evaluate`. Defaults to `None`.
+        baselines: names of models in the zoo. Defaults to `("popularity", "item_knn", "ease")`.
+        metric: the figure that decides. Defaults to `None`: the first NDCG, else the first with a value a
+            user.
+        significance: `"randomisation"` or `"bootstrap"`, the paired test. Defaults to `"randomisation"`.
+        level: float, largest adjusted p-value that counts as a difference. Defaults to `0.05`.
+
+    Returns:
+        `Comparison`.
+
+    Raises:
+        ValueError: as in `evaluate`; if two models have one name; or if a report was made under another
+            protocol.
+
+    Example:
+        >>> import kerasrec
+        >>> from kerasrec.data import splits
+        >>> data = kerasrec.datasets.synthetic(n_users=50, n_items=40, n_interactions=600).interactions
+        >>> train, test = splits.random_split(data.at_least(4), test_size=0.2, seed=0)
+        >>> table = kerasrec.evaluation.compare("implicit_als", train, test, k=5, metrics=["ndcg"])
+        >>> sorted(table.reports)
+        ['ease', 'implicit_als', 'item_knn', 'popularity']
+    """
+    named = _named(models)
+    if test is None:
+        if not named or not all(isinstance(model, EvaluationReport) for _, model in named):
+            raise ValueError("`test` must be given, unless all `models` are reports. Received: test=None.")
+        reports = [report.renamed(name) for name, report in named]
+        return Comparison(reports, [], metric, significance, level)
+    if train is None:
+        raise ValueError("`train` must be given: baselines are fitted on it. Received: train=None.")
+    plan = Plan(test, train, k, metrics, users, exclude_seen, batch_size, seed, item_features)
+    notes: list[str] = []
+    taken = {name for name, _ in named}
+    added = [name for name in baselines if name not in taken and _fits(name, train, notes)]
+    reports = []
+    for name, model in [*named, *((name, name) for name in added)]:
+        if isinstance(model, EvaluationReport):
+            reports.append(model.renamed(name))
+            continue
+        if isinstance(model, str):
+            from kerasrec import zoo
+
+            if zoo.card(model).optimizer is not None:
+                raise ValueError(
+                    f"A model given by name must come fitted; train {model} and give the model. "
+                    f"Received: {model!r}."
+                )
+            model = zoo.create(model, train)
+        reports.append(plan.run(keras_model(model), name))
+    fitted = [name for name, model in named if isinstance(model, str)]
+    return Comparison(reports, [*fitted, *added], metric, significance, level, notes)
+
+
+def _named(models: Any) -> list[tuple[str, Any]]:
+    """Models with their names; an error where two have one."""
+    if isinstance(models, Mapping):
+        return list(models.items())
+    several = list(models) if isinstance(models, (list, tuple)) else [models]
+    return [(model if isinstance(model, str) else _name(model), model) for model in several]
+
+
+def _name(model: Any) -> str:
+    return getattr(keras_model(model), "name", None) or type(model).__name__
+
+
+def _fits(name: str, train: Interactions, notes: list[str]) -> bool:
+    """Whether a baseline can be fitted in memory; a note where not."""
+    from kerasrec.zoo import ease
+
+    if name == ease.CARD.name and (too_large := ease.too_large(train.n_items)):
+        notes.append(f"Left out: {name}. {too_large}")
+        return False
+    return True

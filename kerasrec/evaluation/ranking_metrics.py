@@ -1,0 +1,93 @@
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+
+from kerasrec._arguments import positive_integer
+from kerasrec.data import Interactions
+from kerasrec.evaluation._models import scorer_of
+from kerasrec.evaluation._plan import Plan
+from kerasrec.evaluation._scorers import Scorer
+from kerasrec.evaluation.report import EvaluationReport
+
+
+class RankingMetrics(keras.callbacks.Callback):
+    """Exact ranking metrics of validation data during `model.fit`.
+
+    The figures are those of `kerasrec.evaluation.evaluate`, and stand in `logs` as `val_ndcg@10` and so on,
+    so that `EarlyStopping`, `ModelCheckpoint`, TensorBoard and keras-tuner find them there. Put it before
+    those callbacks, and give them `mode="max"`.
+
+    Args:
+        validation: `Interactions` held out of training.
+        train: `Interactions` that the model is trained on, left out of the lists. Defaults to `None`: nothing
+            is left out.
+        k: cut-off of the lists, or several. Defaults to `(10,)`.
+        every: int, evaluate after the first epoch and then after every so many; the figures in between are
+            the last ones. Defaults to `1`.
+        n_users: int, evaluate so many users, the same at each epoch. Defaults to `None`: all.
+        metrics: names, as in `evaluate`. Defaults to `("recall", "ndcg")`.
+        seed: int, of the order among equal scores and of the choice of users. Defaults to `0`.
+
+    Attributes:
+        report: the last `EvaluationReport`; `None` before the first.
+
+    Raises:
+        ValueError: as in `evaluate`, or if `every` or `n_users` is not positive.
+
+    Example:
+        >>> import keras, kerasrec
+        >>> from kerasrec.data import Interactions, pairs
+        >>> ids = {"user_ids": ["ann", "bob"], "item_ids": ["x", "y", "z"]}
+        >>> train, held_out = Interactions([0, 0, 1], [0, 1, 1], **ids), Interactions([0, 1], [2, 0], **ids)
+        >>> model = kerasrec.zoo.RecommenderV1(2, 3, n_components=2)
+        >>> ranking = kerasrec.evaluation.RankingMetrics(held_out, train, k=1)
+        >>> stop = keras.callbacks.EarlyStopping("val_ndcg@1", mode="max")
+        >>> history = model.fit(*pairs(train), epochs=1, verbose=0, callbacks=[ranking, stop])
+        >>> sorted(history.history)
+        ['loss', 'root_mean_squared_error', 'val_ndcg@1', 'val_recall@1']
+    """
+
+    report: EvaluationReport | None
+    _scorer: Scorer | None
+
+    def __init__(
+        self,
+        validation: Interactions,
+        train: Interactions | None = None,
+        k: int | Sequence[int] = (10,),
+        every: int = 1,
+        n_users: int | None = None,
+        metrics: Iterable[str] = ("recall", "ndcg"),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.every = positive_integer("every", every)
+        if n_users is not None:
+            n_users = positive_integer("n_users", n_users)
+        self._plan = Plan(validation, train, k, metrics, seed=seed, n_users=n_users)
+        self._forget()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Forget another training's figures."""
+        self._forget()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Evaluate, and write the figures into `logs`."""
+        if self.report is None or (epoch + 1) % self.every == 0:
+            if self._scorer is None:  # here, as a subclassed model may be built by its first batch
+                self._scorer = scorer_of(self.model, self._plan.test.n_items)
+            self.report = self._plan.run(self.model, scorer=self._scorer)
+        if logs is not None:
+            logs.update({f"val_{name}": self.report[name] for name in self.report.metrics})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "RankingMetrics":
+        """A callback for another model, as keras-tuner makes one a trial; the data is shared."""
+        other = copy.copy(self)
+        other._forget()
+        return other
+
+    def _forget(self) -> None:
+        self.report = None
+        self._scorer = None
