@@ -19,7 +19,12 @@ class Lazy:
     slots: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     first: float = 0.0  # what slots begin with
 
-    def apply(self, tables: dict[str, np.ndarray], reads: dict[str, list[tuple[np.ndarray, np.ndarray]]], l2: float = 0.0):
+    def apply(
+        self,
+        tables: dict[str, np.ndarray],
+        reads: dict[str, list[tuple[np.ndarray, np.ndarray]]],
+        l2: float = 0.0,
+    ):
         """Change `tables` in place.
 
         Args:
@@ -83,7 +88,7 @@ class Adagrad(Lazy):
 
 @dataclass
 class Adam(Lazy):
-    """Kingma and Ba, 2015, with the bias correction of the whole training; decay as in Loshchilov and Hutter, 2019."""
+    """Kingma and Ba, 2015, bias-corrected by the steps of all tables; decay of Loshchilov and Hutter, 2019."""
 
     beta_1: float = 0.9
     beta_2: float = 0.999

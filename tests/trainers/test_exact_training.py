@@ -1,0 +1,113 @@
+"""With `row_sparse=False` the arithmetic is that of `keras.Model.fit`, whatever is asked of it."""
+
+import keras
+import numpy as np
+import pytest
+from keras import optimizers
+from trainers.problem import BATCH, assert_same, build, fused, samples, train_both
+
+HELD_OUT = samples(37, seed=1)
+SCHEDULE = optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
+
+OPTIMIZERS = {
+    "sgd": lambda: optimizers.SGD(0.1, global_clipnorm=0.2),
+    "momentum": lambda: optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+    "adam": lambda: optimizers.Adam(SCHEDULE),
+    "adamw": lambda: optimizers.AdamW(0.02, weight_decay=0.1, clipnorm=0.01),
+    "adagrad": lambda: optimizers.Adagrad(0.1),
+    "rmsprop": lambda: optimizers.RMSprop(0.01, momentum=0.5, centered=True, clipvalue=0.01),
+}
+NOT_BY_ROWS = {
+    "ema": lambda: optimizers.SGD(0.1, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=4),
+    "accumulation": lambda: optimizers.Adam(0.02, gradient_accumulation_steps=3),
+    "lamb": lambda: optimizers.Lamb(0.02),
+    "adafactor": lambda: optimizers.Adafactor(0.02),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_three_epochs_equal_plain_keras(name):
+    assert_same(train_both(OPTIMIZERS[name], validation_data=HELD_OUT))
+
+
+@pytest.mark.parametrize("name", NOT_BY_ROWS)
+def test_an_optimizer_that_cannot_go_by_rows_stays_exact(name):
+    # The table of users is far larger than a batch, and still updated whole.
+    assert_same(train_both(NOT_BY_ROWS[name], row_sparse="auto", build=lambda cls: build(cls, n_users=500)))
+
+
+def test_weights_of_samples_and_weighted_metrics():
+    settings = {
+        "loss": keras.losses.Huber(),
+        "loss_weights": [0.5],
+        "metrics": ["mean_absolute_error"],
+        "weighted_metrics": ["mean_squared_error"],
+    }
+    trained = train_both(
+        settings=settings,
+        build=lambda cls: build(cls, biases=True),
+        sample_weight=np.random.default_rng(2).uniform(size=70).astype("float32"),
+        validation_data=(*HELD_OUT, np.linspace(0, 1, 37).astype("float32")),
+    )
+    assert_same(trained)
+    assert {"loss", "mean_absolute_error", "mean_squared_error", "val_mean_squared_error"} <= trained[
+        0
+    ].logs.keys()
+
+
+def test_weights_of_classes():
+    x, y = samples()
+    labels = (y > 0).astype("float32")
+    settings = {"loss": keras.losses.BinaryCrossentropy(from_logits=True), "metrics": ["AUC"]}
+    trained = train_both(settings=settings, data=(x, labels), class_weight={0: 0.2, 1: 3.0}, epochs=1)
+    assert_same(trained)
+    # A constant score of zero costs log 2 a sample; the weights alone move the loss away from it.
+    expected = np.log(2) * (0.2 * (1 - labels.mean()) + 3.0 * labels.mean())
+    assert trained[0].logs["loss"][0] == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16"])
+def test_mixed_precision(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        trained = train_both()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    # Half precision: sums in another order differ in the third digit.
+    assert_same(trained, atol=2e-3)
+    assert trained[0].model.layers[-1].compute_dtype == policy.removeprefix("mixed_")
+
+
+def test_two_outputs_and_a_second_fit_goes_on():
+    def two_headed(cls):
+        one = build()
+        other = keras.layers.Dense(1, name="other", kernel_initializer="ones")(one.outputs[0])
+        return cls(one.inputs, {"rating": one.outputs[0], "other": other})
+
+    x, y = samples()
+    data = [x["item"], x["user"]], {"rating": y, "other": 2 * y}
+    losses = {"rating": "mean_squared_error", "other": "mean_absolute_error"}
+    trained = train_both(settings={"loss": losses}, build=two_headed, data=data)
+    assert_same(trained)
+    for each in trained:
+        keras.utils.set_random_seed(3)
+        each.logs = each.model.fit(*data, batch_size=BATCH, epochs=1, verbose=0).history
+    assert_same(trained)
+    assert int(trained[0].model.optimizer.iterations) == 4 * 5
+
+
+@pytest.mark.skipif(not fused, reason="plain on this backend")
+def test_a_loss_and_metrics_of_ones_own():
+    def own(cls):
+        class Own(cls):
+            def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+                return keras.ops.mean(keras.ops.abs(y - y_pred)) + 2.0 * sum(self.losses)
+
+            def compute_metrics(self, x, y, y_pred, sample_weight=None):
+                return super().compute_metrics(x, y, 2 * y_pred, sample_weight)
+
+        return build(Own)
+
+    assert_same(
+        train_both(settings={"metrics": ["mean_absolute_error"]}, build=own, validation_data=HELD_OUT)
+    )
