@@ -88,7 +88,7 @@ class Adagrad(Lazy):
 
 @dataclass
 class Adam(Lazy):
-    """Kingma and Ba, 2015, bias-corrected by the steps of all tables; decay of Loshchilov and Hutter, 2019."""
+    """Kingma and Ba, 2015, bias-corrected by steps of all tables; decay by Loshchilov and Hutter, 2019."""
 
     beta_1: float = 0.9
     beta_2: float = 0.999
