@@ -1,0 +1,1 @@
+"""Measurements of kerasrec beside its peers: `python -m benchmarks --list`."""

@@ -1,0 +1,82 @@
+"""The command `python -m benchmarks`."""
+
+import argparse
+import ast
+import importlib
+import json
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import _report
+from benchmarks._measure import in_process, machine, say, versions
+
+FOLDER = Path(__file__).parent
+# `import` cannot be the name of a module.
+MODULES = {
+    name.removesuffix("_time"): name
+    for _, name, _ in pkgutil.iter_modules([str(FOLDER)])
+    if not name.startswith("_")
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 1 where something that is required was not reached."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "name", nargs="?", choices=[*MODULES, "all"], metavar="NAME", help="a benchmark, or all"
+    )
+    parser.add_argument("--list", action="store_true", help="say which there are")
+    parser.add_argument("--json", action="store_true", help="print everything measured as JSON")
+    parser.add_argument("--quick", action="store_true", help="small and once, to see that it runs")
+    parser.add_argument(
+        "--write", action="store_true", help="put the results into RESULTS.md, plots beside it"
+    )
+    options = parser.parse_args(arguments)
+    if options.list or not options.name:
+        for name in MODULES:
+            print(f"{name:14} {_docstring(name).splitlines()[0]}")
+        return 0
+    reports = []
+    for name in MODULES if options.name == "all" else [options.name]:
+        say(f"{name}: {_docstring(name).splitlines()[0]}")
+        reports.append(_run(name, options.quick))
+        if not options.json:
+            _report.show(reports[-1])
+        if options.write:
+            _report.write(reports[-1], FOLDER / "RESULTS.md")
+            _plot(name, reports[-1]["rows"])
+    if options.json:
+        json.dump(reports if options.name == "all" else reports[0], sys.stdout, indent=1)
+        print()
+    missed = [row for report in reports for row in report["rows"] if row.get("reached") == "NO"]
+    return int(bool(missed) and not options.quick)
+
+
+def _run(name: str, quick: bool) -> dict[str, Any]:
+    result = in_process(f"benchmarks.{MODULES[name]}:run", {"quick": quick})
+    return {
+        "benchmark": name,
+        "about": _docstring(name),
+        "quick": quick,
+        "versions": versions(),
+        "machine": machine(),
+        "peak_mb": result["peak_mb"],
+        "rows": result["rows"],
+    }
+
+
+def _docstring(name: str) -> str:
+    # Read, not imported: this process stays small.
+    return ast.get_docstring(ast.parse((FOLDER / f"{MODULES[name]}.py").read_text())) or ""
+
+
+def _plot(name: str, rows: list[dict[str, Any]]) -> None:
+    plot = getattr(importlib.import_module(f"benchmarks.{MODULES[name]}"), "plot", None)
+    if plot is not None:
+        plot(rows, FOLDER / f"{MODULES[name]}.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

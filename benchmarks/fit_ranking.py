@@ -1,0 +1,167 @@
+"""Time to a quality of ranking on MovieLens 1M, implicit, 64 components, beside the peers.
+
+Quality is recall@10 over the users with test items, seen items left out. Building the model and compiling
+it are part of the time (empty cache); the clock stands still while quality is measured, at the end of each
+epoch.
+
+The recipe of `FullSoftmax`. One row a user, all its positives at once, softmax over the whole catalogue,
+which all users of a batch share, so that scores are one matrix product; labels as bytes. Batch 604 (a tenth
+of the users: no short batch, no second program). Adam, rate 0.025 falling linearly to 0 over 20 epochs,
+beta_1 0.8, beta_2 0.95; users by rows, and 10 times the rate by a factor of 10 behind their table, since a
+user is read once an epoch and an item in every step. Initial vectors normal, 0.1; item biases begin at the
+logarithm of the item's count. Decay grows with the count: the loss of a user gets 0.1 * (its number of
+positives) * |vector|^2, that of the catalogue 0.1 * (mean positives of a user / users) * sqrt(count / mean
+count) * |vector|^2.
+
+The peers run in the environment whose interpreter `KERASREC_PEERS_PYTHON` names (`requirements.txt` has
+them). Where LightFM is missing, its 8.6 s are scaled by a calibration.
+"""
+
+import os
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks._measure import alternate, data_folder, digits, in_process, ratio_row, say
+
+TARGETS = (0.1336, 0.15)
+LIGHTFM = "LightFM WARP"
+LIGHTFM_EPOCHS = 12
+LIGHTFM_SECONDS = 8.6
+# What the calibration takes where LightFM takes 8.6 s; both were measured side by side.
+CALIBRATION_SECONDS = 12.6
+PEER_EPOCHS = {LIGHTFM: LIGHTFM_EPOCHS, "implicit ALS": 15, "implicit BPR": 100, "cornac BPR": 100}
+SAMPLED = (
+    "SampledSoftmax",
+    "WMRB",
+    "BalancedWMRB",
+    "WARP",
+    "KOSWARP",
+    "BPR",
+    "BPRMax",
+    "TOP1",
+    "PairwiseHinge",
+    "PairwiseLogistic",
+)
+CALIBRATE = "benchmarks._recall:calibration"
+
+
+def run(quick: bool = False) -> list[dict]:
+    data_folder("movielens-1m-implicit")
+    rounds, products = (1, 2) if quick else (3, 100)
+    there = _peer("missing", {})
+    missing = there["missing"]
+    for name in missing:
+        say(f"{name} is missing; see benchmarks/requirements.txt and KERASREC_PEERS_PYTHON.")
+    peers = [("-", name) for name in PEER_EPOCHS if name not in missing]
+    heads = [(backend, "FullSoftmax") for backend in ("jax", "tensorflow")]
+    others = [(backend, name) for backend in ("jax",) for name in (SAMPLED[:1] if quick else SAMPLED)]
+
+    before = in_process(CALIBRATE, {"products": products})["seconds"]
+    results = dict(
+        zip(heads + peers, alternate(heads + peers, rounds, lambda c: _measure(c, quick)), strict=True)
+    )
+    results |= dict(zip(others, alternate(others, 1, lambda c: _measure(c, quick)), strict=True))
+    after = in_process(CALIBRATE, {"products": products})["seconds"]
+
+    if ("-", LIGHTFM) in results:
+        reference = [result["curve"][-1][0] for result in results["-", LIGHTFM]]
+        about = f"{LIGHTFM}, {2 if quick else LIGHTFM_EPOCHS} epochs, measured"
+    else:
+        scaled = LIGHTFM_SECONDS * (before + after) / 2 / CALIBRATION_SECONDS
+        reference = [scaled] * rounds
+        about = f"{LIGHTFM}, {LIGHTFM_SECONDS} s scaled by the calibration"
+    rows: list[dict] = [
+        {
+            "reference": about,
+            "seconds": digits(statistics.median(reference)),
+            "calibration before s": digits(before),
+            "calibration after s": digits(after),
+            "calibration reference s": CALIBRATION_SECONDS,
+            "missing": ", ".join(missing) or "none",
+            "peers": ", ".join(
+                f"{name} {there['versions'][name]}"
+                for name in ("lightfm", "implicit", "cornac")
+                if name in there["versions"]
+            ),
+        }
+    ]
+    for backend, name in heads:
+        curves = [result["curve"] for result in results[backend, name]]
+        times = [_time_to(curve, TARGETS[0]) for curve in curves]
+        # A target that was never reached counts as no gain at all.
+        gains = [r / t if t is not None else 0.0 for r, t in zip(reference, times, strict=True)]
+        rows.append(ratio_row(f"LightFM / {name} to {TARGETS[0]}, {backend}", gains, 3, 6))
+        best = [_best(curve, r) for r, curve in zip(reference, curves, strict=True)]
+        rows.append(ratio_row(f"best recall@10 in LightFM's time, {name}, {backend}", best, 0.148, 0.16))
+    seconds = statistics.median(reference)
+    for (backend, name), result in results.items():
+        curves = [r["curve"] for r in result]
+        rows.append(
+            {
+                "backend": backend,
+                "what": name,
+                **{f"s to {target}": _median([_time_to(c, target) for c in curves]) for target in TARGETS},
+                "best in LightFM's time": _median([_best(c, seconds) for c in curves]),
+                "best": _median([_best(c, float("inf")) for c in curves]),
+                "whole s": _median([c[-1][0] for c in curves]),
+                "peak MB": _median([r["peak_mb"] for r in result]),
+                "rounds": result,
+            }
+        )
+    return rows
+
+
+def plot(rows: list[dict], path: Path) -> None:
+    """Quality over time, the median round of each."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(9, 6))
+    for row in rows:
+        if "what" in row:
+            rounds = sorted(row["rounds"], key=lambda r: r["curve"][-1][0])
+            times, recalls = zip(*sorted(rounds[len(rounds) // 2]["curve"]), strict=True)
+            label = row["what"] if row["backend"] == "-" else f"{row['what']}, {row['backend']}"
+            axes.plot(
+                times, recalls, marker=".", label=label, linestyle="--" if row["backend"] == "-" else "-"
+            )
+    for target in TARGETS:
+        axes.axhline(target, color="grey", linewidth=0.5)
+    axes.set(xscale="log", xlabel="seconds, compilation included", ylabel="recall@10, seen items left out")
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    pyplot.close(figure)
+
+
+def _measure(case: tuple[str, str], quick: bool) -> dict[str, Any]:
+    backend, name = case
+    if backend == "-":
+        return _peer("measure", {"name": name, "epochs": 2 if quick else PEER_EPOCHS[name]})
+    environment = {"KERASREC_COMPILATION_CACHE": "0"}
+    if name == "FullSoftmax":
+        return in_process("benchmarks._catalogue:full_softmax", {}, backend, environment)
+    arguments = {"name": name, "budget": 5.0 if quick else 60.0}
+    return in_process("benchmarks._catalogue:sampled", arguments, backend, environment)
+
+
+def _peer(function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    python = os.environ.get("KERASREC_PEERS_PYTHON", sys.executable)
+    # implicit has threads of its own and asks for a BLAS without.
+    environment = {"OPENBLAS_NUM_THREADS": "1"}
+    return in_process(f"benchmarks._peers:{function}", arguments, environment=environment, python=python)
+
+
+def _time_to(curve: list[list[float]], target: float) -> float | None:
+    return min((seconds for seconds, quality in curve if quality >= target), default=None)
+
+
+def _best(curve: list[list[float]], seconds: float) -> float:
+    return max((quality for at, quality in curve if at <= seconds), default=0.0)
+
+
+def _median(values: list[Any]) -> float | None:
+    return None if None in values else digits(statistics.median(values), 4)
