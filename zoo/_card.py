@@ -13,9 +13,9 @@ class Hyperparameter:
         name: argument of the factory.
         type: `"int"`, `"float"`, `"bool"` or `"choice"`.
         default: the factory's default.
-        low: lowest value, of numbers.
-        high: highest value, of numbers.
-        choices: the values, of a choice.
+        low: lowest value, of numbers. Defaults to `None`.
+        high: highest value, of numbers. Defaults to `None`.
+        choices: the values, of a choice. Defaults to `()`.
         log: bool, whether the range is to be searched on a logarithmic scale. Defaults to `False`.
 
     Raises:
@@ -70,7 +70,7 @@ class Card:
         task: `"rating"` (the output is a rating) or `"ranking"` (only the order counts).
         summary: what it computes, in a sentence or two.
         reference: the paper or post that it comes from.
-        hyperparameters: the settings worth searching.
+        hyperparameters: the settings worth searching. Defaults to `()`.
         optimizer: Keras's name of the optimizer. Defaults to `"adam"`; `None` for a model fitted in closed
             form.
         loss: Keras's name of the loss, or the loss itself. Defaults to `"mean_squared_error"`; `None` for a

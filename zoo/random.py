@@ -43,7 +43,14 @@ class HashScore(keras.layers.Layer):
         return ops.cast(ops.bitwise_and(mixed, 0xFFFFFF), "float32") / 2.0**24
 
     def score_catalogue(self, user_codes: Any) -> np.ndarray:
-        """Scores `[B, I]` of the whole catalogue for some users."""
+        """Scores of the whole catalogue for some users.
+
+        Args:
+            user_codes: int `[B]`.
+
+        Returns:
+            `[B, I]`.
+        """
         users = np.asarray(user_codes, np.int32)[:, None]
         return ops.convert_to_numpy(self(users, np.arange(self.n_items, dtype=np.int32)[None]))
 

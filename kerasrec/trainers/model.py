@@ -49,10 +49,16 @@ class Model(Training, keras.Model):
 
 
 class FunctionalModel(Model, Functional):
-    """The form of `Model` that is built from inputs and outputs."""
+    """The form of `Model` that is built from inputs and outputs.
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
-        Functional.__init__(self, inputs, outputs, name=name, **kwargs)
+    Args:
+        *args: `inputs` and `outputs`.
+        **kwargs: further arguments of `keras.Model`.
+    """
+
+    # With these two names Keras of every version reads a file back as a functional model.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        Functional.__init__(self, *args, **kwargs)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Call the model; ids of shape `[B]` count as `[B, 1]`."""
