@@ -12,7 +12,7 @@ class Score(keras.layers.Layer):
 
     Call arguments:
         user: user representations `[B, C]`.
-        item: item representations `[B, C]` (pairs), `[B, L, C]` (lists) or `[1, L, C]` (one list for all users).
+        item: item representations `[B, C]` (pairs), `[B, L, C]` (lists) or `[1, L, C]` (one list for all).
         user_bias: `[B, 1]`, or `None`.
         item_bias: `[B, 1]` for pairs, `[B, L, 1]` or `[1, L, 1]` for lists, or `None`.
 

@@ -31,6 +31,9 @@ from kerasrec.trainers._rows import (
 # The names that Keras has for the parts of a training state.
 _STATE = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
 
+# The names that Keras has for the parts of a training state.
+_STATE = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
+
 _compiler = ThreadPoolExecutor(2, thread_name_prefix="kerasrec-compile")
 
 
@@ -75,42 +78,56 @@ class JaxEngine:
     def train(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
         """Run the next block's training steps; logs behind the last one, and the new state."""
         logs = None
-        for run in runs_of(next(iterator), self._check):
-            plan, program = self._program("train", run["stack"])
-            compiled = program.result()
-            scratch = {key: self._scratch_array(key) for key in plan.scratch}
-            with interrupts_held():
-                state, scratch, logs = compiled(state, scratch, run["stack"], np.int32(run["steps"]))
-                self._scratch.update(scratch)
-                # The old state's memory is gone: from here on the model must have the new one.
-                names = (
-                    "trainable_variables",
-                    "non_trainable_variables",
-                    "optimizer_variables",
-                    "metrics_variables",
-                )
-                self._model._jax_state = dict(zip(names, state, strict=True))
-        return logs, state
+        with self._given_back(state, _STATE) as held:
+            for run in runs_of(next(iterator), self._check):
+                plan, program = self._program("train", run["stack"])
+                compiled = program.result()
+                scratch = {key: self._scratch_array(key) for key in plan.scratch}
+                with interrupts_held():
+                    # The old state's memory is gone behind this call.
+                    held[:], scratch, logs = compiled(
+                        tuple(held), scratch, run["stack"], np.int32(run["steps"])
+                    )
+                    self._scratch.update(scratch)
+        return logs, tuple(held)
 
     def test(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
         """Run the next block's evaluation steps; logs behind the last one, and the new state."""
         logs = None
-        for run in runs_of(next(iterator), self._check):
-            compiled = self._program("test", run["stack"])[1].result()
-            changed, logs = compiled(state, run["stack"], np.int32(run["steps"]))
-            state = (state[0], *changed)
-        return logs, state
+        with self._given_back(state, (*_STATE[:2], _STATE[3])) as held:
+            for run in runs_of(next(iterator), self._check):
+                compiled = self._program("test", run["stack"])[1].result()
+                held[1:], logs = compiled(tuple(held), run["stack"], np.int32(run["steps"]))
+        return logs, tuple(held)
 
     def predict(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
         """Outputs of the next block's batches, one behind the other, and the state."""
         outputs = []
-        for run in runs_of(next(iterator), self._check):
-            compiled = self._program("predict", run["stack"])[1].result()
-            stacked = tree.map_structure(np.asarray, compiled(state, run["stack"]))
-            outputs.append(
-                tree.map_structure(lambda a, steps=run["steps"]: a[:steps].reshape(-1, *a.shape[2:]), stacked)
-            )
+        with self._given_back(state, _STATE[:2]):
+            for run in runs_of(next(iterator), self._check):
+                compiled = self._program("predict", run["stack"])[1].result()
+                stacked = tree.map_structure(np.asarray, compiled(state, run["stack"]))
+                outputs.append(
+                    tree.map_structure(
+                        lambda a, steps=run["steps"]: a[:steps].reshape(-1, *a.shape[2:]), stacked
+                    )
+                )
         return tree.map_structure(lambda *parts: np.concatenate(parts), *outputs), state
+
+    @contextlib.contextmanager
+    def _given_back(self, state: Any, names: tuple[str, ...]) -> Iterator[list[Any]]:
+        """Hold the state of a call; whatever ends the call early, the model gets it back.
+
+        Keras takes the values out of the model's variables before a call, and would lose them.
+        """
+        held = list(state)
+        try:
+            yield held
+        except BaseException:
+            self._model._jax_state = dict(zip(names, held, strict=True))
+            self._model._jax_state_synced = False
+            self._model.jax_state_sync()
+            raise
 
     def _program(self, mode: str, stack: Any) -> "tuple[_Plan, Future[Any]]":
         """The compiled program for a shape, or its promise; tracing is done when this returns."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers._blocks import runs_of
 from kerasrec.trainers._checks import DataCheck
-from kerasrec.trainers._keras import tree
+from kerasrec.trainers._keras import in_stateless_scope, tree
 from kerasrec.trainers._rows import (
     RowView,
     own_loss,
@@ -69,9 +69,10 @@ class TensorFlowEngine:
         stack = tree.map_structure(tf.convert_to_tensor, run["stack"])
         leaves = tree.flatten(stack)
         # A leaf of one row is one for all samples (a list of items that they share), and stays so.
-        spec = tuple((leaf.dtype, leaf.shape[1] == 1, leaf.shape[2:]) for leaf in leaves)
+        batch_size = max(leaf.shape[1] for leaf in leaves)
+        spec = tuple((leaf.dtype, leaf.shape[1] == 1 < batch_size, leaf.shape[2:]) for leaf in leaves)
         if (mode, spec) not in self._compiled:
-            self._compiled[mode, spec] = self._trace(mode, stack, max(leaf.shape[1] for leaf in leaves))
+            self._compiled[mode, spec] = self._trace(mode, stack, batch_size)
         single_threaded, compiled = self._compiled[mode, spec]
         with _executor(single_threaded):
             return compiled(stack)
@@ -84,7 +85,10 @@ class TensorFlowEngine:
             the function.
         """
         signature = tree.map_structure(
-            lambda a: tf.TensorSpec((None, 1 if a.shape[1] == 1 else None, *a.shape[2:]), a.dtype), stack
+            lambda a: tf.TensorSpec(
+                (None, 1 if a.shape[1] == 1 < batch_size else None, *a.shape[2:]), a.dtype
+            ),
+            stack,
         )
         body = {"train": self._train, "test": self._test, "predict": self._predict}[mode]
         for single_threaded in (True, False) if batch_size <= _SMALL_BATCH else (False,):
@@ -274,7 +278,8 @@ class _Lookups:
         self.unique: dict[Any, Any] = {}
 
     def lookup(self, table: keras.Variable, ids: Any) -> Any:
-        if not table.trainable or why_not_this_table(table):
+        # Keras builds layers under a stateless scope, without values.
+        if not table.trainable or why_not_this_table(table) or in_stateless_scope():
             return None
         rows = tf.stop_gradient(table.value.sparse_read(ids))
         self.tape.watch(rows)

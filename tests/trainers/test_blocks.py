@@ -156,7 +156,17 @@ def test_a_py_dataset(same):
 def test_a_tensorflow_dataset(same):
     same(lambda model: model.fit(dataset(), epochs=2, validation_data=dataset(), shuffle=False, verbose=0))
     repeated = dataset().repeat()
-    same(lambda model: model.fit(repeated, epochs=3, steps_per_epoch=4, shuffle=False, verbose=0))
+    same(
+        lambda model: model.fit(
+            repeated,
+            epochs=3,
+            steps_per_epoch=4,
+            validation_data=repeated,
+            validation_steps=3,
+            shuffle=False,
+            verbose=0,
+        )
+    )
     unknown_length = dataset().filter(lambda *batch: True)
     same(lambda model: model.fit(unknown_length, epochs=2, shuffle=False, verbose=0))
 

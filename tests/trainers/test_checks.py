@@ -23,10 +23,30 @@ def wrong(column, value):
     return ids
 
 
+def stream(ids):
+    for start in range(0, 70, 14):
+        yield {name: values[start : start + 14] for name, values in ids.items()}, y[start : start + 14]
+
+
+class Stream(keras.utils.PyDataset):
+    def __init__(self, ids):
+        super().__init__()
+        self.batches = list(stream(ids))
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
 USES = {
     "fit": lambda model, ids: model.fit(ids, y, batch_size=BATCH, verbose=0),
+    "fit on a generator": lambda model, ids: model.fit(stream(ids), shuffle=False, verbose=0),
+    "fit on a dataset": lambda model, ids: model.fit(Stream(ids), verbose=0),
     "validation": lambda model, ids: model.fit(x, y, validation_data=(ids, y), batch_size=BATCH, verbose=0),
     "evaluate": lambda model, ids: model.evaluate(ids, y, verbose=0),
+    "evaluate a dataset": lambda model, ids: model.evaluate(Stream(ids), verbose=0),
     "predict": lambda model, ids: model.predict(ids, verbose=0),
     "train_on_batch": lambda model, ids: model.train_on_batch(ids, y),
     "test_on_batch": lambda model, ids: model.test_on_batch(ids, y),

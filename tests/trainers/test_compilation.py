@@ -61,7 +61,7 @@ def test_one_graph_serves_every_number_of_samples_and_steps():
     model = compiled(counted(), row_sparse=True)
     train(model, epochs=1)
     before = Counter.calls
-    for n, batch_size in ((66, BATCH), (40, 20)):
+    for n, batch_size in ((66, BATCH), (40, 20), (8, 3)):
         train(model, data=samples(n), batch_size=batch_size, epochs=1)
     assert Counter.calls == before
 

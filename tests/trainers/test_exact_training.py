@@ -22,6 +22,7 @@ NOT_BY_ROWS = {
     "accumulation": lambda: optimizers.Adam(0.02, gradient_accumulation_steps=3),
     "lamb": lambda: optimizers.Lamb(0.02),
     "adafactor": lambda: optimizers.Adafactor(0.02),
+    "loss_scale": lambda: optimizers.LossScaleOptimizer(optimizers.Adam(0.02), initial_scale=8.0),
 }
 
 
@@ -66,7 +67,7 @@ def test_weights_of_classes():
     assert trained[0].logs["loss"][0] == pytest.approx(expected, abs=0.05)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(policy):
     keras.config.set_dtype_policy(policy)
     try:

@@ -70,7 +70,9 @@ def test_subclasses_with_and_without_a_graph_live_in_one_process():
     assert isinstance(kerasrec.Model(*user_graph()), kerasrec.Model)
 
 
-@pytest.mark.parametrize("first", ["fit", "evaluate", "predict", "test_on_batch", "predict_on_batch"])
+@pytest.mark.parametrize(
+    "first", ["fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch"]
+)
 def test_a_model_may_be_built_by_its_first_use(first):
     def use(base):
         keras.utils.set_random_seed(7)
