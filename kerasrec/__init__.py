@@ -43,6 +43,6 @@ def __dir__() -> list[str]:
 
 
 # `import keras, kerasrec` is enough for `keras.models.load_model`. Only the `kerasrec` command does this later
-# and by itself: else it would take seconds to answer `--help`, and show TensorFlow's remarks on the machine.
+# and by itself: else `--help` would take seconds, and show TensorFlow's remarks on the machine.
 if os.path.basename("".join(sys.argv[:1])) not in ("kerasrec", "kerasrec.exe"):
     _load()
