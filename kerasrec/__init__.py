@@ -42,7 +42,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_REGISTERING, *_LAZY, "Model"})
 
 
-# `import keras, kerasrec` is enough for `keras.models.load_model`. Only the `kerasrec` command does this later
-# and by itself: else `--help` would take seconds, and show TensorFlow's remarks on the machine.
+# `import keras, kerasrec` is enough for `keras.models.load_model`. Only the `kerasrec` command does this
+# later and by itself: else `--help` would take seconds, and show TensorFlow's remarks on the machine.
 if os.path.basename("".join(sys.argv[:1])) not in ("kerasrec", "kerasrec.exe"):
     _load()
