@@ -44,7 +44,7 @@ def command(tmp_path):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                # Whoever started the tests in the background had interrupts ignored, and children inherit that.
+                # Tests that were started in the background ignore interrupts, and children inherit that.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         )
