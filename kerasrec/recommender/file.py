@@ -176,7 +176,8 @@ def _with_catalogue(model: keras.Model) -> keras.Model:
         )
     wrapped = Model(inputs, Catalogue(name="score")(output), name=model.name)
     if model.compiled:
-        wrapped.compile_from_config(model.get_compile_config())
+        # A plain Keras model goes on in Keras's own arithmetic.
+        wrapped.compile_from_config({"row_sparse": False, **model.get_compile_config()})
         # Not the fresh one that the config describes: its moments are part of the file.
         wrapped.optimizer = model.optimizer
     return wrapped
