@@ -62,7 +62,7 @@ def trained(model, data, epochs=2):
     model.fit(
         {name: codes[:, None] for name, codes in x.items()},
         y,
-        batch_size=8,
+        batch_size=1,  # plain Keras on TensorFlow does not sum the gradients of ids that repeat in a batch
         epochs=epochs,
         verbose=0,
         shuffle=False,
