@@ -87,6 +87,11 @@ class FeatureLookup(keras.layers.Layer):
         layer._given = indptr, indices, weights
         return layer
 
+    @property
+    def id_limit(self) -> int:
+        """Codes are below this number; data are checked against it before a compiled call."""
+        return self.n
+
     def build(self, input_shape: Any) -> None:
         """Create the table and fill it with the matrix that the layer was made from."""
         self._list_of_unknown_length = len(input_shape) == 2 and input_shape[1] is None
