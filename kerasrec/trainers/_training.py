@@ -98,15 +98,15 @@ class Training(_Mixed):
             auto_scale_loss=auto_scale_loss,
         )
         reason = why_not_by_rows(self.optimizer) if self.optimizer is not None else "there is none"
-        if row_sparse is True and reason:
-            raise ValueError(
-                f"`row_sparse=True` needs an optimizer that can be applied by rows, but {reason}. "
-                "Take another optimizer or row_sparse=False."
-            )
         if row_sparse is True and not self._fused:
             warnings.warn(
                 "`row_sparse=True` has no effect on PyTorch or under `run_eagerly`; all rows are updated.",
                 stacklevel=2,
+            )
+        elif row_sparse is True and reason:
+            raise ValueError(
+                f"`row_sparse=True` needs an optimizer that can be applied by rows, but {reason}. "
+                "Take another optimizer or row_sparse=False."
             )
         self._row_sparse = False if reason else row_sparse
         self._steps_setting = steps_per_execution

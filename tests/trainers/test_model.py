@@ -101,13 +101,14 @@ def test_a_file_carries_settings_and_slots_and_training_goes_on(tmp_path, saved,
     def adam():
         return optimizers.Adam(0.05)
 
-    model = compiled(build(kerasrec.Model), adam, row_sparse=saved, steps_per_execution=3)
+    steps = 3 if fused else 1  # Keras takes no other number on PyTorch
+    model = compiled(build(kerasrec.Model), adam, row_sparse=saved, steps_per_execution=steps)
     train(model, epochs=1, shuffle=False)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert isinstance(again, kerasrec.Model)
     config = again.get_compile_config()
-    assert (config["row_sparse"], config["steps_per_execution"]) == (saved, 3)
+    assert (config["row_sparse"], config["steps_per_execution"]) == (saved, steps)
     for mine, theirs in zip(again.optimizer.variables, model.optimizer.variables, strict=True):
         assert np.array_equal(keras.ops.convert_to_numpy(mine), keras.ops.convert_to_numpy(theirs))
     both = train(again, epochs=1, shuffle=False), train(model, epochs=1, shuffle=False)
@@ -143,7 +144,7 @@ def test_a_compile_of_ones_own_is_left_to_its_owner(tmp_path):
     assert np.isfinite(train(again, data=({"user": x["user"]}, y), epochs=1).logs["loss"]).all()
 
 
-@pytest.mark.parametrize("steps", ["auto", 2])
+@pytest.mark.parametrize("steps", ["auto", 2] if fused else ["auto"])
 def test_steps_of_ones_own_are_run(steps):
     calls = set()
 
