@@ -94,7 +94,8 @@ class TestNone:
         assert find_towers(keras.Model(inputs, both)) is None
 
     def test_no_score(self, inputs):
-        output = keras.layers.Dense(1)(FeatureEmbedding(7, 3)(inputs["item"]))
+        user = keras.ops.expand_dims(FeatureEmbedding(5, 3)(inputs["user"]), 1)
+        output = keras.layers.Dense(1)(FeatureEmbedding(7, 3)(inputs["item"]) + user)
         assert find_towers(keras.Model(inputs, output)) is None
 
     def test_further_inputs(self, inputs):
