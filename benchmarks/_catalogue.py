@@ -8,8 +8,8 @@ import numpy as np
 
 import kerasrec
 from benchmarks._recall import N_ITEMS, N_USERS, Curve, interactions
-from kerasrec.data import Interactions, RankingBatches
-from kerasrec.layers import DotScore, FeatureEmbedding
+from kerasrec.data import CatalogueBatches, Interactions, RankingBatches
+from kerasrec.layers import DotScore, FeatureEmbedding, FrequencyRegularization
 
 N_COMPONENTS = 64
 SAMPLED = {
@@ -24,56 +24,6 @@ SAMPLED = {
     "PairwiseHinge": {},
     "PairwiseLogistic": {},
 }
-
-
-class Decay(keras.layers.Layer):
-    """Passes vectors on and adds the squares of their entries, weighted by id, to the loss.
-
-    Args:
-        weights: `[n]`, a row's weight; the sum over the ids read is divided by their first axis.
-    """
-
-    def __init__(self, weights: np.ndarray, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._given = weights.astype("float32")
-        self.autocast = False
-
-    def build(self, *shapes: Any) -> None:
-        self.weights_by_id = self.add_weight(
-            shape=self._given.shape, initializer=lambda shape, dtype=None: self._given, trainable=False
-        )
-        self.built = True
-
-    def call(self, vectors: Any, ids: Any) -> Any:
-        weights = keras.ops.reshape(keras.ops.take(self.weights_by_id, ids, axis=0), (-1,))
-        squares = keras.ops.reshape(keras.ops.sum(vectors * vectors, axis=-1), (-1,))
-        n = keras.ops.cast(keras.ops.shape(ids)[0], "float32")
-        self.add_loss(keras.ops.sum(weights * squares) / n)
-        return vectors
-
-    def compute_output_shape(self, shape: Any, ids_shape: Any) -> Any:
-        return shape
-
-
-class CatalogueBatches(keras.utils.PyDataset):
-    """One row a user, labels over the whole catalogue, one list of items for all users."""
-
-    def __init__(self, train: Any, batch_size: int, seed: int) -> None:
-        super().__init__()
-        self._train, self._batch_size = train.astype("int8"), batch_size
-        self._items = np.arange(train.shape[1], dtype="int32")[None]
-        self._rng = np.random.default_rng(seed)
-        self.on_epoch_end()
-
-    def __len__(self) -> int:
-        return self._train.shape[0] // self._batch_size
-
-    def on_epoch_end(self) -> None:
-        self._order = self._rng.permutation(self._train.shape[0]).astype("int32")
-
-    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        users = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        return {"user": users[:, None], "item": self._items}, self._train[users].toarray()
 
 
 def full_softmax(seed: int = 0, epochs: int = 20, budget: float = 1e9) -> dict[str, Any]:
@@ -93,10 +43,12 @@ def full_softmax(seed: int = 0, epochs: int = 20, budget: float = 1e9) -> dict[s
         items = FeatureEmbedding(N_ITEMS, N_COMPONENTS, _normal(rng, 0.1))
         logarithms = np.log1p(n_by_item)
         biases = FeatureEmbedding(N_ITEMS, 1, _given((logarithms - logarithms.mean())[:, None]))
-        item_decay = decay / 2 * n_by_user.mean() / N_USERS * np.sqrt(n_by_item / n_by_item.mean())
+        user_l2 = decay / 2 * n_by_user.mean()
+        user_decay = FrequencyRegularization.from_counts(n_by_user, user_l2)
+        item_decay = FrequencyRegularization.from_counts(n_by_item, user_l2 / N_USERS, exponent=0.5)
         score = DotScore()(
-            Decay(decay / 2 * n_by_user)(keras.layers.Rescaling(scale)(users(user)), user),
-            Decay(item_decay)(items(item), item),
+            user_decay(keras.layers.Rescaling(scale)(users(user)), user),
+            item_decay(items(item), item),
             item_bias=biases(item),
         )
         model = kerasrec.Model({"user": user, "item": item}, score)
@@ -106,7 +58,7 @@ def full_softmax(seed: int = 0, epochs: int = 20, budget: float = 1e9) -> dict[s
         model.compile(optimizer, kerasrec.losses.FullSoftmax())
         return model, lambda: _all_scores(users, items, biases, scale)
 
-    return _fit(make, CatalogueBatches(train, batch_size, seed), train, test, epochs, budget)
+    return _fit(make, CatalogueBatches(_data(train), batch_size, seed=seed), train, test, epochs, budget)
 
 
 def sampled(name: str, seed: int = 0, epochs: int = 1000, budget: float = 60.0) -> dict[str, Any]:
@@ -115,9 +67,7 @@ def sampled(name: str, seed: int = 0, epochs: int = 1000, budget: float = 60.0) 
     keras.utils.set_random_seed(seed)
     settings = dict(SAMPLED[name])
     log_q = settings.pop("log_q", False)
-    users_of, items_of = train.nonzero()
-    data = Interactions(users_of, items_of, user_ids=range(N_USERS), item_ids=range(N_ITEMS))
-    batches = RankingBatches(data, 4096, 64, seed=seed, log_q=log_q, balanced=name == "BalancedWMRB")
+    batches = RankingBatches(_data(train), 4096, 64, seed=seed, log_q=log_q, balanced=name == "BalancedWMRB")
 
     def make() -> tuple[Any, Any]:
         rng = np.random.default_rng(seed)
@@ -132,6 +82,10 @@ def sampled(name: str, seed: int = 0, epochs: int = 1000, budget: float = 60.0) 
         return model, lambda: _all_scores(users, items, biases, 1)
 
     return _fit(make, batches, train, test, epochs, budget)
+
+
+def _data(train: Any) -> Interactions:
+    return Interactions(*train.nonzero(), user_ids=range(N_USERS), item_ids=range(N_ITEMS))
 
 
 def _fit(make: Any, batches: Any, train: Any, test: Any, epochs: int, budget: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from kerasrec.data import samplers as samplers
 from kerasrec.data import splits as splits
+from kerasrec.data.catalogue_batches import CatalogueBatches as CatalogueBatches
 from kerasrec.data.features import Features as Features
 from kerasrec.data.interactions import Interactions as Interactions
 from kerasrec.data.pairs import pairs as pairs

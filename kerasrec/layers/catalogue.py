@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasrec._version import __version__
 
-FORMAT = 1
+FORMAT = 2
 HEADER = "catalogue.json"
 
 
@@ -29,6 +29,7 @@ class Catalogue(keras.layers.Layer):
         value_range: `(lowest, highest)` value of the interactions, or `None` while empty.
         seen: `None`, or `(indptr [U + 1], items [n])`: the items of user `u` are
             `items[indptr[u]:indptr[u + 1]]`, ascending.
+        attachments: dict of dicts of arrays: what a `kerasrec.Recommender` keeps beside these.
 
     Call arguments:
         inputs: scores of any shape.
@@ -51,6 +52,7 @@ class Catalogue(keras.layers.Layer):
     item_ids: np.ndarray | None
     value_range: tuple[float, ...] | None
     seen: tuple[np.ndarray, np.ndarray] | None
+    attachments: dict[str, dict[str, np.ndarray]]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -93,6 +95,7 @@ class Catalogue(keras.layers.Layer):
         self.user_ids, self.item_ids = interactions.user_ids, interactions.item_ids
         self.value_range = (float(interactions.values.min()), float(interactions.values.max()))
         self.seen = _rows(interactions) if seen else None
+        self.attachments = {}
 
     def save_assets(self, dir_path: str) -> None:
         """Write what it holds; nothing while empty."""
@@ -103,7 +106,14 @@ class Catalogue(keras.layers.Layer):
         _write_ids(folder, "item_ids", self.item_ids)
         if self.seen is not None:
             np.savez(folder / "seen.npz", indptr=self.seen[0], items=self.seen[1])
-        header = {"format": FORMAT, "kerasrec": __version__, "value_range": self.value_range}
+        for name, arrays in self.attachments.items():
+            np.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+        header = {
+            "format": FORMAT,
+            "kerasrec": __version__,
+            "value_range": self.value_range,
+            "attachments": list(self.attachments),
+        }
         (folder / HEADER).write_text(json.dumps(header), encoding="utf-8")
 
     def load_assets(self, dir_path: str | None) -> None:
@@ -113,19 +123,39 @@ class Catalogue(keras.layers.Layer):
             return
         folder = Path(dir_path)
         header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-        if header["format"] > FORMAT:
-            raise ValueError(
-                f"The file's format must be at most {FORMAT}; upgrade kerasrec to read a newer one. "
-                f"Received: format {header['format']}, written by kerasrec {header['kerasrec']}."
-            )
+        check_header(header)
         self.user_ids, self.item_ids = _read_ids(folder, "user_ids"), _read_ids(folder, "item_ids")
         self.value_range = tuple(header["value_range"])
         if (folder / "seen.npz").is_file():
             with np.load(folder / "seen.npz", allow_pickle=False) as arrays:
                 self.seen = (arrays["indptr"], arrays["items"])
+        for name in header.get("attachments", ()):
+            # A plain name: the header may come from anywhere.
+            with np.load(folder / f"{Path(name).name}.npz", allow_pickle=False) as arrays:
+                self.attachments[name] = dict(arrays)
 
     def _clear(self) -> None:
         self.user_ids = self.item_ids = self.value_range = self.seen = None
+        self.attachments = {}
+
+
+def check_header(header: dict[str, Any]) -> None:
+    """Refuse a file of a newer kerasrec.
+
+    Args:
+        header: what `Catalogue.save_assets` wrote to `catalogue.json`.
+
+    Raises:
+        ValueError: if the format is newer than this kerasrec's, or there is none.
+    """
+    found = header.get("format") if isinstance(header, dict) else None
+    if not isinstance(found, int):
+        raise ValueError(f"A file's header must name its format. Received: format={found!r}.")
+    if found > FORMAT:
+        raise ValueError(
+            f"The file's format must be at most {FORMAT}; upgrade kerasrec to read a newer one. "
+            f"Received: format {found}, written by kerasrec {header.get('kerasrec')}."
+        )
 
 
 def find_catalogue(model: keras.Model) -> Catalogue | None:

@@ -59,6 +59,13 @@ LAYERS = [
         lambda: {"n": 10, "n_values": 20, "width": 3},
     ),
     LayerCase(
+        layers.FrequencyRegularization,
+        {"vectors": USER, "ids": IDS},
+        (4, 3),
+        lambda: {"n": 10, "l2": 0.1, "exponent": 0.5},
+        keeps_dtype=True,
+    ),
+    LayerCase(
         layers.LayersRepr,
         {"inputs": USER},
         (4, 2),

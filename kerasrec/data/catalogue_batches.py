@@ -1,0 +1,127 @@
+import random
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec._arguments import positive_integer
+from kerasrec.data.interactions import Interactions
+
+
+class CatalogueBatches(keras.utils.PyDataset):
+    """One row a user with all its positives at once, and one list of items for all rows of a batch.
+
+    A positive is an interaction with a value above 0; whatever else stands in the list is a negative. A user
+    without positives is left out. As all rows share their items, the items' representations are computed
+    once a batch and the scores are one matrix product; a step costs `B * L` whatever the number of
+    positives. Every epoch has a new order; the same seed gives the same ones.
+
+    The list is the whole catalogue, as `FullSoftmax` takes it, or, of a large catalogue, `list_size` items:
+    the positives of the batch's users (at most `list_size / 2` of them, taken at random each time), filled
+    up with others drawn uniformly without replacement. Popular items then stand in a list more often than
+    others; `log_q` tells `SampledSoftmax(remove_accidental_hits=False)` how often, about.
+
+    Args:
+        interactions: `Interactions`.
+        batch_size: int, users a batch.
+        list_size: int, items a batch. Defaults to `None`: the whole catalogue.
+        seed: int. Defaults to `None`: another one every time.
+        log_q: bool, labels are `[B, L, 3]`: label, item code and the logarithm of the item's probability to
+            stand in a list, as `SampledSoftmax` takes them. Defaults to `False`.
+        **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
+
+    Raises:
+        ValueError: if there are no positives, `list_size` is above the number of items, or an argument is not
+            one of those above.
+
+    Example:
+        >>> from kerasrec.data import CatalogueBatches, Interactions
+        >>> x = Interactions([0, 0, 1], [0, 1, 2], user_ids=["ann", "bob"], item_ids=list("abcdef"))
+        >>> inputs, labels = CatalogueBatches(x, batch_size=2, seed=0)[0]
+        >>> inputs["user"].shape, inputs["item"].shape
+        ((2, 1), (1, 6))
+        >>> labels.tolist()
+        [[0, 0, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0]]
+
+    References:
+        Liang et al., "Variational autoencoders for collaborative filtering", 2018, section 2 (the whole
+        catalogue); Yi et al., "Sampling-bias-corrected neural modeling for large corpus item
+        recommendations", 2019 (the correction).
+    """
+
+    def __init__(
+        self,
+        interactions: Interactions,
+        batch_size: int,
+        list_size: int | None = None,
+        seed: int | None = None,
+        log_q: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.batch_size = positive_integer("batch_size", batch_size)
+        self.n_items = interactions.n_items
+        self.list_size = self.n_items if list_size is None else positive_integer("list_size", list_size)
+        if self.list_size > self.n_items:
+            raise ValueError(
+                "`list_size` must be at most the number of items. "
+                f"Received: list_size={list_size} of {self.n_items}."
+            )
+        self.seed = random.randrange(2**32) if seed is None else seed
+        self.log_q = log_q
+        positives = interactions.take(interactions.values > 0)
+        if not len(positives):
+            raise ValueError(
+                "`interactions` must have positives, which are values above 0. "
+                f"Received: {len(interactions)} interactions without one."
+            )
+        self._rows = positives.to_csr()
+        if (positives.values == 1).all() and not log_q:
+            self._rows = self._rows.astype(np.int8)  # a quarter of the bytes to the device
+        self._users = np.flatnonzero(np.diff(self._rows.indptr)).astype(np.int32)
+        counts = np.bincount(positives.items, minlength=self.n_items)
+        share = min(1.0, self.batch_size / len(self._users))
+        self._is_wanted = 1 - (1 - share) ** counts  # that one of the item's users is in a batch
+        self._epoch = -1
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self._users) // self.batch_size)
+
+    def on_epoch_end(self) -> None:
+        """Draw another order."""
+        self._epoch += 1
+        self._order = self._generator(self._epoch).permutation(len(self._users))
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        users = self._users[self._order[index * self.batch_size : (index + 1) * self.batch_size]]
+        rows = self._rows[users]
+        if self.list_size == self.n_items:
+            items, log_q = np.arange(self.n_items, dtype=np.int32), np.zeros(self.n_items, np.float32)
+        else:
+            items, log_q = self._draw(rows, self._generator(self._epoch, index))
+            rows = rows[:, items]
+        labels = rows.toarray()
+        if self.log_q:
+            columns = (labels, *np.broadcast_arrays(items.astype(np.float32), log_q, labels)[:2])
+            labels = np.stack(columns, axis=-1)
+        return {"user": users[:, None], "item": items[None]}, labels
+
+    def _generator(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+
+    def _draw(self, rows: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Items `[L]` in order of their codes and the logarithms of their probabilities to be drawn."""
+        is_there = np.zeros(self.n_items, bool)
+        is_there[rows.indices] = True
+        wanted = np.flatnonzero(is_there)
+        kept = rng.permutation(wanted)[: max(1, self.list_size // 2)]
+        is_there[:] = False
+        is_there[kept] = True
+        others = np.flatnonzero(~is_there)
+        n_filled = self.list_size - len(kept)
+        filled = rng.choice(others, n_filled, replace=False, shuffle=False)
+        items = np.sort(np.concatenate([kept, filled])).astype(np.int32)
+        by_a_user = self._is_wanted[items] * len(kept) / len(wanted)
+        probability = by_a_user + (1 - by_a_user) * n_filled / len(others)
+        return items, np.log(probability).astype(np.float32)
