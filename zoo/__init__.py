@@ -10,8 +10,10 @@ from kerasrec.zoo._card import Card as Card
 from kerasrec.zoo._card import Hyperparameter as Hyperparameter
 from kerasrec.zoo.ease import EASE as EASE
 from kerasrec.zoo.global_bias import GlobalBias as GlobalBias
+from kerasrec.zoo.hybrid_recommender import HybridRecommender as HybridRecommender
 from kerasrec.zoo.implicit_als import ImplicitALS as ImplicitALS
 from kerasrec.zoo.item_knn import ItemKNN as ItemKNN
+from kerasrec.zoo.matrix_factorization import MatrixFactorization as MatrixFactorization
 from kerasrec.zoo.popularity import Popularity as Popularity
 from kerasrec.zoo.pure_svd import PureSVD as PureSVD
 from kerasrec.zoo.random import Random as Random

@@ -73,7 +73,7 @@ class Card:
         hyperparameters: the settings worth searching. Defaults to `()`.
         optimizer: Keras's name of the optimizer. Defaults to `"adam"`; `None` for a model fitted in closed
             form.
-        loss: Keras's name of the loss, or the loss itself. Defaults to `"mean_squared_error"`; `None` for a
+        loss: name of the loss, or the loss itself. Defaults to `"mean_squared_error"`; `None` for a
             model fitted in closed form that gives no ratings.
         metrics: names of metrics. Defaults to `()`.
         results: what `tests/reproductions` measured, as a table. Defaults to `""`.
@@ -101,12 +101,14 @@ class Card:
         """Compile a model as the card says.
 
         Args:
-            model: `keras.Model`.
+            model: `keras.Model`. One that this card's factory compiled keeps its loss, which may know the data.
             learning_rate: float or `keras.optimizers.schedules.LearningRateSchedule`.
             **kwargs: further arguments of `model.compile`, e.g. `row_sparse`.
         """
         optimizer = type(keras.optimizers.get(self.optimizer))(learning_rate)
-        model.compile(optimizer=optimizer, loss=self.loss, metrics=list(self.metrics), **kwargs)
+        own = model.compiled and model.name == self.name
+        arguments = {"loss": model.loss if own else self.loss, "metrics": list(self.metrics)}
+        model.compile(optimizer=optimizer, **arguments | kwargs)
 
     def __str__(self) -> str:
         training = "closed form"

@@ -11,8 +11,10 @@ from kerasrec.layers import find_catalogue
 from kerasrec.zoo import (
     ease,
     global_bias,
+    hybrid_recommender,
     implicit_als,
     item_knn,
+    matrix_factorization,
     popularity,
     pure_svd,
     random,
@@ -31,8 +33,10 @@ _CARDS: dict[str, Card] = {
     for module in (
         ease,
         global_bias,
+        hybrid_recommender,
         implicit_als,
         item_knn,
+        matrix_factorization,
         popularity,
         pure_svd,
         random,
@@ -103,16 +107,18 @@ def create(
     Args:
         name: name of the model, or of its factory.
         interactions: `Interactions`, the training data.
-        user_features: features of the users, for models that take them. Defaults to `None`.
-        item_features: features of the items, for models that take them. Defaults to `None`.
+        user_features: `Features` of the users, or a matrix `[U, F]` in the order of the codes, for models
+            that take them. Features that have ids are brought into that order. Defaults to `None`: the
+            identity, for models that need features.
+        item_features: the same of the items. Defaults to `None`.
         **hyperparameters: arguments of the factory; those given win over what the data says.
 
     Returns:
         A compiled `keras.Model`; a model fitted in closed form comes fitted.
 
     Raises:
-        ValueError: if there is no such model, it has no such hyperparameter or takes no features, or the
-            data gives no range of ratings.
+        ValueError: if there is no such model, it has no such hyperparameter or takes no features, these have
+            other rows than the data, or the data gives no range of ratings.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -124,9 +130,8 @@ def create(
     found = card(name)
     accepted = inspect.signature(found.factory).parameters
     features = {"user_features": user_features, "item_features": item_features}
-    given = {key: x for key, x in features.items() if x is not None}
-    for key in given:
-        if key not in accepted:
+    for key, x in features.items():
+        if x is not None and key not in accepted:
             raise ValueError(f"`{key}` must be left out: {found.name} takes none.")
     settings = [key for key in accepted if key not in (*features, "interactions")]
     for key in hyperparameters:
@@ -138,7 +143,12 @@ def create(
     if not len(interactions):
         raise ValueError("`interactions` must not be empty. Received: 0 interactions.")
     read = {key: read(interactions) for key, read in _FROM_INTERACTIONS.items() if key in accepted}
-    arguments = {**read, **given, **hyperparameters}
+    rows = {
+        key: _rows(key, x, interactions)
+        for key, x in features.items()
+        if x is not None or (key in accepted and accepted[key].default is inspect.Parameter.empty)
+    }
+    arguments = {**read, **rows, **hyperparameters}
     if "min_rating" in arguments and not arguments["min_rating"] < arguments["max_rating"]:
         raise ValueError(
             f"{found.name} must know a lowest and a higher rating; give `min_rating` and `max_rating`, or "
@@ -150,6 +160,24 @@ def create(
     if catalogue is not None:
         catalogue.fill(interactions)
     return model
+
+
+def _rows(argument: str, features: Any, interactions: "Interactions") -> Any:
+    """Features in the order of the codes; the number of entities stands for their identity."""
+    side = argument.removesuffix("_features")
+    ids = interactions.user_ids if side == "user" else interactions.item_ids
+    if features is None:
+        return len(ids)
+    if hasattr(features, "align"):
+        return features.align(ids, side)
+    shape = getattr(features, "shape", (len(ids),))
+    if shape[0] != len(ids):
+        transposed = " It looks transposed." if shape[1:] == (len(ids),) else ""
+        raise ValueError(
+            f"`{argument}` must have one row a {side}, of which there are {len(ids)}.{transposed} "
+            f"Received: shape={tuple(shape)}."
+        )
+    return features
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

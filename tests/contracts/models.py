@@ -1,12 +1,34 @@
 """One case for every model of the zoo."""
 
+import scipy.sparse
+
 from contracts.check_model import ModelCase
+from kerasrec.data import Features, RankingBatches
+
+
+def lists(data, **settings):
+    """Likes with sampled negatives, all in one batch."""
+    likes = data.at_least(4)
+    return RankingBatches(likes, len(likes), n_sampled_items=5, seed=0, **settings)[0]
+
+
+def features(data):
+    """Identity and something that some share, of users and items."""
+
+    def of(ids):
+        kinds = scipy.sparse.csr_matrix([[float(code % 2), float(code % 3)] for code in range(len(ids))])
+        return Features.indicator(ids) + Features.from_csr(kinds, ["odd", "third"], ids)
+
+    return {"user_features": of(data.user_ids), "item_features": of(data.item_ids)}
+
 
 MODELS = [
     ModelCase("ease", {"ridge": 2.0}),
     ModelCase("global_bias"),
+    ModelCase("hybrid", features=features, batch=lists),
     ModelCase("implicit_als", {"n_components": 4, "l2": 1.0}),
     ModelCase("item_knn", {"n_neighbors": 5}),
+    ModelCase("matrix_factorization", batch=lists),
     ModelCase("popularity"),
     ModelCase("pure_svd", {"n_components": 4}),
     ModelCase("random"),

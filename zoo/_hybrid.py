@@ -1,0 +1,234 @@
+"""What the hybrid recommenders share: two sides of features, representations, a score and a loss."""
+
+import contextlib
+import inspect
+import random
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasrec import losses
+from kerasrec._arguments import positive_integer
+from kerasrec.layers import (
+    Catalogue,
+    CosineScore,
+    DeepRepr,
+    DotScore,
+    EuclideanScore,
+    FeatureBias,
+    FeatureLookup,
+    LayersRepr,
+    PassThroughRepr,
+    ReLURepr,
+    SparseLinearRepr,
+    TasteMixture,
+    WeightedPassThroughRepr,
+)
+from kerasrec.layers._representation import Representation
+from kerasrec.layers._score import Score
+from kerasrec.trainers import Model
+from kerasrec.zoo._card import Card
+from kerasrec.zoo._parts import id_inputs
+
+REPRESENTATIONS: dict[str, Callable[[int, int, Any], keras.layers.Layer]] = {
+    "linear": lambda n, n_features, l2: SparseLinearRepr(n, n_features, kernel_regularizer=l2),
+    "normalized_linear": lambda n, n_features, l2: SparseLinearRepr(
+        n, n_features, normalize=True, kernel_regularizer=l2
+    ),
+    "relu": lambda n, n_features, l2: ReLURepr(n, n_features, kernel_regularizer=l2),
+    "deep": lambda n, n_features, l2: DeepRepr(n, (16 * n, 8 * n, 2 * n), n_features, kernel_regularizer=l2),
+    "pass_through": lambda n, n_features, l2: PassThroughRepr(n, n_features),
+    "weighted_pass_through": lambda n, n_features, l2: WeightedPassThroughRepr(
+        n, n_features, weights_regularizer=l2
+    ),
+}
+SCORES: dict[str, type[Score]] = {"dot": DotScore, "cosine": CosineScore, "euclidean": EuclideanScore}
+# By the name of their file.
+LOSSES: dict[str, type[keras.losses.Loss]] = {
+    loss.__module__.rpartition(".")[2]: loss for loss in vars(losses).values() if inspect.isclass(loss)
+}
+
+
+class Side:
+    """The users or the items of a hybrid: their codes, features, representations and bias.
+
+    Args:
+        name: `"user"` or `"item"`.
+        codes: the input.
+        features: `Features`, a matrix `[n, F]`, or the number of entities, whose features are their identity.
+        l2: regularizer of the named parts, or `None`.
+    """
+
+    def __init__(self, name: str, codes: Any, features: Any, l2: Any) -> None:
+        self.name = name
+        self.l2 = l2
+        matrix = getattr(features, "matrix", features)
+        if hasattr(matrix, "shape"):
+            lookup = FeatureLookup.from_matrix(matrix, name=f"{name}_features")
+            self.n_features = int(matrix.shape[1])
+            self.has_identity = getattr(features, "has_identity", None)
+            if self.has_identity is None:
+                self.has_identity = _tells_apart(matrix)
+        else:
+            self.n_features = positive_integer(f"{name}_features", features)
+            lookup = FeatureLookup(self.n_features, name=f"{name}_features")
+            self.has_identity = True
+        self.n = lookup.n
+        self.bag = lookup(codes)
+
+    def represent(
+        self, given: Any, n_components: int, part: str = "repr", n_tastes: int | None = None
+    ) -> Any:
+        """Representations `[B, C]`, of items `[B, L, C]`; `[B, T, C]` where `n_tastes` is given."""
+        argument = "attention" if part == "attention" else f"{self.name}_{part}"
+        name = f"{self.name}_{part}"
+        several = isinstance(given, Sequence) and not isinstance(given, str)
+        if several and len(given) != n_tastes:
+            raise ValueError(
+                f"`{argument}` must be one layer a taste where it is several; for layers behind one another "
+                f"take `LayersRepr`. Received: {len(given)} layers, n_tastes={n_tastes or 1}."
+            )
+        tastes = []
+        for taste in range(n_tastes or 1):
+            own = given[taste] if several else given
+            if not several and taste and isinstance(own, keras.layers.Layer):
+                own = own.from_config({**own.get_config(), "name": f"{own.name}_{taste}"})
+            layer = self._layer(own, argument, n_components, f"{name}_{taste}" if taste else name)
+            tastes.append(layer(self.bag))
+        return tastes[0] if n_tastes is None else ops.stack(tastes, axis=1)
+
+    def bias(self) -> Any:
+        """One weight a feature, summed."""
+        return FeatureBias(self.n_features, bias_regularizer=self.l2, name=f"{self.name}_bias")(self.bag)
+
+    def _layer(self, given: Any, argument: str, n_components: int, name: str) -> keras.layers.Layer:
+        if isinstance(given, str) and given in REPRESENTATIONS:
+            layer = REPRESENTATIONS[given](n_components, self.n_features, self.l2)
+            layer.name = name
+            return layer
+        if isinstance(given, Representation):
+            if not given.built and given.n_features is None:
+                given.n_features = self.n_features
+            return given
+        if isinstance(given, keras.layers.Layer):
+            return LayersRepr([given], self.n_features, name=name)
+        raise ValueError(
+            f"`{argument}` must be a Keras layer or one of {', '.join(REPRESENTATIONS)}. "
+            f"Received: {argument}={given!r}."
+        )
+
+
+def hybrid(
+    card: Card,
+    user_features: Any,
+    item_features: Any,
+    n_components: int,
+    n_tastes: int,
+    user_repr: Any,
+    item_repr: Any,
+    attention: Any,
+    score: Any,
+    loss: Any,
+    biased: bool,
+    l2: float,
+    learning_rate: Any,
+    seed: int | None,
+    identity: Sequence[str] = ("user", "item"),
+) -> keras.Model:
+    """The compiled model. `identity` names the sides that are to have indicator columns."""
+    n_components = positive_integer("n_components", n_components)
+    n_tastes = positive_integer("n_tastes", n_tastes)
+    if attention is not None and n_tastes == 1:
+        raise ValueError(
+            "`attention` weighs tastes against each other and needs at least two. "
+            f"Received: n_tastes=1, attention={attention!r}."
+        )
+    codes = id_inputs()
+    with seeded(seed):
+        regularizer = keras.regularizers.L2(l2) if l2 else None
+        user = Side("user", codes[0], user_features, regularizer)
+        item = Side("item", codes[1], item_features, regularizer)
+        _say_what_is_missing(card, [side for side in (user, item) if side.name in identity])
+        compare = score_layer(score)
+        arguments = {
+            "user": user.represent(user_repr, n_components, n_tastes=n_tastes if n_tastes > 1 else None),
+            "item": item.represent(item_repr, n_components),
+        }
+        if n_tastes > 1:
+            compare = TasteMixture(compare, name="tastes", dtype="float32")
+            if attention is not None:
+                arguments["attention"] = user.represent(attention, n_components, "attention", n_tastes)
+        if biased:
+            arguments |= {"user_bias": user.bias(), "item_bias": item.bias()}
+        output = Catalogue(name="score")(compare(**arguments))
+    model = Model(dict(zip(("user", "item"), codes, strict=True)), output, name=card.name)
+    card.compile(model, learning_rate, loss=loss_of(loss, item.n))
+    return model
+
+
+def score_layer(score: Any) -> Score:
+    """A score by name, or itself."""
+    if isinstance(score, Score):
+        return score
+    if not isinstance(score, str) or score not in SCORES:
+        raise ValueError(
+            f"`score` must be a score layer or one of {', '.join(SCORES)}. Received: score={score!r}."
+        )
+    # Scores in half precision would be rounded to about 0.004.
+    return SCORES[score](name=score, dtype="float32")
+
+
+def loss_of(loss: Any, n_items: int) -> Any:
+    """A loss by its name, kerasrec's or Keras's, or itself; the size of the catalogue is filled in."""
+    if not isinstance(loss, str):
+        if callable(loss):
+            return loss
+    elif loss in LOSSES:
+        takes_n_items = "n_items" in inspect.signature(LOSSES[loss]).parameters
+        return LOSSES[loss](n_items=n_items) if takes_n_items else LOSSES[loss]()
+    else:
+        with contextlib.suppress(ValueError):
+            return keras.losses.get(loss)
+    raise ValueError(
+        f"`loss` must be a loss, a function of labels and scores, a name of Keras's, or one of "
+        f"{', '.join(LOSSES)}. Received: loss={loss!r}."
+    )
+
+
+@contextlib.contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Let every layer that is made meanwhile draw its weights from this seed."""
+    if seed is None:
+        yield
+        return
+    # What Keras's initializers draw their own seeds from.
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _tells_apart(matrix: Any) -> bool:
+    """Whether every row has a column of its own."""
+    import scipy.sparse
+
+    matrix = scipy.sparse.csc_matrix(matrix)
+    alone = matrix[:, matrix.getnnz(axis=0) == 1]
+    return len(set(alone.indices)) == matrix.shape[0]
+
+
+def _say_what_is_missing(card: Card, sides: Sequence[Side]) -> None:
+    sides = [side for side in sides if not side.has_identity]
+    if sides:
+        names = " and ".join(f"{side.name}s" for side in sides)
+        indicators = " and ".join(f"Features.indicator(data.{side.name}_ids)" for side in sides)
+        warnings.warn(
+            f"{card.name} has no indicator columns of {names}: those with equal features are the same to it. "
+            f"Stack {indicators} unless that is meant.",
+            stacklevel=4,
+        )

@@ -1,0 +1,115 @@
+from typing import Any
+
+import keras
+
+from kerasrec.zoo._card import Card, Hyperparameter
+from kerasrec.zoo._hybrid import hybrid
+
+
+def HybridRecommender(
+    user_features: Any,
+    item_features: Any,
+    n_components: int = 5,
+    n_tastes: int = 1,
+    user_repr: Any = "linear",
+    item_repr: Any = "linear",
+    attention: Any = None,
+    score: Any = "dot",
+    loss: Any = "wmrb",
+    biased: bool = True,
+    *,
+    l2: float = 0.0,
+    learning_rate: Any = 1e-2,
+    seed: int | None = None,
+) -> keras.Model:
+    """Representations of users and items made of their features, compared by a score, trained by a loss.
+
+    `score(u, i) = compare(user_repr(x_u), item_repr(x_i)) + user_bias(x_u) + item_bias(x_i)`, `x` being a row
+    of features: identity, metadata or both. Every part is a name or an object of one's own. With several
+    tastes a user has as many representations, and `compare` takes the largest score over them or, with
+    attention, their sum weighted by a softmax. The features stand in the model; batches carry codes.
+
+    Args:
+        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose features are then their
+            identity.
+        item_features: `Features`, a matrix `[I, F]`, or the number of items.
+        n_components: int, size of the representations that are given by name. Defaults to `5`.
+        n_tastes: int, representations of a user. Defaults to `1`.
+        user_repr: `"linear"`, `"normalized_linear"`, `"relu"`, `"deep"`, `"pass_through"`,
+            `"weighted_pass_through"`, or a Keras layer from features to `[B, C]`; with several tastes it is
+            copied for each, or a list has one for each. Defaults to `"linear"`.
+        item_repr: the same for items; the layer acts on the last axis of `[B, L, F]`. Defaults to
+            `"linear"`.
+        attention: the same for what weighs the tastes, or `None`. Defaults to `None`.
+        score: `"dot"`, `"cosine"`, `"euclidean"`, or a score layer. Defaults to `"dot"`.
+        loss: a loss of `kerasrec.losses` by the name of its file (`"wmrb"`, `"bpr"`, `"sampled_softmax"`),
+            one of Keras's by its name, or any loss or function of labels and scores `[B, L]`. Defaults to
+            `"wmrb"`.
+        biased: bool, whether features have a bias each, summed over an entity's. Defaults to `True`.
+        l2: float, weight of the squared weights of named representations and of the biases in the loss.
+            Defaults to `0.0`.
+        learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
+        seed: int, for the initial weights of the named parts. Defaults to `None`: Keras's global generator.
+
+    Call arguments:
+        inputs: `{"user": codes [B, 1], "item": codes [B, L]}`; a list `[1, L]` is shared by the batch.
+
+    Returns:
+        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+
+    Raises:
+        ValueError: if a size is not a positive integer, a part has no such name, features are empty or not
+            finite, a passed-through matrix has not `n_components` columns, or attention comes with one taste.
+
+    Example:
+        >>> import kerasrec
+        >>> from kerasrec.data import RankingBatches
+        >>> data = kerasrec.datasets.synthetic(n_users=30, n_items=40, n_interactions=300).interactions
+        >>> model = kerasrec.zoo.HybridRecommender(user_features=30, item_features=40, seed=0)
+        >>> history = model.fit(RankingBatches(data, 64, n_sampled_items=10, seed=0), epochs=2, verbose=0)
+        >>> history.history["loss"][1] < history.history["loss"][0]
+        True
+
+    References:
+        Kirk, "TensorRec", 2018; Kula, "Metadata embeddings for user and item cold-start recommendations",
+        2015.
+    """
+    return hybrid(
+        CARD,
+        user_features,
+        item_features,
+        n_components=n_components,
+        n_tastes=n_tastes,
+        user_repr=user_repr,
+        item_repr=item_repr,
+        attention=attention,
+        score=score,
+        loss=loss,
+        biased=biased,
+        l2=l2,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+
+
+CARD = Card(
+    name="hybrid",
+    factory=HybridRecommender,
+    task="ranking",
+    summary=(
+        "Representations of users and items made of their features, identity and metadata alike, compared by "
+        "a score and trained by a ranking loss; every part can be another."
+    ),
+    reference=(
+        'Kirk, "TensorRec", 2018; Kula, "Metadata embeddings for user and item cold-start recommendations", '
+        "2015."
+    ),
+    hyperparameters=(
+        Hyperparameter("n_components", "int", 5, low=2, high=256, log=True),
+        Hyperparameter("loss", "choice", "wmrb", choices=("wmrb", "bpr", "warp", "sampled_softmax")),
+        Hyperparameter("biased", "bool", True),
+        Hyperparameter("l2", "float", 0.0, low=0.0, high=1e-2),
+        Hyperparameter("learning_rate", "float", 1e-2, low=1e-4, high=1e-1, log=True),
+    ),
+    loss="wmrb",
+)
