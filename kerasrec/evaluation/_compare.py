@@ -3,11 +3,12 @@ from typing import Any
 
 from kerasrec.data import Interactions
 from kerasrec.evaluation._evaluate import keras_model
-from kerasrec.evaluation._plan import DEFAULT_METRICS, Plan
+from kerasrec.evaluation._plan import DEFAULT_METRICS, RATING, Plan
 from kerasrec.evaluation.comparison import Comparison
 from kerasrec.evaluation.report import EvaluationReport
 
 BASELINES = ("popularity", "item_knn", "ease")
+RATING_BASELINES = ("global_bias",)
 
 
 def compare(
@@ -21,7 +22,7 @@ def compare(
     batch_size: int | None = None,
     seed: int = 0,
     item_features: Any = None,
-    baselines: Iterable[str] = BASELINES,
+    baselines: Iterable[str] | None = None,
     metric: str | None = None,
     significance: str = "randomisation",
     level: float = 0.05,
@@ -46,7 +47,8 @@ def compare(
         batch_size: as in `evaluate`. Defaults to `None`.
         seed: as in `evaluate`. Defaults to `0`.
         item_features: as in `evaluate`. Defaults to `None`.
-        baselines: names of models in the zoo. Defaults to `("popularity", "item_knn", "ease")`.
+        baselines: names of models in the zoo. Defaults to `None`: `popularity`, `item_knn` and `ease`, or
+            `global_bias` where `metrics` has one of ratings.
         metric: the figure that decides. Defaults to `None`: the first NDCG, else the first with a value a
             user.
         significance: `"randomisation"` or `"bootstrap"`, the paired test. Defaults to `"randomisation"`.
@@ -79,6 +81,8 @@ def compare(
     plan = Plan(test, train, k, metrics, users, exclude_seen, batch_size, seed, item_features)
     notes: list[str] = []
     taken = {name for name, _ in named}
+    if baselines is None:
+        baselines = RATING_BASELINES if set(RATING) & set(plan.metrics) else BASELINES
     added = [name for name in baselines if name not in taken and _fits(name, train, notes)]
     reports = []
     for name, model in [*named, *((name, name) for name in added)]:

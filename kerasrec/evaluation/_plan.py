@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrec._arguments import positive_integer
 from kerasrec.data import Interactions
 from kerasrec.evaluation import _measures
 from kerasrec.evaluation._figure import Figure
@@ -16,13 +17,12 @@ from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import Scorer
 from kerasrec.evaluation._slices import Population
 from kerasrec.evaluation.report import EvaluationReport
-from kerasrec.layers import find_catalogue
-from kerasrec.trainers._checks import DataCheck
+from kerasrec.layers import find_catalogue, find_id_limits
 
 DEFAULT_METRICS = ("recall", "precision", "hit_rate", "ndcg", "map", "mrr", "f1", "coverage")
 _OF_LISTS = ("novelty", "popularity_bias", "diversity", "coverage", "gini")
-_RATING = ("rmse", "mae")
-METRICS = (*_measures.RELEVANCE, *_OF_LISTS, "auc", *_RATING)
+RATING = ("rmse", "mae")
+METRICS = (*_measures.RELEVANCE, *_OF_LISTS, "auc", *RATING)
 
 
 class Plan:
@@ -57,7 +57,8 @@ class Plan:
         self.cuts = _cuts(k)
         self.metrics = _known(metrics)
         self.test, self.train = test, train
-        self.seed, self.batch_size = seed, batch_size
+        self.seed = seed
+        self.batch_size = None if batch_size is None else positive_integer("batch_size", batch_size)
         if not len(test):
             raise ValueError("`test` must not be empty. Received: 0 interactions.")
         if train is not None:
@@ -104,7 +105,7 @@ class Plan:
     @property
     def ranks(self) -> bool:
         """Whether any metric needs lists."""
-        return any(name not in _RATING for name in self.metrics)
+        return any(name not in RATING for name in self.metrics)
 
     def run(self, model: Any, name: str | None = None, scorer: Scorer | None = None) -> EvaluationReport:
         """Evaluate one model.
@@ -156,8 +157,13 @@ class Plan:
                 catalogue.item_ids,
                 self.test.item_ids,
             )
-        users = np.array([0, self.users.max()]), np.array([0, self.test.n_items - 1])
-        DataCheck(model)(({"user": users[0], "item": users[1]},))
+        needed = {"user": int(self.users.max()) + 1, "item": self.test.n_items}
+        for side, (limit, layer) in find_id_limits(model).items():
+            if limit < needed.get(side, 0):
+                raise ValueError(
+                    f"`model` must know the {side}s of `test`; train it on a split of the same data. Received: "
+                    f"{name!r}, whose layer {layer!r} has {limit:,} rows where {needed[side]:,} are needed."
+                )
 
     def _rank(self, scorer: Scorer, name: str) -> tuple[Judged, np.ndarray | None]:
         ranker = Ranker(scorer, self.seed, name=name, batch_size=self.batch_size)
@@ -193,6 +199,11 @@ class Plan:
         return figures
 
     def _rating_figures(self, model: Any, name: str) -> dict[str, Figure]:
+        if not hasattr(model, "predict_on_batch") or (model.compiled and model.loss is None):
+            raise ValueError(
+                f"`metrics` {' and '.join(RATING)} are of models that predict ratings. "
+                f"Received: {name!r}, whose scores only rank."
+            )
         rows = np.flatnonzero(np.isin(self.test.users, self.users))
         users, items = self.test.users[rows], self.test.items[rows]
         errors = pair_scores(model, users, items).astype(np.float64) - self.test.values[rows]
@@ -208,7 +219,7 @@ class Plan:
             "rmse": Figure(per_user(errors**2), counts, root=True),
             "mae": Figure(per_user(np.abs(errors)), counts),
         }
-        return {name: found[name] for name in _RATING if name in self.metrics}
+        return {name: found[name] for name in RATING if name in self.metrics}
 
 
 class _Areas:

@@ -59,6 +59,16 @@ class CatalogueScorer(Scorer):
         """Whole rows, sorted into the columns."""
         return _CatalogueRows(self, layout)
 
+    def whole(self, users: np.ndarray) -> np.ndarray:
+        """Scores `[B, I]`, and an error where they have another shape."""
+        scores = np.asarray(self.score(users), np.float32)
+        if scores.shape != (len(users), self.n_items):
+            raise ValueError(
+                f"Scores must be one for each user and item, {len(users)} x {self.n_items} here. "
+                f"Received: shape {scores.shape}."
+            )
+        return scores
+
 
 class _CatalogueRows:
     def __init__(self, scorer: CatalogueScorer, layout: Layout) -> None:
@@ -69,8 +79,7 @@ class _CatalogueRows:
         return users
 
     def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
-        scores = np.asarray(self.scorer.score(prepared), np.float32)
-        np.take(scores, self.items, axis=1, out=out, mode="clip")
+        np.take(self.scorer.whole(prepared), self.items, axis=1, out=out, mode="clip")
 
 
 class FactorScorer(Scorer):

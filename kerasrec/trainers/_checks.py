@@ -5,10 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrec.layers.id_limits import find_id_limits, input_names
 from kerasrec.layers.rating_scale import RatingScale
-from kerasrec.trainers._keras import Functional, tree
-
-_SAME_VALUES = ("Cast", "ExpandDims", "Flatten", "Reshape", "Squeeze")
+from kerasrec.trainers._keras import tree
 
 
 class DataCheck:
@@ -22,8 +21,8 @@ class DataCheck:
     """
 
     def __init__(self, model: Any, targets: bool = False) -> None:
-        self._limits = _id_limits(model)
-        self._names = _input_names(model)
+        self._limits = find_id_limits(model)
+        self._names = input_names(model)
         self._scale = _output_scale(model) if targets else None
 
     def __call__(self, data: Any) -> None:
@@ -85,54 +84,6 @@ def _refuse(values: np.ndarray, low: float, high: float, rule: str) -> None:
         return
     wrong = values[~((values >= low) & (values <= high))]
     raise ValueError(f"{rule}. Received: {wrong.size} others, the first is {wrong[0]}.")
-
-
-def _input_names(model: Any) -> list[str]:
-    """The model's inputs as its data name them; none for a model without a graph."""
-    if not isinstance(model, Functional):
-        return []
-    struct = model.input
-    return list(struct) if isinstance(struct, dict) else [tensor.name for tensor in model.inputs]
-
-
-def _id_limits(model: Any) -> dict[str, tuple[int, str]]:
-    """For each input that a table is read by, the table's rows and its layer's name."""
-    limits: dict[str, tuple[int, str]] = {}
-    names = _input_names(model)
-    if not names:
-        return limits
-    tensors = tree.flatten(model.input) if not isinstance(model.input, dict) else list(model.input.values())
-    name_of = {id(tensor): name for name, tensor in zip(names, tensors, strict=True)}
-
-    def note(tensor: Any, limit: int, layer: str) -> None:
-        name = name_of.get(id(_origin(tensor)))
-        if name is not None and limit < limits.get(name, (limit + 1,))[0]:
-            limits[name] = (limit, layer)
-
-    for layer in model.layers:
-        if isinstance(layer, Functional):
-            inner = _id_limits(layer)
-            for node in layer._inbound_nodes:
-                for name, tensor in zip(_input_names(layer), node.input_tensors, strict=False):
-                    if name in inner:
-                        note(tensor, *inner[name])
-            continue
-        limit = (
-            layer.input_dim if isinstance(layer, keras.layers.Embedding) else getattr(layer, "id_limit", None)
-        )
-        if limit is not None:
-            for node in layer._inbound_nodes:
-                for tensor in node.input_tensors:
-                    note(tensor, limit, layer.name)
-    return limits
-
-
-def _origin(tensor: Any) -> Any:
-    """The tensor that this one is another shape or type of."""
-    while type(tensor._keras_history.operation).__name__ in _SAME_VALUES:
-        history = tensor._keras_history
-        (tensor,) = history.operation._inbound_nodes[history.node_index].input_tensors
-    return tensor
 
 
 def _output_scale(model: Any) -> RatingScale | None:

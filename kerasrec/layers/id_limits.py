@@ -1,0 +1,80 @@
+"""How large the ids of a model's inputs may be, read off its graph."""
+
+from typing import Any
+
+import keras
+
+_SAME_VALUES = ("Cast", "ExpandDims", "Flatten", "Reshape", "Squeeze")
+
+
+def find_id_limits(model: Any) -> dict[str, tuple[int, str]]:
+    """For each input that tables are read by, the rows of the smallest one and its layer's name.
+
+    Tables are those of `keras.layers.Embedding` and of layers with an attribute `id_limit`, also inside
+    nested models.
+
+    Args:
+        model: any `keras.Model`.
+
+    Returns:
+        Rows and layer by the name of the input; empty for a model without a graph.
+
+    Example:
+        >>> import kerasrec
+        >>> model = kerasrec.zoo.RecommenderV1(n_users=3, n_items=4)
+        >>> kerasrec.layers.find_id_limits(model)
+        {'user': (3, 'user_embedding'), 'item': (4, 'item_embedding')}
+    """
+    limits: dict[str, tuple[int, str]] = {}
+    names = input_names(model)
+    if not names:
+        return limits
+    tensors = list(model.input.values()) if isinstance(model.input, dict) else keras.tree.flatten(model.input)
+    name_of = {id(tensor): name for name, tensor in zip(names, tensors, strict=True)}
+
+    def note(tensor: Any, limit: int, layer: str) -> None:
+        name = name_of.get(id(_origin(tensor)))
+        if name is not None and limit < limits.get(name, (limit + 1,))[0]:
+            limits[name] = (limit, layer)
+
+    for layer in model.layers:
+        if _has_graph(layer):
+            inner = find_id_limits(layer)
+            for node in layer._inbound_nodes:
+                for name, tensor in zip(input_names(layer), node.input_tensors, strict=False):
+                    if name in inner:
+                        note(tensor, *inner[name])
+            continue
+        limit = (
+            layer.input_dim if isinstance(layer, keras.layers.Embedding) else getattr(layer, "id_limit", None)
+        )
+        if limit is not None:
+            for node in layer._inbound_nodes:
+                for tensor in node.input_tensors:
+                    note(tensor, limit, layer.name)
+    return limits
+
+
+def input_names(model: Any) -> list[str]:
+    """The model's inputs as its data name them; none for a model without a graph."""
+    if not _has_graph(model):
+        return []
+    struct = model.input
+    return list(struct) if isinstance(struct, dict) else [tensor.name for tensor in model.inputs]
+
+
+def _has_graph(model: Any) -> bool:
+    if not isinstance(model, keras.Model) or isinstance(model, keras.Sequential):
+        return False
+    try:
+        return bool(model.inputs)
+    except (AttributeError, TypeError):  # subclassed models
+        return False
+
+
+def _origin(tensor: Any) -> Any:
+    """The tensor that this one is another shape or type of."""
+    while type(tensor._keras_history.operation).__name__ in _SAME_VALUES:
+        history = tensor._keras_history
+        (tensor,) = history.operation._inbound_nodes[history.node_index].input_tensors
+    return tensor
