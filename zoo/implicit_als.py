@@ -86,8 +86,10 @@ class _Side:
     """The systems of all users, or of all items: rows of about the same length are solved together."""
 
     def __init__(self, matrix: "scipy.sparse.csr_matrix", alpha: float, l2: float) -> None:
-        self.alpha, self.l2 = alpha, l2
-        self.blocks = list(_blocks(matrix))
+        self.l2 = l2
+        self.blocks = [
+            (rows, places, np.float32(alpha) * values[:, :, None]) for rows, places, values in _blocks(matrix)
+        ]
 
     def solve(self, others: np.ndarray, own: np.ndarray) -> None:
         """Improve `own` for given vectors of the other side; rows without entries stay 0."""
@@ -95,16 +97,20 @@ class _Side:
         padded = np.concatenate([others, np.zeros((1, others.shape[1]), np.float32)])
 
         def work(block: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-            rows, places, values = block
+            rows, places, weights = block
             vectors = padded.take(places, axis=0)
-            weights = (self.alpha * values)[:, :, None]
+
+            def scores(x: np.ndarray) -> np.ndarray:
+                return vectors @ x[:, :, None]
 
             def times(x: np.ndarray) -> np.ndarray:
                 """The matrix of each row times its x, `[B, C]`; the matrices themselves are never made."""
-                return x @ gram + _sums(vectors, weights * (vectors @ x[:, :, None]))
+                return x @ gram + _sums(vectors, weights * scores(x))
 
-            targets = _sums(vectors, 1 + weights)
-            own[rows] = _conjugate_gradients(times, targets, own[rows])
+            x = own[rows]
+            # What is left of the targets, `sum (1 + w) y`, in one pass over the vectors.
+            residual = _sums(vectors, 1 + weights * (1 - scores(x))) - x @ gram
+            own[rows] = _conjugate_gradients(times, x, residual)
 
         for _ in map_blocks(work, self.blocks, n_threads()):
             pass
@@ -116,21 +122,26 @@ def _sums(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _conjugate_gradients(
-    times: Callable[[np.ndarray], np.ndarray], targets: np.ndarray, x: np.ndarray
+    times: Callable[[np.ndarray], np.ndarray], x: np.ndarray, residual: np.ndarray
 ) -> np.ndarray:
-    """Some steps from x, `[B, C]`, towards the solutions of `times(x) = targets`."""
-    residual = targets - times(x)
+    """Some steps from x, `[B, C]`, towards the solutions of `times(x) = targets`, of which `residual` is left."""
     direction = residual
-    size = (residual * residual).sum(axis=1, keepdims=True)
-    for _ in range(_STEPS):
+    size = _dots(residual, residual)
+    for left in reversed(range(_STEPS)):
         product = times(direction)
         # A row that is solved has a direction of zero and stays.
-        step = size / np.maximum((direction * product).sum(axis=1, keepdims=True), _TINY)
+        step = size / np.maximum(_dots(direction, product), _TINY)
         x = x + step * direction
-        residual = residual - step * product
-        before, size = size, (residual * residual).sum(axis=1, keepdims=True)
-        direction = residual + size / np.maximum(before, _TINY) * direction
+        if left:
+            residual = residual - step * product
+            before, size = size, _dots(residual, residual)
+            direction = residual + size / np.maximum(before, _TINY) * direction
     return x
+
+
+def _dots(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Dot products of rows, `[B, 1]`."""
+    return np.einsum("bc,bc->b", one, other)[:, None]
 
 
 def _blocks(matrix: "scipy.sparse.csr_matrix") -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
