@@ -28,7 +28,10 @@ _SAMPLES_A_CALL = 16_384
 def automatic_steps(batch_size: int | None, num_batches: int | None) -> int:
     """How many steps to run in one call: enough to hide the call, few enough to see progress."""
     steps = min(max(_SAMPLES_A_CALL // (batch_size or 256), 8), 256)
-    return min(steps, num_batches) if num_batches else steps
+    if not num_batches:
+        return steps
+    n_calls = -(-num_batches // steps)
+    return -(-num_batches // n_calls)  # calls of one size, so that the progress bar ends where it should
 
 
 def runs_of(item: Any, check: Callable[[Any], None]) -> Block:

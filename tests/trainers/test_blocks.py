@@ -223,6 +223,15 @@ def test_callbacks_are_called_at_the_ends_of_blocks(steps):
 
 
 @pytest.mark.skipif(not fused, reason="plain on this backend")
+@pytest.mark.parametrize(("n", "steps"), [(70, 5), (16 * 256, 256), (16 * 257, 129), (16 * 700, 234)])
+def test_automatic_steps_split_an_epoch_into_calls_of_one_size(n, steps):
+    inputs = keras.Input((1,))
+    model = compiled(kerasrec.Model(inputs, keras.layers.Dense(1)(inputs)), steps_per_execution="auto")
+    model.fit(np.ones((n, 1)), np.ones(n), batch_size=16, verbose=0)
+    assert model.steps_per_execution == steps
+
+
+@pytest.mark.skipif(not fused, reason="plain on this backend")
 def test_sparse_inputs_train_as_in_plain_keras():
     sparse = pytest.importorskip("scipy.sparse")
     features = sparse.random(70, 20, 0.3, format="csr", dtype="float32", random_state=1)
