@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from kerasrec import trainers as trainers
     from kerasrec import tuning as tuning
     from kerasrec import zoo as zoo
+    from kerasrec.recommender import Recommender as Recommender
     from kerasrec.trainers import Model as Model
 
 # These register the classes that a model file can name.
 _REGISTERING = ("layers", "losses", "trainers", "zoo")
+_CLASSES = {"Model": "trainers", "Recommender": "recommender"}
 # The rest may take pandas and scipy along, so it waits for its first use.
 _LAZY = ("data", "datasets", "evaluation", "recommender", "tuning")
 
@@ -31,15 +33,15 @@ def _load() -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Model":
-        return importlib.import_module("kerasrec.trainers").Model
+    if name in _CLASSES:
+        return getattr(importlib.import_module(f"kerasrec.{_CLASSES[name]}"), name)
     if name in (*_REGISTERING, *_LAZY):
         return importlib.import_module(f"kerasrec.{name}")
     raise AttributeError(f"module 'kerasrec' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_REGISTERING, *_LAZY, "Model"})
+    return sorted({*globals(), *_REGISTERING, *_LAZY, *_CLASSES})
 
 
 # `import keras, kerasrec` is enough for `keras.models.load_model`. Only the `kerasrec` command does this

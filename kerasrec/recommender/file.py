@@ -1,19 +1,36 @@
 """The file of a trained model: a `.keras` file that also knows the raw ids."""
 
+import contextlib
+import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import keras
 
 from kerasrec.layers import Catalogue, find_catalogue
-from kerasrec.layers.catalogue import HEADER
+from kerasrec.layers.catalogue import HEADER, check_header
+from kerasrec.recommender._safety import check_archive, check_config, check_nested
 from kerasrec.trainers import Model
 
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
+
+_UNREADABLE = (
+    AttributeError,
+    EOFError,
+    ImportError,
+    KeyError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
 
 
 def save_model(
@@ -55,7 +72,7 @@ def save_model(
         raise FileNotFoundError(f"`path` must be in a folder that exists; make {path.parent} first.")
     if interactions is None and seen:
         raise ValueError("`interactions` must be given for `seen=True`. Received: interactions=None.")
-    model = _with_catalogue(model)
+    model = with_catalogue(model)
     catalogue = cast("Catalogue", find_catalogue(model))
     if interactions is not None:
         catalogue.fill(interactions, seen=seen)
@@ -86,7 +103,9 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a complete file of a kerasrec model, or from a newer kerasrec.
+        ValueError: if it is not a complete file of a kerasrec model, from a newer kerasrec, or holds code,
+            classes that nobody registered, names that lead out of a folder or a zip bomb; nothing is
+            executed.
 
     Example:
         >>> import os, tempfile, kerasrec
@@ -96,10 +115,12 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
         >>> kerasrec.recommender.load_model(path).name
         'recommender_v1'
     """
-    read_catalogue(path)
+    path = _keras_path(path)
+    with _opened(path):
+        pass
     try:
         return keras.models.load_model(path)
-    except (ImportError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"{path} holds a model that cannot be rebuilt here: {error}") from error
 
 
@@ -124,15 +145,31 @@ def read_catalogue(path: str | os.PathLike[str]) -> Catalogue:
         >>> kerasrec.recommender.read_catalogue(path).value_range[1] <= 5.0
         True
     """
-    path = _keras_path(path)
+    catalogue = Catalogue()
+    with _opened(_keras_path(path)) as (archive, assets), tempfile.TemporaryDirectory() as folder:
+        try:
+            for name in archive.namelist():
+                if name.startswith(assets):
+                    archive.extract(name, folder)
+            catalogue.load_assets(str(Path(folder, assets)))
+        except _UNREADABLE as error:
+            raise ValueError(f"{path} holds ids that cannot be read: {error}") from error
+    return catalogue
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
+    """The archive of a model file and its folder of ids, once both are found to be harmless."""
     if not path.is_file():
         raise FileNotFoundError(f"`path` must be a model file; there is none at {path}.")
-    catalogue = Catalogue()
     try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
             if "config.json" not in members:
                 raise ValueError(f"`path` must be a model file of Keras. Received: {path}, another zip file.")
+            check_archive(archive, path)
+            check_nested(archive, path)
+            check_config(archive.read("config.json"), path)
             headers = [name for name in members if name.rsplit("/", 1)[-1] == HEADER]
             if not headers:
                 raise ValueError(
@@ -140,17 +177,17 @@ def read_catalogue(path: str | os.PathLike[str]) -> Catalogue:
                     "`keras.models.load_model` reads other models of Keras. "
                     f"Received: {path}, which holds no ids."
                 )
-            assets = headers[0].removesuffix(HEADER)
-            for name in members:
-                if name.startswith(assets):
-                    archive.extract(name, folder)
-            catalogue.load_assets(str(Path(folder, assets)))
+            try:
+                header = json.loads(archive.read(headers[0]))
+            except ValueError as error:
+                raise ValueError(f"{path} must have a header in JSON. Received: {error}.") from error
+            check_header(header)
+            yield archive, headers[0].removesuffix(HEADER)
     except zipfile.BadZipFile as error:
         raise ValueError(
             f"`path` must be a complete model file. Received: {path}, which is not one or was cut off "
             f"({error})."
         ) from error
-    return catalogue
 
 
 def _keras_path(path: str | os.PathLike[str]) -> Path:
@@ -159,7 +196,7 @@ def _keras_path(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def _with_catalogue(model: keras.Model) -> keras.Model:
+def with_catalogue(model: keras.Model) -> keras.Model:
     """The model itself, or its layers and optimizer in a model with a catalogue behind the output."""
     if find_catalogue(model) is not None:
         return model

@@ -96,7 +96,7 @@ def test_a_newer_format_is_refused_by_name(tmp_path):
     catalogue.fill(interactions())
     catalogue.save_assets(str(tmp_path))
     header = json.loads((tmp_path / "catalogue.json").read_text())
-    (tmp_path / "catalogue.json").write_text(json.dumps({**header, "format": 2, "kerasrec": "9.1"}))
+    (tmp_path / "catalogue.json").write_text(json.dumps({**header, "format": 3, "kerasrec": "9.1"}))
     with pytest.raises(
         ValueError, match=r"at most 2; upgrade kerasrec.*Received: format 3, written by kerasrec 9\.1"
     ):

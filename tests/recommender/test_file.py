@@ -1,4 +1,5 @@
 import importlib.util
+import io
 import json
 import os
 import subprocess
@@ -61,7 +62,7 @@ def trained(model, data, epochs=2):
     x, y = pairs(data)
     model.fit(
         {name: codes[:, None] for name, codes in x.items()},
-        y,
+        y[:, None],
         batch_size=1,  # plain Keras on TensorFlow does not sum the gradients of ids that repeat in a batch
         epochs=epochs,
         verbose=0,
@@ -248,7 +249,7 @@ class TestBadFile:
     def test_newer(self, read, saved):
         rewrite(saved, "catalogue.json", b'{"format": 99, "kerasrec": "7.0.0"}')
         with pytest.raises(
-            ValueError, match=r"at most 1; upgrade kerasrec.*format 99, written by kerasrec 7\.0\.0"
+            ValueError, match=r"at most 2; upgrade kerasrec.*format 99, written by kerasrec 7\.0\.0"
         ):
             read(saved)
 
@@ -263,7 +264,7 @@ def test_a_class_unknown_here_is_named(saved):
     with zipfile.ZipFile(saved) as archive:
         config = archive.read("config.json").replace(b"DotScore", b"NewScore")
     rewrite(saved, "config.json", config)
-    with pytest.raises(ValueError, match=r"cannot be rebuilt here:(.|\n)*NewScore"):
+    with pytest.raises(ValueError, match=r"classes of Keras, kerasrec or registered ones.*kerasrec>NewScore"):
         load_model(saved)
 
 
@@ -273,3 +274,111 @@ def rewrite(path, name, content):
     with zipfile.ZipFile(path, "w") as archive:
         for member, data in members.items():
             archive.writestr(member, content if member.endswith(name) else data)
+
+
+@pytest.mark.parametrize("read", [load_model, read_catalogue])
+class TestHostileFile:
+    """Nothing is executed, nothing is written beside the file, and the message says what is wrong."""
+
+    def test_a_pickle_in_an_array(self, read, saved):
+        class Bomb:
+            def __reduce__(self):
+                return (Path.touch, (saved.with_name("executed"),))
+
+        archive = io.BytesIO()
+        np.savez(archive, indptr=np.array([Bomb()], object), items=np.array([0]))
+        add(saved, "seen.npz", archive.getvalue())
+        with pytest.raises(ValueError, match=r"cannot be (read|rebuilt)(.|\n)*Object arrays cannot be loaded"):
+            read(saved)
+        assert [file.name for file in saved.parent.iterdir()] == ["model.keras"]
+
+    def test_a_member_that_is_a_pickle(self, read, saved):
+        add(saved, "ids.pkl", b"cos\nsystem\n(S'true'\ntR.")
+        with pytest.raises(ValueError, match=r"files alone; others could be code\. Received: .*ids\.pkl"):
+            read(saved)
+
+    @pytest.mark.parametrize("name", ["../x.json", "/x.json", "a/../../x.json", "..\\x.json", "C:/x.json"])
+    def test_a_name_that_leads_out(self, read, saved, name):
+        with zipfile.ZipFile(saved, "a") as archive:
+            archive.writestr(name, "{}")
+        with pytest.raises(ValueError, match=r"must hold names inside it alone"):
+            read(saved)
+
+    def test_a_zip_bomb(self, read, saved):
+        with zipfile.ZipFile(saved, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("assets/zeros.npy", bytes(50_000_000))
+        with pytest.raises(ValueError, match=r"not unpack to more than 100 times its size\. Received: 50"):
+            read(saved)
+
+    def test_a_zip_bomb_within(self, read, saved):
+        inner = io.BytesIO()
+        with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("items.npy", bytes(50_000_000))
+        add(saved, "seen.npz", inner.getvalue())
+        with pytest.raises(ValueError, match=r"must not unpack to more than 100 times its size"):
+            read(saved)
+
+    def test_a_lambda_layer(self, read, tmp_path):
+        inputs = keras.Input((1,), name="user"), keras.Input((1,), name="item")
+        sums = keras.layers.Lambda(lambda x: x[0] + x[1])(list(inputs))
+        model = keras.Model(dict(zip(("user", "item"), inputs, strict=True)), sums)
+        save_model(model, tmp_path / "model.keras", interactions())
+        with pytest.raises(ValueError, match=r"must hold no code; write a Lambda layer as a class"):
+            read(tmp_path / "model.keras")
+
+    @pytest.mark.parametrize(
+        "foreign", [("os", "system", "os>system"), ("subprocess", "Popen", None), ("mine", "Own", "mine>Own")]
+    )
+    def test_a_foreign_class(self, read, saved, foreign):
+        module, name, registered = foreign
+        with zipfile.ZipFile(saved) as archive:
+            config = json.loads(archive.read("config.json"))
+        config["config"]["layers"][-1] |= {
+            "module": module,
+            "class_name": name,
+            "registered_name": registered,
+        }
+        rewrite(saved, "config.json", json.dumps(config))
+        with pytest.raises(ValueError, match=rf"must name classes of Keras.*{name}' of '{module}'"):
+            read(saved)
+
+    def test_a_config_that_is_none(self, read, saved):
+        rewrite(saved, "config.json", "{")
+        with pytest.raises(ValueError, match=r"must hold a config in JSON"):
+            read(saved)
+
+    def test_a_header_that_is_none(self, read, saved):
+        rewrite(saved, "catalogue.json", "[")
+        with pytest.raises(ValueError, match=r"must have a header in JSON"):
+            read(saved)
+        rewrite(saved, "catalogue.json", "{}")
+        with pytest.raises(ValueError, match=r"header must name its format\. Received: format=None"):
+            read(saved)
+
+    def test_flipped_bits(self, read, saved):
+        whole = bytearray(saved.read_bytes())
+        place = whole.index(b"item_ids.npy") + 150  # behind its header
+        whole[place] ^= 255
+        saved.write_bytes(bytes(whole))
+        with pytest.raises(ValueError, match=r"Bad CRC-32|cannot be (read|rebuilt)"):
+            read(saved)
+
+
+def test_an_array_of_a_false_size(saved):
+    """Its header promises an array that no memory holds."""
+    array = io.BytesIO()
+    np.save(array, np.arange(4))
+    claimed = array.getvalue().replace(b"(4,), }" + b" " * 20, b"(400000000000000,), }" + b" " * 6)
+    assert len(claimed) == len(array.getvalue())
+    rewrite(saved, "item_ids.npy", claimed)
+    for read in (read_catalogue, load_model):
+        with pytest.raises(ValueError, match=r"cannot be (read|rebuilt)"):
+            read(saved)
+
+
+def add(path, name, content):
+    """A member beside the ids."""
+    with zipfile.ZipFile(path) as archive:
+        header = next(member for member in archive.namelist() if member.endswith("catalogue.json"))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(header.replace("catalogue.json", name), content)

@@ -1,0 +1,102 @@
+"""A frame of metadata as arrays that `np.savez` writes without pickle, and back."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec.data._columns import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Names that a frame of recommendations has itself.
+TAKEN = ("user", "item", "rank", "score", "fallback", "similar")
+
+
+def aligned(metadata: Any, ids: np.ndarray) -> "pd.DataFrame":
+    """A frame with one row an id, in the order of the codes; ids without metadata have missing entries."""
+    import pandas as pd
+
+    if not isinstance(metadata, pd.DataFrame):
+        raise TypeError(
+            "`item_metadata` must be a pandas DataFrame indexed by raw item id. "
+            f"Received: {type(metadata).__name__}."
+        )
+    names = [str(name) for name in metadata.columns]
+    bad = [name for name in names if name in TAKEN or names.count(name) > 1]
+    if bad:
+        raise ValueError(
+            f"Columns of `item_metadata` must occur once and not be called {', '.join(TAKEN)}; rename them. "
+            f"Received: {bad[0]!r}."
+        )
+    if not metadata.index.is_unique:
+        again = shown(metadata.index[metadata.index.duplicated()][0])
+        raise ValueError(f"`item_metadata` must have one row an item. Received: {again} more than once.")
+    if not metadata.index.isin(ids).any():
+        first = metadata.index[:1].tolist()
+        raise ValueError(
+            "`item_metadata` must be indexed by raw item id, e.g. `frame.set_index('item')`. "
+            f"Received: index {first}..., of which no item is known; items are {ids[:1].tolist()}..."
+        )
+    found = metadata.reindex(pd.Index(ids, tupleize_cols=False)).reset_index(drop=True)
+    return found.set_axis(names, axis=1)
+
+
+def to_arrays(frame: "pd.DataFrame") -> dict[str, np.ndarray]:
+    """The columns by number, and a header with their names and kinds."""
+    import pandas as pd
+
+    arrays, columns = {}, []
+    for place, name in enumerate(frame.columns):
+        column, kind = frame[name], "array"
+        if pd.api.types.is_datetime64_dtype(column.dtype):
+            array, kind = column.to_numpy("datetime64[ns]").astype(np.int64), "time"
+        elif isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+            array = column.to_numpy()
+        else:
+            array, kind = _text([_plain(x, name) for x in column.astype(object)]), "text"
+        arrays[f"column_{place}"] = array
+        columns.append({"name": name, "kind": kind})
+    return {"header": _text({"columns": columns, "rows": len(frame)}), **arrays}
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> "pd.DataFrame":
+    """What `to_arrays` gave."""
+    import pandas as pd
+
+    header = json.loads(arrays["header"].tobytes())
+    columns: dict[str, Any] = {}
+    for place, column in enumerate(header["columns"]):
+        array = arrays[f"column_{place}"]
+        if column["kind"] == "text":
+            values = json.loads(array.tobytes())
+            plain_text = all(value is None or isinstance(value, str) for value in values)
+            columns[column["name"]] = pd.Series(values, dtype=None if plain_text else object)
+        elif column["kind"] == "time":
+            columns[column["name"]] = array.astype("datetime64[ns]")
+        else:
+            columns[column["name"]] = array
+    return pd.DataFrame(columns, index=range(header["rows"]))
+
+
+def _text(value: Any) -> np.ndarray:
+    return np.frombuffer(json.dumps(value).encode(), np.uint8)
+
+
+def _plain(value: Any, name: str) -> Any:
+    import pandas as pd
+
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (list, tuple)):
+        return [_plain(x, name) for x in value]
+    if value is None or value is pd.NaT or value is pd.NA or value != value:
+        return None
+    if not isinstance(value, (str, int, float)):
+        raise TypeError(
+            f"Column {name!r} of `item_metadata` must hold text, numbers, truth values or lists of them to "
+            f"be saved. Received: {value!r} of type {type(value).__name__}."
+        )
+    return value

@@ -1,0 +1,102 @@
+"""A model cut where its users meet its items."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec.evaluation._models import outputs
+from kerasrec.layers import Towers, find_towers
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a model makes of users alone and of items alone, and what it makes of both.
+
+    Attributes:
+        user: `keras.Model`, user codes `[B, 1]` to a dict of representations.
+        item: `keras.Model`, item codes `[B, 1]` to a dict of representations.
+        ends: the tensors of the graph by name: outputs of the two.
+        output: the model's own output tensor.
+        towers: `Towers`, or `None` where what both are put through is no score.
+    """
+
+    user: keras.Model
+    item: keras.Model
+    ends: dict[str, Any]
+    output: Any
+    towers: Towers | None
+
+    @cached_property
+    def head(self) -> keras.Model:
+        """Representations to the model's output."""
+        return keras.Model(self.ends, self.output)
+
+    def table(self, side: str, codes: np.ndarray) -> np.ndarray:
+        """The representation `[n, C]` of entities; biases are none where there is anything else."""
+        found = outputs(getattr(self, side), codes)
+        if self.towers is not None:
+            found = {name: x for name, x in found.items() if not name.endswith("_bias")} or found
+        return np.concatenate([x.reshape(len(codes), -1) for x in found.values()], axis=1)
+
+
+def find_sides(model: keras.Model) -> Sides | None:
+    """Where a model's users meet its items; `None` where nothing stands before that but the codes."""
+    towers = find_towers(model)
+    if towers is not None:
+        ends = {**towers.user.output, **towers.item.output}
+        return Sides(towers.user, towers.item, ends, model.outputs[0], towers)
+    try:
+        inputs = {tensor.name: tensor for tensor in model.inputs}
+        output = model.outputs[0]
+    except (AttributeError, TypeError, IndexError):  # subclassed models have no graph
+        return None
+    if set(inputs) != {"user", "item"}:
+        return None
+    reached = _reached(output, {id(tensor): name for name, tensor in inputs.items()})
+    ends: dict[str, dict[str, Any]] = {"user": {}, "item": {}}
+    for tensor, sides in reached.values():
+        if sides != {"user", "item"}:
+            continue
+        for source in _sources(tensor):
+            own = reached[id(source)][1]
+            if len(own) == 1:
+                side = next(iter(own))
+                ends[side].setdefault(f"{side}_{source._keras_history.operation.name}", source)
+    raw = any(
+        tensor is source for end in ends.values() for tensor in end.values() for source in inputs.values()
+    )
+    if raw or not all(ends.values()):
+        return None
+    return Sides(
+        keras.Model(inputs["user"], ends["user"], name="user_side"),
+        keras.Model(inputs["item"], ends["item"], name="item_side"),
+        {**ends["user"], **ends["item"]},
+        output,
+        None,
+    )
+
+
+def _reached(output: Any, inputs: dict[int, str]) -> dict[int, tuple[Any, set[str]]]:
+    """Every tensor before the output, and the inputs that it depends on."""
+    found: dict[int, tuple[Any, set[str]]] = {}
+    todo = [output]
+    while todo:
+        tensor = todo[-1]
+        sources = [] if id(tensor) in inputs else _sources(tensor)
+        missing = [source for source in sources if id(source) not in found]
+        if missing:
+            todo.extend(missing)
+            continue
+        todo.pop()
+        name = inputs.get(id(tensor))
+        sides = {name} if name else set().union(*(found[id(source)][1] for source in sources))
+        found[id(tensor)] = tensor, sides
+    return found
+
+
+def _sources(tensor: Any) -> list[Any]:
+    history = tensor._keras_history
+    return list(history.operation._inbound_nodes[history.node_index].input_tensors)

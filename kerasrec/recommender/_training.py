@@ -1,0 +1,102 @@
+"""The batches that a model's loss takes, and a model of the zoo trained on them."""
+
+import inspect
+from typing import Any
+
+import keras
+
+from kerasrec import losses
+from kerasrec.data import CatalogueBatches, Interactions, RankingBatches, pairs, splits
+from kerasrec.evaluation import RankingMetrics
+from kerasrec.losses._ranking_loss import RankingLoss
+
+EPOCHS = 20
+BATCH_SIZE = 256
+# Sampled items a row, where there are as many.
+_SAMPLED = 50
+_WHOLE = (losses.FullSoftmax, losses.DenseRMSE, losses.DenseSeparation)
+
+
+def trained(
+    interactions: Interactions,
+    model: str,
+    epochs: int | None,
+    batch_size: int | None,
+    features: dict[str, Any],
+    hyperparameters: dict[str, Any],
+    validation: float,
+    patience: int,
+    seed: int,
+    verbose: Any,
+) -> keras.Model:
+    """A model of the zoo, fitted or trained."""
+    from kerasrec import zoo
+
+    if not isinstance(interactions, Interactions):
+        raise TypeError(
+            "`interactions` must be `kerasrec.data.Interactions`; make them with `Interactions.from_frame` "
+            f"or `from_csv`. Received: {type(interactions).__name__}."
+        )
+    if not 0 <= validation < 1:
+        raise ValueError(
+            "`validation` must be a share of the interactions, from 0 to below 1. "
+            f"Received: validation={validation}."
+        )
+    card = zoo.card(model)
+    fitted, held_out = interactions, None
+    if validation and card.optimizer is not None:
+        fitted, held_out = splits.random_split(interactions, validation, seed)
+    accepted = inspect.signature(card.factory).parameters
+    settings = {"seed": seed} if "seed" in accepted else {}
+    if "min_rating" in accepted:
+        # Of all ratings: those held out must not lie outside.
+        values = interactions.values
+        settings |= {"min_rating": float(values.min()), "max_rating": float(values.max())}
+    created = zoo.create(card.name, fitted, **features, **{**settings, **hyperparameters})
+    if card.optimizer is None:
+        return created
+    callbacks: list[Any] = []
+    if held_out is not None:
+        stop = keras.callbacks.EarlyStopping(
+            "val_ndcg@10", patience=patience, mode="max", restore_best_weights=True
+        )
+        callbacks = [RankingMetrics(held_out, fitted), stop]
+    fit(created, fitted, epochs, batch_size, seed, verbose, callbacks)
+    return created
+
+
+def fit(
+    model: keras.Model,
+    interactions: Interactions,
+    epochs: int | None,
+    batch_size: int | None,
+    seed: int,
+    verbose: Any,
+    callbacks: Any = (),
+) -> Any:
+    """Train on interactions, in the batches that the model's loss takes."""
+    batch_size = min(batch_size or BATCH_SIZE, len(interactions))
+    epochs = EPOCHS if epochs is None else epochs
+    how = {"epochs": epochs, "verbose": verbose, "callbacks": list(callbacks)}
+    batches = batches_for(model.loss, interactions, batch_size, seed)
+    if batches is None:
+        x, y = pairs(interactions)
+        inputs = {name: codes[:, None] for name, codes in x.items()}
+        return model.fit(inputs, y, batch_size=batch_size, **how)
+    return model.fit(batches, **how)
+
+
+def batches_for(loss: Any, interactions: Interactions, batch_size: int, seed: int) -> Any:
+    """Lists for a ranking loss; `None` for one that takes pairs."""
+    if isinstance(loss, _WHOLE):
+        return CatalogueBatches(interactions, min(batch_size, interactions.n_users), seed=seed)
+    if not isinstance(loss, RankingLoss):
+        return None
+    return RankingBatches(
+        interactions,
+        batch_size,
+        min(_SAMPLED, interactions.n_items),
+        seed=seed,
+        balanced=isinstance(loss, losses.BalancedWMRB),
+        log_q=isinstance(loss, losses.SampledSoftmax),
+    )

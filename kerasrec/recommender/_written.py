@@ -1,0 +1,73 @@
+"""A Parquet file that is written some rows at a time, with a progress bar."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ParquetLists:
+    """Frames of one form into one file, which takes its place when all are written.
+
+    Args:
+        path: the file, ending in `.parquet`.
+        n_users: int, how many users there will be.
+        verbose: bool, show a progress bar on standard error.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], n_users: int, verbose: bool) -> None:
+        self.path = Path(path)
+        if self.path.suffix != ".parquet":
+            raise ValueError(f"`path` must end in .parquet. Received: {os.fspath(path)!r}.")
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"`path` must be in a folder that exists; make {self.path.parent} first.")
+        self.n_users, self.verbose = n_users, verbose
+        self._partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.parquet")
+        self._writer: Any = None
+
+    def __enter__(self) -> "ParquetLists":
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True), disable=not self.verbose)
+        self._progress.start()
+        self._task = self._progress.add_task("Recommending", total=self.n_users)
+        return self
+
+    def write(self, frame: "pd.DataFrame", done: int) -> None:
+        """Add rows.
+
+        Args:
+            frame: rows.
+            done: int, users done so far.
+        """
+        import pyarrow
+        import pyarrow.parquet
+
+        schema = None if self._writer is None else self._writer.schema
+        try:
+            table = pyarrow.Table.from_pandas(frame, schema, preserve_index=False)
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+            raise ValueError(
+                "Columns of a Parquet file must each be of one type; convert ids and metadata with "
+                f"`.astype(str)`. Received: {error}."
+            ) from error
+        if self._writer is None:
+            self._writer = pyarrow.parquet.ParquetWriter(self._partial, table.schema)
+        self._writer.write_table(table)
+        self._progress.update(self._task, completed=done)
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        self._progress.stop()
+        try:
+            if self._writer is not None:
+                self._writer.close()
+            if kind is None:
+                os.replace(self._partial, self.path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                self._partial.unlink()

@@ -1,0 +1,184 @@
+import os
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec.data import Features, Interactions
+from kerasrec.evaluation._ragged import Ragged
+from kerasrec.layers import find_catalogue
+from kerasrec.recommender import _metadata, _training
+from kerasrec.recommender._similar import Similar
+from kerasrec.recommender.file import load_model, save_model
+
+
+class Recommender(Similar):
+    """A trained model with its ids, features and seen items: raw ids in, raw ids out, in one file.
+
+    Args:
+        model: `keras.Model` with inputs `user` and `item`: any of `kerasrec.zoo`, or your own.
+        interactions: `Interactions`, the training data: whose codes the model knows, and what users have.
+        user_features: `Features` that the model was made with, for users never seen before.
+            Defaults to `None`.
+        item_features: the same for items. Defaults to `None`.
+        item_metadata: frame indexed by raw item id, whose columns stand beside recommended items.
+            Defaults to `None`.
+
+    Attributes:
+        model: the `keras.Model`.
+        user_features: `Features`, or `None`.
+        item_features: `Features`, or `None`.
+        item_metadata: frame with a row an item, in the order of `item_ids`, or `None`.
+
+    Raises:
+        TypeError: if an argument is of another type.
+        ValueError: if ids of the model, the features or the metadata are not those of the interactions.
+
+    Example:
+        >>> import kerasrec
+        >>> data = kerasrec.datasets.synthetic(20, 30, 100).interactions
+        >>> recommender = kerasrec.Recommender.train(data, model="popularity")
+        >>> list(recommender.recommend(data.user_ids[3], k=2).columns)
+        ['user', 'rank', 'item', 'score']
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        interactions: Interactions,
+        user_features: Features | None = None,
+        item_features: Features | None = None,
+        item_metadata: Any = None,
+    ) -> None:
+        super().__init__(model, interactions, user_features, item_features, item_metadata)
+
+    @classmethod
+    def train(
+        cls,
+        interactions: Interactions,
+        model: str = "hybrid",
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        user_features: Features | None = None,
+        item_features: Features | None = None,
+        item_metadata: Any = None,
+        validation: float = 0.0,
+        patience: int = 3,
+        seed: int = 0,
+        verbose: Any = "auto",
+        **hyperparameters: Any,
+    ) -> "Recommender":
+        """Make a model of the zoo for these interactions, train it, and hold it.
+
+        Args:
+            interactions: `Interactions`.
+            model: name in `kerasrec.zoo`. Defaults to `"hybrid"`.
+            epochs: int, passes over the data; models in closed form take none. Defaults to `None`: the
+                model's own number, or 20.
+            batch_size: int. Defaults to `None`: the model's own, or 256.
+            user_features: `Features` of the users. Defaults to `None`.
+            item_features: `Features` of the items. Defaults to `None`.
+            item_metadata: frame indexed by raw item id. Defaults to `None`.
+            validation: float, share of the interactions held out of training, on which ndcg@10 over the whole
+                catalogue is measured after every epoch; the best epoch's weights are kept. Defaults to
+                `0.0`: none.
+            patience: int, epochs without improvement before training stops. Defaults to `3`.
+            seed: int, of the split, the initial weights and the batches. Defaults to `0`.
+            verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
+            **hyperparameters: arguments of the model's factory.
+
+        Returns:
+            `Recommender`.
+
+        Raises:
+            ValueError: as `kerasrec.zoo.create` raises, or if `validation` is not from 0 to below 1.
+        """
+        created = _training.trained(
+            interactions,
+            model,
+            epochs,
+            batch_size,
+            {"user_features": user_features, "item_features": item_features},
+            hyperparameters,
+            validation,
+            patience,
+            seed,
+            verbose,
+        )
+        return cls(created, interactions, user_features, item_features, item_metadata)
+
+    def __repr__(self) -> str:
+        return f"Recommender({self.model.name!r}, {self.n_users:,} users, {self.n_items:,} items)"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one `.keras` file, which replaces another one only when it is complete.
+
+        Args:
+            path: the file, ending in `.keras`.
+
+        Raises:
+            ValueError: if `path` does not end in `.keras`, or the model or the features cannot be written.
+            FileNotFoundError: if the folder does not exist.
+            TypeError: if an id or an entry of the metadata is neither text nor a number.
+        """
+        attachments = {"history": {"values": self._history.values}}
+        for name in ("user_features", "item_features"):
+            features = getattr(self, name)
+            if features is not None:
+                attachments[name] = features.to_arrays()
+        if self.item_metadata is not None:
+            attachments["item_metadata"] = _metadata.to_arrays(self.item_metadata)
+        self._catalogue.attachments = attachments
+        save_model(self.model, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Recommender":
+        """Read what `save` wrote; also a file of `kerasrec.recommender.save_model(..., seen=True)`.
+
+        Keras's safe mode is on, and nothing in the file is executed.
+
+        Args:
+            path: the file.
+
+        Returns:
+            `Recommender`.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is not a complete and harmless file of a recommender.
+        """
+        model = load_model(path)
+        catalogue: Any = find_catalogue(model)
+        if catalogue.seen is None:
+            raise ValueError(
+                "A recommender's file must say which user has which item; write it with `Recommender.save` "
+                f"or `save_model(..., interactions, seen=True)`. Received: {os.fspath(path)}, which does not."
+            )
+        found = cls.__new__(cls)
+        try:
+            found._restore(model, catalogue)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{os.fspath(path)} holds a recommender that cannot be read: {error}."
+            ) from error
+        return found
+
+    def _restore(self, model: keras.Model, catalogue: Any) -> None:
+        self.model, self._catalogue = model, catalogue
+        self.refresh()
+        starts, items = catalogue.seen
+        attached = catalogue.attachments
+        users = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        if (
+            len(starts) != self.n_users + 1
+            or len(items) != len(users)
+            or (len(items) and not 0 <= items.min() <= items.max() < self.n_items)
+        ):
+            raise ValueError("seen items do not fit the ids")
+        values = attached.get("history", {}).get("values", np.ones(len(items), np.float32))
+        self._history = Ragged(users, items, self.n_users, values)
+        for name in ("user_features", "item_features"):
+            setattr(self, name, Features.from_arrays(attached[name]) if name in attached else None)
+        self.item_metadata = None
+        if "item_metadata" in attached:
+            self.item_metadata = _metadata.from_arrays(attached["item_metadata"])

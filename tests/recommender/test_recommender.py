@@ -1,0 +1,183 @@
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+import kerasrec
+from kerasrec import Recommender
+from kerasrec.data import Features, Interactions
+
+ROOT = Path(kerasrec.__file__).resolve().parents[1]
+LISTS = """
+import pathlib, sys
+import kerasrec
+folder = pathlib.Path(sys.argv[1])
+for path in folder.glob("*.keras"):
+    recommender = kerasrec.Recommender.load(path)
+    recommender.recommend(k=4).to_csv(folder / f"{path.stem}.csv", index=False)
+"""
+
+
+def test_everything_comes_back(hybrid, films, tmp_path):
+    hybrid.save(tmp_path / "x.keras")
+    loaded = Recommender.load(tmp_path / "x.keras")
+    pd.testing.assert_frame_equal(loaded.recommend(k=4), hybrid.recommend(k=4))
+    pd.testing.assert_frame_equal(loaded.item_metadata, hybrid.item_metadata, check_dtype=False)
+    assert loaded.item_features.names == hybrid.item_features.names
+    new = films.iloc[:2].set_index(pd.Index([777, 778]))
+    for features in (loaded.item_features, hybrid.item_features):
+        assert features.transform(new).matrix.toarray()[:, -3:].tolist() == [[0, 1, 0], [0, 0, 1]]
+    for side in ("user_ids", "item_ids"):
+        np.testing.assert_array_equal(getattr(loaded, side), getattr(hybrid, side))
+    old, new = hybrid.interactions, loaded.interactions
+    for name in ("users", "items", "values"):
+        np.testing.assert_array_equal(getattr(new, name), getattr(old, name))
+    assert repr(loaded) == "Recommender('hybrid', 12 users, 20 items)"
+
+
+def test_a_file_gives_the_same_lists_on_every_backend_in_a_fresh_process(data, hybrid, factorised, tmp_path):
+    made = {"hybrid": hybrid, "factorised": factorised, "ease": Recommender.train(data, "ease")}
+    here = {}
+    for name, recommender in made.items():
+        recommender.save(tmp_path / f"{name}.keras")
+        here[name] = recommender.recommend(k=4)
+    for backend in ("tensorflow", "jax", "torch"):
+        if not importlib.util.find_spec(backend):
+            continue
+        environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-W", "ignore", "-c", LISTS, str(tmp_path)]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        for name, expected in here.items():
+            found = pd.read_csv(tmp_path / f"{name}.csv")
+            np.testing.assert_allclose(found["score"], expected["score"], atol=1e-5, err_msg=name)
+            swapped = found["item"].to_numpy() != expected["item"].to_numpy()
+            # Only items whose scores agree may change places.
+            near = np.abs(expected["score"].diff().to_numpy()) < 1e-5
+            assert not (swapped & ~near & ~np.append(near[1:], False)).any(), (backend, name)
+
+
+def test_training_in_one_line_stops_on_the_exact_metric(data):
+    recommender = Recommender.train(
+        data, "matrix_factorization", epochs=30, validation=0.2, patience=1, verbose=0, learning_rate=0.5
+    )
+    figures = recommender.model.history.history["val_ndcg@10"]
+    assert len(figures) < 30
+    assert figures[-1] <= max(figures)
+    # What was held out is seen as well.
+    assert len(recommender.interactions) == len(data)
+
+
+def test_the_same_seed_gives_the_same_lists(data):
+    scores = [
+        Recommender.train(data, "recommender_v1", epochs=1, seed=seed, verbose=0).score([("u1", 0)])
+        for seed in (3, 3, 4)
+    ]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    assert not np.array_equal(scores[0], scores[2])
+
+
+@pytest.mark.parametrize("loss", ["bpr", "balanced_wmrb", "sampled_softmax", "full_softmax", "rmse"])
+def test_batches_suit_the_loss(data, loss):
+    recommender = Recommender.train(data, "matrix_factorization", epochs=2, verbose=0, loss=loss, seed=1)
+    losses = recommender.model.history.history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[1] < losses[0]
+
+
+def test_ratings_outside_what_is_fitted_are_within_the_scale():
+    values = np.tile([1.0, 2.0, 3.0, 4.0, 5.0], 6)
+    data = Interactions(
+        np.repeat(np.arange(6), 5), np.tile(np.arange(5), 6), values, user_ids=range(6), item_ids=range(5)
+    )
+    recommender = Recommender.train(data, "recommender_v2", epochs=1, validation=0.5, verbose=0)
+    scale = recommender.model.get_layer("scale").get_config()
+    assert (scale["minimum"], scale["maximum"]) == (1.0, 5.0)
+
+
+def test_a_file_of_save_model_is_a_recommender_where_it_says_who_has_what(data, tmp_path):
+    model = kerasrec.zoo.create("popularity", data)
+    kerasrec.recommender.save_model(model, tmp_path / "x.keras", data, seen=True)
+    expected = Recommender(model, data).recommend(k=3)
+    pd.testing.assert_frame_equal(Recommender.load(tmp_path / "x.keras").recommend(k=3), expected)
+    kerasrec.recommender.save_model(model, tmp_path / "y.keras", data)
+    with pytest.raises(ValueError, match=r"must say which user has which item.*y\.keras, which does not"):
+        Recommender.load(tmp_path / "y.keras")
+
+
+def test_a_subclassed_model_recommends_but_is_not_written(data, tmp_path):
+    @keras.saving.register_keras_serializable("tests")
+    class Own(keras.Model):
+        def call(self, inputs):
+            return keras.ops.cast((7 * inputs["item"] + inputs["user"]) % 20, "float32")
+
+    model = Own()
+    recommender = Recommender(model, data)
+    expected = [(7 * item + 1) % 20 for item in range(20)]
+    frame = recommender.recommend("u1", k=5, exclude_seen=False)
+    assert frame["item"].tolist() == (10 * np.argsort(expected)[::-1][:5]).tolist()
+    with pytest.raises(ValueError, match=r"`model` must be a functional model"):
+        recommender.save(tmp_path / "x.keras")
+
+
+class TestMetadata:
+    def test_kinds_come_back(self, data, tmp_path):
+        frame = pd.DataFrame(
+            {
+                "text": ["ä", None, "b"],
+                "year": [1990, 1991, 1992],
+                "when": pd.to_datetime(["2020-01-01", None, "2020-01-03"]),
+                "list": [["a", 1], [], ["b"]],
+                "kind": pd.Categorical(["x", "y", "x"]),
+            },
+            index=[0, 10, 20],
+        )
+        recommender = Recommender(kerasrec.zoo.create("popularity", data), data, item_metadata=frame)
+        recommender.save(tmp_path / "x.keras")
+        found = Recommender.load(tmp_path / "x.keras").item_metadata
+        assert found["text"].fillna("none").tolist()[:3] == ["ä", "none", "b"]
+        assert found["year"][:3].tolist() == [1990, 1991, 1992]
+        assert np.isnan(found["year"][3])
+        assert found["when"][2] == pd.Timestamp("2020-01-03")
+        assert found["when"].isna().tolist()[:3] == [False, True, False]
+        assert found["list"].tolist()[:3] == [["a", 1], [], ["b"]]
+        assert found["kind"].tolist()[:3] == ["x", "y", "x"]
+
+    def test_what_a_file_cannot_hold(self, data, tmp_path):
+        frame = pd.DataFrame({"thing": [object()]}, index=[0])
+        recommender = Recommender(kerasrec.zoo.create("popularity", data), data, item_metadata=frame)
+        with pytest.raises(TypeError, match=r"Column 'thing' of `item_metadata` must hold text, numbers"):
+            recommender.save(tmp_path / "x.keras")
+        assert not list(tmp_path.iterdir())
+
+
+class TestBadInput:
+    def test_train(self, data):
+        with pytest.raises(TypeError, match=r"`interactions` must be `kerasrec.data.Interactions`; make"):
+            Recommender.train(data.to_frame())
+        with pytest.raises(ValueError, match=r"`validation` must be a share.*validation=1"):
+            Recommender.train(data, validation=1)
+        with pytest.raises(ValueError, match=r"`name` must be one of"):
+            Recommender.train(data, "no_such_model")
+
+    def test_save(self, factorised, tmp_path):
+        with pytest.raises(ValueError, match=r"must end in \.keras"):
+            factorised.save(tmp_path / "x.pkl")
+        with pytest.raises(FileNotFoundError, match=r"make .*nowhere first"):
+            factorised.save(tmp_path / "nowhere" / "x.keras")
+
+    def test_features_that_only_code_could_restore(self, data, tmp_path):
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        texts = pd.Series(["red", "blue"] * 10, index=data.item_ids, name="colour")
+        features = Features.from_transformer(TfidfVectorizer(), texts)
+        recommender = Recommender(kerasrec.zoo.create("popularity", data), data, item_features=features)
+        with pytest.raises(ValueError, match=r"scikit-learn cannot be written to a file"):
+            recommender.save(tmp_path / "x.keras")
+        assert not list(tmp_path.iterdir())
