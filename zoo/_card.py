@@ -17,9 +17,12 @@ class Hyperparameter:
         high: highest value, of numbers. Defaults to `None`.
         choices: the values, of a choice. Defaults to `()`.
         log: bool, whether the range is to be searched on a logarithmic scale. Defaults to `False`.
+        when: name of another setting, and those of its values with which this one counts.
+            Defaults to `None`: always.
 
     Raises:
-        ValueError: if the default lies outside the range or the range is missing.
+        ValueError: if the default lies outside the range, the range is missing, or its low end is not above
+            0 on a logarithmic scale.
 
     Example:
         >>> import kerasrec
@@ -34,6 +37,7 @@ class Hyperparameter:
     high: float | None = None
     choices: tuple[Any, ...] = ()
     log: bool = False
+    when: tuple[str, tuple[Any, ...]] | None = None
 
     def __post_init__(self) -> None:
         if self.type in ("int", "float"):
@@ -41,6 +45,10 @@ class Hyperparameter:
                 raise ValueError(
                     f"`default` of {self.name!r} must lie between `low` and `high`. "
                     f"Received: default={self.default}, low={self.low}, high={self.high}."
+                )
+            if self.log and self.low <= 0:
+                raise ValueError(
+                    f"`low` of {self.name!r} must be above 0 on a logarithmic scale. Received: low={self.low}."
                 )
         elif self.type == "choice" and self.default not in self.choices:
             raise ValueError(
@@ -101,7 +109,7 @@ class Card:
         """Compile a model as the card says.
 
         Args:
-            model: `keras.Model`. One that this card's factory compiled keeps its loss, which may know the data.
+            model: `keras.Model`. One of this card keeps the loss it has, which may know the data.
             learning_rate: float or `keras.optimizers.schedules.LearningRateSchedule`.
             **kwargs: further arguments of `model.compile`, e.g. `row_sparse`.
         """

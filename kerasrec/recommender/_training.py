@@ -86,7 +86,14 @@ def fit(
     return model.fit(batches, **how)
 
 
-def batches_for(loss: Any, interactions: Interactions, batch_size: int, seed: int) -> Any:
+def batches_for(
+    loss: Any,
+    interactions: Interactions,
+    batch_size: int,
+    seed: int,
+    n_sampled_items: int = _SAMPLED,
+    sampler: Any = "uniform",
+) -> Any:
     """Lists for a ranking loss; `None` for one that takes pairs."""
     if isinstance(loss, _WHOLE):
         return CatalogueBatches(interactions, min(batch_size, interactions.n_users), seed=seed)
@@ -95,7 +102,8 @@ def batches_for(loss: Any, interactions: Interactions, batch_size: int, seed: in
     return RankingBatches(
         interactions,
         batch_size,
-        min(_SAMPLED, interactions.n_items),
+        min(n_sampled_items, interactions.n_items),
+        sampler,
         seed=seed,
         balanced=isinstance(loss, losses.BalancedWMRB),
         log_q=isinstance(loss, losses.SampledSoftmax),

@@ -15,6 +15,8 @@ def test_a_default_must_lie_in_the_range():
         ValueError, match=r"`default` of 'how' must be one of .*default=a, choices=\('b', 'c'\)"
     ):
         Hyperparameter("how", "choice", "a", choices=("b", "c"))
+    with pytest.raises(ValueError, match=r"`low` of 'l2' must be above 0 on a log.* Received: low=0\."):
+        Hyperparameter("l2", "float", 0.5, low=0, high=1, log=True)
 
 
 def test_ranges_in_words():
