@@ -1,4 +1,4 @@
-"""The peers of `fit_ranking`, in the environment that has them: 64 components, their own defaults beside."""
+"""The peers, in the environment that has them: 64 components, their own defaults beside."""
 
 import importlib.util
 import os
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._recall import Curve, interactions, recall
+from benchmarks._recall import N_COMPONENTS, Curve, K, factors, interactions, recall
 
 MODULES = {
     "LightFM WARP": "lightfm",
@@ -26,6 +26,33 @@ def measure(name: str, epochs: int) -> dict[str, Any]:
     """The curve of a peer."""
     train, test = interactions()
     return {"curve": _FIT[name](train, test, epochs)}
+
+
+def recommend(repetitions: int) -> dict[str, Any]:
+    """Seconds of implicit's `recommend` for all users, of each repetition, and the sum of the scores."""
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    train, _ = interactions()
+    model = AlternatingLeastSquares(factors=N_COMPONENTS)
+    model.user_factors, model.item_factors = factors()
+    users = np.arange(len(model.user_factors))
+    seconds = []
+    for _ in range(repetitions + 1):
+        start = time.perf_counter()
+        _, scores = model.recommend(users, train, N=K, filter_already_liked_items=True)
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": seconds[1:], "sum": float(scores.sum(dtype="float64"))}
+
+
+def als() -> dict[str, Any]:
+    """Seconds of implicit's weighted alternating least squares."""
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    train, _ = interactions()
+    model = AlternatingLeastSquares(factors=N_COMPONENTS, iterations=15, random_state=0)
+    start = time.perf_counter()
+    model.fit(train, show_progress=False)
+    return {"seconds": time.perf_counter() - start}
 
 
 def _lightfm(train: Any, test: Any, epochs: int) -> list[tuple[float, float]]:

@@ -13,6 +13,7 @@ from benchmarks._measure import data_folder
 
 N_USERS, N_ITEMS = 6040, 3706
 K = 10
+N_COMPONENTS = 64
 
 
 def interactions() -> tuple[Any, Any]:
@@ -25,6 +26,14 @@ def interactions() -> tuple[Any, Any]:
         return sparse.csr_matrix((np.ones(len(users), np.float32), (users, items)), (N_USERS, N_ITEMS))
 
     return read("train.csv"), read("test.csv")
+
+
+def factors() -> tuple[np.ndarray, np.ndarray]:
+    """Given vectors of users and items, the same for all that rank with them."""
+    rng = np.random.default_rng(0)
+    users = rng.normal(0, 0.3, (N_USERS, N_COMPONENTS)).astype(np.float32)
+    items = rng.normal(0, 0.3, (N_ITEMS, N_COMPONENTS)).astype(np.float32)
+    return users, items
 
 
 def recall(scores: np.ndarray, train: Any, test: Any) -> float:

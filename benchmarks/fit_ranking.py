@@ -50,7 +50,7 @@ CALIBRATE = "benchmarks._recall:calibration"
 def run(quick: bool = False) -> list[dict]:
     data_folder("movielens-1m-implicit")
     rounds, products = (1, 2) if quick else (3, 100)
-    there = _peer("missing", {})
+    there = peer("missing", {})
     missing = there["missing"]
     for name in missing:
         say(f"{name} is missing; see benchmarks/requirements.txt and KERASREC_PEERS_PYTHON.")
@@ -140,7 +140,7 @@ def plot(rows: list[dict], path: Path) -> None:
 def _measure(case: tuple[str, str], quick: bool) -> dict[str, Any]:
     backend, name = case
     if backend == "-":
-        return _peer("measure", {"name": name, "epochs": 2 if quick else PEER_EPOCHS[name]})
+        return peer("measure", {"name": name, "epochs": 2 if quick else PEER_EPOCHS[name]})
     environment = {"KERASREC_COMPILATION_CACHE": "0"}
     if name == "FullSoftmax":
         return in_process("benchmarks._catalogue:full_softmax", {}, backend, environment)
@@ -148,7 +148,8 @@ def _measure(case: tuple[str, str], quick: bool) -> dict[str, Any]:
     return in_process("benchmarks._catalogue:sampled", arguments, backend, environment)
 
 
-def _peer(function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def peer(function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Call a function of `_peers` in the environment that has them."""
     python = os.environ.get("KERASREC_PEERS_PYTHON", sys.executable)
     # implicit has threads of its own and asks for a BLAS without.
     environment = {"OPENBLAS_NUM_THREADS": "1"}
