@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kerasrec.data import Interactions
 
 # Interactions solved for at once: their vectors stay in the cache.
-_ENTRIES = 8192
+_ENTRIES = 4096
 # Steps of conjugate gradients an iteration, each from the last solution.
 _STEPS = 3
 _TINY = np.float32(1e-30)
