@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 RMSE = "root_mean_squared_error"
 _PREDICT_BATCH = 8192
+# Epochs without a better figure before training stops, and users that it is measured on.
+_PATIENCE = 3
+_JUDGES = 5000
 
 
 def fit(
@@ -39,6 +42,35 @@ def fit(
             verbose=0,
         )
     return history.history
+
+
+def fit_and_choose(
+    model: "keras.Model",
+    train: "Interactions",
+    epochs: int,
+    batch_size: int | None,
+    seed: int,
+    report: "Report",
+) -> int:
+    """Train on nine tenths of the interactions until NDCG@10 on the others stands still; the epochs it took.
+
+    The model keeps the weights of its best epoch.
+    """
+    import keras
+
+    from kerasrec.data import splits
+    from kerasrec.evaluation import RankingMetrics
+    from kerasrec.recommender._training import fit as fit_batches
+
+    fitted, held_out = splits.random_split(train, 0.1, seed)
+    stop = keras.callbacks.EarlyStopping(
+        "val_ndcg@10", patience=_PATIENCE, mode="max", restore_best_weights=True
+    )
+    ranking = RankingMetrics(held_out, fitted, metrics=("ndcg",), n_users=_JUDGES)
+    with report.progress() as progress:
+        callbacks = [ranking, stop, _bar(progress, f"Training {model.name}")]
+        fit_batches(model, fitted, epochs, batch_size, seed, 0, callbacks)
+    return int(stop.best_epoch) + 1
 
 
 def predict(model: "keras.Model", interactions: "Interactions", report: "Report") -> np.ndarray:
@@ -68,10 +100,16 @@ def _bar(progress: "Progress", description: str) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             self._done += self.params["steps"]
-            error = logs.get(f"val_{RMSE}", logs.get(RMSE))
-            figure = "" if error is None else f", RMSE {error:.4f}"
+            figures = {
+                "RMSE": logs.get(f"val_{RMSE}", logs.get(RMSE)),
+                "validation NDCG@10": logs.get("val_ndcg@10"),
+            }
+            figure = "".join(f", {name} {x:.4f}" for name, x in figures.items() if x is not None)
             text = f"{description}, epoch {epoch + 1} of {self.params['epochs']}{figure}"
             progress.update(self._task, completed=self._done, description=text)
+
+        def on_train_end(self, logs: Any = None) -> None:
+            progress.update(self._task, total=self._done, completed=self._done)  # it may have stopped early
 
         def on_predict_begin(self, logs: Any = None) -> None:
             self._task = progress.add_task(description, total=self.params["steps"])

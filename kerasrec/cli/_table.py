@@ -48,6 +48,7 @@ def read_ratings(
     separator: str | None = None,
     encoding: str | None = None,
     duplicates: str = "error",
+    needs_values: bool = True,
 ) -> tuple["Interactions", dict[str, str]]:
     """The ratings of a file, and the columns that they were read from.
 
@@ -57,6 +58,7 @@ def read_ratings(
         separator: of a CSV. Defaults to `None`: guessed.
         encoding: of a CSV. Defaults to `None`: UTF-8, or Latin-1 where it is not that.
         duplicates: as in `Interactions.from_csv`. Defaults to `"error"`.
+        needs_values: bool, refuse a table without ratings. Defaults to `True`.
     """
     from kerasrec.data import Interactions
 
@@ -65,15 +67,15 @@ def read_ratings(
     if path.suffix == ".parquet":
         import pyarrow.parquet
 
-        found = find_columns(pyarrow.parquet.read_schema(path).names, columns)
+        found = find_columns(pyarrow.parquet.read_schema(path).names, columns, needs_values)
         return Interactions.from_parquet(path, **found, duplicates=duplicates), found
     options = csv_form(path, separator, encoding)
-    found = find_columns(_header(path, options), columns)
+    found = find_columns(_header(path, options), columns, needs_values)
     return Interactions.from_csv(path, **found, duplicates=duplicates, **options), found
 
 
-def find_columns(names: Sequence[str], wanted: Columns) -> dict[str, str]:
-    """The columns of users, items, values and, where it is named, times."""
+def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = True) -> dict[str, str]:
+    """The columns of users, items, values (where there are any or must be) and, where it is named, times."""
     listed = ", ".join(map(repr, names))
     found: dict[str, str] = {}
     for side in ("user", "item", "value", "time"):
@@ -86,7 +88,7 @@ def find_columns(names: Sequence[str], wanted: Columns) -> dict[str, str]:
         if given is None and side in _NOUNS:
             taken = (*found.values(), wanted.user, wanted.item, wanted.value, wanted.time)
             given = _guess([name for name in names if name not in taken], side)
-            if given is None:
+            if given is None and (needs_values or side != "value"):
                 raise ValueError(
                     f"`--{side}-column` must be given: no column's name looks like {_WHAT[side]}. "
                     f"The columns are {listed}.{_headless(names)}"

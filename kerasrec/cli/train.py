@@ -1,4 +1,3 @@
-import ast
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +8,7 @@ from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
+from kerasrec.cli._settings import setting
 
 if TYPE_CHECKING:
     import keras
@@ -48,7 +48,7 @@ def train(
     """Train a rating model on a table of ratings, measure it and write it to a file."""
     with reporting(as_json, debug) as report:
         check_writable(out, ".keras")
-        hyperparameters = dict(map(_setting, settings or ()))
+        hyperparameters = dict(map(setting, settings or ()))
         load_library(report)
         import keras
 
@@ -102,17 +102,6 @@ def train_and_write(
         learning_curve(curve, history)
         report.line(f"Learning curve: {curve}")
         report.result["plot"] = str(curve)
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """`n_components=20` as a name and a Python value; what is none stays text."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"`--set` must be NAME=VALUE. Received: {text!r}.")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
 
 
 def _check_rating_model(name: str) -> None:

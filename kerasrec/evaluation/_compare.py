@@ -30,8 +30,8 @@ def compare(
     """Evaluate several models on the same users, beside baselines, and test the differences.
 
     The baselines are fitted on `train` with their default settings. EASE is left out, with a note, where its
-    matrix would be too large. Every model is tested against the best one, paired over users, with Holm's
-    correction.
+    matrix would be too large. Models of the zoo in closed form that are among `models` count as baselines
+    too. Every model is tested against the best one, paired over users, with Holm's correction.
 
     Args:
         models: models by name, several models, or one; each is what `evaluate` takes, the name of a model in
@@ -99,8 +99,8 @@ def compare(
                 )
             model = zoo.create(model, train)
         reports.append(plan.run(keras_model(model), name))
-    fitted = [name for name, model in named if isinstance(model, str)]
-    return Comparison(reports, [*fitted, *added], metric, significance, level, notes)
+    simple = [name for name, model in named if _is_baseline(model)]
+    return Comparison(reports, [*simple, *added], metric, significance, level, notes)
 
 
 def _named(models: Any) -> list[tuple[str, Any]]:
@@ -113,6 +113,14 @@ def _named(models: Any) -> list[tuple[str, Any]]:
 
 def _name(model: Any) -> str:
     return getattr(keras_model(model), "name", None) or type(model).__name__
+
+
+def _is_baseline(model: Any) -> bool:
+    """Whether it is a model of the zoo that comes fitted."""
+    from kerasrec import zoo
+
+    name = model if isinstance(model, str) else _name(model)
+    return name in zoo.names() and zoo.card(name).optimizer is None
 
 
 def _fits(name: str, train: Interactions, notes: list[str]) -> bool:

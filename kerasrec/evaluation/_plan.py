@@ -161,8 +161,9 @@ class Plan:
         for side, (limit, layer) in find_id_limits(model).items():
             if limit < needed.get(side, 0):
                 raise ValueError(
-                    f"`model` must know the {side}s of `test`; train it on a split of the same data. Received: "
-                    f"{name!r}, whose layer {layer!r} has {limit:,} rows where {needed[side]:,} are needed."
+                    f"`model` must know the {side}s of `test`; train it on a split of the same data. "
+                    f"Received: {name!r}, whose layer {layer!r} has {limit:,} rows where "
+                    f"{needed[side]:,} are needed."
                 )
 
     def _rank(self, scorer: Scorer, name: str) -> tuple[Judged, np.ndarray | None]:

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,8 @@ class Comparison:
         baselines: names of those that are baselines. Defaults to `()`.
         metric: the figure that decides. Defaults to `None`: the first NDCG, else the first with a value a
             user.
-        test: `"randomisation"` or `"bootstrap"`, the paired test over users. Defaults to `"randomisation"`.
+        significance: `"randomisation"` or `"bootstrap"`, the paired test over users. Defaults to
+            `"randomisation"`.
         level: float, largest adjusted p-value that counts as a difference. Defaults to `0.05`.
         notes: what to say below the table. Defaults to `()`.
 
@@ -43,7 +44,7 @@ class Comparison:
         reports: Sequence[EvaluationReport],
         baselines: Sequence[str] = (),
         metric: str | None = None,
-        test: str = "randomisation",
+        significance: str = "randomisation",
         level: float = 0.05,
         notes: Sequence[str] = (),
     ) -> None:
@@ -55,8 +56,8 @@ class Comparison:
             raise ValueError(f"Models must have different names. Received: {again[0]!r} more than once.")
         for report in reports[1:]:
             _same_protocol(reports[0], report)
-        if test not in ("randomisation", "bootstrap"):
-            raise ValueError(unknown_name("test", test, ("randomisation", "bootstrap")))
+        if significance not in ("randomisation", "bootstrap"):
+            raise ValueError(unknown_name("significance", significance, ("randomisation", "bootstrap")))
         self.metric = _deciding(reports[0]) if metric is None else metric
         if reports[0].figure(self.metric).values is None:
             raise ValueError(
@@ -66,7 +67,7 @@ class Comparison:
         ordered = sorted(reports, key=lambda r: r[self.metric] if lower_is_better else -r[self.metric])
         self.reports = {report.name: report for report in ordered}
         self.baselines = [name for name in self.reports if name in baselines]
-        self.test = test
+        self.significance = significance
         self.level = level
         self.notes = list(notes)
 
@@ -74,6 +75,11 @@ class Comparison:
     def best(self) -> str:
         """Name of the model with the best figure."""
         return next(iter(self.reports))
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """How all of them were measured."""
+        return self.reports[self.best].protocol
 
     @cached_property
     def p_values(self) -> dict[str, float]:
@@ -84,7 +90,7 @@ class Comparison:
         columns = {name: report.figure(self.metric).columns() for name, report in self.reports.items()}
         sums = {name: values * weights for name, (values, weights) in columns.items()}
         differences = np.stack([sums[self.best] - sums[name] for name in others], axis=1)
-        adjusted = holm(paired_p_values(differences, self.test))
+        adjusted = holm(paired_p_values(differences, self.significance))
         return dict(zip(others, adjusted.tolist(), strict=True))
 
     @property
@@ -137,8 +143,22 @@ class Comparison:
             lines.append(f"A baseline wins: {self.best} is {sure}ahead of {ahead}.")
         return " ".join(lines)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The table, the slices and the protocol, of dicts and lists."""
+        return {
+            "metric": self.metric,
+            "significance": self.significance,
+            "level": self.level,
+            "verdict": self.verdict(),
+            "protocol": self.protocol,
+            "models": self.to_frame().reset_index().to_dict("records"),
+            "baselines": self.baselines,
+            "slices": self.slices().reset_index().to_dict("records"),
+            "notes": self.notes,
+        }
+
     def to_json(self, path: str | Path | None = None) -> str:
-        """The table, the slices and the protocol as JSON.
+        """What `to_dict` has as JSON.
 
         Args:
             path: file to write as well. Defaults to `None`.
@@ -146,16 +166,7 @@ class Comparison:
         Returns:
             The text; NaN is `null`.
         """
-        content = {
-            "metric": self.metric,
-            "test": self.test,
-            "verdict": self.verdict(),
-            "protocol": self.reports[self.best].protocol,
-            "models": self.to_frame().reset_index().to_dict("records"),
-            "slices": self.slices().reset_index().to_dict("records"),
-            "notes": self.notes,
-        }
-        return json_text(content, path)
+        return json_text(self.to_dict(), path)
 
     def plot(self) -> "Plot":
         """A bar a model, with the interval of the deciding figure; baselines in grey."""
@@ -181,14 +192,13 @@ class Comparison:
         ]
         shown["p"] = ["" if np.isnan(p) else f"{p:.4f}" for p in frame["p"]]
         shown.index = [f"{name} (baseline)" if name in self.baselines else name for name in frame.index]
-        protocol = self.reports[self.best].protocol
         return "\n".join(
             [
                 shown.to_string(),
-                f"* best {self.metric}; = not significantly different from it (paired {self.test} test over "
-                f"users, Holm, {self.level}). {self.verdict()}",
+                f"* best {self.metric}; = not significantly different from it (paired {self.significance} "
+                f"test over users, Holm, {self.level}). {self.verdict()}",
                 *self.notes,
-                *(f"{key}: {value}" for key, value in protocol.items()),
+                *(f"{key}: {value}" for key, value in self.protocol.items()),
             ]
         )
 

@@ -171,8 +171,17 @@ class EvaluationReport:
         part = _slices.of_column(column, self._population.item_ids, "items")
         return _slices.frame(self._population, self._figures, part)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Figures, intervals, slices and protocol, of dicts and lists."""
+        return {
+            "model": self.name,
+            "protocol": self.protocol,
+            "figures": self.to_frame().reset_index().to_dict("records"),
+            "slices": self.slices().reset_index().to_dict("records"),
+        }
+
     def to_json(self, path: str | Path | None = None) -> str:
-        """Figures, intervals, slices and protocol as JSON.
+        """What `to_dict` has as JSON.
 
         Args:
             path: file to write as well. Defaults to `None`.
@@ -180,10 +189,7 @@ class EvaluationReport:
         Returns:
             The text; NaN is `null`.
         """
-        figures = self.to_frame().reset_index().to_dict("records")
-        slices = self.slices().reset_index().to_dict("records")
-        content = {"model": self.name, "protocol": self.protocol, "figures": figures, "slices": slices}
-        return json_text(content, path)
+        return json_text(self.to_dict(), path)
 
     def plot(self) -> "Plot":
         """A bar a figure, with its interval."""

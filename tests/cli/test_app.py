@@ -15,6 +15,7 @@ COMMANDS = [
     "demo",
     "train",
     "evaluate",
+    "compare",
     "zoo list",
     "zoo show",
     "datasets list",

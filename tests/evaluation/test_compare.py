@@ -78,7 +78,7 @@ def test_p_values_are_holm_s_of_the_paired_tests(data):
     values = {name: report.per_user("recall@10").to_numpy() for name, report in table.reports.items()}
     alone = [paired_p_values((values["0.7"] - values[name])[:, None])[0] for name in ("0.6", "0.4")]
     assert list(table.p_values.values()) == pytest.approx(holm(np.array(alone)), abs=0.01)
-    other = Comparison(list(table.reports.values()), test="bootstrap")
+    other = Comparison(list(table.reports.values()), significance="bootstrap")
     assert list(other.p_values.values()) == pytest.approx(list(table.p_values.values()), abs=0.05)
 
 
@@ -187,8 +187,8 @@ class TestBadInput:
 
     def test_settings(self, data):
         report = evaluate(Given("one", data[1], 0.5), data[1], data[0])
-        with pytest.raises(ValueError, match="`test` must be one of randomisation, bootstrap"):
-            Comparison([report], test="t")
+        with pytest.raises(ValueError, match="`significance` must be one of randomisation, bootstrap"):
+            Comparison([report], significance="t")
         with pytest.raises(
             ValueError, match="`metric` must have a value a user; coverage@10 is one of all lists"
         ):

@@ -262,9 +262,13 @@ class TestBadInput:
             self.evaluate(model=model)
 
     def test_a_model_that_is_too_small(self):
-        with pytest.raises(ValueError, match="know the items of `test`.* 'item_embedding' has 20 rows where 25"):
+        with pytest.raises(
+            ValueError, match="know the items of `test`.* 'item_embedding' has 20 rows where 25"
+        ):
             self.evaluate(model=kerasrec.zoo.RecommenderV1(15, 20))
-        with pytest.raises(ValueError, match="know the users of `test`.* 'user_embedding' has 10 rows where 15"):
+        with pytest.raises(
+            ValueError, match="know the users of `test`.* 'user_embedding' has 10 rows where 15"
+        ):
             self.evaluate(model=kerasrec.zoo.RecommenderV1(10, 25))
 
     def test_nan_scores_name_the_model(self):

@@ -1,0 +1,230 @@
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kerasrec.cli import _table
+from kerasrec.cli._files import check_writable, replacing
+from kerasrec.cli._library import load_library
+from kerasrec.cli._report import AsJson, Debug, Report, reporting
+from kerasrec.cli._settings import setting
+
+if TYPE_CHECKING:
+    from kerasrec.data import Interactions
+    from kerasrec.evaluation import Comparison
+
+
+def compare(
+    ratings: _table.Ratings,
+    models: Annotated[
+        str, typer.Option(metavar="NAMES", help="Models, separated by commas; see `kerasrec zoo list`.")
+    ] = "hybrid",
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Add popularity, item_knn and ease.")
+    ] = True,
+    user_column: _table.UserColumn = None,
+    item_column: _table.ItemColumn = None,
+    value_column: _table.ValueColumn = None,
+    time_column: Annotated[
+        str | None, typer.Option(help="Column of times. Given, the latest rows are held out.")
+    ] = None,
+    separator: _table.Separator = None,
+    encoding: _table.Encoding = None,
+    duplicates: _table.Duplicates = "error",
+    at_least: Annotated[
+        float | None, typer.Option(help="Lowest rating that is a like; the others are left out.")
+    ] = None,
+    test_size: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of the rows held out.")] = 0.2,
+    k: Annotated[str, typer.Option(metavar="K", help="Length of the lists, or several, by commas.")] = "10",
+    metrics: Annotated[
+        str, typer.Option(metavar="NAMES", help="Figures, separated by commas, as `evaluate` has them.")
+    ] = "ndcg,recall,coverage",
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Most passes of training; it stops where ranking gets no better.")
+    ] = 50,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows a step of training.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="MODEL.NAME=VALUE", help="A hyperparameter of one of the models."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and weights.")] = 42,
+    plot: Annotated[Path | None, typer.Option(help="PNG to draw the table in.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Train models on a table, rank what was held out, and say which differences mean something.
+
+    Every user's whole catalogue is ranked, without what they had in training. Each model stands beside simple
+    baselines, with an interval and a test against the best one.
+    """
+    with reporting(as_json, debug) as report:
+        if plot is not None:
+            check_writable(plot, ".png")
+        names = _listed("models", models)
+        cuts = _cuts(k)
+        load_library(report)
+        hyperparameters = _by_model(names, settings or [])
+        columns = _table.Columns(user_column, item_column, value_column, time_column)
+        with report.waiting(f"Reading {ratings.name}"):
+            whole, found = _table.read_ratings(
+                ratings, columns, separator, encoding, duplicates, needs_values=False
+            )
+        report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
+        train, test = _split(_likes(whole, at_least, "value" in found), test_size, seed)
+        report.line(
+            f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items; "
+            f"{len(train):,} to train on and {len(test):,} held out"
+        )
+        report.line(f"Counted as liked: {_what_counts(whole, at_least, 'value' in found)}")
+        table, trained = _compared(
+            hyperparameters,
+            train,
+            test,
+            {"k": cuts, "metrics": _listed("metrics", metrics)},
+            baselines,
+            {"epochs": epochs, "batch_size": batch_size, "seed": seed},
+            report,
+        )
+        _print(table, report)
+        if plot is not None:
+            with replacing(plot) as partial:
+                table.plot().savefig(partial, dpi=120)
+            report.line(f"Plot: {plot}")
+        report.result = {"columns": found, "train": len(train), "test": len(test), "epochs": trained}
+        report.result |= table.to_dict()
+
+
+def _compared(
+    hyperparameters: dict[str, dict[str, Any]],
+    train: "Interactions",
+    test: "Interactions",
+    measured: dict[str, Any],
+    baselines: bool,
+    training: dict[str, Any],
+    report: Report,
+) -> tuple["Comparison", dict[str, int]]:
+    """The models, fitted or trained, side by side; and the epochs that training took."""
+    import inspect
+
+    import keras
+
+    from kerasrec import evaluation, zoo
+    from kerasrec.cli._fit import fit_and_choose
+
+    # Refuses what cannot be measured before hours may go into training.
+    evaluation.RankingMetrics(test, train, **measured)
+    seed = training["seed"]
+    fitted, trained = {}, {}
+    for name, own in hyperparameters.items():
+        card = zoo.card(name)
+        seeded = {"seed": seed} if "seed" in inspect.signature(card.factory).parameters else {}
+        keras.utils.set_random_seed(seed)
+        if card.optimizer is None:
+            with report.waiting(f"Fitting {name}"):
+                fitted[name] = zoo.create(name, train, **seeded | own)
+        else:
+            fitted[name] = zoo.create(name, train, **seeded | own)
+            trained[name] = fit_and_choose(fitted[name], train, report=report, **training)
+    added = None if baselines else ()
+    with report.waiting("Evaluating"):
+        return evaluation.compare(fitted, train, test, baselines=added, **measured), trained
+
+
+def _print(table: "Comparison", report: Report) -> None:
+    metrics = next(iter(table.reports.values())).metrics
+    rows = []
+    for name, row in table.to_frame().iterrows():
+        p = "best" if name == table.best else f"{row['p']:.4f}" + (" =" if row["tied"] else "")
+        rows.append(
+            {"model": f"{name} *" if name in table.baselines else name}
+            | {metric: f"{row[metric]:.4f}" for metric in metrics}
+            | {"95 %": f"{row['low']:.4f}-{row['high']:.4f}", "p": p}
+        )
+    report.table(f"Models by {table.metric}", rows)
+    report.line(table.verdict())
+    report.line(f"* a baseline. 95 %: interval of {table.metric}.")
+    report.line(
+        f"p: of the difference from the best, paired {table.significance} over users, Holm; = above "
+        f"{table.level:g}: not significantly different."
+    )
+    for note in table.notes:
+        report.line(note)
+    slices = table.slices()
+    by = [title for title, _ in slices.index]
+    parts = [
+        {"by": "" if i and by[i] == by[i - 1] else by[i], "part": str(part), "users": int(row["n_users"])}
+        | {name: f"{row[name]:.4f}" for name in table.reports}
+        for i, ((_, part), row) in enumerate(slices.iterrows())
+    ]
+    if parts:
+        report.table(f"{table.metric} in parts of users and items", parts)
+    report.facts("How it was measured", {key: str(value) for key, value in table.protocol.items()})
+
+
+def _likes(whole: "Interactions", at_least: float | None, has_values: bool) -> "Interactions":
+    """The interactions that are likes."""
+    if at_least is None:
+        return whole
+    if not has_values:
+        raise ValueError(
+            "`--at-least` needs a column of ratings; name it with `--value-column`. "
+            f"Received: {at_least:g}, and no column's name looks like ratings."
+        )
+    likes = whole.at_least(at_least)
+    if not len(likes):
+        raise ValueError(
+            f"`--at-least` must leave ratings. Received: {at_least:g}; the highest is {whole.values.max():g}."
+        )
+    return likes
+
+
+def _what_counts(whole: "Interactions", at_least: float | None, has_values: bool) -> str:
+    if not has_values:
+        return "every row, as there is no column of ratings"
+    if at_least is not None:
+        return f"ratings of at least {at_least:g}; the others are left out"
+    low, high = float(whole.values.min()), float(whole.values.max())
+    if low > 0 and low < high:
+        return f"every rating, from {low:g} to {high:g}; `--at-least` leaves out the low ones"
+    return "every row with a value above 0"
+
+
+def _split(likes: "Interactions", test_size: float, seed: int) -> tuple["Interactions", "Interactions"]:
+    from kerasrec.data import splits
+
+    if likes.times is not None:
+        return splits.time_split(likes, test_size=test_size)
+    return splits.random_split(likes, test_size, seed)
+
+
+def _listed(option: str, text: str) -> list[str]:
+    """Names separated by commas, each once."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ValueError(f"`--{option}` must have at least one name. Received: {text!r}.")
+    return list(dict.fromkeys(names))
+
+
+def _cuts(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise ValueError(f"`--k` must be a positive integer, or several by commas. Received: {text!r}.")
+    return tuple(map(int, parts))
+
+
+def _by_model(names: list[str], settings: list[str]) -> dict[str, dict[str, Any]]:
+    """The hyperparameters of each model, by its name in the registry."""
+    from kerasrec import zoo
+
+    found: dict[str, dict[str, Any]] = {zoo.card(name).name: {} for name in names}
+    for text in settings:
+        path, value = setting(text)
+        model, dot, name = path.partition(".")
+        if not dot:
+            raise ValueError(f"`--set` must be MODEL.NAME=VALUE. Received: {text!r}.")
+        if zoo.card(model).name not in found:
+            raise ValueError(
+                f"`--set` must name one of the models compared, {', '.join(found)}. Received: {text!r}."
+            )
+        found[zoo.card(model).name][name] = value
+    return found
