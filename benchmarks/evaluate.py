@@ -2,9 +2,9 @@
 
 Top 10 with seen items left out for all users of MovieLens 1M, implicit, from the same given vectors of 64
 components; the default metrics on top of it. Then 100,000 users x 100,000 items x 64 components, 50 seen
-items a user: the time over 2 * items * components operations a user at the rate of a product of two matrices of
-4096 x 4096 on the same cores, and the highest memory beyond the vectors. Then the fits of EASE and of
-ImplicitALS (64 components, 15 iterations, beside implicit's) on MovieLens 1M, implicit.
+items a user: the time over 2 * items * components operations a user, at the rate of a product of two
+matrices of 4096 x 4096 on the same cores, and the highest memory beyond the vectors. Then the fits of EASE
+and of ImplicitALS (64 components, 15 iterations, beside implicit's) on MovieLens 1M, implicit.
 
 implicit runs in the environment whose interpreter `KERASREC_PEERS_PYTHON` names (`requirements.txt` has it).
 """
