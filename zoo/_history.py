@@ -68,6 +68,24 @@ class HistoryScore(keras.layers.Layer):
         """Scores `[B, I]` of the whole catalogue for some users."""
         return self.catalogue_scorer()(np.asarray(user_codes))
 
+    def score_histories(self, histories: "scipy.sparse.csr_matrix") -> np.ndarray:
+        """Scores `[B, I]` of the whole catalogue for users who were not in training.
+
+        Args:
+            histories: `[B, I]`, ones where a user has an item.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `score_histories`.")
+
+    def valued(self, histories: "scipy.sparse.csr_matrix") -> "scipy.sparse.csr_matrix":
+        """Histories with what an entry of their item is on average in the matrix, in place of ones."""
+        matrix = self.matrix()
+        counts = np.bincount(matrix.indices, minlength=self.n_items)
+        means = np.bincount(matrix.indices, matrix.data, self.n_items) / np.maximum(counts, 1)
+        means[counts == 0] = matrix.data.mean()
+        valued = histories.copy()
+        valued.data = means[valued.indices].astype(np.float32)
+        return valued
+
     def matrix(self) -> "scipy.sparse.csr_matrix":
         """The matrix as SciPy has it."""
         import scipy.sparse
@@ -113,6 +131,10 @@ class HistoryScore(keras.layers.Layer):
         return self.add_weight(shape=shape, initializer="zeros", trainable=False, name=name)
 
 
+def _lengths(matrix: "scipy.sparse.csr_matrix") -> np.ndarray:
+    return np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+
+
 def sizes(matrix: "scipy.sparse.csr_matrix") -> tuple[int, int, int, int]:
     """`n_users`, `n_items`, `n_entries` and `longest` of a matrix."""
     return *matrix.shape, matrix.nnz, int(np.diff(matrix.indptr).max())
@@ -154,6 +176,14 @@ class ItemWeightsScore(HistoryScore):
         """A function of user codes `[B]` that gives their scores of the whole catalogue `[B, I]`."""
         matrix, weights = self.matrix(), ops.convert_to_numpy(self.item_weights)
         return lambda users: matrix[users] @ weights
+
+    def score_histories(self, histories: "scipy.sparse.csr_matrix") -> np.ndarray:
+        """Scores `[B, I]` of the whole catalogue for users who were not in training.
+
+        Args:
+            histories: `[B, I]`, ones where a user has an item.
+        """
+        return self.valued(histories) @ ops.convert_to_numpy(self.item_weights)
 
 
 @keras.saving.register_keras_serializable("kerasrec")
@@ -209,16 +239,37 @@ class NeighborScore(HistoryScore):
 
     def catalogue_scorer(self) -> Callable[[np.ndarray], np.ndarray]:
         """A function of user codes `[B]` that gives their scores of the whole catalogue `[B, I]`."""
-        import scipy.sparse
-
-        matrix = self.matrix()
-        near, weights = (ops.convert_to_numpy(x) for x in (self.neighbors, self.similarities))
-        ends = np.arange(len(near) + 1) * self.n_neighbors
-        table = scipy.sparse.csr_matrix((weights.ravel(), near.ravel(), ends), (len(near), len(near)))
+        matrix, table = self.matrix(), self._table()
         if self.of == "item":
             by_neighbor = table.T.tocsr()
             return lambda users: (matrix[users] @ by_neighbor).toarray()
         return lambda users: (table[users] @ matrix).toarray()
+
+    def score_histories(self, histories: "scipy.sparse.csr_matrix") -> np.ndarray:
+        """Scores `[B, I]` of the whole catalogue for users who were not in training.
+
+        Users' neighbours are found by the cosine of what they have.
+
+        Args:
+            histories: `[B, I]`, ones where a user has an item.
+        """
+        valued = self.valued(histories)
+        if self.of == "item":
+            return (valued @ self._table().T).toarray()
+        matrix = self.matrix()
+        near = (valued @ matrix.T).toarray()
+        near /= np.maximum(_lengths(valued)[:, None] * _lengths(matrix), 1e-30)
+        k = min(self.n_neighbors, near.shape[1])
+        last = np.partition(near, near.shape[1] - k, axis=1)[:, -k, None]
+        return np.where(near >= last, near, 0).astype(np.float32) @ matrix
+
+    def _table(self) -> "scipy.sparse.csr_matrix":
+        """Similarities of each to its neighbours, `[n, n]`."""
+        import scipy.sparse
+
+        near, weights = (ops.convert_to_numpy(x) for x in (self.neighbors, self.similarities))
+        ends = np.arange(len(near) + 1) * self.n_neighbors
+        return scipy.sparse.csr_matrix((weights.ravel(), near.ravel(), ends), (len(near), len(near)))
 
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""

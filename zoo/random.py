@@ -54,6 +54,14 @@ class HashScore(keras.layers.Layer):
         users = np.asarray(user_codes, np.int32)[:, None]
         return ops.convert_to_numpy(self(users, np.arange(self.n_items, dtype=np.int32)[None]))
 
+    def score_histories(self, histories: Any) -> np.ndarray:
+        """Scores `[B, I]` of the whole catalogue for users who were not in training.
+
+        Args:
+            histories: sparse `[B, I]`; only their number counts.
+        """
+        return self.score_catalogue(-1 - np.arange(histories.shape[0]))
+
     def compute_output_shape(self, user_shape: Any, item_shape: Any) -> Any:
         """`[B, L]`."""
         return tuple(item_shape)

@@ -103,7 +103,7 @@ class Held:
 
     def refresh(self) -> None:
         """Forget what was computed from the weights; needed after weights were set by hand alone."""
-        self._computed = {}
+        self._computed: dict[str, Any] = {}
 
     def _take_model(self, model: keras.Model, interactions: Interactions) -> None:
         known = find_catalogue(model)

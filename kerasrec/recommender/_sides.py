@@ -46,8 +46,8 @@ def find_sides(model: keras.Model) -> Sides | None:
     """Where a model's users meet its items; `None` where nothing stands before that but the codes."""
     towers = find_towers(model)
     if towers is not None:
-        ends = {**towers.user.output, **towers.item.output}
-        return Sides(towers.user, towers.item, ends, model.outputs[0], towers)
+        named = {**towers.user.output, **towers.item.output}
+        return Sides(towers.user, towers.item, named, model.outputs[0], towers)
     try:
         inputs = {tensor.name: tensor for tensor in model.inputs}
         output = model.outputs[0]

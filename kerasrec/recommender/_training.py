@@ -47,7 +47,7 @@ def trained(
     if validation and card.optimizer is not None:
         fitted, held_out = splits.random_split(interactions, validation, seed)
     accepted = inspect.signature(card.factory).parameters
-    settings = {"seed": seed} if "seed" in accepted else {}
+    settings: dict[str, Any] = {"seed": seed} if "seed" in accepted else {}
     if "min_rating" in accepted:
         # Of all ratings: those held out must not lie outside.
         values = interactions.values

@@ -1,0 +1,66 @@
+"""From the items that a user has to the user's representation."""
+
+import numpy as np
+
+from kerasrec.evaluation._ragged import Ragged
+
+# Share of the mean variance that is added to each; 0.01 to 0.1 are equally good on MovieLens.
+_RIDGE = 0.1
+
+
+class FoldIn:
+    """The linear map from histories to representations that is best for the trained users.
+
+    With `v_i` the items' vectors, `r_i` the values and `r` their mean, a history is
+
+        x = [sum_i v_i, sum_i (r_i - r) v_i] / sqrt(n)
+
+    (the second half only where values differ), and `W`, `b` minimise
+    `sum_u |W x_u + b - representation_u|^2 + ridge |W|^2` over the users with a history.
+
+    Args:
+        items: vectors `[I, C]`.
+        users: what the model's user side gives, `[U, ...]` by name.
+        history: what users have.
+    """
+
+    def __init__(self, items: np.ndarray, users: dict[str, np.ndarray], history: Ragged) -> None:
+        self.items = items
+        self.shapes = {name: x.shape[1:] for name, x in users.items()}
+        self.mean = float(history.values.mean()) if len(history) else 0.0
+        self.values_differ = len(history) > 0 and float(np.ptp(history.values)) > 0
+        known = np.flatnonzero(np.diff(history.starts))
+        targets = np.concatenate([x.reshape(len(x), -1)[known] for x in users.values()], axis=1)
+        x, y = self._sums(history)[known].astype(np.float64), targets.astype(np.float64)
+        self.centre, self.offset = x.mean(axis=0), y.mean(axis=0)
+        x, y = x - self.centre, y - self.offset
+        gram = x.T @ x
+        ridge = _RIDGE * np.trace(gram) / len(gram)
+        gram[np.diag_indices_from(gram)] += max(ridge, 1e-12)
+        self.weights = np.linalg.solve(gram, x.T @ y)
+
+    def __call__(self, history: Ragged) -> dict[str, np.ndarray]:
+        """Representations `[B, ...]` by name of the users with these histories."""
+        flat = ((self._sums(history) - self.centre) @ self.weights + self.offset).astype(np.float32)
+        sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
+        parts = np.split(flat, np.cumsum(sizes)[:-1], axis=1)
+        return {
+            name: part.reshape(-1, *shape)
+            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
+
+    def _sums(self, history: Ragged) -> np.ndarray:
+        import scipy.sparse
+
+        counts = np.diff(history.starts)
+        scale = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts).astype(np.float32)
+
+        def summed(weights: np.ndarray) -> np.ndarray:
+            matrix = scipy.sparse.csr_matrix(
+                (weights, history.items, history.starts), (len(counts), len(self.items))
+            )
+            return matrix @ self.items
+
+        if not self.values_differ:
+            return summed(scale)
+        return np.concatenate([summed(scale), summed(scale * (history.values - self.mean))], axis=1)
