@@ -8,12 +8,16 @@ if __name__ != "kerasrec.zoo":
 
 from kerasrec.zoo._card import Card as Card
 from kerasrec.zoo._card import Hyperparameter as Hyperparameter
+from kerasrec.zoo.content_recommender import ContentRecommender as ContentRecommender
+from kerasrec.zoo.deep_repr_recommender import DeepReprRecommender as DeepReprRecommender
 from kerasrec.zoo.ease import EASE as EASE
+from kerasrec.zoo.factorization_machine import FactorizationMachine as FactorizationMachine
 from kerasrec.zoo.global_bias import GlobalBias as GlobalBias
 from kerasrec.zoo.hybrid_recommender import HybridRecommender as HybridRecommender
 from kerasrec.zoo.implicit_als import ImplicitALS as ImplicitALS
 from kerasrec.zoo.item_knn import ItemKNN as ItemKNN
 from kerasrec.zoo.matrix_factorization import MatrixFactorization as MatrixFactorization
+from kerasrec.zoo.mixture_of_tastes import MixtureOfTastes as MixtureOfTastes
 from kerasrec.zoo.popularity import Popularity as Popularity
 from kerasrec.zoo.pure_svd import PureSVD as PureSVD
 from kerasrec.zoo.random import Random as Random
@@ -23,4 +27,5 @@ from kerasrec.zoo.recommender_v2 import RecommenderV2 as RecommenderV2
 from kerasrec.zoo.registry import card as card
 from kerasrec.zoo.registry import create as create
 from kerasrec.zoo.registry import names as names
+from kerasrec.zoo.two_tower import TwoTower as TwoTower
 from kerasrec.zoo.user_knn import UserKNN as UserKNN

@@ -1,6 +1,7 @@
 """What the hybrid recommenders share: two sides of features, representations, a score and a loss."""
 
 import contextlib
+import functools
 import inspect
 import random
 import warnings
@@ -8,18 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerasrec import losses
 from kerasrec._arguments import positive_integer
 from kerasrec.layers import (
-    Catalogue,
     CosineScore,
     DeepRepr,
     DotScore,
     EuclideanScore,
     FeatureBias,
     FeatureLookup,
+    FrequencyRegularization,
     LayersRepr,
     PassThroughRepr,
     ReLURepr,
@@ -29,9 +31,8 @@ from kerasrec.layers import (
 )
 from kerasrec.layers._representation import Representation
 from kerasrec.layers._score import Score
-from kerasrec.trainers import Model
-from kerasrec.zoo._card import Card
-from kerasrec.zoo._parts import id_inputs
+from kerasrec.zoo._card import Card, Hyperparameter
+from kerasrec.zoo._parts import assemble, id_inputs
 
 REPRESENTATIONS: dict[str, Callable[[int, int, Any], keras.layers.Layer]] = {
     "linear": lambda n, n_features, l2: SparseLinearRepr(n, n_features, kernel_regularizer=l2),
@@ -51,6 +52,15 @@ LOSSES: dict[str, type[keras.losses.Loss]] = {
     loss.__module__.rpartition(".")[2]: loss for loss in vars(losses).values() if inspect.isclass(loss)
 }
 
+N_COMPONENTS = Hyperparameter("n_components", "int", 5, low=2, high=256, log=True)
+LOSS = Hyperparameter(
+    "loss", "choice", "wmrb", choices=("wmrb", "warp", "bpr", "sampled_softmax", "full_softmax")
+)
+BIASED = Hyperparameter("biased", "bool", True)
+L2 = Hyperparameter("l2", "float", 0.0, low=0.0, high=1e-2)
+DECAY = Hyperparameter("decay", "float", 0.0, low=0.0, high=0.5)
+LEARNING_RATE = Hyperparameter("learning_rate", "float", 1e-2, low=1e-4, high=1e-1, log=True)
+
 
 class Side:
     """The users or the items of a hybrid: their codes, features, representations and bias.
@@ -64,7 +74,9 @@ class Side:
 
     def __init__(self, name: str, codes: Any, features: Any, l2: Any) -> None:
         self.name = name
+        self.codes = codes
         self.l2 = l2
+        self.decay: Callable[[], FrequencyRegularization] | None = None
         matrix = getattr(features, "matrix", features)
         if hasattr(matrix, "shape"):
             lookup = FeatureLookup.from_matrix(matrix, name=f"{name}_features")
@@ -97,7 +109,10 @@ class Side:
             if not several and taste and isinstance(own, keras.layers.Layer):
                 own = own.from_config({**own.get_config(), "name": f"{own.name}_{taste}"})
             layer = self._layer(own, argument, n_components, f"{name}_{taste}" if taste else name)
-            tastes.append(layer(self.bag))
+            vectors = layer(self.bag)
+            if self.decay is not None:
+                vectors = self.decay()(vectors, self.codes)
+            tastes.append(vectors)
         return tastes[0] if n_tastes is None else ops.stack(tastes, axis=1)
 
     def bias(self) -> Any:
@@ -125,17 +140,20 @@ def hybrid(
     card: Card,
     user_features: Any,
     item_features: Any,
+    *,
     n_components: int,
-    n_tastes: int,
-    user_repr: Any,
-    item_repr: Any,
-    attention: Any,
-    score: Any,
     loss: Any,
     biased: bool,
     l2: float,
     learning_rate: Any,
     seed: int | None,
+    n_tastes: int = 1,
+    user_repr: Any = "linear",
+    item_repr: Any = "linear",
+    attention: Any = None,
+    score: Any = "dot",
+    decay: float = 0.0,
+    interactions: Any = None,
     identity: Sequence[str] = ("user", "item"),
 ) -> keras.Model:
     """The compiled model. `identity` names the sides that are to have indicator columns."""
@@ -151,7 +169,9 @@ def hybrid(
         regularizer = keras.regularizers.L2(l2) if l2 else None
         user = Side("user", codes[0], user_features, regularizer)
         item = Side("item", codes[1], item_features, regularizer)
-        _say_what_is_missing(card, [side for side in (user, item) if side.name in identity])
+        warn_without_identity(card, [side for side in (user, item) if side.name in identity])
+        if decay:
+            _decay_by_count(user, item, decay, interactions)
         compare = score_layer(score)
         arguments = {
             "user": user.represent(user_repr, n_components, n_tastes=n_tastes if n_tastes > 1 else None),
@@ -163,10 +183,22 @@ def hybrid(
                 arguments["attention"] = user.represent(attention, n_components, "attention", n_tastes)
         if biased:
             arguments |= {"user_bias": user.bias(), "item_bias": item.bias()}
-        output = Catalogue(name="score")(compare(**arguments))
-    model = Model(dict(zip(("user", "item"), codes, strict=True)), output, name=card.name)
-    card.compile(model, learning_rate, loss=loss_of(loss, item.n))
-    return model
+        return assemble(card, *codes, compare(**arguments), learning_rate, loss=loss_of(loss, item.n))
+
+
+def _decay_by_count(user: Side, item: Side, decay: float, interactions: Any) -> None:
+    """Per user in proportion to its positives; per item, read in every step, to the root of its share."""
+    if interactions is None:
+        raise ValueError(
+            "`interactions` must be given for `decay`, which follows their counts. "
+            f"Received: decay={decay}, interactions=None."
+        )
+    there = interactions.values > 0
+    by_user = np.bincount(interactions.users[there], minlength=user.n)
+    by_item = np.bincount(interactions.items[there], minlength=item.n)
+    l2 = decay * by_user.mean()
+    user.decay = functools.partial(FrequencyRegularization.from_counts, by_user, l2)
+    item.decay = functools.partial(FrequencyRegularization.from_counts, by_item, l2 / user.n, 0.5)
 
 
 def score_layer(score: Any) -> Score:
@@ -222,7 +254,8 @@ def _tells_apart(matrix: Any) -> bool:
     return len(set(alone.indices)) == matrix.shape[0]
 
 
-def _say_what_is_missing(card: Card, sides: Sequence[Side]) -> None:
+def warn_without_identity(card: Card, sides: Sequence[Side]) -> None:
+    """Say once that entities of equal features cannot be told apart."""
     sides = [side for side in sides if not side.has_identity]
     if sides:
         names = " and ".join(f"{side.name}s" for side in sides)

@@ -38,9 +38,12 @@ def table(n: int, size: int, l2: float, seed: int | None, name: str) -> FeatureE
     )
 
 
-def assemble(card: Card, user: Any, item: Any, output: Any, learning_rate: Any) -> keras.Model:
-    """The compiled model, its output named after the task, with an empty catalogue behind it."""
+def assemble(card: Card, user: Any, item: Any, output: Any, learning_rate: Any, **kwargs: Any) -> keras.Model:
+    """The compiled model, its output named after the task, with an empty catalogue behind it.
+
+    `kwargs` go to `card.compile`.
+    """
     output = Catalogue(name="rating" if card.task == "rating" else "score")(output)
     model = Model({"user": user, "item": item}, output, name=card.name)
-    card.compile(model, learning_rate)
+    card.compile(model, learning_rate, **kwargs)
     return model

@@ -2,8 +2,8 @@ from typing import Any
 
 import keras
 
-from kerasrec.zoo._card import Card, Hyperparameter
-from kerasrec.zoo._hybrid import hybrid
+from kerasrec.zoo._card import Card
+from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
 
 
 def HybridRecommender(
@@ -19,6 +19,8 @@ def HybridRecommender(
     biased: bool = True,
     *,
     l2: float = 0.0,
+    decay: float = 0.0,
+    interactions: Any = None,
     learning_rate: Any = 1e-2,
     seed: int | None = None,
 ) -> keras.Model:
@@ -48,6 +50,10 @@ def HybridRecommender(
         biased: bool, whether features have a bias each, summed over an entity's. Defaults to `True`.
         l2: float, weight of the squared weights of named representations and of the biases in the loss.
             Defaults to `0.0`.
+        decay: float, weight in the loss of the squared representations, of a user times its positives and of
+            an item times the root of its share of them, as `FullSoftmax` over `CatalogueBatches` wants it.
+            Defaults to `0.0`.
+        interactions: `Interactions`, counted for `decay`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         seed: int, for the initial weights of the named parts. Defaults to `None`: Keras's global generator.
 
@@ -59,7 +65,8 @@ def HybridRecommender(
 
     Raises:
         ValueError: if a size is not a positive integer, a part has no such name, features are empty or not
-            finite, a passed-through matrix has not `n_components` columns, or attention comes with one taste.
+            finite, a passed-through matrix has not `n_components` columns, or attention comes with one taste;
+            or if `decay` lacks `interactions`.
 
     Example:
         >>> import kerasrec
@@ -87,6 +94,8 @@ def HybridRecommender(
         loss=loss,
         biased=biased,
         l2=l2,
+        decay=decay,
+        interactions=interactions,
         learning_rate=learning_rate,
         seed=seed,
     )
@@ -104,12 +113,6 @@ CARD = Card(
         'Kirk, "TensorRec", 2018; Kula, "Metadata embeddings for user and item cold-start recommendations", '
         "2015."
     ),
-    hyperparameters=(
-        Hyperparameter("n_components", "int", 5, low=2, high=256, log=True),
-        Hyperparameter("loss", "choice", "wmrb", choices=("wmrb", "bpr", "warp", "sampled_softmax")),
-        Hyperparameter("biased", "bool", True),
-        Hyperparameter("l2", "float", 0.0, low=0.0, high=1e-2),
-        Hyperparameter("learning_rate", "float", 1e-2, low=1e-4, high=1e-1, log=True),
-    ),
+    hyperparameters=(N_COMPONENTS, LOSS, BIASED, L2, DECAY, LEARNING_RATE),
     loss="wmrb",
 )

@@ -2,8 +2,8 @@ from typing import Any
 
 import keras
 
-from kerasrec.zoo._card import Card, Hyperparameter
-from kerasrec.zoo._hybrid import hybrid
+from kerasrec.zoo._card import Card
+from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
 
 
 def MatrixFactorization(
@@ -14,6 +14,8 @@ def MatrixFactorization(
     biased: bool = True,
     *,
     l2: float = 0.0,
+    decay: float = 0.0,
+    interactions: Any = None,
     learning_rate: Any = 1e-2,
     seed: int | None = None,
 ) -> keras.Model:
@@ -29,6 +31,10 @@ def MatrixFactorization(
         loss: as in `HybridRecommender`. Defaults to `"wmrb"`.
         biased: bool, whether users and items have a bias each. Defaults to `True`.
         l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        decay: float, weight in the loss of the squared representations, of a user times its positives and of
+            an item times the root of its share of them, as `FullSoftmax` over `CatalogueBatches` wants it.
+            Defaults to `0.0`.
+        interactions: `Interactions`, counted for `decay`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -39,7 +45,8 @@ def MatrixFactorization(
         A compiled `keras.Model` with outputs `[B, L]`, not bounded.
 
     Raises:
-        ValueError: if a size is not a positive integer or there is no such loss.
+        ValueError: if a size is not a positive integer there is no such loss, or `decay` lacks
+            `interactions`.
 
     Example:
         >>> import kerasrec
@@ -55,14 +62,11 @@ def MatrixFactorization(
         n_users,
         n_items,
         n_components=n_components,
-        n_tastes=1,
-        user_repr="linear",
-        item_repr="linear",
-        attention=None,
-        score="dot",
         loss=loss,
         biased=biased,
         l2=l2,
+        decay=decay,
+        interactions=interactions,
         learning_rate=learning_rate,
         seed=seed,
     )
@@ -77,12 +81,6 @@ CARD = Card(
         'Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", 2009, eq. 4; '
         'Kirk, "TensorRec", 2018.'
     ),
-    hyperparameters=(
-        Hyperparameter("n_components", "int", 5, low=2, high=256, log=True),
-        Hyperparameter("loss", "choice", "wmrb", choices=("wmrb", "bpr", "warp", "sampled_softmax")),
-        Hyperparameter("biased", "bool", True),
-        Hyperparameter("l2", "float", 0.0, low=0.0, high=1e-2),
-        Hyperparameter("learning_rate", "float", 1e-2, low=1e-4, high=1e-1, log=True),
-    ),
+    hyperparameters=(N_COMPONENTS, LOSS, BIASED, L2, DECAY, LEARNING_RATE),
     loss="wmrb",
 )

@@ -9,18 +9,23 @@ import keras
 
 from kerasrec.layers import find_catalogue
 from kerasrec.zoo import (
+    content_recommender,
+    deep_repr_recommender,
     ease,
+    factorization_machine,
     global_bias,
     hybrid_recommender,
     implicit_als,
     item_knn,
     matrix_factorization,
+    mixture_of_tastes,
     popularity,
     pure_svd,
     random,
     recommender_net,
     recommender_v1,
     recommender_v2,
+    two_tower,
     user_knn,
 )
 from kerasrec.zoo._card import Card
@@ -31,18 +36,23 @@ if TYPE_CHECKING:
 _CARDS: dict[str, Card] = {
     module.CARD.name: module.CARD
     for module in (
+        content_recommender,
+        deep_repr_recommender,
         ease,
+        factorization_machine,
         global_bias,
         hybrid_recommender,
         implicit_als,
         item_knn,
         matrix_factorization,
+        mixture_of_tastes,
         popularity,
         pure_svd,
         random,
         recommender_net,
         recommender_v1,
         recommender_v2,
+        two_tower,
         user_knn,
     )
 }

@@ -59,6 +59,11 @@ class TasteMixture(Score):
                 f"`score` must be a score layer that compares two vectors. Received: score={score!r}."
             )
 
+    def build(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to create; the inner score is never called as a layer, which is when Keras builds one."""
+        self.score.build()
+        self.built = True
+
     def call(
         self, user: Any, item: Any, user_bias: Any = None, item_bias: Any = None, attention: Any = None
     ) -> Any:

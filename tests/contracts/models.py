@@ -23,17 +23,22 @@ def features(data):
 
 
 MODELS = [
+    ModelCase("content", features=features, batch=lists),
+    ModelCase("deep_repr", {"n_components": 4}, features, lists),
     ModelCase("ease", {"ridge": 2.0}),
+    ModelCase("factorization_machine", {"n_components": 4}, features, lists),
     ModelCase("global_bias"),
     ModelCase("hybrid", features=features, batch=lists),
     ModelCase("implicit_als", {"n_components": 4, "l2": 1.0}),
     ModelCase("item_knn", {"n_neighbors": 5}),
     ModelCase("matrix_factorization", batch=lists),
+    ModelCase("mixture_of_tastes", {"n_tastes": 2}, features, lists),
     ModelCase("popularity"),
     ModelCase("pure_svd", {"n_components": 4}),
     ModelCase("random"),
     ModelCase("recommender_net", {"n_components": 4}),
     ModelCase("recommender_v1", {"n_components": 4}),
     ModelCase("recommender_v2", {"n_components": 4}),
+    ModelCase("two_tower", {"n_components": 4}, features, lambda data: lists(data, log_q=True)),
     ModelCase("user_knn", {"n_neighbors": 5}),
 ]

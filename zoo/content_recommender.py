@@ -1,0 +1,92 @@
+from typing import Any
+
+import keras
+
+from kerasrec.zoo._card import Card
+from kerasrec.zoo._hybrid import BIASED, L2, LEARNING_RATE, LOSS, hybrid
+
+
+def ContentRecommender(
+    user_features: Any,
+    item_features: Any,
+    user_repr: Any = "linear",
+    item_repr: Any = "pass_through",
+    score: Any = "dot",
+    loss: Any = "wmrb",
+    biased: bool = True,
+    *,
+    l2: float = 0.0,
+    learning_rate: Any = 1e-2,
+    seed: int | None = None,
+) -> keras.Model:
+    """The hybrid recommender whose items are their features as they stand.
+
+    `score(u, i) = user_repr(x_u) . x_i + user_bias(x_u) + item_bias(x_i)`: a user has one weight a feature of
+    the items, so that an item that nobody has is scored like any other.
+
+    Args:
+        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose features are then their
+            identity.
+        item_features: `Features` or a matrix `[I, F]`; a user has `F` weights, so `F` is to be small.
+        user_repr: as in `HybridRecommender`, of `F` components. Defaults to `"linear"`.
+        item_repr: `"pass_through"`, or `"weighted_pass_through"`, which learns what a feature counts.
+            Defaults to `"pass_through"`.
+        score: as in `HybridRecommender`. Defaults to `"dot"`.
+        loss: as in `HybridRecommender`. Defaults to `"wmrb"`.
+        biased: bool, whether features have a bias each. Defaults to `True`.
+        l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
+        seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
+
+    Call arguments:
+        inputs: `{"user": codes [B, 1], "item": codes [B, L]}`; a list `[1, L]` is shared by the batch.
+
+    Returns:
+        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+
+    Raises:
+        ValueError: if there are no item features, features are empty or not finite, or a part has no such
+            name.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> genres = np.eye(3)[[0, 1, 2, 2]]
+        >>> model = kerasrec.zoo.ContentRecommender(user_features=10, item_features=genres)
+        >>> model.get_layer("user_repr").n_components
+        3
+
+    References:
+        Pazzani and Billsus, "Content-based recommendation systems", 2007; Kirk, "TensorRec", 2018.
+    """
+    matrix = getattr(item_features, "matrix", item_features)
+    if not hasattr(matrix, "shape"):
+        raise ValueError(
+            "`item_features` must be given: they are what the model knows of an item. "
+            f"Received: item_features={item_features}."
+        )
+    return hybrid(
+        CARD,
+        user_features,
+        item_features,
+        n_components=matrix.shape[1],
+        user_repr=user_repr,
+        item_repr=item_repr,
+        score=score,
+        loss=loss,
+        biased=biased,
+        l2=l2,
+        learning_rate=learning_rate,
+        seed=seed,
+        identity=("user",),
+    )
+
+
+CARD = Card(
+    name="content",
+    factory=ContentRecommender,
+    task="ranking",
+    summary="A weight of each user for each feature of the items, whose features are taken as they stand.",
+    reference='Pazzani and Billsus, "Content-based recommendation systems", 2007; Kirk, "TensorRec", 2018.',
+    hyperparameters=(LOSS, BIASED, L2, LEARNING_RATE),
+    loss="wmrb",
+)

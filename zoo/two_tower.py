@@ -1,0 +1,118 @@
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kerasrec.layers import DeepRepr
+from kerasrec.losses import SampledSoftmax
+from kerasrec.zoo._card import Card, Hyperparameter
+from kerasrec.zoo._hybrid import L2, hybrid, seeded
+
+
+def TwoTower(
+    user_features: Any,
+    item_features: Any,
+    n_components: int = 32,
+    hidden: Sequence[int] = (64,),
+    dropout: float = 0.0,
+    temperature: float = 1.0,
+    score: Any = "dot",
+    loss: Any = None,
+    biased: bool = False,
+    *,
+    l2: float = 0.0,
+    learning_rate: Any = 1e-3,
+    seed: int | None = None,
+) -> keras.Model:
+    """A network of the user's features and one of the item's, compared by a dot product.
+
+    `score(u, i) = network_u(x_u) . network_i(x_i)`, trained by a softmax over sampled items. Give the model
+    `RankingBatches(..., log_q=True)` or `CatalogueBatches(..., log_q=True)`: the loss then takes off what the
+    sampler favours.
+
+    Args:
+        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose features are then their
+            identity.
+        item_features: `Features`, a matrix `[I, F]`, or the number of items.
+        n_components: int, size of a representation. Defaults to `32`.
+        hidden: sizes of the hidden layers of both networks, at least one. Defaults to `(64,)`.
+        dropout: float, share of hidden units dropped in training. Defaults to `0.0`.
+        temperature: float, divides the scores in the loss; well below 1 where `score` is `"cosine"`. Defaults
+            to `1.0`.
+        score: as in `HybridRecommender`. Defaults to `"dot"`.
+        loss: as in `HybridRecommender`. Defaults to `None`: `SampledSoftmax(temperature)`.
+        biased: bool, whether features have a bias each. Defaults to `False`.
+        l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
+        seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
+
+    Call arguments:
+        inputs: `{"user": codes [B, 1], "item": codes [B, L]}`; a list `[1, L]` is shared by the batch.
+
+    Returns:
+        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+
+    Raises:
+        ValueError: if a size is not a positive integer, features are empty or not finite, `dropout` or
+            `temperature` is out of range, or there is no such score or loss.
+
+    Example:
+        >>> import kerasrec
+        >>> model = kerasrec.zoo.TwoTower(user_features=10, item_features=20, n_components=8, hidden=(16, 8))
+        >>> model.towers.user.output_shape
+        (None, 8)
+
+    References:
+        Covington, Adams and Sargin, "Deep neural networks for YouTube recommendations", 2016; Yi et al.,
+        "Sampling-bias-corrected neural modeling for large corpus item recommendations", 2019.
+    """
+    with seeded(seed):
+        user_repr, item_repr = (
+            DeepRepr(
+                n_components,
+                hidden,
+                output_activation="linear",
+                dropout=dropout,
+                kernel_regularizer=keras.regularizers.L2(l2) if l2 else None,
+                name=name,
+            )
+            for name in ("user_repr", "item_repr")
+        )
+    return hybrid(
+        CARD,
+        user_features,
+        item_features,
+        n_components=n_components,
+        user_repr=user_repr,
+        item_repr=item_repr,
+        score=score,
+        loss=SampledSoftmax(temperature) if loss is None else loss,
+        biased=biased,
+        l2=l2,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+
+
+CARD = Card(
+    name="two_tower",
+    factory=TwoTower,
+    task="ranking",
+    summary=(
+        "A network of the user's features and one of the item's, compared by a dot product and trained by a "
+        "softmax over sampled items."
+    ),
+    reference=(
+        'Covington, Adams and Sargin, "Deep neural networks for YouTube recommendations", 2016; Yi et al., '
+        '"Sampling-bias-corrected neural modeling for large corpus item recommendations", 2019.'
+    ),
+    hyperparameters=(
+        Hyperparameter("n_components", "int", 32, low=8, high=256, log=True),
+        Hyperparameter("hidden", "choice", (64,), choices=((64,), (128,), (128, 64), (256, 128))),
+        Hyperparameter("dropout", "float", 0.0, low=0.0, high=0.5),
+        Hyperparameter("temperature", "float", 1.0, low=0.02, high=1.0, log=True),
+        L2,
+        Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, log=True),
+    ),
+    loss="sampled_softmax",
+)
