@@ -86,6 +86,18 @@ class HistoryScore(keras.layers.Layer):
         valued.data = means[valued.indices].astype(np.float32)
         return valued
 
+    def contributions(self, user: int, item: int) -> tuple[str, np.ndarray, np.ndarray]:
+        """What gives a pair its score.
+
+        Args:
+            user: code.
+            item: code.
+
+        Returns:
+            What contributes, `"item"` or `"user"`, their codes, and what each gives; these sum to the score.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `contributions`.")
+
     def matrix(self) -> "scipy.sparse.csr_matrix":
         """The matrix as SciPy has it."""
         import scipy.sparse
@@ -185,6 +197,19 @@ class ItemWeightsScore(HistoryScore):
         """
         return self.valued(histories) @ ops.convert_to_numpy(self.item_weights)
 
+    def contributions(self, user: int, item: int) -> tuple[str, np.ndarray, np.ndarray]:
+        """What gives a pair its score: each item that the user has, times its weight for the item.
+
+        Args:
+            user: code.
+            item: code.
+
+        Returns:
+            `"item"`, codes of items, and what each gives.
+        """
+        own = self.matrix()[user]
+        return "item", own.indices, own.data * ops.convert_to_numpy(self.item_weights[:, item])[own.indices]
+
 
 @keras.saving.register_keras_serializable("kerasrec")
 class NeighborScore(HistoryScore):
@@ -262,6 +287,23 @@ class NeighborScore(HistoryScore):
         k = min(self.n_neighbors, near.shape[1])
         last = np.partition(near, near.shape[1] - k, axis=1)[:, -k, None]
         return np.where(near >= last, near, 0).astype(np.float32) @ matrix
+
+    def contributions(self, user: int, item: int) -> tuple[str, np.ndarray, np.ndarray]:
+        """What gives a pair its score: neighbours of the item that the user has, or of the user that have it.
+
+        Args:
+            user: code.
+            item: code.
+
+        Returns:
+            `"item"` or `"user"`, codes of neighbours, and what each gives.
+        """
+        matrix, table = self.matrix(), self._table()
+        near = table[item if self.of == "item" else user]
+        there = matrix[user, near.indices] if self.of == "item" else matrix[near.indices, item].T
+        values = np.asarray(there.todense()).ravel() * near.data
+        kept = values != 0
+        return self.of, near.indices[kept], values[kept]
 
     def _table(self) -> "scipy.sparse.csr_matrix":
         """Similarities of each to its neighbours, `[n, n]`."""

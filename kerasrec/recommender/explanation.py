@@ -1,0 +1,82 @@
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_BARS = 20
+
+
+class Explanation:
+    """Why a recommender gives a pair its score.
+
+    Args:
+        user: raw user id.
+        item: raw item id.
+        score: float, what the model gives.
+        raw_score: float, the same before what only rescales it, such as the range of ratings.
+        contributions: frame of `kind`, `name`, `contribution` and `exact`, the largest first; they sum to
+            `raw_score`.
+        neighbors: frame of the items of the user's own history that are nearest to the item.
+
+    Example:
+        >>> import kerasrec
+        >>> data = kerasrec.datasets.synthetic(20, 30, 100).interactions
+        >>> recommender = kerasrec.Recommender.train(data, model="implicit_als", n_components=2)
+        >>> explanation = recommender.explain(data.user_ids[3], data.item_ids[5])
+        >>> abs(explanation.contributions["contribution"].sum() - explanation.raw_score) < 1e-6
+        True
+    """
+
+    def __init__(
+        self,
+        user: Any,
+        item: Any,
+        score: float,
+        raw_score: float,
+        contributions: "pd.DataFrame",
+        neighbors: "pd.DataFrame",
+    ) -> None:
+        self.user, self.item = user, item
+        self.score, self.raw_score = score, raw_score
+        self.contributions, self.neighbors = contributions, neighbors
+
+    def __repr__(self) -> str:
+        return (
+            f"Explanation(user {self.user!r}, item {self.item!r}, score {self.score:.4g})\n"
+            f"{self.contributions.head(_MOST_BARS).to_string(index=False)}\n"
+            f"Nearest in the user's history:\n{self.neighbors.to_string(index=False)}"
+        )
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """The largest contributions as bars.
+
+        Args:
+            path: file to write, such as `why.png`. Defaults to `None`: none.
+
+        Returns:
+            `matplotlib.figure.Figure`.
+
+        Raises:
+            FileNotFoundError: if the folder of `path` does not exist.
+        """
+        from matplotlib.figure import Figure
+
+        shown = self.contributions.head(_MOST_BARS)[::-1]
+        figure = Figure(figsize=(7, 1.2 + 0.28 * len(shown)), layout="constrained")
+        axes = figure.add_subplot()
+        positive = shown["contribution"] >= 0
+        names = [f"{name} ({kind})" for kind, name in zip(shown["kind"], shown["name"], strict=True)]
+        axes.barh(range(len(shown)), shown["contribution"], color=positive.map({True: "C0", False: "C3"}))
+        axes.set_yticks(range(len(shown)), names)
+        axes.axvline(0, color="black", linewidth=0.8)
+        axes.set_xlabel("contribution to the score")
+        axes.set_title(f"User {self.user}, item {self.item}: score {self.score:.4g}", fontsize=10)
+        if path is not None:
+            if not Path(path).parent.is_dir():
+                raise FileNotFoundError(
+                    f"`path` must be in a folder that exists; make {Path(path).parent} first."
+                )
+            figure.savefig(path, dpi=150)
+        return figure
