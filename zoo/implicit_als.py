@@ -8,6 +8,7 @@ from kerasrec._arguments import positive_integer, positive_number
 from kerasrec._threads import map_blocks, n_threads
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._fitted import VALUES_SETTING, Values, factorised, positives
+from kerasrec.zoo._results import on_movielens_1m
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -124,7 +125,7 @@ def _sums(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _conjugate_gradients(
     times: Callable[[np.ndarray], np.ndarray], x: np.ndarray, residual: np.ndarray
 ) -> np.ndarray:
-    """Some steps from x, `[B, C]`, towards the solutions of `times(x) = targets`, of which `residual` is left."""
+    """Some steps from x, `[B, C]`, towards the solutions of `times(x) = targets`; `residual` is left."""
     direction = residual
     size = _dots(residual, residual)
     for left in reversed(range(_STEPS)):
@@ -183,4 +184,6 @@ CARD = Card(
     ),
     optimizer=None,
     loss=None,
+    results=on_movielens_1m((0.1534, 0.3278), tuned=(0.1604, 0.3598)),
+    tuned={"alpha": 4.0, "l2": 60.0},
 )

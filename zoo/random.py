@@ -7,6 +7,7 @@ from keras import ops
 from kerasrec.zoo._card import Card
 from kerasrec.zoo._fitted import fitted
 from kerasrec.zoo._parts import id_inputs
+from kerasrec.zoo._results import on_movielens_1m
 
 
 @keras.saving.register_keras_serializable("kerasrec")
@@ -117,4 +118,5 @@ CARD = Card(
     reference="None needed.",
     optimizer=None,
     loss=None,
+    results=on_movielens_1m((0.0026, 0.0098)),
 )

@@ -165,13 +165,16 @@ def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
     Called as it is, not through `predict`, which would compile every new tower anew. Blocks have a power of
     two of rows: JAX compiles its operations for few shapes.
     """
-    parts: list[dict[str, Any]] = []
+    found: dict[str, np.ndarray] = {}
     for start in range(0, len(codes), _ENTITIES):
         block = codes[start : start + _ENTITIES]
         padded = _padded(block, 1 << max(0, len(block) - 1).bit_length())
-        part = tower(padded[:, None].astype(np.int32), training=False)
-        parts.append({name: _float32(x)[: len(block)] for name, x in part.items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        for name, tensor in tower(padded[:, None].astype(np.int32), training=False).items():
+            part = _float32(tensor)[: len(block)]
+            if not start:
+                found[name] = np.empty((len(codes), *part.shape[1:]), np.float32)
+            found[name][start : start + len(block)] = part
+    return found
 
 
 def item_outputs(towers: Towers, codes: np.ndarray) -> dict[str, np.ndarray]:
