@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kerasrec._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from kerasrec import compat as compat
     from kerasrec import data as data
     from kerasrec import datasets as datasets
     from kerasrec import evaluation as evaluation
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from kerasrec.trainers import Model as Model
 
 # These register the classes that a model file can name.
-_REGISTERING = ("layers", "losses", "trainers", "zoo")
+_REGISTERING = ("layers", "losses", "trainers", "zoo", "compat")
 _CLASSES = {"Model": "trainers", "Recommender": "recommender"}
 # The rest may take pandas and scipy along, so it waits for its first use.
 _LAZY = ("data", "datasets", "evaluation", "recommender", "tuning")

@@ -66,7 +66,7 @@ def test_heavy_libraries_wait_for_their_use(imported):
 
 
 def test_what_files_name_is_there(imported):
-    for package in ("layers", "losses", "trainers", "zoo"):
+    for package in ("layers", "losses", "trainers", "zoo", "compat"):
         assert f"kerasrec.{package}" in imported[0]
 
 

@@ -1,0 +1,62 @@
+"""Feature matrices as padded bags, without the padding that one long row would cost all others."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+# Bags of rows up to 1, 4, 16, ... features: padding is then at most four times the features.
+_GROWTH = 4
+
+
+class Bags:
+    """One way to lay out several feature matrices, so that what is compiled for one serves all.
+
+    Rows with about as many features share a bag. Every bag has the width and the number of rows of the
+    largest of the matrices.
+
+    Args:
+        matrices: SciPy CSR matrices `[n, F]`.
+    """
+
+    def __init__(self, matrices: Sequence[Any]) -> None:
+        kinds = [_kind(np.diff(matrix.indptr)) for matrix in matrices]
+        self._bags = []
+        for kind in np.unique(np.concatenate(kinds)):
+            rows = [np.flatnonzero(of == kind) for of in kinds]
+            width = max(
+                (int(np.diff(m.indptr)[r].max()) for m, r in zip(matrices, rows, strict=True) if len(r)),
+                default=1,
+            )
+            self._bags.append((int(kind), max(1, width), max(map(len, rows))))
+
+    def __call__(self, matrix: Any) -> dict[str, Any]:
+        """Lay out one of the matrices.
+
+        Args:
+            matrix: SciPy CSR matrix `[n, F]`.
+
+        Returns:
+            `{"bags": pairs of indices and weights [m, W], "order": [n]}`; `order` has the place of each row
+            in the bags, one behind the other.
+        """
+        counts = np.diff(matrix.indptr)
+        kinds = _kind(counts)
+        order = np.zeros(len(counts), np.int32)
+        bags, first = [], 0
+        for kind, width, n in self._bags:
+            rows = np.flatnonzero(kinds == kind)
+            there = np.arange(width) < counts[rows, None]  # [m, W]
+            places = (matrix.indptr[rows, None] + np.arange(width))[there]
+            indices, weights = np.zeros((n, width), np.int32), np.zeros((n, width), np.float32)
+            indices[: len(rows)][there] = matrix.indices[places]
+            weights[: len(rows)][there] = matrix.data[places]
+            order[rows] = first + np.arange(len(rows))
+            bags.append((indices, weights))
+            first += n
+        return {"bags": tuple(bags), "order": order}
+
+
+def _kind(counts: np.ndarray) -> np.ndarray:
+    """The smallest power of `_GROWTH` that holds a row, as an exponent."""
+    return np.searchsorted(_GROWTH ** np.arange(16), counts)

@@ -1,0 +1,32 @@
+"""A fitted model as one file in a folder."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+
+_NAME = "tensorrec.keras"
+
+
+def write(model: keras.Model, folder: Path) -> None:
+    """Write a model under another name and move it into place; the folder is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{os.getpid()}.keras"
+    try:
+        model.save(partial)
+        os.replace(partial, folder / _NAME)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(folder: Path) -> Any:
+    """Read what `write` wrote."""
+    if (folder / _NAME).is_file():
+        return keras.models.load_model(folder / _NAME)
+    if (folder / "tensorrec.pkl").is_file():
+        raise ValueError(
+            "`directory_path` must have a model of kerasrec; one of the original is a graph of TensorFlow 1, "
+            f"so fit again. Received: {folder}."
+        )
+    raise FileNotFoundError(f"`directory_path` must have a {_NAME}; there is none in {folder}.")
