@@ -44,6 +44,10 @@ class RankingBatches(keras.utils.PyDataset):
             `10`.
         log_q: bool, labels are `[B, L, 3]`: label, item code and the logarithm of the item's probability
             under the sampler, as `SampledSoftmax` takes them. Defaults to `False`.
+        one_list: bool, the rows of a batch share one list `[1, L]`, the positives and given negatives of each
+            and the items sampled for all; a row's labels are -1 where an item belongs to another row. A model
+            then represents each item once a batch and not once a row. Needs a shared sampler and
+            `by="interaction"`. Defaults to `False`.
         context: names of context columns to add to the inputs, `[B, 1]`, by `"interaction"`. Defaults to
             `()`.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
@@ -76,6 +80,7 @@ class RankingBatches(keras.utils.PyDataset):
         max_positives: int | None = None,
         max_negatives: int = 10,
         log_q: bool = False,
+        one_list: bool = False,
         context: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
@@ -91,6 +96,13 @@ class RankingBatches(keras.utils.PyDataset):
             raise ValueError(
                 f"`context` needs by='interaction'. Received: by='user', context={list(context)}."
             )
+
+        if one_list and not (self.sampler.shared and by == "interaction"):
+            raise ValueError(
+                "`one_list` needs by='interaction' and a shared sampler, e.g. "
+                f"samplers.UniformSampler(shared=True). Received: by={by!r}, sampler={self.sampler}."
+            )
+        self._one_list = bool(one_list)
 
         is_positive = interactions.values > 0
         positives, negatives = interactions.take(is_positive), interactions.take(~is_positive)
@@ -144,10 +156,14 @@ class RankingBatches(keras.utils.PyDataset):
         items = np.concatenate([items, given, sampled], axis=1)
         negative_labels = np.where(np.concatenate([there, good], axis=1), np.float32(0), np.float32(-1))
         labels = np.concatenate([labels, negative_labels], axis=1)
-        # A row that the step reads anyway.
-        items = np.where(labels < 0, items[:, :1], items)
+        if self._one_list:
+            items, labels = _one_list(items, labels, self.n_sampled_items)
+        else:
+            # A row that the step reads anyway.
+            items = np.where(labels < 0, items[:, :1], items)
         if self._log_q is not None:
-            labels = np.stack([labels, items.astype(np.float32), self._log_q[items]], axis=-1)
+            columns = np.broadcast_arrays(labels, items.astype(np.float32), self._log_q[items])
+            labels = np.stack(columns, axis=-1)
         context = {name: column[chosen][:, None] for name, column in self._context.items()}
         return {"user": users[:, None], "item": items, **context}, labels
 
@@ -208,6 +224,17 @@ class RankingBatches(keras.utils.PyDataset):
         else:
             drawn, good = draw(rng, pool, *shape, unwanted)
         return items_of(drawn), good
+
+
+def _one_list(items: np.ndarray, labels: np.ndarray, n_shared: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows `[B, N + S]` whose last `S` items are the same, as one list `[1, B * N + S]` and its labels."""
+    n_rows, n_own = len(items), items.shape[1] - n_shared
+    own = np.where(labels < 0, items[:, :1], items)[:, :n_own]
+    spread = np.full((n_rows, n_rows, n_own), np.float32(-1))
+    rows = np.arange(n_rows)
+    spread[rows, rows] = labels[:, :n_own]
+    items = np.concatenate([own.ravel(), items[0, n_own:]])[None]
+    return items, np.concatenate([spread.reshape(n_rows, -1), labels[:, n_own:]], axis=1)
 
 
 def _log_q(probabilities: np.ndarray | None, n_items: int) -> np.ndarray:

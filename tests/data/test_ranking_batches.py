@@ -259,3 +259,35 @@ def test_no_positives():
     x = Interactions([0, 1], [0, 1], [0, -1], user_ids=[0, 1], item_ids=[0, 1])
     with pytest.raises(ValueError, match="must have positives, .* Received: 2 interactions without one"):
         RankingBatches(x, 2, 1)
+
+
+@pytest.mark.parametrize("log_q", [False, True])
+def test_one_list_holds_what_the_rows_hold(log_q):
+    x = Interactions([0, 0, 1, 2, 2], [0, 1, 2, 3, 4], [1, 2, 1, 3, 0], user_ids=range(3), item_ids=range(6))
+    sampler = samplers.UniformSampler(shared=True, replace=False)
+    rows, lists = (
+        RankingBatches(x, 4, 3, sampler, seed=5, log_q=log_q, one_list=one_list)[0]
+        for one_list in (False, True)
+    )
+    np.testing.assert_array_equal(lists[0]["user"], rows[0]["user"])
+    items, labels = lists[0]["item"], lists[1]
+    assert items.shape == (1, 4 * 2 + 3) and labels.shape[:2] == (4, 11)
+    if log_q:
+        np.testing.assert_array_equal(labels[..., 1], np.broadcast_to(items, (4, 11)))
+        np.testing.assert_allclose(labels[..., 2], -np.log(6), rtol=1e-6)
+        labels, given = labels[..., 0], rows[1][..., 0]
+    else:
+        given = rows[1]
+    for row in range(4):
+        there = given[row] >= 0
+        expected = sorted(zip(rows[0]["item"][row][there].tolist(), given[row][there].tolist(), strict=True))
+        there = labels[row] >= 0
+        assert sorted(zip(items[0][there].tolist(), labels[row][there].tolist(), strict=True)) == expected
+
+
+@pytest.mark.parametrize("how", [{"by": "user", "sampler": samplers.UniformSampler(shared=True)}, {}])
+def test_one_list_needs_a_shared_sampler(how):
+    x = Interactions([0], [0], user_ids=range(2), item_ids=range(3))
+    message = r"`one_list` needs by='interaction' and a shared sampler.*Received: by='(user|interaction)'"
+    with pytest.raises(ValueError, match=message):
+        RankingBatches(x, 1, 1, one_list=True, **how)
