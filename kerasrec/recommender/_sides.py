@@ -100,3 +100,12 @@ def _reached(output: Any, inputs: dict[int, str]) -> dict[int, tuple[Any, set[st
 def _sources(tensor: Any) -> list[Any]:
     history = tensor._keras_history
     return list(history.operation._inbound_nodes[history.node_index].input_tensors)
+
+
+def sides_of_layers(model: keras.Model) -> dict[str, set[str]]:
+    """The inputs that each layer of a functional model depends on, by the layer's name."""
+    inputs = {id(tensor): tensor.name for tensor in model.inputs}
+    found: dict[str, set[str]] = {}
+    for tensor, sides in _reached(model.outputs[0], inputs).values():
+        found.setdefault(tensor._keras_history.operation.name, set()).update(sides)
+    return found

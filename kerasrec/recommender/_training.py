@@ -7,6 +7,7 @@ import keras
 
 from kerasrec import losses
 from kerasrec.data import CatalogueBatches, Interactions, RankingBatches, pairs, splits
+from kerasrec.data._membership import Membership
 from kerasrec.evaluation import RankingMetrics
 from kerasrec.losses._ranking_loss import RankingLoss
 
@@ -73,12 +74,13 @@ def fit(
     seed: int,
     verbose: Any,
     callbacks: Any = (),
+    known: Interactions | None = None,
 ) -> Any:
-    """Train on interactions, in the batches that the model's loss takes."""
+    """Train on interactions, in the batches that the model's loss takes; `known` are no negatives either."""
     batch_size = min(batch_size or BATCH_SIZE, len(interactions))
     epochs = EPOCHS if epochs is None else epochs
     how = {"epochs": epochs, "verbose": verbose, "callbacks": list(callbacks)}
-    batches = batches_for(model.loss, interactions, batch_size, seed)
+    batches = batches_for(model.loss, interactions, batch_size, seed, known=known)
     if batches is None:
         x, y = pairs(interactions)
         inputs = {name: codes[:, None] for name, codes in x.items()}
@@ -93,13 +95,14 @@ def batches_for(
     seed: int,
     n_sampled_items: int = _SAMPLED,
     sampler: Any = "uniform",
+    known: Interactions | None = None,
 ) -> Any:
-    """Lists for a ranking loss; `None` for one that takes pairs."""
+    """Lists for a ranking loss; `None` for one that takes pairs. What is `known` is no negative either."""
     if isinstance(loss, _WHOLE):
         return CatalogueBatches(interactions, min(batch_size, interactions.n_users), seed=seed)
     if not isinstance(loss, RankingLoss):
         return None
-    return RankingBatches(
+    batches = RankingBatches(
         interactions,
         batch_size,
         min(n_sampled_items, interactions.n_items),
@@ -108,3 +111,7 @@ def batches_for(
         balanced=isinstance(loss, losses.BalancedWMRB),
         log_q=isinstance(loss, losses.SampledSoftmax),
     )
+    if known is not None:
+        liked = known.take(known.values > 0)
+        batches._has = Membership(liked.users, liked.items, liked.n_items)
+    return batches

@@ -8,11 +8,11 @@ from kerasrec.data import Features, Interactions
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.layers import find_catalogue
 from kerasrec.recommender import _metadata, _training
-from kerasrec.recommender._explaining import Explaining
+from kerasrec.recommender._growing import Growing
 from kerasrec.recommender.file import load_model, save_model
 
 
-class Recommender(Explaining):
+class Recommender(Growing):
     """A trained model with its ids, features and seen items: raw ids in, raw ids out, in one file.
 
     Args:
