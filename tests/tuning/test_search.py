@@ -1,0 +1,161 @@
+"""Searches of closed-form models, whose trials take milliseconds, and of one that trains."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+
+import kerasrec
+from kerasrec.data import splits
+from kerasrec.evaluation import evaluate
+
+V2 = {"n_components": 4, "batch_size": 64, "l2": 1e-6, "bias_l2": 1e-6}
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "grid"])
+def test_every_tuner_finds_the_best_of_its_trials(search, tuner):
+    result = search(tuner=tuner, max_trials=6, space=["n_neighbors", "weighting"])
+    frame = result.frame()
+    assert frame.columns.tolist() == [
+        "trial",
+        "status",
+        "score",
+        "started",
+        "epochs",
+        "n_neighbors",
+        "weighting",
+    ]
+    assert (frame["status"] == "completed").all() and len(frame) == 6
+    assert frame["started"].is_monotonic_increasing
+    best = frame.loc[frame["score"].idxmax()]
+    assert result.best_score == best["score"]
+    assert result.best_hyperparameters == {name: best[name] for name in ("n_neighbors", "weighting")}
+
+
+def test_the_score_is_that_of_the_held_out_part_and_the_first_trial_has_the_defaults(search, ratings):
+    result = search(validation=0.25, seed=3)
+    fitted, held_out = splits.random_split(ratings[0], 0.25, seed=3)
+    model = kerasrec.zoo.create("item_knn", fitted)
+    expected = evaluate(model, held_out, fitted, metrics=("ndcg",))["ndcg@10"]
+    assert result.frame()["score"][0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_same_seed_tries_the_same(search, tmp_path):
+    frames = [
+        search(directory=tmp_path / str(i), seed=seed, tuner="bayesian", num_initial_points=2).frame()
+        for i, seed in enumerate((0, 0, 1))
+    ]
+    columns = ["score", "n_neighbors", "shrinkage", "weighting", "values"]
+    assert frames[0][columns].equals(frames[1][columns])
+    assert not frames[0][columns].equals(frames[2][columns])
+
+
+def test_a_model_that_trains(search, ratings, tmp_path):
+    result = search("recommender_v2", "val_mean_squared_error", max_trials=2, fixed=V2)
+    assert list(result.best_hyperparameters) == ["learning_rate"]
+    assert result.frame()["epochs"].tolist() == [2, 2]
+    fitted, held_out = splits.random_split(ratings[0], 0.1, seed=0)
+    x, y = kerasrec.data.pairs(held_out)
+    model = result.best_model()
+    error = np.mean((model.predict(x, verbose=0)[:, 0] - y) ** 2)
+    assert error == pytest.approx(result.best_score, rel=1e-5)
+    assert isinstance(model.optimizer, keras.optimizers.Adam)
+    kept = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.npz"))
+    assert kept == ["search/trial_0/best.npz", "search/trial_1/best.npz"]
+
+
+def test_only_the_best_weights_stay(search, tmp_path):
+    result = search(max_trials=5, keep=2)
+    best = result.frame().nlargest(2, "score", keep="first")["trial"]
+    kept = {path.parent.name for path in tmp_path.rglob("*.npz")}
+    assert len(kept) == 2 and f"trial_{result.best_trial}" in kept
+    assert kept <= {f"trial_{trial}" for trial in result.frame()["trial"]} and len(best) == 2
+
+
+def test_a_search_that_is_over_only_gives_its_result(search):
+    first = search()
+    again = search()
+    assert again.frame().equals(first.frame())
+
+
+def test_other_arguments_in_the_folder_are_refused_by_name(search, tmp_path):
+    search()
+    with pytest.raises(ValueError, match=r"Received: max_trials=4 instead of 3; seed=1 instead of 0 in "):
+        search(max_trials=4, seed=1)
+
+
+def test_a_folder_of_something_else_is_refused(search, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"`directory` must be empty, new, or .* holds something else"):
+        search(directory=tmp_path / "other")
+
+
+def test_a_newer_folder_is_refused(search, tmp_path):
+    search()
+    about = tmp_path / "search" / "search.json"
+    about.write_text(re.sub(r'"format": \d+', '"format": 99', about.read_text()))
+    with pytest.raises(ValueError, match=r"install kerasrec .* or newer, .* of format 99"):
+        search()
+
+
+def test_a_search_that_runs_keeps_others_out(search, ratings, tmp_path):
+    search()
+    from kerasrec.tuning import _folder
+
+    with _folder.locked(tmp_path / "search"), pytest.raises(ValueError, match="a search is running"):
+        search()
+
+
+def test_importance_plot_and_report(search, tmp_path, ratings):
+    result = search(max_trials=6, space=["n_neighbors", "weighting"])
+    importance = result.importance()
+    assert set(importance.index) == {"n_neighbors", "weighting"} and importance.is_monotonic_decreasing
+    assert len(result.plot().axes) == 3
+    result.report(tmp_path / "tuning.html")
+    page = (tmp_path / "tuning.html").read_text()
+    assert "data:image/png;base64," in page and 'src="http' not in page
+    assert f"Best: {result.best_score:.5g}" in page
+    with pytest.raises(ValueError, match=r"`path` must end in .html. Received: 'tuning.txt'"):
+        result.report("tuning.txt")
+
+
+def test_importance_needs_trials(search):
+    with pytest.raises(ValueError, match=r"Importance needs at least 4 trials with a score. Received: 3\."):
+        search().importance()
+
+
+def test_refit_compares_with_the_defaults_and_baselines(search, ratings):
+    result = search(max_trials=1)  # the defaults alone
+    with pytest.warns(UserWarning, match=r"Tuning gained nothing significant .* \(p=1.000\)"):
+        table = result.refit(ratings[1], baselines=["popularity"])
+    assert set(table.reports) == {"tuned", "default", "popularity"}
+    expected = evaluate(kerasrec.zoo.create("item_knn", ratings[0]), ratings[1], ratings[0])
+    assert table.reports["tuned"]["ndcg@10"] == pytest.approx(expected["ndcg@10"], rel=1e-6)
+
+
+def test_refit_of_ratings_trains_as_long_as_was_best(search, ratings):
+    result = search("recommender_v2", "val_rmse", max_trials=2, fixed=V2)
+    with pytest.warns(UserWarning, match="Tuning gained nothing significant"):
+        table = result.refit(ratings[1])
+    assert list(table.reports["tuned"].metrics) == ["rmse", "mae"]
+    assert "global_bias" in table.reports
+
+
+def test_progress_is_a_line_a_trial_where_nobody_watches(search, capsys):
+    search(max_trials=2, verbose=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert re.match(
+        r"Trial 1 of 2: completed, val_ndcg@10 0\.\d{4}, best 0\.\d{4} \(.*\), 0:00 left", lines[1]
+    )
+
+
+def test_hyperband_goes_on_with_the_best(search):
+    fixed = V2 | {"n_components": 2}
+    result = search("recommender_v2", "val_loss", "hyperband", epochs=3, fixed=fixed, factor=3)
+    frame = result.frame()
+    # Brackets of three epochs: 3 trials of one epoch, of which one goes on; then 2 of three epochs.
+    assert frame["epochs"].max() == 3 and frame["epochs"].min() == 1
+    assert frame["score"].idxmin() == frame.index[frame["trial"] == result.best_trial][0]

@@ -1,0 +1,110 @@
+"""The folder of a search: whose it is, who works in it, and which checkpoints stay."""
+
+import contextlib
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrec import __version__
+from kerasrec.data import Interactions
+from kerasrec.tuning._files import read_json, write_json
+from kerasrec.tuning._record import Record
+
+# Of what stands in the folder; a greater number is a newer kerasrec's.
+_FORMAT = 1
+_ABOUT = "search.json"
+
+
+def claim(folder: Path, arguments: Mapping[str, Any]) -> None:
+    """Make the folder that of a search with these arguments, or refuse where it is that of another one."""
+    arguments = {name: _text(x) for name, x in arguments.items()}
+    about = read_json(folder / _ABOUT)
+    if about is None:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ValueError(
+                "`directory` must be empty, new, or the folder of the same search. "
+                f"Received: {str(folder)!r}, which holds something else."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / _ABOUT, {"format": _FORMAT, "kerasrec": __version__, "arguments": arguments})
+        return
+    if about["format"] > _FORMAT:
+        raise ValueError(
+            f"`directory` must be of this kerasrec or an older one; install kerasrec {about['kerasrec']} or "
+            f"newer, or take another folder. Received: {str(folder)!r}, of format {about['format']}."
+        )
+    before = about["arguments"]
+    names = [name for name in {**arguments, **before} if arguments.get(name) != before.get(name)]
+    if names:
+        differ = "; ".join(f"{name}={arguments.get(name)} instead of {before.get(name)}" for name in names)
+        raise ValueError(
+            "A search goes on in its folder with the arguments that it was started with; take these or "
+            f"another `directory`. Received: {differ} in {str(folder)!r}."
+        )
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other searches out of the folder; a process that ends in any way lets go."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with open(folder / ".lock", "wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(
+                f"`directory` must not be in use. Received: {str(folder)!r}, in which a search is running."
+            ) from error
+        yield
+
+
+def clean(folder: Path, oracle: Any, keep: int, over: bool = False) -> None:
+    """Remove the weights of all finished trials but the best.
+
+    Args:
+        folder: of the search.
+        oracle: of `_oracles`.
+        keep: int, how many stay.
+        over: whether the search is, so that no trial goes on with the state of another one.
+    """
+    best = [trial.trial_id for trial in oracle.get_best_trials(keep)]
+    needed = set() if over or not hasattr(oracle, "promotable") else oracle.promotable()
+    for trial_id in oracle.end_order:
+        Record(folder, trial_id).forget(
+            best=trial_id not in best and trial_id not in needed, last=trial_id not in needed
+        )
+
+
+def fingerprint(data: Any) -> str:
+    """A few characters that say whether data is the same."""
+    if isinstance(data, Interactions):
+        ids = (np.asarray(x).astype(str) for x in (data.user_ids, data.item_ids))
+        columns = (data.users, data.items, data.values, *ids)
+        return f"{len(data):,} interactions, {_sum(columns)}"
+    matrix = getattr(data, "matrix", data)
+    if hasattr(matrix, "indptr"):
+        parts = (matrix.indptr, matrix.indices, matrix.data)
+        return f"{matrix.shape[0]:,} by {matrix.shape[1]:,}, {_sum(parts)}"
+    return f"{np.shape(matrix)}, {_sum((np.asarray(matrix),))}"
+
+
+def _sum(columns: Any) -> str:
+    check = 0
+    for column in columns:
+        check = zlib.crc32(np.ascontiguousarray(column).view(np.uint8).data, check)
+    return f"{check:08x}"
+
+
+def _text(value: Any) -> Any:
+    """An argument as it stands in the file."""
+    if isinstance(value, Mapping):
+        return {str(name): _text(x) for name, x in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_text(x) for x in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

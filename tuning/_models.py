@@ -1,0 +1,69 @@
+"""A user's own models in a search."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import keras_tuner
+
+from kerasrec.data import Interactions
+from kerasrec.tuning.hyper_recommender import HyperRecommender, fit
+
+_BATCH_SIZE = 256
+
+
+class OwnModels(keras_tuner.HyperModel):
+    """The models of a function `build(hp)`, or of a hypermodel without a `fit` of its own.
+
+    Args:
+        models: the function or the `keras_tuner.HyperModel`.
+        seed: int.
+    """
+
+    def __init__(self, models: Any, seed: int) -> None:
+        self.models, self.seed = models, seed
+        super().__init__(name=getattr(models, "name", None) or getattr(models, "__name__", None))
+
+    def build(self, hp: Any) -> Any:
+        """A compiled model."""
+        return getattr(self.models, "build", self.models)(hp)
+
+    def fit(
+        self, hp: Any, model: Any, interactions: Interactions, validation: Interactions, **kwargs: Any
+    ) -> Any:
+        """Train it on the batches that its loss takes."""
+        training = {"batch_size": _BATCH_SIZE, "epochs": None}
+        return fit(model, interactions, validation, training, self.seed, **kwargs)
+
+
+def hypermodel(
+    model: Any,
+    interactions: Interactions,
+    features: Mapping[str, Any],
+    space: Mapping[str, Any],
+    epochs: int,
+    seed: int,
+    metrics: tuple[str, ...],
+) -> Any:
+    """The hypermodel of a name, a function, or a hypermodel."""
+    if isinstance(model, str):
+        return HyperRecommender(
+            model, interactions, **features, **space, epochs=epochs, seed=seed, metrics=metrics
+        )
+    given = [name for name, x in {**features, **space}.items() if x is not None]
+    if given:
+        raise ValueError(
+            f"`{given[0]}` is for models by name; a model of your own reads it where it is built. "
+            f"Received: model={model!r}."
+        )
+    if isinstance(model, HyperRecommender):
+        return model
+    if isinstance(model, keras_tuner.HyperModel):
+        own = inspect.unwrap(type(model).fit) is not keras_tuner.HyperModel.fit
+        return model if own else OwnModels(model, seed)
+    if not callable(model):
+        raise ValueError(
+            "`model` must be the name of a model, a function `build(hp)` or a `keras_tuner.HyperModel`. "
+            f"Received: model={model!r}."
+        )
+    return OwnModels(model, seed)

@@ -1,0 +1,194 @@
+"""keras-tuner's oracles, which decide what is tried next, with a memory that a kill cannot split."""
+
+import datetime
+import inspect
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import numpy as np
+from keras_tuner.src.engine.trial import Trial, TrialStatus
+from keras_tuner.src.tuners.gridsearch import LinkedList
+
+from kerasrec.tuning._files import read_json, write_json
+from kerasrec.tuning._spaces import nearest
+
+
+class Durable:
+    """What is added to an oracle of keras-tuner.
+
+    The whole state, trials included, stands in one file that is replaced at once. Whatever an oracle draws
+    depends on the seed and the number of trials, not on what was drawn before, so that a search that is taken
+    up again goes on as if nothing had happened. The first trial has the defaults.
+    """
+
+    trials: dict[str, Trial]
+    seed: int
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.started: dict[str, str] = {}
+        # Failures before this place in `end_order` were of an earlier run.
+        self.failures_from = 0
+        self.error: OSError | None = None
+        self.verbose = 0
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self._project_dir, "oracle.json")  # type: ignore[attr-defined]
+
+    def save(self) -> None:
+        """Write everything. An error is kept, for the search to stop by."""
+        state = self.get_state() | {
+            "trials": [trial.get_state() for trial in self.trials.values()],
+            "started": self.started,
+        }
+        try:
+            write_json(self.path, state)
+        except OSError as error:
+            self.error = error
+
+    def reload(self) -> bool:
+        """Take up what `save` wrote, where there is anything."""
+        state = read_json(self.path)
+        if state is None:
+            return False
+        self.trials = {x["trial_id"]: Trial.from_state(x) for x in state["trials"]}
+        self.started = state["started"]
+        self.set_state(state)
+        # What was running begins where it stopped, in the order in which it was started.
+        # keras-tuner forgets a trial that runs only after it has saved its end.
+        ongoing = (trial.trial_id for trial in self.ongoing_trials.values())  # type: ignore[has-type]
+        running = sorted(set(ongoing) - set(self.end_order))  # type: ignore[attr-defined]
+        self._retry_queue = [*self._retry_queue, *reversed(running)]  # type: ignore[has-type]
+        self.ongoing_trials: dict[str, Trial] = {}
+        self.failures_from = len(self.end_order)  # type: ignore[attr-defined]
+        return True
+
+    def failures(self) -> list[str]:
+        """The last trials of this run that failed one after the other."""
+        failed: list[str] = []
+        for trial_id in self.end_order[self.failures_from :]:  # type: ignore[attr-defined]
+            failed = [*failed, trial_id] if self.trials[trial_id].status == TrialStatus.FAILED else []
+        return failed
+
+    def given_up(self) -> bool:
+        """Whether so many trials failed one after the other that the search ends."""
+        return len(self.failures()) >= self.max_consecutive_failed_trials  # type: ignore[attr-defined]
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """The next trial's values."""
+        if self.given_up():
+            return {"status": TrialStatus.STOPPED, "values": None}
+        if not self.trials and self._starts_with_defaults:
+            space = self.get_space()  # type: ignore[attr-defined]
+            values = {hp.name: hp.default for hp in space.space if space.is_active(hp)}
+            return {"status": TrialStatus.RUNNING, "values": values}
+        with warnings.catch_warnings():
+            # A Gaussian process that fits no better still proposes something.
+            warnings.simplefilter("ignore")
+            return super().populate_space(trial_id)  # type: ignore[misc]
+
+    _starts_with_defaults = True
+
+    def _check_consecutive_failures(self) -> None:
+        """Nothing: raised in the middle of `end_trial`, an error would leave half of it undone."""
+
+    def _save_trial(self, trial: Trial) -> None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        self.started.setdefault(trial.trial_id, now)
+
+
+class RandomOracle(Durable, keras_tuner.oracles.RandomSearchOracle):
+    """Values at random."""
+
+
+class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
+    """Values by a Gaussian process over the trials so far."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """The next trial's values."""
+        self._random_state = np.random.RandomState([self.seed, len(self.trials)])
+        return super().populate_space(trial_id)
+
+
+class HyperbandOracle(Durable, keras_tuner.oracles.HyperbandOracle):
+    """Many trials of few epochs, of which the best go on."""
+
+    _starts_with_defaults = False
+
+    def promotable(self) -> set[str]:
+        """Trials that may still go on."""
+        return {info["id"] for bracket in self._brackets for rounds in bracket["rounds"] for info in rounds}
+
+
+class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
+    """All combinations."""
+
+    _starts_with_defaults = False  # it does by itself
+
+    def get_state(self) -> dict[str, Any]:
+        """With the order of what was tried, which keras-tuner forgets."""
+        ids, links = self._ordered_ids, {}
+        for trial_id in ids._data_to_index:
+            links[trial_id] = ids.next(trial_id)
+        after = set(links.values())
+        ordered = [trial_id for trial_id in links if trial_id not in after]
+        while ordered and links[ordered[-1]] is not None:
+            ordered.append(links[ordered[-1]])
+        return super().get_state() | {"ordered": ordered, "populate_next": self._populate_next}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take it up."""
+        super().set_state(state)
+        self._ordered_ids = LinkedList()
+        for trial_id in state["ordered"]:
+            self._ordered_ids.insert(trial_id)
+        # keras-tuner puts a trial there only after it has saved its end.
+        self._populate_next = [*state["populate_next"], *state["end_order"][-1:]]
+
+
+ORACLES: dict[str, type[Any]] = {
+    "bayesian": BayesianOracle,
+    "random": RandomOracle,
+    "hyperband": HyperbandOracle,
+    "grid": GridOracle,
+}
+_OURS = ("objective", "max_trials", "max_epochs", "seed", "hyperparameters")
+
+
+def oracle(
+    tuner: str, objective: Any, max_trials: int, epochs: int, seed: int, further: dict[str, Any]
+) -> Any:
+    """An oracle by the name of its tuner.
+
+    Args:
+        tuner: `"bayesian"`, `"random"`, `"hyperband"` or `"grid"`.
+        objective: `Objective`.
+        max_trials: int; Hyperband counts by itself.
+        epochs: int, most epochs of a trial.
+        seed: int.
+        further: arguments of keras-tuner's oracle.
+    """
+    if tuner not in ORACLES:
+        raise ValueError(
+            f"`tuner` must be one of {', '.join(ORACLES)}.{nearest(tuner, ORACLES)} "
+            f"Received: tuner={tuner!r}."
+        )
+    cls = ORACLES[tuner]
+    accepted = [
+        name
+        for name in inspect.signature(cls.__mro__[2].__init__).parameters
+        if name not in (*_OURS, "self", "allow_new_entries", "tune_new_entries")
+    ]
+    for name in further:
+        if name not in accepted:
+            raise ValueError(
+                f"Further arguments must be those of keras-tuner's {tuner} oracle: {', '.join(accepted)}."
+                f"{nearest(name, accepted)} Received: {name}={further[name]!r}."
+            )
+    size = {"max_epochs": epochs} if tuner == "hyperband" else {"max_trials": max_trials}
+    # keras-tuner takes a seed of 0 for none.
+    return cls(objective=objective, seed=seed + 1, **size, **further)

@@ -1,0 +1,117 @@
+"""All that the processes of a search have to know."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kerasrec.data import Interactions
+from kerasrec.tuning import _oracles
+from kerasrec.tuning._objectives import Objective
+from kerasrec.tuning._record import Record
+from kerasrec.tuning._trial_callback import TrialCallback
+from kerasrec.tuning._tuner import Tuner
+from kerasrec.tuning.hyper_recommender import HyperRecommender
+
+
+@dataclass
+class Plan:
+    """A search, before anything has been tried.
+
+    Args:
+        hypermodel: `keras_tuner.HyperModel`.
+        interactions: `Interactions` to train on.
+        validation: `Interactions` held out of them.
+        whole: both together.
+        objective: `Objective`.
+        tuner: name.
+        max_trials: int.
+        epochs: int.
+        patience: int or `None`.
+        prune: bool.
+        keep: int.
+        seed: int.
+        folder: where everything stands.
+        callbacks: of the user.
+        n_users: int or `None`.
+        of_oracle: further arguments of the oracle.
+        of_tuner: further arguments of the tuner.
+    """
+
+    hypermodel: Any
+    interactions: Interactions
+    validation: Interactions
+    whole: Interactions
+    objective: Objective
+    tuner: str
+    max_trials: int
+    epochs: int
+    patience: int | None
+    prune: bool
+    keep: int
+    seed: int
+    folder: Path
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    n_users: int | None = None
+    of_oracle: dict[str, Any] = field(default_factory=dict)
+    of_tuner: dict[str, Any] = field(default_factory=dict)
+
+    def make_oracle(self) -> Any:
+        """What decides on the trials."""
+        return _oracles.oracle(
+            self.tuner, self.objective, self.max_trials, self.epochs, self.seed, self.of_oracle
+        )
+
+    def make_tuner(self, oracle: Any, tick: Callable[[], None] = lambda: None) -> Tuner:
+        """What runs them in this process."""
+        return Tuner(
+            oracle,
+            self.hypermodel,
+            self.folder,
+            self.objective,
+            self.epochs,
+            self.patience,
+            self.prune and self.tuner != "hyperband",
+            self.seed,
+            self.callbacks,
+            self.n_users,
+            tick,
+            **self.of_tuner,
+        )
+
+    def models_of(self, interactions: Interactions) -> Any:
+        """The hypermodel, of these interactions where it looks at any."""
+        if isinstance(self.hypermodel, HyperRecommender):
+            return self.hypermodel.on(interactions)
+        return self.hypermodel
+
+    def settings(self, hp: Any) -> dict[str, Any]:
+        """Values that were searched, as a person reads them."""
+        if isinstance(self.hypermodel, HyperRecommender):
+            return self.hypermodel.settings(hp.copy())
+        return {name: x for name, x in hp.values.items() if not name.startswith("tuner/")}
+
+    def best_epoch(self, hp: Any) -> int:
+        """The best epoch of a training with these hyperparameters, by the validation data."""
+        with tempfile.TemporaryDirectory() as folder:
+            record = Record(Path(folder), "0")
+            watch = TrialCallback(record, self.objective, self.epochs, self.patience, None, self.seed)
+            exact = self.objective.callback(self.validation, self.interactions, self.n_users)
+            callbacks = [*([exact] if exact else []), watch]
+            model = self.hypermodel.build(hp.copy())
+            data = (self.interactions, self.validation)
+            self.hypermodel.fit(
+                hp.copy(), model, *data, callbacks=callbacks, epochs=self.epochs, initial_epoch=0
+            )
+            return watch.best_epoch
+
+    def retrained(self, hp: Any, epochs: int) -> keras.Model:
+        """A model with these hyperparameters, trained on everything for so many epochs."""
+        keras.utils.set_random_seed(self.seed)
+        models = self.models_of(self.whole)
+        model = models.build(hp.copy())
+        models.fit(hp.copy(), model, self.whole, None, callbacks=[], epochs=epochs, initial_epoch=0)
+        return model

@@ -1,0 +1,124 @@
+"""What a trial leaves in its folder: how far it is, its state to go on from, its best weights."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec.tuning._files import read_arrays, read_json, write, write_arrays, write_json
+
+_STORY = "progress.json"
+_LAST = "last.npz"
+_BEST = "best.npz"
+
+
+@dataclass
+class Progress:
+    """How far a trial is.
+
+    Args:
+        values: the objective behind each epoch.
+        epochs: most epochs that it may take.
+        status: `"running"`, `"completed"`, `"pruned"` or `"failed"`.
+        reason: why it failed.
+        seconds: in training and evaluation.
+    """
+
+    values: list[float] = field(default_factory=list)
+    epochs: int = 0
+    status: str = "running"
+    reason: str = ""
+    seconds: float = 0.0
+
+
+class Record:
+    """The folder of a trial.
+
+    Args:
+        folder: of the search.
+        trial_id: str.
+    """
+
+    def __init__(self, folder: Path, trial_id: str) -> None:
+        self.folder = folder / f"trial_{trial_id}"
+
+    def read(self) -> Progress:
+        """How far the trial is; nothing done where it has not begun."""
+        found = read_json(self.folder / _STORY)
+        return Progress() if found is None else Progress(**found)
+
+    def write(self, progress: Progress) -> None:
+        """Say how far it is."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / _STORY, asdict(progress))
+
+    def save(self, model: keras.Model, progress: Progress, best: bool) -> None:
+        """Keep the state behind an epoch, and the weights if they are the best so far."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        weights = _arrays("model", model.variables)
+        if best:
+            write_arrays(self.folder / _BEST, weights)
+        state = weights | _arrays("optimizer", _optimizer_variables(model))
+        story = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
+        # Progress and state in one file, so that they cannot disagree.
+        write_arrays(self.folder / _LAST, {"progress": story, **state})
+        self.write(progress)
+
+    def restore(self, model: keras.Model) -> Progress | None:
+        """Bring a fresh model to the last epoch's end; `None` where there was none."""
+        arrays = read_arrays(self.folder / _LAST)
+        if arrays is None:
+            return None
+        progress = Progress(**json.loads(arrays["progress"].tobytes()))
+        _assign(model.variables, arrays, "model")
+        _assign(_optimizer_variables(model), arrays, "optimizer")
+        return progress
+
+    def load_best(self, model: keras.Model) -> bool:
+        """Give a model the best weights, where they are kept."""
+        arrays = read_arrays(self.folder / _BEST)
+        if arrays is not None:
+            _assign(model.variables, arrays, "model")
+        return arrays is not None
+
+    def inherit(self, other: "Record") -> None:
+        """Begin with the state of another trial, unless there is one already."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in (_BEST, _LAST):  # the last one counts, so it comes last
+            source = other.folder / name
+            if source.is_file() and not (self.folder / _LAST).is_file():
+                write(self.folder / name, lambda file, source=source: file.write(source.read_bytes()))
+
+    @property
+    def has_best(self) -> bool:
+        """Whether the best weights are kept."""
+        return (self.folder / _BEST).is_file()
+
+    def forget(self, best: bool, last: bool) -> None:
+        """Remove weights."""
+        for name, unwanted in ((_BEST, best), (_LAST, last)):
+            if unwanted:
+                (self.folder / name).unlink(missing_ok=True)
+        for left in self.folder.glob(".*.npz.*"):  # of a process that was killed
+            left.unlink(missing_ok=True)
+
+
+def _optimizer_variables(model: keras.Model) -> list[Any]:
+    optimizer = model.optimizer
+    if optimizer is None:
+        return []
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    return list(optimizer.variables)
+
+
+def _arrays(kind: str, variables: list[Any]) -> dict[str, np.ndarray]:
+    return {f"{kind}/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
+
+
+def _assign(variables: list[Any], arrays: dict[str, np.ndarray], kind: str) -> None:
+    for i, variable in enumerate(variables):
+        variable.assign(arrays[f"{kind}/{i}"])

@@ -1,0 +1,295 @@
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+
+from kerasrec import zoo
+from kerasrec._arguments import positive_integer
+from kerasrec.data import Interactions, splits
+from kerasrec.tuning import _folder, _models, _objectives, _tuner
+from kerasrec.tuning._display import Display
+from kerasrec.tuning._plan import Plan
+from kerasrec.tuning._record import Record
+from kerasrec.tuning.hyper_recommender import HyperRecommender
+from kerasrec.tuning.search_result import SearchResult
+
+_OF_TUNER = ("max_model_size", "optimizer", "loss", "metrics", "distribution_strategy")
+
+
+def search(
+    interactions: Interactions,
+    model: Any = "hybrid",
+    objective: Any = "val_ndcg@10",
+    tuner: str = "bayesian",
+    max_trials: int = 20,
+    epochs: int = 20,
+    *,
+    user_features: Any = None,
+    item_features: Any = None,
+    fixed: Mapping[str, Any] | None = None,
+    space: Any = None,
+    validation: Any = 0.1,
+    patience: int | None = 3,
+    prune: bool = True,
+    keep: int = 3,
+    workers: int = 1,
+    chief: str | None = None,
+    worker: str | None = None,
+    directory: Any = "search",
+    seed: int = 0,
+    n_users: int | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: bool = True,
+    **kwargs: Any,
+) -> SearchResult:
+    """Look for the hyperparameters of a model with which a figure of held-out interactions is best.
+
+    Part of the interactions is held out of every training, and the objective is measured on it behind every
+    epoch; a test set is not needed and not seen. A trial ends without a better value for `patience` epochs,
+    or where its best value is below the median of that of earlier trials by the same epoch. The first trial
+    has the card's defaults, but with Hyperband.
+
+    Everything stands in `directory`. A search that was stopped or killed goes on when it is called again
+    with the same arguments, the running trial behind its last epoch; one that is finished only gives its
+    result.
+
+    Args:
+        interactions: `Interactions`, the training data.
+        model: name of a model of the zoo, a function `build(hp)` that returns a compiled model with inputs
+            `user` and `item`, or a `keras_tuner.HyperModel`, such as a `HyperRecommender`; a `fit` of its own
+            is called as that of `HyperRecommender` is. Defaults to `"hybrid"`.
+        objective: what to optimise: `"val_ndcg@10"` and other exact metrics of `kerasrec.evaluation`, or what
+            Keras reports (`"val_loss"`, `"val_mean_squared_error"`); with its direction where that is not
+            known, `("val_x", "max")`. Defaults to `"val_ndcg@10"`.
+        tuner: `"bayesian"`, `"random"`, `"hyperband"` or `"grid"`. Defaults to `"bayesian"`.
+        max_trials: int; Hyperband counts by itself. Defaults to `20`.
+        epochs: int, most epochs of a trial. Defaults to `20`.
+        user_features: as in `HyperRecommender`. Defaults to `None`.
+        item_features: as in `HyperRecommender`. Defaults to `None`.
+        fixed: as in `HyperRecommender`. Defaults to `None`.
+        space: as in `HyperRecommender`. Defaults to `None`.
+        validation: share of the interactions held out, at random, or `Interactions` that are beside the
+            training data. Defaults to `0.1`.
+        patience: int, epochs without a better value, or `None` for all epochs. Defaults to `3`.
+        prune: bool, whether a trial below the median ends. Hyperband prunes by itself. Defaults to `True`.
+        keep: int, of how many of the best trials the weights stay on disk. Defaults to `3`.
+        workers: int, processes of this machine, which share its cores. Defaults to `1`.
+        chief: `"HOST:PORT"` of a search over several machines on a shared folder: where this process serves,
+            or, with `worker`, which one it works for. Defaults to `None`.
+        worker: name of this process among the workers of `chief`. Defaults to `None`.
+        directory: folder of the search. Defaults to `"search"`.
+        seed: int, of splits, weights, order and what is tried. Defaults to `0`.
+        n_users: int, users that exact metrics are measured on in training. Defaults to `None`: all.
+        callbacks: Keras callbacks, copied for each trial. Defaults to `()`.
+        verbose: bool, whether progress is shown on standard error. Defaults to `True`.
+        **kwargs: further arguments of keras-tuner's oracle (`num_initial_points`, `factor`,
+            `max_consecutive_failed_trials`) or tuner (`max_model_size`).
+
+    Returns:
+        `SearchResult`.
+
+    Raises:
+        ValueError: if an argument, a setting or a range is none of those above, or the folder is another
+            search's or a newer kerasrec's.
+        RuntimeError: if three trials in a row fail, with their reasons, or no trial gave a result.
+
+    Example:
+        >>> import tempfile, kerasrec
+        >>> data = kerasrec.datasets.synthetic(20, 30, 300).interactions
+        >>> result = kerasrec.tuning.search(
+        ...     data, "item_knn", tuner="random", max_trials=3, directory=tempfile.mkdtemp(), verbose=False
+        ... )
+        >>> sorted(result.best_hyperparameters)
+        ['n_neighbors', 'shrinkage', 'values', 'weighting']
+    """
+    plan, arguments = _plan(
+        interactions,
+        model,
+        objective,
+        tuner,
+        max_trials,
+        epochs,
+        {"user_features": user_features, "item_features": item_features},
+        {"fixed": fixed, "space": space},
+        validation,
+        patience,
+        prune,
+        keep,
+        directory,
+        seed,
+        n_users,
+        callbacks,
+        kwargs,
+    )
+    workers = positive_integer("workers", workers)
+    with warnings.catch_warnings():
+        # keras-tuner asks for the current thread in an old way.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
+        if worker is not None:
+            from kerasrec.tuning import _workers
+
+            _workers.work_for(plan, chief, worker)
+            return SearchResult(plan, _loaded(plan))
+        _folder.claim(plan.folder, arguments)
+        with _folder.locked(plan.folder):
+            oracle = _run(plan, workers, chief, verbose)
+    return SearchResult(plan, oracle)
+
+
+def _run(plan: Plan, workers: int, chief: str | None, verbose: bool) -> Any:
+    """The oracle, when it is done."""
+    oracle = plan.make_oracle()
+    max_trials = oracle.max_trials
+    # Makes the folder and the space known to the oracle.
+    tuner = plan.make_tuner(oracle)
+    oracle.reload()
+    _folder.clean(plan.folder, oracle, plan.keep)
+    with Display(oracle, plan.folder, max_trials, verbose) as display:
+
+        def tick() -> None:
+            _folder.clean(plan.folder, oracle, plan.keep)
+            display.tick()
+
+        try:
+            if workers > 1 or chief is not None:
+                from kerasrec.tuning import _workers
+
+                _workers.serve(plan, oracle, workers, chief, tick)
+            else:
+                tuner.tick = tick
+                tuner.search(plan.interactions, plan.validation)
+        except OSError as error:
+            if error.errno not in _tuner.FULL:
+                raise
+            raise OSError(
+                error.errno,
+                f"{error.strerror}; make room and start the search again with the same arguments: it goes on",
+                str(plan.folder),
+            ) from error
+    if oracle.given_up():
+        reasons = [f"{x}: {Record(plan.folder, x).read().reason}" for x in oracle.failures()]
+        raise RuntimeError(
+            f"The search stopped, as {len(reasons)} trials in a row failed. " + "; ".join(reasons) + "."
+        )
+    _folder.clean(plan.folder, oracle, plan.keep, over=True)
+    return oracle
+
+
+def _loaded(plan: Plan) -> Any:
+    oracle = plan.make_oracle()
+    plan.make_tuner(oracle)
+    oracle.reload()
+    return oracle
+
+
+def _plan(
+    interactions: Any,
+    model: Any,
+    objective: Any,
+    tuner: str,
+    max_trials: int,
+    epochs: int,
+    features: dict[str, Any],
+    space: dict[str, Any],
+    validation: Any,
+    patience: int | None,
+    prune: bool,
+    keep: int,
+    directory: Any,
+    seed: int,
+    n_users: int | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    kwargs: dict[str, Any],
+) -> tuple[Plan, dict[str, Any]]:
+    """A search whose arguments have been looked at, and those that its folder is known by."""
+    if not isinstance(interactions, Interactions):
+        raise TypeError(
+            "`interactions` must be `kerasrec.data.Interactions`; make them with `Interactions.from_frame` "
+            f"or `from_csv`. Received: {type(interactions).__name__}."
+        )
+    max_trials, epochs = positive_integer("max_trials", max_trials), positive_integer("epochs", epochs)
+    keep = positive_integer("keep", keep)
+    patience = None if patience is None else positive_integer("patience", patience)
+    card = zoo.card(model) if isinstance(model, str) else getattr(model, "card", None)
+    wanted = _objectives.objective(objective, card)
+    metrics = (wanted.keras_metric,) if wanted.keras_metric else ()
+    hypermodel = _models.hypermodel(model, interactions, features, space, epochs, seed, metrics)
+    fitted, held_out, whole = _held_out(interactions, validation, seed)
+    wanted.callback(held_out, fitted, n_users)  # refuses what cannot be measured
+    if isinstance(hypermodel, HyperRecommender):
+        hypermodel = hypermodel.on(fitted)
+    of_tuner = {name: x for name, x in kwargs.items() if name in _OF_TUNER}
+    of_oracle = {name: x for name, x in kwargs.items() if name not in _OF_TUNER}
+    plan = Plan(
+        hypermodel,
+        fitted,
+        held_out,
+        whole,
+        wanted,
+        tuner,
+        max_trials,
+        epochs,
+        patience,
+        prune,
+        keep,
+        seed,
+        Path(directory).absolute(),
+        callbacks,
+        n_users,
+        of_oracle,
+        of_tuner,
+    )
+    plan.make_oracle()
+    arguments = {
+        "interactions": _folder.fingerprint(interactions),
+        "model": _name(model),
+        "objective": str(wanted),
+        "tuner": tuner,
+        "max_trials": max_trials,
+        "epochs": epochs,
+        **{name: _fingerprints(x) for name, x in features.items()},
+        **space,
+        "validation": _folder.fingerprint(held_out) if validation is held_out else validation,
+        "patience": patience,
+        "prune": prune,
+        "seed": seed,
+        "n_users": n_users,
+        "backend": keras.backend.backend(),
+        **kwargs,
+    }
+    return plan, arguments
+
+
+def _held_out(
+    interactions: Interactions, validation: Any, seed: int
+) -> tuple[Interactions, Interactions, Interactions]:
+    """What is trained on, what is held out, and both."""
+    if not isinstance(validation, Interactions):
+        return *splits.random_split(interactions, validation, seed), interactions
+    import numpy as np
+
+    whole = interactions.take(slice(None))
+    columns = {
+        name: np.concatenate([getattr(interactions, name), getattr(validation, name)])
+        for name in ("users", "items", "values")
+    }
+    whole = Interactions(**columns, user_ids=interactions.user_ids, item_ids=interactions.item_ids)
+    return interactions, validation, whole
+
+
+def _fingerprints(features: Any) -> Any:
+    if isinstance(features, Mapping):
+        return {name: _folder.fingerprint(x) for name, x in features.items()}
+    return None if features is None else _folder.fingerprint(features)
+
+
+def _name(model: Any) -> str:
+    if isinstance(model, str):
+        return zoo.card(model).name
+    if isinstance(model, HyperRecommender):
+        return f"{model.card.name}, {model.fixed}, {model.space}"
+    whose = type(model) if isinstance(model, keras_tuner.HyperModel) else model
+    return getattr(whose, "__qualname__", type(whose).__qualname__)

@@ -1,0 +1,243 @@
+"""What a search may vary of a model: its card's settings, those of its parts and those of its training."""
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kerasrec.zoo import Card, Hyperparameter
+
+_OPTIMIZERS = ("adam", "adamw", "adagrad", "rmsprop", "lion")
+_REPRESENTATIONS = ("linear", "normalized_linear", "relu", "deep")
+_MOST_LAYERS = 3
+# Without it a training takes as many as the search says.
+_EPOCHS = "epochs"
+# What `create` reads off the data.
+_FROM_DATA = ("user_features", "item_features", "interactions", "n_users", "n_items")
+# Training settings that every search of such a model varies unless it says otherwise.
+_VARIED = {"rating": ("batch_size",), "ranking": ("batch_size", "n_sampled_items")}
+
+
+class Space:
+    """The settings of a model that can be searched, and those that are.
+
+    Args:
+        card: of the model.
+        groups: names of the groups of features, by side.
+        fixed: values of settings that are not searched.
+        space: ranges by name, names alone, `"all"`, or `None`.
+
+    Attributes:
+        searched: dict of `Hyperparameter` by name, parents before what depends on them.
+        fixed: dict.
+        defaults: dict of the defaults of every training setting and of what is searched.
+    """
+
+    def __init__(
+        self, card: Card, groups: Mapping[str, Iterable[str]], fixed: Mapping[str, Any] | None, space: Any
+    ) -> None:
+        self.card = card
+        own = {h.name: h for h in card.hyperparameters}
+        parts, self.training = _parts(card), _training(card)
+        chosen = {h.name: h for side, names in groups.items() for h in map(_group(side), names)}
+        self.known = own | parts | self.training | chosen
+        self.factory = set(inspect.signature(card.factory).parameters) - set(_FROM_DATA)
+        self.fixed = dict(fixed or {})
+        for name in self.fixed:
+            self._check("fixed", name, {*self.known, *self.factory})
+        varied = (*own, *(_VARIED[card.task] if card.optimizer else ()), *chosen)
+        searched = {name: self.known[name] for name in varied if name in self.known}
+        if isinstance(space, str):
+            if space != "all":
+                raise ValueError(
+                    f"`space` must be 'all', names of settings, or ranges by name. Received: space={space!r}."
+                )
+            searched = {name: h for name, h in self.known.items() if name != _EPOCHS}
+        elif isinstance(space, Mapping):
+            for name, given in space.items():
+                searched[name] = self._hyperparameter(name, given)
+        elif space is not None:
+            searched = {name: self._hyperparameter(name, True) for name in space}
+        both = [name for name in self.fixed if isinstance(space, Mapping) and name in space]
+        if both:
+            raise ValueError(f"A setting must be in `fixed` or in `space`. Received: {both[0]} in both.")
+        kept = {name: h for name, h in searched.items() if name not in self.fixed}
+        self.searched = _ordered({name: h for name, h in kept.items() if self._counts(h, kept)})
+        self.defaults = {name: h.default for name, h in (self.known | self.searched).items()}
+
+    def split(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Arguments of the factory and settings of the training, from values of what is searched."""
+        whole = self.fixed | dict(values)
+        training = {name: whole.get(name, h.default) for name, h in self.training.items()}
+        if training:
+            training[_EPOCHS] = whole.get(_EPOCHS)
+        arguments = {name: x for name, x in whole.items() if name in self.factory}
+        for side in ("user", "item"):
+            if arguments.get(f"{side}_repr") == "deep" and f"{side}_depth" in whole:
+                arguments[f"{side}_repr"] = _network(side, whole, arguments, self)
+        return arguments, training
+
+    def _check(self, argument: str, name: str, known: Iterable[str]) -> None:
+        known = list(known)
+        if name not in known:
+            raise ValueError(
+                f"`{argument}` must name settings of {self.card.name}: {', '.join(sorted(known))}."
+                f"{nearest(name, known)} Received: {name!r}."
+            )
+
+    def _counts(self, hyperparameter: Hyperparameter, searched: Mapping[str, Hyperparameter]) -> bool:
+        """Whether the setting that it depends on is searched or has one of the values."""
+        if hyperparameter.when is None:
+            return True
+        name, values = hyperparameter.when
+        if name in searched:
+            return self._counts(searched[name], searched)
+        return self.fixed.get(name, self.known[name].default) in values
+
+    def _hyperparameter(self, name: str, given: Any) -> Hyperparameter:
+        """What was given as the range of a setting."""
+        if isinstance(given, Hyperparameter):
+            self._check("space", name, {*self.known, *self.factory})
+            return given
+        self._check("space", name, self.known)
+        known = self.known[name]
+        if given is True:
+            return known
+        if isinstance(given, Mapping):
+            return self._numbers(known, given.get("low"), given.get("high"), given.get("log", known.log))
+        if isinstance(given, tuple) and known.type in ("int", "float"):
+            low, high, *scale = given if len(given) >= 2 else (None, None)
+            if scale not in ([], ["log"], ["linear"]):
+                raise ValueError(
+                    f"The range of {name!r} must be (low, high), (low, high, 'log') or (low, high, "
+                    f"'linear'). Received: {given!r}."
+                )
+            return self._numbers(known, low, high, scale == ["log"] if scale else known.log)
+        if not isinstance(given, (list, tuple)):
+            raise ValueError(
+                f"The range of {name!r} must be (low, high), a list of values, or True for that of the card. "
+                f"Received: {given!r}."
+            )
+        choices = tuple(tuple(x) if isinstance(x, list) else x for x in given)
+        if not choices:
+            raise ValueError(f"The range of {name!r} must not be empty. Received: {given!r}.")
+        default = known.default if known.default in choices else choices[0]
+        return Hyperparameter(name, "choice", default, choices=choices, when=known.when)
+
+    @staticmethod
+    def _numbers(known: Hyperparameter, low: Any, high: Any, log: bool) -> Hyperparameter:
+        numbers = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in (low, high))
+        if not numbers or not low < high:
+            raise ValueError(
+                f"The range of {known.name!r} must have a low end below its high end. "
+                f"Received: low={low!r}, high={high!r}."
+            )
+        default = min(max(known.default, low), high)
+        kind = "float" if isinstance(default, float) or known.type == "float" else "int"
+        return Hyperparameter(known.name, kind, default, low=low, high=high, log=log, when=known.when)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at the name that was meant."""
+    found = difflib.get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.5)
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def _training(card: Card) -> dict[str, Hyperparameter]:
+    if card.optimizer is None:
+        return {}
+    settings = [
+        Hyperparameter("batch_size", "choice", 256, choices=(64, 128, 256, 512, 1024)),
+        Hyperparameter("optimizer", "choice", card.optimizer, choices=_OPTIMIZERS),
+        Hyperparameter("schedule", "choice", "constant", choices=("constant", "cosine")),
+        Hyperparameter("row_sparse", "choice", "auto", choices=("auto", False)),
+        Hyperparameter(_EPOCHS, "int", 20, low=1, high=100),
+    ]
+    if card.task == "ranking":
+        settings += [
+            Hyperparameter("n_sampled_items", "int", 50, low=5, high=500, log=True),
+            Hyperparameter("sampler", "choice", "uniform", choices=("uniform", "popularity")),
+        ]
+    return {h.name: h for h in settings}
+
+
+def _parts(card: Card) -> dict[str, Hyperparameter]:
+    """Settings of a hybrid's parts that its card leaves out: tastes, representations, layers."""
+    accepted = inspect.signature(card.factory).parameters
+    named = {h.name for h in card.hyperparameters}
+    settings = []
+    if "n_tastes" in accepted:
+        several = ("n_tastes", (2, 3, 4))
+        settings += [
+            Hyperparameter("n_tastes", "choice", 1, choices=(1, 2, 3, 4)),
+            Hyperparameter("attention", "choice", None, choices=(None, "linear"), when=several),
+        ]
+    if "score" in accepted:
+        settings.append(Hyperparameter("score", "choice", "dot", choices=("dot", "cosine", "euclidean")))
+    for side in ("user", "item"):
+        if isinstance(accepted[f"{side}_repr"].default if f"{side}_repr" in accepted else None, str):
+            default = accepted[f"{side}_repr"].default
+            settings.append(Hyperparameter(f"{side}_repr", "choice", default, choices=_REPRESENTATIONS))
+            settings += _layers(side)
+    return {h.name: h for h in settings if h.name not in named}
+
+
+def _layers(side: str) -> list[Hyperparameter]:
+    deep = (f"{side}_repr", ("deep",))
+    settings = [
+        Hyperparameter(f"{side}_depth", "choice", 1, choices=tuple(range(1, _MOST_LAYERS + 1)), when=deep)
+    ]
+    for layer in range(1, _MOST_LAYERS + 1):
+        when = (f"{side}_depth", tuple(range(layer, _MOST_LAYERS + 1)))
+        settings.append(
+            Hyperparameter(f"{side}_units_{layer}", "int", 64, low=8, high=512, log=True, when=when)
+        )
+    return [
+        *settings,
+        Hyperparameter(f"{side}_activation", "choice", "relu", choices=("relu", "tanh", "gelu"), when=deep),
+        Hyperparameter(f"{side}_dropout", "float", 0.0, low=0.0, high=0.5, when=deep),
+    ]
+
+
+def _network(side: str, values: Mapping[str, Any], arguments: Mapping[str, Any], space: Space) -> Any:
+    """The representation that these settings describe."""
+    import keras
+
+    from kerasrec.layers import DeepRepr
+
+    def of(name: str) -> Any:
+        return values.get(f"{side}_{name}", space.defaults[f"{side}_{name}"])
+
+    default = inspect.signature(space.card.factory).parameters["n_components"].default
+    l2 = arguments.get("l2", 0.0)
+    return DeepRepr(
+        arguments.get("n_components", default),
+        hidden=[of(f"units_{layer}") for layer in range(1, of("depth") + 1)],
+        activation=of("activation"),
+        dropout=of("dropout"),
+        kernel_regularizer=keras.regularizers.L2(l2) if l2 else None,
+        name=f"{side}_repr",
+    )
+
+
+def group_setting(side: str, name: str) -> str:
+    """The setting that takes a group of features or leaves it."""
+    return f"{side}_features_{name}"
+
+
+def _group(side: str) -> Any:
+    return lambda name: Hyperparameter(group_setting(side, name), "bool", True)
+
+
+def _ordered(searched: Mapping[str, Hyperparameter]) -> dict[str, Hyperparameter]:
+    """Parents before what depends on them."""
+    ordered: dict[str, Hyperparameter] = {}
+
+    def add(h: Hyperparameter) -> None:
+        if h.when is not None and h.when[0] in searched:
+            add(searched[h.when[0]])
+        ordered.setdefault(h.name, h)
+
+    for h in searched.values():
+        add(h)
+    return ordered

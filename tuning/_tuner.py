@@ -1,0 +1,173 @@
+"""One process of a search: it asks the oracle for trials, trains them and reports."""
+
+import copy
+import errno
+import functools
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+from keras_tuner.src.engine.trial import Trial, TrialStatus
+
+from kerasrec.data import Interactions
+from kerasrec.tuning._objectives import Objective, UnknownObjective
+from kerasrec.tuning._record import Record
+from kerasrec.tuning._trial_callback import TrialCallback
+
+_WAIT = 0.2
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# What no other trial could do better.
+_FATAL = (keras_tuner.errors.FatalError, UnknownObjective)
+
+
+class Tuner(keras_tuner.Tuner):
+    """keras-tuner's tuner, with trials that go on behind their last epoch.
+
+    Args:
+        oracle: an oracle of `_oracles`, or keras-tuner's client of one in another process.
+        hypermodel: `keras_tuner.HyperModel`, whose `fit` takes interactions.
+        folder: of the search.
+        objective: `Objective`.
+        epochs: int, most epochs of a trial.
+        patience: int or `None`.
+        prune: bool.
+        seed: int.
+        callbacks: of the user, copied for each trial.
+        n_users: int or `None`, users that exact metrics are measured on.
+        tick: called behind each epoch and trial.
+        **kwargs: of `keras_tuner.Tuner`.
+    """
+
+    def __init__(
+        self,
+        oracle: Any,
+        hypermodel: Any,
+        folder: Path,
+        objective: Objective,
+        epochs: int,
+        patience: int | None,
+        prune: bool,
+        seed: int,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        n_users: int | None = None,
+        tick: Callable[[], None] = lambda: None,
+        **kwargs: Any,
+    ) -> None:
+        self.folder = folder
+        self.objective = objective
+        self.epochs, self.patience, self.prune = epochs, patience, prune
+        self.seed = seed
+        self.callbacks, self.n_users, self.tick = list(callbacks), n_users, tick
+        # keras-tuner makes this folder; it is the search's own.
+        place = {"directory": str(folder.parent), "project_name": folder.name}
+        super().__init__(oracle=oracle, hypermodel=hypermodel, **place, **kwargs)
+
+    def search(self, interactions: Interactions, validation: Interactions) -> None:  # type: ignore[override]
+        """Run trials until the oracle has enough."""
+        while True:
+            trial = self.oracle.create_trial(self.tuner_id)
+            if trial.status == TrialStatus.STOPPED:
+                return
+            if trial.status == TrialStatus.IDLE:
+                time.sleep(_WAIT)  # it waits for another process
+                continue
+            self.tick()
+            self._try_run_and_update_trial(trial, interactions, validation)
+            self.oracle.end_trial(trial)
+            self._stop_on_error()
+            self.tick()
+
+    def run_trial(
+        self, trial: Trial, interactions: Interactions, validation: Interactions
+    ) -> tuple[float, int]:
+        """Train one trial, from its beginning or from where it stopped.
+
+        Returns:
+            The best value of the objective and its epoch.
+        """
+        hp = trial.hyperparameters
+        model = self._try_build(hp)
+        watch = self._watch(trial)
+        watch.take_up(model)
+        if watch.progress.status == "running":
+            exact = self.objective.callback(validation, interactions, self.n_users)
+            callbacks = [*copy.deepcopy(self.callbacks), *([exact] if exact else []), watch]
+            self.hypermodel.fit(
+                hp,
+                model,
+                interactions,
+                validation,
+                callbacks=callbacks,
+                epochs=watch.progress.epochs,
+                initial_epoch=len(watch.progress.values),
+            )
+            if watch.progress.status == "running":  # a callback of the user, or a `fit` of its own, ended it
+                watch.progress.status = "completed"
+                watch.record.write(watch.progress)
+        return watch.best_value, watch.best_epoch
+
+    def _build_hypermodel(self, hp: Any) -> keras.Model:
+        keras.utils.set_random_seed(self.seed)
+        return super()._build_hypermodel(hp)
+
+    def _watch(self, trial: Trial) -> TrialCallback:
+        hp = trial.hyperparameters
+        epochs = self.epochs
+        if hasattr(self.hypermodel, "epochs_of"):
+            epochs = self.hypermodel.epochs_of(self.hypermodel.settings(hp.copy()))
+        epochs = hp.values.get("tuner/epochs", epochs)
+        record = Record(self.folder, trial.trial_id)
+        if "tuner/trial_id" in hp.values:
+            record.inherit(Record(self.folder, hp.values["tuner/trial_id"]))
+        earlier = functools.partial(self._earlier, trial.trial_id) if self.prune else None
+        return TrialCallback(record, self.objective, epochs, self.patience, earlier, self.seed, self.tick)
+
+    def _earlier(self, trial_id: str) -> list[list[float]]:
+        """The values of the trials that were started before, as far as they are."""
+        ids = [f"{i:0{len(trial_id)}d}" for i in range(int(trial_id))]
+        found = [Record(self.folder, other).read() for other in ids]
+        return [progress.values for progress in found if progress.status != "failed"]
+
+    def _try_run_and_update_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> None:
+        try:
+            value, epoch = self.run_trial(trial, *args, **kwargs)
+            self.oracle.update_trial(trial.trial_id, {self.objective.name: value}, step=epoch)
+            trial.status = TrialStatus.COMPLETED
+        except _FATAL:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
+            self._fail(trial, error)
+
+    def _fail(self, trial: Trial, error: Exception) -> None:
+        trial.status = TrialStatus.INVALID
+        trial.message = " ".join(f"{type(error).__name__}: {error}".split())
+        record = Record(self.folder, trial.trial_id)
+        progress = record.read()
+        progress.status, progress.reason = "failed", trial.message.removeprefix("FailedTrial: ")
+        record.write(progress)
+        record.forget(best=True, last=True)
+
+    def _stop_on_error(self) -> None:
+        error = getattr(self.oracle, "error", None)
+        if error is not None:
+            raise error
+
+    def _populate_initial_space(self) -> None:
+        if hasattr(type(self.hypermodel), "settings"):  # it can name them without building
+            hp = self.oracle.get_space()
+            self.hypermodel.declare_hyperparameters(hp)
+            self.oracle.update_space(hp)
+        else:
+            super()._populate_initial_space()
+
+    def _get_tuner_fname(self) -> str:
+        # No file of keras-tuner's: everything stands in the oracle's.
+        return str(self.folder / "none")
+
+    def save(self) -> None:
+        """Nothing: a tuner has no state."""

@@ -1,0 +1,303 @@
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+
+from kerasrec import zoo
+from kerasrec._arguments import positive_integer
+from kerasrec.data import Interactions, pairs
+from kerasrec.recommender._training import batches_for
+from kerasrec.tuning._pair_batches import PairBatches
+from kerasrec.tuning._spaces import Space, group_setting
+from kerasrec.zoo import Hyperparameter
+
+_VALIDATION_BATCH = 8192
+
+
+class HyperRecommender(keras_tuner.HyperModel):
+    """The models that a search chooses from: one of the zoo, its settings within ranges.
+
+    What is searched comes from the model's card, with the batch size and, for ranking, the number of sampled
+    items; `space` adds to it or replaces it, `fixed` takes away from it. `build` makes a built and compiled
+    model, `fit` trains it on the batches that its loss takes, so that every tuner of keras-tuner can use it.
+
+    Beside the card's, these settings can be searched: `optimizer`, `schedule` (`"cosine"` takes the learning
+    rate to 0 over the epochs), `epochs`, `row_sparse`, `sampler`; of hybrid models `n_tastes`, `attention`,
+    `score`, `user_repr` and `item_repr`, with `user_depth`, `user_units_1` and so on, `user_activation` and
+    `user_dropout` where a representation is deep.
+
+    Args:
+        model_name: name of a model of the zoo.
+        interactions: `Interactions`, the training data.
+        user_features: as in `kerasrec.zoo.create`, or a mapping of `Features` by name of their group, each of
+            which a trial takes or leaves. Defaults to `None`.
+        item_features: the same of the items. Defaults to `None`.
+        fixed: settings that are not searched, by name. Defaults to `None`.
+        space: ranges by name, over those of the card: `(low, high)`, `(low, high, "log")`, a list of values,
+            a `kerasrec.zoo.Hyperparameter`, or `True` for the setting's own range. A list of names
+            searches these alone, `"all"` everything. Defaults to `None`.
+        epochs: int, epochs of a training, where they are not searched. Defaults to `20`.
+        seed: int, of weights, order and samples; the same in all trials. Defaults to `0`.
+        metrics: names of further Keras metrics of a rating model. Defaults to `()`.
+
+    Raises:
+        ValueError: if there is no such model or setting, or a range is empty or inverted.
+
+    Example:
+        >>> import keras_tuner, kerasrec
+        >>> data = kerasrec.datasets.synthetic(20, 30, 200).interactions
+        >>> models = kerasrec.tuning.HyperRecommender(
+        ...     "recommender_v2", data, fixed={"l2": 1e-5}, space={"n_components": (2, 8)}
+        ... )
+        >>> model = models.build(keras_tuner.HyperParameters())
+        >>> sorted(models.space)
+        ['batch_size', 'bias_l2', 'learning_rate', 'n_components']
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        interactions: Interactions,
+        user_features: Any = None,
+        item_features: Any = None,
+        fixed: Mapping[str, Any] | None = None,
+        space: Any = None,
+        epochs: int = 20,
+        seed: int = 0,
+        metrics: Sequence[str] = (),
+    ) -> None:
+        self.card = zoo.card(model_name)
+        self.interactions = interactions
+        self.features = {"user": user_features, "item": item_features}
+        groups = {side: x for side, x in self.features.items() if isinstance(x, Mapping)}
+        self._space = Space(self.card, groups, fixed, space)
+        self.epochs = positive_integer("epochs", epochs)
+        self.seed = seed
+        self.metrics = tuple(metrics)
+        # Of all ratings: those held out of the training must not lie outside.
+        self._bounds = {}
+        if len(interactions) and "min_rating" in inspect.signature(self.card.factory).parameters:
+            values = interactions.values
+            self._bounds = {"min_rating": float(values.min()), "max_rating": float(values.max())}
+        super().__init__(name=self.card.name)
+
+    @property
+    def space(self) -> dict[str, Hyperparameter]:
+        """What is searched, by name."""
+        return dict(self._space.searched)
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """What is not searched, by name."""
+        return dict(self._space.fixed)
+
+    def on(self, interactions: Interactions) -> "HyperRecommender":
+        """The same models of other interactions.
+
+        Args:
+            interactions: `Interactions` over the same vocabularies.
+        """
+        other = copy.copy(self)
+        other.interactions = interactions
+        other._build, other.build = type(other).build.__get__(other), other._build_wrapper
+        return other
+
+    def declare_hyperparameters(self, hp: Any) -> None:
+        """Name everything that is searched, without building a model.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+        """
+        for h in self._space.searched.values():
+            condition = {}
+            if h.when is not None and h.when[0] in self._space.searched:
+                parent = self._space.searched[h.when[0]]
+                labels = [_label(parent, x) for x in h.when[1] if _is_choice(parent, x)]
+                condition = {"parent_name": h.when[0], "parent_values": labels}
+            if h.type == "bool":
+                hp.Boolean(h.name, default=h.default, **condition)
+            elif h.type == "choice":
+                labels = [_label(h, x) for x in h.choices]
+                hp.Choice(h.name, labels, default=_label(h, h.default), **condition)
+            else:
+                kind = hp.Int if h.type == "int" else hp.Float
+                scale = "log" if h.log else "linear"
+                kind(h.name, h.low, h.high, sampling=scale, default=h.default, **condition)
+
+    def settings(self, hp: Any) -> dict[str, Any]:
+        """The values of what is searched and counts, as the model takes them.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+        """
+        self.declare_hyperparameters(hp)
+        return {
+            name: _value(h, hp.values[name]) for name, h in self._space.searched.items() if name in hp.values
+        }
+
+    def build(self, hp: Any) -> keras.Model:
+        """A built and compiled model; one in closed form comes fitted.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+        """
+        return self.create(self.settings(hp))
+
+    def epochs_of(self, settings: Mapping[str, Any]) -> int:
+        """Epochs of a training with these settings.
+
+        Args:
+            settings: values by name.
+        """
+        return int(self._space.split(settings)[1].get("epochs") or self.epochs)
+
+    def create(self, settings: Mapping[str, Any]) -> keras.Model:
+        """A model with these settings; the others are fixed or the card's.
+
+        Args:
+            settings: values by name.
+        """
+        arguments, training = self._space.split(settings)
+        if "seed" in self._space.factory:
+            arguments = {"seed": self.seed} | arguments
+        features = {
+            f"{side}_features": self._chosen(side, settings)
+            for side, x in self.features.items()
+            if x is not None
+        }
+        keras.utils.set_random_seed(self.seed)
+        arguments = self._bounds | arguments
+        model = zoo.create(self.card.name, self.interactions, **features, **arguments)
+        plain = {"optimizer": self.card.optimizer, "schedule": "constant", "row_sparse": "auto"}
+        if training and (self.metrics or any(training[name] != x for name, x in plain.items())):
+            self._compile(model, training)
+        return model
+
+    def fit(
+        self,
+        hp: Any,
+        model: keras.Model,
+        interactions: Interactions,
+        validation: Interactions | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        epochs: int = 1,
+        initial_epoch: int = 0,
+        **kwargs: Any,
+    ) -> Any:
+        """Train a model that `build` made; of one in closed form the callbacks see one epoch.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`, or the settings by name.
+            model: `keras.Model`.
+            interactions: `Interactions` to train on.
+            validation: `Interactions` held out, for the metrics of rating models. Defaults to `None`.
+            callbacks: Keras callbacks. Defaults to `()`.
+            epochs: int, epoch to stop behind. Defaults to `1`.
+            initial_epoch: int, epochs that the model has had. Defaults to `0`.
+            **kwargs: further arguments of `model.fit`.
+
+        Returns:
+            What `model.fit` returns.
+        """
+        settings = hp if isinstance(hp, Mapping) else self.settings(hp)
+        return fit(
+            model,
+            interactions,
+            validation,
+            self._space.split(settings)[1],
+            self.seed,
+            callbacks=callbacks,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            **kwargs,
+        )
+
+    def _compile(self, model: keras.Model, training: Mapping[str, Any]) -> None:
+        rate: Any = float(model.optimizer.learning_rate)
+        if training["schedule"] == "cosine":
+            batches = _batches(model.loss, self.interactions, training, self.seed)
+            steps = len(batches) * (training["epochs"] or self.epochs)
+            rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+        optimizer = type(keras.optimizers.get(training["optimizer"]))(rate)
+        metrics = dict.fromkeys((*self.card.metrics, *self.metrics))
+        model.compile(optimizer, model.loss, metrics=list(metrics), row_sparse=training["row_sparse"])
+
+    def _chosen(self, side: str, settings: Mapping[str, Any]) -> Any:
+        """The features of a side: those given, or the groups that the settings take (all, if none)."""
+        given = self.features[side]
+        if not isinstance(given, Mapping):
+            return given
+        whole = self._space.fixed | dict(settings)
+        taken = [x for name, x in given.items() if whole.get(group_setting(side, name), True)]
+        first, *others = taken or list(given.values())
+        for other in others:
+            first = first + other
+        return first
+
+
+def fit(
+    model: keras.Model,
+    interactions: Interactions,
+    validation: Interactions | None,
+    training: Mapping[str, Any],
+    seed: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+    epochs: int,
+    initial_epoch: int = 0,
+    **kwargs: Any,
+) -> Any:
+    """Train any model of users and items on the batches that its loss takes."""
+    if not training:
+        return _one_epoch(model, callbacks)
+    batches = _batches(model.loss, interactions, training, seed)
+    if validation is not None and isinstance(batches, PairBatches):
+        x, y = pairs(validation)
+        inputs = {name: codes[:, None] for name, codes in x.items()}
+        kwargs = {"validation_data": (inputs, y), "validation_batch_size": _VALIDATION_BATCH} | kwargs
+    for _ in range(initial_epoch):
+        batches.on_epoch_end()
+    how = {"callbacks": list(callbacks), "epochs": epochs, "initial_epoch": initial_epoch, "verbose": 0}
+    return model.fit(batches, **how | kwargs)
+
+
+def _batches(loss: Any, interactions: Interactions, training: Mapping[str, Any], seed: int) -> Any:
+    batch_size = min(training["batch_size"], len(interactions))
+    sampling = {name: training[name] for name in ("n_sampled_items", "sampler") if name in training}
+    batches = batches_for(loss, interactions, batch_size, seed, **sampling)
+    return PairBatches(interactions, batch_size, seed) if batches is None else batches
+
+
+def _one_epoch(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -> Any:
+    """What training shows callbacks, of a model that needs none."""
+    history = keras.callbacks.History()
+    logs: dict[str, Any] = {}
+    everyone = [*callbacks, history]
+    for callback in everyone:
+        callback.set_params({"epochs": 1, "steps": 0, "verbose": 0})
+        callback.set_model(model)
+        callback.on_train_begin()
+    for callback in everyone:
+        callback.on_epoch_begin(0)
+        callback.on_epoch_end(0, logs)
+    for callback in everyone:
+        callback.on_train_end(logs)
+    return history
+
+
+def _label(h: Hyperparameter, value: Any) -> Any:
+    """A choice as keras-tuner takes them: all of one type of four."""
+    kinds = {type(x) for x in h.choices}
+    return value if len(kinds) == 1 and kinds <= {str, int, float, bool} else str(value)
+
+
+def _is_choice(h: Hyperparameter, value: Any) -> bool:
+    return h.type != "choice" or value in h.choices
+
+
+def _value(h: Hyperparameter, label: Any) -> Any:
+    if h.type != "choice":
+        return label
+    return next(x for x in h.choices if _label(h, x) == label)

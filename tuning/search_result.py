@@ -1,0 +1,238 @@
+import warnings
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import keras
+import keras_tuner
+import numpy as np
+from keras_tuner.src.engine.trial import Trial, TrialStatus
+
+from kerasrec.evaluation import Comparison, compare
+from kerasrec.tuning._plan import Plan
+from kerasrec.tuning._record import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_RATING_METRICS = ("rmse", "mae")
+_LEAST_TRIALS = 4
+
+
+class SearchResult:
+    """What a search found: the best hyperparameters, its model, and all trials.
+
+    Made by `kerasrec.tuning.search`.
+
+    Args:
+        plan: the search.
+        oracle: what knows its trials.
+
+    Attributes:
+        objective: name of what was optimised.
+        direction: `"max"` or `"min"`.
+        directory: folder of the search.
+
+    Raises:
+        RuntimeError: if no trial gave a result.
+    """
+
+    def __init__(self, plan: Plan, oracle: Any) -> None:
+        self._plan = plan
+        self.objective, self.direction = plan.objective.name, plan.objective.direction
+        self.directory = plan.folder
+        self._started = dict(oracle.started)
+        self._trials: list[Trial] = [oracle.trials[trial_id] for trial_id in oracle.start_order]
+        self._progress = {t.trial_id: Record(plan.folder, t.trial_id).read() for t in self._trials}
+        done = [trial for trial in self._trials if trial.status == TrialStatus.COMPLETED]
+        if not done:
+            reasons = "; ".join(f"{x}: {p.reason}" for x, p in self._progress.items() if p.reason)
+            raise RuntimeError(f"No trial of the search gave a result. {reasons or 'None has ended'}.")
+        sign = 1 if self.direction == "max" else -1
+        self._best = max(done, key=lambda trial: sign * trial.score)
+
+    @property
+    def best_trial(self) -> str:
+        """Id of the best trial."""
+        return str(self._best.trial_id)
+
+    @property
+    def best_score(self) -> float:
+        """Its value of the objective."""
+        return float(self._best.score)
+
+    @property
+    def best_hyperparameters(self) -> dict[str, Any]:
+        """Its settings, as `kerasrec.zoo.create` and the training take them."""
+        return self._plan.settings(self._best.hyperparameters)
+
+    def best_model(self, retrain: bool = False) -> keras.Model:
+        """The best model, built, trained and compiled.
+
+        Args:
+            retrain: bool, train it anew on training and validation data together, for as many epochs as were
+                best. Defaults to `False`: the weights of the best epoch, trained without the validation data.
+
+        Returns:
+            `keras.Model`.
+
+        Raises:
+            FileNotFoundError: if its weights are no longer in the folder.
+        """
+        if retrain:
+            return self._plan.retrained(self._best.hyperparameters, self._best.best_step + 1)
+        keras.utils.set_random_seed(self._plan.seed)
+        model = self._plan.hypermodel.build(self._best.hyperparameters.copy())
+        if not Record(self._plan.folder, self.best_trial).load_best(model):
+            raise FileNotFoundError(
+                f"The best weights must be in {str(self.directory)!r}; they are no longer there. "
+                "`best_model(retrain=True)` trains them anew."
+            )
+        return model
+
+    def frame(self) -> "pd.DataFrame":
+        """All trials, a row each.
+
+        Returns:
+            Frame with `trial`, `status` (`"completed"`, `"pruned"`, `"failed"`), `score`, `started` (UTC),
+            `epochs` that it took, and a column a hyperparameter, empty where it did not count.
+        """
+        import pandas as pd
+
+        rows = []
+        for trial in self._trials:
+            progress = self._progress[trial.trial_id]
+            rows.append(
+                {
+                    "trial": trial.trial_id,
+                    "status": progress.status,
+                    "score": np.nan if trial.score is None else float(trial.score),
+                    "started": pd.Timestamp(self._started[trial.trial_id]),
+                    "epochs": len(progress.values),
+                    **self._plan.settings(trial.hyperparameters),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def reasons(self) -> dict[str, str]:
+        """Why trials failed, by their ids."""
+        return {trial_id: p.reason for trial_id, p in self._progress.items() if p.status == "failed"}
+
+    def importance(self) -> "pd.Series[float]":
+        """How much each hyperparameter moved the objective: permutation importance on a random forest.
+
+        Returns:
+            Series by hyperparameter, the greatest first: the loss of R2 of a forest fitted to the trials when
+            the values are shuffled. A few trials say little.
+
+        Raises:
+            ValueError: if fewer than four trials have a score.
+        """
+        import pandas as pd
+        from sklearn.ensemble import RandomForestRegressor
+        from sklearn.inspection import permutation_importance
+
+        x, y = self._table()
+        if len(y) < _LEAST_TRIALS:
+            raise ValueError(
+                f"Importance needs at least {_LEAST_TRIALS} trials with a score. Received: {len(y)}."
+            )
+        forest = RandomForestRegressor(200, random_state=0).fit(x.to_numpy(), y)
+        found = permutation_importance(forest, x.to_numpy(), y, n_repeats=20, random_state=0)
+        means = pd.Series(found.importances_mean, x.columns, name="importance")
+        return means.sort_values(ascending=False)
+
+    def plot(self) -> "Figure":
+        """The history of the search, its trials in parallel coordinates, and the importances."""
+        from kerasrec.tuning._plots import plot
+
+        return plot(self)
+
+    def report(self, path: Any) -> None:
+        """Write everything to one HTML page that needs no other file.
+
+        Args:
+            path: the file, ending in `.html`.
+
+        Raises:
+            ValueError: if `path` does not end in `.html`.
+        """
+        from kerasrec.tuning._page import write_page
+
+        write_page(self, path)
+
+    def refit(
+        self, test: Any, k: int | None = None, metrics: Iterable[str] | None = None, baselines: Any = None
+    ) -> Comparison:
+        """The best hyperparameters on a test set that the search has not seen, beside the defaults.
+
+        The best model and one with the default hyperparameters are trained anew on all of the search's data,
+        each for the epochs that were its best on the validation data, and evaluated once, beside baselines.
+        A warning says where the best is not significantly better than the defaults.
+
+        Args:
+            test: `Interactions` over the same vocabularies.
+            k: int, cut-off of the lists. Defaults to `None`: the objective's, or 10.
+            metrics: names as in `kerasrec.evaluation.evaluate`. Defaults to `None`: NDCG and recall, or the
+                errors where ratings were the objective.
+            baselines: as in `kerasrec.evaluation.compare`. Defaults to `None`.
+
+        Returns:
+            `Comparison` of `"tuned"`, `"default"` and the baselines.
+        """
+        objective = self._plan.objective
+        if metrics is None:
+            ranking = objective.metric is not None and objective.metric not in _RATING_METRICS
+            own = [objective.metric] if ranking else []
+            metrics = dict.fromkeys([*own, "ndcg", "recall"]) if ranking else _RATING_METRICS
+        models = {"tuned": self.best_model(retrain=True), "default": self._default_model()}
+        table = compare(
+            models, self._plan.whole, test, k=k or objective.k, metrics=tuple(metrics), baselines=baselines
+        )
+        pair = Comparison([table.reports["tuned"], table.reports["default"]], metric=table.metric)
+        if pair.best != "tuned" or pair.ties:
+            values = " and ".join(
+                f"{name} {report[table.metric]:.4f}" for name, report in pair.reports.items()
+            )
+            warnings.warn(
+                f"Tuning gained nothing significant on the test set: {table.metric} of {values} "
+                f"(p={next(iter(pair.p_values.values())):.3f}).",
+                stacklevel=2,
+            )
+        return table
+
+    def _default_model(self) -> keras.Model:
+        """A model with the defaults, trained for the epochs that were best for them."""
+        hp = keras_tuner.HyperParameters()
+        for entry in self._trials[0].hyperparameters.space:
+            hp._retrieve(entry)
+        values = self._plan.settings(hp)
+        for trial in self._trials:
+            same = self._plan.settings(trial.hyperparameters) == values
+            if same and trial.status == TrialStatus.COMPLETED:
+                return self._plan.retrained(hp, trial.best_step + 1)
+        return self._plan.retrained(hp, self._plan.best_epoch(hp) + 1)
+
+    def _table(self) -> tuple["pd.DataFrame", np.ndarray]:
+        """Hyperparameters of the trials with a score, as numbers, and the scores."""
+        import pandas as pd
+
+        frame = self.frame().dropna(subset=["score"])
+        columns = frame.drop(columns=["trial", "status", "score", "started", "epochs"])
+        numbers = {}
+        for name, column in columns.items():
+            number = pd.to_numeric(column, errors="coerce").astype(float)
+            codes = column.astype(str).astype("category").cat.codes.astype(float)
+            numbers[name] = number.fillna(number.median()) if number.notna().any() else codes
+        return pd.DataFrame(numbers, index=frame.index), frame["score"].to_numpy()
+
+    @cached_property
+    def _values(self) -> dict[str, list[float]]:
+        return {trial_id: progress.values for trial_id, progress in self._progress.items()}
+
+    def __repr__(self) -> str:
+        return (
+            f"SearchResult({len(self._trials)} trials, best {self.objective}={self.best_score:.4f}, "
+            f"{self.best_hyperparameters})"
+        )
