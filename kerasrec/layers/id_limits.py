@@ -29,8 +29,7 @@ def find_id_limits(model: Any) -> dict[str, tuple[int, str]]:
     names = input_names(model)
     if not names:
         return limits
-    tensors = list(model.input.values()) if isinstance(model.input, dict) else keras.tree.flatten(model.input)
-    name_of = {id(tensor): name for name, tensor in zip(names, tensors, strict=True)}
+    name_of = {id(tensor): name for name, tensor in zip(names, model.inputs, strict=True)}
 
     def note(tensor: Any, limit: int, layer: str) -> None:
         name = name_of.get(id(_origin(tensor)))
@@ -56,11 +55,11 @@ def find_id_limits(model: Any) -> dict[str, tuple[int, str]]:
 
 
 def input_names(model: Any) -> list[str]:
-    """The model's inputs as its data name them; none for a model without a graph."""
+    """The model's inputs as its data name them, in the order of `model.inputs`; none without a graph."""
     if not _has_graph(model):
         return []
-    struct = model.input
-    return list(struct) if isinstance(struct, dict) else [tensor.name for tensor in model.inputs]
+    # Keras flattens a dict in the order of its keys.
+    return sorted(model.input) if isinstance(model.input, dict) else [tensor.name for tensor in model.inputs]
 
 
 def _has_graph(model: Any) -> bool:

@@ -122,14 +122,21 @@ def test_a_constant_model_is_random_on_average_over_the_tie_seeds():
     ids = {"user_ids": np.arange(100), "item_ids": np.arange(200)}
     held_out = interactions(test, ids)
     constant = Given(np.zeros((100, 200)))
-    found = [evaluate(constant, held_out, metrics=["recall"], seed=seed)["recall@10"] for seed in range(50)]
-    assert abs(np.mean(found) - 10 / 200) < np.std(found, ddof=1) / 50**0.5 * 2
-    random = [
-        evaluate(kerasrec.zoo.Random(200, seed), held_out, metrics=["recall"])["recall@10"]
-        for seed in range(50)
-    ]
-    error = np.hypot(np.std(found, ddof=1), np.std(random, ddof=1)) / 50**0.5
-    assert abs(np.mean(found) - np.mean(random)) < 2 * error
+
+    def figures(model_of, tie_seed_of):
+        reports = (
+            evaluate(model_of(seed), held_out, metrics=["recall", "ndcg"], seed=tie_seed_of(seed))
+            for seed in range(50)
+        )
+        return np.array([[report["recall@10"], report["ndcg@10"]] for report in reports])
+
+    found = figures(lambda seed: constant, lambda seed: seed)
+    random = figures(lambda seed: kerasrec.zoo.Random(200, seed), lambda seed: 0)
+    error = np.std(found, axis=0, ddof=1) / 50**0.5
+    assert (np.abs(found.mean(axis=0) - random.mean(axis=0)) < error).all()
+    assert abs(found.mean(axis=0)[0] - 10 / 200) < error[0]  # what random reaches in the long run
+    by_code = interactions(test[:, :10], {**ids, "item_ids": np.arange(10)})
+    assert len(by_code) / len(held_out) > found.mean(axis=0)[0] + 10 * error[0]  # what codes would reach
 
 
 def test_ratings_are_measured_on_the_test_pairs():
@@ -270,6 +277,37 @@ class TestBadInput:
             ValueError, match="know the users of `test`.* 'user_embedding' has 10 rows where 15"
         ):
             self.evaluate(model=kerasrec.zoo.RecommenderV1(10, 25))
+
+    @pytest.mark.parametrize("scores", [np.ones((15, 20)), np.ones((15, 1)), np.ones((2, 25))])
+    def test_scores_of_another_catalogue(self, scores):
+        class Fixed(Given):
+            def score_catalogue(self, user_codes):
+                return self.scores
+
+        with pytest.raises(ValueError, match=r"one for each user and item, \d+ x 25 here. Received: shape"):
+            self.evaluate(model=Fixed(scores))
+
+    def test_batch_size(self):
+        with pytest.raises(
+            ValueError, match="`batch_size` must be a positive integer. Received: batch_size=0"
+        ):
+            self.evaluate(batch_size=0)
+
+    def test_errors_of_ratings_need_a_model_of_ratings(self):
+        message = (
+            "`metrics` rmse and mae are of models that predict ratings. Received: '{}', whose scores only"
+        )
+        train = interactions(self.train, self.ids)
+        with pytest.raises(ValueError, match=message.format("ease")):
+            self.evaluate(model=kerasrec.zoo.create("ease", train), metrics=["rmse"])
+        with pytest.raises(ValueError, match=message.format("given")):
+            self.evaluate(metrics=["ndcg", "mae"])
+
+    def test_nan_ratings_name_the_model(self):
+        model = kerasrec.zoo.create("recommender_v1", interactions(self.train, self.ids))
+        model.set_weights([np.full(w.shape, np.nan) for w in model.get_weights()])
+        with pytest.raises(ValueError, match="Scores must be numbers. Received: NaN from 'recommender_v1'"):
+            self.evaluate(model=model, metrics=["rmse"])
 
     def test_nan_scores_name_the_model(self):
         self.scores[4, 3] = np.nan
