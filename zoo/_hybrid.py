@@ -177,6 +177,12 @@ def hybrid(
             "user": user.represent(user_repr, n_components, n_tastes=n_tastes if n_tastes > 1 else None),
             "item": item.represent(item_repr, n_components),
         }
+        sizes = [arguments[name].shape[-1] for name in ("user", "item")]
+        if sizes[0] != sizes[1]:
+            raise ValueError(
+                "Representations of users and items must have the same size, `n_components` where a part is "
+                f"given by name. Received: user_repr of {sizes[0]} and item_repr of {sizes[1]} components."
+            )
         if n_tastes > 1:
             compare = TasteMixture(compare, name="tastes", dtype="float32")
             if attention is not None:
