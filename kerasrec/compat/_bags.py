@@ -7,6 +7,8 @@ import numpy as np
 
 # Bags of rows up to 1, 4, 16, ... features: padding is then at most four times the features.
 _GROWTH = 4
+# A matrix that fits into one bag of so many entries gets one.
+_SMALL = 2**16
 
 
 class Bags:
@@ -20,7 +22,9 @@ class Bags:
     """
 
     def __init__(self, matrices: Sequence[Any]) -> None:
-        kinds = [_kind(np.diff(matrix.indptr)) for matrix in matrices]
+        widest = max(int(np.diff(matrix.indptr).max()) for matrix in matrices)
+        self._one = max(matrix.shape[0] for matrix in matrices) * widest <= _SMALL
+        kinds = [self._kinds(np.diff(matrix.indptr)) for matrix in matrices]
         self._bags = []
         for kind in np.unique(np.concatenate(kinds)):
             rows = [np.flatnonzero(of == kind) for of in kinds]
@@ -41,7 +45,7 @@ class Bags:
             in the bags, one behind the other.
         """
         counts = np.diff(matrix.indptr)
-        kinds = _kind(counts)
+        kinds = self._kinds(counts)
         order = np.zeros(len(counts), np.int32)
         bags, first = [], 0
         for kind, width, n in self._bags:
@@ -56,7 +60,8 @@ class Bags:
             first += n
         return {"bags": tuple(bags), "order": order}
 
-
-def _kind(counts: np.ndarray) -> np.ndarray:
-    """The smallest power of `_GROWTH` that holds a row, as an exponent."""
-    return np.searchsorted(_GROWTH ** np.arange(16), counts)
+    def _kinds(self, counts: np.ndarray) -> np.ndarray:
+        """The bag of each row: the smallest power of `_GROWTH` that holds it, as an exponent."""
+        if self._one:
+            return np.zeros(len(counts), int)
+        return np.searchsorted(_GROWTH ** np.arange(16), counts)

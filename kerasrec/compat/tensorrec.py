@@ -66,7 +66,7 @@ class TensorRec:
         >>> history = model.fit(interactions, user_features, item_features, epochs=5)
         >>> model.predict(user_features, item_features).shape
         (20, 30)
-        >>> model.predict_rank(user_features, item_features)[0].min()
+        >>> int(model.predict_rank(user_features, item_features)[0].min())
         1
 
     References:

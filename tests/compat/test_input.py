@@ -23,9 +23,14 @@ def as_files(data, folder):
     ]
 
 
-def test_every_form_of_input_gives_the_same_model(data, tmp_path):
-    _, *features = data
-    expected = fit(data).predict(*features)
+def same_matrices(batches, expected):
+    assert len(batches) == len(expected)
+    for batch, wanted in zip(batches, expected, strict=True):
+        for matrix, other in zip(batch, wanted, strict=True):
+            np.testing.assert_allclose(matrix.toarray(), other.toarray(), rtol=1e-6)
+
+
+def test_every_form_of_input_is_the_same_matrix(data, tmp_path):
     datasets = [input_utils.create_tensorrec_dataset_from_sparse_matrix(matrix) for matrix in data]
     paths = as_files(data, tmp_path)
     for form in (
@@ -35,8 +40,13 @@ def test_every_form_of_input_gives_the_same_model(data, tmp_path):
         [matrix.tocoo() for matrix in data],
         [scipy.sparse.csc_array(matrix) for matrix in data],
     ):
-        model = fit(form)
-        np.testing.assert_allclose(model.predict(*form[1:]), expected, rtol=1e-5, atol=1e-6)
+        same_matrices(read_batches(*form, None), [data])
+
+
+def test_files_are_fit_and_predicted(data, tmp_path):
+    paths = as_files(data, tmp_path)
+    model = fit(paths)
+    np.testing.assert_allclose(model.predict(*paths[1:]), model.predict(*data[1:]), rtol=1e-5, atol=1e-6)
 
 
 def test_a_file_gives_back_its_matrices(data, tmp_path):
@@ -55,20 +65,19 @@ def test_a_file_gives_back_its_matrices(data, tmp_path):
 
 def test_batches_of_users_are_slices(data):
     interactions, users, items = data
-    by_size = fit(data, user_batch_size=4)
-    rows = [slice(0, 4), slice(4, 8), slice(8, 9)]
-    for batches in (
-        ([interactions[r] for r in rows], [users[r] for r in rows], items),
-        ([interactions[r] for r in rows], [users[r] for r in rows], [items] * 3),
-    ):
-        model = fit(batches)
-        np.testing.assert_allclose(
-            model.predict(users, items), by_size.predict(users, items), rtol=1e-5, atol=1e-6
-        )
-    # In a prediction the rows of a list follow each other.
+    slices = [(interactions[r], users[r], items) for r in (slice(0, 4), slice(4, 8), slice(8, 9))]
+    same_matrices(read_batches(*data, 4), slices)
+    lists = [list(column) for column in zip(*slices, strict=True)]
+    same_matrices(read_batches(*lists, None), slices)
+    same_matrices(read_batches(*lists[:2], items, None), slices)
+
+
+def test_in_a_prediction_the_rows_of_a_list_follow_each_other(data):
+    _, users, items = data
+    model = fit(data, user_batch_size=4)
     np.testing.assert_allclose(
-        by_size.predict([users[r] for r in rows], [items[:5], items[5:]]),
-        by_size.predict(users, items),
+        model.predict([users[:4], users[4:]], [items[:5], items[5:]]),
+        model.predict(users, items),
         rtol=1e-5,
         atol=1e-6,
     )
@@ -104,7 +113,8 @@ def test_padding_of_pairs_changes_nothing(data):
     assert history["basic_loss"][0] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
-def test_bags_hold_every_row_and_little_else():
+def test_bags_hold_every_row_and_little_else(monkeypatch):
+    monkeypatch.setattr("kerasrec.compat._bags._SMALL", 0)
     matrix = scipy.sparse.random(300, 400, 0.01, random_state=1, format="csr")
     matrix = scipy.sparse.vstack([matrix, np.ones((1, 400))]).tocsr()  # one row has everything
     laid_out = Bags([matrix, matrix[:50]])(matrix)
@@ -117,12 +127,15 @@ def test_bags_hold_every_row_and_little_else():
     assert sum(indices.size for indices, _ in laid_out["bags"]) < 4 * matrix.nnz
 
 
-def test_one_layout_serves_every_batch():
+@pytest.mark.parametrize("small", [0, 2**16])
+def test_one_layout_serves_every_batch(small, monkeypatch):
+    monkeypatch.setattr("kerasrec.compat._bags._SMALL", small)
     matrix = scipy.sparse.random(90, 40, 0.2, random_state=1, format="csr")
     parts = [matrix[:30], matrix[30:60], matrix[60:]]
     layout = Bags(parts)
     shapes = {tuple(indices.shape for indices, _ in layout(part)["bags"]) for part in parts}
-    assert len(shapes) == 1
+    (shapes,) = shapes
+    assert (len(shapes) == 1) == bool(small)
 
 
 def refused(message, data, **kwargs):
@@ -389,3 +402,9 @@ def test_nothing_positive_is_no_loss(loss, data):
     history = model.fit(interactions, *features, epochs=2, n_sampled_items=n, alpha=0.0).history
     assert history["basic_loss"] == history["loss"] == [0.0, 0.0]
     assert np.isfinite(model.predict(*features)).all()
+
+
+def test_several_bags_are_as_good_as_one(data, monkeypatch):
+    one = fit(data, user_batch_size=5).predict(*data[1:])
+    monkeypatch.setattr("kerasrec.compat._bags._SMALL", 0)
+    np.testing.assert_allclose(fit(data, user_batch_size=5).predict(*data[1:]), one, rtol=1e-4, atol=1e-5)
