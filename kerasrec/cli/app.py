@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrec.cli import compare, datasets, demo, evaluate, train, zoo
+from kerasrec.cli import compare, datasets, demo, evaluate, recommend, train, zoo
 
 app = typer.Typer(
     help="From a table of ratings to a trained, measured, saved recommender.",
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(recommend.recommend)
 app.command()(compare.compare)
 app.add_typer(zoo.app, name="zoo")
 app.add_typer(datasets.app, name="datasets")

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasrec.evaluation._models import outputs
 from kerasrec.layers import CosineScore, DotScore, EuclideanScore, FeatureLookup, TasteMixture
-from kerasrec.recommender._ends import Ends
+from kerasrec.recommender._ends import Ends, takes_lists
 from kerasrec.recommender._newcomers import side_of_features
 from kerasrec.recommender._sides import Sides
 
@@ -46,7 +46,7 @@ def of_towers(sides: Sides, user: int, item: int, by: str, names: list[str] | No
 
 def of_head(sides: Sides, user: int, item: int) -> list[Part]:
     """Contributions of the two representations to what a network makes of them, by gradient times input."""
-    lists = len(sides.item.inputs[0].shape) == 2 and sides.item.inputs[0].shape[1] is None
+    lists = takes_lists(sides.item)
     given = {**_one(sides, "user", user), **_one(sides, "item", item)}
 
     def score(rows: Ends) -> np.ndarray:
@@ -89,8 +89,7 @@ def _one(sides: Sides, side: str, code: int) -> Ends:
 
 
 def _no_lists(sides: Sides, ends: Ends) -> Ends:
-    lists = len(sides.item.inputs[0].shape) == 2 and sides.item.inputs[0].shape[1] is None
-    return {name: x[:, 0] for name, x in ends.items()} if lists else ends
+    return {name: x[:, 0] for name, x in ends.items()} if takes_lists(sides.item) else ends
 
 
 def _by_features(

@@ -46,6 +46,11 @@ def finished(sides: Sides, ends: Ends, scores: np.ndarray) -> np.ndarray:
     return scores
 
 
+def takes_lists(model: keras.Model) -> bool:
+    """Whether the items of a model come in lists."""
+    return any(x.name == "item" and len(x.shape) == 2 and x.shape[1] is None for x in model.inputs)
+
+
 class _Catalogue:
     """Scores `[B, I]` of rows of ends, by the score's own all-pairs form or by the model's head."""
 
@@ -53,10 +58,9 @@ class _Catalogue:
         self.sides, self.ends = sides, ends
         self.n_items = n_items
         self.items = outputs(sides.item, np.arange(n_items, dtype=np.int32))
-        # `outputs` gives lists of one where the side takes lists.
-        lists = len(next(iter(sides.item.inputs)).shape) == 2 and sides.item.inputs[0].shape[1] is None
-        self.lists = lists
-        if lists:
+        self.lists = takes_lists(sides.item)
+        if self.lists:
+            # `outputs` gives lists of one.
             self.items = {name: x[:, 0] for name, x in self.items.items()}
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:

@@ -8,11 +8,11 @@ from kerasrec.data import Features, Interactions
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.layers import find_catalogue
 from kerasrec.recommender import _metadata, _training
-from kerasrec.recommender._growing import Growing
+from kerasrec.recommender._maps import Maps
 from kerasrec.recommender.file import load_model, save_model
 
 
-class Recommender(Growing):
+class Recommender(Maps):
     """A trained model with its ids, features and seen items: raw ids in, raw ids out, in one file.
 
     Args:
@@ -162,6 +162,24 @@ class Recommender(Growing):
                 f"{os.fspath(path)} holds a recommender that cannot be read: {error}."
             ) from error
         return found
+
+    def export(self, folder: str | os.PathLike[str]) -> None:
+        """Write a TensorFlow SavedModel that plain TensorFlow serves, without Keras or kerasrec.
+
+        Its signature takes raw ids `user` `[B]` (text or int64, as the ids are) and `k`, and gives raw ids
+        `items` `[B, k]` and `scores` `[B, k]`, seen items left out and ties as everywhere. Where fewer than
+        `k` are left, items are empty text or -1, with a score of minus infinity. An unknown user is an error.
+
+        Args:
+            folder: a new or empty folder.
+
+        Raises:
+            ValueError: if the backend is not TensorFlow, the folder holds something, or ids are of two types.
+            FileNotFoundError: if the folder that `folder` is to be in does not exist.
+        """
+        from kerasrec.recommender._export import export
+
+        export(self, folder)
 
     def _restore(self, model: keras.Model, catalogue: Any) -> None:
         self.model, self._catalogue = model, catalogue

@@ -1,0 +1,156 @@
+"""A recommender as a TensorFlow SavedModel, which plain TensorFlow serves."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec.data._columns import shown
+from kerasrec.evaluation._layout import tie_order
+from kerasrec.evaluation._models import item_outputs, outputs
+from kerasrec.layers import Catalogue
+from kerasrec.recommender._ends import takes_lists
+from kerasrec.recommender._held import SEED, Held
+from kerasrec.recommender._sides import find_sides
+
+
+def export(recommender: Held, folder: str | os.PathLike[str]) -> None:
+    """Write the SavedModel to a new folder, which is there only when it is complete."""
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "`export` writes TensorFlow's format and needs that backend: load the file with "
+            f"KERAS_BACKEND=tensorflow. Received: {keras.backend.backend()}."
+        )
+    path = Path(folder)
+    if path.exists() and (path.is_file() or any(path.iterdir())):
+        raise ValueError(f"`folder` must be new or empty. Received: {os.fspath(folder)!r}.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"`folder` must be in a folder that exists; make {path.parent} first.")
+    import tensorflow as tf
+
+    ids = {"user": _tensor(recommender.user_ids, "user"), "item": _tensor(recommender.item_ids, "item")}
+    module = _module(recommender, ids)
+    signature = module.recommend.get_concrete_function(
+        user=tf.TensorSpec([None], ids["user"].dtype, "user"), k=tf.TensorSpec([], tf.int32, "k")
+    )
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        tf.saved_model.save(module, partial, signatures={"serving_default": signature})
+        if path.exists():
+            path.rmdir()
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _tensor(ids: np.ndarray, side: str) -> Any:
+    import tensorflow as tf
+
+    if all(isinstance(raw, str) for raw in ids):
+        return tf.constant(ids.tolist(), tf.string)
+    if ids.dtype.kind != "i":
+        first = next(raw for raw in ids if not isinstance(raw, str))
+        raise ValueError(
+            f"Ids of {side}s must be all text or all whole numbers to be exported. Received: {shown(first)} "
+            "among others."
+        )
+    return tf.constant(ids, tf.int64)
+
+
+def _module(recommender: Held, ids: dict[str, Any]) -> Any:
+    import tensorflow as tf
+
+    # Columns stand in the order that breaks ties: TensorFlow's top-k takes the first among equals.
+    order = tie_order(recommender.n_items, SEED)
+    column_of = np.argsort(order)
+    scores_of, finished = _scores(recommender, order)
+
+    class Exported(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            codes = tf.range(recommender.n_users, dtype=tf.int32)
+            rows = tf.lookup.KeyValueTensorInitializer(ids["user"], codes)
+            self.codes = tf.lookup.StaticHashTable(rows, -1)
+            self.items = tf.gather(ids["item"], order)
+            self.nobody = tf.constant("" if ids["item"].dtype == tf.string else -1, ids["item"].dtype)
+            history = recommender._history
+            self.seen = tf.RaggedTensor.from_row_splits(
+                tf.constant(column_of[history.items], tf.int32), tf.constant(history.starts, tf.int64)
+            )
+            self.scores_of = scores_of  # tracks the variables
+            self.finished = finished
+
+        @tf.function
+        def recommend(self, user: Any, k: Any) -> dict[str, Any]:
+            codes = self.codes.lookup(user)
+            known = tf.debugging.Assert(tf.reduce_all(codes >= 0), ["Unknown user ids:", user[codes < 0]])
+            with tf.control_dependencies([known]):
+                codes = tf.identity(codes)
+            scores = self.scores_of(codes)
+            seen = tf.gather(self.seen, codes)
+            places = tf.stack([tf.cast(seen.value_rowids(), tf.int32), seen.values], axis=1)
+            hidden = tf.fill([tf.shape(places)[0]], tf.constant(-np.inf, tf.float32))
+            scores = tf.tensor_scatter_nd_update(scores, places, hidden)
+            best, columns = tf.math.top_k(scores, tf.minimum(k, len(order)))
+            there = best > -np.inf
+            items = tf.where(there, tf.gather(self.items, columns), self.nobody)
+            return {"items": items, "scores": tf.where(there, self.finished(codes, best), best)}
+
+    return Exported()
+
+
+def _scores(recommender: Held, order: np.ndarray) -> tuple[Any, Any]:
+    """What scores the catalogue for codes, and what finishes the scores of lists."""
+    import tensorflow as tf
+
+    sides = find_sides(recommender.model)
+    towers = None if sides is None else sides.towers
+
+    class Towers(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            found: Any = towers
+            users = outputs(found.user, np.arange(recommender.n_users, dtype=np.int32))
+            nothing = np.zeros((recommender.n_users, 1), np.float32)
+            self.bias = tf.Variable(users.pop("user_bias", nothing), trainable=False)
+            self.users = {name: tf.Variable(x, trainable=False) for name, x in users.items()}
+            self.item_rows = {
+                name: tf.Variable(x, trainable=False) for name, x in item_outputs(found, order).items()
+            }
+
+        def __call__(self, codes: Any) -> Any:
+            found: Any = towers
+            user = {name: tf.gather(table, codes) for name, table in self.users.items()}
+            items = {name: tf.convert_to_tensor(x) for name, x in self.item_rows.items()}
+            return tf.cast(found.score.all_pairs(**user, **items), tf.float32)
+
+        def finish(self, codes: Any, scores: Any) -> Any:
+            scores = scores + tf.gather(self.bias, codes)
+            for layer in towers.transforms if towers else ():
+                if not isinstance(layer, Catalogue):
+                    scores = layer(scores)
+            return scores
+
+    class Graph(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = recommender.model
+
+        def __call__(self, codes: Any) -> Any:
+            n = tf.shape(codes)[0]
+            if takes_lists(self.model):
+                inputs = {"user": codes[:, None], "item": tf.tile(tf.constant(order)[None], [n, 1])}
+            else:
+                inputs = {
+                    "user": tf.repeat(codes, len(order))[:, None],
+                    "item": tf.tile(tf.constant(order), [n])[:, None],
+                }
+            return tf.reshape(tf.cast(self.model(inputs, training=False), tf.float32), [n, len(order)])
+
+    if towers is None:
+        return Graph(), lambda codes, scores: scores
+    scores_of = Towers()
+    return scores_of, scores_of.finish

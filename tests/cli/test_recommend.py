@@ -1,0 +1,64 @@
+import pandas as pd
+import pytest
+
+from kerasrec.recommender import Recommender
+
+
+@pytest.fixture(scope="module")
+def expected(trained):
+    return Recommender.load(trained[0])
+
+
+def test_one_user(run_json, run, trained, expected):
+    path, _ = trained
+    found = run_json("recommend", path, "--user", "cust 03", "-k", 4)
+    frame = expected.recommend("cust 03", k=4)
+    assert [row["item"] for row in found["recommendations"]] == frame["item"].tolist()
+    assert [row["score"] for row in found["recommendations"]] == pytest.approx(frame["score"].tolist())
+    out = run("recommend", path, "-u", "cust 03", "-k", 1).out
+    assert "For user cust 03" in out
+    assert frame["item"][0] in out
+
+
+def test_seen_items_where_they_are_asked_for(run_json, trained):
+    found = run_json("recommend", trained[0], "--user", "cust 03", "-k", 12, "--include-seen")
+    assert len(found["recommendations"]) == 12
+
+
+def test_somebody_who_likes_a_few_items(run_json, trained, expected):
+    found = run_json("recommend", trained[0], "--item", "P-1é", "-i", "P-2é", "-k", 3)
+    frame = expected.recommend_for_history(["P-1é", "P-2é"], k=3)
+    assert [row["item"] for row in found["recommendations"]] == frame["item"].tolist()
+
+
+def test_all_users_to_a_file(run_json, trained, expected, tmp_path):
+    found = run_json("recommend", trained[0], "--out", "lists.parquet", "-k", 2)
+    assert found["file"] == "lists.parquet"
+    frame = pd.read_parquet(tmp_path / "lists.parquet")
+    assert frame["item"].tolist() == expected.recommend(k=2)["item"].tolist()
+
+
+def test_ids_that_are_numbers(run_json, tmp_path):
+    from kerasrec.data import Interactions
+
+    data = Interactions([0, 1], [0, 1], user_ids=[7, 432], item_ids=[10, 20, 30])
+    Recommender.train(data, "popularity").save(tmp_path / "numbers.keras")
+    found = run_json("recommend", "numbers.keras", "--user", "432", "-k", 1)
+    assert found["recommendations"][0]["user"] == 432
+    assert found["recommendations"][0]["item"] == 10
+
+
+def test_mistakes(fails, trained, tmp_path):
+    path, _ = trained
+    assert fails("recommend", path) == (
+        "`--user`, `--item` or `--out` must say for whom. Received: none of them."
+    )
+    assert fails("recommend", path, "--user", "cust 03", "--item", "P-1é") == (
+        "`--user` and `--item` must not be given together. Received: both."
+    )
+    assert fails("recommend", path, "--item", "P-1é", "--out", "x.parquet") == (
+        "`--out` must be given with users. Received: --item."
+    )
+    assert fails("recommend", path, "--out", "x.csv").startswith("The file to write must end in .parquet")
+    assert "`users` must be users that the recommender knows" in fails("recommend", path, "--user", "nobody")
+    assert "there is none at" in fails("recommend", tmp_path / "no.keras", "--user", "x")
