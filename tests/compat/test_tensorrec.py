@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -374,3 +377,19 @@ def test_the_modules_have_the_names_of_the_original():
     }.items():
         for name in names:
             assert hasattr(getattr(tensorrec, module), name)
+
+
+def test_the_page_on_graphs_of_ones_own_runs(data):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "tensorrec.md").read_text(encoding="utf-8")
+    (code,) = [part for part in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class" in part]
+    names: dict = {}
+    exec(compile(code, "tensorrec.md", "exec"), names)
+    model = TensorRec(
+        3,
+        user_repr_graph=names["Deep"],
+        item_repr_graph=names["Linear"],
+        prediction_graph=names["Cosine"],
+        loss_graph=names["AbsoluteError"],
+    )
+    losses = model.fit(*data, epochs=5).history["basic_loss"]
+    assert losses[-1] < losses[0]

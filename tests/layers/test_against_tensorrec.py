@@ -102,6 +102,17 @@ def test_scores(cases, name):
         )
         for slope, side in zip(slopes, ("user", "item"), strict=True):
             np.testing.assert_allclose(slope, expected[f"grad_{side}_of_serial"], rtol=1e-4, atol=1e-5)
+        slopes = gradient(
+            lambda u, i, case=case, layer=layer: weighted_sum(layer.all_pairs(u, i), case["cotangent_dense"]),
+            user,
+            item,
+        )
+        # The distance of two that coincide has no slope; in float32 it is not quite 0.
+        apart = np.array(expected["dense"]) < -1e-3 if name == "euclidean" else np.ones(1)
+        for slope, side, axis in zip(slopes, ("user", "item"), (1, 0), strict=True):
+            rows = apart.all(axis=axis) if name == "euclidean" else slice(None)
+            wanted = np.array(expected[f"grad_{side}_of_dense"])
+            np.testing.assert_allclose(slope[rows], wanted[rows], rtol=1e-4, atol=1e-4)
 
 
 def test_biases(cases):

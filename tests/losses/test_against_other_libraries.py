@@ -63,6 +63,8 @@ def test_balanced_wmrb(tensorrec):
         loss = losses.BalancedWMRB(case["n_items"], reduction="sum", dtype=best_dtype())
         assert float(loss(labels, scores)) == pytest.approx(expected["loss_sum"], abs=1e-5)
         got = slope(loss, labels, scores)
+        sampled = got[:, -case["n_sampled_items"] :]
+        np.testing.assert_allclose(sampled, expected["grad_sample_predictions"], atol=1e-5)
         for k, place in places.items():
             assert got[place] == pytest.approx(expected["grad_prediction_serial"][k], abs=1e-5)
 
