@@ -77,6 +77,13 @@ class Space:
                 arguments[f"{side}_repr"] = _network(side, whole, arguments, self)
         return arguments, training
 
+    def conditions(self, hyperparameter: Hyperparameter) -> list[tuple[Hyperparameter, tuple[Any, ...]]]:
+        """What a setting depends on among what is searched, the outermost first, with the values."""
+        if hyperparameter.when is None or hyperparameter.when[0] not in self.searched:
+            return []
+        parent = self.searched[hyperparameter.when[0]]
+        return [*self.conditions(parent), (parent, hyperparameter.when[1])]
+
     def _check(self, argument: str, name: str, known: Iterable[str]) -> None:
         known = list(known)
         if name not in known:

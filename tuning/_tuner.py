@@ -3,6 +3,7 @@
 import copy
 import errno
 import functools
+import gc
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,9 +16,11 @@ from keras_tuner.src.engine.trial import Trial, TrialStatus
 from kerasrec.data import Interactions
 from kerasrec.tuning._objectives import Objective, UnknownObjective
 from kerasrec.tuning._record import Record
-from kerasrec.tuning._trial_callback import TrialCallback
+from kerasrec.tuning._trial_callback import FailedTrial, TrialCallback
 
 _WAIT = 0.2
+# Seconds of work for one of collecting garbage.
+_COLLECT_SHARE = 50
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # What no other trial could do better.
 _FATAL = (keras_tuner.errors.FatalError, UnknownObjective)
@@ -61,6 +64,7 @@ class Tuner(keras_tuner.Tuner):
         self.epochs, self.patience, self.prune = epochs, patience, prune
         self.seed = seed
         self.callbacks, self.n_users, self.tick = list(callbacks), n_users, tick
+        self._collected, self._collecting = time.monotonic(), 0.2
         # keras-tuner makes this folder; it is the search's own.
         place = {"directory": str(folder.parent), "project_name": folder.name}
         super().__init__(oracle=oracle, hypermodel=hypermodel, **place, **kwargs)
@@ -109,9 +113,27 @@ class Tuner(keras_tuner.Tuner):
                 watch.record.write(watch.progress)
         return watch.best_value, watch.best_epoch
 
-    def _build_hypermodel(self, hp: Any) -> keras.Model:
+    def _try_build(self, hp: Any) -> keras.Model:
+        # Where trials are short, keras-tuner's two collections before each take longer than the trial.
+        keras.utils.clear_session(free_memory=False)
+        self._collect()
         keras.utils.set_random_seed(self.seed)
-        return super()._build_hypermodel(hp)
+        model = self._build_hypermodel(hp)
+        if not isinstance(model, keras.Model):
+            raise keras_tuner.errors.FatalTypeError(
+                f"`build` must return a `keras.Model`. Received: {type(model).__name__}."
+            )
+        if self.max_model_size is not None and model.count_params() > self.max_model_size:
+            raise FailedTrial(f"the model has {model.count_params():,} parameters, over `max_model_size`")
+        return model
+
+    def _collect(self) -> None:
+        """Free earlier models, unless that would take a notable part of the time."""
+        since = time.monotonic()
+        if since - self._collected >= _COLLECT_SHARE * self._collecting:
+            gc.collect()
+            self._collected = time.monotonic()
+            self._collecting = self._collected - since
 
     def _watch(self, trial: Trial) -> TrialCallback:
         hp = trial.hyperparameters

@@ -1,3 +1,4 @@
+import contextlib
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from kerasrec import zoo
 from kerasrec._arguments import positive_integer
 from kerasrec.data import Interactions, pairs
 from kerasrec.recommender._training import batches_for
-from kerasrec.tuning._pair_batches import PairBatches
+from kerasrec.tuning._epoch_batches import EpochBatches, PairBatches, TellEpoch
 from kerasrec.tuning._spaces import Space, group_setting
 from kerasrec.zoo import Hyperparameter
 
@@ -112,20 +113,11 @@ class HyperRecommender(keras_tuner.HyperModel):
             hp: `keras_tuner.HyperParameters`.
         """
         for h in self._space.searched.values():
-            condition = {}
-            if h.when is not None and h.when[0] in self._space.searched:
-                parent = self._space.searched[h.when[0]]
-                labels = [_label(parent, x) for x in h.when[1] if _is_choice(parent, x)]
-                condition = {"parent_name": h.when[0], "parent_values": labels}
-            if h.type == "bool":
-                hp.Boolean(h.name, default=h.default, **condition)
-            elif h.type == "choice":
-                labels = [_label(h, x) for x in h.choices]
-                hp.Choice(h.name, labels, default=_label(h, h.default), **condition)
-            else:
-                kind = hp.Int if h.type == "int" else hp.Float
-                scale = "log" if h.log else "linear"
-                kind(h.name, h.low, h.high, sampling=scale, default=h.default, **condition)
+            with contextlib.ExitStack() as scopes:
+                for parent, values in self._space.conditions(h):
+                    labels = [_label(parent, x) for x in values if _is_choice(parent, x)]
+                    scopes.enter_context(hp.conditional_scope(parent.name, labels))
+                _declare(hp, h)
 
     def settings(self, hp: Any) -> dict[str, Any]:
         """The values of what is searched and counts, as the model takes them.
@@ -257,10 +249,11 @@ def fit(
         x, y = pairs(validation)
         inputs = {name: codes[:, None] for name, codes in x.items()}
         kwargs = {"validation_data": (inputs, y), "validation_batch_size": _VALIDATION_BATCH} | kwargs
-    for _ in range(initial_epoch):
-        batches.on_epoch_end()
-    how = {"callbacks": list(callbacks), "epochs": epochs, "initial_epoch": initial_epoch, "verbose": 0}
-    return model.fit(batches, **how | kwargs)
+    batches = EpochBatches(batches, initial_epoch)
+    callbacks = [TellEpoch(batches), *callbacks]
+    # The batches are in an order of their own.
+    how = {"epochs": epochs, "initial_epoch": initial_epoch, "shuffle": False, "verbose": 0}
+    return model.fit(batches, callbacks=callbacks, **how | kwargs)
 
 
 def _batches(loss: Any, interactions: Interactions, training: Mapping[str, Any], seed: int) -> Any:
@@ -285,6 +278,17 @@ def _one_epoch(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]
     for callback in everyone:
         callback.on_train_end(logs)
     return history
+
+
+def _declare(hp: Any, h: Hyperparameter) -> None:
+    """Name one setting to keras-tuner."""
+    if h.type == "bool":
+        hp.Boolean(h.name, default=h.default)
+    elif h.type == "choice":
+        hp.Choice(h.name, [_label(h, x) for x in h.choices], default=_label(h, h.default))
+    else:
+        kind = hp.Int if h.type == "int" else hp.Float
+        kind(h.name, h.low, h.high, sampling="log" if h.log else "linear", default=h.default)
 
 
 def _label(h: Hyperparameter, value: Any) -> Any:

@@ -1,0 +1,85 @@
+"""Batches that follow from the number of the epoch alone, so that a search can go on in the middle."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec.data import Interactions
+
+
+class PairBatches(keras.utils.PyDataset):
+    """Ratings in an order that follows from a seed, on every backend.
+
+    Args:
+        interactions: `Interactions`.
+        batch_size: int.
+        seed: int.
+    """
+
+    def __init__(self, interactions: Interactions, batch_size: int, seed: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.interactions = interactions
+        self.batch_size = min(batch_size, len(interactions))
+        self.seed = seed
+        self._epoch = -1
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self.interactions) // self.batch_size)
+
+    def on_epoch_end(self) -> None:
+        """Draw another order."""
+        self._epoch += 1
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(self._epoch,)))
+        order = rng.permutation(len(self.interactions))
+        self._users = self.interactions.users[order][:, None]
+        self._items = self.interactions.items[order][:, None]
+        self._values = self.interactions.values[order][:, None]
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        rows = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        return {"user": self._users[rows], "item": self._items[rows]}, self._values[rows]
+
+
+class EpochBatches(keras.utils.PyDataset):
+    """Batches that change when they are told to, and not where Keras looks at them before it begins.
+
+    Args:
+        batches: a `keras.utils.PyDataset` with another order behind each `on_epoch_end`.
+        epoch: int, the one to begin with.
+    """
+
+    def __init__(self, batches: keras.utils.PyDataset, epoch: int) -> None:
+        super().__init__()
+        self.batches = batches
+        self._epoch = 0
+        self.go_to(epoch)
+
+    def go_to(self, epoch: int) -> None:
+        """Be those of an epoch that has not been yet."""
+        while self._epoch < epoch:
+            self.batches.on_epoch_end()
+            self._epoch += 1
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.batches[index]
+
+
+class TellEpoch(keras.callbacks.Callback):
+    """Tells batches which epoch it is.
+
+    Args:
+        batches: `EpochBatches`.
+    """
+
+    def __init__(self, batches: EpochBatches) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Tell."""
+        self.batches.go_to(epoch)
