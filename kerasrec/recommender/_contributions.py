@@ -51,7 +51,7 @@ def of_head(sides: Sides, user: int, item: int) -> list[Part]:
 
     def score(rows: Ends) -> np.ndarray:
         in_lists = {name: x[:, None] if lists and name.startswith("item_") else x for name, x in rows.items()}
-        return _numpy(sides.head(in_lists, training=False)).reshape(-1)
+        return _numpy(sides.combined(in_lists)).reshape(-1)
 
     parts = []
     for name, x in given.items():

@@ -79,5 +79,5 @@ class _Catalogue:
         else:
             repeated = {name: np.repeat(x, self.n_items, axis=0) for name, x in user.items()}
             inputs = {**repeated, **self.items}
-        scores = keras.ops.convert_to_numpy(self.sides.head(inputs, training=False))
+        scores = keras.ops.convert_to_numpy(self.sides.combined(inputs))
         return np.asarray(scores, np.float32).reshape(1, -1)

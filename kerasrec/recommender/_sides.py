@@ -29,10 +29,13 @@ class Sides:
     output: Any
     towers: Towers | None
 
+    def combined(self, ends: dict[str, Any]) -> Any:
+        """The model's output for representations by name."""
+        return self._head([ends[name] for name in self.ends], training=False)
+
     @cached_property
-    def head(self) -> keras.Model:
-        """Representations to the model's output."""
-        return keras.Model(self.ends, self.output)
+    def _head(self) -> keras.Model:
+        return keras.Model(list(self.ends.values()), self.output)
 
     def table(self, side: str, codes: np.ndarray) -> np.ndarray:
         """The representation `[n, C]` of entities; biases are none where there is anything else."""

@@ -288,7 +288,9 @@ class TestHostileFile:
         archive = io.BytesIO()
         np.savez(archive, indptr=np.array([Bomb()], object), items=np.array([0]))
         add(saved, "seen.npz", archive.getvalue())
-        with pytest.raises(ValueError, match=r"cannot be (read|rebuilt)(.|\n)*Object arrays cannot be loaded"):
+        with pytest.raises(
+            ValueError, match=r"cannot be (read|rebuilt)(.|\n)*Object arrays cannot be loaded"
+        ):
             read(saved)
         assert [file.name for file in saved.parent.iterdir()] == ["model.keras"]
 
