@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasrec.evaluation._json import json_text
 from kerasrec.evaluation._names import unknown_name
+from kerasrec.evaluation._plots import plot_comparison
 from kerasrec.evaluation._statistics import holm, paired_p_values
 from kerasrec.evaluation.report import EvaluationReport
 
@@ -169,17 +170,8 @@ class Comparison:
         return json_text(self.to_dict(), path)
 
     def plot(self) -> "Plot":
-        """A bar a model, with the interval of the deciding figure; baselines in grey."""
-        from matplotlib.figure import Figure as Plot
-
-        frame = self.to_frame().iloc[::-1]
-        plot = Plot(figsize=(6, 1 + 0.35 * len(frame)), layout="constrained")
-        axes = plot.subplots()
-        colours = ["0.6" if name in self.baselines else "C0" for name in frame.index]
-        sides = [frame[self.metric] - frame["low"], frame["high"] - frame[self.metric]]
-        axes.barh(frame.index, frame[self.metric], color=colours, xerr=sides, capsize=3)
-        axes.set_xlabel(self.metric)
-        return plot
+        """A bar a model, the best on top, with the interval of the deciding figure; baselines in grey."""
+        return plot_comparison(self)
 
     def __repr__(self) -> str:
         frame = self.to_frame()

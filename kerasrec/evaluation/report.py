@@ -9,6 +9,7 @@ from kerasrec.evaluation import _slices
 from kerasrec.evaluation._figure import Figure
 from kerasrec.evaluation._json import json_text
 from kerasrec.evaluation._names import unknown_name
+from kerasrec.evaluation._plots import plot_report
 from kerasrec.evaluation._statistics import bootstrap_intervals
 
 if TYPE_CHECKING:
@@ -192,18 +193,8 @@ class EvaluationReport:
         return json_text(self.to_dict(), path)
 
     def plot(self) -> "Plot":
-        """A bar a figure, with its interval."""
-        from matplotlib.figure import Figure as Plot
-
-        frame = self.to_frame().iloc[::-1]
-        plot = Plot(figsize=(6, 1 + 0.35 * len(frame)), layout="constrained")
-        axes = plot.subplots()
-        axes.barh(frame.index, frame["value"])
-        known = frame.dropna(subset=["low"])
-        sides = [known["value"] - known["low"], known["high"] - known["value"]]
-        axes.errorbar(known["value"], known.index, xerr=sides, fmt="none", ecolor="black", capsize=3)
-        axes.set_title(f"{self.name} ({self.n_users:,} users)")
-        return plot
+        """A bar a figure, with its interval and its value; shares apart from what has another scale."""
+        return plot_report(self)
 
     def __repr__(self) -> str:
         lines = [f"{self.name}: {self.n_users:,} users"]
