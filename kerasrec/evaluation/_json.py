@@ -5,12 +5,26 @@ from typing import Any
 import numpy as np
 
 
-def json_text(content: Any, path: str | Path | None) -> str:
-    """Content as JSON, NaN as `null`; written to a file as well where a path is given."""
-    text = json.dumps(_plain(content), indent=2)
-    if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
-    return text
+class Written:
+    """What has a `to_dict`, as JSON."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its content, of dicts and lists."""
+        raise NotImplementedError(f"{type(self).__name__} must define `to_dict`.")
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """What `to_dict` has as JSON.
+
+        Args:
+            path: file to write as well. Defaults to `None`.
+
+        Returns:
+            The text; NaN is `null`.
+        """
+        text = json.dumps(_plain(self.to_dict()), indent=2)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
 
 
 def _plain(value: Any) -> Any:

@@ -1,11 +1,10 @@
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrec.evaluation._json import json_text
+from kerasrec.evaluation._json import Written
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._plots import plot_comparison
 from kerasrec.evaluation._statistics import holm, paired_p_values
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
 
-class Comparison:
+class Comparison(Written):
     """Reports of several models made under one protocol, and which differences mean something.
 
     Made by `kerasrec.evaluation.compare`.
@@ -157,17 +156,6 @@ class Comparison:
             "slices": self.slices().reset_index().to_dict("records"),
             "notes": self.notes,
         }
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """What `to_dict` has as JSON.
-
-        Args:
-            path: file to write as well. Defaults to `None`.
-
-        Returns:
-            The text; NaN is `null`.
-        """
-        return json_text(self.to_dict(), path)
 
     def plot(self) -> "Plot":
         """A bar a model, the best on top, with the interval of the deciding figure; baselines in grey."""

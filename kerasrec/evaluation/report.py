@@ -1,13 +1,12 @@
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrec.evaluation import _slices
 from kerasrec.evaluation._figure import Figure
-from kerasrec.evaluation._json import json_text
+from kerasrec.evaluation._json import Written
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._plots import plot_report
 from kerasrec.evaluation._statistics import bootstrap_intervals
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
 
-class EvaluationReport:
+class EvaluationReport(Written):
     """What `evaluate` measured of one model: figures, the users behind them, and how it was done.
 
     `report["recall@10"]` is the figure; `per_user`, `interval` and `slices` look behind it. Made by
@@ -180,17 +179,6 @@ class EvaluationReport:
             "figures": self.to_frame().reset_index().to_dict("records"),
             "slices": self.slices().reset_index().to_dict("records"),
         }
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """What `to_dict` has as JSON.
-
-        Args:
-            path: file to write as well. Defaults to `None`.
-
-        Returns:
-            The text; NaN is `null`.
-        """
-        return json_text(self.to_dict(), path)
 
     def plot(self) -> "Plot":
         """A bar a figure, with its interval and its value; shares apart from what has another scale."""

@@ -55,7 +55,11 @@ def find_id_limits(model: Any) -> dict[str, tuple[int, str]]:
 
 
 def input_names(model: Any) -> list[str]:
-    """The model's inputs as its data name them, in the order of `model.inputs`; none without a graph."""
+    """The model's inputs as its data name them, in the order of `model.inputs`; none without a graph.
+
+    Args:
+        model: any `keras.Model`.
+    """
     if not _has_graph(model):
         return []
     # Keras flattens a dict in the order of its keys.
