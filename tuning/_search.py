@@ -9,7 +9,7 @@ import keras_tuner
 from kerasrec import zoo
 from kerasrec._arguments import positive_integer
 from kerasrec.data import Interactions, splits
-from kerasrec.tuning import _folder, _models, _objectives, _tuner
+from kerasrec.tuning import _folder, _models, _objectives, _tuner, _workers
 from kerasrec.tuning._display import Display
 from kerasrec.tuning._plan import Plan
 from kerasrec.tuning._record import Record
@@ -125,12 +125,11 @@ def search(
         kwargs,
     )
     workers = positive_integer("workers", workers)
+    _workers.check_not_in_a_worker()
     with warnings.catch_warnings():
         # keras-tuner asks for the current thread in an old way.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
         if worker is not None:
-            from kerasrec.tuning import _workers
-
             _workers.work_for(plan, chief, worker)
             return SearchResult(plan, _loaded(plan))
         _folder.claim(plan.folder, arguments)
@@ -155,8 +154,6 @@ def _run(plan: Plan, workers: int, chief: str | None, verbose: bool) -> Any:
 
         try:
             if workers > 1 or chief is not None:
-                from kerasrec.tuning import _workers
-
                 _workers.serve(plan, oracle, workers, chief, tick)
             else:
                 tuner.tick = tick

@@ -72,7 +72,7 @@ class SearchResult:
 
         Args:
             retrain: bool, train it anew on training and validation data together, for as many epochs as were
-                best. Defaults to `False`: the weights of the best epoch, trained without the validation data.
+                best; made once. Defaults to `False`: the weights of the best epoch, trained without the validation data.
 
         Returns:
             `keras.Model`.
@@ -81,7 +81,7 @@ class SearchResult:
             FileNotFoundError: if its weights are no longer in the folder.
         """
         if retrain:
-            return self._plan.retrained(self._best.hyperparameters, self._best.best_step + 1)
+            return self._retrained
         keras.utils.set_random_seed(self._plan.seed)
         model = self._plan.hypermodel.build(self._best.hyperparameters.copy())
         if not Record(self._plan.folder, self.best_trial).load_best(model):
@@ -228,8 +228,8 @@ class SearchResult:
         return pd.DataFrame(numbers, index=frame.index), frame["score"].to_numpy()
 
     @cached_property
-    def _values(self) -> dict[str, list[float]]:
-        return {trial_id: progress.values for trial_id, progress in self._progress.items()}
+    def _retrained(self) -> keras.Model:
+        return self._plan.retrained(self._best.hyperparameters, self._best.best_step + 1)
 
     def __repr__(self) -> str:
         return (

@@ -1,0 +1,37 @@
+"""A search in a process of its own: `python searching.py FOLDER WORKERS`, to be killed at any moment."""
+
+import sys
+import time
+
+import keras
+
+import kerasrec
+from kerasrec.data import splits
+
+MODEL = "recommender_v2"
+HOW = {
+    "objective": "val_loss",
+    "tuner": "random",
+    "max_trials": 4,
+    "epochs": 4,
+    "fixed": {"n_components": 4, "batch_size": 128, "l2": 1e-6, "bias_l2": 1e-6},
+    "verbose": False,
+}
+
+
+class Slow(keras.callbacks.Callback):
+    """Time to be killed in."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        time.sleep(0.1)
+
+
+def data():
+    whole = kerasrec.datasets.synthetic(n_users=40, n_items=30, n_interactions=600).interactions
+    return splits.random_split(whole, 0.2, seed=0)[0]
+
+
+if __name__ == "__main__":
+    kerasrec.tuning.search(
+        data(), MODEL, directory=sys.argv[1], workers=int(sys.argv[2]), callbacks=[Slow()], **HOW
+    )
