@@ -10,6 +10,7 @@ import numpy as np
 from kerasrec.evaluation._models import TowerScorer, outputs
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer
+from kerasrec.layers import Catalogue
 from kerasrec.recommender._held import SEED
 from kerasrec.recommender._sides import Sides
 
@@ -42,6 +43,8 @@ def finished(sides: Sides, ends: Ends, scores: np.ndarray) -> np.ndarray:
     if "user_bias" in ends:
         scores = scores + ends["user_bias"].reshape(-1, 1)
     for layer in sides.towers.transforms:
+        if isinstance(layer, Catalogue):  # passes them through
+            continue
         scores = keras.ops.convert_to_numpy(layer(scores))
     return scores
 

@@ -121,8 +121,7 @@ class Newcomers(Similar):
 
     def _history_values(self, values: Any, n: int, who: str) -> np.ndarray:
         if values is None:
-            liked = self._history.values[self._history.values > 0]
-            return np.full(n, self._liking(liked), np.float32)
+            return np.full(n, self._once("liking", lambda: _liking(self._history.values)), np.float32)
         found = np.asarray(several(values), np.float32)
         if found.shape != (n,) or not np.isfinite(found).all():
             raise ValueError(
@@ -130,10 +129,6 @@ class Newcomers(Similar):
                 f"Received: {np.shape(values)} for {n} items{who}."
             )
         return found
-
-    def _liking(self, values: np.ndarray) -> float:
-        """The mean of the values that are not below the mean: of ratings those that mean a liking."""
-        return float(values[values >= values.mean()].mean()) if len(values) else 1.0
 
     def _for_newcomers(
         self,
@@ -190,6 +185,12 @@ class Newcomers(Similar):
         return Ranker(
             CatalogueScorer(lambda codes: scores[codes], self.n_items), SEED, candidates, self.model.name
         )
+
+
+def _liking(values: np.ndarray) -> float:
+    """The mean of the values above 0 that are not below their mean: of ratings those that mean a liking."""
+    values = values[values > 0]
+    return float(values[values >= values.mean()].mean()) if len(values) else 1.0
 
 
 def side_of_features(side: keras.Model, matrix: Any) -> Ends:
