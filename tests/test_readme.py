@@ -32,7 +32,7 @@ def test_setup_commands_stand_on_the_first_screen(rest):
 
 def test_python_examples_run_one_after_the_other(folder, capsys):
     examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) >= 5
     for example in examples:
         exec(compile(example, "README.md", "exec"), {})
     assert (folder / "model.keras").is_file()
@@ -48,12 +48,22 @@ def test_the_first_example_is_short():
 
 def test_commands_on_own_ratings_run(folder):
     commands = re.findall(r"^    kerasrec (.*)$", README, re.MULTILINE)
-    assert len(commands) == 4
+    assert len(commands) >= 5
     for command in commands:
         arguments = shlex.split(command)
         # The table of this test has that one column of an unusual name.
-        if "--item-column" not in arguments:
+        if "--item-column" not in arguments and "ratings.csv" in arguments:
             arguments += ["--item-column", "Produkt"]
         app(arguments, standalone_mode=False)
     assert (folder / "shop.keras").is_file()
     assert (folder / "shop.png").is_file()
+
+
+def test_from_a_table_to_a_printed_list_takes_five_lines_or_two_commands():
+    section = README.split("## Recommendations")[1].split("\n## ")[0]
+    example = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
+    lines = [line for line in example.splitlines() if line]
+    assert "from_csv" in example
+    assert sum("print" in line for line in lines[:5]) == 1
+    commands = re.findall(r"^    kerasrec (\w+)", section, re.MULTILINE)
+    assert commands[:2] == ["train", "recommend"]
