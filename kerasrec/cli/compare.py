@@ -117,30 +117,39 @@ def _compared(
     fitted, trained = {}, {}
     for name, own in hyperparameters.items():
         card = zoo.card(name)
-        seeded = {"seed": seed} if "seed" in inspect.signature(card.factory).parameters else {}
-        keras.utils.set_random_seed(seed)
+        accepted = inspect.signature(card.factory).parameters
+        chosen = {"seed": seed} if "seed" in accepted else {}
         if card.optimizer is None:
             with report.waiting(f"Fitting {name}"):
-                fitted[name] = zoo.create(name, train, **seeded | own)
-        else:
-            fitted[name] = zoo.create(name, train, **seeded | own)
-            trained[name] = fit_and_choose(fitted[name], train, report=report, **training)
+                fitted[name] = zoo.create(name, train, **chosen | own)
+            continue
+        # What the card says that it trains best with, if it does.
+        chosen |= {key: value for key, value in card.tuned.items() if key in accepted}
+        keras.utils.set_random_seed(seed)
+        fitted[name] = zoo.create(name, train, **chosen | own)
+        batch_size = training["batch_size"] or card.tuned.get("batch_size")
+        trained[name] = fit_and_choose(fitted[name], train, training["epochs"], batch_size, seed, report)
     added = None if baselines else ()
     with report.waiting("Evaluating"):
         return evaluation.compare(fitted, train, test, baselines=added, **measured), trained
 
 
 def _print(table: "Comparison", report: Report) -> None:
-    metrics = next(iter(table.reports.values())).metrics
-    rows = []
-    for name, row in table.to_frame().iterrows():
-        p = "best" if name == table.best else f"{row['p']:.4f}" + (" =" if row["tied"] else "")
-        rows.append(
-            {"model": f"{name} *" if name in table.baselines else name}
-            | {metric: f"{row[metric]:.4f}" for metric in metrics}
-            | {"95 %": f"{row['low']:.4f}-{row['high']:.4f}", "p": p}
-        )
-    report.table(f"Models by {table.metric}", rows)
+    metrics = table.reports[table.best].metrics
+    cut = table.metric.partition("@")[2]
+    # A table for each length of the lists would otherwise be too wide.
+    for k in dict.fromkeys([cut, *(metric.partition("@")[2] for metric in metrics)]):
+        shown = [metric for metric in metrics if metric.partition("@")[2] in (k, "" if k == cut else k)]
+        rows = []
+        for name, row in table.to_frame().iterrows():
+            p = "best" if name == table.best else f"{row['p']:.4f}" + (" =" if row["tied"] else "")
+            rows.append(
+                {"model": f"{name} *" if name in table.baselines else name}
+                | {metric: f"{row[metric]:.4f}" for metric in shown}
+                | ({"95 %": f"{row['low']:.4f}-{row['high']:.4f}", "p": p} if k == cut else {})
+            )
+        if k or not cut:
+            report.table(f"Models by {table.metric}" if k == cut else f"Lists of {k}", rows)
     report.line(table.verdict())
     report.line(f"* a baseline. 95 %: interval of {table.metric}.")
     report.line(

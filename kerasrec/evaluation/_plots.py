@@ -47,8 +47,8 @@ def plot_comparison(table: "Comparison") -> "Plot":
     axes = plot.subplots()
     colours = [_BASELINE if name in table.baselines else _OURS for name in frame.index]
     names = [f"{name} =" if name in table.ties else name for name in frame.index]
-    columns = (frame[column].set_axis(names) for column in (table.metric, "low", "high"))
-    _bars(axes, *columns, colours)
+    frame.index = names
+    _bars(axes, frame[table.metric], frame["low"], frame["high"], colours)
     axes.set_xlabel(f"{table.metric}; lines are 95 % intervals, = not significantly different from the best")
     kinds = {_OURS: "model", _BASELINE: "baseline"}
     handles = [Patch(color=colour, label=label) for colour, label in kinds.items() if colour in colours]

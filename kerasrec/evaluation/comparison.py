@@ -138,9 +138,10 @@ class Comparison(Written):
         lines[0] += "."
         models = [name for name in self.reports if name not in self.baselines]
         if self.best in self.baselines and models:
-            ahead = "every model" if not set(models) & set(self.ties) else f"the best model, {models[0]}"
-            sure = "significantly " if not set(models) & set(self.ties) else "not significantly "
-            lines.append(f"A baseline wins: {self.best} is {sure}ahead of {ahead}.")
+            ahead = f"{self.best} is significantly ahead of every model."
+            if set(models) & set(self.ties):
+                ahead = f"{self.best}, though not significantly ahead of the best model, {models[0]}."
+            lines.append(f"A baseline wins: {ahead}")
         return " ".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -86,11 +87,38 @@ def test_people_get_tables_and_a_plot(run, films, tmp_path):
     assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_lists_of_several_lengths_have_a_table_each(run, films):
+    arguments = ["--models", "item_knn", "--no-baselines", "--k", "5,10", "--metrics", "recall,auc"]
+    done = run("compare", films[0], *arguments)
+    assert done.status == 0, done.err
+    first, second = done.out.split("Lists of 10")
+    assert "Models by recall@5" in first and "auc" in first and "recall@10" not in first
+    assert "recall@10" in second and "auc" not in second
+
+
 def test_without_ratings_every_row_is_a_like(run, run_json, films, tmp_path):
     films[1][["customer", "film"]].to_csv(tmp_path / "bought.csv", index=False)
     arguments = ["compare", "bought.csv", "--models", "item_knn,random", "--no-baselines"]
     assert {row["model"] for row in run_json(*arguments)["models"]} == {"item_knn", "random"}
     assert "every row, as there is no column of ratings" in run(*arguments).out
+
+
+def test_models_train_with_what_their_card_says(run_json, films, monkeypatch):
+    made = {}
+    real = kerasrec.zoo.create
+
+    def create(name, interactions, **settings):
+        made[name] = settings
+        return real(name, interactions, **settings)
+
+    card = dataclasses.replace(
+        kerasrec.zoo.card("matrix_factorization"), tuned={"n_components": 7, "l2": 0.5, "batch_size": 64}
+    )
+    monkeypatch.setitem(kerasrec.zoo.registry._CARDS, card.name, card)
+    monkeypatch.setattr(kerasrec.zoo, "create", create)
+    arguments = ["--models", card.name, "--no-baselines", "--epochs", "1", "--set", f"{card.name}.l2=0.1"]
+    run_json("compare", films[0], *arguments)
+    assert made[card.name] == {"seed": 42, "n_components": 7, "l2": 0.1}
 
 
 def test_training_shows_a_bar_and_stops_where_ranking_gets_no_better(run, films, monkeypatch):
