@@ -8,4 +8,5 @@ if __name__ != "kerasrec.tuning":
 
 from kerasrec.tuning._search import search as search
 from kerasrec.tuning.hyper_recommender import HyperRecommender as HyperRecommender
+from kerasrec.tuning.job import Job as Job
 from kerasrec.tuning.search_result import SearchResult as SearchResult

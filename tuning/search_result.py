@@ -8,6 +8,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
+from kerasrec.data import Interactions
 from kerasrec.evaluation import Comparison, compare
 from kerasrec.tuning._plan import Plan
 from kerasrec.tuning._record import Record
@@ -67,12 +68,18 @@ class SearchResult:
         """Its settings, as `kerasrec.zoo.create` and the training take them."""
         return self._plan.settings(self._best.hyperparameters)
 
+    @property
+    def interactions(self) -> Interactions:
+        """What the search had: training and validation data together."""
+        return self._plan.whole
+
     def best_model(self, retrain: bool = False) -> keras.Model:
         """The best model, built, trained and compiled.
 
         Args:
             retrain: bool, train it anew on training and validation data together, for as many epochs as were
-                best; made once. Defaults to `False`: the weights of the best epoch, trained without the validation data.
+                best; made once. Defaults to `False`: the weights of the best epoch, trained without the
+                validation data.
 
         Returns:
             `keras.Model`.

@@ -1,0 +1,242 @@
+import ast
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kerasrec.cli import _table
+from kerasrec.cli._files import check_writable
+from kerasrec.cli._library import load_library
+from kerasrec.cli._report import AsJson, Debug, Report, reporting
+from kerasrec.cli._settings import setting
+
+if TYPE_CHECKING:
+    from kerasrec.data import Interactions
+    from kerasrec.tuning import Job, SearchResult
+
+_SHOWN = 10
+
+
+def tune(
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="RATINGS|JOB", help="CSV or Parquet file, or a job: its .toml file or name."),
+    ] = None,
+    list_jobs: Annotated[bool, typer.Option("--list", help="List the jobs, and stop.")] = False,
+    data: Annotated[Path | None, typer.Option(help="The table of a job, if not in its place.")] = None,
+    model: Annotated[str | None, typer.Option(help="Name of a model; `hybrid` unless a job says.")] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="Figure to optimise; val_ndcg@10, or the squared error of ratings.")
+    ] = None,
+    tuner: Annotated[str | None, typer.Option(help="bayesian, random, hyperband or grid.")] = None,
+    max_trials: Annotated[int | None, typer.Option(min=1, help="Most trials; 20, or a job's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs a trial; 20, or a job's.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting that is not searched.")
+    ] = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=RANGE]", help="What to search: LOW:HIGH, LOW:HIGH:log, or A,B,C."),
+    ] = None,
+    at_least: Annotated[float | None, typer.Option(help="Lowest rating that is a like.")] = None,
+    test_size: Annotated[
+        float | None, typer.Option(min=0.0, max=0.9, help="Share held out to test the best; 0 tests nothing.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, which share the cores.")] = 1,
+    chief: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Serve workers of several machines there.")
+    ] = None,
+    worker: Annotated[
+        str | None, typer.Option(metavar="ID", help="Work for the chief, on a shared folder.")
+    ] = None,
+    directory: Annotated[Path, typer.Option(help="Folder of the search.")] = Path("search"),
+    out: Annotated[Path, typer.Option(help="File to write the best model to.")] = Path("model.keras"),
+    page: Annotated[Path | None, typer.Option("--report", help="HTML page about the search.")] = None,
+    user_column: _table.UserColumn = None,
+    item_column: _table.ItemColumn = None,
+    value_column: _table.ValueColumn = None,
+    separator: _table.Separator = None,
+    encoding: _table.Encoding = None,
+    duplicates: _table.Duplicates = "error",
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed tries the same.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Search for a model's hyperparameters, and test the best ones beside the defaults and baselines.
+
+    A search that was stopped or killed goes on when the same command is given again.
+    """
+    with reporting(as_json, debug) as report:
+        if list_jobs:
+            _list(report)
+            return
+        if source is None:
+            raise ValueError("`RATINGS|JOB` must be given; `--list` shows the jobs. Received: nothing.")
+        check_writable(out, ".keras")
+        if page is not None:
+            check_writable(page, ".html")
+        fixed = dict(map(setting, settings or ()))
+        ranges = dict(map(_range, space or ()))
+        load_library(report)
+        job = _job(source, data)
+        further = dict(job.search)
+        given = {"tuner": tuner, "max_trials": max_trials, "epochs": epochs, "seed": seed}
+        further |= {name: x for name, x in given.items() if x is not None}
+        further["fixed"] = dict(further.get("fixed", {})) | fixed
+        further["space"] = (dict(further.get("space", {})) | ranges) or None
+        at_least = job.at_least if at_least is None else at_least
+        test_size = job.test_size if test_size is None else test_size
+        table = _place(job.data if data is None else data)
+        columns = _table.Columns(user_column, item_column, value_column)
+        with report.waiting(f"Reading {table.name}"):
+            whole, found = _table.read_ratings(
+                table, columns, separator, encoding, duplicates, needs_values=False
+            )
+        whole = whole if at_least is None else whole.at_least(at_least)
+        train, test = _split(whole, test_size, job.test_seed)
+        report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
+        report.line(
+            f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items, "
+            f"{0 if test is None else len(test):,} of them kept from the search"
+        )
+
+        from kerasrec.tuning import search
+
+        result = search(
+            train,
+            model or job.model,
+            _objective(objective, model, job),
+            workers=workers,
+            chief=chief,
+            worker=worker,
+            directory=directory,
+            verbose=not as_json,
+            **further,
+        )
+        if worker is not None:
+            report.line(f"The chief has enough: {len(result.frame()):,} trials.")
+            return
+        _tell(result, report)
+        _test(result, test, report)
+        _write(result, out, page, report)
+        report.result |= {"columns": found, "directory": str(directory), "file": str(out)}
+
+
+def _list(report: Report) -> None:
+    load_library(report)
+    from kerasrec.tuning import Job
+
+    jobs = {name: Job.load(name) for name in Job.names()}
+    report.table("Jobs", [{"job": name, "what it is": job.about} for name, job in jobs.items()])
+    rows = [
+        {"job": name, "model": job.model, "data": job.data, "objective": job.objective, "about": job.about}
+        for name, job in jobs.items()
+    ]
+    report.result = {"jobs": rows}
+
+
+def _job(source: Path, data: Path | None) -> "Job":
+    """The job that was named; of a table, one of defaults."""
+    from kerasrec.tuning import Job
+
+    if source.suffix == ".toml" or (str(source) in Job.names() and not source.exists()):
+        return Job.load(source)
+    if data is not None:
+        raise ValueError(f"`--data` is the table of a job. Received: {str(data)!r} beside {str(source)!r}.")
+    return Job("", str(source), "hybrid", "")
+
+
+def _objective(given: str | None, model: str | None, job: "Job") -> str:
+    from kerasrec import zoo
+
+    if given is not None:
+        return given
+    if job.objective and model is None:
+        return job.objective
+    return "val_mean_squared_error" if zoo.card(model or job.model).task == "rating" else "val_ndcg@10"
+
+
+def _place(table: Any) -> Path:
+    """A table where it was said to be, or in the folder of data sets."""
+    path = Path(table)
+    folder = os.environ.get("KERASREC_DATA")
+    if not path.exists() and folder and (Path(folder) / path).exists():
+        return Path(folder) / path
+    return path
+
+
+def _split(
+    whole: "Interactions", test_size: float, seed: int
+) -> tuple["Interactions", "Interactions | None"]:
+    from kerasrec.data import splits
+
+    return splits.random_split(whole, test_size, seed) if test_size else (whole, None)
+
+
+def _range(text: str) -> tuple[str, Any]:
+    """`n_components=8:64:log`, `loss=wmrb,bpr` or `optimizer` as a name and a range."""
+    name, equals, given = text.partition("=")
+    if not equals:
+        return name, True
+    if ":" in given:
+        low, high, *scale = given.split(":")
+        return name, (setting(f"x={low}")[1], setting(f"x={high}")[1], *scale)
+    try:
+        values = ast.literal_eval(f"[{given}]")
+    except (ValueError, SyntaxError):
+        values = [setting(f"x={part}")[1] for part in given.split(",")]
+    return name, values
+
+
+def _tell(result: "SearchResult", report: Report) -> None:
+    frame = result.frame().sort_values("score", ascending=result.direction == "min")
+    rows = frame.drop(columns="started").to_dict("records")
+    report.table(
+        f"The best of {len(rows):,} trials by {result.objective}",
+        [{str(name): value for name, value in row.items()} for row in rows[:_SHOWN]],
+    )
+    report.facts("Best hyperparameters", result.best_hyperparameters)
+    for trial, reason in result.reasons().items():
+        report.line(f"Trial {trial} failed: {reason}")
+    report.result = {
+        "objective": result.objective,
+        "best": {"trial": result.best_trial, "score": result.best_score},
+        "hyperparameters": result.best_hyperparameters,
+        "trials": [row | {"started": str(row["started"])} for row in frame.to_dict("records")],
+    }
+
+
+def _test(result: "SearchResult", test: "Interactions | None", report: Report) -> None:
+    import warnings
+
+    if test is None:
+        return
+    with report.waiting("Testing the best beside the defaults"), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        table = result.refit(test)
+    frame = table.to_frame()
+    report.table(
+        f"On {len(test):,} rows that the search has not seen",
+        [
+            {"model": str(name), **{str(x): value for x, value in row.items()}}
+            for name, row in frame.iterrows()
+        ],
+    )
+    report.line(table.verdict())
+    for warning in said:
+        if issubclass(warning.category, UserWarning):
+            report.line(str(warning.message))
+    report.result["test"] = table.to_dict()
+
+
+def _write(result: "SearchResult", out: Path, page: Path | None, report: Report) -> None:
+    from kerasrec.recommender import save_model
+
+    model = result.best_model(retrain=True)
+    save_model(model, out, result.interactions, seen=True)
+    report.line(f"Model: {out}")
+    if page is not None:
+        result.report(page)
+        report.line(f"Report: {page}")
+        report.result["report"] = str(page)

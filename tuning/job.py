@@ -1,0 +1,88 @@
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from kerasrec.tuning._spaces import nearest
+
+_JOBS = Path(__file__).parent / "jobs"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A search that stands in a file: data, model, space, tuner and budget.
+
+    `kerasrec tune JOB` runs it: a part of the data is held out as the test set, the search sees the rest, and
+    what it found is measured on the test set beside the defaults and the baselines.
+
+    Args:
+        about: what it is for, in a sentence.
+        data: the table that it is meant for; another one can be given.
+        model: name of a model of the zoo.
+        objective: as in `search`.
+        at_least: lowest rating that is a like; the others are left out. Defaults to `None`: all count.
+        test_size: share of the rows held out as the test set. Defaults to `0.1`.
+        test_seed: int, of that split. Defaults to `42`.
+        search: further arguments of `search`, `space` with tables of `low`, `high` and `log` or lists.
+            Defaults to `{}`.
+
+    Example:
+        >>> import kerasrec
+        >>> kerasrec.tuning.Job.load("recommender_v2").objective
+        'val_mean_squared_error'
+    """
+
+    about: str
+    data: str
+    model: str
+    objective: str
+    at_least: float | None = None
+    test_size: float = 0.1
+    test_seed: int = 42
+    search: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, name: Any) -> "Job":
+        """Read a job.
+
+        Args:
+            name: name of one that comes with kerasrec, or a path that ends in `.toml`.
+
+        Returns:
+            `Job`.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if there is no job of that name, or the file is not one.
+        """
+        path = Path(name)
+        if path.suffix != ".toml":
+            if str(name) not in cls.names():
+                raise ValueError(
+                    f"A job must be a file that ends in .toml, or one of {', '.join(cls.names())}."
+                    f"{nearest(str(name), cls.names())} Received: {str(name)!r}."
+                )
+            path = _JOBS / f"{name}.toml"
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no file {str(path)!r}.")
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"A job must be TOML. Received: {str(path)!r} ({error}).") from error
+        known = [entry.name for entry in fields(cls)]
+        for key in content:
+            if key not in known:
+                raise ValueError(
+                    f"A job must have the keys {', '.join(known)}.{nearest(key, known)} "
+                    f"Received: {key!r} in {str(path)!r}."
+                )
+        missing = [name for name in ("about", "data", "model", "objective") if name not in content]
+        if missing:
+            raise ValueError(f"A job must have {missing[0]!r}. Received: {str(path)!r}, without it.")
+        return cls(**content)
+
+    @staticmethod
+    def names() -> list[str]:
+        """Names of the jobs that come with kerasrec."""
+        return sorted(path.stem for path in _JOBS.glob("*.toml"))
