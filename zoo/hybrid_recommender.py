@@ -115,4 +115,14 @@ CARD = Card(
     ),
     hyperparameters=(N_COMPONENTS, LOSS, BIASED, L2, DECAY, LEARNING_RATE),
     loss="wmrb",
+    tuned={
+        "n_components": 128,
+        "loss": "full_softmax",
+        "decay": 0.2,
+        "learning_rate": 0.02,
+        "schedule": "linear, to 0 behind the last epoch",
+        "batches": "CatalogueBatches",
+        "batch_size": 153,
+        "epochs": 40,
+    },
 )

@@ -64,9 +64,7 @@ class LayersRepr(Representation):
         """Build the layers on features `[B, F]`."""
         x = keras.KerasTensor((None, n_features), dtype=self.compute_dtype)
         for layer in self.layers:
-            if not layer.built:
-                layer.build(x.shape)
-            x = layer.compute_output_spec(x)
+            x = layer(x)  # builds the layers inside of one that has no `build` of its own
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Represent."""
@@ -92,7 +90,11 @@ class LayersRepr(Representation):
         """Settings, for saving."""
         config = super().get_config()
         del config["n_components"]
-        return {**config, "layers": [keras.saving.serialize_keras_object(layer) for layer in self.layers]}
+        layers = [keras.saving.serialize_keras_object(layer) for layer in self.layers]
+        for layer in layers:
+            # They are built by `build`: one with layers inside and no `build` of its own could not be alone.
+            layer.pop("build_config", None)
+        return {**config, "layers": layers}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "LayersRepr":

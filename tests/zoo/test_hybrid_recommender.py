@@ -204,7 +204,27 @@ def positives_over_negatives(y_true, y_pred):
     return keras.ops.mean(keras.ops.where(y_true == 0, keras.ops.softplus(y_pred - positive), 0.0), axis=-1)
 
 
+@keras.saving.register_keras_serializable("tests")
+class Gated(keras.layers.Layer):
+    """Layers inside and no `build`, as Keras allows."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.vectors, self.gates = keras.layers.Dense(3), keras.layers.Dense(3, "sigmoid")
+
+    def call(self, x):
+        return self.vectors(x) * self.gates(x)
+
+
 class TestOwnParts:
+    def test_a_layer_without_build_is_saved(self, tmp_path):
+        model = zoo.HybridRecommender(USERS, ITEMS, 3, item_repr=Gated())
+        model.save(tmp_path / "gated.keras")
+        loaded = keras.models.load_model(tmp_path / "gated.keras", compile=False)
+        ours = all_scores(model, N_USERS, N_ITEMS)
+        np.testing.assert_array_equal(all_scores(loaded, N_USERS, N_ITEMS), ours)
+        assert len(loaded.trainable_weights) == 1 + 4 + 2
+
     def test_layers_score_and_loss(self, interactions, tmp_path):
         n_users, n_items = interactions.n_users, interactions.n_items
         model = zoo.create(

@@ -1,0 +1,173 @@
+"""Matrix factorisation, content and hybrid on MovieLens latest-small (2018): a published table, and beyond.
+
+    python examples/movielens_hybrid.py [FOLDER]
+
+Ratings are split at random, 80/20, three times; likes are ratings of at least 4. The first two columns are
+the published protocol: recall@10 over all films with the training films *not* left out. The last two leave
+out every film that the user rated in the training part, as a product would. FOLDER has `ratings.csv` and
+`movies.csv`; without it the data set is downloaded.
+
+Published by Kirk, "Getting started with recommender systems and TensorRec", 2018, as recall@10 in train and
+test: rating-loss matrix factorisation 0.0008 and 0.0010, WMRB 0.1098 and 0.0776, content 0.0471 and 0.0130,
+hybrid 0.1196 and 0.0794.
+"""
+
+import sys
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+import kerasrec
+from kerasrec.data import CatalogueBatches, Features, Interactions, RankingBatches, pairs, samplers, splits
+from kerasrec.evaluation import evaluate
+
+SEEDS = (0, 1, 2)
+FIGURES = ("train recall", "test recall", "recall, unseen", "ndcg, unseen")
+# Chosen on a fifth of the first split's training rows, as the tuned settings of the hybrid's card were.
+N_COMPONENTS, RATE, BATCH_SIZE, EPOCHS = 5, 0.01, 256, 24
+L2 = {"hybrid": 2e-4, "matrix_factorization": 1e-4, "content": 1e-4}
+
+
+class Split(NamedTuple):
+    """Ratings and likes of one split, and what is known of the films."""
+
+    rated: Interactions
+    train: Interactions
+    test: Interactions
+    genres: Features
+
+
+def split_of(dataset: Any, seed: int) -> Split:
+    """80/20 at random, then likes."""
+    data = dataset.interactions
+    rated, test = splits.random_split(data, test_size=0.2, seed=seed)
+    genres = Features.multilabel(dataset.items["genres"].reindex(data.item_ids).fillna(""))
+    return Split(rated, rated.at_least(4.0), test.at_least(4.0), genres)
+
+
+def identity_and_genres(split: Split) -> Features:
+    return Features.indicator(split.train.item_ids) + split.genres
+
+
+def falling(rate: float, steps: int) -> Any:
+    """A rate that falls to 0 in a line."""
+    return keras.optimizers.schedules.PolynomialDecay(rate, steps, 0.0)
+
+
+def baseline(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras.Model:
+    return kerasrec.zoo.create(name, split.train)
+
+
+def by_ratings(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras.Model:
+    """Matrix factorisation by the error of the ratings, with the settings of the others."""
+    epochs = round(EPOCHS * share)
+    model = kerasrec.zoo.create(
+        "matrix_factorization",
+        split.rated,
+        n_components=N_COMPONENTS,
+        loss="rmse",
+        l2=L2["matrix_factorization"],
+        learning_rate=falling(RATE, epochs * -(-len(split.rated) // BATCH_SIZE)),
+        seed=seed,
+    )
+    keras.utils.set_random_seed(seed)
+    x, y = pairs(split.rated)
+    model.fit(x, y, batch_size=BATCH_SIZE, epochs=epochs, verbose=0)
+    return model
+
+
+def by_wmrb(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras.Model:
+    """A model of five components, 1 % of the films sampled, one sample a batch."""
+    epochs = round(EPOCHS * share)
+    batches = RankingBatches(
+        split.train,
+        BATCH_SIZE,
+        n_sampled_items=round(0.01 * split.train.n_items),
+        sampler=samplers.UniformSampler(shared=True),
+        one_list=True,
+        seed=seed,
+    )
+    settings: dict[str, Any] = {} if name == "content" else {"n_components": N_COMPONENTS}
+    if name != "matrix_factorization":
+        settings["item_features"] = split.genres if name == "content" else identity_and_genres(split)
+    model = kerasrec.zoo.create(
+        name,
+        split.train,
+        # One positive a row: no entries are to be sorted.
+        loss=kerasrec.losses.WMRB(split.train.n_items, max_positives=1),
+        l2=L2[name],
+        learning_rate=falling(RATE, epochs * len(batches)),
+        seed=seed,
+        **settings,
+    )
+    model.fit(batches, epochs=epochs, verbose=0)
+    return model
+
+
+def at_its_best(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras.Model:
+    """The hybrid with the tuned settings of its card: softmax over all films, decay by count."""
+    tuned = dict(kerasrec.zoo.card("hybrid").tuned)
+    epochs = round(tuned["epochs"] * share)
+    batches = CatalogueBatches(split.train, tuned["batch_size"], seed=seed)
+    settings = {key: tuned[key] for key in ("n_components", "loss", "decay")}
+    model = kerasrec.zoo.create(
+        "hybrid",
+        split.train,
+        item_features=identity_and_genres(split),
+        learning_rate=falling(tuned["learning_rate"], epochs * len(batches)),
+        seed=seed,
+        **settings,
+    )
+    model.fit(batches, epochs=epochs, verbose=0)
+    return model
+
+
+MODELS = {
+    "popularity": (baseline, "popularity"),
+    "rating-loss MF": (by_ratings, "matrix_factorization"),
+    "WMRB MF": (by_wmrb, "matrix_factorization"),
+    "content": (by_wmrb, "content"),
+    "hybrid": (by_wmrb, "hybrid"),
+    "ease": (baseline, "ease"),
+    "hybrid, tuned": (at_its_best, "hybrid"),
+}
+
+
+def figures(model: keras.Model, split: Split) -> np.ndarray:
+    """The four figures of a row."""
+
+    def at_10(test: Interactions, train: Interactions, **how: Any) -> Any:
+        return evaluate(model, test, train, k=10, metrics=["recall", "ndcg"], **how)
+
+    unseen = at_10(split.test, split.rated)
+    return np.array(
+        [
+            at_10(split.train, split.train, exclude_seen=False)["recall@10"],
+            at_10(split.test, split.train, exclude_seen=False)["recall@10"],
+            unseen["recall@10"],
+            unseen["ndcg@10"],
+        ]
+    )
+
+
+def row(title: str, values: Any) -> str:
+    return f"{title:<16}" + "".join(f"{value:>16.4f}" for value in values)
+
+
+HEAD = f"{'':<16}" + "".join(f"{figure:>16}" for figure in FIGURES)
+
+
+def main(folder: str | None = None) -> None:
+    dataset = kerasrec.datasets.movielens("latest-small", folder)
+    every_split = [split_of(dataset, seed) for seed in SEEDS]
+    print(HEAD)
+    for title, (train, name) in MODELS.items():
+        measured = [
+            figures(train(name, split, seed), split) for seed, split in zip(SEEDS, every_split, strict=True)
+        ]
+        print(row(title, np.mean(measured, axis=0)), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])
