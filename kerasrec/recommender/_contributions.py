@@ -151,7 +151,7 @@ def _linear(sides: Sides, ends: dict[str, Ends], parts: Ends, side: str) -> np.n
     for t, weight in enumerate(weights):
         lengths = 1.0
         if _compare_of(sides) is CosineScore:
-            lengths = max(np.linalg.norm(tastes[t]) * np.linalg.norm(vector), 1e-12)
+            lengths = max(float(np.linalg.norm(tastes[t]) * np.linalg.norm(vector)), 1e-12)
         if side == "item":
             products = parts["item"].astype(np.float64) @ tastes[t]
         else:

@@ -68,7 +68,7 @@ class Explaining(Newcomers):
             names = None if features is None or by == "component" else features.names
             return _contributions.of_towers(sides, user, item, by, names)
         scorer = self._scorer()
-        source = scorer.source if isinstance(scorer, SourceScorer) else None
+        source: Any = scorer.source if isinstance(scorer, SourceScorer) else None
         if hasattr(source, "contributions"):
             kind, codes, values = source.contributions(user, item)
             ids = self.item_ids if kind == "item" else self.user_ids

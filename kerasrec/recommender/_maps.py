@@ -76,7 +76,7 @@ class Maps(Growing):
         points *= np.sign(points[np.abs(points).argmax(axis=0), [0, 1]])
         figure = Figure(figsize=(11, 8), layout="constrained")
         axes = figure.add_subplot()
-        axes.scatter(*points.T, s=8)
+        axes.scatter(points[:, 0], points[:, 1], s=8)
         for point, code in zip(points, shown, strict=True):
             axes.annotate(str(names[code])[:30], point, (3, 3), textcoords="offset points", fontsize=6)
         share = sizes[:2] ** 2 / max((sizes**2).sum(), 1e-30)

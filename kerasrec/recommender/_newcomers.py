@@ -171,7 +171,7 @@ class Newcomers(Similar):
         import scipy.sparse
 
         scorer = self._scorer()
-        source = scorer.source if isinstance(scorer, SourceScorer) else None
+        source: Any = scorer.source if isinstance(scorer, SourceScorer) else None
         if not hasattr(source, "score_histories"):
             raise ValueError(
                 "The model must represent users and items, or score histories, to recommend for a history; "

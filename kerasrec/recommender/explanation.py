@@ -25,7 +25,7 @@ class Explanation:
         >>> data = kerasrec.datasets.synthetic(20, 30, 100).interactions
         >>> recommender = kerasrec.Recommender.train(data, model="implicit_als", n_components=2)
         >>> explanation = recommender.explain(data.user_ids[3], data.item_ids[5])
-        >>> abs(explanation.contributions["contribution"].sum() - explanation.raw_score) < 1e-6
+        >>> bool(abs(explanation.contributions["contribution"].sum() - explanation.raw_score) < 1e-6)
         True
     """
 

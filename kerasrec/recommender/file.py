@@ -197,7 +197,17 @@ def _keras_path(path: str | os.PathLike[str]) -> Path:
 
 
 def with_catalogue(model: keras.Model) -> keras.Model:
-    """The model itself, or its layers and optimizer in a model with a catalogue behind the output."""
+    """The model itself, or its layers and optimizer in a model with a catalogue behind the output.
+
+    Args:
+        model: as `save_model` takes it.
+
+    Returns:
+        `keras.Model` with a `kerasrec.layers.Catalogue`.
+
+    Raises:
+        ValueError: if the model is not functional, or has other inputs or several outputs.
+    """
     if find_catalogue(model) is not None:
         return model
     try:
