@@ -87,6 +87,18 @@ def test_early_stopping_and_checkpoints_follow_it(split, tmp_path):
     assert evaluate(saved, test, train)["ndcg@10"] == max(history)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorBoard writes by TensorFlow")
+def test_tensorboard_shows_it(split, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train, test = split
+    callbacks = [RankingMetrics(test, train), keras.callbacks.TensorBoard(tmp_path)]
+    model_of(train).fit(*pairs(train), epochs=2, verbose=0, callbacks=callbacks)
+    (events,) = (tmp_path / "validation").glob("events.*")
+    tags = EventAccumulator(str(events)).Reload().Tags()
+    assert "epoch_ndcg@10" in tags["tensors"]
+
+
 def test_a_copy_shares_the_data_and_starts_anew(split):
     train, test = split
     ranking = RankingMetrics(test, train)
