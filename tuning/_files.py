@@ -36,7 +36,7 @@ def read_json(path: Path) -> Any:
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays by name."""
-    write(path, lambda file: np.savez(file, **arrays))
+    write(path, lambda file: np.savez(file, **dict[str, Any](arrays)))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray] | None:

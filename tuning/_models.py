@@ -7,7 +7,8 @@ from typing import Any
 import keras_tuner
 
 from kerasrec.data import Interactions
-from kerasrec.tuning.hyper_recommender import HyperRecommender, fit
+from kerasrec.tuning._fit import fit
+from kerasrec.tuning.hyper_recommender import HyperRecommender
 
 _BATCH_SIZE = 256
 

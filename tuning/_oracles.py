@@ -24,6 +24,8 @@ class Durable:
     """
 
     trials: dict[str, Trial]
+    ongoing_trials: dict[str, Trial]
+    _retry_queue: list[str]
     seed: int
 
     def __init__(self, **kwargs: Any) -> None:
@@ -41,7 +43,7 @@ class Durable:
 
     def save(self) -> None:
         """Write everything. An error is kept, for the search to stop by."""
-        state = self.get_state() | {
+        state = self.get_state() | {  # type: ignore[attr-defined]
             "trials": [trial.get_state() for trial in self.trials.values()],
             "started": self.started,
         }
@@ -57,13 +59,13 @@ class Durable:
             return False
         self.trials = {x["trial_id"]: Trial.from_state(x) for x in state["trials"]}
         self.started = state["started"]
-        self.set_state(state)
+        self.set_state(state)  # type: ignore[attr-defined]
         # What was running begins where it stopped, in the order in which it was started.
         # keras-tuner forgets a trial that runs only after it has saved its end.
-        ongoing = (trial.trial_id for trial in self.ongoing_trials.values())  # type: ignore[has-type]
+        ongoing = (trial.trial_id for trial in self.ongoing_trials.values())
         running = sorted(set(ongoing) - set(self.end_order))  # type: ignore[attr-defined]
-        self._retry_queue = [*self._retry_queue, *reversed(running)]  # type: ignore[has-type]
-        self.ongoing_trials: dict[str, Trial] = {}
+        self._retry_queue = [*self._retry_queue, *reversed(running)]
+        self.ongoing_trials = {}
         self.failures_from = len(self.end_order)  # type: ignore[attr-defined]
         return True
 
@@ -180,7 +182,7 @@ def oracle(
     cls = ORACLES[tuner]
     accepted = [
         name
-        for name in inspect.signature(cls.__mro__[2].__init__).parameters
+        for name in inspect.signature(cls.__mro__[2]).parameters
         if name not in (*_OURS, "self", "allow_new_entries", "tune_new_entries")
     ]
     for name in further:

@@ -1,5 +1,6 @@
 """What a trial leaves in its folder: how far it is, its state to go on from, its best weights."""
 
+import functools
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -88,9 +89,9 @@ class Record:
         """Begin with the state of another trial, unless there is one already."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in (_BEST, _LAST):  # the last one counts, so it comes last
-            source = other.folder / name
-            if source.is_file() and not (self.folder / _LAST).is_file():
-                write(self.folder / name, lambda file, source=source: file.write(source.read_bytes()))
+            if (other.folder / name).is_file() and not (self.folder / _LAST).is_file():
+                content = (other.folder / name).read_bytes()
+                write(self.folder / name, functools.partial(_put, content))
 
     @property
     def has_best(self) -> bool:
@@ -104,6 +105,10 @@ class Record:
                 (self.folder / name).unlink(missing_ok=True)
         for left in self.folder.glob(".*.npz.*"):  # of a process that was killed
             left.unlink(missing_ok=True)
+
+
+def _put(content: bytes, file: Any) -> None:
+    file.write(content)
 
 
 def _optimizer_variables(model: keras.Model) -> list[Any]:

@@ -268,12 +268,13 @@ def _held_out(
         return *splits.random_split(interactions, validation, seed), interactions
     import numpy as np
 
-    whole = interactions.take(slice(None))
-    columns = {
-        name: np.concatenate([getattr(interactions, name), getattr(validation, name)])
-        for name in ("users", "items", "values")
-    }
-    whole = Interactions(**columns, user_ids=interactions.user_ids, item_ids=interactions.item_ids)
+    whole = Interactions(
+        np.concatenate([interactions.users, validation.users]),
+        np.concatenate([interactions.items, validation.items]),
+        np.concatenate([interactions.values, validation.values]),
+        user_ids=interactions.user_ids,
+        item_ids=interactions.item_ids,
+    )
     return interactions, validation, whole
 
 

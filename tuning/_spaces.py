@@ -3,7 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from kerasrec.zoo import Card, Hyperparameter
 
@@ -140,7 +140,8 @@ class Space:
                 f"Received: low={low!r}, high={high!r}."
             )
         default = min(max(known.default, low), high)
-        kind = "float" if isinstance(default, float) or known.type == "float" else "int"
+        whole = isinstance(default, int) and known.type != "float"
+        kind: Literal["int", "float"] = "int" if whole else "float"
         return Hyperparameter(known.name, kind, default, low=low, high=high, log=log, when=known.when)
 
 

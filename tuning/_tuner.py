@@ -69,7 +69,7 @@ class Tuner(keras_tuner.Tuner):
         place = {"directory": str(folder.parent), "project_name": folder.name}
         super().__init__(oracle=oracle, hypermodel=hypermodel, **place, **kwargs)
 
-    def search(self, interactions: Interactions, validation: Interactions) -> None:  # type: ignore[override]
+    def search(self, interactions: Interactions, validation: Interactions) -> None:
         """Run trials until the oracle has enough."""
         while True:
             trial = self.oracle.create_trial(self.tuner_id)

@@ -9,13 +9,10 @@ import keras_tuner
 
 from kerasrec import zoo
 from kerasrec._arguments import positive_integer
-from kerasrec.data import Interactions, pairs
-from kerasrec.recommender._training import batches_for
-from kerasrec.tuning._epoch_batches import EpochBatches, PairBatches, TellEpoch
+from kerasrec.data import Interactions
+from kerasrec.tuning._fit import batches_of, fit
 from kerasrec.tuning._spaces import Space, group_setting
 from kerasrec.zoo import Hyperparameter
-
-_VALIDATION_BATCH = 8192
 
 
 class HyperRecommender(keras_tuner.HyperModel):
@@ -103,7 +100,8 @@ class HyperRecommender(keras_tuner.HyperModel):
         """
         other = copy.copy(self)
         other.interactions = interactions
-        other._build, other.build = type(other).build.__get__(other), other._build_wrapper
+        # keras-tuner keeps its wrapper of `build` in the object.
+        other.__dict__.update(_build=type(other).build.__get__(other), build=other._build_wrapper)
         return other
 
     def declare_hyperparameters(self, hp: Any) -> None:
@@ -210,7 +208,7 @@ class HyperRecommender(keras_tuner.HyperModel):
     def _compile(self, model: keras.Model, training: Mapping[str, Any]) -> None:
         rate: Any = float(model.optimizer.learning_rate)
         if training["schedule"] == "cosine":
-            batches = _batches(model.loss, self.interactions, training, self.seed)
+            batches = batches_of(model.loss, self.interactions, training, self.seed)
             steps = len(batches) * (training["epochs"] or self.epochs)
             rate = keras.optimizers.schedules.CosineDecay(rate, steps)
         optimizer = type(keras.optimizers.get(training["optimizer"]))(rate)
@@ -228,56 +226,6 @@ class HyperRecommender(keras_tuner.HyperModel):
         for other in others:
             first = first + other
         return first
-
-
-def fit(
-    model: keras.Model,
-    interactions: Interactions,
-    validation: Interactions | None,
-    training: Mapping[str, Any],
-    seed: int,
-    callbacks: Sequence[keras.callbacks.Callback],
-    epochs: int,
-    initial_epoch: int = 0,
-    **kwargs: Any,
-) -> Any:
-    """Train any model of users and items on the batches that its loss takes."""
-    if not training:
-        return _one_epoch(model, callbacks)
-    batches = _batches(model.loss, interactions, training, seed)
-    if validation is not None and isinstance(batches, PairBatches):
-        x, y = pairs(validation)
-        inputs = {name: codes[:, None] for name, codes in x.items()}
-        kwargs = {"validation_data": (inputs, y), "validation_batch_size": _VALIDATION_BATCH} | kwargs
-    batches = EpochBatches(batches, initial_epoch)
-    callbacks = [TellEpoch(batches), *callbacks]
-    # The batches are in an order of their own.
-    how = {"epochs": epochs, "initial_epoch": initial_epoch, "shuffle": False, "verbose": 0}
-    return model.fit(batches, callbacks=callbacks, **how | kwargs)
-
-
-def _batches(loss: Any, interactions: Interactions, training: Mapping[str, Any], seed: int) -> Any:
-    batch_size = min(training["batch_size"], len(interactions))
-    sampling = {name: training[name] for name in ("n_sampled_items", "sampler") if name in training}
-    batches = batches_for(loss, interactions, batch_size, seed, **sampling)
-    return PairBatches(interactions, batch_size, seed) if batches is None else batches
-
-
-def _one_epoch(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -> Any:
-    """What training shows callbacks, of a model that needs none."""
-    history = keras.callbacks.History()
-    logs: dict[str, Any] = {}
-    everyone = [*callbacks, history]
-    for callback in everyone:
-        callback.set_params({"epochs": 1, "steps": 0, "verbose": 0})
-        callback.set_model(model)
-        callback.on_train_begin()
-    for callback in everyone:
-        callback.on_epoch_begin(0)
-        callback.on_epoch_end(0, logs)
-    for callback in everyone:
-        callback.on_train_end(logs)
-    return history
 
 
 def _declare(hp: Any, h: Hyperparameter) -> None:

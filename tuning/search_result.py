@@ -190,9 +190,9 @@ class SearchResult:
         """
         objective = self._plan.objective
         if metrics is None:
-            ranking = objective.metric is not None and objective.metric not in _RATING_METRICS
-            own = [objective.metric] if ranking else []
-            metrics = dict.fromkeys([*own, "ndcg", "recall"]) if ranking else _RATING_METRICS
+            own = objective.metric
+            ranking = own is not None and own not in _RATING_METRICS
+            metrics = dict.fromkeys([str(own), "ndcg", "recall"]) if ranking else _RATING_METRICS
         models = {"tuned": self.best_model(retrain=True), "default": self._default_model()}
         table = compare(
             models, self._plan.whole, test, k=k or objective.k, metrics=tuple(metrics), baselines=baselines

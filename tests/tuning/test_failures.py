@@ -19,7 +19,7 @@ class Sometimes:
         if self.calls > 0 and self.calls - 1 in self.fails:  # the first call is keras-tuner's, for the space
             raise MemoryError(f"no room for {self.calls - 1}")
         model = kerasrec.zoo.RecommenderV2(self.data.n_users, self.data.n_items, 2)
-        model.compile(keras.optimizers.SGD(ridge * 1e-4), "mse", metrics=["mae"])
+        model.compile(keras.optimizers.SGD(ridge * 1e-4), "mse", metrics=["mae"], run_eagerly=True)
         return model
 
 
@@ -45,7 +45,7 @@ def test_a_loss_that_is_no_number_fails_the_trial(search, ratings):
     def own(hp):
         hp.Float("x", 0.0, 1.0)
         model = kerasrec.zoo.RecommenderV1(ratings[0].n_users, ratings[0].n_items, 2)
-        model.compile(keras.optimizers.SGD(1e30), "mse")
+        model.compile(keras.optimizers.SGD(1e30), "mse", run_eagerly=True)
         return model
 
     with pytest.raises(RuntimeError, match=r"0: the loss became (nan|inf) in epoch [12]; 1: the loss"):

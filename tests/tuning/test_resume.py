@@ -7,9 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import kerasrec
 from kerasrec.tuning import _record
 
-NET = {"n_components": 4, "batch_size": 128, "hidden": (4,), "l2": 1e-6, "dropouts": (0.2, 0.2)}
+HOW = {"objective": "val_loss", "max_trials": 3, "epochs": 3}
+
+
+def build(hp):
+    """A model with dropout and Adam, on ratings in an order; eager, as nothing here is worth compiling."""
+    rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+    model = kerasrec.zoo.RecommenderNet(
+        40, 30, 4, hidden=(4,), dropouts=(0.2, 0.2), learning_rate=rate, seed=0
+    )
+    model.compile(model.optimizer, model.loss, run_eagerly=True)
+    return model
 
 
 class Interrupt(keras.callbacks.Callback):
@@ -31,26 +42,16 @@ def same(one, other):
 @pytest.fixture(scope="module")
 def whole(ratings, tmp_path_factory):
     """An uninterrupted search of a model with dropout, Adam and an order of its ratings."""
-    import kerasrec
-
+    folder = tmp_path_factory.mktemp("whole") / "search"
     return kerasrec.tuning.search(
-        ratings[0],
-        "recommender_net",
-        "val_loss",
-        "random",
-        max_trials=3,
-        epochs=3,
-        fixed=NET,
-        directory=tmp_path_factory.mktemp("whole") / "search",
-        verbose=False,
+        ratings[0], build, tuner="random", directory=folder, verbose=False, **HOW
     ).frame()
 
 
 @pytest.mark.parametrize("epoch", [2, 5])
 def test_an_interrupted_search_ends_as_an_uninterrupted_one(search, whole, epoch):
     def again(*callbacks):
-        how = {"max_trials": 3, "epochs": 3, "fixed": NET, "callbacks": callbacks}
-        return search("recommender_net", "val_loss", **how)
+        return search(build, callbacks=callbacks, **HOW)
 
     Interrupt.left = epoch
     with pytest.raises(KeyboardInterrupt):

@@ -152,10 +152,19 @@ def test_progress_is_a_line_a_trial_where_nobody_watches(search, capsys):
     )
 
 
-def test_hyperband_goes_on_with_the_best(search):
-    fixed = V2 | {"n_components": 2}
-    result = search("recommender_v2", "val_loss", "hyperband", epochs=3, fixed=fixed, factor=3)
-    frame = result.frame()
-    # Brackets of three epochs: 3 trials of one epoch, of which one goes on; then 2 of three epochs.
-    assert frame["epochs"].max() == 3 and frame["epochs"].min() == 1
-    assert frame["score"].idxmin() == frame.index[frame["trial"] == result.best_trial][0]
+def test_hyperband_goes_on_with_the_best(search, ratings):
+    def build(hp):
+        rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+        model = kerasrec.zoo.RecommenderV2(40, 30, 2, learning_rate=rate, seed=0)
+        model.compile(model.optimizer, "mean_squared_error", run_eagerly=True)
+        return model
+
+    frame = search(build, "val_loss", "hyperband", epochs=3, factor=3).frame()
+    # keras-tuner's brackets of three epochs: trials of one epoch, of which the best goes on for two more,
+    # and trials of three epochs.
+    counts = frame["epochs"].value_counts()
+    assert set(counts.index) == {1, 3} and (frame["status"] == "completed").all()
+    short = frame[frame["epochs"] == 1]
+    best = short.loc[short["score"].idxmin()]
+    again = frame[(frame["learning_rate"] == best["learning_rate"]) & (frame["epochs"] == 3)]
+    assert len(again) == 1 and again["score"].iloc[0] <= best["score"]

@@ -1,0 +1,63 @@
+"""The training of a trial."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from kerasrec.data import Interactions, pairs
+from kerasrec.recommender._training import batches_for
+from kerasrec.tuning._epoch_batches import EpochBatches, PairBatches, TellEpoch
+
+_VALIDATION_BATCH = 8192
+
+
+def fit(
+    model: keras.Model,
+    interactions: Interactions,
+    validation: Interactions | None,
+    training: Mapping[str, Any],
+    seed: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+    epochs: int,
+    initial_epoch: int = 0,
+    **kwargs: Any,
+) -> Any:
+    """Train any model of users and items on the batches that its loss takes."""
+    if not training:
+        return _one_epoch(model, callbacks)
+    batches = batches_of(model.loss, interactions, training, seed)
+    if validation is not None and isinstance(batches, PairBatches):
+        x, y = pairs(validation)
+        inputs = {name: codes[:, None] for name, codes in x.items()}
+        kwargs = {"validation_data": (inputs, y), "validation_batch_size": _VALIDATION_BATCH} | kwargs
+    batches = EpochBatches(batches, initial_epoch)
+    callbacks = [TellEpoch(batches), *callbacks]
+    # The batches are in an order of their own.
+    how = {"epochs": epochs, "initial_epoch": initial_epoch, "shuffle": False, "verbose": 0}
+    return model.fit(batches, callbacks=callbacks, **how | kwargs)
+
+
+def batches_of(loss: Any, interactions: Interactions, training: Mapping[str, Any], seed: int) -> Any:
+    """The batches that a loss takes."""
+    batch_size = min(training["batch_size"], len(interactions))
+    sampling = {name: training[name] for name in ("n_sampled_items", "sampler") if name in training}
+    batches = batches_for(loss, interactions, batch_size, seed, **sampling)
+    return PairBatches(interactions, batch_size, seed) if batches is None else batches
+
+
+def _one_epoch(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -> Any:
+    """What training shows callbacks, of a model that needs none."""
+    history = keras.callbacks.History()
+    logs: dict[str, Any] = {}
+    everyone = [*callbacks, history]
+    for callback in everyone:
+        callback.set_params({"epochs": 1, "steps": 0, "verbose": 0})
+        callback.set_model(model)
+        callback.on_train_begin()
+    for callback in everyone:
+        callback.on_epoch_begin(0)
+        callback.on_epoch_end(0, logs)
+    for callback in everyone:
+        callback.on_train_end(logs)
+    return history
