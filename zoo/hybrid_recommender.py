@@ -115,6 +115,20 @@ CARD = Card(
     ),
     hyperparameters=(N_COMPONENTS, LOSS, BIASED, L2, DECAY, LEARNING_RATE),
     loss="wmrb",
+    results="""\
+MovieLens latest-small (September 2018), 80/20 at random, likes are ratings of at least 4, recall and NDCG at 10
+over all films, means of three splits (examples/movielens_hybrid.py). The first two columns do not leave the
+training films out, as published (Kirk, 2018, test recall: WMRB 0.0776, content 0.0130, hybrid 0.0794); the last
+two leave out every film that the user rated in the training part. MF, content and hybrid have 5 components and
+WMRB with 1 % of the films sampled; tuned is below.
+                    train recall     test recall  recall, unseen    ndcg, unseen
+popularity                0.0751          0.0733          0.1003          0.1631
+rating-loss MF            0.0066          0.0043          0.0043          0.0025
+WMRB MF                   0.1021          0.0830          0.1402          0.2058
+content                   0.0191          0.0100          0.0113          0.0212
+hybrid                    0.1156          0.0980          0.1628          0.2414
+ease                      0.2029          0.0971          0.2061          0.3037
+hybrid, tuned             0.2602          0.0929          0.2161          0.3158""",
     tuned={
         "n_components": 128,
         "loss": "full_softmax",

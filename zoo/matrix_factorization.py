@@ -83,4 +83,11 @@ CARD = Card(
     ),
     hyperparameters=(N_COMPONENTS, LOSS, BIASED, L2, DECAY, LEARNING_RATE),
     loss="wmrb",
+    results="""\
+MovieLens latest-small (September 2018), 5 components, WMRB with 1 % of the films sampled, beside popularity and
+the rating loss; protocol and the other models at the card of hybrid.
+                    train recall     test recall  recall, unseen    ndcg, unseen
+popularity                0.0751          0.0733          0.1003          0.1631
+rating-loss MF            0.0066          0.0043          0.0043          0.0025
+WMRB MF                   0.1021          0.0830          0.1402          0.2058""",
 )
