@@ -90,8 +90,8 @@ CARD = Card(
     hyperparameters=(LOSS, BIASED, L2, LEARNING_RATE),
     loss="wmrb",
     results="""\
-MovieLens latest-small (September 2018), genres, WMRB with 1 % of the films sampled, beside popularity (published:
-0.0471 in train, 0.0130 in test); protocol and the other models at the card of hybrid.
+MovieLens latest-small (September 2018), genres, WMRB with 1 % of the films sampled, beside popularity
+(published: 0.0471 in train, 0.0130 in test); protocol and the other models at the card of hybrid.
                     train recall     test recall  recall, unseen    ndcg, unseen
 popularity                0.0751          0.0733          0.1003          0.1631
 content                   0.0191          0.0100          0.0113          0.0212""",

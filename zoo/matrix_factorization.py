@@ -84,8 +84,8 @@ CARD = Card(
     hyperparameters=(N_COMPONENTS, LOSS, BIASED, L2, DECAY, LEARNING_RATE),
     loss="wmrb",
     results="""\
-MovieLens latest-small (September 2018), 5 components, WMRB with 1 % of the films sampled, beside popularity and
-the rating loss; protocol and the other models at the card of hybrid.
+MovieLens latest-small (September 2018), 5 components, WMRB with 1 % of the films sampled, beside popularity
+and the rating loss; protocol and the other models at the card of hybrid.
                     train recall     test recall  recall, unseen    ndcg, unseen
 popularity                0.0751          0.0733          0.1003          0.1631
 rating-loss MF            0.0066          0.0043          0.0043          0.0025

@@ -1,4 +1,4 @@
-"""`examples/movielens_hybrid.py`: the table of the post that TensorRec began with, and the hybrid at its best.
+"""`examples/movielens_hybrid.py`: the table of TensorRec's first post, and the hybrid at its best.
 
 In full, three seeds: the published protocol must reach 0.078 for WMRB and 0.082 for the hybrid, and the tuned
 hybrid 0.180 and 0.260 with rated films left out. With `KERASREC_REPRODUCTION=quick`, as in CI, one seed and a
