@@ -22,13 +22,14 @@ def main(folder: str | None = None, user: int = 432) -> None:
         "hybrid",
         item_features=Features.indicator(likes.item_ids) + Features.multilabel(genres),
         item_metadata=films[["title", "genres"]],
-        n_components=64,
-        learning_rate=3e-3,
+        n_components=32,
+        learning_rate=1e-2,
         l2=1e-6,
-        epochs=40,
+        epochs=15,
         batch_size=512,
         validation=0.1,
         seed=0,
+        verbose=2,
     )
     print(kerasrec.evaluation.evaluate(recommender, test, train, metrics=["recall", "ndcg", "hit_rate"]))
     for title, part in (("Liked", train), ("Held out", test)):

@@ -384,3 +384,23 @@ def add(path, name, content):
         header = next(member for member in archive.namelist() if member.endswith("catalogue.json"))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(header.replace("catalogue.json", name), content)
+
+
+def test_a_crash_in_the_middle_of_a_save_leaves_the_old_file_whole(saved):
+    """The process is killed while the new file is being written."""
+    script = (
+        "import os, sys, keras, kerasrec\n"
+        "from kerasrec.recommender import load_model, save_model\n"
+        "def die(self, path):\n"
+        "    open(path, 'wb').write(b'half')\n"
+        "    os._exit(9)\n"
+        "model = load_model(sys.argv[1])\n"
+        "kerasrec.trainers.Model.save = die\n"
+        "save_model(model, sys.argv[1])\n"
+    )
+    before = saved.read_bytes()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", script, str(saved)], env=environment, capture_output=True)
+    assert done.returncode == 9, done.stderr
+    assert saved.read_bytes() == before
+    assert load_model(saved).name == "recommender_v1"
