@@ -64,9 +64,10 @@ class FunctionalModel(Model, Functional):
         """Call the model; ids of shape `[B]` count as `[B, 1]`."""
         return super().__call__(_columns(inputs), *args, **kwargs)
 
-    def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    # Keras reads in the signature that the graph is to be told of training; else dropout would do nothing.
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
         """Run the graph; ids of shape `[B]` count as `[B, 1]`."""
-        return super().call(_columns(inputs), *args, **kwargs)
+        return super().call(_columns(inputs), training=training, mask=mask, **kwargs)
 
 
 def _make_functional(cls: type) -> None:

@@ -210,3 +210,19 @@ def test_fit_and_evaluate_want_a_compiled_model():
     for use in (model.fit, model.evaluate):
         with pytest.raises(ValueError, match="You must call `compile\\(\\)` before"):
             use(x, y)
+
+
+def test_layers_are_told_of_training():
+    """Dropout drops in `fit`, and in calls that say so."""
+    inputs = {name: keras.Input((1,), name=name, dtype="int32") for name in ("user", "item")}
+    table = kerasrec.layers.FeatureEmbedding(5, 8)
+    x = keras.layers.Dropout(0.5, seed=0)(table(inputs["user"]) + table(inputs["item"]))
+    model = kerasrec.Model(inputs, keras.ops.sum(x, axis=-1))
+    ids = {name: np.zeros((64, 1), np.int32) for name in inputs}
+    still = keras.ops.convert_to_numpy(model(ids))
+    assert np.ptp(still) == 0
+    assert np.ptp(keras.ops.convert_to_numpy(model(ids, training=True))) > 0
+    model.compile(optimizers.SGD(0.0), "mean_squared_error")
+    loss = model.fit(ids, still, batch_size=32, verbose=0).history["loss"][0]
+    assert loss > 0  # without dropout the targets are met
+    assert model.evaluate(ids, still, verbose=0) == pytest.approx(0.0, abs=1e-10)
