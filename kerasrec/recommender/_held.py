@@ -140,13 +140,20 @@ class Held:
 
     def _once(self, name: str, make: Any) -> Any:
         """What `make()` gave since the weights last changed in training."""
-        optimizer = getattr(self.model, "optimizer", None)
-        steps = None if optimizer is None else int(keras.ops.convert_to_numpy(optimizer.iterations))
-        if self._computed.get("steps") != steps:
-            self._computed = {"steps": steps}
+        if self._computed.get("steps", self) != (steps := self._steps()):
+            self._computed = {"steps": steps, "trains": steps is not None}
         if name not in self._computed:
             self._computed[name] = make()
         return self._computed[name]
+
+    def _steps(self) -> int | None:
+        """Steps of training so far; `None` where there is nothing to train."""
+        if "trains" not in self._computed:
+            optimizer = getattr(self.model, "optimizer", None)
+            self._computed["trains"] = optimizer is not None and bool(self.model.trainable_variables)
+        if not self._computed["trains"]:
+            return None
+        return int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
 
     def _scorer(self) -> Scorer:
         def make() -> Scorer:

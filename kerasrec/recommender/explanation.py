@@ -2,6 +2,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasrec.data._columns import shown
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -44,7 +46,7 @@ class Explanation:
 
     def __repr__(self) -> str:
         return (
-            f"Explanation(user {self.user!r}, item {self.item!r}, score {self.score:.4g})\n"
+            f"Explanation(user {shown(self.user)}, item {shown(self.item)}, score {self.score:.4g})\n"
             f"{self.contributions.head(_MOST_BARS).to_string(index=False)}\n"
             f"Nearest in the user's history:\n{self.neighbors.to_string(index=False)}"
         )
@@ -63,13 +65,13 @@ class Explanation:
         """
         from matplotlib.figure import Figure
 
-        shown = self.contributions.head(_MOST_BARS)[::-1]
-        figure = Figure(figsize=(7, 1.2 + 0.28 * len(shown)), layout="constrained")
+        bars = self.contributions.head(_MOST_BARS)[::-1]
+        figure = Figure(figsize=(7, 1.2 + 0.28 * len(bars)), layout="constrained")
         axes = figure.add_subplot()
-        positive = shown["contribution"] >= 0
-        names = [f"{name} ({kind})" for kind, name in zip(shown["kind"], shown["name"], strict=True)]
-        axes.barh(range(len(shown)), shown["contribution"], color=positive.map({True: "C0", False: "C3"}))
-        axes.set_yticks(range(len(shown)), names)
+        positive = bars["contribution"] >= 0
+        names = [f"{name} ({kind})" for kind, name in zip(bars["kind"], bars["name"], strict=True)]
+        axes.barh(range(len(bars)), bars["contribution"], color=positive.map({True: "C0", False: "C3"}))
+        axes.set_yticks(range(len(bars)), names)
         axes.axvline(0, color="black", linewidth=0.8)
         axes.set_xlabel("contribution to the score")
         axes.set_title(f"User {self.user}, item {self.item}: score {self.score:.4g}", fontsize=10)
