@@ -11,7 +11,11 @@ def test_intervals_equal_those_of_scipy():
     found = bootstrap_intervals(values, np.ones((300, 2)), n_resamples=4000)
     for column in range(2):
         expected = stats.bootstrap(
-            (values[:, column],), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(1)
+            (values[:, column],),
+            np.mean,
+            n_resamples=4000,
+            method="percentile",
+            random_state=np.random.default_rng(1),
         ).confidence_interval
         assert found[column] == pytest.approx(expected, abs=0.01)
 

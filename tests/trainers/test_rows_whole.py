@@ -125,6 +125,9 @@ def used_otherwise(case):
                 "with LoRA": {"lora_rank": 2},
             }[case]
             out = keras.layers.Flatten()(keras.layers.Embedding(30, 3, "normal", **arguments)(user))
+        # Keras 3.12 refuses a model that leaves an input unused.
+        both = keras.layers.Rescaling(0.01)(keras.layers.Concatenate()([user, item]))
+        out = keras.layers.Concatenate()([out, both])
         return cls({"user": user, "item": item}, keras.layers.Dense(1, kernel_initializer="ones")(out))
 
     return model
