@@ -33,7 +33,7 @@ class ParquetLists:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True), disable=not self.verbose)
+        self._progress = Progress(*columns, console=Console(stderr=True, quiet=not self.verbose))
         self._progress.start()
         self._task = self._progress.add_task("Recommending", total=self.n_users)
         return self
