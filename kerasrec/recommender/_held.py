@@ -205,7 +205,13 @@ def _codes(
     index: "pd.Index[Any]", ids: Any, side: str, unknown: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Codes of raw ids (-1 where one is unknown and that is allowed), and the ids themselves."""
-    wanted = id_index(several(ids))
+    ids = several(ids)
+    if isinstance(ids, list) and len(ids) == 1 and type(ids[0]) in (str, int) and ids[0] in index:
+        # Ten times as fast as an index of one.
+        return np.array([index.get_loc(ids[0])], np.int32), np.array(
+            ids, None if type(ids[0]) is int else object
+        )
+    wanted = id_index(ids)
     codes = index.get_indexer(wanted).astype(np.int32)
     missing = np.flatnonzero(codes < 0)
     if len(missing) and not unknown:

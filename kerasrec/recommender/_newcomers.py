@@ -72,10 +72,10 @@ class Newcomers(Similar):
             given.append(self._history_values(weights.get(name), len(codes[-1]), who))
         rows = np.repeat(np.arange(len(codes)), [len(x) for x in codes])
         history = Ragged(rows, np.concatenate(codes), len(codes), np.concatenate(given))
-        frame = self._for_newcomers(
-            np.array(list(histories), object), history, None, k, exclude_seen, only, exclude, with_scores
+        names = np.array(list(histories), object)
+        return self._for_newcomers(
+            names, history, None, k, exclude_seen, only, exclude, with_scores, named=named
         )
-        return frame if named else frame.drop(columns="user")
 
     def recommend_for_features(
         self,
@@ -140,6 +140,7 @@ class Newcomers(Similar):
         only: Any,
         exclude: Any,
         with_scores: bool,
+        named: bool = True,
     ) -> "pd.DataFrame":
         k = positive_integer("k", k)
         candidates = self._candidates(only, exclude)
@@ -160,7 +161,7 @@ class Newcomers(Similar):
         scores = np.concatenate([block.scores for block in blocks])
         if sides is not None and ends is not None and with_scores:
             scores = finished(sides, ends, scores)
-        return self._frame(names, items, scores if with_scores else None)
+        return self._frame(names if named else None, items, scores if with_scores else None)
 
     def _fold_in(self, sides: Sides) -> FoldIn:
         items = sides.table("item", np.arange(self.n_items, dtype=np.int32))
