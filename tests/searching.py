@@ -1,5 +1,6 @@
-"""A search in a process of its own: `python searching.py FOLDER WORKERS`, to be killed at any moment."""
+"""A search in a process of its own, to be killed at any moment: `searching.py FOLDER '{"workers": 2}'`."""
 
+import json
 import sys
 import time
 
@@ -32,6 +33,5 @@ def data():
 
 
 if __name__ == "__main__":
-    kerasrec.tuning.search(
-        data(), MODEL, directory=sys.argv[1], workers=int(sys.argv[2]), callbacks=[Slow()], **HOW
-    )
+    further = json.loads(sys.argv[2])
+    kerasrec.tuning.search(data(), MODEL, directory=sys.argv[1], callbacks=[Slow()], **HOW, **further)

@@ -47,10 +47,10 @@ def serve(plan: Plan, oracle: Any, workers: int, chief: str | None, tick: Callab
         tick: called now and then.
     """
     host, port = address(chief) if chief is not None else ("127.0.0.1", 0)
-    with _server(oracle, host, port) as port:
+    with _server(oracle, host, port) as (port, servicer):
         team = _Team(plan, oracle, f"127.0.0.1:{port}", workers if workers > 1 else 0)
         with contextlib.closing(team):
-            while not (team.over() if team.n_workers else _over(oracle)):
+            while not (team.over() if team.n_workers else _over(oracle, servicer)):
                 team.replace_the_dead()
                 if oracle.error is not None:
                     raise oracle.error
@@ -104,15 +104,16 @@ def address(text: str) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
-def _server(oracle: Any, host: str, port: int) -> Iterator[int]:
-    """keras-tuner's service of an oracle; gives the port."""
+def _server(oracle: Any, host: str, port: int) -> Iterator[tuple[int, Any]]:
+    """keras-tuner's service of an oracle, running; gives its port and itself."""
     import grpc
     from keras_tuner.src import protos
     from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
     # Without this a second chief could take the same port and half of the trials.
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)])
-    protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
+    servicer = OracleServicer(oracle)
+    protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError:
@@ -123,15 +124,15 @@ def _server(oracle: Any, host: str, port: int) -> Iterator[int]:
         )
     server.start()
     try:
-        yield bound
+        yield bound, servicer
     finally:
         server.stop(grace=None).wait()
 
 
-def _over(oracle: Any) -> bool:
-    """Whether every worker that came has been told that there is no more to do."""
-    enough = oracle.given_up() or (oracle.max_trials and len(oracle.end_order) >= oracle.max_trials)
-    return bool(enough) and not oracle.ongoing_trials and not oracle.tuner_ids
+def _over(oracle: Any, servicer: Any) -> bool:
+    """Whether nothing is left, and every worker that came has been told so."""
+    enough = servicer.stop_triggered or len(oracle.end_order) >= (oracle.max_trials or float("inf"))
+    return enough and not oracle.ongoing_trials and not oracle.tuner_ids
 
 
 class _Team:

@@ -22,12 +22,12 @@ ROOT = Path(kerasrec.__file__).resolve().parents[1]
 PATIENCE = 240
 
 
-def start(folder, workers=1):
+def start(folder, **further):
     path = os.pathsep.join(
         [str(ROOT), str(ROOT / "tests"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     )
     return subprocess.Popen(
-        [sys.executable, searching.__file__, str(folder), str(workers)],
+        [sys.executable, searching.__file__, str(folder), json.dumps(further)],
         env={**os.environ, "PYTHONPATH": path},
         stderr=subprocess.PIPE,
         text=True,
@@ -144,6 +144,19 @@ def test_a_chief_that_is_gone_is_said(tmp_path, monkeypatch):
         kerasrec.tuning.search(searching.data(), worker="a", **how | {"chief": "here"})
     with pytest.raises(ValueError, match=r"`worker` must not contain 'chief'"):
         kerasrec.tuning.search(searching.data(), worker="chief2", **how)
+
+
+def test_a_chief_and_a_worker_that_comes_to_it(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    chief = start(tmp_path / "far", chief=address)
+    worker = start(tmp_path / "far", chief=address, worker="a")
+    for process in (worker, chief):
+        assert process.wait(PATIENCE) == 0, process.stderr.read()
+        process.stderr.close()
+    frame = finish(tmp_path / "far").frame()
+    assert len(frame) == 4 and not (frame["status"] == "failed").any()
 
 
 def test_models_that_workers_cannot_import_are_refused(tmp_path):
