@@ -36,9 +36,9 @@ CONFIGURATIONS = {
     "deep, linear": ("deep", "linear"),
     "deep, deep": ("deep", "deep"),
 }
-N_COMPONENTS, N_SAMPLED, BATCH_SIZE = 20, 100, 1024
+N_COMPONENTS, N_SAMPLED, BATCH_SIZE = 20, 100, 512
 # Chosen on new readers taken from the known ones.
-EPOCHS, RATE, L2 = 10, 0.01, 1e-5
+EPOCHS, RATE, L2 = 12, 0.01, 1e-5
 
 
 class Problem(NamedTuple):

