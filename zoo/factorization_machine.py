@@ -115,7 +115,12 @@ class PairsOfFeatures(SparseLinearRepr):
 
     def call(self, inputs: Any) -> Any:
         """Sum, and sum over pairs in at least float32."""
-        indices, weights = as_bag(inputs)  # the zoo's features are bags
+        bag = as_bag(inputs)
+        if bag is None:
+            raise TypeError(
+                f"`inputs` must be a bag of features, indices and weights. Received: {type(inputs).__name__}."
+            )
+        indices, weights = bag
         vectors = linear(inputs, self.kernel, self.compute_dtype)
         rows, weights = lookup(self.kernel, as_ids(indices)), at_least_float32(weights)
         squares = ops.sum(ops.square(weights) * ops.sum(ops.square(rows), axis=-1), axis=-1, keepdims=True)

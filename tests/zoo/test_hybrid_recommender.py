@@ -145,6 +145,14 @@ def test_factorization_machine_sums_over_all_pairs_of_features():
     assert model.towers is not None
 
 
+def test_pairs_of_features_are_those_of_bags():
+    layer = zoo.FactorizationMachine(USERS, ITEMS, 3).get_layer("user_repr")
+    with pytest.raises(
+        TypeError, match=r"`inputs` must be a bag of features, indices and weights\. Received"
+    ):
+        layer(USERS.astype("float32"))
+
+
 @pytest.mark.parametrize("name", ["hybrid", "mixture_of_tastes", "factorization_machine", "two_tower"])
 def test_a_list_shared_by_the_batch_scores_the_same(name):
     model = zoo.card(name).factory(USERS, ITEMS)
