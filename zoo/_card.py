@@ -48,7 +48,8 @@ class Hyperparameter:
                 )
             if self.log and self.low <= 0:
                 raise ValueError(
-                    f"`low` of {self.name!r} must be above 0 on a logarithmic scale. Received: low={self.low}."
+                    f"`low` of {self.name!r} must be above 0 on a logarithmic scale. "
+                    f"Received: low={self.low}."
                 )
         elif self.type == "choice" and self.default not in self.choices:
             raise ValueError(

@@ -78,6 +78,7 @@ def assert_catalogue_of(catalogue, data):
     assert catalogue.value_range == (1.0, 4.0)
 
 
+@pytest.mark.processes
 def test_a_fresh_process_predicts_the_same_on_every_backend(tmp_path):
     data = interactions()
     x = {name: codes[:, None] for name, codes in pairs(data)[0].items()}
