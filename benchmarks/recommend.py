@@ -1,8 +1,8 @@
 """One user's list and fold-in among 100,000 items, lists of all MovieLens 1M users, and a large file.
 
-Latencies are medians of 200 calls after a warm-up, each of another user, 64 components. Lists of all users stand
-beside the bare ranking, `kerasrec.evaluation`'s own of the same model and users, seen items left out, without
-frames of raw ids. The file has a million users with text ids and 1,000 items, 8 components.
+Latencies are medians of 200 calls after a warm-up, each of another user, 64 components. Lists of all users
+stand beside the bare ranking, `kerasrec.evaluation`'s own of the same model and users, seen items left out,
+without frames of raw ids. The file has a million users with text ids and 1,000 items, 8 components.
 """
 
 import statistics
