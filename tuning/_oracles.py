@@ -20,6 +20,7 @@ _RESTARTS = 5
 _POINTS = 2000
 _LEADERS = 20
 _WIDTHS = (0.1, 0.03, 0.01, 0.0)
+_BELOW_1 = 1 - 1e-9  # keras-tuner makes one more than the highest whole number of 1
 
 
 class Durable:
@@ -144,7 +145,7 @@ class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
             mean, deviation = self.gpr.predict(points, return_std=True)
             leaders = points[np.argsort(mean - self.beta * deviation, kind="stable")[:_LEADERS]]
             near = np.repeat(leaders, _POINTS // _LEADERS, axis=0)
-            near = np.clip(near + width * rng.standard_normal(near.shape), 0, 1)
+            near = np.clip(near + width * rng.standard_normal(near.shape), 0, _BELOW_1)
             points = np.concatenate([leaders, near])
         return np.asarray(leaders[0])
 
