@@ -70,3 +70,8 @@ def check_columns(name: str, matrix: Any, n_features: int) -> None:
             f"`{name}` must have {n_features} columns, the features of the first fit.{transposed} "
             f"Received: shape={matrix.shape}."
         )
+
+
+def tastes_first(x: np.ndarray) -> np.ndarray:
+    """Representations as the original has them: `[U, C]`, of several tastes `[T, U, C]` for `[U, T, C]`."""
+    return x if x.ndim == 2 else x.transpose(1, 0, 2)

@@ -139,17 +139,9 @@ class TensorRec:
                 finite, or an argument is none of these.
             FloatingPointError: if the loss is no longer a number.
         """
-        return self.fit_partial(
-            interactions,
-            user_features,
-            item_features,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            alpha=alpha,
-            verbose=verbose,
-            user_batch_size=user_batch_size,
-            n_sampled_items=n_sampled_items,
-        )
+        matrices = (interactions, user_features, item_features)
+        settings = (epochs, learning_rate, alpha, verbose, user_batch_size, n_sampled_items)
+        return self.fit_partial(*matrices, *settings)
 
     def fit_partial(
         self,
@@ -285,7 +277,7 @@ class TensorRec:
             ModelNotFitException: before the first fit.
         """
         model = self._fit_model("predict_user_representation")
-        return _tastes_first(_predict.represent(model, "user_features", user_features)["user"])
+        return _predict.tastes_first(_predict.represent(model, "user_features", user_features)["user"])
 
     def predict_item_representation(self, item_features: Any) -> np.ndarray:
         """Representations of items.
@@ -318,7 +310,7 @@ class TensorRec:
         model = self._fit_model("predict_user_attention_representation")
         if not model.attentions:
             raise ModelWithoutAttentionException()
-        return _tastes_first(_predict.represent(model, "user_features", user_features)["attention"])
+        return _predict.tastes_first(_predict.represent(model, "user_features", user_features)["attention"])
 
     def predict_user_bias(self, user_features: Any) -> np.ndarray:
         """Biases of users.
@@ -401,7 +393,3 @@ class TensorRec:
         if self._model is None:
             raise ModelNotFitException(method)
         return self._model
-
-
-def _tastes_first(x: np.ndarray) -> np.ndarray:
-    return x if x.ndim == 2 else x.transpose(1, 0, 2)
