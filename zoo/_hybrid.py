@@ -25,12 +25,12 @@ from kerasrec.layers import (
     LayersRepr,
     PassThroughRepr,
     ReLURepr,
+    Score,
     SparseLinearRepr,
     TasteMixture,
     WeightedPassThroughRepr,
 )
 from kerasrec.layers._representation import Representation
-from kerasrec.layers._score import Score
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._parts import assemble, id_inputs
 

@@ -5,8 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasrec.layers import CosineScore, DotScore
-from kerasrec.layers._score import Score
+from kerasrec.layers import CosineScore, DotScore, Score
 from kerasrec.layers._unit_length import unit_length
 
 # Scores of one block.

@@ -139,8 +139,8 @@ class TensorRec:
                 finite, or an argument is none of these.
             FloatingPointError: if the loss is no longer a number.
         """
-        matrices = (interactions, user_features, item_features)
-        settings = (epochs, learning_rate, alpha, verbose, user_batch_size, n_sampled_items)
+        matrices: tuple[Any, ...] = (interactions, user_features, item_features)
+        settings: tuple[Any, ...] = (epochs, learning_rate, alpha, verbose, user_batch_size, n_sampled_items)
         return self.fit_partial(*matrices, *settings)
 
     def fit_partial(

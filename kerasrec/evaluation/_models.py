@@ -28,7 +28,7 @@ def scorer_of(model: Any, n_items: int) -> Scorer:
     towers = find_towers(model)
     if towers is None:
         return CatalogueScorer(_PairCalls(model, n_items), n_items)
-    if isinstance(towers.score, DotScore):
+    if type(towers.score) is DotScore:  # a subclass may compare otherwise
         return TowerScorer(towers, n_items)
     return AllPairsScorer(towers, n_items)
 

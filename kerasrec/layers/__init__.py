@@ -16,6 +16,7 @@ from kerasrec.layers.layers_repr import LayersRepr as LayersRepr
 from kerasrec.layers.pass_through_repr import PassThroughRepr as PassThroughRepr
 from kerasrec.layers.rating_scale import RatingScale as RatingScale
 from kerasrec.layers.relu_repr import ReLURepr as ReLURepr
+from kerasrec.layers.score import Score as Score
 from kerasrec.layers.sparse_linear_repr import SparseLinearRepr as SparseLinearRepr
 from kerasrec.layers.taste_mixture import TasteMixture as TasteMixture
 from kerasrec.layers.towers import Towers as Towers

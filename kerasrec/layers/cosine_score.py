@@ -3,8 +3,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasrec.layers._score import Score
 from kerasrec.layers._unit_length import unit_length
+from kerasrec.layers.score import Score
 
 
 @keras.saving.register_keras_serializable("kerasrec")

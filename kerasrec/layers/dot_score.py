@@ -2,7 +2,7 @@ from typing import Any
 
 import keras
 
-from kerasrec.layers._score import Score
+from kerasrec.layers.score import Score
 
 
 @keras.saving.register_keras_serializable("kerasrec")

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kerasrec._precision import at_least_float32
-from kerasrec.layers._score import Score
+from kerasrec.layers.score import Score
 
 
 @keras.saving.register_keras_serializable("kerasrec")

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from kerasrec.layers._score import Score
+from kerasrec.layers.score import Score
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._models import AllPairsScorer, SourceScorer, TowerScorer, pair_scores, scorer_of
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer
-from kerasrec.layers import DotScore, FeatureEmbedding, RatingScale
-from kerasrec.layers._score import Score
+from kerasrec.layers import DotScore, FeatureEmbedding, RatingScale, Score
 
 N_USERS, N_ITEMS = 13, 57
 
@@ -21,8 +20,14 @@ class DistanceScore(Score):
     def compare(self, user, item):
         return -keras.ops.sum((user - item) ** 2, axis=-1)
 
+
+@keras.saving.register_keras_serializable("tests")
+class HalvedDotScore(DotScore):
+    def compare(self, user, item):
+        return super().compare(user, item) / 2
+
     def compare_all(self, user, item):
-        return -keras.ops.sum((user[:, None] - item[None]) ** 2, axis=-1)
+        return super().compare_all(user, item) / 2
 
 
 class Subclassed(keras.Model):
@@ -75,6 +80,7 @@ CASES = {
     "dot": (lambda: factorised(DotScore()), TowerScorer),
     "dot of pairs": (lambda: factorised(DotScore(), item_shape=(1,)), CatalogueScorer),
     "dot behind a scale": (lambda: factorised(DotScore(), bounds=(1.0, 5.0)), TowerScorer),
+    "a subclass of dot": (lambda: factorised(HalvedDotScore()), AllPairsScorer),
     "distance": (lambda: factorised(DistanceScore()), AllPairsScorer),
     "lists": (lambda: kerasrec.zoo.RecommenderNet(N_USERS, N_ITEMS, 4), CatalogueScorer),
     "plain Keras": (plain_keras, CatalogueScorer),

@@ -5,10 +5,14 @@ import keras
 
 
 class Score(keras.layers.Layer):
-    """What every score layer shares: pairs, lists and all pairs of one comparison, biases added once.
+    """The base of every score layer: pairs, lists and all pairs of one comparison, biases added once.
 
-    A subclass gives `compare(user, item)` for representations whose leading axes broadcast, and
-    `compare_all(user, item)` for every user with every item.
+    A subclass gives `compare(user, item)` for representations whose leading axes broadcast and, where there
+    is a way in less memory than `[U, I, C]`, `compare_all(user, item)` for every user with every item.
+    A model with one such layer factorises: it has towers, and evaluation and recommendation use them.
+
+    Args:
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
         user: user representations `[B, C]`.
@@ -18,15 +22,43 @@ class Score(keras.layers.Layer):
 
     Returns:
         Scores `[B]` for pairs, `[B, L]` for lists.
+
+    Raises:
+        ValueError: if the representations have other shapes or sizes.
+
+    Example:
+        >>> import keras, kerasrec, numpy as np
+        >>> @keras.saving.register_keras_serializable("mine")
+        ... class Manhattan(kerasrec.layers.Score):
+        ...     def compare(self, user, item):
+        ...         return -keras.ops.sum(keras.ops.abs(user - item), axis=-1)
+        >>> Manhattan()(np.array([[0.0, 1.0]]), np.array([[[0.0, 3.0], [2.0, 0.0]]])).shape[1]
+        2
     """
 
     def compare(self, user: Any, item: Any) -> Any:
-        """`[..., C]` with `[..., C]` to `[...]`; leading axes broadcast."""
+        """The score of each pair, without biases.
+
+        Args:
+            user: `[..., C]`.
+            item: `[..., C]`; leading axes broadcast.
+
+        Returns:
+            `[...]`.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define `compare`.")
 
     def compare_all(self, user: Any, item: Any) -> Any:
-        """`[U, C]` with `[I, C]` to `[U, I]`."""
-        raise NotImplementedError(f"{type(self).__name__} must define `compare_all`.")
+        """The scores of every user with every item, without biases.
+
+        Args:
+            user: `[U, C]`.
+            item: `[I, C]`.
+
+        Returns:
+            `[U, I]`.
+        """
+        return self.compare(keras.ops.expand_dims(user, 1), keras.ops.expand_dims(item, 0))
 
     def build(self, *args: Any, **kwargs: Any) -> None:
         """Nothing to create."""
@@ -52,8 +84,8 @@ class Score(keras.layers.Layer):
         Args:
             user: `[U, C]`.
             item: `[I, C]`.
-            user_bias: `[U, 1]` or `None`.
-            item_bias: `[I, 1]` or `None`.
+            user_bias: `[U, 1]`. Defaults to `None`.
+            item_bias: `[I, 1]`. Defaults to `None`.
 
         Returns:
             Scores `[U, I]`.
@@ -76,7 +108,14 @@ class Score(keras.layers.Layer):
         return (user_shape[0], *item_shape[1:-1])
 
     def arguments_by_name(self, node: Any) -> dict[str, Any]:
-        """The symbolic tensors of one call of this layer, by argument name."""
+        """The symbolic tensors of one call of this layer, by argument name.
+
+        Args:
+            node: the call, one of Keras's nodes.
+
+        Returns:
+            `{argument: tensor}`.
+        """
         bound = inspect.signature(self.call).bind(*node.arguments.args, **node.arguments.kwargs)
         return {name: value for name, value in bound.arguments.items() if value is not None}
 
