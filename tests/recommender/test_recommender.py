@@ -41,6 +41,7 @@ def test_everything_comes_back(hybrid, films, tmp_path):
     assert repr(loaded) == "Recommender('hybrid', 12 users, 20 items)"
 
 
+@pytest.mark.processes
 def test_a_file_gives_the_same_lists_on_every_backend_in_a_fresh_process(data, hybrid, factorised, tmp_path):
     made = {"hybrid": hybrid, "factorised": factorised, "ease": Recommender.train(data, "ease")}
     here = {}
