@@ -387,6 +387,7 @@ def add(path, name, content):
         archive.writestr(header.replace("catalogue.json", name), content)
 
 
+@pytest.mark.processes
 def test_a_crash_in_the_middle_of_a_save_leaves_the_old_file_whole(saved):
     """The process is killed while the new file is being written."""
     script = (
