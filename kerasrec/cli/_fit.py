@@ -51,10 +51,10 @@ def fit_and_choose(
     batch_size: int | None,
     seed: int,
     report: "Report",
-) -> int:
-    """Train on nine tenths of the interactions until NDCG@10 on the others stands still; the epochs it took.
+) -> tuple[int, dict[str, list[float]]]:
+    """Train on nine tenths of the interactions until NDCG@10 on the others stands still.
 
-    The model keeps the weights of its best epoch.
+    The model keeps the weights of its best epoch, which is returned with the figures of each.
     """
     import keras
 
@@ -69,8 +69,41 @@ def fit_and_choose(
     ranking = RankingMetrics(held_out, fitted, metrics=("ndcg",), n_users=_JUDGES)
     with report.progress() as progress:
         callbacks = [ranking, stop, _bar(progress, f"Training {model.name}")]
-        fit_batches(model, fitted, epochs, batch_size, seed, 0, callbacks)
-    return int(stop.best_epoch) + 1
+        history = fit_batches(model, fitted, epochs, batch_size, seed, 0, callbacks)
+    return int(stop.best_epoch) + 1, history.history
+
+
+def fit_exactly(
+    model: "keras.Model",
+    train: "Interactions",
+    epochs: int,
+    batch_size: int | None,
+    seed: int,
+    report: "Report",
+) -> dict[str, list[float]]:
+    """Train a ranking model for so many epochs on all interactions, and give the figures of each."""
+    from kerasrec.recommender._training import fit as fit_batches
+
+    with report.progress() as progress:
+        callbacks = [_bar(progress, f"Training {model.name}")]
+        history = fit_batches(model, train, epochs, batch_size, seed, 0, callbacks)
+    return dict(history.history)
+
+
+def create(name: str, train: "Interactions", seed: int, settings: dict[str, Any]) -> "keras.Model":
+    """A ranking model with what its card says that it trains best with, but for what is set."""
+    import inspect
+
+    from kerasrec import zoo
+    from kerasrec.cli._library import set_seed
+
+    card = zoo.card(name)
+    accepted = inspect.signature(card.factory).parameters
+    chosen: dict[str, Any] = {"seed": seed} if "seed" in accepted else {}
+    if card.optimizer is not None:
+        chosen |= {key: value for key, value in card.tuned.items() if key in accepted}
+        set_seed(seed)
+    return zoo.create(name, train, **chosen | settings)
 
 
 def predict(model: "keras.Model", interactions: "Interactions", report: "Report") -> np.ndarray:

@@ -22,6 +22,17 @@ def load_library(report: "Report") -> None:
         kerasrec._load()
 
 
+def set_seed(seed: int) -> None:
+    """Seed everything random. Keras does so for every backend there is, and so may load TensorFlow for it."""
+    import keras
+
+    if "tensorflow" in sys.modules:
+        keras.utils.set_random_seed(seed)
+        return
+    with _standard_error_held_back():
+        keras.utils.set_random_seed(seed)
+
+
 @contextlib.contextmanager
 def _standard_error_held_back() -> Iterator[None]:
     """What C code writes to standard error is shown only if an error follows; Python's goes through."""

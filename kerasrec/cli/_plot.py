@@ -9,22 +9,28 @@ from kerasrec.cli._fit import RMSE
 
 
 def learning_curve(path: Path, history: Mapping[str, Sequence[float]]) -> None:
-    """A plot of the error by epoch: of the training rows and, where there are any, of the test rows."""
+    """A plot of the figures by epoch: error or loss, and what a ranking model reaches on held-out rows."""
     # It would report that it looks for fonts, the first time.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     metric, label = (RMSE, "RMSE") if RMSE in history else ("loss", "loss")
+    ranked = history.get("val_ndcg@10")
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     epochs = range(1, len(history[metric]) + 1)
     axes.plot(epochs, history[metric], marker="o", label="training rows (mean over the epoch)")
     if f"val_{metric}" in history:
         axes.plot(epochs, history[f"val_{metric}"], marker="o", label="test rows")
+    if ranked is not None:
+        beside = axes.twinx()
+        beside.plot(epochs, ranked, marker="o", color="C1", label="NDCG@10 of held-out rows")
+        beside.set_ylabel("NDCG@10")
+        beside.legend(loc="lower right")
     axes.set(xlabel="epoch", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
+    axes.legend(loc="best" if ranked is None else "upper right")
     axes.grid(alpha=0.3)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=120)

@@ -5,7 +5,7 @@ import json
 import math
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,8 +34,14 @@ class Report:
         """A line for people."""
         self._console.print(text, markup=False, soft_wrap=True)
 
-    def table(self, title: str, rows: Sequence[Mapping[str, Any]], header: bool = True) -> None:
-        """A table for people: one row a mapping, numbers on the right."""
+    def table(
+        self,
+        title: str,
+        rows: Sequence[Mapping[str, Any]],
+        header: bool = True,
+        as_written: Collection[str] = (),
+    ) -> None:
+        """A table for people: one row a mapping, numbers on the right; ids stand as they are written."""
         from rich.table import Table
         from rich.text import Text
 
@@ -44,7 +50,9 @@ class Report:
             number = all(isinstance(row[name], (int, float)) for row in rows)
             table.add_column(name, justify="right" if number else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(Text(shown(value)) for value in row.values()))
+            table.add_row(
+                *(Text(str(value) if name in as_written else shown(value)) for name, value in row.items())
+            )
         self._console.print(table)
 
     def facts(self, title: str, facts: Mapping[str, Any]) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kerasrec.data import Interactions
 
 Ratings = Annotated[Path, typer.Argument(help="CSV or Parquet file, a rating a row.", metavar="RATINGS")]
@@ -30,6 +32,8 @@ _NOUNS = {
 }
 _WHAT = {"user": "users", "item": "items", "value": "ratings"}
 _ENDINGS = ("id", "", "no", "key", "code", "name")
+# Of a table of items: `name` is not their ids.
+_IDS = ("id", "", "no", "key", "code")
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,52 @@ def read_ratings(
     options = csv_form(path, separator, encoding)
     found = find_columns(_header(path, options), columns, needs_values)
     return Interactions.from_csv(path, **found, duplicates=duplicates, **options), found
+
+
+def read_items(path: Path, item_column: str | None) -> tuple["pd.DataFrame", str]:
+    """A table with a row an item, as it is written, and the name of the column of ids."""
+    import pandas as pd
+
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+    parquet = path.suffix == ".parquet"
+    options = {} if parquet else csv_form(path, None, None)
+    frame = pd.read_parquet(path) if parquet else pd.read_csv(path, nrows=0, **options)
+    names = [str(name) for name in frame.columns]
+    listed = ", ".join(map(repr, names))
+    if item_column is not None and item_column not in names:
+        raise ValueError(
+            f"`--item-column` must name a column of the items. Received: {item_column!r}; there are {listed}."
+        )
+    by = item_column or _guess(names, "item", _IDS)
+    if by is None:
+        raise ValueError(
+            "`--item-column` must be given: no column's name looks like ids of items. "
+            f"The columns are {listed}."
+        )
+    if not parquet:
+        # Ids stay as they are written, `007` as well.
+        frame = pd.read_csv(path, **options, dtype={by: str})
+    return frame.set_axis(names, axis=1), by
+
+
+def title_columns(names: Sequence[str]) -> list[str]:
+    """The column that says what an item is called; all where none does."""
+    for word in ("title", "name", "titel"):
+        for name in names:
+            if re.sub(r"[\W_]", "", name.lower()).endswith(word):
+                return [name]
+    return list(names)
+
+
+def check_columns(
+    path: Path, columns: Columns, separator: str | None, encoding: str | None, needs_values: bool = False
+) -> None:
+    """Refuse a table without the columns that are needed; before Keras is loaded, which takes seconds."""
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+    if path.suffix != ".parquet":
+        find_columns(_header(path, csv_form(path, separator, encoding)), columns, needs_values)
 
 
 def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = True) -> dict[str, str]:
@@ -154,11 +204,11 @@ def _header(path: Path, options: Mapping[str, Any]) -> list[str]:
     return pd.read_csv(path, nrows=0, **options).columns.tolist()
 
 
-def _guess(names: Sequence[str], side: str) -> str | None:
+def _guess(names: Sequence[str], side: str, endings: Sequence[str] = _ENDINGS) -> str | None:
     """The column whose name is most likely meant: `userId`, `User-ID`, `customer_id`, `Book-Rating`."""
     by_form = {re.sub(r"[\W_]", "", str(name).lower()): name for name in reversed(names)}
     nouns = _NOUNS[side].split()
-    for ending in _ENDINGS:
+    for ending in endings:
         for noun in nouns:
             for form in (noun + ending, ending + noun):
                 if form in by_form:

@@ -6,6 +6,7 @@ import typer
 from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable, replacing
 from kerasrec.cli._library import load_library
+from kerasrec.cli._likes import likes, split, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
 from kerasrec.cli._settings import setting
 
@@ -62,20 +63,21 @@ def compare(
             check_writable(plot, ".png")
         names = _listed("models", models)
         cuts = _cuts(k)
+        columns = _table.Columns(user_column, item_column, value_column, time_column)
+        _table.check_columns(ratings, columns, separator, encoding)
         load_library(report)
         hyperparameters = _by_model(names, settings or [])
-        columns = _table.Columns(user_column, item_column, value_column, time_column)
         with report.waiting(f"Reading {ratings.name}"):
             whole, found = _table.read_ratings(
                 ratings, columns, separator, encoding, duplicates, needs_values=False
             )
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
-        train, test = _split(_likes(whole, at_least, "value" in found), test_size, seed)
+        train, test = split(likes(whole, at_least, "value" in found), test_size, seed)
         report.line(
             f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items; "
             f"{len(train):,} to train on and {len(test):,} held out"
         )
-        report.line(f"Counted as liked: {_what_counts(whole, at_least, 'value' in found)}")
+        report.line(f"Counted as liked: {what_counts(whole, at_least, 'value' in found)}")
         table, trained = _compared(
             hyperparameters,
             train,
@@ -104,12 +106,8 @@ def _compared(
     report: Report,
 ) -> tuple["Comparison", dict[str, int]]:
     """The models, fitted or trained, side by side; and the epochs that training took."""
-    import inspect
-
-    import keras
-
     from kerasrec import evaluation, zoo
-    from kerasrec.cli._fit import fit_and_choose
+    from kerasrec.cli._fit import create, fit_and_choose
 
     # Refuses what cannot be measured before hours may go into training.
     evaluation.RankingMetrics(test, train, **measured)
@@ -117,18 +115,13 @@ def _compared(
     fitted, trained = {}, {}
     for name, own in hyperparameters.items():
         card = zoo.card(name)
-        accepted = inspect.signature(card.factory).parameters
-        chosen = {"seed": seed} if "seed" in accepted else {}
-        if card.optimizer is None:
-            with report.waiting(f"Fitting {name}"):
-                fitted[name] = zoo.create(name, train, **chosen | own)
-            continue
-        # What the card says that it trains best with, if it does.
-        chosen |= {key: value for key, value in card.tuned.items() if key in accepted}
-        keras.utils.set_random_seed(seed)
-        fitted[name] = zoo.create(name, train, **chosen | own)
-        batch_size = training["batch_size"] or card.tuned.get("batch_size")
-        trained[name] = fit_and_choose(fitted[name], train, training["epochs"], batch_size, seed, report)
+        with report.waiting(f"Fitting {name}"):
+            fitted[name] = create(name, train, seed, own)
+        if card.optimizer is not None:
+            batch_size = training["batch_size"] or card.tuned.get("batch_size")
+            trained[name], _ = fit_and_choose(
+                fitted[name], train, training["epochs"], batch_size, seed, report
+            )
     added = None if baselines else ()
     with report.waiting("Evaluating"):
         return evaluation.compare(fitted, train, test, baselines=added, **measured), trained
@@ -168,42 +161,6 @@ def _print(table: "Comparison", report: Report) -> None:
     if parts:
         report.table(f"{table.metric} in parts of users and items", parts)
     report.facts("How it was measured", {key: str(value) for key, value in table.protocol.items()})
-
-
-def _likes(whole: "Interactions", at_least: float | None, has_values: bool) -> "Interactions":
-    """The interactions that are likes."""
-    if at_least is None:
-        return whole
-    if not has_values:
-        raise ValueError(
-            "`--at-least` needs a column of ratings; name it with `--value-column`. "
-            f"Received: {at_least:g}, and no column's name looks like ratings."
-        )
-    likes = whole.at_least(at_least)
-    if not len(likes):
-        raise ValueError(
-            f"`--at-least` must leave ratings. Received: {at_least:g}; the highest is {whole.values.max():g}."
-        )
-    return likes
-
-
-def _what_counts(whole: "Interactions", at_least: float | None, has_values: bool) -> str:
-    if not has_values:
-        return "every row, as there is no column of ratings"
-    if at_least is not None:
-        return f"ratings of at least {at_least:g}; the others are left out"
-    low, high = float(whole.values.min()), float(whole.values.max())
-    if low > 0 and low < high:
-        return f"every rating, from {low:g} to {high:g}; `--at-least` leaves out the low ones"
-    return "every row with a value above 0"
-
-
-def _split(likes: "Interactions", test_size: float, seed: int) -> tuple["Interactions", "Interactions"]:
-    from kerasrec.data import splits
-
-    if likes.times is not None:
-        return splits.time_split(likes, test_size=test_size)
-    return splits.random_split(likes, test_size, seed)
 
 
 def _listed(option: str, text: str) -> list[str]:

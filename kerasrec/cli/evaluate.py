@@ -5,9 +5,11 @@ import typer
 
 from kerasrec.cli import _table
 from kerasrec.cli._library import load_library
-from kerasrec.cli._report import AsJson, Debug, reporting
+from kerasrec.cli._likes import likes
+from kerasrec.cli._report import AsJson, Debug, Report, reporting
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
 
     from kerasrec.data import Interactions
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="File that `kerasrec train` wrote.", metavar="MODEL")],
+    model: Annotated[Path, typer.Argument(help="File of a trained model.", metavar="MODEL")],
     ratings: _table.Ratings,
     user_column: _table.UserColumn = None,
     item_column: _table.ItemColumn = None,
@@ -26,41 +28,73 @@ def evaluate(
     skip_unknown: Annotated[
         bool, typer.Option("--skip-unknown", help="Leave out ratings of users and items new to the model.")
     ] = False,
+    at_least: Annotated[
+        float | None, typer.Option(help="Lowest rating that is a like, for a ranking model.")
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Measure the error of a trained model on a table of ratings."""
+    """Measure a trained model on a table: its error, or how it ranks what users did not have in training."""
     with reporting(as_json, debug) as report:
         load_library(report)
-        from kerasrec.cli._fit import predict
-        from kerasrec.cli._measure import errors
         from kerasrec.layers import find_catalogue
         from kerasrec.recommender import load_model
 
         with report.waiting(f"Reading {model.name}"):
             loaded = load_model(model)
-        _check_predicts_ratings(loaded.name)
         catalogue: Any = find_catalogue(loaded)  # `load_model` refuses a file without
         columns = _table.Columns(user_column, item_column, value_column)
+        rates = _rates(loaded.name)
         with report.waiting(f"Reading {ratings.name}"):
-            table, found = _table.read_ratings(ratings, columns, separator, encoding, duplicates)
+            table, found = _table.read_ratings(
+                ratings, columns, separator, encoding, duplicates, needs_values=rates
+            )
+        if rates and at_least is not None:
+            raise ValueError(
+                f"`--at-least` is for models that rank. Received: {at_least:g}, and {loaded.name}."
+            )
+        table = table if rates else likes(table, at_least, "value" in found)
         known = _recoded(table, catalogue, skip_unknown)
-        predicted = predict(loaded, known, report)
-
-        rows = [
-            {"ratings": name, "count": int(part.sum()), **errors(predicted[part], known.values[part])}
-            for name, part in _parts(known, catalogue).items()
-            if part.any()
-        ]
-        report.table(f"Error of {loaded.name}", rows)
+        left_out = len(table) - len(known)
+        report.result = {"model": loaded.name, "columns": found, "left_out": left_out}
+        if rates:
+            _errors(loaded, known, catalogue, report)
+        else:
+            _ranking(model, known, report)
         if skip_unknown:
-            report.line(f"Left out: {len(table) - len(known):,} ratings of unknown users or items")
-        report.result = {
-            "model": loaded.name,
-            "columns": found,
-            "errors": rows,
-            "left_out": len(table) - len(known),
-        }
+            report.line(f"Left out: {left_out:,} {'ratings' if rates else 'rows'} of unknown users or items")
+
+
+def _errors(model: "keras.Model", known: "Interactions", catalogue: "Catalogue", report: Report) -> None:
+    from kerasrec.cli._fit import predict
+    from kerasrec.cli._measure import errors
+
+    predicted = predict(model, known, report)
+    rows = [
+        {"ratings": name, "count": int(part.sum()), **errors(predicted[part], known.values[part])}
+        for name, part in _parts(known, catalogue).items()
+        if part.any()
+    ]
+    report.table(f"Error of {model.name}", rows)
+    report.result["errors"] = rows
+
+
+def _ranking(path: Path, known: "Interactions", report: Report) -> None:
+    """How the model ranks what its users did not have in training."""
+    from kerasrec.cli._ranking import METRICS
+    from kerasrec.evaluation import evaluate
+    from kerasrec.recommender import Recommender
+
+    recommender = Recommender.load(path)
+    found = evaluate(recommender.model, known, recommender.interactions, metrics=METRICS)
+    frame = found.to_frame()[["value", "low", "high"]].astype(object)
+    rows = [
+        {"metric": name, **row} for name, row in frame.where(frame.notna(), None).to_dict("index").items()
+    ]
+    report.table(f"Ranking of {recommender.model.name}", rows)
+    report.line("low, high: 95 % interval over users.")
+    report.facts("How it was measured", {key: str(value) for key, value in found.protocol.items()})
+    report.result |= {"ranking": rows, "protocol": found.protocol}
 
 
 def _recoded(table: "Interactions", catalogue: "Catalogue", skip_unknown: bool) -> "Interactions":
@@ -118,10 +152,8 @@ def _parts(interactions: "Interactions", catalogue: "Catalogue") -> dict[str, "n
     return parts
 
 
-def _check_predicts_ratings(name: str) -> None:
+def _rates(name: str) -> bool:
+    """Whether a model predicts ratings; one of another name than the zoo's is taken to."""
     from kerasrec import zoo
 
-    if name in zoo.names() and zoo.card(name).task != "rating":
-        raise ValueError(
-            f"The model must predict ratings to have an error. Received: a {name}, whose scores only rank."
-        )
+    return name not in zoo.names() or zoo.card(name).task == "rating"

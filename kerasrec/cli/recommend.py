@@ -3,12 +3,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, reporting
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
+
+    from kerasrec.recommender import Recommender
 
 
 def recommend(
@@ -27,17 +31,34 @@ def recommend(
     out: Annotated[
         Path | None, typer.Option(help="Parquet file for the lists of all users, or of those named.")
     ] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(help="CSV or Parquet file with a row an item, to print its title beside each id."),
+    ] = None,
+    item_column: Annotated[
+        str | None, typer.Option(help="Column of item ids in --items. Guessed from its name otherwise.")
+    ] = None,
+    title_column: Annotated[
+        str | None,
+        typer.Option(help="Columns of --items to print, by commas. Guessed otherwise: a title, or a name."),
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Recommend items to users of a trained model, or to somebody who likes a few items."""
     with reporting(as_json, debug) as report:
         _check(user, item, out)
+        if items is None and (item_column or title_column):
+            option = "--item-column" if item_column else "--title-column"
+            raise ValueError(f"`{option}` names a column of `--items`. Received: no `--items`.")
+        shown = None if items is None else _titles(items, item_column, title_column)
         load_library(report)
         from kerasrec.recommender import Recommender
 
         with report.waiting(f"Reading {model.name}"):
             recommender = Recommender.load(model)
+        if shown is not None:
+            _show(recommender, shown)
         users = None if user is None else _raw(user, recommender.user_ids)
         if out is not None:
             recommender.recommend_to_parquet(
@@ -54,7 +75,8 @@ def recommend(
             frame = recommender.recommend(users, k, exclude_seen=not include_seen)
             title = f"For user {', '.join(user or [])}"
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        report.table(title, [{name: _plain(value) for name, value in row.items()} for row in rows])
+        plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+        report.table(title, plain, as_written=("user", "item"))
         report.result = {"model": recommender.model.name, "recommendations": rows}
 
 
@@ -73,6 +95,38 @@ def _raw(texts: list[str], known: "np.ndarray") -> list[Any]:
     """Ids as the model has them: numbers where its ids are."""
     known_ids = set(known.tolist())
     return [int(x) if x not in known_ids and x.strip().lstrip("-").isdigit() else x for x in texts]
+
+
+def _titles(path: Path, item_column: str | None, title_column: str | None) -> "pd.DataFrame":
+    """The columns to print, indexed by the ids of the items as text."""
+    frame, by = _table.read_items(path, item_column)
+    named = None if title_column is None else [name.strip() for name in title_column.split(",")]
+    for name in named or ():
+        if name not in frame.columns or name == by:
+            listed = ", ".join(repr(other) for other in frame.columns if other != by)
+            raise ValueError(
+                f"`--title-column` must name a column of the items. Received: {name!r}; there are {listed}."
+            )
+    chosen = named or _table.title_columns([name for name in frame.columns if name != by])
+    titles = frame.set_index(by)[chosen]
+    return titles[titles.index.notna() & ~titles.index.duplicated()]
+
+
+def _show(recommender: "Recommender", titles: "pd.DataFrame") -> None:
+    """Let the lists have the columns of `titles`, whatever the type of the ids."""
+    import pandas as pd
+
+    from kerasrec.recommender._metadata import aligned
+
+    by_text = pd.Index(recommender.item_ids.astype(str))
+    place = by_text.get_indexer(titles.index.astype(str))
+    known = titles[place >= 0].set_axis(recommender.item_ids[place[place >= 0]], axis=0)
+    if known.empty:
+        raise ValueError(
+            "`--items` must have the items of the model; name their column with `--item-column`. "
+            f"Received: {titles.index[:1].tolist()}..., and the model has {by_text[:1].tolist()}..."
+        )
+    recommender.item_metadata = aligned(known, recommender.item_ids)
 
 
 def _plain(value: Any) -> Any:

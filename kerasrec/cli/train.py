@@ -6,7 +6,8 @@ import typer
 
 from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable
-from kerasrec.cli._library import load_library
+from kerasrec.cli._library import load_library, set_seed
+from kerasrec.cli._likes import likes, split, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
 from kerasrec.cli._settings import setting
 
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 def train(
     ratings: _table.Ratings,
     model: Annotated[
-        str, typer.Option(help="Name of a rating model; see `kerasrec zoo list`.")
-    ] = "recommender_v2",
+        str | None,
+        typer.Option(
+            help="Name of a model, see `kerasrec zoo list`; recommender_v2 for ratings, hybrid without any."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="File to write the model to.")] = Path("model.keras"),
     user_column: _table.UserColumn = None,
     item_column: _table.ItemColumn = None,
@@ -31,41 +35,70 @@ def train(
     separator: _table.Separator = None,
     encoding: _table.Encoding = None,
     duplicates: _table.Duplicates = "error",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the ratings.")] = 5,
-    batch_size: Annotated[int, typer.Option(min=1, help="Ratings a step.")] = 64,
+    at_least: Annotated[
+        float | None,
+        typer.Option(help="Lowest rating that is a like, for a ranking model; others are left out."),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over the rows; 5, or what ranks best where a model ranks."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Rows a step; 64, or a ranking model's own.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; `kerasrec zoo show` lists them."),
     ] = None,
     test_size: Annotated[
-        float, typer.Option(min=0.0, max=0.9, help="Share of the ratings held out; 0 trains on all.")
+        float, typer.Option(min=0.0, max=0.9, help="Share of the rows held out; 0 trains on all.")
     ] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and weights.")] = 42,
     plot: Annotated[bool, typer.Option(help="Write the learning curve beside the model.")] = True,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Train a rating model on a table of ratings, measure it and write it to a file."""
+    """Train a model on a table of ratings, or of who had what, measure it and write it to a file.
+
+    A rating model is measured by its error on rows held out, a ranking model by how well it ranks them in the
+    whole catalogue.
+    """
     with reporting(as_json, debug) as report:
         check_writable(out, ".keras")
         hyperparameters = dict(map(setting, settings or ()))
-        load_library(report)
-        import keras
-
-        _check_rating_model(model)
         columns = _table.Columns(user_column, item_column, value_column, time_column)
+        _table.check_columns(ratings, columns, separator, encoding)
+        load_library(report)
+        from kerasrec import zoo
+
+        rates = model is not None and zoo.card(model).task == "rating"
         with report.waiting(f"Reading {ratings.name}"):
-            whole, found = _table.read_ratings(ratings, columns, separator, encoding, duplicates)
-        fitted, held_out = _split(whole, test_size, seed)
+            whole, found = _table.read_ratings(ratings, columns, separator, encoding, duplicates, rates)
+        has_values = "value" in found
+        if model is None:
+            # Who names what a like is wants likes.
+            rates = has_values and at_least is None
+            model = "recommender_v2" if rates else "hybrid"
+        if rates and at_least is not None:
+            raise ValueError(f"`--at-least` is for models that rank. Received: {at_least:g}, and {model}.")
+        used = whole if rates else likes(whole, at_least, has_values)
+        fitted, held_out = split(used, test_size, seed) if test_size else (used, None)
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
         report.line(
-            f"{len(whole):,} ratings of {whole.n_users:,} users and {whole.n_items:,} items, "
-            f"{len(held_out) if held_out else 0:,} of them held out"
+            f"{len(whole):,} {'ratings' if rates else 'rows'} of {whole.n_users:,} users and "
+            f"{whole.n_items:,} items, {len(held_out) if held_out else 0:,} of them held out"
         )
-        keras.utils.set_random_seed(seed)
-        created = _create(model, whole, fitted, hyperparameters)
-        train_and_write(created, fitted, held_out, epochs, batch_size, out, plot, report)
         report.result |= {"columns": found, "users": whole.n_users, "items": whole.n_items}
+        set_seed(seed)
+        if rates:
+            created = _create(model, whole, fitted, hyperparameters)
+            train_and_write(created, fitted, held_out, epochs or 5, batch_size or 64, out, plot, report)
+            return
+        report.line(f"Counted as liked: {what_counts(whole, at_least, has_values)}")
+        from kerasrec.cli._ranking import train_ranking
+
+        parts = (fitted, held_out)
+        train_ranking(model, hyperparameters, used, parts, epochs, batch_size, seed, out, plot, report)
 
 
 def train_and_write(
@@ -102,26 +135,6 @@ def train_and_write(
         learning_curve(curve, history)
         report.line(f"Learning curve: {curve}")
         report.result["plot"] = str(curve)
-
-
-def _check_rating_model(name: str) -> None:
-    from kerasrec import zoo
-
-    if zoo.card(name).task != "rating":
-        known = ", ".join(known for known in zoo.names() if zoo.card(known).task == "rating")
-        raise ValueError(f"`--model` must be a rating model, one of {known}. Received: {name}.")
-
-
-def _split(
-    whole: "Interactions", test_size: float, seed: int
-) -> tuple["Interactions", "Interactions | None"]:
-    from kerasrec.data import splits
-
-    if not test_size:
-        return whole, None
-    if whole.times is not None:
-        return splits.time_split(whole, test_size=test_size)
-    return splits.random_split(whole, test_size, seed)
 
 
 def _create(

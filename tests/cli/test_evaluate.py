@@ -1,4 +1,3 @@
-import dataclasses
 from pathlib import Path
 
 import keras
@@ -8,7 +7,9 @@ import pytest
 import kerasrec
 from kerasrec.cli import _fit
 from kerasrec.cli._table import Columns, read_ratings
-from kerasrec.recommender import load_model, save_model
+from kerasrec.data import splits
+from kerasrec.evaluation import evaluate
+from kerasrec.recommender import Recommender, load_model, save_model
 
 SHOP = Columns(item="Produktnummer", value="Punkte")
 
@@ -83,11 +84,24 @@ def test_a_file_that_does_not_know_what_was_seen(run_json, shop, trained, tmp_pa
     assert [row["ratings"] for row in run_json("evaluate", "model.keras", *shop)["errors"]] == ["all"]
 
 
-def test_a_model_that_only_ranks(fails, shop, trained, tmp_path, monkeypatch):
-    card = dataclasses.replace(kerasrec.zoo.card("recommender_v2"), task="ranking")
-    monkeypatch.setattr(kerasrec.zoo, "card", lambda name: card)
-    assert fails("evaluate", trained[0], *shop) == (
-        "The model must predict ratings to have an error. Received: a recommender_v2, whose scores only rank."
+def test_a_model_that_ranks_is_measured_on_what_users_did_not_have(run, run_json, shop, tmp_path):
+    whole, _ = read_ratings(Path(shop[0]), SHOP)
+    train, test = splits.random_split(whole, 0.25, seed=0)
+    Recommender.train(train, "item_knn").save(tmp_path / "ranks.keras")
+    found = run_json("evaluate", "ranks.keras", *shop)
+    expected = evaluate(kerasrec.zoo.create("item_knn", train), test, train)
+    figures = {row["metric"]: row["value"] for row in found["ranking"]}
+    assert figures["ndcg@10"] == pytest.approx(expected["ndcg@10"])
+    assert set(figures) == {"ndcg@10", "recall@10", "coverage@10"}
+    liked = run_json("evaluate", "ranks.keras", *shop, "--at-least", 3)
+    assert liked["protocol"]["test"] != found["protocol"]["test"]
+    out = run("evaluate", "ranks.keras", *shop, "--skip-unknown").out
+    assert "Ranking of item_knn" in out and "Left out: 0 rows of unknown users or items" in out
+
+
+def test_likes_of_a_model_that_predicts_ratings(fails, shop, trained):
+    assert fails("evaluate", trained[0], *shop, "--at-least", 4) == (
+        "`--at-least` is for models that rank. Received: 4, and recommender_v2."
     )
 
 

@@ -48,6 +48,50 @@ def test_ids_that_are_numbers(run_json, tmp_path):
     assert found["recommendations"][0]["item"] == 10
 
 
+def test_titles_stand_beside_ids(run, run_json, fails, trained, expected, tmp_path):
+    lines = ["sku;Product Name;price"] + [f"P-{item}é;thing {item};{item}" for item in range(12)]
+    (tmp_path / "items.csv").write_text("\n".join(lines) + "\n")
+    found = run_json("recommend", trained[0], "--user", "cust 03", "-k", 3, "--items", "items.csv")
+    for row in found["recommendations"]:
+        assert row["Product Name"] == "thing " + row["item"][2:-1] and "price" not in row
+    both = ["--title-column", "Product Name, price"]
+    found = run_json("recommend", trained[0], "-i", "P-1é", "-k", 1, "--items", "items.csv", *both)
+    assert set(found["recommendations"][0]) == {"rank", "item", "score", "Product Name", "price"}
+    pd.read_csv(tmp_path / "items.csv", sep=";").to_parquet(tmp_path / "items.parquet")
+    run("recommend", trained[0], "--out", "lists.parquet", "-k", 2, "--items", "items.parquet")
+    assert pd.read_parquet(tmp_path / "lists.parquet")["Product Name"].str.startswith("thing ").all()
+
+    someone = ["recommend", trained[0], "--user", "cust 03"]
+    assert fails(*someone, "--title-column", "x") == (
+        "`--title-column` names a column of `--items`. Received: no `--items`."
+    )
+    assert fails(*someone, "--items", "items.csv", "--title-column", "x") == (
+        "`--title-column` must name a column of the items. Received: 'x'; there are 'Product Name', 'price'."
+    )
+    assert fails(*someone, "--items", "items.csv", "--item-column", "x") == (
+        "`--item-column` must name a column of the items. Received: 'x'; there are 'sku', 'Product Name', "
+        "'price'."
+    )
+    assert fails(*someone, "--items", "none.csv") == "There is no file 'none.csv'."
+    (tmp_path / "odd.csv").write_text("nr,text\n7,seven\n")
+    assert fails(*someone, "--items", "odd.csv") == (
+        "`--item-column` must be given: no column's name looks like ids of items. "
+        "The columns are 'nr', 'text'."
+    )
+    message = fails(*someone, "--items", "odd.csv", "--item-column", "nr")
+    assert message.startswith("`--items` must have the items of the model; name their column with")
+
+
+def test_titles_of_items_whose_ids_are_numbers(run_json, tmp_path):
+    from kerasrec.data import Interactions
+
+    data = Interactions([0, 1], [0, 1], user_ids=[7, 432], item_ids=[10, 20, 30])
+    Recommender.train(data, "popularity").save(tmp_path / "numbers.keras")
+    (tmp_path / "films.csv").write_text("movieId,title,genres\n10,Ten,Drama\n20,Twenty,War\n")
+    found = run_json("recommend", "numbers.keras", "--user", "7", "-k", 2, "--items", "films.csv")
+    assert [row["title"] for row in found["recommendations"]] == ["Twenty", None]
+
+
 def test_mistakes(fails, trained, tmp_path):
     path, _ = trained
     assert fails("recommend", path) == (

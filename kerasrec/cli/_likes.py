@@ -1,0 +1,44 @@
+"""Which rows of a table count as liked, and which of them are held out."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kerasrec.data import Interactions
+
+
+def likes(whole: "Interactions", at_least: float | None, has_values: bool) -> "Interactions":
+    """The interactions that are likes."""
+    if at_least is None:
+        return whole
+    if not has_values:
+        raise ValueError(
+            "`--at-least` needs a column of ratings; name it with `--value-column`. "
+            f"Received: {at_least:g}, and no column's name looks like ratings."
+        )
+    liked = whole.at_least(at_least)
+    if not len(liked):
+        raise ValueError(
+            f"`--at-least` must leave ratings. Received: {at_least:g}; the highest is {whole.values.max():g}."
+        )
+    return liked
+
+
+def what_counts(whole: "Interactions", at_least: float | None, has_values: bool) -> str:
+    """The same in words."""
+    if not has_values:
+        return "every row, as there is no column of ratings"
+    if at_least is not None:
+        return f"ratings of at least {at_least:g}; the others are left out"
+    low, high = float(whole.values.min()), float(whole.values.max())
+    if low > 0 and low < high:
+        return f"every rating, from {low:g} to {high:g}; `--at-least` leaves out the low ones"
+    return "every row with a value above 0"
+
+
+def split(liked: "Interactions", test_size: float, seed: int) -> tuple["Interactions", "Interactions"]:
+    """Rows to train on, and those held out: the latest where there are times."""
+    from kerasrec.data import splits
+
+    if liked.times is not None:
+        return splits.time_split(liked, test_size=test_size)
+    return splits.random_split(liked, test_size, seed)
