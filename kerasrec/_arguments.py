@@ -7,14 +7,21 @@ from typing import Any
 def positive_integer(name: str, value: Any) -> int:
     """`value` as an int of at least 1, or a `ValueError` that names it."""
     if not _is_number(value) or not 1 <= value < float("inf") or int(value) != value:
-        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}.")
+    return int(value)
+
+
+def whole_number(name: str, value: Any) -> int:
+    """`value` as an int of at least 0, or a `ValueError` that names it."""
+    if not _is_number(value) or not 0 <= value < float("inf") or int(value) != value:
+        raise ValueError(f"`{name}` must be a whole number of at least 0. Received: {name}={value!r}.")
     return int(value)
 
 
 def positive_number(name: str, value: Any) -> float:
     """`value` as a finite float above 0, or a `ValueError` that names it."""
     if not _is_number(value) or not 0 < value < float("inf"):
-        raise ValueError(f"`{name}` must be a finite number above 0. Received: {name}={value}.")
+        raise ValueError(f"`{name}` must be a finite number above 0. Received: {name}={value!r}.")
     return float(value)
 
 

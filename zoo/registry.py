@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from kerasrec.data.interactions import check_interactions
 from kerasrec.layers import find_catalogue
 from kerasrec.zoo import (
     content_recommender,
@@ -150,6 +151,7 @@ def create(
                 f"Hyperparameters of {found.name} must be among {', '.join(settings)}."
                 f"{_nearest(key, settings)} Received: {key}={hyperparameters[key]!r}."
             )
+    check_interactions("interactions", interactions)
     if not len(interactions):
         raise ValueError("`interactions` must not be empty. Received: 0 interactions.")
     read = {key: read(interactions) for key, read in _FROM_INTERACTIONS.items() if key in accepted}
@@ -178,6 +180,11 @@ def _rows(argument: str, features: Any, interactions: "Interactions") -> Any:
     ids = interactions.user_ids if side == "user" else interactions.item_ids
     if features is None:
         return len(ids)
+    if hasattr(features, "columns"):
+        raise TypeError(
+            f"`{argument}` must be `kerasrec.data.Features` or a matrix; `Features.categorical(frame['a'])` "
+            f"and the like make them. Received: {type(features).__name__}."
+        )
     if hasattr(features, "align"):
         return features.align(ids, side)
     shape = getattr(features, "shape", (len(ids),))

@@ -1,12 +1,16 @@
 """Columns of a table, checked and turned into arrays."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_TOO_FAR = "times that do not fit into 64 bits (datetimes go from 1677 to 2262)"
 
 
 def parse(
@@ -53,9 +57,11 @@ def parse(
 def column(frame: "pd.DataFrame", name: Any, argument: str) -> "pd.Series[Any]":
     """One column of a frame by name."""
     if name not in frame.columns:
+        listed = ", ".join(map(repr, frame.columns)) or "none"
+        remedy = " `frame.reset_index()` makes a column of the index." if name in frame.index.names else ""
         raise ValueError(
             f"`{argument}` must name a column of the table. Received: {argument}={name!r}; "
-            f"its columns are {', '.join(map(repr, frame.columns))}."
+            f"its columns are {listed}.{remedy}"
         )
     found = frame[name]
     if found.ndim != 1:
@@ -96,7 +102,12 @@ def encode(
     """
     import pandas as pd
 
-    codes, uniques = pd.factorize(column)
+    try:
+        codes, uniques = pd.factorize(column)
+    except TypeError:  # not hashable
+        odd = [isinstance(entry, (list, dict, set, np.ndarray)) for entry in column]
+        refuse(odd, column, name, "lists or the like for ids", "Make text or numbers of them.")
+        raise
     refuse(codes < 0, column, name, "missing ids", "Drop those rows or fill them.")
     raw = plain(uniques)
     empty = np.fromiter((isinstance(i, str) and not i.strip() for i in raw), bool, len(raw))
@@ -116,6 +127,10 @@ def encode(
         refuse(unknown[codes], column, name, "ids that the given vocabulary lacks", remedy)
     if unknown.any():
         new = raw[unknown]
+        kinds = {isinstance(entry, str) for entry in ids}
+        if kinds.isdisjoint({isinstance(entry, str) for entry in new}):
+            of_both = f"The known ones are {'text' if True in kinds else 'numbers'}, such as {shown(ids[0])}."
+            refuse(unknown[codes], column, name, "new ids of another type than the known ones", of_both)
         order = order_of(new)
         rank = np.empty(len(new), np.int32)
         rank[order] = np.arange(len(ids), len(ids) + len(new), dtype=np.int32)
@@ -126,6 +141,8 @@ def encode(
 
 def vocabulary(ids: Any, name: Any) -> np.ndarray:
     """Given raw ids as an array that has no id twice and none missing."""
+    if isinstance(ids, (str, bytes)) or not hasattr(ids, "__iter__"):
+        raise TypeError(f"The ids given for {name!r} must be several, as a list. Received: {ids!r}.")
     index = id_index(ids)
     if index.hasnans:
         raise ValueError(
@@ -138,6 +155,19 @@ def vocabulary(ids: Any, name: Any) -> np.ndarray:
             f"first {shown(again[0])}."
         )
     return plain(index)
+
+
+def several(ids: Any) -> Any:
+    """One id as a list of one; several as a sequence, in their order."""
+    if isinstance(ids, (Set, Iterator)):
+        return list(ids)
+    if hasattr(ids, "columns") or isinstance(ids, Mapping):
+        raise TypeError(
+            "Ids must be given as one id or a list, array or series of them, e.g. `frame['user']`. "
+            f"Received: {type(ids).__name__}."
+        )
+    one = isinstance(ids, (str, bytes)) or not hasattr(ids, "__iter__") or getattr(ids, "ndim", 1) == 0
+    return [ids] if one else ids
 
 
 def id_index(ids: Any) -> "pd.Index[Any]":
@@ -160,8 +190,8 @@ def numbers(column: "pd.Series[Any]", name: Any) -> np.ndarray:
     """A column of finite numbers as float32."""
     import pandas as pd
 
-    # Datetimes would parse, as nanoseconds.
-    dates = pd.api.types.is_datetime64_any_dtype(column.dtype)
+    # Datetimes would parse, as nanoseconds, and complex numbers lose a part.
+    dates = getattr(column.dtype, "kind", "O") in "mMc"
     parsed = pd.to_numeric(column.astype(str) if dates else column, errors="coerce")
     refuse(
         (parsed.isna() & column.notna()).to_numpy(),
@@ -183,14 +213,19 @@ def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
 
     refuse(column.isna().to_numpy(), column, name, "missing times", "Drop those rows.")
     if not pd.api.types.is_numeric_dtype(column.dtype):
+        column = column.astype(object) if column.dtype.kind == "m" else column
         parsed = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
         remedy = "Parse the column with `pandas.to_datetime` first."
         refuse(parsed.isna().to_numpy(), column, name, "times that are neither numbers nor ISO 8601", remedy)
+        far = (parsed < pd.Timestamp.min.tz_localize("UTC")) | (parsed > pd.Timestamp.max.tz_localize("UTC"))
+        refuse(far.to_numpy(), column, name, _TOO_FAR, "Correct or drop those rows.")
         return parsed.dt.as_unit("ns").to_numpy("datetime64[ns]").astype(np.int64)
     raw = column.to_numpy()
     if raw.dtype.kind == "f":
         remedy = "Convert the column, e.g. with `pandas.to_datetime(column, unit='s')`."
-        refuse(raw != np.floor(raw), column, name, "times that are not whole numbers", remedy)
+        refuse(~(raw == np.floor(raw)), column, name, "times that are not whole numbers", remedy)
+    if raw.dtype.kind in "fu":
+        refuse(np.abs(raw) >= 2**63, column, name, _TOO_FAR, "Correct or drop those rows.")
     return raw.astype(np.int64)
 
 
@@ -214,7 +249,12 @@ def plain(index: "pd.Index[Any]") -> np.ndarray:
 
     if isinstance(index.dtype, pd.CategoricalDtype):
         index = index.astype(index.dtype.categories.dtype)
-    if pd.api.types.is_signed_integer_dtype(index.dtype):
+    if index.dtype == object and index.inferred_type == "integer":
+        with contextlib.suppress(OverflowError):
+            return index.to_numpy().astype(np.int64)
+    if pd.api.types.is_unsigned_integer_dtype(index.dtype) and len(index) and index.max() >= 2**63:
+        index = index.astype(object)
+    if pd.api.types.is_integer_dtype(index.dtype):
         return index.to_numpy(np.int64)
     return index.to_numpy()
 

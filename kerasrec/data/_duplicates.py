@@ -30,7 +30,8 @@ def resolve(
     if policy != "last":
         total = np.add.reduceat(values[order].astype(np.float64), starts)
         counts = np.diff(starts, append=len(order))
-        merged = (total if policy == "sum" else total / counts).astype(np.float32)
+        with np.errstate(over="ignore"):
+            merged = (total if policy == "sum" else total / counts).astype(np.float32)
     in_order = np.argsort(last)
     return last[in_order], merged[in_order]
 

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data.interactions import Interactions
+from kerasrec.data.interactions import Interactions, check_interactions
 
 
 class CatalogueBatches(keras.utils.PyDataset):
@@ -59,6 +59,7 @@ class CatalogueBatches(keras.utils.PyDataset):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_interactions("interactions", interactions)
         self.batch_size = positive_integer("batch_size", batch_size)
         self.n_items = interactions.n_items
         self.list_size = self.n_items if list_size is None else positive_integer("list_size", list_size)

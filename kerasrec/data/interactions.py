@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec._arguments import whole_number
 from kerasrec.data import _columns, _duplicates
 from kerasrec.data._loaders import Loaders
 
@@ -68,9 +69,9 @@ class Interactions(Loaders):
         context_ids: Mapping[str, Any] | None = None,
         columns: Mapping[str, Any] | None = None,
     ) -> None:
-        self.users = _frozen(users, np.int32)
+        self.users = _frozen(_whole("users", users), np.int32)
         n = len(self.users)
-        self.items = _frozen(items, np.int32)
+        self.items = _frozen(_whole("items", items), np.int32)
         self.values = _frozen(np.ones(n, np.float32) if values is None else values, np.float32)
         self.times = None if times is None else _frozen(times, np.int64)
         self.user_ids = _frozen(_columns.id_array(user_ids))
@@ -85,6 +86,11 @@ class Interactions(Loaders):
                 raise ValueError(
                     f"`{name}` must have one entry an interaction. Received: {x.shape} for {n} users."
                 )
+        if values is not None and not np.isfinite(self.values).all():
+            row = int(np.argmin(np.isfinite(self.values)))
+            raise ValueError(
+                f"`values` must be finite in float32. Received: {self.values[row]} in row {row}."
+            )
         for name, codes, size in (("users", self.users, self.n_users), ("items", self.items, self.n_items)):
             if n and (codes.min() < 0 or codes.max() >= size):
                 row = int(np.argmax((codes < 0) | (codes >= size)))
@@ -132,13 +138,7 @@ class Interactions(Loaders):
             ValueError: if a column is missing or has entries that cannot be used; the message names the
                 column, the count and the first bad row, counted from 0.
         """
-        import pandas as pd
-
-        if not isinstance(frame, pd.DataFrame):
-            raise TypeError(
-                "`frame` must be a pandas DataFrame; convert it with `pandas.DataFrame(...)` or its own "
-                f"`to_pandas()`. Received: {type(frame).__name__}."
-            )
+        _check_frame(frame)
         names = {"user": user, "item": item, "value": value, "time": time}
         parsed = _columns.parse(frame, names, {"user": user_ids, "item": item_ids}, context)
         return cls(**parsed, columns=names)._without_duplicates(duplicates)
@@ -213,6 +213,9 @@ class Interactions(Loaders):
         Returns:
             `Interactions` over the same vocabularies.
         """
+        value = float(value)
+        if np.isnan(value):
+            raise ValueError(f"`value` must be a number. Received: value={value}.")
         return self.take(self.values >= np.float32(value))
 
     def filter(self, min_user: int = 1, min_item: int = 1, core: bool = False) -> "Interactions":
@@ -230,6 +233,7 @@ class Interactions(Loaders):
         Returns:
             `Interactions` over the same vocabularies.
         """
+        min_user, min_item = whole_number("min_user", min_user), whole_number("min_item", min_item)
         users, items = self.users, self.items
         kept = np.arange(len(self))
         while True:
@@ -253,8 +257,10 @@ class Interactions(Loaders):
         Raises:
             ValueError: as in `from_frame`.
         """
+        _check_frame(frame)
         vocabularies = {"user": self.user_ids, "item": self.item_ids, **self.context_ids}
-        new = _columns.parse(frame, self._columns, vocabularies, tuple(self.context), grow=True)
+        names = {**self._columns, "time": None if self.times is None else self._columns["time"]}
+        new = _columns.parse(frame, names, vocabularies, tuple(self.context), grow=True)
         join = np.concatenate
         return self._with(
             users=join([self.users, new["users"]]),
@@ -292,11 +298,11 @@ class Interactions(Loaders):
 
     @cached_property
     def _user_index(self) -> "pd.Index[Any]":
-        return _columns.id_index(self.user_ids)
+        return _columns.id_index(_columns.vocabulary(self.user_ids, "user"))
 
     @cached_property
     def _item_index(self) -> "pd.Index[Any]":
-        return _columns.id_index(self.item_ids)
+        return _columns.id_index(_columns.vocabulary(self.item_ids, "item"))
 
     def _with(self, **changes: Any) -> "Interactions":
         fields = ("users", "items", "values", "times", "user_ids", "item_ids", "context", "context_ids")
@@ -316,7 +322,53 @@ class Interactions(Loaders):
                 )
             return self
         kept = _duplicates.resolve(keys, self.values, self.times, policy)
-        return self if kept is None else self.take(kept[0])._with(values=kept[1])
+        if kept is None:
+            return self
+        if not np.isfinite(kept[1]).all():
+            row = kept[0][np.argmin(np.isfinite(kept[1]))]
+            raise ValueError(
+                f"The {policy} of a user's values of an item must be finite in float32. Received: user "
+                f"{_columns.shown(self.user_ids[self.users[row]])} with item "
+                f"{_columns.shown(self.item_ids[self.items[row]])} in row {row}, whose {policy} is not."
+            )
+        return self.take(kept[0])._with(values=kept[1])
+
+
+def check_interactions(name: str, value: Any) -> None:
+    """Refuse an argument that is something else, most often a frame."""
+    if not isinstance(value, Interactions):
+        raise TypeError(
+            f"`{name}` must be `kerasrec.data.Interactions`; make them with `Interactions.from_frame` or "
+            f"`from_csv`. Received: {type(value).__name__}."
+        )
+
+
+def _check_frame(frame: Any) -> None:
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(
+            "`frame` must be a pandas DataFrame; convert it with `pandas.DataFrame(...)` or its own "
+            f"`to_pandas()`. Received: {type(frame).__name__}."
+        )
+
+
+def _whole(name: str, codes: Any) -> np.ndarray:
+    """Codes that fit into int32; a cast would cut fractions off and wrap larger numbers around."""
+    codes = np.asarray(codes)
+    whole = codes.dtype.kind in "iu" or (codes.dtype.kind == "f" and (codes == np.floor(codes)).all())
+    if codes.size and not whole:
+        raise TypeError(
+            f"`{name}` must be codes, which are whole numbers; `Interactions.from_frame` takes raw ids. "
+            f"Received: dtype {codes.dtype}."
+        )
+    if codes.size and codes.dtype.itemsize > 4 and max(-int(codes.min()), int(codes.max())) >= 2**31:
+        row = int(np.argmax((codes < -(2**31)) | (codes >= 2**31)))
+        raise ValueError(
+            f"`{name}` must be codes, which are below 2**31; `Interactions.from_frame` takes raw ids. "
+            f"Received: {codes.flat[row]} in row {row}."
+        )
+    return codes
 
 
 def _frozen(x: Any, dtype: Any = None) -> np.ndarray:
@@ -327,7 +379,7 @@ def _frozen(x: Any, dtype: Any = None) -> np.ndarray:
 
 
 def _codes(index: "pd.Index[Any]", ids: Any, side: str) -> np.ndarray:
-    wanted = _columns.id_index(ids)
+    wanted = _columns.id_index(_columns.several(ids))
     codes = index.get_indexer(wanted).astype(np.int32)
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasrec.data.interactions import Interactions
+from kerasrec.data.interactions import Interactions, check_interactions
 
 
 def pairs(
@@ -24,5 +24,6 @@ def pairs(
         >>> x["user"].tolist(), x["item"].tolist(), y.tolist()
         ([0, 1], [0, 0], [4.0, 2.0])
     """
+    check_interactions("interactions", interactions)
     inputs = {"user": interactions.users, "item": interactions.items}
     return inputs | {name: interactions.context[name] for name in context}, interactions.values

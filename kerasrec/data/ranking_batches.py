@@ -9,7 +9,7 @@ from kerasrec._arguments import positive_integer
 from kerasrec.data import _draws, samplers
 from kerasrec.data._by_user import ByUser
 from kerasrec.data._membership import Membership
-from kerasrec.data.interactions import Interactions
+from kerasrec.data.interactions import Interactions, check_interactions
 
 
 class RankingBatches(keras.utils.PyDataset):
@@ -85,6 +85,7 @@ class RankingBatches(keras.utils.PyDataset):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_interactions("interactions", interactions)
         self.batch_size = positive_integer("batch_size", batch_size)
         self.n_sampled_items = positive_integer("n_sampled_items", n_sampled_items)
         self.sampler = samplers.get(sampler)

@@ -4,14 +4,14 @@ Every function gives `(train, test)`: disjoint, complete, neither empty, the sam
 """
 
 import math
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from kerasrec._arguments import positive_integer
 from kerasrec.data._columns import nanoseconds
-from kerasrec.data.interactions import Interactions
+from kerasrec.data.interactions import Interactions, check_interactions
 
 Split = tuple[Interactions, Interactions]
 
@@ -42,6 +42,7 @@ def random_split(interactions: Interactions, test_size: float = 0.1, seed: int |
         >>> len(train), len(test), train.n_users == test.n_users
         (3, 1, True)
     """
+    check_interactions("interactions", interactions)
     train, test = _parts(np.arange(len(interactions)), test_size, seed, "interactions")
     return interactions.take(train), interactions.take(test)
 
@@ -60,16 +61,17 @@ def per_user_split(interactions: Interactions, test_size: float = 0.2, seed: int
     Raises:
         ValueError: if no user has enough interactions to give one to test.
     """
+    check_interactions("interactions", interactions)
     counts = np.bincount(interactions.users, minlength=interactions.n_users)
     if _whole(test_size) and test_size > 0:
         n_test = np.full(len(counts), test_size)
     else:
-        share = test_size if not _whole(test_size) and 0 < test_size < 1 else 0
+        share = test_size if _share(test_size) else 0
         n_test = np.floor(counts * share + 0.5)
     n_test = np.minimum(n_test, counts - 1)
     if (n_test <= 0).all():
         raise ValueError(
-            f"{SIZE_RULE} Received: test_size={test_size}; the most that a user has is "
+            f"{SIZE_RULE} Received: test_size={test_size!r}; the most that a user has is "
             f"{counts.max(initial=0)} interactions."
         )
     shuffled = np.random.default_rng(seed).random(len(interactions))
@@ -155,6 +157,7 @@ def cold_user_split(interactions: Interactions, test_size: float = 0.1, seed: in
     Raises:
         ValueError: if fewer than two users have interactions, or one side would be empty.
     """
+    check_interactions("interactions", interactions)
     return _cold_split(interactions, interactions.users, test_size, seed, "users")
 
 
@@ -172,6 +175,7 @@ def cold_item_split(interactions: Interactions, test_size: float = 0.1, seed: in
     Raises:
         ValueError: if fewer than two items have interactions, or one side would be empty.
     """
+    check_interactions("interactions", interactions)
     return _cold_split(interactions, interactions.items, test_size, seed, "items")
 
 
@@ -212,6 +216,10 @@ def _whole(x: Any) -> bool:
     return isinstance(x, Integral) and not isinstance(x, bool)
 
 
+def _share(x: Any) -> bool:
+    return isinstance(x, Real) and not _whole(x) and 0 < float(x) < 1
+
+
 def _check_count(n: int, what: str) -> None:
     if n < 2:
         raise ValueError(f"A split needs at least two {what}. Received: {n}.")
@@ -222,13 +230,14 @@ def _check_size(test_size: Any, n: int, what: str) -> int:
     if _whole(test_size):
         n_test = int(test_size)
     else:
-        n_test = math.ceil(test_size * n) if 0 < test_size < 1 else 0
+        n_test = math.ceil(test_size * n) if _share(test_size) else 0
     if not 0 < n_test < n:
-        raise ValueError(f"{SIZE_RULE} Received: test_size={test_size} of {n} {what}.")
+        raise ValueError(f"{SIZE_RULE} Received: test_size={test_size!r} of {n} {what}.")
     return n_test
 
 
 def _times(interactions: Interactions) -> np.ndarray:
+    check_interactions("interactions", interactions)
     if interactions.times is None:
         raise ValueError(
             "A split by time needs times: load the interactions with `time=`. Received: no times."

@@ -23,6 +23,11 @@ def scorer_of(model: Any, n_items: int) -> Scorer:
         n_items: int, size of the catalogue.
     """
     source = _catalogue_source(model)
+    if source is None and not hasattr(model, "predict_on_batch"):
+        raise TypeError(
+            "A model must be a `keras.Model` with inputs `user` and `item`, or have a method "
+            f"`score_catalogue(user_codes)`; `kerasrec.zoo.create` makes one by name. Received: {model!r}."
+        )
     if source is not None:
         return SourceScorer(source, n_items)
     towers = find_towers(model)

@@ -6,6 +6,8 @@ import numpy as np
 
 from kerasrec._arguments import positive_integer
 from kerasrec.data import Interactions
+from kerasrec.data._columns import shown
+from kerasrec.data.interactions import check_interactions
 from kerasrec.evaluation import _measures
 from kerasrec.evaluation._figure import Figure
 from kerasrec.evaluation._judged import Judged
@@ -54,6 +56,9 @@ class Plan:
         item_features: Any = None,
         n_users: int | None = None,
     ) -> None:
+        check_interactions("test", test)
+        if train is not None:
+            check_interactions("train", train)
         self.cuts = _cuts(k)
         self.metrics = _known(metrics)
         self.test, self.train = test, train
@@ -286,11 +291,11 @@ def _same_ids(name: str, user_ids: Any, test_user_ids: Any, item_ids: Any, test_
             shared = min(len(ids), len(test_ids))
             differ = np.flatnonzero(ids[:shared] != test_ids[:shared])
             first = int(differ[0]) if len(differ) else shared
-            shown = [repr(x[first]) if first < len(x) else "nothing" for x in (ids, test_ids)]
+            there = [shown(x[first]) if first < len(x) else "nothing" for x in (ids, test_ids)]
             raise ValueError(
                 f"`test` must have the {side}s of {name}, with the same codes: split one `Interactions`, or "
                 f"load with `{side}_ids=`. Received: {len(test_ids)} and {len(ids)} {side}s, the first that "
-                f"differ are {shown[1]} and {shown[0]}."
+                f"differ are {there[1]} and {there[0]}."
             )
 
 
