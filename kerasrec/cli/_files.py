@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from kerasrec._partial import partial_name
+
 
 def check_writable(path: Path, suffix: str) -> None:
     """Refuse a place where a file cannot be written, before anything is computed for it."""
@@ -26,7 +28,7 @@ def check_writable(path: Path, suffix: str) -> None:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name to write to; its file takes the place of `path` once all is written."""
-    partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    partial = partial_name(path)
     try:
         yield partial
         os.replace(partial, path)

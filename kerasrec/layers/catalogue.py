@@ -149,7 +149,7 @@ def check_header(header: dict[str, Any]) -> None:
         ValueError: if the format is newer than this kerasrec's, or there is none.
     """
     found = header.get("format") if isinstance(header, dict) else None
-    if not isinstance(found, int):
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise ValueError(f"A file's header must name its format. Received: format={found!r}.")
     if found > FORMAT:
         raise ValueError(
@@ -202,9 +202,12 @@ def _write_ids(folder: Path, name: str, ids: np.ndarray) -> None:
 
 def _read_ids(folder: Path, name: str) -> np.ndarray:
     if (folder / f"{name}.npy").is_file():
-        integers: np.ndarray = np.load(folder / f"{name}.npy", allow_pickle=False)
-        return integers
-    listed = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    ids = np.empty(len(listed), dtype=object)
-    ids[:] = listed
+        ids: np.ndarray = np.load(folder / f"{name}.npy", allow_pickle=False)
+    else:
+        listed = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        ids = np.empty(len(listed), dtype=object)
+        ids[:] = listed
+    _check_ids(name, ids)
+    if ids.ndim != 1 or len(set(ids.tolist())) != len(ids):
+        raise ValueError(f"`{name}` must be a list without repeats. Received: {ids.shape} with repeats.")
     return ids

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kerasrec._arguments import whole_number
 from kerasrec.data import Features, Interactions
-from kerasrec.data._columns import id_array, shown, vocabulary
+from kerasrec.data._columns import id_array, id_index, several, shown, vocabulary
 from kerasrec.data._encoders import Indicator
 from kerasrec.recommender import _training
 from kerasrec.recommender._contributions import lookup_of
@@ -36,7 +37,11 @@ class Growing(Explaining):
             ValueError: if an id is known already or of another type than the others, a column is missing, or
                 a table of the model cannot grow.
         """
-        ids, frame = _new("item", metadata, self.item_ids)
+        with self._whole_or_nothing():
+            self._add_items(metadata)
+
+    def _add_items(self, metadata: Any) -> None:
+        ids, frame = _new("item", metadata, self.item_ids, self._item_index)
         table = self.item_metadata
         if table is not None:
             missing = [name for name in table.columns if frame is None or name not in frame.columns]
@@ -64,7 +69,11 @@ class Growing(Explaining):
         Raises:
             ValueError: as `add_items` raises.
         """
-        ids, frame = _new("user", features, self.user_ids)
+        with self._whole_or_nothing():
+            self._add_users(features)
+
+    def _add_users(self, features: Any) -> None:
+        ids, frame = _new("user", features, self.user_ids, self._user_index)
         grown, growth = self._grown("user", ids, frame, self.user_features)
         all_ids = _joined(self.user_ids, ids)
         self._resize({"user": growth, "item": Growth(self.n_items, self.n_items)}, all_ids, self.item_ids)
@@ -115,6 +124,23 @@ class Growing(Explaining):
                 "The model must have weights to train; one fitted in closed form is made anew with "
                 f"`Recommender.train` on all interactions. Received: {self.model.name!r}."
             )
+        epochs = whole_number("epochs", epochs)
+        with self._whole_or_nothing():
+            return self._update(
+                interactions, epochs, replay, user_features, item_metadata, batch_size, seed, verbose
+            )
+
+    def _update(
+        self,
+        interactions: Interactions,
+        epochs: int,
+        replay: float,
+        user_features: Any,
+        item_metadata: Any,
+        batch_size: int | None,
+        seed: int,
+        verbose: Any,
+    ) -> Any:
         for side, given in (("user", user_features), ("item", item_metadata)):
             own = getattr(interactions, f"{side}_ids")
             codes = np.unique(getattr(interactions, f"{side}s"))
@@ -183,13 +209,15 @@ class Growing(Explaining):
         self._set_history(old.users, old.items, old.values)
 
 
-def _new(side: str, given: Any, known: np.ndarray) -> tuple[np.ndarray, "pd.DataFrame | None"]:
+def _new(
+    side: str, given: Any, known: np.ndarray, index: "pd.Index[Any]"
+) -> tuple[np.ndarray, "pd.DataFrame | None"]:
     """New raw ids, and the frame that they came with."""
     frame = given if hasattr(given, "columns") else None
-    ids = id_array(vocabulary(given.index if frame is not None else list(given), f"new {side}s"))
+    ids = id_array(vocabulary(given.index if frame is not None else several(given), f"new {side}s"))
     if not len(ids):
         raise ValueError(f"There must be at least one new {side}. Received: none.")
-    again = np.flatnonzero(np.isin(ids, known) if ids.dtype == known.dtype else [])
+    again = np.flatnonzero(index.get_indexer(id_index(ids)) >= 0)
     if len(again):
         raise ValueError(
             f"New {side}s must not be known yet. "

@@ -1,6 +1,8 @@
 """What a recommender holds, and how raw ids find their way into it."""
 
+import contextlib
 import difflib
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +10,7 @@ import keras
 import numpy as np
 
 from kerasrec.data import Features, Interactions
-from kerasrec.data._columns import id_index, shown
+from kerasrec.data._columns import id_index, several, shown
 from kerasrec.evaluation._models import TowerScorer, outputs, scorer_of
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
@@ -20,6 +22,7 @@ from kerasrec.recommender.file import with_catalogue
 if TYPE_CHECKING:
     import pandas as pd
 
+_OF_CATALOGUE = ("user_ids", "item_ids", "value_range", "seen", "attachments")
 # The order among equal scores is that of `kerasrec.evaluation.evaluate`.
 SEED = 0
 # Vectors of all users are kept where they take no more than this.
@@ -120,6 +123,20 @@ class Held:
         for name in ("_user_index", "_item_index"):
             self.__dict__.pop(name, None)
 
+    @contextlib.contextmanager
+    def _whole_or_nothing(self) -> Iterator[None]:
+        """Puts everything back as it was where growing fails half way."""
+        held, catalogue = dict(self.__dict__), self._catalogue
+        known = {name: getattr(catalogue, name) for name in _OF_CATALOGUE}
+        try:
+            yield
+        except Exception:
+            self.__dict__.clear()
+            self.__dict__.update(held)
+            for name, value in known.items():
+                setattr(catalogue, name, value)
+            raise
+
     def _set_history(self, users: Any, items: Any, values: Any) -> None:
         self._history = Ragged(users, items, self.n_users, values)
         self._catalogue.seen = self._history.starts, self._history.items
@@ -196,11 +213,6 @@ class _WithUsers(TowerScorer):
         return scores
 
 
-def several(ids: Any) -> Any:
-    """One id as a list of one; several as they are."""
-    return [ids] if isinstance(ids, (str, bytes)) or np.ndim(ids) == 0 else ids
-
-
 def _codes(
     index: "pd.Index[Any]", ids: Any, side: str, unknown: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -211,8 +223,11 @@ def _codes(
         return np.array([index.get_loc(ids[0])], np.int32), np.array(
             ids, None if type(ids[0]) is int else object
         )
-    wanted = id_index(ids)
-    codes = index.get_indexer(wanted).astype(np.int32)
+    try:
+        wanted = id_index(ids)
+        codes = index.get_indexer(wanted).astype(np.int32)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`{side}s` must be one raw id or a flat list of them. Received: {error}.") from error
     missing = np.flatnonzero(codes < 0)
     if len(missing) and not unknown:
         first = wanted[missing[0]]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data._columns import shown
+from kerasrec.data._columns import several, shown
 from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._models import pair_scores
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
-from kerasrec.recommender._held import SEED, Held, several
+from kerasrec.recommender._held import SEED, Held
 from kerasrec.recommender._written import ParquetLists
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Lists(Held):
         allowed = np.full(self.n_items, only is None)
         if only is not None:
             allowed[self._item_codes(only)] = True
-        if exclude is not None and len(several(exclude)):
+        if exclude is not None and len(exclude := several(exclude)):
             allowed[self._item_codes(exclude)] = False
         return np.flatnonzero(allowed).astype(np.int32)
 

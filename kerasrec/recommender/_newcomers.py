@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data._columns import shown
+from kerasrec.data._columns import several, shown
 from kerasrec.evaluation._models import SourceScorer, outputs
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
@@ -15,7 +15,7 @@ from kerasrec.evaluation._scorers import CatalogueScorer
 from kerasrec.layers import FeatureLookup
 from kerasrec.recommender._ends import Ends, finished, ranker_of
 from kerasrec.recommender._folding import FoldIn
-from kerasrec.recommender._held import SEED, several
+from kerasrec.recommender._held import SEED
 from kerasrec.recommender._lists import Request
 from kerasrec.recommender._sides import Sides
 from kerasrec.recommender._similar import Similar
@@ -61,12 +61,19 @@ class Newcomers(Similar):
                 neither represents users and items nor scores histories.
         """
         named = isinstance(items, Mapping)
-        histories = dict(items) if named else {None: several(items)}
+        histories = {name: several(own) for name, own in (items if named else {None: items}).items()}
+        if not histories:
+            raise ValueError("`items` must hold at least one history. Received: an empty dict.")
+        if named and values is not None and not isinstance(values, Mapping):
+            raise TypeError(
+                "`values` must be a dict of the histories' values where `items` is one. "
+                f"Received: {type(values).__name__}."
+            )
         weights = values if named and values is not None else {None: values}
         codes, given = [], []
         for name, own in histories.items():
             who = f" of {shown(name)}" if named else ""
-            if not len(several(own)):
+            if not len(own):
                 raise ValueError(f"A history must have at least one item. Received: none{who}.")
             codes.append(self._item_codes(own))
             given.append(self._history_values(weights.get(name), len(codes[-1]), who))
@@ -122,13 +129,15 @@ class Newcomers(Similar):
     def _history_values(self, values: Any, n: int, who: str) -> np.ndarray:
         if values is None:
             return np.full(n, self._once("liking", lambda: _liking(self._history.values)), np.float32)
-        found = np.asarray(several(values), np.float32)
-        if found.shape != (n,) or not np.isfinite(found).all():
+        listed = np.asarray(several(values))
+        numeric = listed.dtype.kind in "biuf" and listed.shape == (n,)
+        bad = np.flatnonzero(~np.isfinite(listed.astype(np.float32))) if numeric else []
+        if not numeric or len(bad):
+            received = shown(listed[bad[0]]) if len(bad) else f"{listed.shape} of {listed.dtype}"
             raise ValueError(
-                "`values` must be one finite number an item. "
-                f"Received: {np.shape(values)} for {n} items{who}."
+                f"`values` must be one finite number an item. Received: {received} for {n} items{who}."
             )
-        return found
+        return listed.astype(np.float32)
 
     def _for_newcomers(
         self,

@@ -53,7 +53,7 @@ def check_config(text: bytes, path: Path) -> None:
     """Refuse a config that names code (Lambda layers) or a class that is neither Keras's nor registered."""
     try:
         config = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must hold a config in JSON. Received: {error}.") from error
     todo: list[Any] = [config]
     while todo:

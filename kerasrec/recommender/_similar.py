@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec._arguments import positive_integer
+from kerasrec.data._columns import several
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Scorer
-from kerasrec.recommender._held import SEED, several
+from kerasrec.recommender._held import SEED
 from kerasrec.recommender._lists import Lists
 from kerasrec.recommender._sides import Sides, find_sides
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from kerasrec import losses
+from kerasrec._arguments import positive_integer, whole_number
 from kerasrec.data import CatalogueBatches, Interactions, RankingBatches, pairs, splits
 from kerasrec.data._membership import Membership
 from kerasrec.evaluation import RankingMetrics
@@ -43,6 +44,7 @@ def trained(
             "`validation` must be a share of the interactions, from 0 to below 1. "
             f"Received: validation={validation}."
         )
+    patience = whole_number("patience", patience)
     card = zoo.card(model)
     fitted, held_out = interactions, None
     if validation and card.optimizer is not None:
@@ -77,8 +79,9 @@ def fit(
     known: Interactions | None = None,
 ) -> Any:
     """Train on interactions, in the batches that the model's loss takes; `known` are no negatives either."""
-    batch_size = min(batch_size or BATCH_SIZE, len(interactions))
-    epochs = EPOCHS if epochs is None else epochs
+    batch_size = BATCH_SIZE if batch_size is None else positive_integer("batch_size", batch_size)
+    batch_size = min(batch_size, len(interactions))
+    epochs = EPOCHS if epochs is None else whole_number("epochs", epochs)
     how = {"epochs": epochs, "verbose": verbose, "callbacks": list(callbacks)}
     batches = batches_for(model.loss, interactions, batch_size, seed, known=known)
     if batches is None:

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasrec._partial import partial_name
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -25,7 +27,9 @@ class ParquetLists:
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"`path` must be in a folder that exists; make {self.path.parent} first.")
         self.n_users, self.verbose = n_users, verbose
-        self._partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.parquet")
+        if self.path.is_dir():
+            raise ValueError(f"`path` must be a file. Received: {self.path}, a folder.")
+        self._partial = partial_name(self.path)
         self._writer: Any = None
 
     def __enter__(self) -> "ParquetLists":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import keras
 
+from kerasrec._partial import partial_name
 from kerasrec.layers import Catalogue, find_catalogue
 from kerasrec.layers.catalogue import HEADER, check_header
 from kerasrec.recommender._safety import check_archive, check_config, check_nested
@@ -70,6 +71,8 @@ def save_model(
     path = _keras_path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"`path` must be in a folder that exists; make {path.parent} first.")
+    if path.is_dir():
+        raise ValueError(f"`path` must be a file. Received: {path}, a folder.")
     if interactions is None and seen:
         raise ValueError("`interactions` must be given for `seen=True`. Received: interactions=None.")
     model = with_catalogue(model)
@@ -84,7 +87,7 @@ def save_model(
     if model.compiled and not model.optimizer.built:
         # Keras builds it when it loads the file, and would warn that the file has no moments for it.
         model.optimizer.build(model.trainable_variables)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.keras")
+    partial = partial_name(path)
     try:
         model.save(partial)
         os.replace(partial, path)
@@ -166,7 +169,10 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
             if "config.json" not in members:
-                raise ValueError(f"`path` must be a model file of Keras. Received: {path}, another zip file.")
+                raise ValueError(
+                    f"`path` must be a model file of Keras. Received: {path}, another zip file "
+                    "or one that was cut off."
+                )
             check_archive(archive, path)
             check_nested(archive, path)
             check_config(archive.read("config.json"), path)
@@ -179,7 +185,7 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
                 )
             try:
                 header = json.loads(archive.read(headers[0]))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"{path} must have a header in JSON. Received: {error}.") from error
             check_header(header)
             yield archive, headers[0].removesuffix(HEADER)

@@ -91,8 +91,12 @@ class Recommender(Maps):
             `Recommender`.
 
         Raises:
-            ValueError: as `kerasrec.zoo.create` raises, or if `validation` is not from 0 to below 1.
+            ValueError: as `kerasrec.zoo.create` and `Recommender` raise, or if `validation` is not from 0 to
+                below 1.
         """
+        if item_metadata is not None and isinstance(interactions, Interactions):
+            # Refused before the training rather than after it.
+            _metadata.aligned(item_metadata, interactions.item_ids)
         created = _training.trained(
             interactions,
             model,

@@ -64,6 +64,12 @@ def test_a_file_gives_the_same_lists_on_every_backend_in_a_fresh_process(data, h
             assert not (swapped & ~near & ~np.append(near[1:], False)).any(), (backend, name)
 
 
+def test_metadata_is_refused_before_the_training(data, monkeypatch):
+    monkeypatch.setattr(kerasrec.zoo, "create", lambda *_, **__: pytest.fail("a model was made"))
+    with pytest.raises(ValueError, match="must be indexed by raw item id"):
+        Recommender.train(data, item_metadata=pd.DataFrame({"title": ["x"]}, index=["nothing"]))
+
+
 def test_training_in_one_line_stops_on_the_exact_metric(data):
     recommender = Recommender.train(
         data, "matrix_factorization", epochs=30, validation=0.2, patience=1, verbose=0, learning_rate=0.5
