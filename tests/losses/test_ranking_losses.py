@@ -302,11 +302,11 @@ def test_config_goes_through_json(name):
 def test_wrong_shapes_are_refused(name):
     loss = make(name)
     with pytest.raises(
-        ValueError, match=r"takes labels and scores of one shape \[batch, list\]. Received: y_true"
+        ValueError, match=r"one shape \[batch, list\]; `kerasrec.data.RankingBatches` makes such lists"
     ):
         loss(np.ones((2, 3)), np.ones((2, 4)))
     with pytest.raises(
-        ValueError, match=r"takes labels and scores of one shape \[batch, list\]. Received: y_true"
+        ValueError, match=r"one shape \[batch, list\]; `kerasrec.data.RankingBatches` makes such lists"
     ):
         loss(np.ones(3), np.ones((3, 3)))
     with pytest.raises(ValueError, match=r"must have shape \[batch\] or \[batch, 1\]: one weight a list"):

@@ -1,0 +1,63 @@
+"""The pages do what they print."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def run(page, first=0, last=None):
+    """Run the Python blocks of a page, one after the other, as one program."""
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    for block in blocks[first:last]:
+        exec(compile(block, page, "exec"), names)
+    return names
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """The tables that `recommender.md` speaks of."""
+    monkeypatch.chdir(tmp_path)
+    people = ["anna", "bob", "carl", "dora", "emil", "fred"]
+    pairs = [(who, f"sku-{n}") for row, who in enumerate(people) for n in range(8) if (n + row) % 2]
+    days = [f"{n % 27 + 1:02d}.10.2024" for n in range(len(pairs) + 1)]
+    frame = pd.DataFrame([*pairs, pairs[0]], columns=["customer", "sku"]).assign(day=days)
+    frame.to_csv("purchases.csv", sep=";", index=False)
+    columns = ["sku", "title", "groups"]
+    rows = [[f"sku-{n}", f"Thing {n}", "toys|games" if n % 3 == 2 else "books"] for n in range(8)]
+    pd.DataFrame(rows, columns=columns).to_csv("products.csv", index=False)
+    pd.DataFrame([["sku-9", "New", "toys"]], columns=columns).to_csv("new_products.csv", index=False)
+    week = [("greta", "sku-9"), ("greta", "sku-1"), ("anna", "sku-2")]
+    pd.DataFrame(week, columns=["customer", "sku"]).to_csv("week.csv", index=False)
+    later = [("greta", "sku-3"), ("bob", "sku-9")]
+    pd.DataFrame(later, columns=["customer", "sku"]).to_csv("later.csv", index=False)
+    return tmp_path
+
+
+def test_a_working_week(shop, capsys):
+    names = run("recommender.md")
+    held = names["recommender"]
+    assert "greta" in held.user_ids and "sku-9" in held.item_ids
+    lists = pd.read_parquet(shop / "lists.parquet")
+    assert len(lists) == 3 * 7 and {"title", "groups"} <= set(lists.columns)
+    printed = capsys.readouterr().out
+    assert "Explanation(user 'anna', item 'sku-1'" in printed and "recall@3" in printed
+
+
+def test_a_model_of_ones_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = run("training.md")
+    assert names["model"].towers is not None
+    assert (tmp_path / "best.keras").is_file()
+    assert "mine: " in capsys.readouterr().out
+
+
+def test_a_search(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(UserWarning, match="Tuning gained nothing significant"):
+        names = run("tuning.md", last=1)
+    assert len(names["result"].frame()) == 5
