@@ -41,7 +41,8 @@ def write_page(result: "SearchResult", path: Any) -> None:
     text = f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head><body>
 <h1>{title}</h1>
-<p>Best: {result.best_score:.5g} in trial {html.escape(result.best_trial)}.</p>
+<p>Best: {result.best_score:.5g} in trial {html.escape(result.best_trial)}.
+{result.overhead:.0%} of the time went into anything but training and evaluation.</p>
 <table>{best}</table>
 <img alt="history, trials and importances" src="data:image/png;base64,{encoded}">
 <h2>Trials</h2>

@@ -1,5 +1,6 @@
 """All that the processes of a search have to know."""
 
+import copy
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any
 
 import keras
 
+from kerasrec._seeds import set_random_seed
 from kerasrec.data import Interactions
 from kerasrec.tuning import _oracles
 from kerasrec.tuning._objectives import Objective
@@ -82,11 +84,12 @@ class Plan:
             **self.of_tuner,
         )
 
-    def models_of(self, interactions: Interactions) -> Any:
-        """The hypermodel, of these interactions where it looks at any."""
-        if isinstance(self.hypermodel, HyperRecommender):
-            return self.hypermodel.on(interactions)
-        return self.hypermodel
+    def models_of(self, interactions: Interactions, seed: int) -> Any:
+        """The hypermodel, of these interactions and this seed where it looks at any."""
+        models = self.hypermodel
+        models = models.on(interactions) if isinstance(models, HyperRecommender) else copy.copy(models)
+        models.seed = seed
+        return models
 
     def settings(self, hp: Any) -> dict[str, Any]:
         """Values that were searched, as a person reads them."""
@@ -108,10 +111,10 @@ class Plan:
             )
             return watch.best_epoch
 
-    def retrained(self, hp: Any, epochs: int) -> keras.Model:
+    def retrained(self, hp: Any, epochs: int, seed: int) -> keras.Model:
         """A model with these hyperparameters, trained on everything for so many epochs."""
-        keras.utils.set_random_seed(self.seed)
-        models = self.models_of(self.whole)
+        set_random_seed(seed)
+        models = self.models_of(self.whole, seed)
         model = models.build(hp.copy())
         models.fit(hp.copy(), model, self.whole, None, callbacks=[], epochs=epochs, initial_epoch=0)
         return model

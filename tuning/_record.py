@@ -26,6 +26,7 @@ class Progress:
         status: `"running"`, `"completed"`, `"pruned"` or `"failed"`.
         reason: why it failed.
         seconds: in training and evaluation.
+        outside: seconds of the search in anything else, since the trial before.
     """
 
     values: list[float] = field(default_factory=list)
@@ -33,6 +34,7 @@ class Progress:
     status: str = "running"
     reason: str = ""
     seconds: float = 0.0
+    outside: float = 0.0
 
 
 class Record:

@@ -10,6 +10,8 @@ from kerasrec.zoo import Card, Hyperparameter
 _OPTIMIZERS = ("adam", "adamw", "adagrad", "rmsprop", "lion")
 _REPRESENTATIONS = ("linear", "normalized_linear", "relu", "deep")
 _MOST_LAYERS = 3
+# Losses over the whole catalogue.
+_WHOLE = ("full_softmax", "dense_rmse", "dense_separation")
 # Without it a training takes as many as the search says.
 _EPOCHS = "epochs"
 # What `create` reads off the data.
@@ -38,7 +40,7 @@ class Space:
     ) -> None:
         self.card = card
         own = {h.name: h for h in card.hyperparameters}
-        parts, self.training = _parts(card), _training(card)
+        parts, self.training = _parts(card), _training(card, fixed or {})
         chosen = {h.name: h for side, names in groups.items() for h in map(_group(side), names)}
         self.known = own | parts | self.training | chosen
         self.factory = set(inspect.signature(card.factory).parameters) - set(_FROM_DATA)
@@ -151,7 +153,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {found[0]!r}?" if found else ""
 
 
-def _training(card: Card) -> dict[str, Hyperparameter]:
+def _training(card: Card, fixed: Mapping[str, Any]) -> dict[str, Hyperparameter]:
     if card.optimizer is None:
         return {}
     settings = [
@@ -162,9 +164,14 @@ def _training(card: Card) -> dict[str, Hyperparameter]:
         Hyperparameter(_EPOCHS, "int", 20, low=1, high=100),
     ]
     if card.task == "ranking":
+        losses = next((h.choices for h in card.hyperparameters if h.name == "loss"), ())
+        sampled = None
+        # Of another loss nobody knows here whether it takes samples.
+        if losses and fixed.get("loss", losses[0]) in (*losses, *_WHOLE):
+            sampled = ("loss", tuple(x for x in losses if x not in _WHOLE))
         settings += [
-            Hyperparameter("n_sampled_items", "int", 50, low=5, high=500, log=True),
-            Hyperparameter("sampler", "choice", "uniform", choices=("uniform", "popularity")),
+            Hyperparameter("n_sampled_items", "int", 50, low=5, high=500, log=True, when=sampled),
+            Hyperparameter("sampler", "choice", "uniform", choices=("uniform", "popularity"), when=sampled),
         ]
     return {h.name: h for h in settings}
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrec._seeds import set_random_seed
 from kerasrec.tuning._objectives import Objective, UnknownObjective, missing
 from kerasrec.tuning._record import Progress, Record
 
@@ -68,7 +69,8 @@ class TrialCallback(keras.callbacks.Callback):
         """Go on where the record stops, if there is one."""
         found = self.record.restore(model)
         if found is not None and found.status != "failed":
-            self.progress = Progress(found.values, self.progress.epochs, found.status, "", found.seconds)
+            epochs = self.progress.epochs
+            self.progress = Progress(found.values, epochs, found.status, "", found.seconds, found.outside)
             if self.progress.status == "completed" and self._not_yet_stopped():
                 self.progress.status = "running"  # more epochs than it was given at first
         self.record.write(self.progress)
@@ -79,7 +81,7 @@ class TrialCallback(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Let everything random depend on the epoch alone."""
         self._since = time.monotonic()
-        keras.utils.set_random_seed((self.seed + epoch) % 2**32)
+        set_random_seed((self.seed + epoch) % 2**32)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Look at the value, keep the state, decide whether to go on."""

@@ -13,6 +13,7 @@ import keras
 import keras_tuner
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
+from kerasrec._seeds import set_random_seed
 from kerasrec.data import Interactions
 from kerasrec.tuning._objectives import Objective, UnknownObjective
 from kerasrec.tuning._record import Record
@@ -72,6 +73,7 @@ class Tuner(keras_tuner.Tuner):
     def search(self, interactions: Interactions, validation: Interactions) -> None:
         """Run trials until the oracle has enough."""
         while True:
+            since = time.monotonic()
             trial = self.oracle.create_trial(self.tuner_id)
             if trial.status == TrialStatus.STOPPED:
                 return
@@ -79,10 +81,15 @@ class Tuner(keras_tuner.Tuner):
                 time.sleep(_WAIT)  # it waits for another process
                 continue
             self.tick()
+            record = Record(self.folder, trial.trial_id)
+            before = record.read().seconds
             self._try_run_and_update_trial(trial, interactions, validation)
             self.oracle.end_trial(trial)
             self._stop_on_error()
             self.tick()
+            progress = record.read()
+            progress.outside += time.monotonic() - since - (progress.seconds - before)
+            record.write(progress)
 
     def run_trial(
         self, trial: Trial, interactions: Interactions, validation: Interactions
@@ -117,7 +124,7 @@ class Tuner(keras_tuner.Tuner):
         # Where trials are short, keras-tuner's two collections before each take longer than the trial.
         keras.utils.clear_session(free_memory=False)
         self._collect()
-        keras.utils.set_random_seed(self.seed)
+        set_random_seed(self.seed)
         model = self._build_hypermodel(hp)
         if not isinstance(model, keras.Model):
             raise keras_tuner.errors.FatalTypeError(

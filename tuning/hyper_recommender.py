@@ -9,6 +9,7 @@ import keras_tuner
 
 from kerasrec import zoo
 from kerasrec._arguments import positive_integer
+from kerasrec._seeds import set_random_seed
 from kerasrec.data import Interactions
 from kerasrec.tuning._fit import batches_of, fit
 from kerasrec.tuning._spaces import Space, group_setting
@@ -104,6 +105,22 @@ class HyperRecommender(keras_tuner.HyperModel):
         other.__dict__.update(_build=type(other).build.__get__(other), build=other._build_wrapper)
         return other
 
+    def with_defaults(self) -> "HyperRecommender":
+        """The same model with the card's defaults alone, nothing fixed and nothing searched."""
+        other = self.on(self.interactions)
+        other._space = Space(self.card, {}, None, [])
+        return other
+
+    def are_defaults(self, settings: Mapping[str, Any]) -> bool:
+        """Whether these settings, with those that are fixed, are the card's defaults.
+
+        Args:
+            settings: values by name.
+        """
+        known = self._space.known
+        whole = self._space.fixed | dict(settings)
+        return all(name in known and x == known[name].default for name, x in whole.items())
+
     def declare_hyperparameters(self, hp: Any) -> None:
         """Name everything that is searched, without building a model.
 
@@ -158,7 +175,7 @@ class HyperRecommender(keras_tuner.HyperModel):
             for side, x in self.features.items()
             if x is not None
         }
-        keras.utils.set_random_seed(self.seed)
+        set_random_seed(self.seed)
         arguments = self._bounds | arguments
         model = zoo.create(self.card.name, self.interactions, **features, **arguments)
         plain = {"optimizer": self.card.optimizer, "schedule": "constant", "row_sparse": "auto"}

@@ -1,5 +1,5 @@
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,11 @@ class Job:
         model: name of a model of the zoo.
         objective: as in `search`.
         at_least: lowest rating that is a like; the others are left out. Defaults to `None`: all count.
+        test: a table of test rows, where there is one; else a share is held out. Defaults to `None`.
         test_size: share of the rows held out as the test set. Defaults to `0.1`.
         test_seed: int, of that split. Defaults to `42`.
+        seeds: int, how often what was found is trained for the test, from as many seeds. Defaults to `1`.
+        rivals: models that are tuned in as many trials on the same data, to stand beside. Defaults to `()`.
         search: further arguments of `search`, `space` with tables of `low`, `high` and `log` or lists.
             Defaults to `{}`.
 
@@ -38,8 +41,11 @@ class Job:
     model: str
     objective: str
     at_least: float | None = None
+    test: str | None = None
     test_size: float = 0.1
     test_seed: int = 42
+    seeds: int = 1
+    rivals: Sequence[str] = ()
     search: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -1,5 +1,6 @@
+import dataclasses
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +9,13 @@ import keras_tuner
 import numpy as np
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
+from kerasrec._arguments import positive_integer
+from kerasrec._seeds import set_random_seed
 from kerasrec.data import Interactions
-from kerasrec.evaluation import Comparison, compare
+from kerasrec.evaluation import Comparison, compare, evaluate
 from kerasrec.tuning._plan import Plan
 from kerasrec.tuning._record import Record
+from kerasrec.tuning.hyper_recommender import HyperRecommender
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +56,7 @@ class SearchResult:
             raise RuntimeError(f"No trial of the search gave a result. {reasons or 'None has ended'}.")
         sign = 1 if self.direction == "max" else -1
         self._best = max(done, key=lambda trial: sign * trial.score)
+        self._default_epochs: int | None = None
 
     @property
     def best_trial(self) -> str:
@@ -73,6 +78,13 @@ class SearchResult:
         """What the search had: training and validation data together."""
         return self._plan.whole
 
+    @property
+    def overhead(self) -> float:
+        """Share of the time of the trials outside of training, compilation included, and evaluation."""
+        inside = sum(progress.seconds for progress in self._progress.values())
+        outside = sum(progress.outside for progress in self._progress.values())
+        return outside / (inside + outside) if inside + outside else 0.0
+
     def best_model(self, retrain: bool = False) -> keras.Model:
         """The best model, built, trained and compiled.
 
@@ -89,7 +101,7 @@ class SearchResult:
         """
         if retrain:
             return self._retrained
-        keras.utils.set_random_seed(self._plan.seed)
+        set_random_seed(self._plan.seed)
         model = self._plan.hypermodel.build(self._best.hyperparameters.copy())
         if not Record(self._plan.folder, self.best_trial).load_best(model):
             raise FileNotFoundError(
@@ -170,12 +182,19 @@ class SearchResult:
         write_page(self, path)
 
     def refit(
-        self, test: Any, k: int | None = None, metrics: Iterable[str] | None = None, baselines: Any = None
+        self,
+        test: Any,
+        k: int | None = None,
+        metrics: Iterable[str] | None = None,
+        baselines: Any = None,
+        rivals: "Mapping[str, SearchResult] | None" = None,
+        seeds: int = 1,
     ) -> Comparison:
         """The best hyperparameters on a test set that the search has not seen, beside the defaults.
 
-        The best model and one with the default hyperparameters are trained anew on all of the search's data,
-        each for the epochs that were its best on the validation data, and evaluated once, beside baselines.
+        The best model and one with the default hyperparameters, those of the card, whatever was fixed, are
+        trained anew on all of the search's data, each for the epochs that were its best on the validation
+        data, and evaluated once, beside baselines.
         A warning says where the best is not significantly better than the defaults.
 
         Args:
@@ -184,19 +203,25 @@ class SearchResult:
             metrics: names as in `kerasrec.evaluation.evaluate`. Defaults to `None`: NDCG and recall, or the
                 errors where ratings were the objective.
             baselines: as in `kerasrec.evaluation.compare`. Defaults to `None`.
+            rivals: `SearchResult` of other models on the same data by name, whose best ones are trained anew
+                and stand beside. Defaults to `None`.
+            seeds: int, how often the best and the defaults are trained; the table has the first of them, a
+                note the means of all. Defaults to `1`.
 
         Returns:
-            `Comparison` of `"tuned"`, `"default"` and the baselines.
+            `Comparison` of `"tuned"`, `"default"`, the rivals and the baselines.
         """
         objective = self._plan.objective
         if metrics is None:
             own = objective.metric
             ranking = own is not None and own not in _RATING_METRICS
             metrics = dict.fromkeys([str(own), "ndcg", "recall"]) if ranking else _RATING_METRICS
-        models = {"tuned": self.best_model(retrain=True), "default": self._default_model()}
-        table = compare(
-            models, self._plan.whole, test, k=k or objective.k, metrics=tuple(metrics), baselines=baselines
-        )
+        how: dict[str, Any] = {"k": k or objective.k, "metrics": tuple(metrics)}
+        models = {"tuned": self.best_model(retrain=True), "default": self._default_model(self._plan.seed)}
+        models |= {name: rival.best_model(retrain=True) for name, rival in (rivals or {}).items()}
+        table = compare(models, self._plan.whole, test, baselines=baselines, **how)
+        if positive_integer("seeds", seeds) > 1:
+            table.notes.append(self._over_seeds(table, test, seeds, how))
         pair = Comparison([table.reports["tuned"], table.reports["default"]], metric=table.metric)
         if pair.best != "tuned" or pair.ties:
             values = " and ".join(
@@ -209,17 +234,44 @@ class SearchResult:
             )
         return table
 
-    def _default_model(self) -> keras.Model:
-        """A model with the defaults, trained for the epochs that were best for them."""
-        hp = keras_tuner.HyperParameters()
-        for entry in self._trials[0].hyperparameters.space:
-            hp._retrieve(entry)
-        values = self._plan.settings(hp)
+    def _over_seeds(self, table: Comparison, test: Any, seeds: int, how: Mapping[str, Any]) -> str:
+        """The deciding figure of the best and of the defaults, each trained from several seeds."""
+        figures = {name: [table.reports[name][table.metric]] for name in ("tuned", "default")}
+        for seed in range(self._plan.seed + 1, self._plan.seed + seeds):
+            best = self._plan.retrained(self._best.hyperparameters, self._best.best_step + 1, seed)
+            for name, model in (("tuned", best), ("default", self._default_model(seed))):
+                figures[name].append(evaluate(model, test, self._plan.whole, **how)[table.metric])
+        said = [
+            f"{name} {np.mean(values):.4f} ({', '.join(f'{value:.4f}' for value in values)})"
+            for name, values in figures.items()
+        ]
+        return f"{table.metric} over {seeds} seeds: {'; '.join(said)}."
+
+    def _default_model(self, seed: int) -> keras.Model:
+        """A model with the defaults (of one by name: the card's), trained for the epochs that were best."""
+        plan, hp = self._plan, keras_tuner.HyperParameters()
+        models = plan.hypermodel
+        if isinstance(models, HyperRecommender):
+            plan = dataclasses.replace(plan, hypermodel=models.with_defaults())
+        else:
+            for entry in self._trials[0].hyperparameters.space:
+                hp._retrieve(entry)
+        if self._default_epochs is None:
+            self._default_epochs = self._tried_defaults(hp) or plan.best_epoch(hp) + 1
+        return plan.retrained(hp, self._default_epochs, seed)
+
+    def _tried_defaults(self, hp: keras_tuner.HyperParameters) -> int | None:
+        """The best number of epochs of a trial that had the defaults."""
+        models = self._plan.hypermodel
         for trial in self._trials:
-            same = self._plan.settings(trial.hyperparameters) == values
+            settings = self._plan.settings(trial.hyperparameters)
+            if isinstance(models, HyperRecommender):
+                same = models.are_defaults(settings)
+            else:
+                same = settings == self._plan.settings(hp)
             if same and trial.status == TrialStatus.COMPLETED:
-                return self._plan.retrained(hp, trial.best_step + 1)
-        return self._plan.retrained(hp, self._plan.best_epoch(hp) + 1)
+                return int(trial.best_step) + 1
+        return None
 
     def _table(self) -> tuple["pd.DataFrame", np.ndarray]:
         """Hyperparameters of the trials with a score, as numbers, and the scores."""
@@ -236,7 +288,7 @@ class SearchResult:
 
     @cached_property
     def _retrained(self) -> keras.Model:
-        return self._plan.retrained(self._best.hyperparameters, self._best.best_step + 1)
+        return self._plan.retrained(self._best.hyperparameters, self._best.best_step + 1, self._plan.seed)
 
     def __repr__(self) -> str:
         return (

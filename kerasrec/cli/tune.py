@@ -43,6 +43,14 @@ def tune(
     test_size: Annotated[
         float | None, typer.Option(min=0.0, max=0.9, help="Share held out to test the best; 0 tests nothing.")
     ] = None,
+    test: Annotated[Path | None, typer.Option(help="Table of test rows, instead of a share.")] = None,
+    test_seeds: Annotated[
+        int | None, typer.Option(min=1, help="Times that the best is trained for the test; 1, or a job's.")
+    ] = None,
+    rivals: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Models to tune in as many trials and to set beside, by commas."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes, which share the cores.")] = 1,
     chief: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Serve workers of several machines there.")
@@ -89,36 +97,45 @@ def tune(
         test_size = job.test_size if test_size is None else test_size
         table = _place(job.data if data is None else data)
         columns = _table.Columns(user_column, item_column, value_column)
+        form = (columns, separator, encoding, duplicates)
         with report.waiting(f"Reading {table.name}"):
-            whole, found = _table.read_ratings(
-                table, columns, separator, encoding, duplicates, needs_values=False
+            whole, found = _table.read_ratings(table, *form, needs_values=False)
+            apart = test if test is not None or data is not None else job.test
+            further_rows = (
+                None if apart is None else _table.read_ratings(_place(apart), *form, needs_values=False)[0]
             )
-        whole = whole if at_least is None else whole.at_least(at_least)
-        train, test = _split(whole, test_size, job.test_seed)
+        whole, train, held_out = _split(whole, further_rows, at_least, test_size, job.test_seed)
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
         report.line(
             f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items, "
-            f"{0 if test is None else len(test):,} of them kept from the search"
+            f"{0 if held_out is None else len(held_out):,} of them kept from the search"
         )
 
         from kerasrec.tuning import search
 
+        how: dict[str, Any] = {"workers": workers, "verbose": not as_json}
+        wanted = _objective(objective, model, job)
         result = search(
             train,
             model or job.model,
-            _objective(objective, model, job),
-            workers=workers,
+            wanted,
             chief=chief,
             worker=worker,
             directory=directory,
-            verbose=not as_json,
+            **how,
             **further,
         )
         if worker is not None:
             report.line(f"The chief has enough: {len(result.frame()):,} trials.")
             return
         _tell(result, report)
-        _test(result, test, report)
+        if held_out is not None:
+            same = {name: x for name, x in further.items() if name not in ("fixed", "space")}
+            others = {}
+            for name in [*job.rivals] if rivals is None else rivals.split(","):
+                report.line(f"Tuning {name} beside it")
+                others[name] = search(train, name, wanted, directory=directory / name, **how, **same)
+            _test(result, held_out, others, test_seeds or job.seeds, report)
         _write(result, out, page, report)
         report.result |= {"columns": found, "directory": str(directory), "file": str(out)}
 
@@ -167,11 +184,26 @@ def _place(table: Any) -> Path:
 
 
 def _split(
-    whole: "Interactions", test_size: float, seed: int
-) -> tuple["Interactions", "Interactions | None"]:
-    from kerasrec.data import splits
+    whole: "Interactions",
+    test: "Interactions | None",
+    at_least: float | None,
+    test_size: float,
+    seed: int,
+) -> tuple["Interactions", "Interactions", "Interactions | None"]:
+    """All rows that count, those of the search, and those kept from it."""
+    import pandas as pd
 
-    return splits.random_split(whole, test_size, seed) if test_size else (whole, None)
+    from kerasrec.data import Interactions, splits
+
+    n = len(whole)
+    if test is not None:
+        frames = pd.concat([whole.to_frame(), test.to_frame()])
+        whole = Interactions.from_frame(frames, value="value")
+    parts = [whole, whole.take(slice(n)), whole.take(slice(n, None))]
+    whole, train, held_out = (x if at_least is None else x.at_least(at_least) for x in parts)
+    if test is not None:
+        return whole, train, held_out
+    return whole, *(splits.random_split(whole, test_size, seed) if test_size else (whole, None))
 
 
 def _range(text: str) -> tuple[str, Any]:
@@ -197,24 +229,30 @@ def _tell(result: "SearchResult", report: Report) -> None:
         [{str(name): value for name, value in row.items()} for row in rows[:_SHOWN]],
     )
     report.facts("Best hyperparameters", result.best_hyperparameters)
+    report.line(f"{result.overhead:.0%} of the time went into anything but training and evaluation")
     for trial, reason in result.reasons().items():
         report.line(f"Trial {trial} failed: {reason}")
     report.result = {
         "objective": result.objective,
         "best": {"trial": result.best_trial, "score": result.best_score},
         "hyperparameters": result.best_hyperparameters,
+        "overhead": result.overhead,
         "trials": [row | {"started": str(row["started"])} for row in frame.to_dict("records")],
     }
 
 
-def _test(result: "SearchResult", test: "Interactions | None", report: Report) -> None:
+def _test(
+    result: "SearchResult",
+    test: "Interactions",
+    rivals: "dict[str, SearchResult]",
+    seeds: int,
+    report: Report,
+) -> None:
     import warnings
 
-    if test is None:
-        return
     with report.waiting("Testing the best beside the defaults"), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
-        table = result.refit(test)
+        table = result.refit(test, rivals=rivals, seeds=seeds)
     frame = table.to_frame()
     report.table(
         f"On {len(test):,} rows that the search has not seen",
@@ -224,6 +262,8 @@ def _test(result: "SearchResult", test: "Interactions | None", report: Report) -
         ],
     )
     report.line(table.verdict())
+    for note in table.notes:
+        report.line(note)
     for warning in said:
         if issubclass(warning.category, UserWarning):
             report.line(str(warning.message))

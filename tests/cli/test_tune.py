@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,19 @@ def test_a_job(run_json, shop, tmp_path):
     found = run_json("tune", "mine.toml", *table)
     assert found["objective"] == "val_recall@5" and found["hyperparameters"]["ridge"] in (1.0, 10.0)
     assert json.loads((tmp_path / "search" / "search.json").read_text())["arguments"]["model"] == "ease"
+
+
+def test_a_table_of_test_rows_and_models_beside(run_json, shop, tmp_path):
+    header, *lines = Path(shop[0]).read_text(encoding="latin-1").splitlines()
+    (tmp_path / "train.csv").write_text("\n".join([header, *lines[:60]]), encoding="latin-1")
+    (tmp_path / "test.csv").write_text("\n".join([header, *lines[60:]]), encoding="latin-1")
+    parts = ["--test", "test.csv", "--test-seeds", 2, "--rivals", "ease"]
+    found = run_json("tune", "train.csv", *shop[1:], *QUICK, *parts)
+    assert {row["model"] for row in found["test"]["models"]} >= {"tuned", "default", "ease"}
+    assert found["test"]["notes"][-1].startswith("ndcg@10 over 2 seeds: tuned ")
+    about = json.loads((tmp_path / "search" / "search.json").read_text())
+    assert about["arguments"]["interactions"].startswith("60 interactions")
+    assert (tmp_path / "search" / "ease" / "oracle.json").is_file()
 
 
 def test_jobs_are_listed(run, run_json):

@@ -3,6 +3,7 @@ import keras_tuner
 import pytest
 import scipy.sparse
 
+import kerasrec
 from kerasrec.data import Features
 from kerasrec.layers import DeepRepr
 from kerasrec.tuning import HyperRecommender
@@ -69,6 +70,18 @@ def test_what_nothing_can_make_count_is_not_searched(ratings):
     models = HyperRecommender("hybrid", ratings[0], space="all", fixed={"user_repr": "linear"})
     assert not [name for name in models.space if name.startswith("user_")]
     assert "item_depth" in models.space
+
+
+def test_samples_are_searched_where_the_loss_takes_any(ratings):
+    def of(loss, **space):
+        return HyperRecommender("hybrid", ratings[0], fixed={"loss": loss}, **space).space
+
+    assert "n_sampled_items" not in of("full_softmax") and "n_sampled_items" in of("bpr")
+    assert "sampler" not in of("dense_rmse", space="all")
+    assert "n_sampled_items" in of(kerasrec.losses.BPR())
+    either = HyperRecommender("hybrid", ratings[0], space={"loss": ["bpr", "full_softmax"]})
+    assert "n_sampled_items" not in either.settings(values(either, loss="full_softmax"))
+    assert "n_sampled_items" in either.settings(values(either, loss="bpr"))
 
 
 def test_groups_of_features_are_taken_or_left(ratings):

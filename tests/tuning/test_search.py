@@ -1,6 +1,8 @@
 """Searches of closed-form models, whose trials take milliseconds, and of one that trains."""
 
+import json
 import re
+import warnings
 
 import keras
 import numpy as np
@@ -141,6 +143,49 @@ def test_refit_of_ratings_trains_as_long_as_was_best(search, ratings):
         table = result.refit(ratings[1])
     assert list(table.reports["tuned"].metrics) == ["rmse", "mae"]
     assert "global_bias" in table.reports
+
+
+def test_refit_says_the_means_over_seeds(search, ratings):
+    result = search("recommender_v2", "val_rmse", max_trials=1, fixed=V2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = result.refit(ratings[1], seeds=2, baselines=[])
+    tuned = r"tuned (0\.\d{4}|\d\.\d{4}) \((\S+), (\S+)\); default "
+    found = re.match("rmse over 2 seeds: " + tuned, table.notes[-1])
+    mean, first, second = map(float, found.groups())
+    assert first == pytest.approx(table.reports["tuned"]["rmse"], abs=1e-4)
+    assert first != second and mean == pytest.approx((first + second) / 2, abs=1e-4)
+
+
+def test_refit_sets_other_searches_beside(search, ratings, tmp_path):
+    result = search(max_trials=1)
+    other = search("ease", max_trials=2, directory=tmp_path / "ease")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = result.refit(ratings[1], baselines=[], rivals={"EASE": other})
+    settings = other.best_hyperparameters
+    expected = evaluate(kerasrec.zoo.create("ease", ratings[0], **settings), ratings[1], ratings[0])
+    assert table.reports["EASE"]["ndcg@10"] == pytest.approx(expected["ndcg@10"], rel=1e-6)
+
+
+def test_the_defaults_are_the_card_s_whatever_was_fixed(search, ratings):
+    result = search(max_trials=1, fixed={"n_neighbors": 1}, space=["shrinkage"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = result.refit(ratings[1], baselines=[])
+    expected = evaluate(kerasrec.zoo.create("item_knn", ratings[0]), ratings[1], ratings[0])
+    assert table.reports["default"]["ndcg@10"] == pytest.approx(expected["ndcg@10"], rel=1e-6)
+
+
+def test_overhead_is_the_share_of_time_in_anything_else(search, tmp_path):
+    result = search(max_trials=2)
+    assert 0 < result.overhead < 1
+    for trial, (seconds, outside) in enumerate([(6.0, 3.0), (2.0, 1.0)]):
+        path = tmp_path / "search" / f"trial_{trial}" / "progress.json"
+        progress = json.loads(path.read_text())
+        assert progress["outside"] > 0
+        path.write_text(json.dumps(progress | {"seconds": seconds, "outside": outside}))
+    assert search(max_trials=2).overhead == pytest.approx(4 / 12)
 
 
 def test_progress_is_a_line_a_trial_where_nobody_watches(search, capsys):
