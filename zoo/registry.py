@@ -147,9 +147,12 @@ def create(
     settings = [key for key in accepted if key not in (*features, "interactions")]
     for key in hyperparameters:
         if key not in settings:
+            value = hyperparameters[key]
+            # A table would fill the screen.
+            came = repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
             raise ValueError(
                 f"Hyperparameters of {found.name} must be among {', '.join(settings)}."
-                f"{_nearest(key, settings)} Received: {key}={hyperparameters[key]!r}."
+                f"{_nearest(key, settings)} Received: {key}={came}."
             )
     check_interactions("interactions", interactions)
     if not len(interactions):

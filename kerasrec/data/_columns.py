@@ -59,6 +59,10 @@ def column(frame: "pd.DataFrame", name: Any, argument: str) -> "pd.Series[Any]":
     if name not in frame.columns:
         listed = ", ".join(map(repr, frame.columns)) or "none"
         remedy = " `frame.reset_index()` makes a column of the index." if name in frame.index.names else ""
+        only = str(frame.columns[0]) if len(frame.columns) == 1 else ""
+        separator = next((found for found in ";\t|" if found in only), None)
+        if separator is not None:
+            remedy = f" They seem to be separated by {separator!r}: read the table with `sep={separator!r}`."
         raise ValueError(
             f"`{argument}` must name a column of the table. Received: {argument}={name!r}; "
             f"its columns are {listed}.{remedy}"

@@ -52,6 +52,17 @@ def test_sql_in_chunks(monkeypatch):
     connection.close()
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_a_csv_with_another_separator(tmp_path, separator):
+    TABLE.to_csv(tmp_path / "t.csv", sep=separator, index=False)
+    with pytest.raises(ValueError) as refused:
+        Interactions.from_csv(tmp_path / "t.csv")
+    assert str(refused.value).endswith(
+        f"They seem to be separated by {separator!r}: read the table with `sep={separator!r}`."
+    )
+    same(Interactions.from_csv(tmp_path / "t.csv", **NAMES, sep=separator))
+
+
 def test_csv_of_another_dialect(tmp_path):
     path = tmp_path / "messy.dat"
     path.write_bytes("bj\xf6rn;1;4,5\r\nann;2;3\r\n".encode("latin-1"))

@@ -77,6 +77,8 @@ def test_an_unknown_hyperparameter_suggests_the_nearest(data):
         zoo.create("recommender_v1", data, n_component=8)
     with pytest.raises(ValueError, match=r"recommender_v1 must be among .*Received: min_rating=1"):
         zoo.create("recommender_v1", data, min_rating=1)
+    with pytest.raises(ValueError, match=r"among .*Received: table=a list\.$"):
+        zoo.create("recommender_v1", data, table=[[0] * 1000])
 
 
 def test_features_are_refused_by_a_model_without(data):
