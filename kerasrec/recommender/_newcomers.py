@@ -131,7 +131,7 @@ class Newcomers(Similar):
             return np.full(n, self._once("liking", lambda: _liking(self._history.values)), np.float32)
         listed = np.asarray(several(values))
         numeric = listed.dtype.kind in "biuf" and listed.shape == (n,)
-        bad = np.flatnonzero(~np.isfinite(listed.astype(np.float32))) if numeric else []
+        bad: Any = np.flatnonzero(~np.isfinite(listed.astype(np.float32))) if numeric else []
         if not numeric or len(bad):
             received = shown(listed[bad[0]]) if len(bad) else f"{listed.shape} of {listed.dtype}"
             raise ValueError(
