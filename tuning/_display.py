@@ -4,10 +4,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from kerasrec.tuning._record import Record
+from kerasrec.tuning._record import Progress, Record
 
 _ROWS = 8
 _EVERY = 0.1
+# Lines of the table beside its rows, and about what its first columns take.
+_LINES_AROUND = 6
+_COLUMNS_BEFORE = 54
+_STYLES = {"failed": "red", "pruned": "dim"}
 
 
 class Display:
@@ -85,8 +89,13 @@ class Display:
         objective = self.oracle.objective.name
         left = self.left()
         of = "" if self.max_trials is None else f" of {self.max_trials}"
-        title = f"{len(self.oracle.end_order)}{of} trials, best {objective} {self._best()}"
-        title += "" if left is None else f", {_clock(left)} left"
+        best_trial = next((x.trial_id for x in self.oracle.get_best_trials(1) if x.score is not None), None)
+        title = f"{len(self.oracle.end_order)}{of} trials"
+        title += "" if best_trial is None else f", best {objective} {self._best()}"
+        if left:
+            title += f", {_clock(left)} left"
+        elif left is not None:
+            title += f", in {_clock(time.monotonic() - self._begin)}"
         table = Table(title=title, title_justify="left", title_style="bold")
         for name, justify in (
             ("trial", "left"),
@@ -98,8 +107,7 @@ class Display:
         ):
             table.add_column(name, justify=justify)  # type: ignore[arg-type]
         best = max if self.oracle.objective.direction == "max" else min
-        for trial_id in list(self.oracle.start_order)[-_ROWS:]:
-            progress = Record(self.folder, trial_id).read()
+        for trial_id, said, progress in self._rows():
             values = progress.values
             table.add_row(
                 trial_id,
@@ -107,9 +115,24 @@ class Display:
                 f"{len(values)}/{progress.epochs}",
                 f"{values[-1]:.4f}" if values else "",
                 f"{best(values):.4f}" if values else "",
-                Text(progress.reason or _settings(self.oracle.trials[trial_id])),
+                Text(said),
+                style="bold" if trial_id == best_trial else _STYLES.get(progress.status),
             )
         return table
+
+    def _rows(self) -> list[tuple[str, str, Progress]]:
+        """The last trials that fit on the screen: their ids, hyperparameters or reasons, and progress."""
+        width, height = self._console.size
+        rows: list[tuple[str, str, Progress]] = []
+        lines = _LINES_AROUND
+        for trial_id in reversed(self.oracle.start_order):
+            progress = Record(self.folder, trial_id).read()
+            said = progress.reason or _settings(self.oracle.trials[trial_id])
+            lines += 1 + len(said) // max(1, width - _COLUMNS_BEFORE)
+            if rows and (lines > height or len(rows) == _ROWS):
+                break
+            rows.append((trial_id, said, progress))
+        return rows[::-1]
 
 
 def _settings(trial: Any) -> str:

@@ -29,9 +29,11 @@ def write_page(result: "SearchResult", path: Any) -> None:
     result.plot().savefig(picture, format="png", dpi=110)
     encoded = base64.b64encode(picture.getvalue()).decode()
     ascending = result.direction == "min"
-    trials = result.frame().sort_values("score", ascending=ascending).to_html(index=False, na_rep="")
+    frame = result.frame().sort_values("score", ascending=ascending)
+    frame["started"] = frame["started"].dt.strftime("%Y-%m-%d %H:%M:%S")
+    trials = frame.to_html(index=False, na_rep="", border=0, float_format="{:.4g}".format)
     best = "".join(
-        f"<tr><td>{html.escape(str(name))}</td><td>{html.escape(str(value))}</td></tr>"
+        f"<tr><td>{html.escape(str(name))}</td><td>{html.escape(_text(value))}</td></tr>"
         for name, value in result.best_hyperparameters.items()
     )
     reasons = "".join(
@@ -52,3 +54,7 @@ def write_page(result: "SearchResult", path: Any) -> None:
 </body></html>
 """
     write(path, lambda file: file.write(text.encode()))
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

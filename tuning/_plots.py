@@ -32,9 +32,11 @@ def _history(axes: Any, frame: "pd.DataFrame", result: "SearchResult") -> None:
     place = np.arange(len(scores))
     for status, marker in (("completed", "o"), ("pruned", "x")):
         those = (frame["status"] == status).to_numpy()
-        axes.plot(place[those], scores[those], marker, label=status)
+        if those.any():
+            axes.plot(place[those], scores[those], marker, label=status)
     best = np.fmax.accumulate(scores) if result.direction == "max" else np.fmin.accumulate(scores)
     axes.step(place, best, where="post", color="black", label="best so far")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="trial", ylabel=result.objective, title="History")
     axes.legend()
 
@@ -47,8 +49,23 @@ def _parallel(axes: Any, frame: "pd.DataFrame", names: list[str], direction: str
     for row, good in zip(columns, rank, strict=True):
         axes.plot(row, color=str(0.9 * (1 - good)), linewidth=0.5 + 1.5 * good)
     axes.set_xticks(range(columns.shape[1]), [*names, "score"], rotation=20, ha="right")
-    axes.set_yticks([0, 1], ["low", "high"])
+    axes.set_yticks([])
+    axes.set_ylim(-0.22, 1.22)
+    for place, name in enumerate([*names, "score"]):
+        for end, value in zip((-0.12, 1.12), _ends(frame[name]), strict=True):
+            axes.text(place, end, value, ha="center", va="center", fontsize="small", color="grey")
     axes.set_title("Trials; the darker, the better")
+
+
+def _ends(column: "pd.Series[Any]") -> tuple[str, str]:
+    """What stands at the bottom and at the top."""
+    import pandas as pd
+
+    values = pd.to_numeric(column, errors="coerce").astype(float)
+    if values.notna().any():
+        return f"{values.min():.4g}", f"{values.max():.4g}"
+    names = sorted(set(column.astype(str)))
+    return names[0], names[-1]
 
 
 def _between_0_and_1(column: "pd.Series[Any]") -> np.ndarray:

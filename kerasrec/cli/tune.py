@@ -132,7 +132,7 @@ def tune(
         if held_out is not None:
             same = {name: x for name, x in further.items() if name not in ("fixed", "space")}
             others = {}
-            for name in [*job.rivals] if rivals is None else rivals.split(","):
+            for name in [*job.rivals] if rivals is None else filter(None, rivals.split(",")):
                 report.line(f"Tuning {name} beside it")
                 others[name] = search(train, name, wanted, directory=directory / name, **how, **same)
             _test(result, held_out, others, test_seeds or job.seeds, report)

@@ -11,6 +11,7 @@ import pytest
 import kerasrec
 from kerasrec.data import splits
 from kerasrec.evaluation import evaluate
+from kerasrec.tuning._search import _loaded
 
 V2 = {"n_components": 4, "batch_size": 64, "l2": 1e-6, "bias_l2": 1e-6}
 
@@ -195,6 +196,25 @@ def test_progress_is_a_line_a_trial_where_nobody_watches(search, capsys):
     assert re.match(
         r"Trial 1 of 2: completed, val_ndcg@10 0\.\d{4}, best 0\.\d{4} \(.*\), 0:00 left", lines[1]
     )
+
+
+def test_the_live_table_shows_the_last_trials_that_fit(search, tmp_path):
+    import io
+
+    from rich.console import Console
+
+    from kerasrec.tuning._display import Display
+
+    result = search(max_trials=6)
+    oracle = _loaded(result._plan)
+    display = Display(oracle, tmp_path / "search", 6, verbose=True)
+    for height, shown in ((100, 6), (9, 3)):
+        display._console = Console(width=120, height=height, file=io.StringIO())
+        display._console.print(display._table())
+        text = display._console.file.getvalue()
+        assert f"6 of 6 trials, best val_ndcg@10 {result.best_score:.4f}" in text
+        rows = re.findall(r"│ (\d) ", text)
+        assert rows == [str(i) for i in range(6)][-shown:] and text.count("\n") <= height
 
 
 def test_hyperband_goes_on_with_the_best(search, ratings):
