@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNKNOWN = ("error", "skip", "popular")
+SHORT = ("error", "fewer")
 _USERS_AT_ONCE = 4096
 
 
@@ -58,6 +59,7 @@ class Lists(Held):
         exclude: Any = None,
         with_scores: bool = True,
         unknown: str = "error",
+        short: str = "error",
     ) -> "pd.DataFrame":
         """The best items for some users.
 
@@ -72,6 +74,8 @@ class Lists(Held):
             with_scores: bool, whether the frame has scores. Defaults to `True`.
             unknown: what happens to a user who was not in training: `"error"`; `"skip"`, no rows; or
                 `"popular"`, the items that most users have. Defaults to `"error"`.
+            short: what happens to a user for whom fewer than `k` items are left: `"error"`; or `"fewer"`, a
+                list of those. Defaults to `"error"`.
 
         Returns:
             Frame with a row an item: `user`, `rank` (from 1), `item`, `score`, and the columns of the
@@ -83,7 +87,7 @@ class Lists(Held):
         """
         import pandas as pd
 
-        request = self._request(users, k, exclude_seen, only, exclude, with_scores, unknown)
+        request = self._request(users, k, exclude_seen, only, exclude, with_scores, unknown, short)
         parts = list(self._answers(request))
         return pd.concat(parts, ignore_index=True) if len(parts) != 1 else parts[0]
 
@@ -97,6 +101,7 @@ class Lists(Held):
         exclude: Any = None,
         with_scores: bool = True,
         unknown: str = "error",
+        short: str = "fewer",
         verbose: bool = True,
     ) -> Path:
         """Write the best items for many users to a Parquet file, some users at a time, with a progress bar.
@@ -112,6 +117,8 @@ class Lists(Held):
             exclude: as in `recommend`. Defaults to `None`.
             with_scores: as in `recommend`. Defaults to `True`.
             unknown: as in `recommend`. Defaults to `"error"`.
+            short: as in `recommend`. Defaults to `"fewer"`: one user who has nearly everything does not
+                stop the lists of the others.
             verbose: bool, show a progress bar on standard error. Defaults to `True`.
 
         Returns:
@@ -121,7 +128,7 @@ class Lists(Held):
             ValueError: as `recommend`, or if `path` does not end in `.parquet`.
             FileNotFoundError: if the folder does not exist.
         """
-        request = self._request(users, k, exclude_seen, only, exclude, with_scores, unknown)
+        request = self._request(users, k, exclude_seen, only, exclude, with_scores, unknown, short)
         with ParquetLists(path, len(request.ids), verbose) as lists:
             for first, part in enumerate(self._answers(request)):
                 lists.write(part, min((first + 1) * _USERS_AT_ONCE, len(request.ids)))
@@ -159,11 +166,21 @@ class Lists(Held):
         return pair_scores(self.model, self._user_codes(users)[0], self._item_codes(items))
 
     def _request(
-        self, users: Any, k: int, exclude_seen: bool, only: Any, exclude: Any, with_scores: bool, unknown: str
+        self,
+        users: Any,
+        k: int,
+        exclude_seen: bool,
+        only: Any,
+        exclude: Any,
+        with_scores: bool,
+        unknown: str,
+        short: str,
     ) -> Request:
         k = positive_integer("k", k)
         if unknown not in UNKNOWN:
             raise ValueError(unknown_name("unknown", unknown, UNKNOWN))
+        if short not in SHORT:
+            raise ValueError(unknown_name("short", short, SHORT))
         if users is None:
             codes, ids = np.arange(self.n_users, dtype=np.int32), self.user_ids
         else:
@@ -175,7 +192,11 @@ class Lists(Held):
             ids, codes = ids[codes >= 0], codes[codes >= 0]
         candidates = self._candidates(only, exclude)
         seen = self._history if exclude_seen else None
-        self._check_left(ids, codes, k, candidates, seen)
+        if short == "error":
+            self._check_left(ids, codes, k, candidates, seen)
+        if candidates is not None and not len(candidates):
+            ids, codes, candidates = ids[:0], codes[:0], None  # nothing for anybody
+        k = min(k, self.n_items if candidates is None else len(candidates))
         return Request(ids, codes, k, candidates, seen, unknown, with_scores)
 
     def _candidates(self, only: Any, exclude: Any) -> np.ndarray | None:
@@ -210,8 +231,8 @@ class Lists(Held):
             first = short[np.argmin(left[short])]
             raise ValueError(
                 "`k` must be at most the number of items left for a user; a smaller `k`, more of `only` or "
-                f"`exclude_seen=False` leaves enough. Received: k={k}, and {left[first]} items left for user "
-                f"{shown(ids[first])}."
+                "`exclude_seen=False` leaves enough, and short='fewer' gives what is left. "
+                f"Received: k={k}, and {left[first]} items left for user {shown(ids[first])}."
             )
 
     def _answers(self, request: Request) -> Iterator["pd.DataFrame"]:

@@ -54,6 +54,21 @@ def test_only_and_exclude(own):
     assert own.recommend("ann", k=1, exclude=[])["item"].tolist() == [7]
 
 
+def test_shorter_lists_where_they_are_asked_for(own, tmp_path):
+    frame = own.recommend(["bob", "ann"], k=3, short="fewer")
+    assert frame["user"].tolist() == ["bob", "bob", "ann", "ann", "ann"]
+    assert frame["rank"].tolist() == [1, 2, 1, 2, 3]
+    assert frame["item"].tolist() == [6, 7, 7, 8, 5]
+    assert own.recommend("ann", k=9, only=[6, 8], short="fewer")["item"].tolist() == [8]
+    popular = own.recommend("eve", k=9, only=[6, 8], unknown="popular", short="fewer")
+    assert sorted(popular["item"]) == [6, 8]
+    for nothing in ({"only": [6]}, {"only": [6], "exclude": [6]}):
+        assert own.recommend("ann", k=2, short="fewer", **nothing).empty
+    # Lists for everybody do not stop at one who has nearly everything.
+    path = own.recommend_to_parquet(tmp_path / "lists.parquet", k=3, verbose=False)
+    assert pd.read_parquet(path)["item"].tolist() == [7, 8, 5, 6, 7]
+
+
 def test_without_scores(own):
     assert own.recommend("ann", k=1, with_scores=False).columns.tolist() == ["user", "rank", "item", "title"]
 
@@ -166,6 +181,10 @@ class TestBadInput:
             own.recommend("ann", k=0)
         with pytest.raises(ValueError, match=r"items left for a user.*k=3, and 2 items left for user 'bob'"):
             own.recommend(["ann", "bob"], k=3)
+        with pytest.raises(ValueError, match=r"'fewer' gives what is left.*k=3, and 2 items left"):
+            own.recommend_to_parquet("lists.parquet", k=3, short="error", verbose=False)
+        with pytest.raises(ValueError, match=r"`short` must be one of .*Received: short='few'"):
+            own.recommend("ann", k=3, short="few")
         with pytest.raises(ValueError, match=r"k=2, and 1 items left for user 'ann'"):
             own.recommend("ann", k=2, only=[5, 6])
 
