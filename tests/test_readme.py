@@ -30,6 +30,7 @@ def test_setup_commands_stand_on_the_first_screen(rest):
     assert first_screen.count(f"    {SETUP}{rest}") == 1
 
 
+@pytest.mark.processes
 def test_python_examples_run_one_after_the_other(folder, capsys):
     examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(examples) >= 5
@@ -46,6 +47,7 @@ def test_the_first_example_is_short():
     assert len(example.splitlines()) <= 10
 
 
+@pytest.mark.processes
 def test_commands_on_own_ratings_run(folder):
     commands = re.findall(r"^    kerasrec (.*)$", README, re.MULTILINE)
     assert len(commands) >= 5

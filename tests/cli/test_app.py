@@ -96,6 +96,7 @@ def test_usage_errors_have_status_2(run):
         assert "Traceback" not in done.err
 
 
+@pytest.mark.processes
 def test_demo_says_what_it_should_and_nothing_else(command, tmp_path):
     process = command("demo")
     out, err = process.communicate(timeout=300)
@@ -110,6 +111,7 @@ def test_demo_says_what_it_should_and_nothing_else(command, tmp_path):
     assert [line.partition(",")[0] for line in err.split("\n") if line.strip()] == ["Training"]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_killed_training_leaves_the_previous_model(command, shop, tmp_path, number, status):
     model = tmp_path / "model.keras"

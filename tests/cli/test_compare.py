@@ -46,6 +46,7 @@ def compared(films):
     return json.loads(said.getvalue())
 
 
+@pytest.mark.slow
 def test_models_stand_beside_baselines(compared):
     found = {row["model"]: row for row in compared["models"]}
     assert set(found) == {"hybrid", "ease", "popularity", "item_knn"}
@@ -103,6 +104,7 @@ def test_without_ratings_every_row_is_a_like(run, run_json, films, tmp_path):
     assert "every row, as there is no column of ratings" in run(*arguments).out
 
 
+@pytest.mark.slow
 def test_models_train_with_what_their_card_says(run_json, films, monkeypatch):
     made = {}
     real = kerasrec.zoo.create

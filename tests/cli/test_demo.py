@@ -15,6 +15,7 @@ def quick(monkeypatch):
     return small
 
 
+@pytest.mark.slow
 def test_demo_recommends_what_the_user_has_not_rated(run_json, quick, tmp_path):
     result = run_json("demo", "--out", "here/there")
     assert {path.name for path in (tmp_path / "here" / "there").iterdir()} == {"model.keras", "model.png"}
@@ -38,6 +39,7 @@ def test_demo_recommends_what_the_user_has_not_rated(run_json, quick, tmp_path):
     assert counts[result["user"]] == np.sort(counts)[len(counts) // 2]
 
 
+@pytest.mark.slow
 def test_demo_prints_tables(run, quick):
     done = run("demo")
     assert done.status == 0

@@ -14,6 +14,7 @@ from kerasrec.recommender import Recommender, load_model, save_model
 SHOP = Columns(item="Produktnummer", value="Punkte")
 
 
+@pytest.mark.slow
 def test_evaluate_answers_as_train_did(run_json, shop, trained):
     path, result = trained
     found = run_json("evaluate", path, *shop)
@@ -63,6 +64,7 @@ def test_unknown_ids(fails, run_json, run, trained, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_numbers_are_known_in_a_vocabulary_of_text(run_json, tmp_path):
     rows = [(user, item, 1 + (user + item) % 5) for user in range(5) for item in range(6)]
     text = "".join(f"{user},{item},{rating}\n" for user, item, rating in rows)

@@ -22,6 +22,7 @@ def clicks(tmp_path):
     return tmp_path / "clicks.csv"
 
 
+@pytest.mark.slow
 def test_a_table_without_ratings_gets_the_hybrid(run, run_json, clicks, tmp_path):
     result = run_json("train", clicks, "--set", "n_components=4")
     assert result["model"] == "hybrid" and result["columns"] == {"user": "visitor", "item": "sku"}
@@ -46,6 +47,7 @@ def test_the_printed_figures_are_those_of_the_model(run, run_json, clicks):
     assert "held-out rows" in out
 
 
+@pytest.mark.slow
 def test_so_many_epochs_on_all_rows(run_json, clicks):
     result = run_json(
         "train", clicks, "--set", "n_components=4", "--epochs", 2, "--test-size", 0, "--no-plot"

@@ -40,6 +40,7 @@ def test_the_printed_error_is_that_of_the_written_model(shop, trained):
     assert result["test"][0]["RMSE"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_model(run_json, shop, trained):
     arguments = ["train", *shop, "--epochs", 3, "--set", "n_components=4", "--no-plot"]
     again = run_json(*arguments)
@@ -49,12 +50,14 @@ def test_the_same_seed_gives_the_same_model(run_json, shop, trained):
     assert run_json(*arguments, "--seed", 1)["history"] != again["history"]
 
 
+@pytest.mark.slow
 def test_train_on_everything(run_json, shop):
     result = run_json("train", *shop, "--epochs", 1, "--test-size", 0)
     assert result["trained_on"] == 80
     assert "test" not in result and "val_loss" not in result["history"]
 
 
+@pytest.mark.slow
 def test_a_time_column_holds_out_the_latest(run_json, shop, tmp_path):
     result = run_json("train", *shop, "--epochs", 1, "--time-column", "when")
     # Products 10 and 11 have the latest dates; the rows of one date stay together.
@@ -63,6 +66,7 @@ def test_a_time_column_holds_out_the_latest(run_json, shop, tmp_path):
     assert set(catalogue.seen[1].tolist()) <= set(range(12)) - {catalogue.item_ids.tolist().index("P-11é")}
 
 
+@pytest.mark.slow
 def test_people_get_tables(run, shop):
     done = run("train", *shop, "--epochs", 1)
     assert done.status == 0
@@ -75,6 +79,7 @@ def test_people_get_tables(run, shop):
     assert "Training, epoch 1 of 1, RMSE" in done.err
 
 
+@pytest.mark.slow
 def test_a_model_by_the_name_of_its_class(run_json, shop):
     assert run_json("train", *shop, "--epochs", 1, "--model", "RecommenderV1")["model"] == "recommender_v1"
 
@@ -132,6 +137,7 @@ def test_tables_that_cannot_be_used(fails, tmp_path, rows, message):
     assert fails("train", "bad.csv").startswith(message)
 
 
+@pytest.mark.slow
 def test_a_failure_while_writing_leaves_the_previous_model(fails, shop, tmp_path, monkeypatch):
     (tmp_path / "model.keras").write_bytes(b"the previous one")
     real = keras.Model.save

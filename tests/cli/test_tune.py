@@ -9,6 +9,7 @@ from kerasrec.recommender import load_model
 QUICK = ["--model", "item_knn", "--max-trials", 3, "--tuner", "random", "--space", "n_neighbors=2:8"]
 
 
+@pytest.mark.slow
 def test_a_search_over_a_table(run_json, shop, tmp_path):
     found = run_json("tune", *shop, *QUICK, "--test-size", 0.2, "--report", "tuning.html")
     assert found["columns"]["item"] == "Produktnummer"

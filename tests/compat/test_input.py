@@ -72,6 +72,7 @@ def test_batches_of_users_are_slices(data):
     same_matrices(read_batches(*lists[:2], items, None), slices)
 
 
+@pytest.mark.slow
 def test_in_a_prediction_the_rows_of_a_list_follow_each_other(data):
     _, users, items = data
     model = fit(data, user_batch_size=4)
@@ -83,6 +84,7 @@ def test_in_a_prediction_the_rows_of_a_list_follow_each_other(data):
     )
 
 
+@pytest.mark.slow
 def test_alpha_is_divided_among_batches(data):
     batches = read_batches(*data, 4)
     steps = Steps(batches, tensorrec.RMSELossGraph(), True, 0.25, None, (0, 0))
@@ -392,6 +394,7 @@ def test_a_loss_that_is_no_number_stops(data):
         TensorRec(3).fit(*data, epochs=50, learning_rate=1e30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["WMRBLossGraph", "BalancedWMRBLossGraph", "SeparationLossGraph"])
 def test_nothing_positive_is_no_loss(loss, data):
     """The original gives NaN for a separation without positives."""
@@ -404,6 +407,7 @@ def test_nothing_positive_is_no_loss(loss, data):
     assert np.isfinite(model.predict(*features)).all()
 
 
+@pytest.mark.slow
 def test_several_bags_are_as_good_as_one(data, monkeypatch):
     one = fit(data, user_batch_size=5).predict(*data[1:])
     monkeypatch.setattr("kerasrec.compat._bags._SMALL", 0)

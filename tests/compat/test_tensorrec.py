@@ -115,6 +115,7 @@ def positives_and_missing(loss, interactions, prediction):
     return given.data, prediction[given.row, given.col]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "prediction", "n_tastes", "attention"),
     [
@@ -144,6 +145,7 @@ def test_losses_of_every_kind_of_prediction(loss, prediction, n_tastes, attentio
     assert got == pytest.approx(reference(values, predictions), rel=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["WMRBLossGraph", "BalancedWMRBLossGraph"])
 def test_sampled_losses(loss, data, monkeypatch):
     interactions, *features = data
@@ -165,6 +167,7 @@ def test_sampled_losses(loss, data, monkeypatch):
     assert got == pytest.approx(np.mean(losses), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_predictions_are_made_of_their_parts(data):
     _, users, items = data
     model = TensorRec(
@@ -184,6 +187,7 @@ def test_predictions_are_made_of_their_parts(data):
     np.testing.assert_allclose(model.predict(users, items), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_similar_items(data):
     _, _, items = data
     model = TensorRec(3, prediction_graph=tensorrec.CosineSimilarityPredictionGraph)
@@ -200,6 +204,7 @@ def test_similar_items(data):
     assert found[0][0][0] == 5
 
 
+@pytest.mark.slow
 def test_blocks_do_not_change_predictions(data, monkeypatch):
     _, *features = data
     model = TensorRec(3, 2, seed=0)
@@ -243,6 +248,7 @@ def test_every_epoch_has_another_sample(data):
     assert (steps[0][0]["sample"] != first).any()
 
 
+@pytest.mark.slow
 def test_a_second_fit_goes_on(data):
     model = TensorRec(3, seed=0)
     first = model.fit(*data, epochs=20, learning_rate=0.03).history["loss"]
@@ -250,6 +256,7 @@ def test_a_second_fit_goes_on(data):
     assert first[0] > first[-1] > second[0] > second[-1]
 
 
+@pytest.mark.slow
 def test_new_users_need_no_fit(data):
     _, users, items = data
     model = TensorRec(3)
@@ -260,6 +267,7 @@ def test_new_users_need_no_fit(data):
     )
 
 
+@pytest.mark.slow
 def test_verbose_prints_a_line_an_epoch(data, capfd):
     TensorRec(3).fit(*data, epochs=2, verbose=True)
     said = capfd.readouterr().out
@@ -273,6 +281,7 @@ class Deep(tensorrec.AbstractKerasRepresentationGraph):
         return [keras.layers.Dense(2 * n_components, "relu"), keras.layers.Dense(n_components, "tanh")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", [None, Deep])
 def test_saved_and_loaded(attention, data, tmp_path):
     _, *features = data
@@ -296,6 +305,7 @@ def test_saved_and_loaded(attention, data, tmp_path):
     assert plain.count_params() == model.keras_model.count_params()
 
 
+@pytest.mark.slow
 def test_a_loaded_model_goes_on_as_the_saved_one_would(data, tmp_path):
     model = TensorRec(3)
     model.fit(*data, epochs=3)
@@ -306,12 +316,14 @@ def test_a_loaded_model_goes_on_as_the_saved_one_would(data, tmp_path):
     np.testing.assert_allclose(model.predict(*data[1:]), loaded.predict(*data[1:]), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_keras_layers_train(data):
     model = TensorRec(4, user_repr_graph=Deep, item_repr_graph=Deep(), biased=False)
     losses = model.fit(*data, epochs=10, learning_rate=0.01).history["loss"]
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_weights_of_a_weighted_pass_through_train(data):
     interactions, users, items = data
     graph = tensorrec.WeightedFeaturePassThroughRepresentationGraph
@@ -345,6 +357,7 @@ class SampledSquares(tensorrec.AbstractLossGraph):
         return keras.ops.reshape(keras.ops.square(tf_sample_predictions), (-1,))
 
 
+@pytest.mark.slow
 def test_losses_of_ones_own(data):
     interactions, *features = data
     given = interactions.tocoo()
@@ -379,6 +392,7 @@ def test_the_modules_have_the_names_of_the_original():
             assert hasattr(getattr(tensorrec, module), name)
 
 
+@pytest.mark.slow
 def test_the_page_on_graphs_of_ones_own_runs(data):
     page = (Path(__file__).resolve().parents[2] / "docs" / "tensorrec.md").read_text(encoding="utf-8")
     (code,) = [part for part in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class" in part]

@@ -30,6 +30,7 @@ def test_loss(case, tmp_path):
     check_loss(case, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", MODELS, ids=by_name("name"))
 def test_model(case, tmp_path):
     check_model(case, tmp_path)

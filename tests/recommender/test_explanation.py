@@ -11,6 +11,7 @@ def by_name(explanation):
     )
 
 
+@pytest.mark.slow
 def test_features_of_a_linear_model_by_hand(hybrid, item_features):
     """Item 20 is `id=20`, Comedy and Drama; each gives its row times the user's vector, and its bias."""
     explanation = hybrid.explain("u3", 20)
@@ -39,6 +40,7 @@ def test_parts_sum_to_the_score(hybrid, by):
         assert explanation.contributions["contribution"].sum() == pytest.approx(explanation.score, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -60,6 +62,7 @@ def test_every_score_is_taken_apart(data, item_features, settings):
         assert explanation.contributions["exact"].all() != deep
 
 
+@pytest.mark.slow
 def test_gradient_times_input_through_a_deep_representation(data, item_features):
     """A network that happens to be linear gives the exact parts."""
     layer = keras.layers.Dense(3, use_bias=False)
@@ -80,6 +83,7 @@ def test_histories_are_added_up(data):
         assert named <= set(data.user_ids if name == "user_knn" else own)
 
 
+@pytest.mark.slow
 def test_a_network_by_gradients(data):
     recommender = Recommender.train(
         data, "recommender_net", epochs=1, verbose=0, n_components=2, max_rating=2.0

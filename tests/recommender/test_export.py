@@ -33,6 +33,7 @@ on_tensorflow = pytest.mark.skipif(
 )
 
 
+@pytest.mark.processes
 @on_tensorflow
 def test_plain_tensorflow_serves_it(data, hybrid, tmp_path):
     numbers = Interactions(

@@ -123,6 +123,7 @@ def test_keras_and_its_callbacks_write_a_complete_file(tmp_path):
     assert_catalogue_of(read_catalogue(tmp_path / "best.keras"), data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_class", [keras.Model, kerasrec.Model])
 def test_any_functional_model_is_wrapped_with_its_optimizer(tmp_path, model_class):
     data = interactions()
@@ -139,6 +140,7 @@ def test_any_functional_model_is_wrapped_with_its_optimizer(tmp_path, model_clas
         np.testing.assert_allclose(theirs, ours, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_loaded_model_trains_on_and_saves_again(tmp_path):
     data = interactions()
     model = trained(kerasrec.zoo.create("recommender_v2", data, learning_rate=0.1), data)

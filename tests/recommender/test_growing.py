@@ -60,6 +60,7 @@ def test_old_weights_slots_and_scores_stay(made):
     assert made.model.loss.n_items == 22
 
 
+@pytest.mark.slow
 def test_a_new_item_is_what_its_features_make_of_it(made):
     """Item 1000 is Comedy alone: the row of that feature."""
     row = made.item_features.names.index("genres=Comedy")
@@ -74,6 +75,7 @@ def test_a_new_item_is_what_its_features_make_of_it(made):
     assert made.item_features.names[-2:] == ["id=1000", "id=1010"]
 
 
+@pytest.mark.slow
 def test_training_goes_on_and_the_file_holds_it_all(made, tmp_path):
     steps = int(made.model.optimizer.iterations)
     new = pd.DataFrame({"user": ["v0", "v0", "u1"], "item": [1000, 10, 1000], "value": 1.0})
@@ -100,6 +102,7 @@ def test_training_goes_on_and_the_file_holds_it_all(made, tmp_path):
     np.testing.assert_allclose(loaded.score([("u1", 1010)]), made.score([("u1", 1010)]), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["recommender_v2", "recommender_net"])
 def test_models_on_ids_grow(data, name):
     recommender = Recommender.train(data, name, epochs=1, verbose=0, n_components=2, min_rating=0.0)
@@ -140,6 +143,7 @@ def test_a_users_own_keras_model_grows(data):
     assert len(recommender.recommend("u1", k=1, only=[2000])) == 1
 
 
+@pytest.mark.slow
 def test_update_replays_and_the_latest_value_counts(data):
     recommender = Recommender.train(data, "recommender_v1", epochs=1, verbose=0)
     n = len(recommender.interactions)
@@ -153,6 +157,7 @@ def test_update_replays_and_the_latest_value_counts(data):
 
 
 class TestBadInput:
+    @pytest.mark.slow
     def test_ids(self, made):
         with pytest.raises(
             ValueError, match=r"New items must not be known yet\. Received: 1 that are, first 10"
@@ -169,6 +174,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"New users must come as a frame.*1 ids without"):
             made.add_users(["v1"])
 
+    @pytest.mark.slow
     def test_update(self, made, factorised, data):
         with pytest.raises(TypeError, match=r"`interactions` must be `kerasrec.data.Interactions`"):
             made.update(data.to_frame())

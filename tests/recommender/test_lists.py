@@ -122,6 +122,7 @@ def test_scores_of_lists_are_those_of_pairs(hybrid):
     np.testing.assert_allclose(hybrid.score(frame), frame["score"], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_lists_follow_training(data):
     recommender = Recommender.train(data, "recommender_v1", epochs=1, verbose=0)
     before = recommender.recommend("u1", k=3)["score"].to_numpy()

@@ -35,6 +35,7 @@ def test_a_factorised_model_folds_in_by_least_squares(factorised, data):
     np.testing.assert_allclose(frame["score"], scores[best], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_values_count_where_training_had_several(data):
     values = 1.0 + np.arange(len(data)) % 5
     ids = {"user_ids": data.user_ids, "item_ids": data.item_ids}
@@ -76,6 +77,7 @@ def test_several_newcomers_by_name(factorised):
     assert parity.tolist() == [0] * 3 + [1] * 3  # the two camps
 
 
+@pytest.mark.slow
 def test_a_network_and_tastes_fold_in(data, item_features):
     network = Recommender.train(data, "recommender_net", epochs=1, verbose=0, n_components=2, max_rating=2.0)
     tastes = Recommender.train(

@@ -70,6 +70,7 @@ def test_metadata_is_refused_before_the_training(data, monkeypatch):
         Recommender.train(data, item_metadata=pd.DataFrame({"title": ["x"]}, index=["nothing"]))
 
 
+@pytest.mark.slow
 def test_training_in_one_line_stops_on_the_exact_metric(data):
     recommender = Recommender.train(
         data, "matrix_factorization", epochs=30, validation=0.2, patience=1, verbose=0, learning_rate=0.5
@@ -81,6 +82,7 @@ def test_training_in_one_line_stops_on_the_exact_metric(data):
     assert len(recommender.interactions) == len(data)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_lists(data):
     scores = [
         Recommender.train(data, "recommender_v1", epochs=1, seed=seed, verbose=0).score([("u1", 0)])

@@ -39,6 +39,7 @@ def test_models_without_vectors_compare_who_has_what():
         np.testing.assert_allclose(frame["score"], [1 / np.sqrt(2), 1 / 2], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_network_on_both_compares_what_it_reads(data):
     recommender = Recommender.train(
         data, "recommender_net", epochs=1, verbose=0, n_components=3, min_rating=0.0, max_rating=1.0

@@ -139,6 +139,7 @@ def test_a_generator_that_ends_early_says_so(same):
     same(lambda model: model.fit(generator(2), epochs=4, steps_per_epoch=3, verbose=0, shuffle=False))
 
 
+@pytest.mark.slow
 def test_a_py_dataset(same):
     calls = []
 
@@ -180,6 +181,7 @@ def test_steps_per_epoch_may_be_limited_for_debugging(same):
         keras.config.set_max_steps_per_epoch(None)
 
 
+@pytest.mark.slow
 def test_evaluate_and_predict(same):
     assert np.shape(same(lambda model: model.evaluate(x, y, batch_size=BATCH, verbose=0))) == (2,)
     same(lambda model: model.evaluate(x, y, batch_size=BATCH, steps=2, return_dict=True, verbose=0))
@@ -195,6 +197,7 @@ def test_evaluate_and_predict_streams(same, data):
     assert same(lambda model: model.predict(data(), steps=2, verbose=0)).shape == (32, 1)
 
 
+@pytest.mark.slow
 def test_one_batch(same):
     same(lambda model: model.train_on_batch(x, y))
     same(lambda model: model.train_on_batch(x, y, sample_weight=np.arange(70.0), return_dict=True))
@@ -203,6 +206,7 @@ def test_one_batch(same):
     assert same(lambda model: model.predict_on_batch(x)).shape == (70, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not fused, reason="plain on this backend")
 @pytest.mark.parametrize("steps", [1, 3])
 def test_callbacks_are_called_at_the_ends_of_blocks(steps):
@@ -231,6 +235,7 @@ def test_automatic_steps_split_an_epoch_into_calls_of_one_size(n, steps):
     assert model.steps_per_execution == steps
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not fused, reason="plain on this backend")
 def test_sparse_inputs_train_as_in_plain_keras():
     sparse = pytest.importorskip("scipy.sparse")

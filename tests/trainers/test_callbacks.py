@@ -32,6 +32,7 @@ def plain(**settings):
     return compiled(build(), adam, **settings)
 
 
+@pytest.mark.slow
 def test_the_usual_callbacks_together(tmp_path):
     def fit(model, folder):
         folder.mkdir()
@@ -95,6 +96,7 @@ class Meddler(callbacks.Callback):
             self.seen = self.model.get_layer("item_table").get_weights()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not fused, reason="plain on this backend")
 def test_weights_that_a_callback_changes_are_trained_on():
     meddlers = Meddler(), Meddler()
@@ -117,6 +119,7 @@ def test_training_stops_behind_the_block_that_asked_for_it():
     assert len(trained.logs["loss"]) == 1
 
 
+@pytest.mark.slow
 def test_compiling_again_begins_with_a_fresh_optimizer():
     model = ours()
     train(model, epochs=1)
@@ -148,6 +151,7 @@ def test_a_model_stays_usable_after_ctrl_c(row_sparse):
     assert np.isfinite(train(model).logs["loss"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not fused, reason="plain on this backend")
 def test_data_that_fail_in_the_middle_leave_the_last_block():
     x, y = samples()
@@ -169,6 +173,7 @@ def test_data_that_fail_in_the_middle_leave_the_last_block():
     assert np.isfinite(model.predict(x, verbose=0)).all()
 
 
+@pytest.mark.slow
 def test_stop_on_nan_names_the_step():
     x, y = samples()
     y = y.copy()

@@ -123,6 +123,7 @@ def test_ratings_outside_the_scale_are_refused(rating_model, value, shown):
         rating_model.fit(x, ratings, sample_weight=weight, verbose=0)
 
 
+@pytest.mark.slow
 def test_ratings_of_a_named_output_and_of_integers_pass():
     plain = build()
     outputs = {"stars": kerasrec.layers.RatingScale(1.0, 5.0)(plain.outputs[0])}

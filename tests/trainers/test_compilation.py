@@ -34,6 +34,7 @@ class AtEpochEnd(keras.callbacks.Callback):
         self.calls.append(Counter.calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row_sparse", [False, True])
 @pytest.mark.parametrize("steps", ["auto", 3])
 def test_nothing_is_traced_again(row_sparse, steps):
@@ -56,6 +57,7 @@ def test_nothing_is_traced_again(row_sparse, steps):
     assert Counter.calls == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(backend != "tensorflow", reason="a program of this backend has one shape")
 def test_one_graph_serves_every_number_of_samples_and_steps():
     model = compiled(counted(), row_sparse=True)

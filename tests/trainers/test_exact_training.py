@@ -26,6 +26,7 @@ NOT_BY_ROWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_three_epochs_equal_plain_keras(name):
     assert_same(train_both(OPTIMIZERS[name], validation_data=HELD_OUT))
