@@ -128,7 +128,19 @@ WMRB MF                   0.1021          0.0830          0.1402          0.2058
 content                   0.0191          0.0100          0.0113          0.0212
 hybrid                    0.1156          0.0980          0.1628          0.2414
 ease                      0.2029          0.0971          0.2061          0.3037
-hybrid, tuned             0.2602          0.0929          0.2161          0.3158""",
+hybrid, tuned             0.2602          0.0929          0.2161          0.3158
+
+The same likes, 90/10 at random (seed 42), every film that the user rated in the training part left out; found
+by `kerasrec tune hybrid` on JAX 0.10 and Keras 3.15 in 20 trials (9 minutes on two busy cores), by NDCG@10 on
+a tenth of the training rows; then trained once on all of these, and tested once; 95 % intervals.
+                  ndcg@10        interval  recall@10
+tuned by search    0.2086  0.1909, 0.2272     0.2121
+ease               0.2041  0.1861, 0.2228     0.1966  not significantly different (p 0.39)
+item_knn           0.1772  0.1603, 0.1927     0.1816
+card's defaults    0.1259  0.1123, 0.1400     0.1310  worse (p 0.0004)
+popularity         0.1015  0.0890, 0.1148     0.0926  worse (p 0.0004)
+Softmax over the catalogue, 128 components, decay 0.158, learning rate 0.0289 falling by a cosine over 40
+epochs, batches of 77 users.""",
     tuned={
         "n_components": 128,
         "loss": "full_softmax",
