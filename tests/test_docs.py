@@ -38,6 +38,7 @@ def shop(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_working_week(shop, capsys):
     names = run("recommender.md")
     held = names["recommender"]
@@ -48,6 +49,7 @@ def test_a_working_week(shop, capsys):
     assert "Explanation(user 'anna', item 'sku-1'" in printed and "recall@3" in printed
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = run("training.md")
@@ -56,6 +58,7 @@ def test_a_model_of_ones_own(tmp_path, monkeypatch, capsys):
     assert "mine: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_search(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.warns(UserWarning, match="Tuning gained nothing significant"):

@@ -84,6 +84,7 @@ def random_case():
     return values, scores, Interactions(users, items, values[users, items], **ids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 5])
 def test_keras_rs(random_case, k):
     import keras_rs

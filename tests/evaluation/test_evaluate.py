@@ -68,6 +68,7 @@ def brute_force(train, test, scores, k, exclude, seed):
     return found
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**31),
     k=st.sampled_from([1, 5, 25, 1000]),

@@ -28,6 +28,7 @@ def some_pairs(generator, n_users, n_items, share):
     return Ragged(users, items, n_users), [set(items[users == u]) for u in range(n_users)]
 
 
+@pytest.mark.slow
 @given(
     n_items=st.sampled_from([1, 2, 30, 700]),
     n_components=st.sampled_from([1, 3, 64]),

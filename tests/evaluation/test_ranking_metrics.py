@@ -71,6 +71,7 @@ def test_every_so_many_epochs_and_for_some_users(split):
     assert ranking.report.n_users == 10
 
 
+@pytest.mark.slow
 def test_early_stopping_and_checkpoints_follow_it(split, tmp_path):
     train, test = split
     model = model_of(train, learning_rate=0.05)
@@ -87,6 +88,7 @@ def test_early_stopping_and_checkpoints_follow_it(split, tmp_path):
     assert evaluate(saved, test, train)["ndcg@10"] == max(history)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorBoard writes by TensorFlow")
 def test_tensorboard_shows_it(split, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

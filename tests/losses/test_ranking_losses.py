@@ -268,6 +268,7 @@ def mixed_precision():
     keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.slow
 @every_loss
 def test_trains_in_mixed_precision_saves_and_loads(name, tmp_path, mixed_precision):
     user = keras.Input((1,), name="user", dtype="int32")

@@ -32,12 +32,14 @@ def test_three_epochs_equal_plain_keras(name):
     assert_same(train_both(OPTIMIZERS[name], validation_data=HELD_OUT))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NOT_BY_ROWS)
 def test_an_optimizer_that_cannot_go_by_rows_stays_exact(name):
     # The table of users is far larger than a batch, and still updated whole.
     assert_same(train_both(NOT_BY_ROWS[name], row_sparse="auto", build=lambda cls: build(cls, n_users=500)))
 
 
+@pytest.mark.slow
 def test_weights_of_samples_and_weighted_metrics():
     settings = {
         "loss": keras.losses.Huber(),
@@ -57,6 +59,7 @@ def test_weights_of_samples_and_weighted_metrics():
     ].logs.keys()
 
 
+@pytest.mark.slow
 def test_weights_of_classes():
     x, y = samples()
     labels = (y > 0).astype("float32")
@@ -68,6 +71,7 @@ def test_weights_of_classes():
     assert trained[0].logs["loss"][0] == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(policy):
     keras.config.set_dtype_policy(policy)
@@ -80,6 +84,7 @@ def test_mixed_precision(policy):
     assert trained[0].model.layers[-1].compute_dtype == policy.removeprefix("mixed_")
 
 
+@pytest.mark.slow
 def test_two_outputs_and_a_second_fit_goes_on():
     def two_headed(cls):
         one = build()
@@ -98,6 +103,7 @@ def test_two_outputs_and_a_second_fit_goes_on():
     assert int(trained[0].model.optimizer.iterations) == 4 * 5
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not fused, reason="plain on this backend")
 def test_a_loss_and_metrics_of_ones_own():
     def own(cls):

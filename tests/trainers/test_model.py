@@ -51,6 +51,7 @@ def without_graph(base):
     return WithoutGraph
 
 
+@pytest.mark.slow
 def test_subclasses_with_and_without_a_graph_live_in_one_process():
     ids = {"user": x["user"]}
     for make in (without_graph, with_graph, without_graph, with_graph):
@@ -96,6 +97,7 @@ def test_a_clone_is_a_kerasrec_model_with_the_same_settings():
     assert clone.count_params() == model.count_params()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saved, loaded", [(True, False), (False, True)] if fused else [(False, False)])
 def test_a_file_carries_settings_and_slots_and_training_goes_on(tmp_path, saved, loaded):
     def adam():
@@ -144,6 +146,7 @@ def test_a_compile_of_ones_own_is_left_to_its_owner(tmp_path):
     assert np.isfinite(train(again, data=({"user": x["user"]}, y), epochs=1).logs["loss"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", ["auto", 2] if fused else ["auto"])
 def test_steps_of_ones_own_are_run(steps):
     calls = set()
@@ -176,6 +179,7 @@ def test_steps_of_ones_own_are_run(steps):
     assert calls == {"train", "test", "predict"}
 
 
+@pytest.mark.slow
 def test_eager_runs_are_plain():
     settings = {"run_eagerly": True, "jit_compile": False}
     assert_same(train_both(settings=settings, row_sparse="auto", epochs=1, validation_data=(x, y)))

@@ -52,6 +52,7 @@ def all_rows(n_items=N_ITEMS):
     return {"user": column(N_USERS), "item": column(n_items)}, rng.normal(size=(64, 1)).astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_equals_plain_keras_where_all_rows_are_read(name):
     assert_same(train_both(OPTIMIZERS[name], row_sparse=True, data=all_rows(), shuffle=False))
