@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from kerasrec.data.interactions import check_interactions
 from kerasrec.layers import find_catalogue
 from kerasrec.zoo import (
     content_recommender,
@@ -154,6 +153,8 @@ def create(
                 f"Hyperparameters of {found.name} must be among {', '.join(settings)}."
                 f"{_nearest(key, settings)} Received: {key}={came}."
             )
+    from kerasrec.data.interactions import check_interactions
+
     check_interactions("interactions", interactions)
     if not len(interactions):
         raise ValueError("`interactions` must not be empty. Received: 0 interactions.")

@@ -335,7 +335,15 @@ class Interactions(Loaders):
 
 
 def check_interactions(name: str, value: Any) -> None:
-    """Refuse an argument that is something else, most often a frame."""
+    """Refuse an argument that is something else, most often a frame.
+
+    Args:
+        name: the argument's name, for the message.
+        value: what was given.
+
+    Raises:
+        TypeError: if it is not `Interactions`.
+    """
     if not isinstance(value, Interactions):
         raise TypeError(
             f"`{name}` must be `kerasrec.data.Interactions`; make them with `Interactions.from_frame` or "
