@@ -67,7 +67,8 @@ def test_the_regularizer_is_a_loss_of_the_layer():
 @pytest.mark.parametrize("value", [0, -1, 2.5, True, "10", None, float("nan")])
 @pytest.mark.parametrize("name", ["n", "n_components"])
 def test_sizes_must_be_positive_integers(name, value):
-    with pytest.raises(ValueError, match=rf"`{name}` must be a positive integer\. Received: {name}={value!r}"):
+    expected = rf"`{name}` must be a positive integer\. Received: {name}={value!r}\."
+    with pytest.raises(ValueError, match=expected):
         FeatureEmbedding(**{"n": 3, "n_components": 3, name: value})
 
 
