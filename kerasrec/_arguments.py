@@ -25,5 +25,12 @@ def positive_number(name: str, value: Any) -> float:
     return float(value)
 
 
+def share(name: str, value: Any) -> float:
+    """`value` as a float from 0 to 1, or a `ValueError` that names it."""
+    if not _is_number(value) or not 0 <= value <= 1:
+        raise ValueError(f"`{name}` must be a share, from 0 to 1. Received: {name}={value!r}.")
+    return float(value)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -13,6 +13,7 @@ from kerasrec._arguments import positive_integer
 from kerasrec._seeds import set_random_seed
 from kerasrec.data import Interactions
 from kerasrec.evaluation import Comparison, compare, evaluate
+from kerasrec.evaluation._plan import Plan as EvaluationPlan
 from kerasrec.tuning._plan import Plan
 from kerasrec.tuning._record import Record
 from kerasrec.tuning.hyper_recommender import HyperRecommender
@@ -210,6 +211,9 @@ class SearchResult:
 
         Returns:
             `Comparison` of `"tuned"`, `"default"`, the rivals and the baselines.
+
+        Raises:
+            ValueError: if `test` is empty or over other ids, or `k`, `metrics` or `seeds` is none.
         """
         objective = self._plan.objective
         if metrics is None:
@@ -217,10 +221,12 @@ class SearchResult:
             ranking = own is not None and own not in _RATING_METRICS
             metrics = dict.fromkeys([str(own), "ndcg", "recall"]) if ranking else _RATING_METRICS
         how: dict[str, Any] = {"k": k or objective.k, "metrics": tuple(metrics)}
+        seeds = positive_integer("seeds", seeds)
+        EvaluationPlan(test, self._plan.whole, **how)  # refuses what is wrong before anything is trained
         models = {"tuned": self.best_model(retrain=True), "default": self._default_model(self._plan.seed)}
         models |= {name: rival.best_model(retrain=True) for name, rival in (rivals or {}).items()}
         table = compare(models, self._plan.whole, test, baselines=baselines, **how)
-        if positive_integer("seeds", seeds) > 1:
+        if seeds > 1:
             table.notes.append(self._over_seeds(table, test, seeds, how))
         pair = Comparison([table.reports["tuned"], table.reports["default"]], metric=table.metric)
         if pair.best != "tuned" or pair.ties:

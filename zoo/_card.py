@@ -1,8 +1,11 @@
+import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import keras
+
+from kerasrec._arguments import positive_number
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,12 @@ class Card:
             model: `keras.Model`. One of this card keeps the loss it has, which may know the data.
             learning_rate: float or `keras.optimizers.schedules.LearningRateSchedule`.
             **kwargs: further arguments of `model.compile`, e.g. `row_sparse`.
+
+        Raises:
+            ValueError: if `learning_rate` is a number, but not a finite one above 0.
         """
+        if isinstance(learning_rate, numbers.Real):
+            positive_number("learning_rate", learning_rate)
         optimizer = type(keras.optimizers.get(self.optimizer))(learning_rate)
         own = model.compiled and model.name == self.name
         arguments = {"loss": model.loss if own else self.loss, "metrics": list(self.metrics)}

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from kerasrec.data import Interactions
 
-# Interactions solved for at once: few enough for the vectors to stay near, enough for threads not to wait for each
-# other between short operations.
+# Interactions solved for at once: few enough for their vectors to stay near, enough for threads not to wait
+# for each other between short operations.
 _ENTRIES = 16384
 # Steps of conjugate gradients an iteration, each from the last solution.
 _STEPS = 3

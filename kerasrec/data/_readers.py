@@ -56,8 +56,21 @@ def read_csv(path: Any, ids: dict[Any, Any], options: dict[str, Any]) -> "pd.Dat
         ) from error
     for name, vocabulary in ids.items():
         if name in frame:
+            _once_in_header(path, name, frame, options)
             frame[name] = _as_written(frame[name].astype("category"), vocabulary)
     return frame
+
+
+def _once_in_header(path: Path, name: Any, frame: "pd.DataFrame", options: dict[str, Any]) -> None:
+    """Refuse a header that has a name twice; pandas calls the second one `name.1`, and says nothing."""
+    import pandas as pd
+
+    if f"{name}.1" not in frame:
+        return
+    header = pd.read_csv(path, **{**options, "header": None, "nrows": 1, "dtype": str}).iloc[0]
+    count = int((header == name).sum())
+    if count > 1:
+        raise ValueError(f"Column {name!r} must occur once in the table. Received: {count} columns.")
 
 
 def read_parquet(path: Any, columns: Sequence[Any]) -> "pd.DataFrame":

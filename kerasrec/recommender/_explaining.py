@@ -39,13 +39,19 @@ class Explaining(Newcomers):
             `Explanation`.
 
         Raises:
-            ValueError: if the user or the item is unknown, or `by` is none of these.
+            ValueError: if the user or the item is unknown or not a single one, or `by` is none of these.
         """
         import pandas as pd
 
         if by is not None and by not in BY:
             raise ValueError(unknown_name("by", by, BY))
-        (user_code,), (item_code,) = self._user_codes(user)[0], self._item_codes(item)
+        users, items = self._user_codes(user)[0], self._item_codes(item)
+        if len(users) != 1 or len(items) != 1:
+            raise ValueError(
+                "`user` and `item` must be one raw id each. "
+                f"Received: {len(users)} users and {len(items)} items."
+            )
+        (user_code,), (item_code,) = users, items
         score = float(self.score([(user, item)])[0])
         parts = self._parts(int(user_code), int(item_code), by, score)
         frame = pd.DataFrame(parts, columns=list(Part._fields))

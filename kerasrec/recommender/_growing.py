@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kerasrec._arguments import whole_number
+from kerasrec._arguments import share, whole_number
 from kerasrec.data import Features, Interactions
 from kerasrec.data._columns import id_array, id_index, several, shown, vocabulary
 from kerasrec.data._encoders import Indicator
@@ -117,8 +117,7 @@ class Growing(Explaining):
                 "`interactions` must be `kerasrec.data.Interactions`. "
                 f"Received: {type(interactions).__name__}."
             )
-        if not 0 <= replay <= 1:
-            raise ValueError(f"`replay` must be a share, from 0 to 1. Received: replay={replay}.")
+        replay = share("replay", replay)
         if not self.model.trainable_variables:
             raise ValueError(
                 "The model must have weights to train; one fitted in closed form is made anew with "

@@ -132,6 +132,14 @@ def test_movielens_and_book_crossing(shared_data):
     assert {len(isbn) for isbn in x.item_ids} == {10}  # leading zeros are there
 
 
+def test_a_csv_that_has_a_column_twice(tmp_path):
+    (tmp_path / "t.csv").write_text("user;item;user\na;x;b\n")
+    with pytest.raises(ValueError, match=r"Column 'user' must occur once in the table\. Received: 2 columns"):
+        Interactions.from_csv(tmp_path / "t.csv", sep=";")
+    (tmp_path / "t.csv").write_text("user,item,user.1\na,x,b\n")  # another column, which is called so
+    assert Interactions.from_csv(tmp_path / "t.csv").user_ids.tolist() == ["a"]
+
+
 def test_bad_files(tmp_path):
     for load in (Interactions.from_csv, Interactions.from_parquet):
         with pytest.raises(

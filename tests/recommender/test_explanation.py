@@ -127,3 +127,5 @@ def test_bad_input(factorised):
         factorised.explain("u1", 0, by="genre")
     with pytest.raises(ValueError, match=r"first 'u99'"):
         factorised.explain("u99", 0)
+    with pytest.raises(ValueError, match=r"must be one raw id each\. Received: 2 users and 1 items"):
+        factorised.explain(["u1", "u2"], 0)

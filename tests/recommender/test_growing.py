@@ -180,6 +180,8 @@ class TestBadInput:
             made.update(data.to_frame())
         with pytest.raises(ValueError, match=r"`replay` must be a share, from 0 to 1\. Received: replay=2"):
             made.update(data, replay=2)
+        with pytest.raises(ValueError, match=r"`replay` must be a share, .* Received: replay='all'"):
+            made.update(data, replay="all")
         with pytest.raises(ValueError, match=r"weights to train; one fitted in closed form is made anew"):
             factorised.update(data)
         new = Interactions.from_frame(

@@ -5,7 +5,7 @@ have test items; the whole catalogue of 3,706 items is ranked without the user's
 in the pseudo-random order of seed 0. The figures are those of the cards.
 
 The tuned settings of ImplicitALS were chosen on a tenth of the training rows; then it is fitted on all of
-these, and tested once.
+these, and tested once. With `KERASREC_REPRODUCTION=quick`, as in CI, the choice is among three of the nine.
 """
 
 import re
@@ -62,12 +62,12 @@ def test_default_settings(name, split):
         assert low <= figure <= high
 
 
-def test_settings_were_chosen_on_training_rows(split):
+def test_settings_were_chosen_on_training_rows(split, quick):
     fitted, validation = splits.random_split(split[0], test_size=0.1, seed=0)
     found = {
         (alpha, l2): figures("implicit_als", fitted, validation, alpha=alpha, l2=l2)[1]
         for alpha in (2.0, 4.0, 8.0)
-        for l2 in (20.0, 60.0, 120.0)
+        for l2 in ((60.0,) if quick else (20.0, 60.0, 120.0))
     }
     print("\nvalidation:", {setting: round(ndcg, 4) for setting, ndcg in found.items()})
     assert max(found, key=found.get) == tuple(zoo.card("implicit_als").tuned.values())

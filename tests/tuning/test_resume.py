@@ -48,6 +48,7 @@ def whole(ratings, tmp_path_factory):
     ).frame()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [2, 5])
 def test_an_interrupted_search_ends_as_an_uninterrupted_one(search, whole, epoch):
     def again(*callbacks):

@@ -138,6 +138,7 @@ def test_refit_compares_with_the_defaults_and_baselines(search, ratings):
     assert table.reports["tuned"]["ndcg@10"] == pytest.approx(expected["ndcg@10"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_refit_of_ratings_trains_as_long_as_was_best(search, ratings):
     result = search("recommender_v2", "val_rmse", max_trials=2, fixed=V2)
     with warnings.catch_warnings():
@@ -147,6 +148,7 @@ def test_refit_of_ratings_trains_as_long_as_was_best(search, ratings):
     assert "global_bias" in table.reports
 
 
+@pytest.mark.slow
 def test_refit_says_the_means_over_seeds(search, ratings):
     result = search("recommender_v2", "val_rmse", max_trials=1, fixed=V2)
     with warnings.catch_warnings():
@@ -157,6 +159,15 @@ def test_refit_says_the_means_over_seeds(search, ratings):
     mean, first, second = map(float, found.groups())
     assert first == pytest.approx(table.reports["tuned"]["rmse"], abs=1e-4)
     assert first != second and mean == pytest.approx((first + second) / 2, abs=1e-4)
+
+
+def test_refit_refuses_before_it_trains(search, ratings, monkeypatch):
+    result = search(max_trials=1)
+    monkeypatch.setattr(type(result), "best_model", lambda *_, **__: pytest.fail("it trained"))
+    with pytest.raises(ValueError, match=r"`test` must not be empty"):
+        result.refit(ratings[1].take(np.zeros(len(ratings[1]), bool)))
+    with pytest.raises(ValueError, match=r"`seeds` must be a positive integer\. Received: seeds=0"):
+        result.refit(ratings[1], seeds=0)
 
 
 def test_refit_sets_other_searches_beside(search, ratings, tmp_path):
@@ -218,6 +229,7 @@ def test_the_live_table_shows_the_last_trials_that_fit(search, tmp_path):
         assert rows == [str(i) for i in range(6)][-shown:] and text.count("\n") <= height
 
 
+@pytest.mark.slow
 def test_hyperband_goes_on_with_the_best(search, ratings):
     def build(hp):
         rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")

@@ -55,6 +55,9 @@ def test_what_is_given_wins_over_the_data(data):
 def test_the_learning_rate_is_a_hyperparameter(data):
     model = zoo.create("recommender_v1", data, learning_rate=0.25)
     assert float(model.optimizer.learning_rate) == 0.25
+    for rate in (float("nan"), 0, -1.0):
+        with pytest.raises(ValueError, match=r"`learning_rate` must be a finite number above 0"):
+            zoo.create("recommender_v1", data, learning_rate=rate)
 
 
 def test_an_unknown_name_suggests_the_nearest(data):
