@@ -30,6 +30,22 @@ class Pool:
             self._cumulative = cumulative
             # The first candidate for each of `size` equal ranges of a uniform number.
             self._guide = np.searchsorted(cumulative, np.arange(size) / size, "right").astype(np.int32)
+        self._draws_for: dict[int, int] = {}
+
+    def draws_for(self, n: int) -> int:
+        """How many draws mostly hold `n` different ones, some of them unwanted; at most three times `n`."""
+        if n not in self._draws_for:
+            draws = n
+            while draws < 3 * n and self._different(draws) < n + 2 * (draws - n) ** 0.5 + n / 16:
+                draws += max(1, n // 32)
+            self._draws_for[n] = draws
+        return self._draws_for[n]
+
+    def _different(self, draws: int) -> float:
+        """Expected number of different ones among so many draws."""
+        if self._probabilities is None:
+            return self.size * (1 - (1 - 1 / self.size) ** draws)
+        return float(np.sum(1 - (1 - self._probabilities) ** draws))
 
     def draw(self, rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarray:
         """Independent draws, int32."""
@@ -102,29 +118,61 @@ def without_replacement(
         keys[unwanted(np.arange(n_rows)[:, None], everything)] = np.inf
         drawn = np.argpartition(keys, n - 1, axis=1)[:, :n].astype(np.int32)
         return drawn, np.isfinite(np.take_along_axis(keys, drawn, axis=1))
-    drawn = pool.draw(rng, (n_rows, n))
-    good = np.ones(drawn.shape, bool)
-    rows = np.arange(n_rows)
-    new = good.copy()
-    for round_ in range(ROUNDS + 1):
+    # Draws that repeat or are unwanted are passed over; so many are made at once that most rows have enough.
+    drawn = pool.draw(rng, (n_rows, pool.draws_for(n)))
+    good = ~(_repeats(drawn) | unwanted(np.arange(n_rows)[:, None], drawn))
+    rank = np.cumsum(good, axis=1, dtype=np.int32)
+    is_enough = rank[:, -1] >= n
+    chosen = good & (rank <= n)
+    if is_enough.all():
+        return drawn[chosen].reshape(n_rows, n), np.ones((n_rows, n), bool)
+    result = np.empty((n_rows, n), drawn.dtype), np.ones((n_rows, n), bool)
+    result[0][is_enough] = drawn[is_enough][chosen[is_enough]].reshape(-1, n)
+    lacking = np.flatnonzero(~is_enough)
+    good_first = np.argsort(~good[lacking], axis=1, kind="stable")[:, :n]
+    parts = (np.take_along_axis(x[lacking], good_first, axis=1) for x in (drawn, good))
+    for whole, part in zip(result, _drawn_again(rng, pool, lacking, *parts, unwanted), strict=True):
+        whole[lacking] = part
+    return result
+
+
+def _drawn_again(
+    rng: np.random.Generator,
+    pool: Pool,
+    where: np.ndarray,
+    drawn: np.ndarray,
+    good: np.ndarray,
+    unwanted: Unwanted,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws `[R, n]` of the rows `where`, those that are not good drawn again."""
+    rows, new = np.arange(len(where)), ~good
+    for _ in range(ROUNDS):
         entries = drawn[rows]
-        bad = _repeats(entries, new) | (unwanted(rows[:, None], entries) & new)
-        good[rows] = ~bad
+        entries[new] = pool.draw(rng, np.count_nonzero(new))
+        bad = _repeats(entries, new)
+        bad[new] |= unwanted(where[rows[np.nonzero(new)[0]]], entries[new])
+        drawn[rows], good[rows] = entries, ~bad
         left = bad.any(axis=1)
         rows, new = rows[left], bad[left]
-        if not len(rows) or round_ == ROUNDS:
+        if not len(rows):
             break
-        drawn[rows] = np.where(new, pool.draw(rng, new.shape), drawn[rows])
     return drawn, good
 
 
-def _repeats(entries: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Which new entries equal an old one or an earlier new one of their row."""
+def _repeats(entries: np.ndarray, new: np.ndarray | None = None) -> np.ndarray:
+    """Which entries equal an earlier one of their row; with `new`, which new ones equal an old or earlier."""
     n = entries.shape[1]
     bits = n.bit_length()
-    packed = ((entries.astype(np.int64) << 1 | new) << bits) | np.arange(n)
+    behind = bits + (new is not None)  # bits behind those of the entry
+    small = int(entries.max(initial=0)).bit_length() + behind < 32
+    packed = entries.astype(np.int32 if small else np.int64)
+    if new is not None:
+        packed <<= 1
+        packed |= new
+    packed <<= bits
+    packed |= np.arange(n, dtype=packed.dtype)
     packed.sort(axis=1)
-    same = (packed[:, 1:] >> (bits + 1)) == (packed[:, :-1] >> (bits + 1))
+    same = (packed[:, 1:] ^ packed[:, :-1]) < 1 << behind
     repeats = np.zeros(entries.shape, bool)
     rows, places = np.nonzero(same)
     repeats[rows, packed[rows, places + 1] & ((1 << bits) - 1)] = True
