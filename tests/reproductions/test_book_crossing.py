@@ -56,8 +56,8 @@ def test_table(example, shared_data, quick):
     best = configurations.max(axis=0)
     assert best[IN] >= 0.34
     assert best[HELD] > table["popularity"][HELD]
-    # The original's best is 0.154, which this does not reach.
-    assert best[NEW] >= 0.145
+    # The original's best is 0.154, which this just does not reach.
+    assert best[NEW] >= 0.15
     for title in titles:
         # What another backend or release may change.
         shown = figures_of(zoo.card("deep_repr").results, title)
@@ -65,7 +65,7 @@ def test_table(example, shared_data, quick):
     # Processor time, which other processes do not change: 10 minutes of two cores.
     assert used.ru_utime + used.ru_stime < 1200
     kilobyte = 1 if sys.platform == "darwin" else 1024
-    # The aim is 2 GB; measured were 2.8 GB before the fourth configuration had ended.
+    # The aim is 2 GB; measured were 2.5 GB.
     assert used.ru_maxrss * kilobyte < 3.5e9
 
 
