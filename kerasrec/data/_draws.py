@@ -1,6 +1,7 @@
 """Random draws of many rows at once."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -128,11 +129,10 @@ def without_replacement(
         return drawn[chosen].reshape(n_rows, n), np.ones((n_rows, n), bool)
     result = np.empty((n_rows, n), drawn.dtype), np.ones((n_rows, n), bool)
     result[0][is_enough] = drawn[is_enough][chosen[is_enough]].reshape(-1, n)
-    lacking = np.flatnonzero(~is_enough)
-    good_first = np.argsort(~good[lacking], axis=1, kind="stable")[:, :n]
-    parts = (np.take_along_axis(x[lacking], good_first, axis=1) for x in (drawn, good))
-    for whole, part in zip(result, _drawn_again(rng, pool, lacking, *parts, unwanted), strict=True):
-        whole[lacking] = part
+    rest = np.flatnonzero(~is_enough)
+    good_first = np.argsort(~good[rest], axis=1, kind="stable")[:, :n]
+    some, are_good = (np.take_along_axis(x[rest], good_first, axis=1) for x in (drawn, good))
+    result[0][rest], result[1][rest] = _drawn_again(rng, pool, rest, some, are_good, unwanted)
     return result
 
 
@@ -148,7 +148,7 @@ def _drawn_again(
     rows, new = np.arange(len(where)), ~good
     for _ in range(ROUNDS):
         entries = drawn[rows]
-        entries[new] = pool.draw(rng, np.count_nonzero(new))
+        entries[new] = pool.draw(rng, int(np.count_nonzero(new)))
         bad = _repeats(entries, new)
         bad[new] |= unwanted(where[rows[np.nonzero(new)[0]]], entries[new])
         drawn[rows], good[rows] = entries, ~bad
@@ -165,7 +165,7 @@ def _repeats(entries: np.ndarray, new: np.ndarray | None = None) -> np.ndarray:
     bits = n.bit_length()
     behind = bits + (new is not None)  # bits behind those of the entry
     small = int(entries.max(initial=0)).bit_length() + behind < 32
-    packed = entries.astype(np.int32 if small else np.int64)
+    packed: Any = entries.astype(np.int32 if small else np.int64)
     if new is not None:
         packed <<= 1
         packed |= new
