@@ -4,6 +4,7 @@ import keras
 
 from kerasrec.zoo._card import Card
 from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
+from kerasrec.zoo._results import COMPARED
 
 
 def MatrixFactorization(
@@ -100,5 +101,8 @@ tuned                       0.1583   0.3568
 first trial of the search   0.1474   0.3366
 popularity                  0.0652   0.1822
 Softmax over the catalogue, 128 components, decay 0.103, learning rate 0.0772 falling by a cosine over 20
-epochs, of which 15 were trained, batches of 302 users.""",
+epochs, of which 15 were trained, batches of 302 users.
+
+"""
+    + COMPARED,
 )
