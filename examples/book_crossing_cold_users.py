@@ -210,8 +210,6 @@ def main(folder: str | None = None) -> None:
             model = kerasrec.zoo.create(title, problem.train)
             table[title] = figures(model, problem)
         print(row(title, table[title]), flush=True)
-        del model
-        keras.utils.clear_session()  # gives the memory back
     print(f"{winners(table)}\n{time.perf_counter() - start:.0f} s")
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK_ROWS = 1_000_000
+# Arguments of `pandas.read_csv` by which a header is read as its table is.
+_DIALECT = ("sep", "delimiter", "encoding", "quotechar", "quoting", "skiprows", "compression", "engine")
 
 
 def existing(path: Any) -> Path:
@@ -67,7 +69,8 @@ def _once_in_header(path: Path, name: Any, frame: "pd.DataFrame", options: dict[
 
     if f"{name}.1" not in frame:
         return
-    header = pd.read_csv(path, **{**options, "header": None, "nrows": 1, "dtype": str}).iloc[0]
+    dialect = {key: options[key] for key in _DIALECT if key in options}
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, **dialect).iloc[0]
     count = int((header == name).sum())
     if count > 1:
         raise ValueError(f"Column {name!r} must occur once in the table. Received: {count} columns.")

@@ -136,8 +136,8 @@ def test_a_csv_that_has_a_column_twice(tmp_path):
     (tmp_path / "t.csv").write_text("user;item;user\na;x;b\n")
     with pytest.raises(ValueError, match=r"Column 'user' must occur once in the table\. Received: 2 columns"):
         Interactions.from_csv(tmp_path / "t.csv", sep=";")
-    (tmp_path / "t.csv").write_text("user,item,user.1\na,x,b\n")  # another column, which is called so
-    assert Interactions.from_csv(tmp_path / "t.csv").user_ids.tolist() == ["a"]
+    (tmp_path / "t.csv").write_text("user,item,user.1\na,2026-01-02,b\n")  # another column
+    assert Interactions.from_csv(tmp_path / "t.csv", parse_dates=["item"]).user_ids.tolist() == ["a"]
 
 
 def test_bad_files(tmp_path):
