@@ -36,7 +36,7 @@ import numpy as np
 import kerasrec
 from kerasrec.data import Features, Interactions, RankingBatches, samplers, splits
 from kerasrec.evaluation import evaluate
-from kerasrec.layers import DeepRepr, SparseLinearRepr
+from kerasrec.layers import DeepRepr, HostNormal, SparseLinearRepr
 
 N_COMPONENTS, N_SAMPLED, BATCH_SIZE, EPOCHS = 20, 100, 512, 6
 
@@ -110,7 +110,7 @@ def representation(kind: str, l2: float, normalize: bool, seed: int) -> keras.la
         return SparseLinearRepr(
             N_COMPONENTS,
             normalize=normalize,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.05, seed=seed),
+            kernel_initializer=HostNormal(stddev=0.05, seed=seed),
             kernel_regularizer=regularizer,
         )
     hidden = (16 * N_COMPONENTS, 8 * N_COMPONENTS, 2 * N_COMPONENTS)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrec.layers import Catalogue, FeatureEmbedding
+from kerasrec.layers import Catalogue, FeatureEmbedding, HostHeNormal
 from kerasrec.trainers import Model
 from kerasrec.zoo._card import Card
 
@@ -32,7 +32,7 @@ def table(n: int, size: int, l2: float, seed: int | None, name: str) -> FeatureE
     return FeatureEmbedding(
         n,
         size,
-        embeddings_initializer=keras.initializers.HeNormal(seed),
+        embeddings_initializer=HostHeNormal(seed),
         embeddings_regularizer=keras.regularizers.L2(l2) if l2 else None,
         name=name,
     )

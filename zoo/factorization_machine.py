@@ -5,7 +5,7 @@ from keras import ops
 
 from kerasrec._arguments import positive_integer
 from kerasrec._precision import at_least_float32
-from kerasrec.layers import SparseLinearRepr
+from kerasrec.layers import HostNormal, SparseLinearRepr
 from kerasrec.layers._features import as_bag, as_ids, linear
 from kerasrec.layers._lookup import lookup
 from kerasrec.zoo._card import Card, Hyperparameter
@@ -85,7 +85,7 @@ def FactorizationMachine(
             vectors, pairs = PairsOfFeatures(
                 n_components,
                 side.n_features,
-                kernel_initializer=keras.initializers.RandomNormal(stddev=0.1),
+                kernel_initializer=HostNormal(stddev=0.1),
                 kernel_regularizer=regularizer,
                 name=f"{side.name}_repr",
             )(side.bag)

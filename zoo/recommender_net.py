@@ -3,7 +3,7 @@ from typing import Any
 
 import keras
 
-from kerasrec.layers import ConcatenatePairs, RatingScale
+from kerasrec.layers import ConcatenatePairs, HostHeNormal, RatingScale
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._parts import assemble, id_inputs, seeds, table
 
@@ -78,7 +78,7 @@ def RecommenderNet(
 
 
 def _dense(units: int, activation: str | None, seed: int | None) -> keras.layers.Dense:
-    return keras.layers.Dense(units, activation, kernel_initializer=keras.initializers.HeNormal(seed))
+    return keras.layers.Dense(units, activation, kernel_initializer=HostHeNormal(seed))
 
 
 CARD = Card(

@@ -11,6 +11,8 @@ from kerasrec.layers.feature_bias import FeatureBias as FeatureBias
 from kerasrec.layers.feature_embedding import FeatureEmbedding as FeatureEmbedding
 from kerasrec.layers.feature_lookup import FeatureLookup as FeatureLookup
 from kerasrec.layers.frequency_regularization import FrequencyRegularization as FrequencyRegularization
+from kerasrec.layers.host_he_normal import HostHeNormal as HostHeNormal
+from kerasrec.layers.host_normal import HostNormal as HostNormal
 from kerasrec.layers.id_limits import find_id_limits as find_id_limits
 from kerasrec.layers.layers_repr import LayersRepr as LayersRepr
 from kerasrec.layers.pass_through_repr import PassThroughRepr as PassThroughRepr

@@ -6,6 +6,7 @@ import keras
 from kerasrec._arguments import positive_integer
 from kerasrec.layers._features import linear
 from kerasrec.layers._representation import Representation
+from kerasrec.layers.host_he_normal import HostHeNormal
 from kerasrec.layers.unit_rows import UnitRows
 
 
@@ -83,7 +84,7 @@ class DeepRepr(Representation):
             keras.layers.Dense(
                 size,
                 activation=self.activation,
-                kernel_initializer="he_normal",
+                kernel_initializer=HostHeNormal(),
                 kernel_regularizer=self.kernel_regularizer,
                 dtype=self.dtype_policy,
                 name=f"hidden_{i}",

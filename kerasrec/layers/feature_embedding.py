@@ -4,6 +4,7 @@ import keras
 
 from kerasrec._arguments import positive_integer
 from kerasrec.layers._lookup import lookup
+from kerasrec.layers.host_he_normal import HostHeNormal
 
 
 @keras.saving.register_keras_serializable("kerasrec")
@@ -15,7 +16,7 @@ class FeatureEmbedding(keras.layers.Layer):
     Args:
         n: int, number of ids; ids are `0..n-1`.
         n_components: int, size of a vector.
-        embeddings_initializer: initializer of the table. Defaults to `"he_normal"`.
+        embeddings_initializer: initializer of the table. Defaults to `None`: `HostHeNormal()`.
         embeddings_regularizer: regularizer of the table, e.g. `keras.regularizers.L2(1e-6)`.
             Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.
@@ -41,14 +42,14 @@ class FeatureEmbedding(keras.layers.Layer):
         self,
         n: int,
         n_components: int,
-        embeddings_initializer: Any = "he_normal",
+        embeddings_initializer: Any = None,
         embeddings_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.n = positive_integer("n", n)
         self.n_components = positive_integer("n_components", n_components)
-        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
+        self.embeddings_initializer = keras.initializers.get(embeddings_initializer or HostHeNormal())
         self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
         # Integers above 2**24 are lost in a float, so Keras must not cast the ids.
         self.autocast = False

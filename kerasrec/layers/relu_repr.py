@@ -6,6 +6,7 @@ from keras import ops
 from kerasrec._arguments import positive_integer
 from kerasrec.layers._features import linear
 from kerasrec.layers._representation import Representation
+from kerasrec.layers.host_normal import HostNormal
 
 
 @keras.saving.register_keras_serializable("kerasrec")
@@ -61,7 +62,7 @@ class ReLURepr(Representation):
         hidden = self.relu_size or 4 * self.n_components
         self.relu_kernel = self.add_weight(
             shape=(n_features, hidden),
-            initializer=keras.initializers.RandomNormal(stddev=0.5),
+            initializer=HostNormal(stddev=0.5),
             regularizer=self.kernel_regularizer,
             autocast=False,
             name="relu_kernel",
@@ -69,7 +70,7 @@ class ReLURepr(Representation):
         self.relu_bias = self.add_weight(shape=(hidden,), initializer="zeros", name="relu_bias")
         self.kernel = self.add_weight(
             shape=(hidden, self.n_components),
-            initializer=keras.initializers.RandomNormal(stddev=0.5),
+            initializer=HostNormal(stddev=0.5),
             regularizer=self.kernel_regularizer,
             name="kernel",
         )

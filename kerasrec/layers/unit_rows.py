@@ -1,11 +1,16 @@
 from typing import Any
 
 import keras
+import numpy as np
+
+from kerasrec.layers.host_normal import HostNormal
 
 
 @keras.saving.register_keras_serializable("kerasrec")
-class UnitRows(keras.initializers.RandomNormal):
+class UnitRows(HostNormal):
     """Rows of length 1 in random directions: drawn from N(0, 1), then each divided by its length.
+
+    NumPy draws on the host, as for `HostNormal`.
 
     Args:
         seed: int, or `None` for one from Keras's global generator. Defaults to `None`.
@@ -16,6 +21,9 @@ class UnitRows(keras.initializers.RandomNormal):
 
     Returns:
         Tensor `[n, C]`.
+
+    Raises:
+        TypeError: if `seed` is neither an integer nor `None`.
 
     Example:
         >>> import keras, kerasrec
@@ -28,12 +36,15 @@ class UnitRows(keras.initializers.RandomNormal):
     """
 
     def __init__(self, seed: int | None = None) -> None:
+        if not isinstance(seed, int | None):
+            raise TypeError(f"`seed` must be an integer or `None`. Received: seed={seed!r}.")
         super().__init__(mean=0.0, stddev=1.0, seed=seed)
 
-    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+    def draw(self, shape: Any) -> np.ndarray:
         """Draw rows."""
-        rows = super().__call__(shape, dtype)
-        return rows / keras.ops.norm(rows, axis=-1, keepdims=True)
+        rows = super().draw(shape)
+        rows /= np.sqrt(np.einsum("...i,...i->...", rows, rows))[..., None]
+        return rows
 
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""

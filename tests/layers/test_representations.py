@@ -253,14 +253,6 @@ def test_linear_rows_begin_at_length_one():
     np.testing.assert_allclose((kernel**2).mean(axis=0), 1 / 5, atol=0.02)
 
 
-def test_unit_rows_follow_their_seed():
-    first, again = (numbers(layers.UnitRows(seed=3)((4, 2))) for _ in range(2))
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, numbers(layers.UnitRows(seed=4)((4, 2))))
-    config = keras.initializers.serialize(layers.UnitRows(seed=3))
-    np.testing.assert_array_equal(numbers(keras.initializers.deserialize(config)((4, 2))), first)
-
-
 def test_relu_begins_as_published():
     layer = layers.ReLURepr(10, n_features=500)
     layer.build((None, 500))
