@@ -20,6 +20,7 @@ from kerasrec.layers import (
     DotScore,
     EuclideanScore,
     FeatureBias,
+    FeatureDropout,
     FeatureLookup,
     FrequencyRegularization,
     LayersRepr,
@@ -70,9 +71,10 @@ class Side:
         codes: the input.
         features: `Features`, a matrix `[n, F]`, or the number of entities, whose features are their identity.
         l2: regularizer of the named parts, or `None`.
+        dropout: `FeatureDropout`, or `None`.
     """
 
-    def __init__(self, name: str, codes: Any, features: Any, l2: Any) -> None:
+    def __init__(self, name: str, codes: Any, features: Any, l2: Any, dropout: Any = None) -> None:
         self.name = name
         self.codes = codes
         self.l2 = l2
@@ -90,6 +92,12 @@ class Side:
             self.has_identity = True
         self.n = lookup.n
         self.bag = lookup(codes)
+        if dropout is not None:
+            if not isinstance(dropout, FeatureDropout):
+                raise ValueError(
+                    f"`{name}_dropout` must be a `FeatureDropout`. Received: {name}_dropout={dropout!r}."
+                )
+            self.bag = dropout(self.bag)
 
     def represent(
         self, given: Any, n_components: int, part: str = "repr", n_tastes: int | None = None
@@ -155,6 +163,8 @@ def hybrid(
     decay: float = 0.0,
     interactions: Any = None,
     identity: Sequence[str] = ("user", "item"),
+    user_dropout: Any = None,
+    item_dropout: Any = None,
 ) -> keras.Model:
     """The compiled model. `identity` names the sides that are to have indicator columns."""
     n_components = positive_integer("n_components", n_components)
@@ -167,8 +177,8 @@ def hybrid(
     codes = id_inputs()
     with seeded(seed):
         regularizer = keras.regularizers.L2(l2) if l2 else None
-        user = Side("user", codes[0], user_features, regularizer)
-        item = Side("item", codes[1], item_features, regularizer)
+        user = Side("user", codes[0], user_features, regularizer, user_dropout)
+        item = Side("item", codes[1], item_features, regularizer, item_dropout)
         warn_without_identity(card, [side for side in (user, item) if side.name in identity])
         if decay:
             _decay_by_count(user, item, decay, interactions)

@@ -189,6 +189,28 @@ class Features:
         """Names of the columns."""
         return [name for encoder in self._encoders for name in encoder.names]
 
+    def columns(self, *names: str) -> list[int]:
+        """Numbers of the columns that were made from some of the series, e.g. for `FeatureDropout`.
+
+        Args:
+            *names: names of the series; `"id"` for indicator columns.
+
+        Returns:
+            Numbers of columns, ascending.
+
+        Raises:
+            ValueError: if no columns were made from a series of that name.
+        """
+        made_from = [getattr(encoder, "column", None) for encoder in self._encoders for _ in encoder.names]
+        for name in names:
+            if name not in made_from:
+                known = ", ".join(repr(column) for column in dict.fromkeys(made_from) if column is not None)
+                raise ValueError(
+                    f"`names` must be of series that columns were made from: {known or 'none'}. "
+                    f"Received: {name!r}."
+                )
+        return [number for number, column in enumerate(made_from) if column in names]
+
     @property
     def n_features(self) -> int:
         """Number of columns."""

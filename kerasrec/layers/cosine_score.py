@@ -3,6 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrec.layers._inner_product import inner_product
 from kerasrec.layers._unit_length import unit_length
 from kerasrec.layers.score import Score
 
@@ -39,7 +40,7 @@ class CosineScore(Score):
 
     def compare(self, user: Any, item: Any) -> Any:
         """`[..., C]` with `[..., C]` to `[...]`."""
-        return ops.sum(unit_length(user) * unit_length(item), axis=-1)
+        return inner_product(unit_length(user), unit_length(item))
 
     def compare_all(self, user: Any, item: Any) -> Any:
         """`[U, C]` with `[I, C]` to `[U, I]`."""

@@ -2,6 +2,7 @@ from typing import Any
 
 import keras
 
+from kerasrec.layers._inner_product import inner_product
 from kerasrec.layers.score import Score
 
 
@@ -36,7 +37,7 @@ class DotScore(Score):
 
     def compare(self, user: Any, item: Any) -> Any:
         """`[..., C]` with `[..., C]` to `[...]`."""
-        return keras.ops.sum(user * item, axis=-1)
+        return inner_product(user, item)
 
     def compare_all(self, user: Any, item: Any) -> Any:
         """`[U, C]` with `[I, C]` to `[U, I]`."""

@@ -70,6 +70,8 @@ class Score(keras.layers.Layer):
         lists = len(item.shape) == 3
         if lists and item.shape[0] == 1:  # one list for all users: a matrix product
             score = self.compare_all(user, item[0])
+        elif lists and item.shape[1] == 1:  # as pairs: one axis less to sum over
+            score = keras.ops.expand_dims(self.compare(user, keras.ops.squeeze(item, 1)), 1)
         else:
             score = self.compare(keras.ops.expand_dims(user, 1) if lists else user, item)
         if user_bias is not None:

@@ -106,7 +106,7 @@ class BlockAdapter(DataAdapter):
             arrays = _arrays(inner)
             check(arrays)
             # Where the device is the host, NumPy gathers without a program to compile for every shape.
-            if padded and _on_host():
+            if keras.backend.backend() == "jax" and _on_host():
                 self._arrays = arrays
             else:
                 self._arrays = tree.map_structure(keras.ops.convert_to_tensor, arrays)

@@ -115,13 +115,13 @@ def train_step(model: Any, plan: Plan, state: Any, scratch: Any, batch: Any) -> 
             values[i] = value
         watcher = _Reads(tables, [trainable[i] for i in plan.tables], deltas)
         loss, aux = _loss(model, watcher, values, non_trainable, optimizer_values, metrics, batch)
-        return loss, (aux, watcher.ids)
+        return loss, (aux, watcher.ids, watcher.rows)
 
     deltas = [
         jnp.zeros((*shape, *variables[plan.tables[number]].shape[1:]), variables[plan.tables[number]].dtype)
         for number, shape in plan.reads
     ]
-    (_, (aux, ids)), (dense_gradients, row_gradients) = jax.value_and_grad(
+    (_, (aux, ids, values)), (dense_gradients, row_gradients) = jax.value_and_grad(
         loss_of, argnums=(0, 1), has_aux=True
     )([trainable[i] for i in dense], deltas)
     loss, y_pred, non_trainable, metrics = aux
@@ -148,7 +148,7 @@ def train_step(model: Any, plan: Plan, state: Any, scratch: Any, batch: Any) -> 
         first, owner = repeats[key]
         gradient = jnp.zeros_like(summed).at[first].add(summed)
         target = jnp.where(owner, read, table.shape[0])
-        rows = trainable[index].at[read].get(mode="clip")
+        rows = jnp.concatenate([values[k].reshape(-1, *table.shape[1:]) for k in mine])
         if table.regularizer is not None:
             scale = owner * (table.shape[0] / jnp.sum(owner))
             scale = scale.reshape(-1, *[1] * (rows.ndim - 1)).astype(rows.dtype)
@@ -225,6 +225,7 @@ class _Reads:
         self._values = values
         self._deltas = deltas
         self.ids: list[Any] = []
+        self.rows: list[Any] = []
 
     def lookup(self, table: keras.Variable, ids: Any) -> Any:
         number = self._tables.get(id(table))
@@ -232,7 +233,8 @@ class _Reads:
             return None
         delta = self._deltas[len(self.ids)]
         self.ids.append(ids)
-        return jax.lax.stop_gradient(self._values[number].at[ids].get(mode="clip")) + delta
+        self.rows.append(jax.lax.stop_gradient(self._values[number].at[ids].get(mode="clip")))
+        return self.rows[-1] + delta
 
 
 def _first_reads(ids: Any, scratch: Any) -> tuple[tuple[Any, Any], Any]:

@@ -1,6 +1,10 @@
-"""Fused steps and updates by rows on TensorFlow: one graph around a while loop on resource variables."""
+"""Fused steps and updates by rows on TensorFlow: one graph around a while loop on resource variables.
+
+XLA compiles the loop of a training that is long enough to gain from it.
+"""
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +15,7 @@ import tensorflow as tf
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers._blocks import runs_of
 from kerasrec.trainers._checks import DataCheck
-from kerasrec.trainers._keras import in_stateless_scope, tree
+from kerasrec.trainers._keras import in_stateless_scope, model_supports_jit, tree
 from kerasrec.trainers._rows import (
     RowView,
     own_loss,
@@ -26,6 +30,28 @@ from kerasrec.trainers._rows import (
 
 # Up to this many samples a step, handing work to threads costs more than it saves.
 _SMALL_BATCH = 1024
+# From so many samples over all epochs on, XLA gains more than the seconds that it takes for each shape.
+_WORTH_COMPILING = 2_000_000
+# In the XLA of earlier versions, scatters on the processor take ten times as long as TensorFlow's own.
+_COMPILING_SINCE = (2, 21)
+
+
+def worth_compiling(model: Any, setting: bool | str, n_samples: int | None) -> bool:
+    """Whether XLA is to compile the training steps of a model.
+
+    Args:
+        model: a compiled `kerasrec.Model`.
+        setting: the `jit_compile` that it was compiled with.
+        n_samples: int, samples that the training sees over all its epochs; `None` where that is unknown.
+
+    Returns:
+        bool.
+    """
+    if setting != "auto":
+        return bool(model.jit_compile)
+    version = tuple(int(part) for part in tf.__version__.split(".")[:2])
+    long = n_samples is not None and n_samples >= _WORTH_COMPILING
+    return long and version >= _COMPILING_SINCE and model_supports_jit(model)
 
 
 class TensorFlowEngine:
@@ -40,8 +66,11 @@ class TensorFlowEngine:
         self._model = model
         self._by_rows = by_rows
         self._check = DataCheck(model, targets=True)
-        self._compiled: dict[Any, Any] = {}
+        self._traced: dict[Any, Any] = {}
         self._decided: dict[int, bool] = {}
+        self._scratch: dict[int, tf.Variable] = {}
+        self._compiled: set[Any] = set()
+        self._not_compiled = False
 
     def prepare(self, mode: str, stacks: list[Any]) -> None:
         """Nothing: one trace serves every shape."""
@@ -67,17 +96,41 @@ class TensorFlowEngine:
 
     def _call(self, mode: str, run: dict[str, Any]) -> Any:
         stack = tree.map_structure(tf.convert_to_tensor, run["stack"])
+        if mode == "train" and self._model._xla and not self._not_compiled:
+            shapes = tuple((leaf.dtype, *leaf.shape) for leaf in tree.flatten(stack))
+            try:
+                logs = self._function(mode, stack, xla=True)(stack, tf.constant(run["steps"]))
+            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+                if shapes in self._compiled:
+                    raise
+                self._not_compiled = True
+                warnings.warn(
+                    f"XLA cannot compile the training steps of model '{self._model.name}', and they run "
+                    f"without it; compile(..., jit_compile=False) does not try. {str(error).splitlines()[0]}",
+                    stacklevel=2,
+                )
+            else:
+                self._compiled.add(shapes)
+                return logs
+        return self._function(mode, stack)(stack, tf.constant(run["steps"]))
+
+    def _function(self, mode: str, stack: Any, xla: bool = False) -> Callable[[Any, Any], Any]:
         leaves = tree.flatten(stack)
         # A leaf of one row is one for all samples (a list of items that they share), and stays so.
         batch_size = max(leaf.shape[1] for leaf in leaves)
         spec = tuple((leaf.dtype, leaf.shape[1] == 1 < batch_size, leaf.shape[2:]) for leaf in leaves)
-        if (mode, spec) not in self._compiled:
-            self._compiled[mode, spec] = self._trace(mode, stack, batch_size)
-        single_threaded, compiled = self._compiled[mode, spec]
-        with _executor(single_threaded):
-            return compiled(stack)
+        key = mode, spec, xla
+        if key not in self._traced:
+            self._traced[key] = self._trace(mode, stack, batch_size, xla)
+        single_threaded, function = self._traced[key]
 
-    def _trace(self, mode: str, stack: Any, batch_size: int) -> tuple[bool, Any]:
+        def run(stack: Any, steps: Any) -> Any:
+            with _executor(single_threaded):
+                return function(stack, steps)
+
+        return run
+
+    def _trace(self, mode: str, stack: Any, batch_size: int, xla: bool) -> tuple[bool, Any]:
         """Trace for any number of steps and samples, so that the last batch needs no second graph.
 
         Returns:
@@ -91,29 +144,28 @@ class TensorFlowEngine:
             stack,
         )
         body = {"train": self._train, "test": self._test, "predict": self._predict}[mode]
-        for single_threaded in (True, False) if batch_size <= _SMALL_BATCH else (False,):
-            function = tf.function(lambda data: body(data, batch_size), autograph=False)
+        for single_threaded in (True, False) if batch_size <= _SMALL_BATCH and not xla else (False,):
+            function = tf.function(
+                lambda data, steps: body(data, steps, batch_size, xla), autograph=False, jit_compile=xla
+            )
             with _executor(single_threaded):
-                graph = function.get_concrete_function(signature).graph
+                graph = function.get_concrete_function(signature, tf.TensorSpec((), tf.int32)).graph
             if not (single_threaded and _branches(graph)):
                 break
         return single_threaded, function
 
-    def _loop(self, stack: Any, step: Callable[[Any], Any]) -> None:
-        steps = tf.shape(tree.flatten(stack)[0])[0]
-
+    def _loop(self, stack: Any, steps: Any, step: Callable[[Any], Any]) -> None:
         def body(i: Any) -> tuple[Any]:
             step(tree.map_structure(lambda a: a[i], stack))
             return (i + 1,)
 
         tf.while_loop(lambda i: i < steps, body, [0], parallel_iterations=1)
 
-    def _test(self, stack: Any, batch_size: int) -> Any:
-        self._loop(stack, self._model.test_step)
+    def _test(self, stack: Any, steps: Any, batch_size: int, xla: bool) -> Any:
+        self._loop(stack, steps, self._model.test_step)
         return self._model.get_metrics_result()
 
-    def _predict(self, stack: Any, batch_size: int) -> Any:
-        steps = tf.shape(tree.flatten(stack)[0])[0]
+    def _predict(self, stack: Any, steps: Any, batch_size: int, xla: bool) -> Any:
         first = self._model.predict_step(tree.map_structure(lambda a: a[0], stack))
         flat = tree.flatten(first)
         outputs = [tf.TensorArray(leaf.dtype, size=steps, element_shape=leaf.shape) for leaf in flat]
@@ -126,14 +178,15 @@ class TensorFlowEngine:
         _, outputs = tf.while_loop(lambda i, _: i < steps, body, [1, outputs], parallel_iterations=1)
         return tree.pack_sequence_as(first, [array.concat() for array in outputs])
 
-    def _train(self, stack: Any, batch_size: int) -> Any:
-        plain = why_not_by_rows(self._model.optimizer) or own_loss(self._model)
-        self._loop(
-            stack, self._model.train_step if plain else lambda batch: self._train_step(batch, batch_size)
-        )
+    def _train(self, stack: Any, steps: Any, batch_size: int, xla: bool) -> Any:
+        # Keras looks for infinities in gradients of tables, and passes over those of an id that comes twice.
+        scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
+        plain = (why_not_by_rows(self._model.optimizer) and not scaled) or own_loss(self._model)
+        step = self._model.train_step if plain else lambda batch: self._train_step(batch, batch_size, xla)
+        self._loop(stack, steps, step)
         return self._model.get_metrics_result()
 
-    def _train_step(self, batch: Any, batch_size: int) -> None:
+    def _train_step(self, batch: Any, batch_size: int, xla: bool) -> None:
         model, optimizer = self._model, self._model.optimizer
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         watcher = _Lookups(batch_size)
@@ -166,7 +219,7 @@ class TensorFlowEngine:
             # A short last batch must not change what was decided for the others.
             decided = self._decided.setdefault(id(table), self._by_rows(table, watcher.n(table)))
             (by_rows if alone and decided else whole).append(table)
-        rows = {id(table): _Rows(table, watcher.of(table), watcher.unique) for table in by_rows}
+        rows = {id(table): self._rows(table, watcher, xla) for table in by_rows}
         for table in by_rows:
             by_variable[id(table)] = rows[id(table)].gradient
         for table in whole:
@@ -179,7 +232,7 @@ class TensorFlowEngine:
             ),
             start=tf.zeros([], keras.config.floatx()),
         )
-        if rows or not whole:
+        if rows or xla or not whole or why_not_by_rows(optimizer):
             self._update(by_variable, rows, whole)
         else:
             # One pass over weights, slots and gradients; as separate operations it is ten.
@@ -189,6 +242,40 @@ class TensorFlowEngine:
             update(by_variable)
         model._loss_tracker.update_state(loss + penalty, sample_weight=tf.shape(tree.flatten(x)[0])[0])
         model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def _rows(self, table: Any, watcher: "_Lookups", xla: bool) -> "_Rows":
+        """What a step read of a table. Tables read by the same column share the search for repeats."""
+        reads = watcher.of(table)
+        key = tuple(id(read.ids) for read in reads)
+        gradient = _flat([read.gradient for read in reads], table.shape[1:])
+        if key not in watcher.repeats:
+            ids = _flat([read.ids for read in reads], ())
+            watcher.repeats[key] = self._owned(table.shape[0], ids) if xla else tf.unique(ids)
+        ids, inverse = watcher.repeats[key]
+        gradient = tf.math.unsorted_segment_sum(gradient, inverse, tf.size(ids))
+        if xla and len(reads) == 1:  # what was read has the shape of the ids
+            values = tf.reshape(reads[0].rows, [-1, *table.shape[1:]])
+        else:
+            values = table.value.sparse_read(ids)
+        return _Rows(table, ids, values, gradient, gaps=xla)
+
+    def _owned(self, n: int, ids: Any) -> tuple[Any, Any]:
+        """As `tf.unique`, which XLA does not have, but of the shape of the ids.
+
+        A scratch variable remembers one position for each id. It is never cleared: only entries that were
+        written in this step are read.
+
+        Returns:
+            For each of the ids `[N]` the id, or `n`, which is never written, where another of its repeats
+            counts; and the position of the one that does.
+        """
+        if n not in self._scratch:
+            with tf.init_scope():
+                self._scratch[n] = tf.Variable(tf.zeros((n,), "int32"), trainable=False)
+        here = tf.range(tf.size(ids))
+        self._scratch[n].scatter_update(tf.IndexedSlices(here, ids))
+        first = self._scratch[n].sparse_read(ids)
+        return tf.where(first == here, ids, tf.cast(n, ids.dtype)), first
 
     def _update(self, gradients: dict[int, Any], rows: "dict[int, _Rows]", whole: list[Any]) -> None:
         """Run the optimizer once, on whole variables and on rows."""
@@ -229,18 +316,31 @@ class _Read:
 
 
 class _Rows:
-    """The rows of a table that a step read, each once, with the sum of their gradients."""
+    """The rows of a table that a step read, each once, with the sum of their gradients.
 
-    def __init__(self, table: Any, reads: list[_Read], unique: dict[Any, Any]) -> None:
+    Args:
+        table: `keras.Variable`.
+        ids: `[R]`.
+        values: `[R, ...]`, the rows.
+        gradient: `[R, ...]`.
+        gaps: bool, whether ids may lie at the table's size: those are of no row, and are not written.
+    """
+
+    def __init__(self, table: Any, ids: Any, values: Any, gradient: Any, gaps: bool) -> None:
         self.table = table
-        key = tuple(id(read.ids) for read in reads)
-        if key not in unique:  # tables that are read by the same column share it
-            unique[key] = tf.unique(_flat([read.ids for read in reads], ()))
-        self.ids, inverse = unique[key]
-        gradient = _flat([read.gradient for read in reads], table.shape[1:])
-        self.gradient = tf.math.unsorted_segment_sum(gradient, inverse, tf.size(self.ids))
-        self.values = table.value.sparse_read(self.ids)
-        self.regularizer_scale = table.shape[0] / tf.cast(tf.size(self.ids), table.dtype)
+        self.ids = ids
+        self.values = values
+        self.gradient = gradient
+        self.gaps = gaps
+
+    @property
+    def regularizer_scale(self) -> Any:
+        """What a regularizer counts for each row, `[R, 1, ...]` or a scalar."""
+        if not self.gaps:
+            return self.table.shape[0] / tf.cast(tf.size(self.ids), self.table.dtype)
+        there = tf.cast(self.ids < self.table.shape[0], self.table.dtype)
+        scale = there * (self.table.shape[0] / tf.reduce_sum(there))
+        return tf.reshape(scale, [-1, *[1] * (len(self.table.shape) - 1)])
 
 
 def _regularized(whole: list[Any], rows: dict[int, _Rows]) -> Iterator[tuple[Any, Any, Any]]:
@@ -275,7 +375,7 @@ class _Lookups:
     def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size
         self.reads: list[_Read] = []
-        self.unique: dict[Any, Any] = {}
+        self.repeats: dict[Any, Any] = {}
 
     def lookup(self, table: keras.Variable, ids: Any) -> Any:
         # Keras builds layers under a stateless scope, without values.

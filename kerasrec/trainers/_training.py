@@ -31,6 +31,8 @@ class Training(_Mixed):
     _plain = False
     _steps_setting: int | str = "auto"
     _engine: Any = None
+    _jit_setting: bool | str = "auto"
+    _xla = False
 
     @property
     def towers(self) -> Towers | None:
@@ -61,7 +63,8 @@ class Training(_Mixed):
             run_eagerly: as in Keras.
             steps_per_execution: int of at least 1, or `"auto"`: how many batches run in one compiled call.
                 Batch-level callbacks are called once a call. Defaults to `"auto"`.
-            jit_compile: as in Keras.
+            jit_compile: bool or `"auto"`, whether XLA compiles the training steps on TensorFlow; `"auto"`:
+                in a `fit` that is long enough to gain from it. Elsewhere as in Keras. Defaults to `"auto"`.
             auto_scale_loss: as in Keras.
             row_sparse: bool or `"auto"`. With `True`, a table that is read by id, and its optimizer slots,
                 change in the rows that a step read and nowhere else: a row that is not read neither decays
@@ -110,6 +113,7 @@ class Training(_Mixed):
             )
         self._row_sparse = False if reason else row_sparse
         self._steps_setting = steps_per_execution
+        self._jit_setting, self._xla = jit_compile, False
         self._engine = None
         self._compile_config.config.update(steps_per_execution=steps_per_execution, row_sparse=row_sparse)
 
@@ -177,7 +181,7 @@ class Training(_Mixed):
                 validation_data=validation_data,
                 validation_steps=validation_steps,
             )
-        adapter = self._adapt(data, batch_size, steps_per_epoch, DataCheck(self, targets=True))
+        adapter = self._adapt(data, batch_size, steps_per_epoch, DataCheck(self, targets=True), epochs=epochs)
         if validation_data is not None and self._in_blocks("test"):
             parts = keras.utils.unpack_x_y_sample_weight(validation_data)
             validation_data = self._adapt(
@@ -325,8 +329,12 @@ class Training(_Mixed):
         check: DataCheck,
         steps: int | None = None,
         count_blocks: bool = False,
+        epochs: int | None = None,
     ) -> Any:
-        """The data in blocks; where they cannot be stacked, Keras's own adapter."""
+        """The data in blocks; where they cannot be stacked, Keras's own adapter.
+
+        `epochs` is given for training alone.
+        """
         inner = get_data_adapter(**data, batch_size=batch_size, steps_per_epoch=steps_per_epoch)
         if not all_dense(inner):
             return inner
@@ -342,11 +350,25 @@ class Training(_Mixed):
             steps,
             check,
             steps_per_epoch,
-            goes_on="shuffle" in data,  # training alone
+            goes_on=epochs is not None,
             shuffle=data.get("shuffle", False),
-            padded=keras.backend.backend() == "jax",
+            padded=self._shapes_count(inner, steps_per_epoch, epochs),
             count_blocks=count_blocks,
         )
+
+    def _shapes_count(self, inner: Any, steps_per_epoch: int | None, epochs: int | None) -> bool:
+        """Whether every shape is compiled anew."""
+        if keras.backend.backend() == "jax":
+            return True
+        if epochs is None:
+            return False
+        from kerasrec.trainers._tensorflow import worth_compiling
+
+        batches = steps_per_epoch or inner.num_batches
+        n_samples = epochs * batches * inner.batch_size if batches and inner.batch_size else None
+        # Once compiled, it stays so.
+        self._xla = self._xla or worth_compiling(self, self._jit_setting, n_samples)
+        return self._xla
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras looks for a batch in the iterator's first item, which is a block; `_build_on` has seen to it.

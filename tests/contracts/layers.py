@@ -42,6 +42,13 @@ LAYERS = [
         lambda: {"n_features": 3, "bias_regularizer": L2},
     ),
     LayerCase(
+        layers.FeatureDropout,
+        {"inputs": ITEMS},
+        (4, 5, 3),
+        lambda: {"rate": 0.5, "columns": [[0, 1], [2, 3]], "seed": 3},
+        keeps_dtype=True,
+    ),
+    LayerCase(
         layers.FeatureEmbedding,
         {"ids": IDS},
         (4, 6),

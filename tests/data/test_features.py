@@ -322,3 +322,20 @@ def test_wrong_types():
         Features.categorical(["a"])
     with pytest.raises(TypeError, match="unsupported operand"):
         Features.indicator(["a"]) + 1
+
+
+def test_columns_are_found_by_what_they_were_made_from():
+    frame = pd.DataFrame({"town": ["a", "b", "a"], "age": [1.0, 2.0, 3.0]}, index=[7, 8, 9])
+    features = (
+        Features.categorical(frame["town"]) + Features.numeric(frame["age"]) + Features.indicator(frame.index)
+    )
+    assert features.names == ["town=a", "town=b", "age", "id=7", "id=8", "id=9"]
+    assert features.columns("id") == [3, 4, 5]
+    assert features.columns("age", "town") == [0, 1, 2]
+    assert features.columns() == []
+    with pytest.raises(
+        ValueError, match="`names` must be of series .*: 'town', 'age', 'id'. Received: 'city'."
+    ):
+        features.columns("city")
+    with pytest.raises(ValueError, match="`names` must be of series .*: none. Received: 'id'."):
+        Features.from_csr(np.eye(2)).columns("id")

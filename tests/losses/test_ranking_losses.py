@@ -11,6 +11,7 @@ from gradients import best_dtype, compiled, derivative_of
 from references import central_differences
 from references import ranking_losses as reference
 
+import kerasrec
 from kerasrec import losses
 from kerasrec.layers import DotScore, FeatureEmbedding
 
@@ -274,7 +275,7 @@ def test_trains_in_mixed_precision_saves_and_loads(name, tmp_path, mixed_precisi
     user = keras.Input((1,), name="user", dtype="int32")
     item = keras.Input((None,), name="item", dtype="int32")
     score = DotScore()(FeatureEmbedding(6, 3)(user), FeatureEmbedding(9, 3)(item))
-    model = keras.Model({"user": user, "item": item}, score)
+    model = kerasrec.Model({"user": user, "item": item}, score)
     model.compile(optimizer=keras.optimizers.Adam(0.1), loss=make(name))
     labels, _ = lists(n_lists=6, size=9)
     x = {"user": np.arange(6)[:, None], "item": np.tile(np.arange(9), (6, 1))}

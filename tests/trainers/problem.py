@@ -12,6 +12,7 @@ import kerasrec
 N_USERS, N_ITEMS, BATCH = 12, 9, 16
 backend = keras.backend.backend()
 fused = backend in ("tensorflow", "jax")
+jit_compile = False  # on TensorFlow, of a `kerasrec.Model`; the fixture `training_steps` sets it
 
 
 def samples(n: int = 70, seed: int = 0, n_users: int = N_USERS, n_items: int = N_ITEMS) -> Any:
@@ -65,7 +66,7 @@ def compiled(model: Any, optimizer: Callable[[], Any] | str = "adam", **settings
     """The model, compiled; mean squared error unless told otherwise."""
     settings = {"loss": "mean_squared_error", **settings}
     if backend == "tensorflow":  # XLA takes long to compile, and the reference does not need it
-        settings.setdefault("jit_compile", False)
+        settings.setdefault("jit_compile", jit_compile and isinstance(model, kerasrec.Model))
     model.compile(optimizer if isinstance(optimizer, str) else optimizer(), **settings)
     return model
 

@@ -69,7 +69,7 @@ class Interruption(callbacks.Callback):
 
 
 @pytest.mark.parametrize("row_sparse", [False, True] if fused else [False])
-def test_backup_and_restore_resumes_to_the_same_weights(tmp_path, row_sparse):
+def test_backup_and_restore_resumes_to_the_same_weights(tmp_path, row_sparse, training_steps):
     arguments = {"epochs": 4, "shuffle": False, "validation_data": HELD_OUT}
     backup = [callbacks.BackupAndRestore(tmp_path / "backup")]
     with pytest.raises(InterruptedError):

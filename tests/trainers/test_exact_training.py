@@ -6,6 +6,8 @@ import pytest
 from keras import optimizers
 from trainers.problem import BATCH, assert_same, build, fused, samples, train_both
 
+import kerasrec
+
 HELD_OUT = samples(37, seed=1)
 SCHEDULE = optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
 
@@ -28,7 +30,7 @@ NOT_BY_ROWS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_three_epochs_equal_plain_keras(name):
+def test_three_epochs_equal_plain_keras(name, training_steps):
     assert_same(train_both(OPTIMIZERS[name], validation_data=HELD_OUT))
 
 
@@ -119,3 +121,18 @@ def test_a_loss_and_metrics_of_ones_own():
     assert_same(
         train_both(settings={"metrics": ["mean_absolute_error"]}, build=own, validation_data=HELD_OUT)
     )
+
+
+def test_an_infinite_gradient_of_an_id_that_comes_twice_skips_the_step():
+    # Keras on TensorFlow looks at the last of the two alone.
+    x = {"user": np.array([[0], [1]], "int32"), "item": np.array([[3], [3]], "int32")}
+    y = np.array([[1e9], [1.0]], "float32")
+    model = build(kerasrec.Model)
+    model.compile(
+        optimizers.LossScaleOptimizer(optimizers.SGD(0.1), initial_scale=2.0**120), "mean_squared_error"
+    )
+    before = model.get_weights()
+    model.fit(x, y, batch_size=2, shuffle=False, verbose=0)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old)
+    assert float(model.optimizer.dynamic_scale) == 2.0**119

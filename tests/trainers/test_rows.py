@@ -9,7 +9,10 @@ from trainers.problem import compiled, fused
 
 import kerasrec
 
-pytestmark = pytest.mark.skipif(not fused, reason="every row is updated on this backend")
+pytestmark = [
+    pytest.mark.skipif(not fused, reason="every row is updated on this backend"),
+    pytest.mark.usefixtures("training_steps"),
+]
 
 N_USERS, N_ITEMS, L2, BATCH = 30, 20, 0.01, 8
 READ_USERS, READ_ITEMS = 11, 7  # of the others no row is ever read

@@ -1,0 +1,115 @@
+"""On TensorFlow, XLA compiles the steps of long trainings, and what it cannot compile runs without it."""
+
+import keras
+import numpy as np
+import pytest
+from trainers.problem import BATCH, backend, build, samples
+
+import kerasrec
+
+pytestmark = pytest.mark.skipif(backend != "tensorflow", reason="how TensorFlow runs its steps")
+
+
+@pytest.fixture
+def worth(monkeypatch):
+    """Sets from how many samples on XLA is taken."""
+    from kerasrec.trainers import _tensorflow
+
+    def set_to(n_samples):
+        monkeypatch.setattr(_tensorflow, "_WORTH_COMPILING", n_samples)
+
+    return set_to
+
+
+def model(layer=None, **settings):
+    plain = build()
+    outputs = plain.outputs[0] if layer is None else layer(plain.outputs[0])
+    ours = kerasrec.Model(plain.inputs, outputs)
+    ours.compile("sgd", "mean_squared_error", **settings)
+    return ours
+
+
+def fit(model, epochs=1):
+    x, y = samples(70)
+    return model.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=0)
+
+
+def takes_xla(model):
+    """Whether the training steps of a fitted model were compiled by XLA."""
+    return any(xla for _, _, xla in model._engine._traced)
+
+
+def test_a_training_counts_by_the_samples_of_all_its_epochs(worth):
+    # 70 samples are five batches of 16.
+    worth(160)
+    ours = model()
+    fit(ours)
+    assert not takes_xla(ours)
+    fit(ours, epochs=2)
+    assert takes_xla(ours)
+
+
+def test_what_was_compiled_once_stays_so(worth):
+    worth(160)
+    ours = model()
+    fit(ours, epochs=2)
+    traced = len(ours._engine._traced)
+    fit(ours, epochs=1)
+    assert len(ours._engine._traced) == traced
+
+
+def test_false_never_takes_it(worth):
+    worth(0)
+    ours = model(jit_compile=False)
+    fit(ours)
+    assert not takes_xla(ours)
+
+
+def test_true_takes_it_from_the_first_sample():
+    ours = model(jit_compile=True)
+    fit(ours)
+    assert takes_xla(ours)
+
+
+def test_a_layer_that_says_it_cannot_be_compiled_is_believed(worth):
+    worth(0)
+    layer = keras.layers.Identity()
+    layer.supports_jit = False
+    ours = model(layer)
+    fit(ours)
+    assert not takes_xla(ours)
+
+
+def test_slow_versions_do_not_take_it(worth, monkeypatch):
+    import tensorflow as tf
+
+    worth(0)
+    monkeypatch.setattr(tf, "__version__", "2.20.0")
+    ours = model()
+    fit(ours)
+    assert not takes_xla(ours)
+
+
+def test_what_xla_does_not_have_runs_without_it(worth):
+    import tensorflow as tf
+
+    class OnTheHost(keras.layers.Layer):
+        def call(self, inputs):
+            outputs = tf.numpy_function(lambda x: x, [inputs], inputs.dtype)
+            return inputs + tf.stop_gradient(tf.ensure_shape(outputs, inputs.shape) - inputs)
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    x, y = samples(70)
+    reference = model(jit_compile=False)
+    expected = reference.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0).history["loss"]
+    worth(0)
+    ours = model(OnTheHost())
+    with pytest.warns(
+        UserWarning, match=r"XLA cannot compile the training steps of model '.*jit_compile=False"
+    ):
+        found = ours.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0).history["loss"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for mine, theirs in zip(ours.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
