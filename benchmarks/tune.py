@@ -30,7 +30,7 @@ def run(quick: bool = False) -> list[dict]:
     teams = {}
     for name, (workers, cores, n_trials) in WORKERS.items():
         n_trials = max(2, n_trials // 10) if quick else n_trials
-        size = {"workers": workers, "cores": cores, "n_trials": n_trials, "epochs": 2 if quick else 15}
+        size = {"workers": workers, "cores": cores, "n_trials": n_trials, "epochs": 2 if quick else 30}
         teams[name] = _measure("team", size)
     seconds = {name: team["trials s"] / team["trials"] for name, team in teams.items()}
     rows = [

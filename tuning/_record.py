@@ -25,7 +25,7 @@ class Progress:
         epochs: most epochs that it may take.
         status: `"running"`, `"completed"`, `"pruned"` or `"failed"`.
         reason: why it failed.
-        seconds: in training and evaluation.
+        seconds: in training, tracing and compilation included, and evaluation.
         outside: seconds of the search in anything else, since the trial before.
     """
 

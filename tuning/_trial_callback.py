@@ -52,7 +52,7 @@ class TrialCallback(keras.callbacks.Callback):
         self.patience, self.earlier = patience, earlier
         self.seed, self.tick = seed, tick
         self.progress = Progress(epochs=epochs)
-        self._since = 0.0
+        self._since: float | None = None
 
     @property
     def best_epoch(self) -> int:
@@ -78,9 +78,13 @@ class TrialCallback(keras.callbacks.Callback):
     def _not_yet_stopped(self) -> bool:
         return len(self.progress.values) < self.progress.epochs and not self._without_hope()
 
+    def begin(self) -> None:
+        """Count from now as training: before its first epoch, a model is traced and compiled."""
+        self._since = time.monotonic()
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Let everything random depend on the epoch alone."""
-        self._since = time.monotonic()
+        self._since = self._since or time.monotonic()
         set_random_seed((self.seed + epoch) % 2**32)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -100,7 +104,8 @@ class TrialCallback(keras.callbacks.Callback):
             progress.status = "pruned"
         elif len(progress.values) >= progress.epochs or self._without_hope():
             progress.status = "completed"
-        progress.seconds += time.monotonic() - self._since
+        progress.seconds += time.monotonic() - (self._since or time.monotonic())
+        self._since = None
         if self.model is not None:
             self.record.save(self.model, progress, best=self.best_epoch == len(progress.values) - 1)
             self.model.stop_training = progress.status != "running"

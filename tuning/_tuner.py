@@ -106,6 +106,7 @@ class Tuner(keras_tuner.Tuner):
         if watch.progress.status == "running":
             exact = self.objective.callback(validation, interactions, self.n_users)
             callbacks = [*copy.deepcopy(self.callbacks), *([exact] if exact else []), watch]
+            watch.begin()
             self.hypermodel.fit(
                 hp,
                 model,

@@ -81,7 +81,7 @@ class SearchResult:
 
     @property
     def overhead(self) -> float:
-        """Share of the time of the trials outside of training, compilation included, and evaluation."""
+        """Share of the time of the trials outside of training (compilation included) and evaluation."""
         inside = sum(progress.seconds for progress in self._progress.values())
         outside = sum(progress.outside for progress in self._progress.values())
         return outside / (inside + outside) if inside + outside else 0.0

@@ -95,7 +95,8 @@ class Side:
         if dropout is not None:
             if not isinstance(dropout, FeatureDropout):
                 raise ValueError(
-                    f"`{name}_dropout` must be a `FeatureDropout`. Received: {name}_dropout={dropout!r}."
+                    f"`{name}_feature_dropout` must be a `FeatureDropout`. "
+                    f"Received: {name}_feature_dropout={dropout!r}."
                 )
             self.bag = dropout(self.bag)
 
@@ -163,8 +164,8 @@ def hybrid(
     decay: float = 0.0,
     interactions: Any = None,
     identity: Sequence[str] = ("user", "item"),
-    user_dropout: Any = None,
-    item_dropout: Any = None,
+    user_feature_dropout: Any = None,
+    item_feature_dropout: Any = None,
 ) -> keras.Model:
     """The compiled model. `identity` names the sides that are to have indicator columns."""
     n_components = positive_integer("n_components", n_components)
@@ -177,8 +178,8 @@ def hybrid(
     codes = id_inputs()
     with seeded(seed):
         regularizer = keras.regularizers.L2(l2) if l2 else None
-        user = Side("user", codes[0], user_features, regularizer, user_dropout)
-        item = Side("item", codes[1], item_features, regularizer, item_dropout)
+        user = Side("user", codes[0], user_features, regularizer, user_feature_dropout)
+        item = Side("item", codes[1], item_features, regularizer, item_feature_dropout)
         warn_without_identity(card, [side for side in (user, item) if side.name in identity])
         if decay:
             _decay_by_count(user, item, decay, interactions)

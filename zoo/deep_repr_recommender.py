@@ -18,8 +18,8 @@ def DeepReprRecommender(
     *,
     l2: float = 0.0,
     learning_rate: Any = 1e-2,
-    user_dropout: Any = None,
-    item_dropout: Any = None,
+    user_feature_dropout: Any = None,
+    item_feature_dropout: Any = None,
     seed: int | None = None,
 ) -> keras.Model:
     """The hybrid recommender with a network for the users, for the items, or for both.
@@ -41,9 +41,9 @@ def DeepReprRecommender(
         biased: bool, whether features have a bias each. Defaults to `True`.
         l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
-        user_dropout: `FeatureDropout`, which drops in training what later users will not have. Defaults to
-            `None`.
-        item_dropout: the same for items. Defaults to `None`.
+        user_feature_dropout: `FeatureDropout`, which drops in training what later users will not have.
+            Defaults to `None`.
+        item_feature_dropout: the same for items. Defaults to `None`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
     Call arguments:
@@ -77,8 +77,8 @@ def DeepReprRecommender(
         biased=biased,
         l2=l2,
         learning_rate=learning_rate,
-        user_dropout=user_dropout,
-        item_dropout=item_dropout,
+        user_feature_dropout=user_feature_dropout,
+        item_feature_dropout=item_feature_dropout,
         seed=seed,
     )
 

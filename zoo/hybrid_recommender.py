@@ -23,8 +23,8 @@ def HybridRecommender(
     decay: float = 0.0,
     interactions: Any = None,
     learning_rate: Any = 1e-2,
-    user_dropout: Any = None,
-    item_dropout: Any = None,
+    user_feature_dropout: Any = None,
+    item_feature_dropout: Any = None,
     seed: int | None = None,
 ) -> keras.Model:
     """Representations of users and items made of their features, compared by a score, trained by a loss.
@@ -58,9 +58,9 @@ def HybridRecommender(
             Defaults to `0.0`.
         interactions: `Interactions`, counted for `decay`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
-        user_dropout: `FeatureDropout`, which drops in training what later users will not have. Defaults to
-            `None`.
-        item_dropout: the same for items. Defaults to `None`.
+        user_feature_dropout: `FeatureDropout`, which drops in training what later users will not have.
+            Defaults to `None`.
+        item_feature_dropout: the same for items. Defaults to `None`.
         seed: int, for the initial weights of the named parts. Defaults to `None`: Keras's global generator.
 
     Call arguments:
@@ -103,8 +103,8 @@ def HybridRecommender(
         decay=decay,
         interactions=interactions,
         learning_rate=learning_rate,
-        user_dropout=user_dropout,
-        item_dropout=item_dropout,
+        user_feature_dropout=user_feature_dropout,
+        item_feature_dropout=item_feature_dropout,
         seed=seed,
     )
 

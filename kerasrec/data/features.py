@@ -189,7 +189,7 @@ class Features:
         """Names of the columns."""
         return [name for encoder in self._encoders for name in encoder.names]
 
-    def columns(self, *names: str) -> list[int]:
+    def columns_of(self, *names: str) -> list[int]:
         """Numbers of the columns that were made from some of the series, e.g. for `FeatureDropout`.
 
         Args:

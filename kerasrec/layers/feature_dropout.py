@@ -20,7 +20,7 @@ class FeatureDropout(keras.layers.Layer):
 
     Args:
         rate: float, share of the entities of a batch, `0 <= rate <= 1`.
-        columns: numbers of the columns that are dropped (`Features.columns`), or pairs of the first of a
+        columns: numbers of the columns that are dropped (`Features.columns_of`), or pairs of the first of a
             range of columns and the one behind its last.
         seed: int, for what is drawn. Defaults to `None`: Keras's global generator.
         **kwargs: arguments of `keras.layers.Layer`.

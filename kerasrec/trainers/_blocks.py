@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -23,6 +24,8 @@ Run = dict[str, Any]
 Block = list[Run]
 
 _SAMPLES_A_CALL = 16_384
+
+_drawing = ThreadPoolExecutor(1, thread_name_prefix="kerasrec-order")
 
 
 def automatic_steps(batch_size: int | None, num_batches: int | None) -> int:
@@ -100,6 +103,8 @@ class BlockAdapter(DataAdapter):
         self._count_blocks = count_blocks
         self._left: _Batches | None = None
         self._orders: Any = None
+        self._draws_ahead = False
+        self._ahead: Future[np.ndarray] | None = None
         if inner.num_batches == 0:
             raise ValueError("The data must have at least one batch. Received: data without a batch.")
         if isinstance(inner, ArrayDataAdapter):
@@ -118,6 +123,7 @@ class BlockAdapter(DataAdapter):
             if keras.backend.backend() == "tensorflow":
                 dataset = order.get_tf_dataset()
                 self._orders = lambda: dataset
+                self._draws_ahead = bool(shuffle)
             else:
                 self._orders = order.get_numpy_iterator
 
@@ -196,13 +202,18 @@ class BlockAdapter(DataAdapter):
 
     def _new_batches(self) -> "_Batches":
         if self._orders is not None:
-            order = np.concatenate([np.asarray(tree.flatten(part)[0]) for part in self._orders()])
+            order = self._order() if self._ahead is None else self._ahead.result()
+            if self._draws_ahead:  # while this epoch trains: the data set of an order takes long to begin
+                self._ahead = _drawing.submit(self._order)
             return _ArrayBatches(
                 self._arrays, order, self.inner.batch_size, self.steps if self._padded else 1
             )
         return _StreamBatches(
             iter(self.inner.get_numpy_iterator()), self._check, self.steps if self._padded else 1
         )
+
+    def _order(self) -> np.ndarray:
+        return np.concatenate([np.asarray(tree.flatten(part)[0]) for part in self._orders()])
 
 
 class _Batches:

@@ -330,12 +330,12 @@ def test_columns_are_found_by_what_they_were_made_from():
         Features.categorical(frame["town"]) + Features.numeric(frame["age"]) + Features.indicator(frame.index)
     )
     assert features.names == ["town=a", "town=b", "age", "id=7", "id=8", "id=9"]
-    assert features.columns("id") == [3, 4, 5]
-    assert features.columns("age", "town") == [0, 1, 2]
-    assert features.columns() == []
+    assert features.columns_of("id") == [3, 4, 5]
+    assert features.columns_of("age", "town") == [0, 1, 2]
+    assert features.columns_of() == []
     with pytest.raises(
         ValueError, match="`names` must be of series .*: 'town', 'age', 'id'. Received: 'city'."
     ):
-        features.columns("city")
+        features.columns_of("city")
     with pytest.raises(ValueError, match="`names` must be of series .*: none. Received: 'id'."):
-        Features.from_csr(np.eye(2)).columns("id")
+        Features.from_csr(np.eye(2)).columns_of("id")

@@ -90,7 +90,7 @@ def test_a_hybrid_learns_about_newcomers(name):
         item_features=np.hstack([np.eye(data.n_items), groups]),
         user_repr="linear",
         item_repr="linear",
-        item_dropout=FeatureDropout(1.0, range(data.n_items)),
+        item_feature_dropout=FeatureDropout(1.0, range(data.n_items)),
         seed=0,
     )
     before = numbers(model.get_layer("item_repr").kernel)
@@ -104,5 +104,7 @@ def test_a_hybrid_learns_about_newcomers(name):
 
 @pytest.mark.parametrize("side", ["user", "item"])
 def test_a_hybrid_takes_the_layer_alone(side):
-    with pytest.raises(ValueError, match=rf"`{side}_dropout` must be a `FeatureDropout`. Received: .*=0.5"):
-        kerasrec.zoo.HybridRecommender(3, 4, **{f"{side}_dropout": 0.5})
+    with pytest.raises(
+        ValueError, match=rf"`{side}_feature_dropout` must be a `FeatureDropout`. Received: .*=0.5"
+    ):
+        kerasrec.zoo.HybridRecommender(3, 4, **{f"{side}_feature_dropout": 0.5})
