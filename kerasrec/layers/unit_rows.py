@@ -40,9 +40,8 @@ class UnitRows(HostNormal):
             raise TypeError(f"`seed` must be an integer or `None`. Received: seed={seed!r}.")
         super().__init__(mean=0.0, stddev=1.0, seed=seed)
 
-    def draw(self, shape: Any) -> np.ndarray:
-        """Draw rows."""
-        rows = super().draw(shape)
+    def _draw(self, shape: Any) -> np.ndarray:
+        rows = super()._draw(shape)
         rows /= np.sqrt(np.einsum("...i,...i->...", rows, rows))[..., None]
         return rows
 

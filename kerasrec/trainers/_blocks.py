@@ -24,13 +24,26 @@ Run = dict[str, Any]
 Block = list[Run]
 
 _SAMPLES_A_CALL = 16_384
+# Blocks are held several times over: as batches, stacked, and on the device.
+_BYTES_A_CALL = 16_000_000
 
 _drawing = ThreadPoolExecutor(1, thread_name_prefix="kerasrec-order")
 
 
-def automatic_steps(batch_size: int | None, num_batches: int | None) -> int:
-    """How many steps to run in one call: enough to hide the call, few enough to see progress."""
+def automatic_steps(batch_size: int | None, num_batches: int | None, n_bytes: int = 0) -> int:
+    """How many steps to run in one call: enough to hide the call, few enough to see progress.
+
+    Args:
+        batch_size: int, samples in a batch; `None` where that is unknown.
+        num_batches: int, batches in an epoch; `None` where that is unknown.
+        n_bytes: int, size of a batch, 0 where that is unknown. Batches of long lists are large.
+
+    Returns:
+        int.
+    """
     steps = min(max(_SAMPLES_A_CALL // (batch_size or 256), 8), 256)
+    if n_bytes:
+        steps = min(steps, max(_BYTES_A_CALL // n_bytes, 1))
     if not num_batches:
         return steps
     n_calls = -(-num_batches // steps)
@@ -67,6 +80,20 @@ def all_dense(adapter: Any) -> bool:
         or leaf is None
         for leaf in leaves
     )
+
+
+def batch_bytes(adapter: Any) -> int:
+    """The size of an adapter's batch, 0 where that is unknown."""
+    if isinstance(adapter, ArrayDataAdapter):
+        whole = sum(getattr(leaf, "nbytes", 0) for leaf in tree.flatten(adapter._inputs))
+        return int(whole * adapter.batch_size // max(adapter._num_samples, 1))
+    if isinstance(adapter, PyDatasetAdapter) and adapter.num_batches != 0:
+        leaves = tree.flatten(adapter.py_dataset[0])
+    elif isinstance(adapter, GeneratorDataAdapter):
+        leaves = tree.flatten(adapter._first_batches[0])
+    else:
+        return 0
+    return sum(getattr(leaf, "nbytes", 0) for leaf in leaves)
 
 
 class BlockAdapter(DataAdapter):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from kerasrec.layers.towers import Towers, find_towers
-from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps
+from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps, batch_bytes
 from kerasrec.trainers._checks import DataCheck, check_arrays
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
 from kerasrec.trainers._rows import own_loss, why_not_by_rows, why_not_this_table
@@ -342,8 +342,10 @@ class Training(_Mixed):
             steps_per_epoch = min(limit, steps_per_epoch or limit)
         if steps is None:
             num_batches = steps_per_epoch or inner.num_batches
-            automatic = automatic_steps(inner.batch_size, num_batches)
-            steps = automatic if self._steps_setting == "auto" else int(self._steps_setting)
+            if self._steps_setting == "auto":
+                steps = automatic_steps(inner.batch_size, num_batches, batch_bytes(inner))
+            else:
+                steps = int(self._steps_setting)
             self.steps_per_execution = steps
         return BlockAdapter(
             inner,

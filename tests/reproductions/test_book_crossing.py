@@ -1,8 +1,8 @@
 """`examples/book_crossing_cold_users.py`: which representations win for known readers, which for new ones.
 
-In full the example runs in a process of its own, from the raw tables, and its whole table is held against
-the card's, its time and memory against their limits. With `KERASREC_REPRODUCTION=quick`, as in CI, one of the
-four configurations for one epoch: far enough for what is broken to show.
+In full the example makes each row of its table in a process of its own, from the raw tables; rows are held
+against the card, their time and memory against their limits. With `KERASREC_REPRODUCTION=quick`, as in CI,
+one of the four configurations for one epoch: far enough for what is broken to show.
 """
 
 import re
@@ -46,18 +46,20 @@ def test_table(example, shared_data, quick):
     import resource
 
     module = example("book_crossing_cold_users")
+    titles = ("random", "popularity", *module.CONFIGURATIONS)
     command = [sys.executable, module.__file__, shared_data / "book-crossing"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    printed = "".join(
+        subprocess.run([*command, title], capture_output=True, text=True, check=True).stdout
+        for title in titles
+    )
     print("\n" + printed)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    titles = ("random", "popularity", *module.CONFIGURATIONS)
     table = {title: figures_of(printed, title) for title in titles}
     configurations = np.array([table[title] for title in module.CONFIGURATIONS])
     best = configurations.max(axis=0)
     assert best[IN] >= 0.34
     assert best[HELD] > table["popularity"][HELD]
-    # The original's best is 0.154, which this just does not reach.
-    assert best[NEW] >= 0.15
+    assert best[NEW] >= 0.154
     for title in titles:
         # What another backend or release may change.
         shown = figures_of(zoo.card("deep_repr").results, title)
@@ -65,8 +67,7 @@ def test_table(example, shared_data, quick):
     # Processor time, which other processes do not change: 10 minutes of two cores.
     assert used.ru_utime + used.ru_stime < 1200
     kilobyte = 1 if sys.platform == "darwin" else 1024
-    # The aim is 2 GB; measured were 2.5 GB.
-    assert used.ru_maxrss * kilobyte < 3.5e9
+    assert used.ru_maxrss * kilobyte < 2e9  # of the largest process
 
 
 def figures_of(text, title):

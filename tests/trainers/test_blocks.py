@@ -239,6 +239,24 @@ def test_automatic_steps_split_an_epoch_into_calls_of_one_size(n, steps):
     assert model.steps_per_execution == steps
 
 
+@pytest.mark.skipif(not fused, reason="plain on this backend")
+@pytest.mark.parametrize("width, steps", [(1, 8), (900_000, 4), (5_000_000, 1)])
+def test_automatic_steps_are_fewer_where_batches_are_large(width, steps):
+    class Wide(keras.utils.PyDataset):
+        def __len__(self):
+            return 8
+
+        def __getitem__(self, index):
+            return np.zeros((1, width), "float32"), np.zeros(1, "float32")
+
+    inputs = keras.Input((width,))
+    means = keras.ops.mean(inputs, axis=-1, keepdims=True)
+    model = compiled(kerasrec.Model(inputs, keras.layers.Dense(1)(means)), steps_per_execution="auto")
+    model.fit(Wide(), verbose=0)
+    # A block has at most 16 MB, or one batch.
+    assert model.steps_per_execution == steps
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not fused, reason="plain on this backend")
 def test_sparse_inputs_train_as_in_plain_keras():
