@@ -27,7 +27,7 @@ _SAMPLES_A_CALL = 16_384
 # Blocks are held several times over: as batches, stacked, and on the device.
 _BYTES_A_CALL = 16_000_000
 
-_drawing = ThreadPoolExecutor(1, thread_name_prefix="kerasrec-order")
+_drawing = ThreadPoolExecutor(1, thread_name_prefix="kerasrec-data")
 
 
 def automatic_steps(batch_size: int | None, num_batches: int | None, n_bytes: int = 0) -> int:
@@ -260,7 +260,10 @@ class _Batches:
 
 
 class _ArrayBatches(_Batches):
-    """Batches gathered on the device from arrays that lie there, in a given order."""
+    """Batches gathered on the device from arrays that lie there, in a given order.
+
+    NumPy gathers the next block while the device works on this one.
+    """
 
     def __init__(self, arrays: Any, order: np.ndarray, batch_size: int, least: int) -> None:
         self._arrays = arrays
@@ -268,20 +271,34 @@ class _ArrayBatches(_Batches):
         self._order = order.astype("int32") if len(order) < 2**31 else order
         self._batch_size = batch_size
         self._position = 0
+        self._on_host = all(isinstance(leaf, np.ndarray) for leaf in tree.flatten(arrays))
+        self._ahead: tuple[int, Future[tuple[Block, int]]] | None = None
 
     def take(self, steps: int) -> Block:
-        left = len(self._order) - self._position
-        full = min(steps, left // self._batch_size)
-        block = [self._run(full, self._batch_size)] if full else []
-        rest = left - full * self._batch_size
-        if full < steps and 0 < rest < self._batch_size:
-            block.append(self._run(1, rest))
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == steps:
+            block, self._position = ahead[1].result()
+        else:
+            block, self._position = self._block(self._position, steps)
+        if self._on_host and not self.done():
+            self._ahead = steps, _drawing.submit(self._block, self._position, steps)
         return block
 
-    def _run(self, steps: int, batch_size: int) -> Run:
+    def _block(self, position: int, steps: int) -> tuple[Block, int]:
+        """The batches from a position on, at most `steps`, and the position behind them."""
+        left = len(self._order) - position
+        full = min(steps, left // self._batch_size)
+        block = [self._run(position, full, self._batch_size)] if full else []
+        position += full * self._batch_size
+        rest = left - full * self._batch_size
+        if full < steps and 0 < rest < self._batch_size:
+            block.append(self._run(position, 1, rest))
+            position += rest
+        return block, position
+
+    def _run(self, position: int, steps: int, batch_size: int) -> Run:
         ids = np.zeros(max(steps, self._least) * batch_size, self._order.dtype)
-        ids[: steps * batch_size] = self._order[self._position : self._position + steps * batch_size]
-        self._position += steps * batch_size
+        ids[: steps * batch_size] = self._order[position : position + steps * batch_size]
         return {"stack": self._gather(ids.reshape(-1, batch_size)), "steps": steps}
 
     def _gather(self, ids: np.ndarray) -> Any:
