@@ -6,7 +6,6 @@ XLA compiles the loop of a training that is long enough to gain from it.
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -15,7 +14,7 @@ import tensorflow as tf
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers._blocks import runs_of
 from kerasrec.trainers._checks import DataCheck
-from kerasrec.trainers._keras import in_stateless_scope, model_supports_jit, tree
+from kerasrec.trainers._keras import model_supports_jit, tree
 from kerasrec.trainers._rows import (
     RowView,
     own_loss,
@@ -24,9 +23,9 @@ from kerasrec.trainers._rows import (
     slot_lists,
     views_in_place,
     why_not_by_rows,
-    why_not_this_table,
     without_regularizers,
 )
+from kerasrec.trainers._tensorflow_rows import Lookups, Rows, flat, regularized, whole_gradient
 
 # Up to this many samples a step, handing work to threads costs more than it saves.
 _SMALL_BATCH = 1024
@@ -36,13 +35,13 @@ _WORTH_COMPILING = 2_000_000
 _COMPILING_SINCE = (2, 21)
 
 
-def worth_compiling(model: Any, setting: bool | str, n_samples: int | None) -> bool:
+def worth_compiling(model: Any, setting: bool | str, n_samples: int) -> bool:
     """Whether XLA is to compile the training steps of a model.
 
     Args:
         model: a compiled `kerasrec.Model`.
         setting: the `jit_compile` that it was compiled with.
-        n_samples: int, samples that the training sees over all its epochs; `None` where that is unknown.
+        n_samples: int, samples that the training sees over all its epochs; 0 where that is unknown.
 
     Returns:
         bool.
@@ -50,8 +49,7 @@ def worth_compiling(model: Any, setting: bool | str, n_samples: int | None) -> b
     if setting != "auto":
         return bool(model.jit_compile)
     version = tuple(int(part) for part in tf.__version__.split(".")[:2])
-    long = n_samples is not None and n_samples >= _WORTH_COMPILING
-    return long and version >= _COMPILING_SINCE and model_supports_jit(model)
+    return n_samples >= _WORTH_COMPILING and version >= _COMPILING_SINCE and model_supports_jit(model)
 
 
 class TensorFlowEngine:
@@ -189,7 +187,7 @@ class TensorFlowEngine:
     def _train_step(self, batch: Any, batch_size: int, xla: bool) -> None:
         model, optimizer = self._model, self._model.optimizer
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        watcher = _Lookups(batch_size)
+        watcher = Lookups(batch_size)
         with tf.GradientTape() as tape:
             watcher.tape = tape
             with watch_lookups(watcher), keras_embeddings_seen(model):
@@ -223,12 +221,12 @@ class TensorFlowEngine:
         for table in by_rows:
             by_variable[id(table)] = rows[id(table)].gradient
         for table in whole:
-            by_variable[id(table)] = _whole_gradient(table, watcher.of(table), by_variable[id(table)])
+            by_variable[id(table)] = whole_gradient(table, watcher.of(table), by_variable[id(table)])
 
         penalty = sum(
             (
                 regularizer_penalty(table.regularizer, values, scale)
-                for table, values, scale in _regularized(whole, rows)
+                for table, values, scale in regularized(whole, rows)
             ),
             start=tf.zeros([], keras.config.floatx()),
         )
@@ -243,13 +241,13 @@ class TensorFlowEngine:
         model._loss_tracker.update_state(loss + penalty, sample_weight=tf.shape(tree.flatten(x)[0])[0])
         model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
-    def _rows(self, table: Any, watcher: "_Lookups", xla: bool) -> "_Rows":
+    def _rows(self, table: Any, watcher: "Lookups", xla: bool) -> "Rows":
         """What a step read of a table. Tables read by the same column share the search for repeats."""
         reads = watcher.of(table)
         key = tuple(id(read.ids) for read in reads)
-        gradient = _flat([read.gradient for read in reads], table.shape[1:])
+        gradient = flat([read.gradient for read in reads], table.shape[1:])
         if key not in watcher.repeats:
-            ids = _flat([read.ids for read in reads], ())
+            ids = flat([read.ids for read in reads], ())
             watcher.repeats[key] = self._owned(table.shape[0], ids) if xla else tf.unique(ids)
         ids, inverse = watcher.repeats[key]
         gradient = tf.math.unsorted_segment_sum(gradient, inverse, tf.size(ids))
@@ -257,7 +255,7 @@ class TensorFlowEngine:
             values = tf.reshape(reads[0].rows, [-1, *table.shape[1:]])
         else:
             values = table.value.sparse_read(ids)
-        return _Rows(table, ids, values, gradient, gaps=xla)
+        return Rows(table, ids, values, gradient, gaps=xla)
 
     def _owned(self, n: int, ids: Any) -> tuple[Any, Any]:
         """As `tf.unique`, which XLA does not have, but of the shape of the ids.
@@ -277,12 +275,12 @@ class TensorFlowEngine:
         first = self._scratch[n].sparse_read(ids)
         return tf.where(first == here, ids, tf.cast(n, ids.dtype)), first
 
-    def _update(self, gradients: dict[int, Any], rows: "dict[int, _Rows]", whole: list[Any]) -> None:
+    def _update(self, gradients: dict[int, Any], rows: "dict[int, Rows]", whole: list[Any]) -> None:
         """Run the optimizer once, on whole variables and on rows."""
         model, optimizer = self._model, self._model.optimizer
         gradients = dict(gradients)
         loss_scale = optimizer.scale_loss(1.0)
-        for table, values, scale in _regularized(whole, rows):
+        for table, values, scale in regularized(whole, rows):
             gradient = regularizer_gradient(table.regularizer, values, scale)
             gradients[id(table)] = gradients[id(table)] + gradient * loss_scale
 
@@ -303,106 +301,6 @@ class TensorFlowEngine:
             optimizer.apply([gradients[id(v)] for v in model.trainable_variables], apply_to)
         for variable, view, ids in scatters:
             variable.value.scatter_update(tf.IndexedSlices(view.value, ids))
-
-
-@dataclass(eq=False)
-class _Read:
-    """One lookup of a step: the table, the ids, the rows they gave and the loss's gradient in them."""
-
-    table: Any
-    ids: Any
-    rows: Any
-    gradient: Any = None
-
-
-class _Rows:
-    """The rows of a table that a step read, each once, with the sum of their gradients.
-
-    Args:
-        table: `keras.Variable`.
-        ids: `[R]`.
-        values: `[R, ...]`, the rows.
-        gradient: `[R, ...]`.
-        gaps: bool, whether ids may lie at the table's size: those are of no row, and are not written.
-    """
-
-    def __init__(self, table: Any, ids: Any, values: Any, gradient: Any, gaps: bool) -> None:
-        self.table = table
-        self.ids = ids
-        self.values = values
-        self.gradient = gradient
-        self.gaps = gaps
-
-    @property
-    def regularizer_scale(self) -> Any:
-        """What a regularizer counts for each row, `[R, 1, ...]` or a scalar."""
-        if not self.gaps:
-            return self.table.shape[0] / tf.cast(tf.size(self.ids), self.table.dtype)
-        there = tf.cast(self.ids < self.table.shape[0], self.table.dtype)
-        scale = there * (self.table.shape[0] / tf.reduce_sum(there))
-        return tf.reshape(scale, [-1, *[1] * (len(self.table.shape) - 1)])
-
-
-def _regularized(whole: list[Any], rows: dict[int, _Rows]) -> Iterator[tuple[Any, Any, Any]]:
-    """The tables with a regularizer, what it acts on, and by which factor."""
-    for table in whole:
-        if table.regularizer is not None:
-            yield table, table.value, 1.0
-    for part in rows.values():
-        if part.table.regularizer is not None:
-            yield part.table, part.values, part.regularizer_scale
-
-
-def _whole_gradient(table: Any, reads: list[_Read], other: Any) -> Any:
-    gradient = tf.math.unsorted_segment_sum(
-        _flat([read.gradient for read in reads], table.shape[1:]),
-        _flat([read.ids for read in reads], ()),
-        table.shape[0],
-    )
-    return gradient if other is None else gradient + other
-
-
-def _flat(parts: list[Any], row_shape: Any) -> Any:
-    parts = [tf.reshape(part, [-1, *row_shape]) for part in parts]
-    return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
-
-
-class _Lookups:
-    """Sees the lookups of one step and makes the rows that they give differentiable."""
-
-    tape: tf.GradientTape
-
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
-        self.reads: list[_Read] = []
-        self.repeats: dict[Any, Any] = {}
-
-    def lookup(self, table: keras.Variable, ids: Any) -> Any:
-        # Keras builds layers under a stateless scope, without values.
-        if not table.trainable or why_not_this_table(table) or in_stateless_scope():
-            return None
-        rows = tf.stop_gradient(table.value.sparse_read(ids))
-        self.tape.watch(rows)
-        self.reads.append(_Read(table, ids, rows))
-        return rows
-
-    def keep(self, variables: list[Any]) -> None:
-        """Forget lookups in tables that are none of these."""
-        known = {id(v) for v in variables}
-        self.reads = [read for read in self.reads if id(read.table) in known]
-
-    @property
-    def tables(self) -> list[Any]:
-        return list({id(read.table): read.table for read in self.reads}.values())
-
-    def of(self, table: Any) -> list[_Read]:
-        return [read for read in self.reads if read.table is table]
-
-    def n(self, table: Any) -> int:
-        return sum(
-            int(read.ids.shape[0] or self._batch_size) * int(read.ids.shape[1:].num_elements() or 1)
-            for read in self.of(table)
-        )
 
 
 def _branches(graph: Any) -> bool:

@@ -331,10 +331,7 @@ class Training(_Mixed):
         count_blocks: bool = False,
         epochs: int | None = None,
     ) -> Any:
-        """The data in blocks; where they cannot be stacked, Keras's own adapter.
-
-        `epochs` is given for training alone.
-        """
+        """The data in blocks; Keras's own adapter where they cannot be stacked. `epochs`: of training."""
         inner = get_data_adapter(**data, batch_size=batch_size, steps_per_epoch=steps_per_epoch)
         if not all_dense(inner):
             return inner
@@ -342,10 +339,8 @@ class Training(_Mixed):
             steps_per_epoch = min(limit, steps_per_epoch or limit)
         if steps is None:
             num_batches = steps_per_epoch or inner.num_batches
-            if self._steps_setting == "auto":
-                steps = automatic_steps(inner.batch_size, num_batches, batch_bytes(inner))
-            else:
-                steps = int(self._steps_setting)
+            automatic = automatic_steps(inner.batch_size, num_batches, batch_bytes(inner))
+            steps = automatic if self._steps_setting == "auto" else int(self._steps_setting)
             self.steps_per_execution = steps
         return BlockAdapter(
             inner,
@@ -366,8 +361,7 @@ class Training(_Mixed):
             return False
         from kerasrec.trainers._tensorflow import worth_compiling
 
-        batches = steps_per_epoch or inner.num_batches
-        n_samples = epochs * batches * inner.batch_size if batches and inner.batch_size else None
+        n_samples = epochs * (steps_per_epoch or inner.num_batches or 0) * (inner.batch_size or 0)
         # Once compiled, it stays so.
         self._xla = self._xla or worth_compiling(self, self._jit_setting, n_samples)
         return self._xla

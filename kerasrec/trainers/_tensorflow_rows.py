@@ -1,0 +1,111 @@
+"""What a training step on TensorFlow reads of its tables, and what it changes of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasrec.trainers._keras import in_stateless_scope
+from kerasrec.trainers._rows import why_not_this_table
+
+
+@dataclass(eq=False)
+class Read:
+    """One lookup of a step: the table, the ids, the rows they gave and the loss's gradient in them."""
+
+    table: Any
+    ids: Any
+    rows: Any
+    gradient: Any = None
+
+
+class Rows:
+    """The rows of a table that a step read, each once, with the sum of their gradients.
+
+    Args:
+        table: `keras.Variable`.
+        ids: `[R]`.
+        values: `[R, ...]`, the rows.
+        gradient: `[R, ...]`.
+        gaps: bool, whether ids may lie at the table's size: those are of no row, and are not written.
+    """
+
+    def __init__(self, table: Any, ids: Any, values: Any, gradient: Any, gaps: bool) -> None:
+        self.table = table
+        self.ids = ids
+        self.values = values
+        self.gradient = gradient
+        self.gaps = gaps
+
+    @property
+    def regularizer_scale(self) -> Any:
+        """What a regularizer counts for each row, `[R, 1, ...]` or a scalar."""
+        if not self.gaps:
+            return self.table.shape[0] / tf.cast(tf.size(self.ids), self.table.dtype)
+        there = tf.cast(self.ids < self.table.shape[0], self.table.dtype)
+        scale = there * (self.table.shape[0] / tf.reduce_sum(there))
+        return tf.reshape(scale, [-1, *[1] * (len(self.table.shape) - 1)])
+
+
+def regularized(whole: list[Any], rows: dict[int, Rows]) -> Iterator[tuple[Any, Any, Any]]:
+    """The tables with a regularizer, what it acts on, and by which factor."""
+    for table in whole:
+        if table.regularizer is not None:
+            yield table, table.value, 1.0
+    for part in rows.values():
+        if part.table.regularizer is not None:
+            yield part.table, part.values, part.regularizer_scale
+
+
+def whole_gradient(table: Any, reads: list[Read], other: Any) -> Any:
+    gradient = tf.math.unsorted_segment_sum(
+        flat([read.gradient for read in reads], table.shape[1:]),
+        flat([read.ids for read in reads], ()),
+        table.shape[0],
+    )
+    return gradient if other is None else gradient + other
+
+
+def flat(parts: list[Any], row_shape: Any) -> Any:
+    parts = [tf.reshape(part, [-1, *row_shape]) for part in parts]
+    return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
+
+
+class Lookups:
+    """Sees the lookups of one step and makes the rows that they give differentiable."""
+
+    tape: tf.GradientTape
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self.reads: list[Read] = []
+        self.repeats: dict[Any, Any] = {}
+
+    def lookup(self, table: keras.Variable, ids: Any) -> Any:
+        # Keras builds layers under a stateless scope, without values.
+        if not table.trainable or why_not_this_table(table) or in_stateless_scope():
+            return None
+        rows = tf.stop_gradient(table.value.sparse_read(ids))
+        self.tape.watch(rows)
+        self.reads.append(Read(table, ids, rows))
+        return rows
+
+    def keep(self, variables: list[Any]) -> None:
+        """Forget lookups in tables that are none of these."""
+        known = {id(v) for v in variables}
+        self.reads = [read for read in self.reads if id(read.table) in known]
+
+    @property
+    def tables(self) -> list[Any]:
+        return list({id(read.table): read.table for read in self.reads}.values())
+
+    def of(self, table: Any) -> list[Read]:
+        return [read for read in self.reads if read.table is table]
+
+    def n(self, table: Any) -> int:
+        return sum(
+            int(read.ids.shape[0] or self._batch_size) * int(read.ids.shape[1:].num_elements() or 1)
+            for read in self.of(table)
+        )
