@@ -17,6 +17,7 @@ from kerasrec.trainers._keras import (
     TFDatasetAdapter,
     tree,
 )
+from kerasrec.trainers._orders import orders
 
 # A run is batches of one shape, each leaf [steps, batch, ...]; a block is what one call works on. A block is
 # a list because a batch is a tuple: `train_on_batch` sends batches through the same functions.
@@ -27,7 +28,7 @@ _SAMPLES_A_CALL = 16_384
 # Blocks are held several times over: as batches, stacked, and on the device.
 _BYTES_A_CALL = 16_000_000
 
-_drawing = ThreadPoolExecutor(1, thread_name_prefix="kerasrec-data")
+_gathering = ThreadPoolExecutor(1, thread_name_prefix="kerasrec-data")
 
 
 def automatic_steps(batch_size: int | None, num_batches: int | None, n_bytes: int = 0) -> int:
@@ -129,9 +130,7 @@ class BlockAdapter(DataAdapter):
         self._padded = padded
         self._count_blocks = count_blocks
         self._left: _Batches | None = None
-        self._orders: Any = None
-        self._draws_ahead = False
-        self._ahead: Future[np.ndarray] | None = None
+        self._orders: Callable[[], np.ndarray] | None = None
         if inner.num_batches == 0:
             raise ValueError("The data must have at least one batch. Received: data without a batch.")
         if isinstance(inner, ArrayDataAdapter):
@@ -142,17 +141,7 @@ class BlockAdapter(DataAdapter):
                 self._arrays = arrays
             else:
                 self._arrays = tree.map_structure(keras.ops.convert_to_tensor, arrays)
-            n = inner._num_samples
-            # Keras's own adapter draws the order, so that a seed gives the order of plain Keras.
-            order = ArrayDataAdapter(
-                np.arange(n), batch_size=inner.batch_size if shuffle == "batch" else n, shuffle=shuffle
-            )
-            if keras.backend.backend() == "tensorflow":
-                dataset = order.get_tf_dataset()
-                self._orders = lambda: dataset
-                self._draws_ahead = bool(shuffle)
-            else:
-                self._orders = order.get_numpy_iterator
+            self._orders = orders(inner._num_samples, inner.batch_size, shuffle)
 
     @property
     def num_batches(self) -> int | None:
@@ -229,18 +218,12 @@ class BlockAdapter(DataAdapter):
 
     def _new_batches(self) -> "_Batches":
         if self._orders is not None:
-            order = self._order() if self._ahead is None else self._ahead.result()
-            if self._draws_ahead:  # while this epoch trains: the data set of an order takes long to begin
-                self._ahead = _drawing.submit(self._order)
             return _ArrayBatches(
-                self._arrays, order, self.inner.batch_size, self.steps if self._padded else 1
+                self._arrays, self._orders(), self.inner.batch_size, self.steps if self._padded else 1
             )
         return _StreamBatches(
             iter(self.inner.get_numpy_iterator()), self._check, self.steps if self._padded else 1
         )
-
-    def _order(self) -> np.ndarray:
-        return np.concatenate([np.asarray(tree.flatten(part)[0]) for part in self._orders()])
 
 
 class _Batches:
@@ -281,7 +264,7 @@ class _ArrayBatches(_Batches):
         else:
             block, self._position = self._block(self._position, steps)
         if self._on_host and not self.done():
-            self._ahead = steps, _drawing.submit(self._block, self._position, steps)
+            self._ahead = steps, _gathering.submit(self._block, self._position, steps)
         return block
 
     def _block(self, position: int, steps: int) -> tuple[Block, int]:
