@@ -10,6 +10,7 @@ from kerasrec import __version__
 from kerasrec.tuning._files import write
 
 if TYPE_CHECKING:
+    from kerasrec.evaluation import Comparison
     from kerasrec.tuning.search_result import SearchResult
 
 _STYLE = """
@@ -39,6 +40,7 @@ def write_page(result: "SearchResult", path: Any) -> None:
     reasons = "".join(
         f"<li>{html.escape(trial)}: {html.escape(why)}</li>" for trial, why in result.reasons().items()
     )
+    tested = "" if result.tested is None else _test(result.tested)
     title = f"Search for {html.escape(result.objective)}"
     text = f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head><body>
@@ -46,7 +48,7 @@ def write_page(result: "SearchResult", path: Any) -> None:
 <p>Best: {result.best_score:.5g} in trial {html.escape(result.best_trial)}.
 {result.overhead:.0%} of the time went into anything but training and evaluation.</p>
 <table>{best}</table>
-<img alt="history, trials and importances" src="data:image/png;base64,{encoded}">
+{tested}<img alt="history, trials and importances" src="data:image/png;base64,{encoded}">
 <h2>Trials</h2>
 {trials}
 {f"<h2>Failed trials</h2><ul>{reasons}</ul>" if reasons else ""}
@@ -54,6 +56,16 @@ def write_page(result: "SearchResult", path: Any) -> None:
 </body></html>
 """
     write(path, lambda file: file.write(text.encode()))
+
+
+def _test(table: "Comparison") -> str:
+    """The section on rows that the search has not seen."""
+    figures = (
+        table.to_frame().reset_index().to_html(index=False, na_rep="", border=0, float_format="{:.4f}".format)
+    )
+    protocol = "; ".join(f"{key}: {value}" for key, value in table.protocol.items())
+    said = "".join(f"<p>{html.escape(line)}</p>\n" for line in (table.verdict(), *table.notes, protocol))
+    return f"<h2>On rows that the search has not seen</h2>\n{figures}\n{said}"
 
 
 def _text(value: Any) -> str:

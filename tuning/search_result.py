@@ -58,6 +58,12 @@ class SearchResult:
         sign = 1 if self.direction == "max" else -1
         self._best = max(done, key=lambda trial: sign * trial.score)
         self._default_epochs: int | None = None
+        self._tested: Comparison | None = None
+
+    @property
+    def tested(self) -> Comparison | None:
+        """What the last `refit` found, `None` before the first."""
+        return self._tested
 
     @property
     def best_trial(self) -> str:
@@ -170,7 +176,7 @@ class SearchResult:
         return plot(self)
 
     def report(self, path: Any) -> None:
-        """Write everything to one HTML page that needs no other file.
+        """Write everything to one HTML page that needs no other file, the test too where `refit` has run.
 
         Args:
             path: the file, ending in `.html`.
@@ -196,7 +202,8 @@ class SearchResult:
         The best model and one with the default hyperparameters, those of the card, whatever was fixed, are
         trained anew on all of the search's data, each for the epochs that were its best on the validation
         data, and evaluated once, beside baselines.
-        A warning says where the best is not significantly better than the defaults.
+        The objective decides where it has a value a user, else the first NDCG. A note says how the best
+        stands against each of the others, a warning where it is not significantly better than the defaults.
 
         Args:
             test: `Interactions` over the same vocabularies.
@@ -226,6 +233,16 @@ class SearchResult:
         models = {"tuned": self.best_model(retrain=True), "default": self._default_model(self._plan.seed)}
         models |= {name: rival.best_model(retrain=True) for name, rival in (rivals or {}).items()}
         table = compare(models, self._plan.whole, test, baselines=baselines, **how)
+        deciding = {f"{objective.metric}@{how['k']}", str(objective.metric)} & set(
+            table.reports["tuned"].metrics
+        )
+        if deciding and table.reports["tuned"].figure(metric := deciding.pop()).values is not None:
+            table = Comparison(
+                list(table.reports.values()), table.baselines, metric=metric, notes=table.notes
+            )
+        if table.best != "tuned":
+            said = ", ".join(f"{name} {p:.4f}" for name, p in table.against("tuned").items())
+            table.notes.append(f"p of the differences from tuned, in {table.metric}: {said}.")
         if seeds > 1:
             table.notes.append(self._over_seeds(table, test, seeds, how))
         pair = Comparison([table.reports["tuned"], table.reports["default"]], metric=table.metric)
@@ -238,6 +255,7 @@ class SearchResult:
                 f"(p={next(iter(pair.p_values.values())):.3f}).",
                 stacklevel=2,
             )
+        self._tested = table
         return table
 
     def _over_seeds(self, table: Comparison, test: Any, seeds: int, how: Mapping[str, Any]) -> str:

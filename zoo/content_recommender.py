@@ -94,5 +94,5 @@ MovieLens latest-small (September 2018), genres, WMRB with 1 % of the films samp
 (published: 0.0471 in train, 0.0130 in test); protocol and the other models at the card of hybrid.
                     train recall     test recall  recall, unseen    ndcg, unseen
 popularity                0.0751          0.0733          0.1003          0.1631
-content                   0.0191          0.0100          0.0113          0.0212""",
+content                   0.0188          0.0095          0.0112          0.0213""",
 )

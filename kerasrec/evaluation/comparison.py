@@ -84,12 +84,28 @@ class Comparison(Written):
     @cached_property
     def p_values(self) -> dict[str, float]:
         """For every other model, Holm's adjusted p-value of its difference from the best."""
-        others = [name for name in self.reports if name != self.best]
+        return self.against(self.best)
+
+    def against(self, name: str) -> dict[str, float]:
+        """For every other model, Holm's adjusted p-value of its difference from one of them.
+
+        Args:
+            name: the model that the others are tested against.
+
+        Returns:
+            dict of float by name, in the order of `reports`.
+
+        Raises:
+            ValueError: if there is no model of that name.
+        """
+        if name not in self.reports:
+            raise ValueError(unknown_name("name", name, self.reports))
+        others = [other for other in self.reports if other != name]
         if not others:
             return {}
-        columns = {name: report.figure(self.metric).columns() for name, report in self.reports.items()}
-        sums = {name: values * weights for name, (values, weights) in columns.items()}
-        differences = np.stack([sums[self.best] - sums[name] for name in others], axis=1)
+        columns = {other: report.figure(self.metric).columns() for other, report in self.reports.items()}
+        sums = {other: values * weights for other, (values, weights) in columns.items()}
+        differences = np.stack([sums[name] - sums[other] for other in others], axis=1)
         adjusted = holm(paired_p_values(differences, self.significance))
         return dict(zip(others, adjusted.tolist(), strict=True))
 

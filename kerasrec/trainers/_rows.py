@@ -171,8 +171,8 @@ def regularizer_penalty(regularizer: Any, values: Any, scale: Any) -> Any:
         A scalar.
     """
     l1, l2 = _strengths(regularizer)
-    penalty = keras.ops.sum(keras.ops.square(values) * scale) * l2 if l2 else 0.0
-    return penalty + keras.ops.sum(keras.ops.abs(values) * scale) * l1 if l1 else penalty
+    penalty = _sum(keras.ops.square(values) * scale) * l2 if l2 else 0.0
+    return penalty + _sum(keras.ops.abs(values) * scale) * l1 if l1 else penalty
 
 
 def regularizer_gradient(regularizer: Any, values: Any, scale: Any) -> Any:
@@ -180,6 +180,23 @@ def regularizer_gradient(regularizer: Any, values: Any, scale: Any) -> Any:
     l1, l2 = _strengths(regularizer)
     gradient = values * (scale * (2 * l2))
     return gradient + keras.ops.sign(values) * (scale * l1) if l1 else gradient
+
+
+def _sum(x: Any) -> Any:
+    """The sum of all elements.
+
+    XLA makes a sum of many elements of sums over windows, on the processor at a fifth of the speed of sums
+    over the first axis, which it makes of vectors; up to 32 elements it leaves a sum as it is.
+    """
+    if any(length is None for length in x.shape):
+        return keras.ops.sum(x)
+    x = keras.ops.reshape(x, (-1,))
+    rest = []
+    while (length := int(x.shape[0])) > 32:
+        each = length // 32
+        rest.append(x[32 * each :])
+        x = keras.ops.sum(keras.ops.reshape(x[: 32 * each], (32, each)), axis=0)
+    return keras.ops.sum(keras.ops.concatenate([x, *rest]))
 
 
 def _strengths(regularizer: Any) -> tuple[float, float]:

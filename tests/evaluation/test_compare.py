@@ -82,6 +82,23 @@ def test_p_values_are_holm_s_of_the_paired_tests(data):
     assert list(other.p_values.values()) == pytest.approx(list(table.p_values.values()), abs=0.05)
 
 
+def test_differences_from_any_of_them(data):
+    train, test = data
+    models = [Given(name, test, float(name), seed=1) for name in ("0.4", "0.6", "0.7")]
+    table = compare(models, train, test, metrics=["ndcg"], baselines=[])
+    assert table.against("0.7") == table.p_values
+    pair = compare([models[0], models[1]], train, test, metrics=["ndcg"], baselines=[])
+    (alone,) = pair.p_values.values()
+    against = table.against("0.4")
+    assert list(against) == ["0.7", "0.6"]
+    # Holm: the larger of two p-values stays as it is, the smaller one counts twice.
+    assert against["0.6"] >= alone - 0.01 and against["0.7"] <= against["0.6"]
+    with pytest.raises(
+        ValueError, match=r"`name` must be one of .* Did you mean '0.7'\? Received: name='0.77'"
+    ):
+        table.against("0.77")
+
+
 def test_a_baseline_that_wins_is_said_plainly(data):
     train, test = data
     popular = Interactions(*np.nonzero(np.ones((N_USERS, 8))), **IDS)

@@ -181,6 +181,26 @@ def test_refit_sets_other_searches_beside(search, ratings, tmp_path):
     assert table.reports["EASE"]["ndcg@10"] == pytest.approx(expected["ndcg@10"], rel=1e-6)
 
 
+def test_the_objective_decides_and_the_page_has_the_test(search, ratings, tmp_path):
+    result = search(max_trials=4, objective="val_recall@5", fixed={"n_neighbors": 1}, space=["shrinkage"])
+    assert result.tested is None
+    result.report(tmp_path / "tuning.html")
+    assert "not seen" not in (tmp_path / "tuning.html").read_text()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = result.refit(ratings[1], baselines=["popularity"])
+    assert table.metric == "recall@5" and result.tested is table
+    # One neighbour is worse than the defaults: how it stands against the others must be said.
+    assert table.best != "tuned"
+    others = ", ".join(f"{name} {p:.4f}" for name, p in table.against("tuned").items())
+    assert table.notes == [f"p of the differences from tuned, in recall@5: {others}."]
+    result.report(tmp_path / "tuning.html")
+    page = (tmp_path / "tuning.html").read_text()
+    assert "<h2>On rows that the search has not seen</h2>" in page
+    assert all(f"<td>{name}</td>" in page for name in ("tuned", "default", "popularity"))
+    assert f"{table.reports['tuned']['recall@5']:.4f}" in page and table.notes[0] in page
+
+
 def test_the_defaults_are_the_card_s_whatever_was_fixed(search, ratings):
     result = search(max_trials=1, fixed={"n_neighbors": 1}, space=["shrinkage"])
     with warnings.catch_warnings():
