@@ -26,7 +26,7 @@ def fit(
     """Train any model of users and items on the batches that its loss takes."""
     if not training:
         return _one_epoch(model, callbacks)
-    batches = batches_of(model.loss, interactions, training, seed)
+    batches = batches_of(model, interactions, training, seed)
     if validation is not None and isinstance(batches, PairBatches):
         x, y = pairs(validation)
         inputs = {name: codes[:, None] for name, codes in x.items()}
@@ -38,11 +38,11 @@ def fit(
     return model.fit(batches, callbacks=callbacks, **how | kwargs)
 
 
-def batches_of(loss: Any, interactions: Interactions, training: Mapping[str, Any], seed: int) -> Any:
-    """The batches that a loss takes."""
+def batches_of(model: keras.Model, interactions: Interactions, training: Mapping[str, Any], seed: int) -> Any:
+    """The batches that a model's loss takes."""
     batch_size = min(training["batch_size"], len(interactions))
     sampling = {name: training[name] for name in ("n_sampled_items", "sampler") if name in training}
-    batches = batches_for(loss, interactions, batch_size, seed, **sampling)
+    batches = batches_for(model, interactions, batch_size, seed, **sampling)
     return PairBatches(interactions, batch_size, seed) if batches is None else batches
 
 

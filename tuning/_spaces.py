@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from kerasrec.zoo import Card, Hyperparameter
+from kerasrec.zoo._hybrid import loss_of
 
 _OPTIMIZERS = ("adam", "adamw", "adagrad", "rmsprop", "lion")
 _REPRESENTATIONS = ("linear", "normalized_linear", "relu", "deep")
@@ -100,7 +101,9 @@ class Space:
             return True
         name, values = hyperparameter.when
         if name in searched:
-            return self._counts(searched[name], searched)
+            parent = searched[name]
+            possible = parent.type != "choice" or any(x in values for x in parent.choices)
+            return possible and self._counts(parent, searched)
         return self.fixed.get(name, self.known[name].default) in values
 
     def _hyperparameter(self, name: str, given: Any) -> Hyperparameter:
@@ -130,6 +133,9 @@ class Space:
         choices = tuple(tuple(x) if isinstance(x, list) else x for x in given)
         if not choices:
             raise ValueError(f"The range of {name!r} must not be empty. Received: {given!r}.")
+        if name == "loss":
+            for x in choices:
+                loss_of(x, n_items=1)  # refuses a name that does not exist
         default = known.default if known.default in choices else choices[0]
         return Hyperparameter(name, "choice", default, choices=choices, when=known.when)
 

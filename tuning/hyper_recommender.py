@@ -225,7 +225,7 @@ class HyperRecommender(keras_tuner.HyperModel):
     def _compile(self, model: keras.Model, training: Mapping[str, Any]) -> None:
         rate: Any = float(model.optimizer.learning_rate)
         if training["schedule"] == "cosine":
-            batches = batches_of(model.loss, self.interactions, training, self.seed)
+            batches = batches_of(model, self.interactions, training, self.seed)
             steps = len(batches) * (training["epochs"] or self.epochs)
             rate = keras.optimizers.schedules.CosineDecay(rate, steps)
         optimizer = type(keras.optimizers.get(training["optimizer"]))(rate)

@@ -161,9 +161,10 @@ def csv_form(path: Path, separator: str | None, encoding: str | None) -> dict[st
     if separator is None:
         header = re.sub(r'"[^"]*"', "", lines[0])
         separator = max(",;\t|", key=header.count)
-    # Where commas do not separate, they can stand in numbers.
-    numbers = re.findall(r"\d[.,]\d+(?=[^\d.,]|$)", "\n".join(lines[1:]))
-    commas = separator != "," and numbers and all("," in number for number in numbers)
+    # Where commas do not separate, they can stand in numbers; `24.12.2023` is none.
+    numbers = re.findall(r"(?<![\d.,:])\d+[.,]\d+(?![\d.,])", "\n".join(lines[1:]))
+    with_commas = sum("," in number for number in numbers)
+    commas = separator != "," and 2 * with_commas > len(numbers)
     return {
         "sep": separator,
         "encoding": encoding,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from kerasrec.data import Interactions
     from kerasrec.layers import Catalogue
+    from kerasrec.recommender import Recommender
 
 
 def evaluate(
@@ -38,7 +39,7 @@ def evaluate(
     with reporting(as_json, debug) as report:
         load_library(report)
         from kerasrec.layers import find_catalogue
-        from kerasrec.recommender import load_model
+        from kerasrec.recommender import Recommender, load_model
 
         with report.waiting(f"Reading {model.name}"):
             loaded = load_model(model)
@@ -53,14 +54,18 @@ def evaluate(
             raise ValueError(
                 f"`--at-least` is for models that rank. Received: {at_least:g}, and {loaded.name}."
             )
-        table = table if rates else likes(table, at_least, "value" in found)
+        if not rates:
+            recommender = Recommender.load(model)
+            if at_least is None and "value" in found:
+                at_least = _lowest_like(table, recommender.interactions, report)
+            table = likes(table, at_least, "value" in found)
         known = _recoded(table, catalogue, skip_unknown)
         left_out = len(table) - len(known)
         report.result = {"model": loaded.name, "columns": found, "left_out": left_out}
         if rates:
             _errors(loaded, known, catalogue, report)
         else:
-            _ranking(model, known, report)
+            _ranking(recommender, known, report)
         if skip_unknown:
             report.line(f"Left out: {left_out:,} {'ratings' if rates else 'rows'} of unknown users or items")
 
@@ -79,13 +84,32 @@ def _errors(model: "keras.Model", known: "Interactions", catalogue: "Catalogue",
     report.result["errors"] = rows
 
 
-def _ranking(path: Path, known: "Interactions", report: Report) -> None:
+def _lowest_like(table: "Interactions", had: "Interactions", report: Report) -> float | None:
+    """The lowest rating that the model was trained on, where the table has lower ones."""
+    if not len(table) or table.values.min() >= had.values.min():
+        return None
+    lowest = float(had.values.min())
+    report.line(
+        f"Counted as liked: ratings of at least {lowest:g}, the lowest in training; `--at-least` sets another"
+    )
+    return lowest
+
+
+def _ranking(recommender: "Recommender", known: "Interactions", report: Report) -> None:
     """How the model ranks what its users did not have in training."""
+    import numpy as np
+
     from kerasrec.cli._ranking import METRICS
     from kerasrec.evaluation import evaluate
-    from kerasrec.recommender import Recommender
 
-    recommender = Recommender.load(path)
+    had = recommender.interactions
+    pairs = [table.users.astype(np.int64) * had.n_items + table.items for table in (known, had)]
+    if np.isin(*pairs).all():
+        raise ValueError(
+            "The table must have rows that the model does not know; it knows what `train` held out, too, "
+            "as nobody should be recommended what they have. Measure on a table of other rows. "
+            f"Received: {len(known):,} rows, all of them known."
+        )
     found = evaluate(recommender.model, known, recommender.interactions, metrics=METRICS)
     frame = found.to_frame()[["value", "low", "high"]].astype(object)
     rows = [

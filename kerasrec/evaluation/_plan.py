@@ -213,8 +213,9 @@ class Plan:
         rows = np.flatnonzero(np.isin(self.test.users, self.users))
         users, items = self.test.users[rows], self.test.items[rows]
         errors = pair_scores(model, users, items).astype(np.float64) - self.test.values[rows]
-        if np.isnan(errors).any():
-            raise ValueError(f"Scores must be numbers. Received: NaN from {name!r}.")
+        if not np.isfinite(errors).all():
+            what = "NaN" if np.isnan(errors).any() else "infinity"
+            raise ValueError(f"Scores must be finite. Received: {what} from {name!r}.")
         place = np.searchsorted(self.users, users)
         counts = np.bincount(place, minlength=len(self.users)).astype(np.float64)
 

@@ -102,11 +102,13 @@ class Ranker:
                 at, index = seen.index(chosen)
                 hidden = at, columns[index]
             found, scores = self._top_k(where, prepared, hidden, min(k, self.layout.width), visit)
-            nan = np.isnan(scores).any(axis=1)
-            if nan.any():
+            bad = ~(scores < np.inf)  # NaN as well; what is hidden has minus infinity
+            if bad.any():
+                row = int(np.argmax(bad.any(axis=1)))
+                what = "NaN" if np.isnan(scores[row]).any() else "infinity"
                 raise ValueError(
-                    f"Scores must be numbers. Received: NaN from {self.name!r}, first for user code "
-                    f"{chosen[np.argmax(nan)]}; the model diverged in training or its inputs are not finite."
+                    f"Scores must be finite. Received: {what} from {self.name!r}, first for user code "
+                    f"{chosen[row]}; the model diverged in training or its inputs are not finite."
                 )
             items = self.layout.items[found]
             items[scores == -np.inf] = -1
@@ -129,7 +131,7 @@ class Ranker:
         self.rows.fill(prepared, buffer)
         hide(self.layout, buffer, hidden)
         best = self.layout.best_of_groups(buffer).max(axis=1)
-        if np.isnan(best).any():
+        if not (best < np.inf).all():  # raised by the caller, who knows the users
             return np.zeros((len(where), 1), np.int64), best[:, None]
         if visit is not None:
             visit(where, buffer)

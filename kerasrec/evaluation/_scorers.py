@@ -160,7 +160,7 @@ class FactorRows:
             error = self._error(prepared)
         hide(layout, buffer, hidden)
         best = layout.best_of_groups(buffer)
-        if np.isnan(best).any():  # raised by the caller, who knows the users
+        if not (best < np.inf).all():  # NaN as well; raised by the caller, who knows the users
             return np.zeros((len(buffer), 1), np.int64), best.max(axis=1, keepdims=True)
         cut = min(k, n_groups)
         threshold = np.partition(best, n_groups - cut, axis=1)[:, n_groups - cut]

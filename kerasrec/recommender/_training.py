@@ -83,7 +83,7 @@ def fit(
     batch_size = min(batch_size, len(interactions))
     epochs = EPOCHS if epochs is None else whole_number("epochs", epochs)
     how = {"epochs": epochs, "verbose": verbose, "callbacks": list(callbacks)}
-    batches = batches_for(model.loss, interactions, batch_size, seed, known=known)
+    batches = batches_for(model, interactions, batch_size, seed, known=known)
     if batches is None:
         x, y = pairs(interactions)
         inputs = {name: codes[:, None] for name, codes in x.items()}
@@ -92,7 +92,7 @@ def fit(
 
 
 def batches_for(
-    loss: Any,
+    model: keras.Model,
     interactions: Interactions,
     batch_size: int,
     seed: int,
@@ -101,9 +101,10 @@ def batches_for(
     known: Interactions | None = None,
 ) -> Any:
     """Lists for a ranking loss; `None` for one that takes pairs. What is `known` is no negative either."""
+    loss = model.loss
     if isinstance(loss, _WHOLE):
         return CatalogueBatches(interactions, min(batch_size, interactions.n_users), seed=seed)
-    if not isinstance(loss, RankingLoss):
+    if not _takes_lists(model):
         return None
     batches = RankingBatches(
         interactions,
@@ -118,3 +119,13 @@ def batches_for(
         liked = known.take(known.values > 0)
         batches._has = Membership(liked.users, liked.items, liked.n_items)
     return batches
+
+
+def _takes_lists(model: keras.Model) -> bool:
+    """Whether the loss compares items: a ranking loss, or one of the user's own on a model that ranks."""
+    loss = model.loss
+    if isinstance(loss, RankingLoss):
+        return True
+    of_ratings = isinstance(loss, (str, losses.RMSE, losses.Separation))
+    module = getattr(loss, "__module__", None) or type(loss).__module__
+    return not of_ratings and module.split(".")[0] != "keras" and model.output_names == ["score"]

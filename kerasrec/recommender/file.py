@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -124,7 +125,19 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
     try:
         return keras.models.load_model(path)
     except _UNREADABLE as error:
-        raise ValueError(f"{path} holds a model that cannot be rebuilt here: {error}") from error
+        raise ValueError(f"{path} holds a model that cannot be rebuilt here: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, without the settings of every layer around it that Keras tells with it."""
+    text = str(error)
+    missing = re.search(r"Could not locate (class|function) '([\w>]+)'", text)
+    if missing:
+        return (
+            f"{missing[1]} {missing[2]!r} is not known. In Python, import the module that has it before "
+            "the file is loaded; it must be decorated with `keras.saving.register_keras_serializable`."
+        )
+    return text.rpartition("Exception encountered: ")[2]
 
 
 def read_catalogue(path: str | os.PathLike[str]) -> Catalogue:

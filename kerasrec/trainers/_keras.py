@@ -3,6 +3,7 @@
 from keras.src import tree as tree
 from keras.src.backend.common.stateless_scope import StatelessScope as StatelessScope
 from keras.src.backend.common.stateless_scope import in_stateless_scope as in_stateless_scope
+from keras.src.backend.common.variables import AutocastScope as AutocastScope
 from keras.src.distribution.distribution_lib import distribution as distribution
 from keras.src.models.functional import Functional as Functional
 from keras.src.models.model import functional_init_arguments as functional_init_arguments

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasrec.trainers._keras import in_stateless_scope
+from kerasrec.trainers._keras import AutocastScope, in_stateless_scope
 from kerasrec.trainers._rows import why_not_this_table
 
 
@@ -87,7 +87,8 @@ class Lookups:
         # Keras builds layers under a stateless scope, without values.
         if not table.trainable or why_not_this_table(table) or in_stateless_scope():
             return None
-        rows = tf.stop_gradient(table.value.sparse_read(ids))
+        with AutocastScope(None):  # in a layer of half precision, `value` would be a cast copy of the whole
+            rows = tf.stop_gradient(table.value.sparse_read(ids))
         self.tape.watch(rows)
         self.reads.append(Read(table, ids, rows))
         return rows

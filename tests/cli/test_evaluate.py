@@ -101,6 +101,24 @@ def test_a_model_that_ranks_is_measured_on_what_users_did_not_have(run, run_json
     assert "Ranking of item_knn" in out and "Left out: 0 rows of unknown users or items" in out
 
 
+def test_what_was_liked_in_training_is_liked_again(fails, run_json, run, shop, tmp_path):
+    whole, _ = read_ratings(Path(shop[0]), SHOP)
+    liked = whole.at_least(3)
+    assert whole.values.min() < 3
+    train, _ = splits.random_split(liked, 0.25, seed=0)
+    Recommender.train(train, "item_knn").save(tmp_path / "ranks.keras")
+    found = run_json("evaluate", "ranks.keras", *shop, "--skip-unknown")
+    named = run_json("evaluate", "ranks.keras", *shop, "--skip-unknown", "--at-least", 3)
+    assert found["ranking"] == named["ranking"]
+    out = run("evaluate", "ranks.keras", *shop, "--skip-unknown").out
+    lowest = f"{liked.values.min():g}"
+    assert f"Counted as liked: ratings of at least {lowest}, the lowest in training; `--at-least` sets" in out
+    Recommender.train(liked, "item_knn").save(tmp_path / "all.keras")
+    assert fails("evaluate", "all.keras", *shop, "--skip-unknown").endswith(
+        f"Measure on a table of other rows. Received: {len(liked):,} rows, all of them known."
+    )
+
+
 def test_likes_of_a_model_that_predicts_ratings(fails, shop, trained):
     assert fails("evaluate", trained[0], *shop, "--at-least", 4) == (
         "`--at-least` is for models that rank. Received: 4, and recommender_v2."

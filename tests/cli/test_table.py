@@ -72,6 +72,9 @@ def test_separators_are_seen(tmp_path, separator):
         ("user;item;rating\n1;2;3\n", "."),
         ("user,item,rating\n1,2,5\n", "."),
         ('user;item;rating\n1;"2,5";3.5\n', "."),
+        ("user;item;rating;day\n1;2;3,5;24.12.2023\n", ","),
+        ("user;item;rating;time\n1;2;3,5;2023-12-24 10:00:01.25\n", ","),
+        ("user;item;rating\n1;USB 2.0;3,5\n1;x;2,5\n", ","),
     ],
 )
 def test_decimal_commas_are_seen(tmp_path, text, decimal):

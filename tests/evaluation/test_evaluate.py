@@ -304,15 +304,18 @@ class TestBadInput:
         with pytest.raises(ValueError, match=message.format("given")):
             self.evaluate(metrics=["ndcg", "mae"])
 
-    def test_nan_ratings_name_the_model(self):
+    @pytest.mark.parametrize("what, weight", [("NaN", np.nan), ("infinity", np.inf)])
+    def test_ratings_that_are_no_numbers_name_the_model(self, what, weight):
         model = kerasrec.zoo.create("recommender_v1", interactions(self.train, self.ids))
-        model.set_weights([np.full(w.shape, np.nan) for w in model.get_weights()])
-        with pytest.raises(ValueError, match="Scores must be numbers. Received: NaN from 'recommender_v1'"):
+        model.set_weights([np.full(w.shape, weight) for w in model.get_weights()])
+        with pytest.raises(
+            ValueError, match=f"Scores must be finite. Received: {what} from 'recommender_v1'"
+        ):
             self.evaluate(model=model, metrics=["rmse"])
 
     def test_nan_scores_name_the_model(self):
         self.scores[4, 3] = np.nan
-        with pytest.raises(ValueError, match="Scores must be numbers. Received: NaN from 'mine'"):
+        with pytest.raises(ValueError, match="Scores must be finite. Received: NaN from 'mine'"):
             self.evaluate(model=Given(self.scores), name="mine")
 
 

@@ -2,6 +2,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -269,6 +270,33 @@ def test_a_class_unknown_here_is_named(saved):
     rewrite(saved, "config.json", config)
     with pytest.raises(ValueError, match=r"classes of Keras, kerasrec or registered ones.*kerasrec>NewScore"):
         load_model(saved)
+
+
+@pytest.mark.parametrize("what", ["class 'Gone'", "function 'elsewhere>gone'"])
+def test_what_nobody_imported_is_named_and_nothing_else(tmp_path, what):
+    @keras.saving.register_keras_serializable("elsewhere")
+    class Gone(keras.layers.Layer):
+        __module__ = "__main__"  # of a script
+
+        def call(self, features):
+            return features
+
+    @keras.saving.register_keras_serializable("elsewhere")
+    def gone(labels, scores):
+        return keras.ops.mean(scores, axis=-1)
+
+    data = interactions()
+    own = {"item_repr": Gone(), "n_components": data.n_items} if "Gone" in what else {"loss": gone}
+    save_model(kerasrec.zoo.create("hybrid", data, **own), tmp_path / "own.keras")
+    for name in ("Gone", "gone"):
+        del keras.saving.get_custom_objects()[f"elsewhere>{name}"]
+    message = (
+        f"own.keras holds a model that cannot be rebuilt here: {what} is not known. In Python, import the "
+        "module that has it before the file is loaded; it must be decorated with "
+        "`keras.saving.register_keras_serializable`."
+    )
+    with pytest.raises(ValueError, match=f"{re.escape(message)}$"):
+        load_model(tmp_path / "own.keras")
 
 
 def rewrite(path, name, content):

@@ -237,5 +237,12 @@ class TestBadInput:
 
     def test_scores_that_are_not_numbers(self):
         recommender = Recommender(own_model(np.full((2, 4), np.nan)), Interactions([0], [0], **IDS))
-        with pytest.raises(ValueError, match=r"Scores must be numbers.*NaN from 'own'"):
+        with pytest.raises(ValueError, match=r"Scores must be finite.*NaN from 'own'"):
             recommender.recommend("ann", k=1)
+
+    def test_scores_without_an_end(self, data):
+        factorised = kerasrec.zoo.create("matrix_factorization", data)
+        first, *others = factorised.get_weights()
+        factorised.set_weights([np.full_like(first, np.inf), *map(np.ones_like, others)])
+        with pytest.raises(ValueError, match=r"Scores must be finite.*infinity from 'matrix_factorization'"):
+            Recommender(factorised, data).recommend(k=1)

@@ -100,6 +100,43 @@ def test_batches_suit_the_loss(data, loss):
     assert losses[1] < losses[0]
 
 
+def test_a_loss_of_one_s_own_sees_lists(data):
+    """Of positives alone a model that ranks learns nothing, and a function does not say what it takes."""
+    seen = []
+
+    def margin(labels, scores):
+        seen.append(tuple(scores.shape))
+        return keras.ops.mean(keras.ops.relu(1.0 - scores[:, :1] + scores[:, 1:]), axis=-1)
+
+    class Margin(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            return margin(y_true, y_pred)
+
+    for loss in (margin, Margin()):
+        recommender = Recommender.train(data, "hybrid", epochs=2, verbose=0, loss=loss, seed=1)
+        first, second = recommender.model.history.history["loss"]
+        assert second < first
+    assert {width for _, width in seen} == {21}  # the positive and as many as there are items
+
+
+def test_a_loss_of_keras_sees_pairs(data):
+    seen = []
+
+    class Widths(keras.metrics.Metric):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            seen.append(tuple(y_pred.shape)[1:])
+
+        def result(self):
+            return keras.ops.zeros(())
+
+    model = kerasrec.zoo.create("hybrid", data, loss="mean_squared_error")
+    model.compile("adam", model.loss, metrics=[Widths()])
+    from kerasrec.recommender._training import fit
+
+    fit(model, data, 1, 16, 0, 0)
+    assert set(seen) == {(1,)}
+
+
 def test_ratings_outside_what_is_fitted_are_within_the_scale():
     values = np.tile([1.0, 2.0, 3.0, 4.0, 5.0], 6)
     data = Interactions(

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import optimizers
-from trainers.problem import BATCH, assert_same, build, fused, samples, train_both
+from trainers.problem import BATCH, N_ITEMS, N_USERS, assert_same, build, fused, samples, train_both
 
 import kerasrec
 
@@ -84,6 +84,25 @@ def test_mixed_precision(policy):
     # Half precision: sums in another order differ in the third digit.
     assert_same(trained, atol=2e-3)
     assert trained[0].model.layers[-1].compute_dtype == policy.removeprefix("mixed_")
+
+
+@pytest.mark.skipif(not fused, reason="plain on this backend")
+@pytest.mark.parametrize("row_sparse", [True, False])
+def test_half_precision_of_a_layer_alone(row_sparse):
+    """As in a file that was trained under a policy of half precision, and is loaded without it."""
+
+    def half(cls):
+        keras.utils.set_random_seed(5)
+        user = keras.Input((1,), name="user", dtype="int32")
+        item = keras.Input((1,), name="item", dtype="int32")
+        vectors = [
+            keras.layers.Flatten()(keras.layers.Embedding(n, 3, dtype="mixed_bfloat16")(ids))
+            for n, ids in ((N_USERS, user), (N_ITEMS, item))
+        ]
+        return cls({"user": user, "item": item}, keras.layers.Dot(axes=1, dtype="float32")(vectors))
+
+    # Momentum would move rows that a step did not read.
+    assert_same(train_both("sgd", row_sparse=row_sparse, build=half), atol=2e-3)
 
 
 @pytest.mark.slow

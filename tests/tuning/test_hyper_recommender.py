@@ -84,6 +84,17 @@ def test_samples_are_searched_where_the_loss_takes_any(ratings):
     assert "n_sampled_items" in either.settings(values(either, loss="bpr"))
 
 
+def test_losses_of_which_none_takes_samples(ratings):
+    whole = HyperRecommender("hybrid", ratings[0], space={"loss": ["full_softmax", "dense_rmse"]})
+    assert "n_sampled_items" not in whole.space
+    assert isinstance(whole.build(values(whole, loss="dense_rmse")).loss, kerasrec.losses.DenseRMSE)
+
+
+def test_a_loss_that_does_not_exist(ratings):
+    with pytest.raises(ValueError, match=r"`loss` must be .* wmrb.* Received: loss='wmrp'"):
+        HyperRecommender("hybrid", ratings[0], space={"loss": ["bpr", "wmrp"]})
+
+
 def test_groups_of_features_are_taken_or_left(ratings):
     data = ratings[0]
     odd = scipy.sparse.csr_matrix([[float(i % 2), 1.0] for i in range(data.n_items)])
