@@ -72,10 +72,12 @@ def compare(
                 ratings, columns, separator, encoding, duplicates, needs_values=False
             )
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
-        train, test = split(likes(whole, at_least, "value" in found), test_size, seed)
+        liked = likes(whole, at_least, "value" in found)
+        train, test = split(liked, test_size, seed)
         report.line(
             f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items; "
-            f"{len(train):,} to train on and {len(test):,} held out"
+            + (f"of {len(liked):,} likes " if len(liked) < len(whole) else "")
+            + f"{len(train):,} to train on and {len(test):,} held out"
         )
         report.line(f"Counted as liked: {what_counts(whole, at_least, 'value' in found)}")
         table, trained = _compared(

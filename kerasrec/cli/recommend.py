@@ -72,7 +72,7 @@ def recommend(
             frame = recommender.recommend_for_history(liked, k=k, exclude_seen=not include_seen)
             title = f"For somebody who likes {', '.join(item)}"
         else:
-            frame = recommender.recommend(users, k, exclude_seen=not include_seen)
+            frame = recommender.recommend(users, k, exclude_seen=not include_seen, short="fewer")
             title = f"For user {', '.join(user or [])}"
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
         plain = [{name: _plain(value) for name, value in row.items()} for row in rows]

@@ -86,7 +86,9 @@ def train(
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
         report.line(
             f"{len(whole):,} {'ratings' if rates else 'rows'} of {whole.n_users:,} users and "
-            f"{whole.n_items:,} items, {len(held_out) if held_out else 0:,} of them held out"
+            f"{whole.n_items:,} items, "
+            + (f"{len(used):,} of them likes, " if len(used) < len(whole) else "")
+            + f"{len(held_out) if held_out else 0:,} of them held out"
         )
         report.result |= {"columns": found, "users": whole.n_users, "items": whole.n_items}
         set_seed(seed)

@@ -48,7 +48,7 @@ class Loaders:
             ValueError: if the file is not a table, or as in `from_frame`.
         """
         ids = {user: user_ids, item: item_ids}
-        frame = _readers.read_csv(path, ids, options)
+        frame = _readers.read_csv(path, ids, (value, time, *(context or ())), options)
         return cls.from_frame(frame, user, item, value, time, user_ids, item_ids, duplicates, context)
 
     @classmethod

@@ -23,7 +23,9 @@ def existing(path: Any) -> Path:
     return path
 
 
-def read_csv(path: Any, ids: dict[Any, Any], options: dict[str, Any]) -> "pd.DataFrame":
+def read_csv(
+    path: Any, ids: dict[Any, Any], others: Sequence[Any], options: dict[str, Any]
+) -> "pd.DataFrame":
     """A CSV file; ids stay as written unless all of a column are plain integers.
 
     All columns are read, since pandas finds rows with too many fields only then; such a row has its fields
@@ -32,6 +34,7 @@ def read_csv(path: Any, ids: dict[Any, Any], options: dict[str, Any]) -> "pd.Dat
     Args:
         path: file.
         ids: names of the columns of ids, with the vocabulary given for each or `None`.
+        others: names of the other columns that are needed.
         options: further arguments of `pandas.read_csv`; a `dtype` among them rules the ids as well.
     """
     import pandas as pd
@@ -56,9 +59,11 @@ def read_csv(path: Any, ids: dict[Any, Any], options: dict[str, Any]) -> "pd.Dat
             "`path` must hold a CSV table; `sep`, `encoding` and `on_bad_lines` are passed to pandas."
             f" Received: path={str(path)!r}, on which pandas says: {str(error).strip()}"
         ) from error
-    for name, vocabulary in ids.items():
+    for name in (*ids, *others):
         if name in frame:
             _once_in_header(path, name, frame, options)
+    for name, vocabulary in ids.items():
+        if name in frame:
             frame[name] = _as_written(frame[name].astype("category"), vocabulary)
     return frame
 

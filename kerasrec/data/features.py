@@ -363,10 +363,16 @@ class Features:
             `Features`.
 
         Raises:
+            TypeError: if they are a matrix.
             ValueError: if a newer version wrote them.
         """
         import scipy.sparse
 
+        if scipy.sparse.issparse(arrays) or isinstance(arrays, np.ndarray):
+            raise TypeError(
+                "`arrays` must be what `to_arrays` gave; a matrix becomes features by `Features.from_csr`. "
+                f"Received: {type(arrays).__name__}."
+            )
         header = json.loads(np.asarray(arrays["header"], np.uint8).tobytes())
         if header["format"] > FORMAT:
             raise ValueError(

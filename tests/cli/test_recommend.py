@@ -20,6 +20,12 @@ def test_one_user(run_json, run, trained, expected):
     assert frame["item"][0] in out
 
 
+def test_a_list_ends_where_there_are_no_more_items(run_json, trained):
+    found = run_json("recommend", trained[0], "--user", "cust 03", "-k", 5000)
+    left = run_json("recommend", trained[0], "--user", "cust 03", "-k", 5000, "--include-seen")
+    assert 0 < len(found["recommendations"]) < len(left["recommendations"]) == 12
+
+
 def test_seen_items_where_they_are_asked_for(run_json, trained):
     found = run_json("recommend", trained[0], "--user", "cust 03", "-k", 12, "--include-seen")
     assert len(found["recommendations"]) == 12

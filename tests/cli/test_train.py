@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pandas as pd
@@ -67,6 +69,15 @@ def test_a_time_column_holds_out_the_latest(run_json, shop, tmp_path):
 
 
 @pytest.mark.slow
+def test_likes_are_counted(run, shop):
+    done = run("train", *shop, "--model", "popularity", "--at-least", 3)
+    found = re.search(
+        r"80 rows of 20 users and 12 items, (\d+) of them likes, (\d+) of them held out", done.out
+    )
+    n_likes, n_held_out = map(int, found.groups())
+    assert n_likes < 80 and n_held_out == round(n_likes / 10)
+
+
 def test_people_get_tables(run, shop):
     done = run("train", *shop, "--epochs", 1)
     assert done.status == 0

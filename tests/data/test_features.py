@@ -237,6 +237,11 @@ def test_arrays_round_trip_without_pickle(tmp_path):
     assert Features.from_arrays(Features.from_csr(np.ones((1, 1))).to_arrays()).ids is None
 
 
+def test_a_matrix_is_no_file():
+    with pytest.raises(TypeError, match=r"becomes features by `Features.from_csr`\. Received: csr_matrix"):
+        Features.from_arrays(scipy.sparse.csr_matrix(np.eye(2)))
+
+
 def test_what_a_file_cannot_hold():
     with pytest.raises(ValueError, match="cannot be written to a file.* Received: StandardScaler"):
         Features.from_transformer(StandardScaler(), FILMS[["year"]].dropna()).to_arrays()

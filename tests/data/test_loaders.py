@@ -136,6 +136,11 @@ def test_a_csv_that_has_a_column_twice(tmp_path):
     (tmp_path / "t.csv").write_text("user;item;user\na;x;b\n")
     with pytest.raises(ValueError, match=r"Column 'user' must occur once in the table\. Received: 2 columns"):
         Interactions.from_csv(tmp_path / "t.csv", sep=";")
+    (tmp_path / "t.csv").write_text("user,item,stars,stars\na,x,1,5\n")
+    with pytest.raises(
+        ValueError, match=r"Column 'stars' must occur once in the table\. Received: 2 columns"
+    ):
+        Interactions.from_csv(tmp_path / "t.csv", value="stars")
     (tmp_path / "t.csv").write_text("user,item,user.1\na,2026-01-02,b\n")  # another column
     assert Interactions.from_csv(tmp_path / "t.csv", parse_dates=["item"]).user_ids.tolist() == ["a"]
 

@@ -118,18 +118,27 @@ def test_minus_infinity_is_never_recommended():
     assert set(found[0]) == {-1, *range(10)}
 
 
-def test_infinite_vectors_do_not_lose_the_others():
+def test_large_vectors_do_not_lose_the_others():
     items = np.ones((50, 1))
     items[7] = 3e38
-    found, scores = lists(Ranker(factor_scorer([[1e10]], items)), [0], 5)
-    assert found[0][0] == 7 and scores[0][0] == np.inf and (found[0] >= 0).all()
+    found, _ = lists(Ranker(factor_scorer([[1.0]], items)), [0], 5)
+    assert found[0][0] == 7 and (found[0] >= 0).all()
+
+
+def test_scores_that_overflow_are_refused():
+    items = np.ones((50, 1))
+    items[7] = 3e38
+    with pytest.raises(
+        ValueError, match="must be finite. Received: infinity from 'mine', first for user code 1"
+    ):
+        lists(Ranker(factor_scorer([[1.0], [1e10]], items), name="mine"), [0, 1], 5)
 
 
 @pytest.mark.parametrize("bad", ["user", "item"])
 def test_nan_scores_name_the_model(bad):
     users, items = np.ones((3, 2)), np.ones((40, 2))
     (users if bad == "user" else items)[1, 0] = np.nan
-    with pytest.raises(ValueError, match="must be numbers. Received: NaN from 'mine', first for user code"):
+    with pytest.raises(ValueError, match="must be finite. Received: NaN from 'mine', first for user code"):
         lists(Ranker(factor_scorer(users, items), name="mine"), np.arange(3), 5)
     with pytest.raises(ValueError, match="NaN from 'mine'"):
         lists(Ranker(CatalogueScorer(lambda u: (users @ items.T)[u], 40), name="mine"), np.arange(3), 5)
