@@ -87,6 +87,12 @@ class Side:
             if self.has_identity is None:
                 self.has_identity = _tells_apart(matrix)
         else:
+            if not isinstance(features, (int, np.integer)):
+                raise ValueError(
+                    f"`{name}_features` must be `Features`, a matrix with a row a {name}, or the number "
+                    f"of {name}s; `kerasrec.zoo.create` takes interactions. "
+                    f"Received: {name}_features={features!r}."
+                )
             self.n_features = positive_integer(f"{name}_features", features)
             lookup = FeatureLookup(self.n_features, name=f"{name}_features")
             self.has_identity = True

@@ -11,7 +11,7 @@ from kerasrec.trainers._keras import tree
 
 
 class DataCheck:
-    """Refuses ids outside their table and ratings outside their scale.
+    """Refuses ids outside their table, ratings outside their scale and weights that are not finite.
 
     A compiled program would clip such an id, or spread NaN from it, without a word.
 
@@ -43,6 +43,12 @@ class DataCheck:
                     0,
                     limit - 1,
                     f"Ids of column '{column}' must be in 0..{limit - 1}, the rows of layer '{layer}'",
+                )
+        for weights in tree.flatten(sample_weight):
+            if weights is not None and not np.isfinite(weights).all():
+                wrong = np.asarray(weights)[~np.isfinite(weights)]
+                raise ValueError(
+                    f"`sample_weight` must be finite. Received: {wrong.size} others, the first is {wrong[0]}."
                 )
         leaves = tree.flatten(y)
         if self._scale is not None and len(leaves) == 1 and leaves[0] is not None:

@@ -123,6 +123,17 @@ def test_ratings_outside_the_scale_are_refused(rating_model, value, shown):
         rating_model.fit(x, ratings, sample_weight=weight, verbose=0)
 
 
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_weights_that_are_not_finite_are_refused(rating_model, value):
+    weight = np.ones(70, "float32")
+    weight[[5, 9]] = value
+    ratings = np.full((70, 1), 3.0, "float32")
+    message = rf"`sample_weight` must be finite\. Received: 2 others, the first is {value}\."
+    for use in (rating_model.fit, rating_model.evaluate):
+        with pytest.raises(ValueError, match=message):
+            use(x, ratings, sample_weight=weight, verbose=0)
+
+
 @pytest.mark.slow
 def test_ratings_of_a_named_output_and_of_integers_pass():
     plain = build()

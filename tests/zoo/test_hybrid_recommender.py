@@ -394,7 +394,10 @@ class TestRegistry:
         ({"item_features": np.zeros((6, 0))}, r"at least one column\. Received: shape=\(6, 0\)"),
         ({"item_features": np.zeros((6, 2))}, r"an entry that is not 0\. Received: zeros alone"),
         ({"user_features": 0}, r"`user_features` must be a positive integer\. Received: user_features=0"),
-        ({"user_features": "x"}, r"`user_features` must be a positive integer\. Received: user_features='x'"),
+        (
+            {"user_features": "x"},
+            r"`user_features` must be `Features`, .* number of users; .*user_features='x'",
+        ),
         (
             {"user_repr": SparseLinearRepr(3)},
             r"must have the same size, `n_components` .*user_repr of 3 and item_repr of 5 components",
