@@ -230,7 +230,7 @@ class Training(_Mixed):
         data = {"x": x, "y": y, "sample_weight": sample_weight}
         how = {"verbose": verbose, "callbacks": callbacks, "return_dict": return_dict, **kwargs}
         if isinstance(x, BlockAdapter) or not self._in_blocks("test"):
-            check_arrays(DataCheck(self), x)
+            check_arrays(DataCheck(self), x, y, sample_weight)
             return super().evaluate(**data, **how, batch_size=batch_size, steps=steps)
         adapter = self._adapt(data, batch_size, steps, DataCheck(self))
         if isinstance(adapter, BlockAdapter):
