@@ -164,13 +164,8 @@ class Training(_Mixed):
             "validation_batch_size": validation_batch_size,
             "validation_freq": validation_freq,
         }
-        data = {
-            "x": x,
-            "y": y,
-            "sample_weight": sample_weight,
-            "class_weight": class_weight,
-            "shuffle": shuffle,
-        }
+        data = {"x": x, "y": y, "sample_weight": sample_weight}
+        data |= {"class_weight": class_weight, "shuffle": shuffle}
         if not self._in_blocks("train"):
             check_arrays(DataCheck(self, targets=True), x, y, sample_weight)
             return super().fit(
