@@ -136,8 +136,9 @@ class BlockAdapter(DataAdapter):
         if isinstance(inner, ArrayDataAdapter):
             arrays = _arrays(inner)
             check(arrays)
-            # Where the device is the host, NumPy gathers without a program to compile for every shape.
-            if keras.backend.backend() == "jax" and _on_host():
+            # Where the device is the host, NumPy gathers: while the last block trains, and without a program
+            # to compile for every shape.
+            if _on_host():
                 self._arrays = arrays
             else:
                 self._arrays = tree.map_structure(keras.ops.convert_to_tensor, arrays)
@@ -339,10 +340,14 @@ class _StreamBatches(_Batches):
 
 
 def _on_host() -> bool:
-    """Whether JAX computes on the processor, out of the memory that NumPy uses."""
-    import jax
+    """Whether the backend computes on the processor, out of the memory that NumPy uses."""
+    if keras.backend.backend() == "jax":
+        import jax
 
-    return bool(jax.default_backend() == "cpu")
+        return bool(jax.default_backend() == "cpu")
+    import tensorflow as tf
+
+    return not tf.config.list_logical_devices("GPU")
 
 
 def _dtype(array: Any) -> str:

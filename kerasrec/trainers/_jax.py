@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from kerasrec.trainers import _huge_pages
 from kerasrec.trainers._blocks import runs_of
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._interrupts import interrupts_held
@@ -40,6 +41,7 @@ class JaxEngine:
         self._scratch: dict[tuple[Any, int], Any] = {}
         self._decided: dict[int, bool] = {}
         self._programs: dict[Any, tuple[Plan, Future[Any]]] = {}
+        self._in_huge_pages: set[int] = set()
         _cache_programs()
 
     def prepare(self, mode: str, stacks: list[Any]) -> None:
@@ -53,8 +55,10 @@ class JaxEngine:
         with self._given_back(state, _STATE) as held:
             for run in runs_of(next(iterator), self._check):
                 plan, program = self._program("train", run["stack"])
-                compiled = program.result()
                 scratch = {key: self._scratch_array(key) for key in plan.scratch}
+                if plan.tables:
+                    self._into_huge_pages([*held[0], *held[2], *scratch.values()])
+                compiled = program.result()
                 with interrupts_held():
                     # The old state's memory is gone behind this call.
                     held[:], scratch, logs = compiled(
@@ -129,6 +133,20 @@ class JaxEngine:
                 lowered = jax.jit(self._predict).lower((state[0], state[1]), stack)
             self._programs[key] = plan, _compiler.submit(lowered.compile)
         return self._programs[key]
+
+    def _into_huge_pages(self, arrays: list[Any]) -> None:
+        """Let large tables and slots have huge pages. Training leaves them where they are."""
+        if not _huge_pages.on_request():
+            return
+        parts = [
+            (array.unsafe_buffer_pointer(), array.nbytes)
+            for array in arrays
+            if array.nbytes >= _huge_pages.LARGE and [d.platform for d in array.devices()] == ["cpu"]
+        ]
+        new = [part for part in parts if part[0] not in self._in_huge_pages]
+        if new:
+            self._in_huge_pages.update(address for address, _ in new)
+            _huge_pages.move(new)
 
     def _scratch_array(self, key: tuple[Any, int]) -> Any:
         if key not in self._scratch:

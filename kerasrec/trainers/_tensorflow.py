@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
+from kerasrec.trainers import _huge_pages
 from kerasrec.trainers._blocks import runs_of
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._keras import model_supports_jit, tree
@@ -25,7 +26,7 @@ from kerasrec.trainers._rows import (
     why_not_by_rows,
     without_regularizers,
 )
-from kerasrec.trainers._tensorflow_rows import Lookups, Rows, flat, regularized, whole_gradient
+from kerasrec.trainers._tensorflow_rows import Lookups, Rows, flat, memory_of, regularized, whole_gradient
 
 # Up to this many samples a step, handing work to threads costs more than it saves.
 _SMALL_BATCH = 1024
@@ -66,7 +67,8 @@ class TensorFlowEngine:
         self._check = DataCheck(model, targets=True)
         self._traced: dict[Any, Any] = {}
         self._decided: dict[int, bool] = {}
-        self._scratch: dict[int, tf.Variable] = {}
+        self._scratch: dict[tuple[int, int], tf.Variable] = {}
+        self._in_huge_pages: set[int] = set()
         self._compiled: set[Any] = set()
         self._not_compiled = False
 
@@ -120,6 +122,8 @@ class TensorFlowEngine:
         key = mode, spec, xla
         if key not in self._traced:
             self._traced[key] = self._trace(mode, stack, batch_size, xla)
+            if mode == "train" and _huge_pages.on_request():
+                self._into_huge_pages()
         single_threaded, function = self._traced[key]
 
         def run(stack: Any, steps: Any) -> Any:
@@ -151,6 +155,22 @@ class TensorFlowEngine:
             if not (single_threaded and _branches(graph)):
                 break
         return single_threaded, function
+
+    def _into_huge_pages(self) -> None:
+        """Let large tables and their slots have huge pages. Training leaves them where they are."""
+        optimizer = self._model.optimizer
+        lists = [optimizer._trainable_variables, *slot_lists(optimizer).values()]
+        by_rows = [i for i, table in enumerate(lists[0]) if self._decided.get(id(table))]
+        variables = [
+            of_variable[i].value for of_variable in lists for i in by_rows if of_variable[i] is not None
+        ]
+        parts = []
+        for variable in [*variables, *self._scratch.values()]:
+            if id(variable) not in self._in_huge_pages:
+                self._in_huge_pages.add(id(variable))
+                parts += memory_of(variable, _huge_pages.LARGE)
+        if parts:
+            _huge_pages.move(parts)
 
     def _loop(self, stack: Any, steps: Any, step: Callable[[Any], Any]) -> None:
         def body(i: Any) -> tuple[Any]:
@@ -248,7 +268,8 @@ class TensorFlowEngine:
         gradient = flat([read.gradient for read in reads], table.shape[1:])
         if key not in watcher.repeats:
             ids = flat([read.ids for read in reads], ())
-            watcher.repeats[key] = self._owned(table.shape[0], ids) if xla else tf.unique(ids)
+            scratch = len(watcher.repeats), table.shape[0]
+            watcher.repeats[key] = self._owned(scratch, ids) if xla else tf.unique(ids)
         ids, inverse = watcher.repeats[key]
         gradient = tf.math.unsorted_segment_sum(gradient, inverse, tf.size(ids))
         if xla and len(reads) == 1:  # what was read has the shape of the ids
@@ -257,22 +278,27 @@ class TensorFlowEngine:
             values = table.value.sparse_read(ids)
         return Rows(table, ids, values, gradient, gaps=xla)
 
-    def _owned(self, n: int, ids: Any) -> tuple[Any, Any]:
+    def _owned(self, scratch: tuple[int, int], ids: Any) -> tuple[Any, Any]:
         """As `tf.unique`, which XLA does not have, but of the shape of the ids.
 
         A scratch variable remembers one position for each id. It is never cleared: only entries that were
-        written in this step are read.
+        written in this step are read. A step writes each one once; XLA would copy one that it writes twice.
+
+        Args:
+            scratch: which of the step's scratch variables, and the table's rows `n`.
+            ids: `[N]`.
 
         Returns:
             For each of the ids `[N]` the id, or `n`, which is never written, where another of its repeats
             counts; and the position of the one that does.
         """
-        if n not in self._scratch:
+        n = scratch[1]
+        if scratch not in self._scratch:
             with tf.init_scope():
-                self._scratch[n] = tf.Variable(tf.zeros((n,), "int32"), trainable=False)
+                self._scratch[scratch] = tf.Variable(tf.zeros((n,), "int32"), trainable=False)
         here = tf.range(tf.size(ids))
-        self._scratch[n].scatter_update(tf.IndexedSlices(here, ids))
-        first = self._scratch[n].sparse_read(ids)
+        self._scratch[scratch].scatter_update(tf.IndexedSlices(here, ids))
+        first = self._scratch[scratch].sparse_read(ids)
         return tf.where(first == here, ids, tf.cast(n, ids.dtype)), first
 
     def _update(self, gradients: dict[int, Any], rows: "dict[int, Rows]", whole: list[Any]) -> None:

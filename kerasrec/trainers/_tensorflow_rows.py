@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasrec.trainers._keras import AutocastScope, in_stateless_scope
@@ -66,6 +67,17 @@ def whole_gradient(table: Any, reads: list[Read], other: Any) -> Any:
         table.shape[0],
     )
     return gradient if other is None else gradient + other
+
+
+def memory_of(variable: tf.Variable, at_least: int) -> list[tuple[int, int]]:
+    """Address and bytes of a variable of so many bytes in main memory; empty for others."""
+    n_bytes = variable.dtype.size * variable.shape.num_elements()
+    if n_bytes < at_least or tf.DeviceSpec.from_string(variable.device).device_type != "CPU":
+        return []
+    # Of a variable that no step has changed yet, what is read is the variable's own memory; else a copy,
+    # which is freed at once.
+    array = np.frombuffer(memoryview(variable.read_value()), "uint8")
+    return [(array.ctypes.data, n_bytes)]
 
 
 def flat(parts: list[Any], row_shape: Any) -> Any:

@@ -1,0 +1,104 @@
+"""Large tables get huge pages; what the system gave is read from its own account of the process's memory."""
+
+import mmap
+import platform
+import re
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from trainers.problem import backend
+
+import kerasrec
+from kerasrec.trainers import _huge_pages
+
+N_ROWS, SIZE = 2**19, 16  # 32 MB
+MB = 2**20
+
+
+def gives_pages():
+    """Whether this machine gives huge pages on request, and at once."""
+    release = tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2])
+    return platform.system() == "Linux" and release >= (6, 1) and _huge_pages.on_request()
+
+
+on_this_machine = pytest.mark.skipif(not gives_pages(), reason="this machine gives no huge pages on request")
+
+
+def in_huge_pages():
+    """Bytes of this process in huge pages."""
+    account = Path("/proc/self/smaps_rollup").read_text()
+    return int(re.search(r"AnonHugePages:\s+(\d+) kB", account)[1]) * 1024
+
+
+def wait():
+    for thread in threading.enumerate():
+        if thread.name == "kerasrec-huge-pages":
+            thread.join()
+
+
+@on_this_machine
+def test_memory_moves_and_holds_what_it_held():
+    memory = mmap.mmap(-1, 64 * MB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    array = np.frombuffer(memory, "int32")
+    array[:] = np.arange(len(array))
+    before = in_huge_pages()
+    _huge_pages.move([(array.ctypes.data + 100, array.nbytes - 100)])
+    wait()
+    assert 60 * MB <= in_huge_pages() - before <= 64 * MB
+    np.testing.assert_array_equal(array, np.arange(len(array)))
+
+
+def test_memory_that_is_gone_is_passed_over():
+    _huge_pages.move([(mmap.PAGESIZE, 64 * MB)])  # nothing is ever there
+    wait()
+
+
+@on_this_machine
+@pytest.mark.skipif(backend == "torch", reason="steps on PyTorch are Keras's own")
+@pytest.mark.parametrize("xla", [False, True])
+def test_tables_and_slots_of_a_training(xla):
+    ids = keras.Input((1,), dtype="int32")
+    rows = kerasrec.layers.FeatureEmbedding(N_ROWS, SIZE)(ids)
+    model = kerasrec.Model(ids, keras.layers.Dense(1)(rows))
+    model.compile(keras.optimizers.Adam(), "mean_squared_error", row_sparse=True, jit_compile=xla)
+    model.optimizer.build(model.trainable_variables)
+    before = in_huge_pages()
+    samples = np.arange(64, dtype="int32")[:, None]
+    model.fit(samples, np.ones((64, 1)), batch_size=32, verbose=0)
+    wait()
+    moved = in_huge_pages() - before
+    assert 3 * 28 * MB <= moved  # the table, and Adam's two slots
+    model.fit(samples, np.ones((64, 1)), batch_size=32, verbose=0)
+    assert not any(thread.name == "kerasrec-huge-pages" for thread in threading.enumerate())
+
+
+@pytest.fixture
+def asked_anew(monkeypatch):
+    monkeypatch.delenv("KERASREC_HUGE_PAGES", raising=False)
+    _huge_pages.on_request.cache_clear()
+    yield
+    _huge_pages.on_request.cache_clear()
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="Linux's setting")
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [("always [madvise] never", True), ("[always] madvise never", False), ("always madvise [never]", False)],
+)
+def test_the_systems_setting_counts(setting, expected, asked_anew, monkeypatch, tmp_path):
+    monkeypatch.setattr(_huge_pages, "SETTING", tmp_path / "enabled")
+    assert not _huge_pages.on_request()  # a system without them
+    _huge_pages.on_request.cache_clear()
+    (tmp_path / "enabled").write_text(setting + "\n")
+    assert _huge_pages.on_request() is expected
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="Linux's setting")
+def test_a_switch_turns_them_off(asked_anew, monkeypatch, tmp_path):
+    monkeypatch.setattr(_huge_pages, "SETTING", tmp_path / "enabled")
+    (tmp_path / "enabled").write_text("always [madvise] never\n")
+    monkeypatch.setenv("KERASREC_HUGE_PAGES", "0")
+    assert not _huge_pages.on_request()
