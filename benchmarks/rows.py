@@ -2,7 +2,8 @@
 
 Rows are counted over both tables: a model of 10 million rows has 5 million users and 5 million items. Ids
 are drawn uniformly, so a step reads close to 8192 rows of each table. A step's time is the median epoch of
-a `fit` on arrays, from the second epoch on, divided by its steps. The floor is NumPy: for the same ids,
+a `fit` on arrays, from the second epoch on, divided by its steps: behind compilation, and behind most of the
+seconds in which large tables move to huge pages. The floor is NumPy: for the same ids,
 gather and scatter of the rows of both tables and of both of Adam's slots. Memory in training is the highest
 while fitting, after the model was built, less what the process held once everything was imported; beside
 it, the highest of the whole process, in which the initial weights are drawn.
@@ -80,7 +81,7 @@ def _measure(case: tuple[str, str, int], quick: bool) -> dict[str, Any]:
     return in_process("benchmarks.rows:measure", {"code": code, **arguments}, backend, environment)
 
 
-def measure(code: str, n: int, steps: int, epochs: int = 5) -> dict[str, Any]:
+def measure(code: str, n: int, steps: int, epochs: int = 9) -> dict[str, Any]:
     import keras
 
     import kerasrec
