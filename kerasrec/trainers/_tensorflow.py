@@ -264,7 +264,7 @@ class TensorFlowEngine:
     def _rows(self, table: Any, watcher: "Lookups", xla: bool) -> "Rows":
         """What a step read of a table. Tables read by the same column share the search for repeats."""
         reads = watcher.of(table)
-        key = tuple(id(read.ids) for read in reads)
+        key = table.shape[0], *(id(read.ids) for read in reads)
         gradient = flat([read.gradient for read in reads], table.shape[1:])
         if key not in watcher.repeats:
             ids = flat([read.ids for read in reads], ())

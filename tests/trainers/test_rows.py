@@ -32,14 +32,14 @@ RULES = {
 def model(tied=False, list_size=None):
     """Scores of a user and an item, or of a user and each item of a list; or of two rows of one table."""
     keras.utils.set_random_seed(5)
-    names = {"user": (N_USERS, 3), "item": (N_ITEMS, 3), "user_bias": (N_USERS, 1)}
+    names = {"user": (N_USERS, 3), "item": (N_ITEMS, 3), "user_bias": (N_USERS + 5, 1)}
     user_table, item_table, bias = (
         kerasrec.layers.FeatureEmbedding(n, width, "normal", keras.regularizers.L2(L2), name=f"{name}_table")
         for name, (n, width) in names.items()
     )
     user = keras.Input((1,), name="user", dtype="int32")
     item = keras.Input((list_size or 1,), name="item", dtype="int32")
-    # The table of users and their bias share a column of ids.
+    # The table of users and the longer one of their bias share a column of ids.
     outputs = kerasrec.layers.DotScore()(
         user_table(user), (user_table if tied else item_table)(item), user_bias=bias(user)
     )
