@@ -21,25 +21,12 @@ _state = threading.local()
 @contextlib.contextmanager
 def watch_lookups(watcher: LookupWatcher) -> Iterator[None]:
     """Send every `lookup` of this thread to `watcher` while the context is open."""
-    previous = getattr(_state, "watcher", None), getattr(_state, "columns", None)
-    _state.watcher, _state.columns = watcher, {}
+    previous = getattr(_state, "watcher", None)
+    _state.watcher = watcher
     try:
         yield
     finally:
-        _state.watcher, _state.columns = previous
-
-
-def squeezed(ids: Any) -> Any:
-    """Ids `[batch, 1]` as `[batch]`: for a watcher one tensor, however many layers read the column.
-
-    So a trainer sees that they do, and searches its ids for repeats once.
-    """
-    columns = getattr(_state, "columns", None)
-    if columns is None:
-        return keras.ops.squeeze(ids, axis=1)
-    if id(ids) not in columns:
-        columns[id(ids)] = ids, keras.ops.squeeze(ids, axis=1)
-    return columns[id(ids)][1]
+        _state.watcher = previous
 
 
 def lookup(table: keras.Variable, ids: Any) -> Any:

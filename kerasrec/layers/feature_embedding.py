@@ -3,7 +3,7 @@ from typing import Any
 import keras
 
 from kerasrec._arguments import positive_integer
-from kerasrec.layers._lookup import lookup, squeezed
+from kerasrec.layers._lookup import lookup
 from kerasrec.layers.host_he_normal import HostHeNormal
 
 
@@ -81,7 +81,7 @@ class FeatureEmbedding(keras.layers.Layer):
         if keras.backend.standardize_dtype(ids.dtype) not in ("int32", "int64"):
             ids = keras.ops.cast(ids, "int32")
         if len(ids.shape) == 2 and ids.shape[1] == 1 and not self._list_of_unknown_length:
-            ids = squeezed(ids)
+            ids = keras.ops.squeeze(ids, axis=1)
         return keras.ops.cast(lookup(self.embeddings, ids), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

@@ -26,7 +26,15 @@ from kerasrec.trainers._rows import (
     why_not_by_rows,
     without_regularizers,
 )
-from kerasrec.trainers._tensorflow_rows import Lookups, Rows, flat, memory_of, regularized, whole_gradient
+from kerasrec.trainers._tensorflow_rows import (
+    Lookups,
+    Rows,
+    column,
+    flat,
+    memory_of,
+    regularized,
+    whole_gradient,
+)
 
 # Up to this many samples a step, handing work to threads costs more than it saves.
 _SMALL_BATCH = 1024
@@ -264,7 +272,7 @@ class TensorFlowEngine:
     def _rows(self, table: Any, watcher: "Lookups", xla: bool) -> "Rows":
         """What a step read of a table. Tables read by the same column share the search for repeats."""
         reads = watcher.of(table)
-        key = table.shape[0], *(id(read.ids) for read in reads)
+        key = table.shape[0], *(id(column(read.ids)) for read in reads)
         gradient = flat([read.gradient for read in reads], table.shape[1:])
         if key not in watcher.repeats:
             ids = flat([read.ids for read in reads], ())

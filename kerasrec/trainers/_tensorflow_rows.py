@@ -80,6 +80,13 @@ def memory_of(variable: tf.Variable, at_least: int) -> list[tuple[int, int]]:
     return [(array.ctypes.data, n_bytes)]
 
 
+def column(ids: Any) -> Any:
+    """The tensor that a layer made its ids of by another shape: layers that share a column share that one."""
+    while ids.op.type in ("Squeeze", "Reshape", "ExpandDims"):
+        ids = ids.op.inputs[0]
+    return ids
+
+
 def flat(parts: list[Any], row_shape: Any) -> Any:
     parts = [tf.reshape(part, [-1, *row_shape]) for part in parts]
     return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
