@@ -1,12 +1,12 @@
 """Time of one training step against the number of rows, batch 8192, 16 components, Adam.
 
-Rows are counted over both tables: a model of 10 million rows has 5 million users and 5 million items. Ids
-are drawn uniformly, so a step reads close to 8192 rows of each table. A step's time is the median epoch of
-a `fit` on arrays, from the second epoch on, divided by its steps: behind compilation, and behind most of the
-seconds in which large tables move to huge pages. The floor is NumPy: for the same ids,
-gather and scatter of the rows of both tables and of both of Adam's slots. Memory in training is the highest
-while fitting, after the model was built, less what the process held once everything was imported; beside
-it, the highest of the whole process, in which the initial weights are drawn.
+Rows are counted over both tables: a model of 10 million rows has 5 million users and 5 million items. Ids are
+drawn uniformly, so a step reads close to 8192 rows of each table. A step's time is the median epoch of a
+`fit` on arrays, from the second epoch on, divided by its steps: behind compilation, and behind most of the
+seconds in which large tables move to huge pages. The floor is NumPy: for the same ids, gather and scatter of
+the rows of both tables and of both of Adam's slots. Memory in training is the highest while fitting, after
+the model was built, less what the process held once everything was imported; beside it, the highest of the
+whole process, in which the initial weights are drawn.
 """
 
 import statistics

@@ -52,9 +52,17 @@ def test_memory_moves_and_holds_what_it_held():
     np.testing.assert_array_equal(array, np.arange(len(array)))
 
 
+@on_this_machine
 def test_memory_that_is_gone_is_passed_over():
-    _huge_pages.move([(mmap.PAGESIZE, 64 * MB)])  # nothing is ever there
+    gone, there = (mmap.mmap(-1, 64 * MB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) for _ in range(2))
+    address = np.frombuffer(gone, "int32").ctypes.data
+    gone.close()
+    array = np.frombuffer(there, "int32")
+    array[:] = np.arange(len(array))
+    before = in_huge_pages()
+    _huge_pages.move([(address, 64 * MB), (array.ctypes.data, array.nbytes)])
     wait()
+    assert 32 * MB <= in_huge_pages() - before <= 64 * MB  # the part behind it was moved all the same
 
 
 @pytest.fixture
