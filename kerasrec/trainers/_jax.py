@@ -135,7 +135,10 @@ class JaxEngine:
         return self._programs[key]
 
     def _into_huge_pages(self, arrays: list[Any]) -> None:
-        """Let large tables and slots have huge pages. Training leaves them where they are."""
+        """Let large tables and slots have huge pages.
+
+        Training leaves them where they are, but for memory that NumPy gave, which the first step copies.
+        """
         if not _huge_pages.on_request():
             return
         parts = [

@@ -15,7 +15,8 @@ from trainers.problem import backend
 import kerasrec
 from kerasrec.trainers import _huge_pages
 
-N_ROWS, SIZE = 2**19, 16  # 32 MB
+N_ROWS, SIZE = 2**19, 16
+N_BYTES = N_ROWS * SIZE * 4  # 32 MB
 MB = 2**20
 
 
@@ -79,22 +80,50 @@ def moved(monkeypatch):
     return seen
 
 
-@pytest.mark.skipif(backend == "torch", reason="steps on PyTorch are Keras's own")
-@pytest.mark.parametrize("xla", [False, True])
-def test_tables_and_slots_of_a_training(xla, moved):
+def a_model(xla=False):
     ids = keras.Input((1,), dtype="int32")
     rows = kerasrec.layers.FeatureEmbedding(N_ROWS, SIZE)(ids)
     small = kerasrec.layers.FeatureEmbedding(1000, SIZE)(ids)
     model = kerasrec.Model(ids, keras.layers.Dense(1)(rows + small))
     adagrad = keras.optimizers.Adagrad(initial_accumulator_value=0.25)
     model.compile(adagrad, "mean_squared_error", row_sparse=True, jit_compile=xla)
-    first_row = list(model.get_weights()[0][0])
+    return model
+
+
+def fit(model):
+    """Train for an epoch of one block."""
     samples = np.arange(64, dtype="int32")[:, None]
     model.fit(samples, np.ones((64, 1)), batch_size=32, verbose=0)
-    n_bytes = N_ROWS * SIZE * 4
-    assert sorted(moved) == sorted([(n_bytes, first_row), (n_bytes, [0.25] * SIZE)])
-    model.fit(samples, np.ones((64, 1)), batch_size=32, verbose=0)
-    assert len(moved) == 2  # they lie where they lay
+
+
+@pytest.mark.skipif(backend == "torch", reason="steps on PyTorch are Keras's own")
+@pytest.mark.parametrize("xla", [False, True])
+def test_tables_and_slots_of_a_training(xla, moved):
+    model = a_model(xla)
+    first_row = list(model.get_weights()[0][0])
+    fit(model)
+    assert sorted(moved) == sorted([(N_BYTES, first_row), (N_BYTES, [0.25] * SIZE)])
+    fit(model)  # what NumPy drew may lie in its memory still, which JAX copies once
+    moved.clear()
+    fit(model)
+    assert moved == []  # they lie where they lay
+
+
+@pytest.mark.skipif(backend != "jax", reason="JAX alone takes NumPy's memory for its own")
+def test_a_table_in_numpys_memory_is_moved_where_its_copy_lies(moved):
+    import jax
+
+    model = a_model()
+    memory = mmap.mmap(-1, N_BYTES)
+    rows = np.frombuffer(memory, "float32").reshape(N_ROWS, SIZE)
+    model.weights[0]._value = jax.device_put(rows)
+    assert model.weights[0]._value.unsafe_buffer_pointer() == rows.ctypes.data
+    fit(model)
+    assert sorted(moved) == sorted([(N_BYTES, [0.0] * SIZE), (N_BYTES, [0.25] * SIZE)])
+    trained = list(model.get_weights()[0][0])
+    assert trained[0] != 0
+    fit(model)
+    assert moved[2:] == [(N_BYTES, trained)]
 
 
 @pytest.fixture
