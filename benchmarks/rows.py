@@ -37,8 +37,8 @@ def run(quick: bool = False) -> list[dict]:
     for backend in ("tensorflow", "jax"):
         cases += [(backend, "plain Keras", n) for n in sizes if n <= PLAIN_LIMIT]
         cases += [(backend, "kerasrec", n) for n in sizes]
-    # Large tables wait for memory, which whatever else the machine does slows down most: they get more rounds,
-    # and what is set in ratio comes one behind the other.
+    # Large tables wait for memory, which whatever else the machine does slows down most: they get more
+    # rounds, and what is set in ratio comes one behind the other.
     results = {}
     for some, rounds in (
         ([case for case in cases if case[2] < MILLION], 1 if quick else 3),
