@@ -18,6 +18,7 @@ from kerasrec.trainers._keras import (
     tree,
 )
 from kerasrec.trainers._orders import orders
+from kerasrec.trainers._repeats import Limits, repeats_of
 
 # A run is batches of one shape, each leaf [steps, batch, ...]; a block is what one call works on. A block is
 # a list because a batch is a tuple: `train_on_batch` sends batches through the same functions.
@@ -109,6 +110,9 @@ class BlockAdapter(DataAdapter):
         shuffle: as in `fit`; counts for arrays only.
         padded: bool; stacks get `steps` entries whatever the run has, so that shapes do not change.
         count_blocks: bool; `num_batches` counts blocks.
+
+    Attributes:
+        limits: leaves of the batches in which repeats are looked for ahead, as whoever runs the blocks says.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class BlockAdapter(DataAdapter):
         self._goes_on = goes_on
         self._padded = padded
         self._count_blocks = count_blocks
+        self.limits: Limits = {}
         self._left: _Batches | None = None
         self._orders: Callable[[], np.ndarray] | None = None
         if inner.num_batches == 0:
@@ -138,7 +143,7 @@ class BlockAdapter(DataAdapter):
             check(arrays)
             # Where the device is the host, NumPy gathers: while the last block trains, and without a program
             # to compile for every shape.
-            if _on_host():
+            if on_host():
                 self._arrays = arrays
             else:
                 self._arrays = tree.map_structure(keras.ops.convert_to_tensor, arrays)
@@ -220,7 +225,11 @@ class BlockAdapter(DataAdapter):
     def _new_batches(self) -> "_Batches":
         if self._orders is not None:
             return _ArrayBatches(
-                self._arrays, self._orders(), self.inner.batch_size, self.steps if self._padded else 1
+                self._arrays,
+                self._orders(),
+                self.inner.batch_size,
+                self.steps if self._padded else 1,
+                lambda: self.limits,
             )
         return _StreamBatches(
             iter(self.inner.get_numpy_iterator()), self._check, self.steps if self._padded else 1
@@ -246,11 +255,15 @@ class _Batches:
 class _ArrayBatches(_Batches):
     """Batches gathered on the device from arrays that lie there, in a given order.
 
-    NumPy gathers the next block while the device works on this one.
+    NumPy gathers the next block, and finds the ids that repeat in its batches, while the device works on this
+    one.
     """
 
-    def __init__(self, arrays: Any, order: np.ndarray, batch_size: int, least: int) -> None:
+    def __init__(
+        self, arrays: Any, order: np.ndarray, batch_size: int, least: int, limits: Callable[[], Limits]
+    ) -> None:
         self._arrays = arrays
+        self._limits = limits
         self._least = least
         self._order = order.astype("int32") if len(order) < 2**31 else order
         self._batch_size = batch_size
@@ -283,7 +296,10 @@ class _ArrayBatches(_Batches):
     def _run(self, position: int, steps: int, batch_size: int) -> Run:
         ids = np.zeros(max(steps, self._least) * batch_size, self._order.dtype)
         ids[: steps * batch_size] = self._order[position : position + steps * batch_size]
-        return {"stack": self._gather(ids.reshape(-1, batch_size)), "steps": steps}
+        run = {"stack": self._gather(ids.reshape(-1, batch_size)), "steps": steps}
+        if self._on_host:
+            run["repeats"] = repeats_of(run, self._limits().copy())
+        return run
 
     def _gather(self, ids: np.ndarray) -> Any:
         def gather(array: Any) -> Any:
@@ -339,7 +355,7 @@ class _StreamBatches(_Batches):
         return self._ahead[0]
 
 
-def _on_host() -> bool:
+def on_host() -> bool:
     """Whether the backend computes on the processor, out of the memory that NumPy uses."""
     if keras.backend.backend() == "jax":
         import jax

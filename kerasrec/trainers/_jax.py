@@ -14,11 +14,12 @@ import keras
 import numpy as np
 
 from kerasrec.trainers import _huge_pages
-from kerasrec.trainers._blocks import runs_of
+from kerasrec.trainers._blocks import on_host, runs_of
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._interrupts import interrupts_held
 from kerasrec.trainers._jax_rows import Plan, find_plan, train_step
 from kerasrec.trainers._keras import StatelessScope, tree
+from kerasrec.trainers._repeats import Limits, Repeats, repeats_of, repeats_shapes
 
 # The names that Keras has for the parts of a training state.
 _STATE = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
@@ -42,6 +43,8 @@ class JaxEngine:
         self._decided: dict[int, bool] = {}
         self._programs: dict[Any, tuple[Plan, Future[Any]]] = {}
         self._in_huge_pages: set[int] = set()
+        # Where repeats are looked for; who makes blocks may do so ahead.
+        self.limits: Limits = {}
         _cache_programs()
 
     def prepare(self, mode: str, stacks: list[Any]) -> None:
@@ -55,14 +58,15 @@ class JaxEngine:
         with self._given_back(state, _STATE) as held:
             for run in runs_of(next(iterator), self._check):
                 plan, program = self._program("train", run["stack"])
-                scratch = {key: self._scratch_array(key) for key in plan.scratch}
+                repeats = repeats_of(run, plan.limits)
+                scratch = {key: self._scratch_array(key) for key in plan.scratch if key}
                 if plan.tables:
                     self._into_huge_pages([*held[0], *held[2], *scratch.values()])
                 compiled = program.result()
                 with interrupts_held():
                     # The old state's memory is gone behind this call.
                     held[:], scratch, logs = compiled(
-                        tuple(held), scratch, run["stack"], np.int32(run["steps"])
+                        tuple(held), scratch, run["stack"], repeats, np.int32(run["steps"])
                     )
                     self._scratch.update(scratch)
         return logs, tuple(held)
@@ -123,10 +127,21 @@ class JaxEngine:
             steps = jax.ShapeDtypeStruct((), "int32")
             plan = Plan()
             if mode == "train":
-                plan = find_plan(model, self._by_rows, self._decided, state, stack)
-                scratch = {key: jax.ShapeDtypeStruct((key[1],), "int32") for key in plan.scratch}
+                plan = find_plan(model, self._by_rows, self._decided, state, stack, on_host())
+                self.limits.update(plan.limits)
+                scratch = {key: jax.ShapeDtypeStruct((key[1],), "int32") for key in plan.scratch if key}
+                leaves = tree.flatten(stack)
+                repeats = {
+                    number: Repeats(
+                        *(
+                            jax.ShapeDtypeStruct(shape, "int32")
+                            for shape in repeats_shapes(leaves[number].shape, limit)
+                        )
+                    )
+                    for number, (limit, _) in plan.limits.items()
+                }
                 function = jax.jit(functools.partial(self._train, plan), donate_argnums=(0, 1))
-                lowered = function.lower(tuple(state), scratch, stack, steps)
+                lowered = function.lower(tuple(state), scratch, stack, repeats, steps)
             elif mode == "test":
                 lowered = jax.jit(self._test).lower((state[0], state[1], state[3]), stack, steps)
             else:
@@ -156,13 +171,15 @@ class JaxEngine:
             self._scratch[key] = jnp.zeros(key[1], "int32")
         return self._scratch[key]
 
-    def _train(self, plan: Plan, state: Any, scratch: Any, stack: Any, steps: Any) -> Any:
+    def _train(self, plan: Plan, state: Any, scratch: Any, stack: Any, repeats: Any, steps: Any) -> Any:
         def body(i: Any, carry: Any) -> Any:
             state, scratch = carry
-            batch = tree.map_structure(lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), stack)
+            batch, found = jax.tree.map(
+                lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), (stack, repeats)
+            )
             if not plan.tables:
                 return self._model.train_step(state, batch)[1], scratch
-            return train_step(self._model, plan, state, scratch, batch)
+            return train_step(self._model, plan, state, scratch, batch, found)
 
         state, scratch = jax.lax.fori_loop(0, steps, body, (state, scratch))
         return state, scratch, self._logs(state[3])

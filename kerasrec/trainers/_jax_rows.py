@@ -11,6 +11,7 @@ import keras
 
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers._keras import StatelessScope, tree
+from kerasrec.trainers._repeats import Limits, Repeats
 from kerasrec.trainers._rows import (
     RowView,
     regularizer_gradient,
@@ -20,6 +21,9 @@ from kerasrec.trainers._rows import (
     without_regularizers,
 )
 
+# What changes the shape or the type of an array, and not what is in it.
+_SAME_VALUES = ("broadcast_in_dim", "convert_element_type", "reshape", "squeeze")
+
 
 @dataclass
 class Plan:
@@ -28,12 +32,17 @@ class Plan:
     Attributes:
         tables: positions in `trainable_variables` of the tables that are updated by rows.
         reads: for each lookup in the order of the calls, its position in `tables` and its ids' shape.
-        scratch: for each table, its key of the scratch array that finds repeated ids.
+        columns: for each table, the batch's leaf that holds all its ids, whose repeats NumPy finds; `None`
+            where there is no such leaf.
+        limits: for each of these leaves, the rows of the smallest table that it reads, and the table.
+        scratch: for each of the other tables, its key of the scratch array that finds repeated ids.
     """
 
     tables: list[int] = field(default_factory=list)
     reads: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
-    scratch: list[tuple[Any, int]] = field(default_factory=list)
+    columns: list[int | None] = field(default_factory=list)
+    limits: Limits = field(default_factory=dict)
+    scratch: list[Any] = field(default_factory=list)
 
 
 def find_plan(
@@ -42,6 +51,7 @@ def find_plan(
     decided: dict[int, bool],
     state: Any,
     stack: Any,
+    on_host: bool,
 ) -> Plan:
     """Find the lookups, and the tables that nothing but lookups reads.
 
@@ -52,6 +62,7 @@ def find_plan(
             decided for the others.
         state: shapes of the training state.
         stack: shapes of the batches of a call.
+        on_host: bool, whether NumPy may look for repeats.
     """
     variables = model.trainable_variables
     position = {id(v): i for i, v in enumerate(variables)}
@@ -70,7 +81,9 @@ def find_plan(
     state = [list(values) for values in state]
     while True:
         found.clear()
-        jaxpr = jax.make_jaxpr(lambda *args: _loss(model, Watcher(), *args)[0])(*state, batch).jaxpr
+        jaxpr = jax.make_jaxpr(lambda *args: (_loss(model, Watcher(), *args)[0], [ids for _, ids in found]))(
+            *state, batch
+        ).jaxpr
         lookups: dict[int, int] = {}
         for index, ids in found:
             lookups[index] = lookups.get(index, 0) + ids.size
@@ -86,22 +99,70 @@ def find_plan(
         refused |= again
 
     plan = Plan()
-    columns: dict[int, list[Any]] = {}
-    for index, ids in found:
+    leaf_of = _leaves(jaxpr, batch) if on_host else {}
+    read_from: dict[int, list[Any]] = {}
+    for (index, ids), var in zip(found, jaxpr.outvars[1:], strict=True):
         if index not in plan.tables:
             plan.tables.append(index)
         plan.reads.append((plan.tables.index(index), tuple(ids.shape)))
-        columns.setdefault(index, []).append(id(ids))
+        leaf = leaf_of.get(id(_origin(var, jaxpr)))
+        read_from.setdefault(index, []).append((leaf, id(ids)))
     names: dict[Any, int] = {}
-    plan.scratch = [
-        (names.setdefault(tuple(columns[index]), len(names)), variables[index].shape[0])
-        for index in plan.tables
-    ]
+    for index in plan.tables:
+        n = variables[index].shape[0]
+        leaf, _ = read_from[index][0]
+        if len(read_from[index]) > 1 or leaf is None:
+            plan.columns.append(None)
+            plan.scratch.append((names.setdefault(tuple(read_from[index]), len(names)), n))
+        else:
+            plan.columns.append(leaf)
+            plan.scratch.append(None)
+            plan.limits[leaf] = min((n, variables[index].path), plan.limits.get(leaf, (n + 1, "")))
     return plan
 
 
-def train_step(model: Any, plan: Plan, state: Any, scratch: Any, batch: Any) -> tuple[Any, Any]:
-    """One step that updates the tables of the plan by rows; the new state and scratch arrays."""
+def _leaves(jaxpr: Any, batch: Any) -> dict[int, int]:
+    """By the identity of a traced program's variable, which integer leaf of the batch it is."""
+    leaves = [leaf for leaf in tree.flatten(batch) if leaf is not None]
+    variables = jaxpr.invars[len(jaxpr.invars) - len(leaves) :]
+    return {
+        id(variable): number
+        for number, (leaf, variable) in enumerate(zip(leaves, variables, strict=True))
+        if jnp.issubdtype(leaf.dtype, jnp.integer) and variable.aval.shape == leaf.shape
+    }
+
+
+def _origin(variable: Any, jaxpr: Any) -> Any:
+    """The variable of a traced program that this one is another shape or type of integers of."""
+    made_by = {id(out): eqn for eqn in jaxpr.eqns for out in eqn.outvars}
+    while (eqn := made_by.get(id(variable))) is not None:
+        inner = eqn.params.get("jaxpr")
+        if inner is not None and len(eqn.outvars) == 1 and len(eqn.invars) == 1:  # a function within
+            if _origin(inner.jaxpr.outvars[0], inner.jaxpr) is not inner.jaxpr.invars[0]:
+                break
+        elif eqn.primitive.name not in _SAME_VALUES or not all(
+            jnp.issubdtype(v.aval.dtype, jnp.integer) for v in (*eqn.outvars, *eqn.invars)
+        ):
+            break
+        elif eqn.outvars[0].aval.size != eqn.invars[0].aval.size:
+            break
+        variable = eqn.invars[0]
+    return variable
+
+
+def train_step(
+    model: Any, plan: Plan, state: Any, scratch: Any, batch: Any, repeats: dict[int, Repeats]
+) -> tuple[Any, Any]:
+    """One step that updates the tables of the plan by rows; the new state and scratch arrays.
+
+    Args:
+        model: the model of the plan.
+        plan: the plan.
+        state: the training state.
+        scratch: the plan's scratch arrays.
+        batch: the batch.
+        repeats: for each leaf of the plan's `limits`, what NumPy found in it.
+    """
     optimizer = model.optimizer
     trainable, non_trainable, optimizer_values, metrics = state
     variables = model.trainable_variables
@@ -113,14 +174,16 @@ def train_step(model: Any, plan: Plan, state: Any, scratch: Any, batch: Any) -> 
         values = list(trainable)
         for i, value in zip(dense, dense_values, strict=True):
             values[i] = value
-        watcher = _Reads(tables, [trainable[i] for i in plan.tables], deltas)
+        watcher = _Reads(tables, [trainable[i] for i in plan.tables], deltas, read_once)
         loss, aux = _loss(model, watcher, values, non_trainable, optimizer_values, metrics, batch)
         return loss, (aux, watcher.ids, watcher.rows)
 
-    deltas = [
-        jnp.zeros((*shape, *variables[plan.tables[number]].shape[1:]), variables[plan.tables[number]].dtype)
-        for number, shape in plan.reads
-    ]
+    read_once = [None if leaf is None else repeats[leaf] for leaf in plan.columns]
+    deltas = []
+    for number, shape in plan.reads:
+        table, once = variables[plan.tables[number]], read_once[number]
+        shape = shape if once is None else once.ids.shape
+        deltas.append(jnp.zeros((*shape, *table.shape[1:]), table.dtype))
     (_, (aux, ids, values)), (dense_gradients, row_gradients) = jax.value_and_grad(
         loss_of, argnums=(0, 1), has_aux=True
     )([trainable[i] for i in dense], deltas)
@@ -135,20 +198,23 @@ def train_step(model: Any, plan: Plan, state: Any, scratch: Any, batch: Any) -> 
     views: dict[str, dict[int, RowView]] = {name: {} for name in slots}
     apply_to: list[Any] = list(variables)
     scatters: list[tuple[str, int, RowView, Any]] = []
-    repeats: dict[Any, Any] = {}
+    owners: dict[Any, Any] = {}
     scratch = dict(scratch)
     for number, index in enumerate(plan.tables):
         table = variables[index]
         mine = [k for k, (owner, _) in enumerate(plan.reads) if owner == number]
         read = jnp.concatenate([ids[k].reshape(-1) for k in mine])
         summed = jnp.concatenate([row_gradients[k].reshape(-1, *table.shape[1:]) for k in mine])
-        key = plan.scratch[number]
-        if key not in repeats:
-            repeats[key], scratch[key] = _first_reads(read, scratch[key])
-        first, owner = repeats[key]
-        gradient = jnp.zeros_like(summed).at[first].add(summed)
-        target = jnp.where(owner, read, table.shape[0])
         rows = jnp.concatenate([values[k].reshape(-1, *table.shape[1:]) for k in mine])
+        if read_once[number] is not None:
+            gradient, target, owner = summed, read, read < table.shape[0]
+        else:
+            key = plan.scratch[number]
+            if key not in owners:
+                owners[key], scratch[key] = _first_reads(read, scratch[key])
+            first, owner = owners[key]
+            gradient = jnp.zeros_like(summed).at[first].add(summed)
+            target = jnp.where(owner, read, table.shape[0])
         if table.regularizer is not None:
             scale = owner * (table.shape[0] / jnp.sum(owner))
             scale = scale.reshape(-1, *[1] * (rows.ndim - 1)).astype(rows.dtype)
@@ -220,10 +286,17 @@ class _Hidden:
 class _Reads:
     """Reads rows from values that are not differentiated, plus a delta that is."""
 
-    def __init__(self, tables: dict[int, int], values: list[Any], deltas: list[Any]) -> None:
+    def __init__(
+        self,
+        tables: dict[int, int],
+        values: list[Any],
+        deltas: list[Any],
+        read_once: list[Repeats | None],
+    ) -> None:
         self._tables = tables
         self._values = values
         self._deltas = deltas
+        self._read_once = read_once
         self.ids: list[Any] = []
         self.rows: list[Any] = []
 
@@ -231,10 +304,13 @@ class _Reads:
         number = self._tables.get(id(table))
         if number is None:
             return None
-        delta = self._deltas[len(self.ids)]
-        self.ids.append(ids)
-        self.rows.append(jax.lax.stop_gradient(self._values[number].at[ids].get(mode="clip")))
-        return self.rows[-1] + delta
+        delta, once = self._deltas[len(self.ids)], self._read_once[number]
+        self.ids.append(ids if once is None else once.ids)
+        self.rows.append(jax.lax.stop_gradient(self._values[number].at[self.ids[-1]].get(mode="clip")))
+        rows = self.rows[-1] + delta
+        if once is None:
+            return rows
+        return rows.at[once.inverse.reshape(ids.shape)].get(mode="promise_in_bounds")
 
 
 def _first_reads(ids: Any, scratch: Any) -> tuple[tuple[Any, Any], Any]:

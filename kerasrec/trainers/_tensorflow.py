@@ -3,19 +3,20 @@
 XLA compiles the loop of a training that is long enough to gain from it.
 """
 
-import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers import _huge_pages
-from kerasrec.trainers._blocks import runs_of
+from kerasrec.trainers._blocks import on_host, runs_of
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._keras import model_supports_jit, tree
+from kerasrec.trainers._repeats import Limits, Repeats, repeats_of
 from kerasrec.trainers._rows import (
     RowView,
     own_loss,
@@ -26,6 +27,7 @@ from kerasrec.trainers._rows import (
     why_not_by_rows,
     without_regularizers,
 )
+from kerasrec.trainers._tensorflow_executor import branches, executor
 from kerasrec.trainers._tensorflow_rows import (
     Lookups,
     Rows,
@@ -78,6 +80,8 @@ class TensorFlowEngine:
         self._scratch: dict[tuple[int, int], tf.Variable] = {}
         self._in_huge_pages: set[int] = set()
         self._compiled: set[Any] = set()
+        # Where repeats are looked for; who makes blocks may do so ahead.
+        self.limits: Limits = {}
         self._not_compiled = False
 
     def prepare(self, mode: str, stacks: list[Any]) -> None:
@@ -104,10 +108,11 @@ class TensorFlowEngine:
 
     def _call(self, mode: str, run: dict[str, Any]) -> Any:
         stack = tree.map_structure(tf.convert_to_tensor, run["stack"])
+        steps = tf.constant(run["steps"])
         if mode == "train" and self._model._xla and not self._not_compiled:
             shapes = tuple((leaf.dtype, *leaf.shape) for leaf in tree.flatten(stack))
             try:
-                logs = self._function(mode, stack, xla=True)(stack, tf.constant(run["steps"]))
+                logs = self._function(mode, run, stack, xla=True)(steps)
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
                 if shapes in self._compiled:
                     raise
@@ -120,9 +125,10 @@ class TensorFlowEngine:
             else:
                 self._compiled.add(shapes)
                 return logs
-        return self._function(mode, stack)(stack, tf.constant(run["steps"]))
+        return self._function(mode, run, stack)(steps)
 
-    def _function(self, mode: str, stack: Any, xla: bool = False) -> Callable[[Any, Any], Any]:
+    def _function(self, mode: str, run: Any, stack: Any, xla: bool = False) -> Callable[[Any], Any]:
+        """The compiled function of a number of steps that begin with a run's first."""
         leaves = tree.flatten(stack)
         # A leaf of one row is one for all samples (a list of items that they share), and stays so.
         batch_size = max(leaf.shape[1] for leaf in leaves)
@@ -133,12 +139,27 @@ class TensorFlowEngine:
             if mode == "train" and _huge_pages.on_request():
                 self._into_huge_pages()
         single_threaded, function = self._traced[key]
+        repeats = self._repeats(run, leaves) if mode == "train" else {}
 
-        def run(stack: Any, steps: Any) -> Any:
-            with _executor(single_threaded):
-                return function(stack, steps)
+        def call(steps: Any) -> Any:
+            with executor(single_threaded):
+                return function(stack, repeats, steps)
 
-        return run
+        return call
+
+    def _repeats(self, run: Any, leaves: list[Any]) -> dict[int, Repeats]:
+        """The repeats in a run, empty for columns of integers in which they are not looked for."""
+        found = repeats_of(run, self.limits)
+        no_ids, no_count = np.zeros((len(leaves[0]), 0), "int32"), np.zeros(len(leaves[0]), "int32")
+        nothing = Repeats(no_ids, no_ids, no_count)
+        return {
+            number: Repeats(*map(tf.convert_to_tensor, found.get(number, nothing)))
+            for number in self._integers(leaves)
+        }
+
+    def _integers(self, leaves: list[Any]) -> list[int]:
+        """The leaves in which NumPy may look for repeats."""
+        return [number for number, leaf in enumerate(leaves) if leaf.dtype.is_integer] if on_host() else []
 
     def _trace(self, mode: str, stack: Any, batch_size: int, xla: bool) -> tuple[bool, Any]:
         """Trace for any number of steps and samples, so that the last batch needs no second graph.
@@ -153,14 +174,21 @@ class TensorFlowEngine:
             ),
             stack,
         )
+        ints = tf.TensorSpec((None, None), tf.int32)
+        repeats = {
+            number: Repeats(ints, ints, tf.TensorSpec((None,), tf.int32))
+            for number in (self._integers(tree.flatten(stack)) if mode == "train" else [])
+        }
         body = {"train": self._train, "test": self._test, "predict": self._predict}[mode]
         for single_threaded in (True, False) if batch_size <= _SMALL_BATCH and not xla else (False,):
             function = tf.function(
-                lambda data, steps: body(data, steps, batch_size, xla), autograph=False, jit_compile=xla
+                lambda data, repeats, steps: body(data, repeats, steps, batch_size, xla),
+                autograph=False,
+                jit_compile=xla,
             )
-            with _executor(single_threaded):
-                graph = function.get_concrete_function(signature, tf.TensorSpec((), tf.int32)).graph
-            if not (single_threaded and _branches(graph)):
+            with executor(single_threaded):
+                graph = function.get_concrete_function(signature, repeats, tf.TensorSpec((), tf.int32)).graph
+            if not (single_threaded and branches(graph)):
                 break
         return single_threaded, function
 
@@ -180,18 +208,18 @@ class TensorFlowEngine:
         if parts:
             _huge_pages.move(parts)
 
-    def _loop(self, stack: Any, steps: Any, step: Callable[[Any], Any]) -> None:
+    def _loop(self, stacks: Any, steps: Any, step: Callable[..., Any]) -> None:
         def body(i: Any) -> tuple[Any]:
-            step(tree.map_structure(lambda a: a[i], stack))
+            step(*tree.map_structure(lambda a: a[i], stacks))
             return (i + 1,)
 
         tf.while_loop(lambda i: i < steps, body, [0], parallel_iterations=1)
 
-    def _test(self, stack: Any, steps: Any, batch_size: int, xla: bool) -> Any:
-        self._loop(stack, steps, self._model.test_step)
+    def _test(self, stack: Any, repeats: Any, steps: Any, batch_size: int, xla: bool) -> Any:
+        self._loop((stack,), steps, self._model.test_step)
         return self._model.get_metrics_result()
 
-    def _predict(self, stack: Any, steps: Any, batch_size: int, xla: bool) -> Any:
+    def _predict(self, stack: Any, repeats: Any, steps: Any, batch_size: int, xla: bool) -> Any:
         first = self._model.predict_step(tree.map_structure(lambda a: a[0], stack))
         flat = tree.flatten(first)
         outputs = [tf.TensorArray(leaf.dtype, size=steps, element_shape=leaf.shape) for leaf in flat]
@@ -204,18 +232,38 @@ class TensorFlowEngine:
         _, outputs = tf.while_loop(lambda i, _: i < steps, body, [1, outputs], parallel_iterations=1)
         return tree.pack_sequence_as(first, [array.concat() for array in outputs])
 
-    def _train(self, stack: Any, steps: Any, batch_size: int, xla: bool) -> Any:
+    def _train(self, stack: Any, repeats: Any, steps: Any, batch_size: int, xla: bool) -> Any:
         # Keras looks for infinities in gradients of tables, and passes over those of an id that comes twice.
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
         plain = (why_not_by_rows(self._model.optimizer) and not scaled) or own_loss(self._model)
-        step = self._model.train_step if plain else lambda batch: self._train_step(batch, batch_size, xla)
-        self._loop(stack, steps, step)
+        if plain:
+            self._loop((stack,), steps, self._model.train_step)
+        else:
+            self._loop(
+                (stack, repeats),
+                steps,
+                lambda batch, found: self._train_step(batch, found, batch_size, xla),
+            )
         return self._model.get_metrics_result()
 
-    def _train_step(self, batch: Any, batch_size: int, xla: bool) -> None:
+    def _train_step(self, batch: Any, repeats: dict[int, Repeats], batch_size: int, xla: bool) -> None:
         model, optimizer = self._model, self._model.optimizer
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        watcher = Lookups(batch_size)
+        leaves = tree.flatten(batch)
+        in_column = {
+            id(leaves[number]): (number, found if xla else found._replace(ids=found.ids[: found.count]))
+            for number, found in repeats.items()
+        }
+
+        def repeats_in(table: Any, n: int, ids: Any) -> Repeats | None:
+            number, found = in_column.get(id(ids), (0, None))
+            if found is not None and self._decided.get(id(table), self._by_rows(table, n)):
+                limit = table.shape[0], table.path
+                self.limits[number] = min(limit, self.limits.get(number, limit))
+                return found
+            return None
+
+        watcher = Lookups(batch_size, repeats_in)
         with tf.GradientTape() as tape:
             watcher.tape = tape
             with watch_lookups(watcher), keras_embeddings_seen(model):
@@ -272,6 +320,11 @@ class TensorFlowEngine:
     def _rows(self, table: Any, watcher: "Lookups", xla: bool) -> "Rows":
         """What a step read of a table. Tables read by the same column share the search for repeats."""
         reads = watcher.of(table)
+        if len(reads) == 1 and (repeats := reads[0].repeats) is not None:
+            gradient = tf.math.unsorted_segment_sum(
+                flat([reads[0].gradient], table.shape[1:]), repeats.inverse, tf.size(repeats.ids)
+            )
+            return Rows(table, repeats.ids, reads[0].values, gradient, gaps=xla)
         key = table.shape[0], *(id(column(read.ids)) for read in reads)
         gradient = flat([read.gradient for read in reads], table.shape[1:])
         if key not in watcher.repeats:
@@ -335,21 +388,3 @@ class TensorFlowEngine:
             optimizer.apply([gradients[id(v)] for v in model.trainable_variables], apply_to)
         for variable, view, ids in scatters:
             variable.value.scatter_update(tf.IndexedSlices(view.value, ids))
-
-
-def _branches(graph: Any) -> bool:
-    """Whether a graph has conditionals: nested ones never return on the single-threaded executor."""
-    functions = graph.as_graph_def().library.function
-    return any("If" in node.op or "Case" in node.op for function in functions for node in function.node_def)
-
-
-@contextlib.contextmanager
-def _executor(single: bool) -> Iterator[None]:
-    """TensorFlow's single-threaded executor, where this release has it."""
-    try:
-        from tensorflow.python.eager.context import function_executor_type
-    except ImportError:
-        yield
-        return
-    with function_executor_type("SINGLE_THREADED_EXECUTOR" if single else ""):
-        yield

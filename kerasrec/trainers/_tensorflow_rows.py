@@ -1,6 +1,6 @@
 """What a training step on TensorFlow reads of its tables, and what it changes of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +9,22 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrec.trainers._keras import AutocastScope, in_stateless_scope
+from kerasrec.trainers._repeats import Repeats
 from kerasrec.trainers._rows import why_not_this_table
 
 
 @dataclass(eq=False)
 class Read:
-    """One lookup of a step: the table, the ids, the rows they gave and the loss's gradient in them."""
+    """One lookup of a step: the table, the ids, the rows they gave and the loss's gradient in them.
+
+    Where NumPy found the ids that repeat, `repeats` and the rows of their `ids`.
+    """
 
     table: Any
     ids: Any
     rows: Any
+    repeats: Repeats | None = None
+    values: Any = None
     gradient: Any = None
 
 
@@ -81,8 +87,8 @@ def memory_of(variable: tf.Variable, at_least: int) -> list[tuple[int, int]]:
 
 
 def column(ids: Any) -> Any:
-    """The tensor that a layer made its ids of by another shape: layers that share a column share that one."""
-    while ids.op.type in ("Squeeze", "Reshape", "ExpandDims"):
+    """The integers that a layer made its ids of, by another shape or type: layers share such a column."""
+    while ids.op.type in ("Squeeze", "Reshape", "ExpandDims", "Cast") and ids.op.inputs[0].dtype.is_integer:
         ids = ids.op.inputs[0]
     return ids
 
@@ -93,12 +99,19 @@ def flat(parts: list[Any], row_shape: Any) -> Any:
 
 
 class Lookups:
-    """Sees the lookups of one step and makes the rows that they give differentiable."""
+    """Sees the lookups of one step and makes the rows that they give differentiable.
+
+    Args:
+        batch_size: int, samples in a batch.
+        repeats: function of a table, how many rows of it a lookup reads and the tensor of its ids: what NumPy
+            found in these ids, or `None`.
+    """
 
     tape: tf.GradientTape
 
-    def __init__(self, batch_size: int) -> None:
+    def __init__(self, batch_size: int, repeats: Callable[[Any, int, Any], Repeats | None]) -> None:
         self._batch_size = batch_size
+        self._repeats = repeats
         self.reads: list[Read] = []
         self.repeats: dict[Any, Any] = {}
 
@@ -106,11 +119,18 @@ class Lookups:
         # Keras builds layers under a stateless scope, without values.
         if not table.trainable or why_not_this_table(table) or in_stateless_scope():
             return None
+        repeats = self._repeats(table, self._n(ids), column(ids))
         with AutocastScope(None):  # in a layer of half precision, `value` would be a cast copy of the whole
-            rows = tf.stop_gradient(table.value.sparse_read(ids))
-        self.tape.watch(rows)
-        self.reads.append(Read(table, ids, rows))
-        return rows
+            if repeats is None:
+                read = Read(table, ids, tf.stop_gradient(table.value.sparse_read(ids)))
+            else:
+                values = table.value.sparse_read(repeats.ids)
+                rows = tf.stop_gradient(tf.gather(values, tf.reshape(repeats.inverse, tf.shape(ids))))
+                rows.set_shape([*ids.shape, *table.shape[1:]])
+                read = Read(table, ids, rows, repeats, values)
+        self.tape.watch(read.rows)
+        self.reads.append(read)
+        return read.rows
 
     def keep(self, variables: list[Any]) -> None:
         """Forget lookups in tables that are none of these."""
@@ -125,7 +145,7 @@ class Lookups:
         return [read for read in self.reads if read.table is table]
 
     def n(self, table: Any) -> int:
-        return sum(
-            int(read.ids.shape[0] or self._batch_size) * int(read.ids.shape[1:].num_elements() or 1)
-            for read in self.of(table)
-        )
+        return sum(self._n(read.ids) for read in self.of(table))
+
+    def _n(self, ids: Any) -> int:
+        return int(ids.shape[0] or self._batch_size) * int(ids.shape[1:].num_elements() or 1)
