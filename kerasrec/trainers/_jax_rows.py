@@ -146,6 +146,8 @@ def _origin(variable: Any, jaxpr: Any) -> Any:
             break
         elif eqn.outvars[0].aval.size != eqn.invars[0].aval.size:
             break
+        elif eqn.outvars[0].aval.dtype.itemsize < min(4, eqn.invars[0].aval.dtype.itemsize):
+            break  # a cast to fewer bits would make other ids of some
         variable = eqn.invars[0]
     return variable
 

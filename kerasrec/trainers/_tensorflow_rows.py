@@ -88,7 +88,10 @@ def memory_of(variable: tf.Variable, at_least: int) -> list[tuple[int, int]]:
 
 def column(ids: Any) -> Any:
     """The integers that a layer made its ids of, by another shape or type: layers share such a column."""
-    while ids.op.type in ("Squeeze", "Reshape", "ExpandDims", "Cast") and ids.op.inputs[0].dtype.is_integer:
+    # A cast to fewer bits would make other ids of some.
+    while ids.op.type in ("Squeeze", "Reshape", "ExpandDims", "Cast") and (
+        ids.op.inputs[0].dtype.is_integer and ids.dtype.size >= min(4, ids.op.inputs[0].dtype.size)
+    ):
         ids = ids.op.inputs[0]
     return ids
 
