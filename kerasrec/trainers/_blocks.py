@@ -18,14 +18,13 @@ from kerasrec.trainers._keras import (
     tree,
 )
 from kerasrec.trainers._orders import orders
-from kerasrec.trainers._repeats import Limits, repeats_of
 
 # A run is batches of one shape, each leaf [steps, batch, ...]; a block is what one call works on. A block is
 # a list because a batch is a tuple: `train_on_batch` sends batches through the same functions.
 Run = dict[str, Any]
 Block = list[Run]
 
-_SAMPLES_A_CALL = 16_384
+_SAMPLES_A_CALL = 65_536
 # Blocks are held several times over: as batches, stacked, and on the device.
 _BYTES_A_CALL = 16_000_000
 
@@ -112,7 +111,7 @@ class BlockAdapter(DataAdapter):
         count_blocks: bool; `num_batches` counts blocks.
 
     Attributes:
-        limits: leaves of the batches in which repeats are looked for ahead, as whoever runs the blocks says.
+        ahead: function of a run to the run; what is to be done with it while the device works on another.
     """
 
     def __init__(
@@ -133,9 +132,10 @@ class BlockAdapter(DataAdapter):
         self._goes_on = goes_on
         self._padded = padded
         self._count_blocks = count_blocks
-        self.limits: Limits = {}
+        self.ahead: Callable[[Run], Run] = lambda run: run
         self._left: _Batches | None = None
         self._orders: Callable[[], np.ndarray] | None = None
+        self._begins_ahead = False
         if inner.num_batches == 0:
             raise ValueError("The data must have at least one batch. Received: data without a batch.")
         if isinstance(inner, ArrayDataAdapter):
@@ -148,6 +148,9 @@ class BlockAdapter(DataAdapter):
             else:
                 self._arrays = tree.map_structure(keras.ops.convert_to_tensor, arrays)
             self._orders = orders(inner._num_samples, inner.batch_size, shuffle)
+            # Elsewhere Keras draws the orders, and draws one more only when an epoch begins.
+            drawn_here = keras.backend.backend() == "tensorflow" and shuffle != "batch"
+            self._begins_ahead = goes_on and (drawn_here or not shuffle)
 
     @property
     def num_batches(self) -> int | None:
@@ -207,6 +210,9 @@ class BlockAdapter(DataAdapter):
                     )
                 if left <= 0 and self._goes_on and not batches.done():
                     self._left = batches
+            elif self._begins_ahead and batches.done():
+                self._left = self._new_batches()
+                self._left.begin(self.steps)
             yield block
 
     def shapes(self) -> list[Any]:
@@ -229,7 +235,7 @@ class BlockAdapter(DataAdapter):
                 self._orders(),
                 self.inner.batch_size,
                 self.steps if self._padded else 1,
-                lambda: self.limits,
+                lambda run: self.ahead(run),
             )
         return _StreamBatches(
             iter(self.inner.get_numpy_iterator()), self._check, self.steps if self._padded else 1
@@ -243,6 +249,9 @@ class _Batches:
         """The next batches, at most `steps`; an empty list at the end."""
         raise NotImplementedError
 
+    def begin(self, steps: int) -> None:
+        """Begin with the next block, likely to have so many batches, where that can be done ahead."""
+
     def done(self) -> bool:
         """Whether no batch is left."""
         raise NotImplementedError
@@ -255,15 +264,14 @@ class _Batches:
 class _ArrayBatches(_Batches):
     """Batches gathered on the device from arrays that lie there, in a given order.
 
-    NumPy gathers the next block, and finds the ids that repeat in its batches, while the device works on this
-    one.
+    NumPy gathers the next block, and does what else is to be done ahead, while the device works on this one.
     """
 
     def __init__(
-        self, arrays: Any, order: np.ndarray, batch_size: int, least: int, limits: Callable[[], Limits]
+        self, arrays: Any, order: np.ndarray, batch_size: int, least: int, ahead: Callable[[Run], Run]
     ) -> None:
         self._arrays = arrays
-        self._limits = limits
+        self._and_ahead = ahead
         self._least = least
         self._order = order.astype("int32") if len(order) < 2**31 else order
         self._batch_size = batch_size
@@ -277,9 +285,13 @@ class _ArrayBatches(_Batches):
             block, self._position = ahead[1].result()
         else:
             block, self._position = self._block(self._position, steps)
-        if self._on_host and not self.done():
-            self._ahead = steps, _gathering.submit(self._block, self._position, steps)
+        if not self.done():
+            self.begin(steps)
         return block
+
+    def begin(self, steps: int) -> None:
+        if self._on_host:
+            self._ahead = steps, _gathering.submit(self._block, self._position, steps)
 
     def _block(self, position: int, steps: int) -> tuple[Block, int]:
         """The batches from a position on, at most `steps`, and the position behind them."""
@@ -297,9 +309,7 @@ class _ArrayBatches(_Batches):
         ids = np.zeros(max(steps, self._least) * batch_size, self._order.dtype)
         ids[: steps * batch_size] = self._order[position : position + steps * batch_size]
         run = {"stack": self._gather(ids.reshape(-1, batch_size)), "steps": steps}
-        if self._on_host:
-            run["repeats"] = repeats_of(run, self._limits().copy())
-        return run
+        return self._and_ahead(run) if self._on_host else run
 
     def _gather(self, ids: np.ndarray) -> Any:
         def gather(array: Any) -> Any:

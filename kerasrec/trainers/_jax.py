@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from kerasrec.trainers import _huge_pages
-from kerasrec.trainers._blocks import on_host, runs_of
+from kerasrec.trainers._blocks import Run, on_host, runs_of
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._interrupts import interrupts_held
 from kerasrec.trainers._jax_rows import Plan, find_plan, train_step
@@ -43,7 +43,7 @@ class JaxEngine:
         self._decided: dict[int, bool] = {}
         self._programs: dict[Any, tuple[Plan, Future[Any]]] = {}
         self._in_huge_pages: set[int] = set()
-        # Where repeats are looked for; who makes blocks may do so ahead.
+        # Where repeats are looked for.
         self.limits: Limits = {}
         _cache_programs()
 
@@ -51,6 +51,10 @@ class JaxEngine:
         """Trace the programs for these shapes and compile them side by side, in the background."""
         for stack in stacks:
             self._program(mode, stack)
+
+    def ahead(self, run: Run) -> Run:
+        """A run with what the host finds in it, which may be done while the device works on another."""
+        return run | {"repeats": repeats_of(run, self.limits.copy())}
 
     def train(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
         """Run the next block's training steps; logs behind the last one, and the new state."""

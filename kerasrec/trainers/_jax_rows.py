@@ -220,7 +220,7 @@ def train_step(
         if table.regularizer is not None:
             scale = owner * (table.shape[0] / jnp.sum(owner))
             scale = scale.reshape(-1, *[1] * (rows.ndim - 1)).astype(rows.dtype)
-            loss = loss + regularizer_penalty(table.regularizer, rows, scale)
+            loss = loss + regularizer_penalty(table.regularizer, rows, scale, xla=True)
             gradient = gradient + optimizer.scale_loss(regularizer_gradient(table.regularizer, rows, scale))
         gradients[index] = gradient
         position = positions[id(table)]

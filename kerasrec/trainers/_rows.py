@@ -1,6 +1,7 @@
 """Updates by rows: the optimizer's own update, run on the rows that a step read."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -159,20 +160,22 @@ def without_regularizers(tables: Sequence[keras.Variable]) -> Iterator[None]:
             table.regularizer = regularizer
 
 
-def regularizer_penalty(regularizer: Any, values: Any, scale: Any) -> Any:
+def regularizer_penalty(regularizer: Any, values: Any, scale: Any, xla: bool) -> Any:
     """What a regularizer adds to the loss.
 
     Args:
         regularizer: `keras.regularizers.L1`, `L2` or `L1L2`.
         values: `[R, ...]`, rows of a table.
         scale: `[R, 1, ...]` or a scalar; a row's factor.
+        xla: bool, whether XLA compiles the step.
 
     Returns:
         A scalar.
     """
     l1, l2 = _strengths(regularizer)
-    penalty = _sum(keras.ops.square(values) * scale) * l2 if l2 else 0.0
-    return penalty + _sum(keras.ops.abs(values) * scale) * l1 if l1 else penalty
+    total = _sum_for_xla if xla else keras.ops.sum
+    penalty = total(keras.ops.square(values) * scale) * l2 if l2 else 0.0
+    return penalty + total(keras.ops.abs(values) * scale) * l1 if l1 else penalty
 
 
 def regularizer_gradient(regularizer: Any, values: Any, scale: Any) -> Any:
@@ -182,20 +185,22 @@ def regularizer_gradient(regularizer: Any, values: Any, scale: Any) -> Any:
     return gradient + keras.ops.sign(values) * (scale * l1) if l1 else gradient
 
 
-def _sum(x: Any) -> Any:
-    """The sum of all elements.
+def _sum_for_xla(x: Any) -> Any:
+    """The sum of all elements, `[R, ...]`; `R` may be unknown while tracing.
 
     XLA makes a sum of many elements of sums over windows, on the processor at a fifth of the speed of sums
     over the first axis, which it makes of vectors; up to 32 elements it leaves a sum as it is.
     """
-    if any(length is None for length in x.shape):
-        return keras.ops.sum(x)
+    length = keras.ops.shape(x)[0] * math.prod(x.shape[1:])
     x = keras.ops.reshape(x, (-1,))
-    rest = []
-    while (length := int(x.shape[0])) > 32:
+    known = x.shape[0] is not None
+    rest: list[Any] = []
+    # Three times make few of a million, where the length is unknown.
+    while length > 32 if known else len(rest) < 3:
         each = length // 32
         rest.append(x[32 * each :])
         x = keras.ops.sum(keras.ops.reshape(x[: 32 * each], (32, each)), axis=0)
+        length = each
     return keras.ops.sum(keras.ops.concatenate([x, *rest]))
 
 

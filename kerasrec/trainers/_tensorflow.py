@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers import _huge_pages
-from kerasrec.trainers._blocks import on_host, runs_of
+from kerasrec.trainers._blocks import Run, on_host, runs_of
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._keras import model_supports_jit, tree
 from kerasrec.trainers._repeats import Limits, Repeats, repeats_of
@@ -80,12 +79,18 @@ class TensorFlowEngine:
         self._scratch: dict[tuple[int, int], tf.Variable] = {}
         self._in_huge_pages: set[int] = set()
         self._compiled: set[Any] = set()
-        # Where repeats are looked for; who makes blocks may do so ahead.
+        self._rooms: dict[tuple[int, int], int] = {}
+        # Where repeats are looked for.
         self.limits: Limits = {}
         self._not_compiled = False
 
     def prepare(self, mode: str, stacks: list[Any]) -> None:
         """Nothing: one trace serves every shape."""
+
+    def ahead(self, run: Run) -> Run:
+        """A run as tensors, with what NumPy finds in it: may be done while TensorFlow works on another."""
+        repeats = self._found(run)
+        return run | {"stack": tree.map_structure(tf.convert_to_tensor, run["stack"]), "repeats": repeats}
 
     def train(self, iterator: Iterator[Any]) -> Any:
         """Run the next block's training steps; logs behind the last one."""
@@ -147,15 +152,37 @@ class TensorFlowEngine:
 
         return call
 
-    def _repeats(self, run: Any, leaves: list[Any]) -> dict[int, Repeats]:
+    def _repeats(self, run: Run, leaves: list[Any]) -> dict[int, Repeats]:
         """The repeats in a run, empty for columns of integers in which they are not looked for."""
-        found = repeats_of(run, self.limits)
-        no_ids, no_count = np.zeros((len(leaves[0]), 0), "int32"), np.zeros(len(leaves[0]), "int32")
+        found = self._found(run)
+        no_ids, no_count = tf.zeros((len(leaves[0]), 0), "int32"), tf.zeros(len(leaves[0]), "int32")
         nothing = Repeats(no_ids, no_ids, no_count)
-        return {
-            number: Repeats(*map(tf.convert_to_tensor, found.get(number, nothing)))
-            for number in self._integers(leaves)
-        }
+        return {number: found.get(number, nothing) for number in self._integers(leaves)}
+
+    def _found(self, run: Run) -> dict[int, Repeats]:
+        """The repeats in a run as tensors, in the columns in which they are looked for."""
+        ahead = run.get("repeats", {})
+        found = repeats_of(run, {n: limit for n, limit in self.limits.copy().items() if n not in ahead})
+        if self._model._xla:
+            found = {
+                number: part._replace(ids=part.ids[:, : self._room(number, part)])
+                for number, part in found.items()
+            }
+        return ahead | {number: Repeats(*map(tf.convert_to_tensor, part)) for number, part in found.items()}
+
+    def _room(self, number: int, found: Repeats) -> int:
+        """How many ids a batch has room for in a program of fixed shape.
+
+        As many as batches of its size had so far, and some more; once that was too few, as many as there can
+        be, since for every room the program is compiled anew.
+        """
+        size, most = found.inverse.shape[1], int(found.count.max())
+        room = self._rooms.get((number, size), 0)
+        if most > room:
+            step = -(-size // 8)
+            room = size if room else -(-(most + step // 2) // step) * step
+            self._rooms[number, size] = room
+        return room
 
     def _integers(self, leaves: list[Any]) -> list[int]:
         """The leaves in which NumPy may look for repeats."""
@@ -187,8 +214,8 @@ class TensorFlowEngine:
                 jit_compile=xla,
             )
             with executor(single_threaded):
-                graph = function.get_concrete_function(signature, repeats, tf.TensorSpec((), tf.int32)).graph
-            if not (single_threaded and branches(graph)):
+                function = function.get_concrete_function(signature, repeats, tf.TensorSpec((), tf.int32))
+            if not (single_threaded and branches(function.graph)):
                 break
         return single_threaded, function
 
@@ -301,7 +328,7 @@ class TensorFlowEngine:
 
         penalty = sum(
             (
-                regularizer_penalty(table.regularizer, values, scale)
+                regularizer_penalty(table.regularizer, values, scale, xla)
                 for table, values, scale in regularized(whole, rows)
             ),
             start=tf.zeros([], keras.config.floatx()),

@@ -191,7 +191,7 @@ class Training(_Mixed):
         if isinstance(adapter, BlockAdapter):
             self._build_on(adapter)
             self._compiled_steps().prepare("train", adapter.shapes())
-            adapter.limits = self._compiled_steps().limits
+            adapter.ahead = self._compiled_steps().ahead
             if isinstance(validation_data, BlockAdapter):
                 self._compiled_steps().prepare("test", validation_data.shapes())
                 validation_steps = None
