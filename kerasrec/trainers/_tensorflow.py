@@ -138,7 +138,7 @@ class TensorFlowEngine:
         # A leaf of one row is one for all samples (a list of items that they share), and stays so.
         batch_size = max(leaf.shape[1] for leaf in leaves)
         spec = tuple((leaf.dtype, leaf.shape[1] == 1 < batch_size, leaf.shape[2:]) for leaf in leaves)
-        key = mode, spec, xla
+        key = mode, repr(tree.map_structure(lambda _: None, stack)), spec, xla
         if key not in self._traced:
             self._traced[key] = self._trace(mode, stack, batch_size, xla)
             if mode == "train" and _huge_pages.on_request():
