@@ -39,19 +39,22 @@ from kerasrec.trainers._tensorflow_rows import (
 
 # Up to this many samples a step, handing work to threads costs more than it saves.
 _SMALL_BATCH = 1024
-# From so many samples over all epochs on, XLA gains more than the seconds that it takes for each shape.
-_WORTH_COMPILING = 2_000_000
+# From so many samples or steps over all epochs on, XLA gains more than the seconds that it takes for each
+# shape: half a microsecond a sample in large batches, some hundred a step in small ones.
+_SAMPLES_WORTH_COMPILING = 2_000_000
+_STEPS_WORTH_COMPILING = 20_000
 # In the XLA of earlier versions, scatters on the processor take ten times as long as TensorFlow's own.
 _COMPILING_SINCE = (2, 21)
 
 
-def worth_compiling(model: Any, setting: bool | str, n_samples: int) -> bool:
+def worth_compiling(model: Any, setting: bool | str, n_steps: int, batch_size: int) -> bool:
     """Whether XLA is to compile the training steps of a model.
 
     Args:
         model: a compiled `kerasrec.Model`.
         setting: the `jit_compile` that it was compiled with.
-        n_samples: int, samples that the training sees over all its epochs; 0 where that is unknown.
+        n_steps: int, steps that the training makes over all its epochs; 0 where that is unknown.
+        batch_size: int, samples a step; 0 where that is unknown.
 
     Returns:
         bool.
@@ -59,7 +62,8 @@ def worth_compiling(model: Any, setting: bool | str, n_samples: int) -> bool:
     if setting != "auto":
         return bool(model.jit_compile)
     version = tuple(int(part) for part in tf.__version__.split(".")[:2])
-    return n_samples >= _WORTH_COMPILING and version >= _COMPILING_SINCE and model_supports_jit(model)
+    long = n_steps >= _STEPS_WORTH_COMPILING or n_steps * batch_size >= _SAMPLES_WORTH_COMPILING
+    return long and version >= _COMPILING_SINCE and model_supports_jit(model)
 
 
 class TensorFlowEngine:

@@ -357,9 +357,9 @@ class Training(_Mixed):
             return False
         from kerasrec.trainers._tensorflow import worth_compiling
 
-        n_samples = epochs * (steps_per_epoch or inner.num_batches or 0) * (inner.batch_size or 0)
+        n_steps = epochs * (steps_per_epoch or inner.num_batches or 0)
         # Once compiled, it stays so.
-        self._xla = self._xla or worth_compiling(self, self._jit_setting, n_samples)
+        self._xla = self._xla or worth_compiling(self, self._jit_setting, n_steps, inner.batch_size or 0)
         return self._xla
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:

@@ -12,11 +12,12 @@ pytestmark = pytest.mark.skipif(backend != "tensorflow", reason="how TensorFlow 
 
 @pytest.fixture
 def worth(monkeypatch):
-    """Sets from how many samples on XLA is taken."""
+    """Sets from how many samples, or from how many steps, on XLA is taken."""
     from kerasrec.trainers import _tensorflow
 
-    def set_to(n_samples):
-        monkeypatch.setattr(_tensorflow, "_WORTH_COMPILING", n_samples)
+    def set_to(n_samples, n_steps=10**9):
+        monkeypatch.setattr(_tensorflow, "_SAMPLES_WORTH_COMPILING", n_samples)
+        monkeypatch.setattr(_tensorflow, "_STEPS_WORTH_COMPILING", n_steps)
 
     return set_to
 
@@ -36,12 +37,21 @@ def fit(model, epochs=1):
 
 def takes_xla(model):
     """Whether the training steps of a fitted model were compiled by XLA."""
-    return any(xla for _, _, xla in model._engine._traced)
+    return any(xla for *_, xla in model._engine._traced)
 
 
 def test_a_training_counts_by_the_samples_of_all_its_epochs(worth):
     # 70 samples are five batches of 16.
     worth(160)
+    ours = model()
+    fit(ours)
+    assert not takes_xla(ours)
+    fit(ours, epochs=2)
+    assert takes_xla(ours)
+
+
+def test_a_training_counts_by_the_steps_of_all_its_epochs(worth):
+    worth(10**9, n_steps=10)
     ours = model()
     fit(ours)
     assert not takes_xla(ours)
