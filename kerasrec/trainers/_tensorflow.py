@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers import _huge_pages
-from kerasrec.trainers._blocks import Run, on_host, runs_of
+from kerasrec.trainers._blocks import Run, runs_of
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._keras import model_supports_jit, tree
-from kerasrec.trainers._repeats import Limits, Repeats, repeats_of
+from kerasrec.trainers._repeats import Limits, Repeats
 from kerasrec.trainers._rows import (
     RowView,
     own_loss,
@@ -27,6 +27,7 @@ from kerasrec.trainers._rows import (
     without_regularizers,
 )
 from kerasrec.trainers._tensorflow_executor import branches, executor
+from kerasrec.trainers._tensorflow_repeats import RepeatsOfRuns, repeats_signature
 from kerasrec.trainers._tensorflow_rows import (
     Lookups,
     Rows,
@@ -83,17 +84,20 @@ class TensorFlowEngine:
         self._scratch: dict[tuple[int, int], tf.Variable] = {}
         self._in_huge_pages: set[int] = set()
         self._compiled: set[Any] = set()
-        self._rooms: dict[tuple[int, int], int] = {}
-        # Where repeats are looked for.
-        self.limits: Limits = {}
+        self._repeats = RepeatsOfRuns()
         self._not_compiled = False
+
+    @property
+    def limits(self) -> Limits:
+        """The columns in which repeats are looked for."""
+        return self._repeats.limits
 
     def prepare(self, mode: str, stacks: list[Any]) -> None:
         """Nothing: one trace serves every shape."""
 
     def ahead(self, run: Run) -> Run:
         """A run as tensors, with what NumPy finds in it: may be done while TensorFlow works on another."""
-        repeats = self._found(run)
+        repeats = self._repeats.find(run, self._model._xla)
         return run | {"stack": tree.map_structure(tf.convert_to_tensor, run["stack"]), "repeats": repeats}
 
     def train(self, iterator: Iterator[Any]) -> Any:
@@ -148,49 +152,13 @@ class TensorFlowEngine:
             if mode == "train" and _huge_pages.on_request():
                 self._into_huge_pages()
         single_threaded, function = self._traced[key]
-        repeats = self._repeats(run, leaves) if mode == "train" else {}
+        repeats = self._repeats.of_all(run, leaves, xla) if mode == "train" else {}
 
         def call(steps: Any) -> Any:
             with executor(single_threaded):
                 return function(stack, repeats, steps)
 
         return call
-
-    def _repeats(self, run: Run, leaves: list[Any]) -> dict[int, Repeats]:
-        """The repeats in a run, empty for columns of integers in which they are not looked for."""
-        found = self._found(run)
-        no_ids, no_count = tf.zeros((len(leaves[0]), 0), "int32"), tf.zeros(len(leaves[0]), "int32")
-        nothing = Repeats(no_ids, no_ids, no_count)
-        return {number: found.get(number, nothing) for number in self._integers(leaves)}
-
-    def _found(self, run: Run) -> dict[int, Repeats]:
-        """The repeats in a run as tensors, in the columns in which they are looked for."""
-        ahead = run.get("repeats", {})
-        found = repeats_of(run, {n: limit for n, limit in self.limits.copy().items() if n not in ahead})
-        if self._model._xla:
-            found = {
-                number: part._replace(ids=part.ids[:, : self._room(number, part)])
-                for number, part in found.items()
-            }
-        return ahead | {number: Repeats(*map(tf.convert_to_tensor, part)) for number, part in found.items()}
-
-    def _room(self, number: int, found: Repeats) -> int:
-        """How many ids a batch has room for in a program of fixed shape.
-
-        As many as batches of its size had so far, and some more; once that was too few, as many as there can
-        be, since for every room the program is compiled anew.
-        """
-        size, most = found.inverse.shape[1], int(found.count.max())
-        room = self._rooms.get((number, size), 0)
-        if most > room:
-            step = -(-size // 8)
-            room = size if room else -(-(most + step // 2) // step) * step
-            self._rooms[number, size] = room
-        return room
-
-    def _integers(self, leaves: list[Any]) -> list[int]:
-        """The leaves in which NumPy may look for repeats."""
-        return [number for number, leaf in enumerate(leaves) if leaf.dtype.is_integer] if on_host() else []
 
     def _trace(self, mode: str, stack: Any, batch_size: int, xla: bool) -> tuple[bool, Any]:
         """Trace for any number of steps and samples, so that the last batch needs no second graph.
@@ -205,11 +173,7 @@ class TensorFlowEngine:
             ),
             stack,
         )
-        ints = tf.TensorSpec((None, None), tf.int32)
-        repeats = {
-            number: Repeats(ints, ints, tf.TensorSpec((None,), tf.int32))
-            for number in (self._integers(tree.flatten(stack)) if mode == "train" else [])
-        }
+        repeats = repeats_signature(tree.flatten(stack)) if mode == "train" else {}
         body = {"train": self._train, "test": self._test, "predict": self._predict}[mode]
         for single_threaded in (True, False) if batch_size <= _SMALL_BATCH and not xla else (False,):
             function = tf.function(
