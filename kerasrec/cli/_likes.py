@@ -26,7 +26,7 @@ def likes(whole: "Interactions", at_least: float | None, has_values: bool) -> "I
 def what_counts(whole: "Interactions", at_least: float | None, has_values: bool) -> str:
     """The same in words."""
     if not has_values:
-        return "every row, as there is no column of ratings"
+        return "every row, as no column's name looks like ratings; `--value-column` names one"
     if at_least is not None:
         return f"ratings of at least {at_least:g}; the others are left out"
     low, high = float(whole.values.min()), float(whole.values.max())

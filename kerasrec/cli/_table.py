@@ -192,6 +192,10 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
         )["line"]
     except pd.errors.EmptyDataError:
         lines = pd.Series([], dtype=str)
+    except pd.errors.ParserError:
+        raise ValueError(
+            f"{str(path)!r} must be a table, as CSV or Parquet. Received: a file that is no text."
+        ) from None
     except (UnicodeError, LookupError) as error:
         raise ValueError(f"`--encoding` must be the file's. Received: {encoding!r} ({error}).") from error
     if lines.empty:

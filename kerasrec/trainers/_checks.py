@@ -38,8 +38,14 @@ class DataCheck:
         for column, (limit, layer) in self._limits.items():
             ids = self._column(x, column)
             if ids is not None:
+                ids = np.asarray(ids)
+                if ids.dtype.kind == "f" and (broken := ids[ids != np.floor(ids)]).size:
+                    raise ValueError(
+                        f"Ids of column '{column}' must be whole numbers, since they name rows of layer "
+                        f"'{layer}'. Received: {broken.size} others, the first is {broken[0]}."
+                    )
                 _refuse(
-                    np.asarray(ids),
+                    ids,
                     0,
                     limit - 1,
                     f"Ids of column '{column}' must be in 0..{limit - 1}, the rows of layer '{layer}'",

@@ -101,7 +101,7 @@ def test_without_ratings_every_row_is_a_like(run, run_json, films, tmp_path):
     films[1][["customer", "film"]].to_csv(tmp_path / "bought.csv", index=False)
     arguments = ["compare", "bought.csv", "--models", "item_knn,random", "--no-baselines"]
     assert {row["model"] for row in run_json(*arguments)["models"]} == {"item_knn", "random"}
-    assert "every row, as there is no column of ratings" in run(*arguments).out
+    assert "every row, as no column's name looks like ratings" in run(*arguments).out
 
 
 @pytest.mark.slow

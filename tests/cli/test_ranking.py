@@ -43,7 +43,7 @@ def test_the_printed_figures_are_those_of_the_model(run, run_json, clicks):
     assert result["test"][0]["ndcg@10"] == pytest.approx(expected["ndcg@10"])
     assert "plot" not in result and "history" not in result
     out = run("train", clicks, "--model", "ease").out
-    assert "Counted as liked: every row, as there is no column of ratings" in out
+    assert "Counted as liked: every row, as no column's name looks like ratings" in out
     assert "held-out rows" in out
 
 

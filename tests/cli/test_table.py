@@ -129,5 +129,10 @@ def test_files_that_are_no_tables(tmp_path):
         read_ratings(tmp_path / "x.csv", Columns())
     with pytest.raises(ValueError, match="must be a table with a header. Received: an empty file."):
         read_ratings(table(tmp_path / "x.csv", ""), Columns())
+    (tmp_path / "picture.csv").write_bytes(b"\x89PNG\n" + bytes([1, 2, 10]) * 40)
+    with pytest.raises(
+        ValueError, match="picture.csv' must be a table, .* Received: a file that is no text."
+    ):
+        read_ratings(tmp_path / "picture.csv", Columns())
     with pytest.raises(IsADirectoryError):
         read_ratings(tmp_path, Columns())

@@ -91,6 +91,20 @@ def test_ids_are_checked_in_every_form_of_input(form):
         model.fit(data, np.zeros((4, 1), "float32"), verbose=0)
 
 
+@pytest.mark.parametrize("value", [1.5, np.nan])
+def test_ids_that_are_no_whole_numbers_are_refused(value):
+    ids = keras.Input((1,), name="ids", dtype="int32")
+    outputs = keras.layers.Dense(1)(keras.layers.Flatten()(keras.layers.Embedding(5, 2)(ids)))
+    model = compiled(kerasrec.Model(ids, outputs), "sgd")
+    y = np.zeros((4, 1), "float32")
+    model.fit(np.array([[1.0], [2], [0], [4]]), y, verbose=0)
+    rule = (
+        rf"'ids' must be whole numbers, .* layer 'embedding.*'\. Received: 1 others, the first is {value}\."
+    )
+    with pytest.raises(ValueError, match=rule):
+        model.fit(np.array([[1.0], [2], [value], [4]]), y, verbose=0)
+
+
 def test_what_is_no_table_limits_nothing():
     features = keras.Input((3,), name="features")
     outputs = keras.layers.Dense(1)(keras.layers.Flatten()(keras.layers.RepeatVector(2)(features)))
