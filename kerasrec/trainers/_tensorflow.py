@@ -44,6 +44,8 @@ _SMALL_BATCH = 1024
 # shape: half a microsecond a sample in large batches, some hundred a step in small ones.
 _SAMPLES_WORTH_COMPILING = 2_000_000
 _STEPS_WORTH_COMPILING = 20_000
+# Data of ever new shapes would have XLA compile for ever: behind so many, new ones run without it.
+_MOST_PROGRAMS = 8
 # In the XLA of earlier versions, scatters on the processor take ten times as long as TensorFlow's own.
 _COMPILING_SINCE = (2, 21)
 
@@ -122,8 +124,8 @@ class TensorFlowEngine:
     def _call(self, mode: str, run: dict[str, Any]) -> Any:
         stack = tree.map_structure(tf.convert_to_tensor, run["stack"])
         steps = tf.constant(run["steps"])
-        if mode == "train" and self._model._xla and not self._not_compiled:
-            shapes = tuple((leaf.dtype, *leaf.shape) for leaf in tree.flatten(stack))
+        shapes = tuple((leaf.dtype, *leaf.shape) for leaf in tree.flatten(stack))
+        if mode == "train" and self._takes_xla(shapes):
             try:
                 logs = self._function(mode, run, stack, xla=True)(steps)
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
@@ -139,6 +141,13 @@ class TensorFlowEngine:
                 self._compiled.add(shapes)
                 return logs
         return self._function(mode, run, stack)(steps)
+
+    def _takes_xla(self, shapes: Any) -> bool:
+        """Whether XLA runs the training steps of these shapes."""
+        if not self._model._xla or self._not_compiled:
+            return False
+        asked_for = self._model._jit_setting != "auto"
+        return asked_for or shapes in self._compiled or len(self._compiled) < _MOST_PROGRAMS
 
     def _function(self, mode: str, run: Any, stack: Any, xla: bool = False) -> Callable[[Any], Any]:
         """The compiled function of a number of steps that begin with a run's first."""

@@ -81,6 +81,36 @@ def test_true_takes_it_from_the_first_sample():
     assert takes_xla(ours)
 
 
+@pytest.mark.parametrize("setting, n_compiled", [("auto", 2), (True, 5)])
+def test_data_of_ever_new_shapes_are_not_compiled_for_ever(worth, monkeypatch, setting, n_compiled):
+    from kerasrec.trainers import _tensorflow
+
+    class Bags(keras.utils.PyDataset):
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, index):
+            ids = np.arange(4 * (index + 1)).reshape(4, -1) % 7
+            return ids.astype("int32"), np.ones((4, 1), "float32")
+
+    def trained(cls, **settings):
+        keras.utils.set_random_seed(4)
+        inputs = keras.Input((None,), dtype="int32")
+        bags = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(7, 2)(inputs))
+        ours = cls(inputs, keras.layers.Dense(1)(bags))
+        ours.compile("sgd", "mean_squared_error", **settings)
+        ours.fit(Bags(), epochs=2, shuffle=False, verbose=0)
+        return ours
+
+    worth(0)
+    monkeypatch.setattr(_tensorflow, "_MOST_PROGRAMS", 2)
+    ours = trained(kerasrec.Model, jit_compile=setting)
+    assert len(ours._engine._compiled) == n_compiled
+    reference = trained(keras.Model, jit_compile=False)
+    for mine, theirs in zip(ours.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
 def test_a_layer_that_says_it_cannot_be_compiled_is_believed(worth):
     worth(0)
     layer = keras.layers.Identity()
