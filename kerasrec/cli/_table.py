@@ -2,26 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import typer
+from kerasrec.cli._form import Columns, Form
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kerasrec.cli._report import Report
     from kerasrec.data import Interactions
-
-Ratings = Annotated[Path, typer.Argument(help="CSV or Parquet file, a rating a row.", metavar="RATINGS")]
-UserColumn = Annotated[str | None, typer.Option(help="Column of user ids. Guessed from its name otherwise.")]
-ItemColumn = Annotated[str | None, typer.Option(help="Column of item ids. Guessed from its name otherwise.")]
-ValueColumn = Annotated[str | None, typer.Option(help="Column of ratings. Guessed from its name otherwise.")]
-Separator = Annotated[str | None, typer.Option(help="What separates the columns. Guessed otherwise.")]
-Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, e.g. latin-1. Guessed otherwise.")]
-Duplicates = Annotated[
-    str, typer.Option(help="Where a user rates an item twice: error, last, mean or sum.", metavar="POLICY")
-]
 
 _SAMPLE_LINES = 1000
 _NOUNS = {
@@ -36,32 +26,38 @@ _ENDINGS = ("id", "", "no", "key", "code", "name")
 _IDS = ("id", "", "no", "key", "code")
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The columns that a person named; `None` where they are to be guessed."""
+class Table(NamedTuple):
+    """A table that was read.
 
-    user: str | None = None
-    item: str | None = None
-    value: str | None = None
-    time: str | None = None
+    Attributes:
+        interactions: `Interactions`.
+        columns: the columns that they were read from, by what they are.
+        read_as: how the file was read, by what was guessed or said.
+    """
+
+    interactions: "Interactions"
+    columns: dict[str, str]
+    read_as: dict[str, str]
+
+    def tell(self, report: "Report") -> None:
+        """Say which columns were taken, and how the file was read."""
+        report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in self.columns.items()))
+        if self.read_as:
+            report.line("Read as: " + ", ".join(f"{what} {how}" for what, how in self.read_as.items()))
 
 
 def read_ratings(
     path: Path,
     columns: Columns,
-    separator: str | None = None,
-    encoding: str | None = None,
-    duplicates: str = "error",
+    form: Form = Form(),  # noqa: B008
     needs_values: bool = True,
-) -> tuple["Interactions", dict[str, str]]:
-    """The ratings of a file, and the columns that they were read from.
+) -> Table:
+    """The ratings of a file, and how they were read.
 
     Args:
         path: CSV file (compressed ones as pandas reads them), or Parquet where it ends so.
         columns: names of the columns.
-        separator: of a CSV. Defaults to `None`: guessed.
-        encoding: of a CSV. Defaults to `None`: UTF-8, or Latin-1 where it is not that.
-        duplicates: as in `Interactions.from_csv`. Defaults to `"error"`.
+        form: how the file is written. Defaults to `Form()`: guessed.
         needs_values: bool, refuse a table without ratings. Defaults to `True`.
     """
     from kerasrec.data import Interactions
@@ -72,10 +68,10 @@ def read_ratings(
         import pyarrow.parquet
 
         found = find_columns(pyarrow.parquet.read_schema(path).names, columns, needs_values)
-        return Interactions.from_parquet(path, **found, duplicates=duplicates), found
-    options = csv_form(path, separator, encoding)
+        return Table(Interactions.from_parquet(path, **found, duplicates=form.duplicates), found, {})
+    options = csv_form(path, form.separator, form.encoding)
     found = find_columns(_header(path, options), columns, needs_values)
-    return Interactions.from_csv(path, **found, duplicates=duplicates, **options), found
+    return Table(Interactions.from_csv(path, **found, duplicates=form.duplicates, **options), found, {})
 
 
 def read_items(path: Path, item_column: str | None) -> tuple["pd.DataFrame", str]:
@@ -114,14 +110,12 @@ def title_columns(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def check_columns(
-    path: Path, columns: Columns, separator: str | None, encoding: str | None, needs_values: bool = False
-) -> None:
+def check_columns(path: Path, columns: Columns, form: Form, needs_values: bool = False) -> None:
     """Refuse a table without the columns that are needed; before Keras is loaded, which takes seconds."""
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
     if path.suffix != ".parquet":
-        find_columns(_header(path, csv_form(path, separator, encoding)), columns, needs_values)
+        find_columns(_header(path, csv_form(path, form.separator, form.encoding)), columns, needs_values)
 
 
 def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = True) -> dict[str, str]:

@@ -5,6 +5,7 @@ import typer
 
 from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable, replacing
+from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library
 from kerasrec.cli._likes import likes, split, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
@@ -15,23 +16,20 @@ if TYPE_CHECKING:
     from kerasrec.evaluation import Comparison
 
 
+@reads_table
 def compare(
-    ratings: _table.Ratings,
+    ratings: Ratings,
     models: Annotated[
         str, typer.Option(metavar="NAMES", help="Models, separated by commas; see `kerasrec zoo list`.")
     ] = "hybrid",
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Add popularity, item_knn and ease.")
     ] = True,
-    user_column: _table.UserColumn = None,
-    item_column: _table.ItemColumn = None,
-    value_column: _table.ValueColumn = None,
+    *,
+    form: Form,
     time_column: Annotated[
         str | None, typer.Option(help="Column of times. Given, the latest rows are held out.")
     ] = None,
-    separator: _table.Separator = None,
-    encoding: _table.Encoding = None,
-    duplicates: _table.Duplicates = "error",
     at_least: Annotated[
         float | None, typer.Option(help="Lowest rating that is a like; the others are left out.")
     ] = None,
@@ -63,15 +61,13 @@ def compare(
             check_writable(plot, ".png")
         names = _listed("models", models)
         cuts = _cuts(k)
-        columns = _table.Columns(user_column, item_column, value_column, time_column)
-        _table.check_columns(ratings, columns, separator, encoding)
+        _table.check_columns(ratings, form.columns(time_column), form)
         load_library(report)
         hyperparameters = _by_model(names, settings or [])
         with report.waiting(f"Reading {ratings.name}"):
-            whole, found = _table.read_ratings(
-                ratings, columns, separator, encoding, duplicates, needs_values=False
-            )
-        report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
+            read = _table.read_ratings(ratings, form.columns(time_column), form, needs_values=False)
+        whole, found = read.interactions, read.columns
+        read.tell(report)
         liked = likes(whole, at_least, "value" in found)
         train, test = split(liked, test_size, seed)
         report.line(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasrec.cli import _table
+from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library
 from kerasrec.cli._likes import likes
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
@@ -17,15 +18,12 @@ if TYPE_CHECKING:
     from kerasrec.recommender import Recommender
 
 
+@reads_table
 def evaluate(
     model: Annotated[Path, typer.Argument(help="File of a trained model.", metavar="MODEL")],
-    ratings: _table.Ratings,
-    user_column: _table.UserColumn = None,
-    item_column: _table.ItemColumn = None,
-    value_column: _table.ValueColumn = None,
-    separator: _table.Separator = None,
-    encoding: _table.Encoding = None,
-    duplicates: _table.Duplicates = "error",
+    ratings: Ratings,
+    *,
+    form: Form,
     skip_unknown: Annotated[
         bool, typer.Option("--skip-unknown", help="Leave out ratings of users and items new to the model.")
     ] = False,
@@ -44,12 +42,11 @@ def evaluate(
         with report.waiting(f"Reading {model.name}"):
             loaded = load_model(model)
         catalogue: Any = find_catalogue(loaded)  # `load_model` refuses a file without
-        columns = _table.Columns(user_column, item_column, value_column)
         rates = _rates(loaded.name)
         with report.waiting(f"Reading {ratings.name}"):
-            table, found = _table.read_ratings(
-                ratings, columns, separator, encoding, duplicates, needs_values=rates
-            )
+            read = _table.read_ratings(ratings, form.columns(), form, needs_values=rates)
+        table, found = read.interactions, read.columns
+        read.tell(report)
         if rates and at_least is not None:
             raise ValueError(
                 f"`--at-least` is for models that rank. Received: {at_least:g}, and {loaded.name}."

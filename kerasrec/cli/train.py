@@ -6,6 +6,7 @@ import typer
 
 from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable
+from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library, set_seed
 from kerasrec.cli._likes import likes, split, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from kerasrec.data import Interactions
 
 
+@reads_table
 def train(
-    ratings: _table.Ratings,
+    ratings: Ratings,
     model: Annotated[
         str | None,
         typer.Option(
@@ -26,15 +28,11 @@ def train(
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="File to write the model to.")] = Path("model.keras"),
-    user_column: _table.UserColumn = None,
-    item_column: _table.ItemColumn = None,
-    value_column: _table.ValueColumn = None,
+    *,
+    form: Form,
     time_column: Annotated[
         str | None, typer.Option(help="Column of times. Given, the latest ratings are held out.")
     ] = None,
-    separator: _table.Separator = None,
-    encoding: _table.Encoding = None,
-    duplicates: _table.Duplicates = "error",
     at_least: Annotated[
         float | None,
         typer.Option(help="Lowest rating that is a like, for a ranking model; others are left out."),
@@ -66,14 +64,14 @@ def train(
     with reporting(as_json, debug) as report:
         check_writable(out, ".keras")
         hyperparameters = dict(map(setting, settings or ()))
-        columns = _table.Columns(user_column, item_column, value_column, time_column)
-        _table.check_columns(ratings, columns, separator, encoding)
+        _table.check_columns(ratings, form.columns(time_column), form)
         load_library(report)
         from kerasrec import zoo
 
         rates = model is not None and zoo.card(model).task == "rating"
         with report.waiting(f"Reading {ratings.name}"):
-            whole, found = _table.read_ratings(ratings, columns, separator, encoding, duplicates, rates)
+            table = _table.read_ratings(ratings, form.columns(time_column), form, rates)
+        whole, found = table.interactions, table.columns
         has_values = "value" in found
         if model is None:
             # Who names what a like is wants likes.
@@ -83,7 +81,7 @@ def train(
             raise ValueError(f"`--at-least` is for models that rank. Received: {at_least:g}, and {model}.")
         used = whole if rates else likes(whole, at_least, has_values)
         fitted, held_out = split(used, test_size, seed) if test_size else (used, None)
-        report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
+        table.tell(report)
         report.line(
             f"{len(whole):,} {'ratings' if rates else 'rows'} of {whole.n_users:,} users and "
             f"{whole.n_items:,} items, "

@@ -7,6 +7,7 @@ import typer
 
 from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable
+from kerasrec.cli._form import Form, reads_table
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
 from kerasrec.cli._settings import setting
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
+@reads_table
 def tune(
     source: Annotated[
         Path | None,
@@ -61,12 +63,8 @@ def tune(
     directory: Annotated[Path, typer.Option(help="Folder of the search.")] = Path("search"),
     out: Annotated[Path, typer.Option(help="File to write the best model to.")] = Path("model.keras"),
     page: Annotated[Path | None, typer.Option("--report", help="HTML page about the search.")] = None,
-    user_column: _table.UserColumn = None,
-    item_column: _table.ItemColumn = None,
-    value_column: _table.ValueColumn = None,
-    separator: _table.Separator = None,
-    encoding: _table.Encoding = None,
-    duplicates: _table.Duplicates = "error",
+    *,
+    form: Form,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed tries the same.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -96,16 +94,16 @@ def tune(
         at_least = job.at_least if at_least is None else at_least
         test_size = job.test_size if test_size is None else test_size
         table = _place(job.data if data is None else data)
-        columns = _table.Columns(user_column, item_column, value_column)
-        form = (columns, separator, encoding, duplicates)
         with report.waiting(f"Reading {table.name}"):
-            whole, found = _table.read_ratings(table, *form, needs_values=False)
+            read = _table.read_ratings(table, form.columns(), form, needs_values=False)
             apart = test if test is not None or data is not None else job.test
             further_rows = (
-                None if apart is None else _table.read_ratings(_place(apart), *form, needs_values=False)[0]
+                None
+                if apart is None
+                else _table.read_ratings(_place(apart), form.columns(), form, needs_values=False).interactions
             )
-        whole, train, held_out = _split(whole, further_rows, at_least, test_size, job.test_seed)
-        report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
+        whole, train, held_out = _split(read.interactions, further_rows, at_least, test_size, job.test_seed)
+        read.tell(report)
         report.line(
             f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items, "
             f"{0 if held_out is None else len(held_out):,} of them kept from the search"
@@ -137,7 +135,7 @@ def tune(
                 others[name] = search(train, name, wanted, directory=directory / name, **how, **same)
             _test(result, held_out, others, test_seeds or job.seeds, report)
         _write(result, out, page, report)
-        report.result |= {"columns": found, "directory": str(directory), "file": str(out)}
+        report.result |= {"columns": read.columns, "directory": str(directory), "file": str(out)}
 
 
 def _list(report: Report) -> None:

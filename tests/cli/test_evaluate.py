@@ -87,7 +87,7 @@ def test_a_file_that_does_not_know_what_was_seen(run_json, shop, trained, tmp_pa
 
 
 def test_a_model_that_ranks_is_measured_on_what_users_did_not_have(run, run_json, shop, tmp_path):
-    whole, _ = read_ratings(Path(shop[0]), SHOP)
+    whole, *_ = read_ratings(Path(shop[0]), SHOP)
     train, test = splits.random_split(whole, 0.25, seed=0)
     Recommender.train(train, "item_knn").save(tmp_path / "ranks.keras")
     found = run_json("evaluate", "ranks.keras", *shop)
@@ -102,7 +102,7 @@ def test_a_model_that_ranks_is_measured_on_what_users_did_not_have(run, run_json
 
 
 def test_what_was_liked_in_training_is_liked_again(fails, run_json, run, shop, tmp_path):
-    whole, _ = read_ratings(Path(shop[0]), SHOP)
+    whole, *_ = read_ratings(Path(shop[0]), SHOP)
     liked = whole.at_least(3)
     assert whole.values.min() < 3
     train, _ = splits.random_split(liked, 0.25, seed=0)

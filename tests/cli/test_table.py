@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kerasrec.cli._table import Columns, csv_form, find_columns, read_ratings
+from kerasrec.cli._form import Columns, Form
+from kerasrec.cli._table import csv_form, find_columns, read_ratings
 
 
 def table(path, text, encoding="utf-8"):
@@ -84,7 +85,7 @@ def test_decimal_commas_are_seen(tmp_path, text, decimal):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
 def test_encodings_are_seen(tmp_path, encoding):
     path = table(tmp_path / "x.csv", "user,item,rating\nZoë,Amélie,4\n", encoding)
-    ratings, found = read_ratings(path, Columns())
+    ratings, found, _ = read_ratings(path, Columns())
     assert found == {"user": "user", "item": "item", "value": "rating"}
     assert ratings.user_ids.tolist() == ["Zoë"]
     assert ratings.item_ids.tolist() == ["Amélie"]
@@ -93,12 +94,12 @@ def test_encodings_are_seen(tmp_path, encoding):
 def test_an_encoding_that_does_not_exist(tmp_path):
     path = table(tmp_path / "x.csv", "user,item,rating\n1,2,3\n")
     with pytest.raises(ValueError, match="`--encoding` must be the file's. Received: 'latin-99'"):
-        read_ratings(path, Columns(), encoding="latin-99")
+        read_ratings(path, Columns(), Form(encoding="latin-99"))
 
 
 def test_the_table_of_a_shop(shop):
     columns = Columns(item="Produktnummer", value="Punkte", time="when")
-    ratings, _ = read_ratings(Path(shop[0]), columns)
+    ratings, *_ = read_ratings(Path(shop[0]), columns)
     frame = ratings.to_frame()
     assert len(frame) == 80
     assert frame.iloc[1, :3].tolist() == ["cust 00", "P-3é", 1.0]
@@ -108,7 +109,7 @@ def test_the_table_of_a_shop(shop):
 
 
 def test_spaces_behind_separators_are_no_part_of_ids(tmp_path):
-    ratings, _ = read_ratings(table(tmp_path / "x.csv", "user, item, rating\n7, 9, 3\n8, 9, 4\n"), Columns())
+    ratings, *_ = read_ratings(table(tmp_path / "x.csv", "user, item, rating\n7, 9, 3\n8, 9, 4\n"), Columns())
     assert ratings.user_ids.tolist() == [7, 8]
     assert ratings.item_ids.tolist() == [9]
 
@@ -118,7 +119,7 @@ def test_formats(tmp_path, name):
     frame = pd.DataFrame({"userId": [3, 1], "movieId": ["a", "b"], "rating": [4.5, 2.0]})
     write = frame.to_parquet if name.endswith("parquet") else frame.to_csv
     write(tmp_path / name, index=False)
-    ratings, _ = read_ratings(tmp_path / name, Columns())
+    ratings, *_ = read_ratings(tmp_path / name, Columns())
     np.testing.assert_array_equal(ratings.user_ids[ratings.users], [3, 1])
     np.testing.assert_array_equal(ratings.item_ids[ratings.items], ["a", "b"])
     np.testing.assert_array_equal(ratings.values, [4.5, 2.0])

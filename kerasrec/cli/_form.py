@@ -1,0 +1,77 @@
+"""The options that say how a table is written; every command that reads one has all of them."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+Ratings = Annotated[Path, typer.Argument(help="CSV or Parquet file, a rating a row.", metavar="RATINGS")]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that a person named; `None` where they are to be guessed."""
+
+    user: str | None = None
+    item: str | None = None
+    value: str | None = None
+    time: str | None = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a person said about a table; `None` where it is to be guessed."""
+
+    user_column: Annotated[
+        str | None, typer.Option(help="Column of user ids. Guessed from its name otherwise.")
+    ] = None
+    item_column: Annotated[
+        str | None, typer.Option(help="Column of item ids. Guessed from its name otherwise.")
+    ] = None
+    value_column: Annotated[
+        str | None, typer.Option(help="Column of ratings. Guessed from its name otherwise.")
+    ] = None
+    separator: Annotated[str | None, typer.Option(help="What separates the columns. Guessed otherwise.")] = (
+        None
+    )
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of the file, e.g. latin-1. Guessed otherwise.")
+    ] = None
+    duplicates: Annotated[
+        str,
+        typer.Option(help="Where a user rates an item twice: error, last, mean or sum.", metavar="POLICY"),
+    ] = "error"
+
+    def columns(self, time_column: str | None = None) -> Columns:
+        """The columns that were named, with the one of times where a command has that option."""
+        return Columns(self.user_column, self.item_column, self.value_column, time_column)
+
+
+def reads_table(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `Form` in place of its parameter `form`."""
+    hints = get_type_hints(Form, include_extras=True)
+    options = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(Form)
+    ]
+    signature = inspect.signature(command)
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        parameters += options if parameter.name == "form" else [parameter]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        form = Form(**{option.name: given.pop(option.name) for option in options})
+        command(**given, form=form)
+
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
