@@ -171,10 +171,22 @@ class ItemWeightsScore(HistoryScore):
         Scores `[B, L]`.
     """
 
+    _given: np.ndarray | None = None
+
+    def give(self, item_weights: np.ndarray) -> None:
+        """Let the layer begin with these weights, `[I, I]`; zeros to replace would take as much again."""
+        self._given = item_weights
+
     def build(self, user_shape: Any, item_shape: Any = None) -> None:
         """Create the matrix and the weights."""
         super().build(user_shape, item_shape)
-        self.item_weights = self._floats((self.n_items, self.n_items), "item_weights")
+        given, self._given = self._given, None
+        self.item_weights = self.add_weight(
+            shape=(self.n_items, self.n_items),
+            initializer="zeros" if given is None else lambda shape, dtype: given,
+            trainable=False,
+            name="item_weights",
+        )
 
     def score(self, user: Any, item: Any) -> Any:
         """`[B, 1]` with `[B, L]` to `[B, L]`."""

@@ -4,9 +4,11 @@ import keras
 import numpy as np
 
 from kerasrec._arguments import positive_number
+from kerasrec._threads import map_blocks, n_threads
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._fitted import VALUES_SETTING, Values, fitted, positives
 from kerasrec.zoo._history import ItemWeightsScore, sizes
+from kerasrec.zoo._inverse import diagonal, gram, invert, mirrored
 from kerasrec.zoo._parts import id_inputs
 from kerasrec.zoo._results import COMPARED, on_movielens_1m
 
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
 
     from kerasrec.data import Interactions
 
-# Items whose rows are made dense at once.
+# Items whose weights are computed at once.
 _BLOCK = 256
+# How many operations of dense matrix products take the time of one of sparse ones.
+_SPARSE = 50
 
 
 def EASE(
@@ -28,7 +32,8 @@ def EASE(
     """A linear model from items to items, in closed form.
 
     `score[u, i] = sum_j x[u, j] B[j, i]`, where B minimises `|X - X B|^2 + ridge |B|^2` with a diagonal of
-    zeros: `B[j, i] = -P[j, i] / P[i, i]` for `j != i`, `P = (X^T X + ridge I)^-1`.
+    zeros: `B[j, i] = -P[j, i] / P[i, i]` for `j != i`, `P = (X^T X + ridge I)^-1`. Its time grows with the
+    cube of the number of items, or of users where there are far fewer.
 
     Args:
         interactions: `Interactions`.
@@ -60,12 +65,11 @@ def EASE(
     if message := too_large(interactions.n_items, max_bytes):
         raise ValueError(message)
     matrix = positives(interactions, values)
-    weights = _item_weights(matrix, ridge)
     user, item = id_inputs()
     layer = ItemWeightsScore(*sizes(matrix), name="item_weights")
+    layer.give(_item_weights(matrix, ridge))
     output = layer(user, item)
     layer.fill(matrix)
-    layer.item_weights.assign(weights)
     return fitted(CARD, user, item, output)
 
 
@@ -87,28 +91,43 @@ def too_large(n_items: int, max_bytes: float = 8e9) -> str:
 
 
 def _item_weights(matrix: "scipy.sparse.csr_matrix", ridge: float) -> np.ndarray:
-    from scipy.linalg import lapack
-
-    n_items = matrix.shape[1]
-    inverse = np.empty((n_items, n_items), order="F")
-    by_item = matrix.T.tocsr()
-    for start in range(0, n_items, _BLOCK):
-        block = slice(start, start + _BLOCK)
-        inverse[:, block] = (by_item[block] @ matrix).toarray().T
-    inverse[np.diag_indices(n_items)] += ridge
-    # In place, in the lower triangle; X^T X + ridge I is positive definite.
-    inverse, _ = lapack.dpotrf(inverse, lower=1, overwrite_a=1)
-    inverse, _ = lapack.dpotri(inverse, lower=1, overwrite_c=1)
-    diagonal = inverse.diagonal().copy()
-    weights = np.empty((n_items, n_items), np.float32)
-    for start in range(0, n_items, _BLOCK):
-        block = slice(start, start + _BLOCK)
-        below = inverse[start:, block]
-        square = np.tril(below[:_BLOCK])
-        below[:_BLOCK] = square + np.tril(square, -1).T
-        weights[start:, block], weights[block, start:] = below, below.T
-    weights /= -diagonal
+    n_users, n_items = matrix.shape
+    by_users = n_users**3 + _SPARSE * matrix.nnz * n_items
+    if 2 * n_users <= n_items and by_users < n_items**3:
+        weights = _by_users(matrix, ridge)
+    else:
+        weights = _by_items(matrix, ridge)
     np.fill_diagonal(weights, 0)
+    return weights
+
+
+def _by_items(matrix: "scipy.sparse.csr_matrix", ridge: float) -> np.ndarray:
+    strips = gram(matrix.T.tocsr(), ridge)
+    invert(strips)
+    scale = -diagonal(strips)
+    weights = mirrored(strips, np.float32)
+    weights /= scale
+    return weights
+
+
+def _by_users(matrix: "scipy.sparse.csr_matrix", ridge: float) -> np.ndarray:
+    """By `ridge P = I - X^T (X X^T + ridge I)^-1 X`, whose inverse has a row a user."""
+    n_items = matrix.shape[1]
+    strips = gram(matrix, ridge)
+    invert(strips)
+    inverse = mirrored(strips, np.float64)  # with a minus
+    by_item = matrix.T.tocsr().astype(np.float64)
+    weights = np.empty((n_items, n_items), np.float32)
+
+    def work(block: slice) -> None:
+        found = by_item @ np.ascontiguousarray((by_item[block] @ inverse).T)  # [I, b]
+        scale = 1 + found[block].diagonal()
+        weights[:, block] = found / -scale
+
+    for _ in map_blocks(
+        work, (slice(i, min(i + _BLOCK, n_items)) for i in range(0, n_items, _BLOCK)), n_threads()
+    ):
+        pass
     return weights
 
 
