@@ -6,43 +6,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kerasrec.data._columns import id_index, order_of, plain, refuse, shown
+from kerasrec.data._columns import id_index, order_of, plain, shown
+from kerasrec.data._encoder import Encoder, required, without_categories
+from kerasrec.data._numeric_encoder import Numeric
 
 if TYPE_CHECKING:
     import pandas as pd
     import scipy.sparse
 
 WORD = r"(?u)\b\w+\b"
-
-
-def required(frame: "pd.DataFrame", name: Any) -> "pd.Series[Any]":
-    """A column that an encoder was fitted on."""
-    if name not in frame.columns:
-        raise ValueError(
-            f"`new_frame` must have the column {name!r}. "
-            f"Received: a frame of {', '.join(map(repr, frame.columns)) or 'no columns'}."
-        )
-    return frame[name]
-
-
-@dataclass(frozen=True, eq=False)
-class Encoder:
-    """What made some of the columns of features."""
-
-    kind: ClassVar[str]
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the columns made."""
-        raise NotImplementedError
-
-    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
-        """Rows of a frame to rows of features."""
-        raise NotImplementedError
-
-    def state(self) -> dict[str, Any]:
-        """What `from_state` takes, as plain JSON."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +28,10 @@ class VocabularyEncoder(Encoder):
 
     @property
     def names(self) -> list[str]:
-        return [f"{self.column}={token}" for token in self.vocabulary]
+        listed = [str(token) for token in self.vocabulary]
+        if len(set(listed)) < len(listed):  # 1 and '1'
+            listed = [repr(token) for token in self.vocabulary.tolist()]
+        return [f"{self.column}={token}" for token in listed]
 
     def tokens(self, entries: "pd.Series[Any]") -> "pd.Series[Any]":
         """Tokens indexed by the number of their row."""
@@ -117,12 +92,26 @@ class Indicator(VocabularyEncoder):
 
 
 class Categorical(VocabularyEncoder):
-    """One category a row; missing and empty ones are no category."""
+    """One category a row, without spaces around it; missing and empty ones are no category."""
 
     kind = "categorical"
 
     def tokens(self, entries: "pd.Series[Any]") -> "pd.Series[Any]":
-        found = entries.reset_index(drop=True).dropna()
+        import pandas as pd
+
+        found = without_categories(entries.reset_index(drop=True)).dropna()
+        if pd.api.types.is_string_dtype(found.dtype) and found.dtype != object:
+            found = found.str.strip()
+        elif getattr(found.dtype, "kind", "O") not in "biuf":
+            found = pd.Series(
+                [_category(entry, entries.name) for entry in found], found.index, object, found.name
+            )
+            if len({(type(entry), entry) for entry in found}) > found.nunique():
+                both = found[[isinstance(entry, bool) for entry in found]].iloc[0]
+                raise ValueError(
+                    f"Column {entries.name!r} must not hold both truth values and the numbers that equal "
+                    f"them; `series.astype(str)` tells them apart. Received: {both!r} and {int(both)}."
+                )
         return found[found != ""]
 
 
@@ -160,7 +149,7 @@ class Text(VocabularyEncoder):
 
         vectorizer = CountVectorizer(min_df=min_count, token_pattern=WORD)
         try:
-            vectorizer.fit(entries.fillna("").astype(str))
+            vectorizer.fit(cls.texts(entries))
         except ValueError:  # nothing left
             raise ValueError(
                 f"Column {entries.name!r} must have a word that is in at least `min_count` rows. "
@@ -168,60 +157,19 @@ class Text(VocabularyEncoder):
             ) from None
         return cls(entries.name, np.array(vectorizer.get_feature_names_out(), object))
 
+    @staticmethod
+    def texts(entries: "pd.Series[Any]") -> "pd.Series[Any]":
+        """A column as text, empty where an entry is missing."""
+        found = entries.astype(object)
+        return found.where(entries.notna(), "").astype(str)
+
     def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
         from sklearn.feature_extraction.text import CountVectorizer
 
         vectorizer = CountVectorizer(
             vocabulary=self.vocabulary.tolist(), token_pattern=WORD, binary=True, dtype=np.float32
         )
-        return vectorizer.transform(self.entries(frame).fillna("").astype(str))
-
-
-@dataclass(frozen=True, eq=False)
-class Numeric(Encoder):
-    """A number, shifted and scaled; a missing one is 0, which is the mean where the column is scaled."""
-
-    kind = "numeric"
-    column: Any
-    mean: float
-    deviation: float
-
-    @property
-    def names(self) -> list[str]:
-        return [str(self.column)]
-
-    @staticmethod
-    def numbers(entries: "pd.Series[Any]") -> np.ndarray:
-        """A column as float64, missing entries as NaN."""
-        import pandas as pd
-
-        parsed = pd.to_numeric(entries, errors="coerce")
-        remedy = "Correct those rows."
-        unread = (parsed.isna() & entries.notna()).to_numpy()
-        refuse(unread, entries, entries.name, "entries that are not numbers", remedy)
-        found = parsed.to_numpy(np.float64, na_value=np.nan)
-        refuse(np.isinf(found), entries, entries.name, "infinite values", remedy)
-        return found
-
-    @classmethod
-    def fit(cls, entries: "pd.Series[Any]", scale: bool) -> "Numeric":
-        found = cls.numbers(entries)
-        if np.isnan(found).all():
-            raise ValueError(
-                f"Column {entries.name!r} must have entries. Received: {len(entries)} rows, all missing."
-            )
-        if not scale:
-            return cls(entries.name, 0.0, 1.0)
-        return cls(entries.name, float(np.nanmean(found)), float(np.nanstd(found)) or 1.0)
-
-    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
-        import scipy.sparse
-
-        scaled = (self.numbers(required(frame, self.column)) - self.mean) / self.deviation
-        return scipy.sparse.csr_matrix(np.nan_to_num(scaled, nan=0.0).astype(np.float32)[:, None])
-
-    def state(self) -> dict[str, Any]:
-        return {"kind": self.kind, "column": self.column, "mean": self.mean, "deviation": self.deviation}
+        return vectorizer.transform(self.texts(self.entries(frame)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,6 +222,22 @@ class Transformer(Encoder):
 
 
 KINDS = {cls.kind: cls for cls in (Indicator, Categorical, Multilabel, Text, Numeric, Given)}
+
+
+def _category(entry: Any, column: Any) -> Any:
+    """A category as plain Python: text without spaces around it, and one form of a whole number."""
+    if isinstance(entry, str):
+        return entry.strip()
+    if isinstance(entry, np.generic) and entry.dtype.kind in "biuf":
+        entry = entry.item()
+    if isinstance(entry, float) and entry.is_integer():
+        return int(entry)
+    if not isinstance(entry, (int, float)):
+        raise TypeError(
+            f"Categories of column {column!r} must be text, numbers or truth values; `series.astype(str)` "
+            f"makes text of them. Received: {entry!r} of type {type(entry).__name__}."
+        )
+    return entry
 
 
 def listed(ids: np.ndarray) -> list[Any]:

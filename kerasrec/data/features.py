@@ -1,18 +1,17 @@
-import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data import _encoders
+from kerasrec.data import _encoders, _feature_arrays
 from kerasrec.data._columns import id_index, shown, vocabulary
 from kerasrec.data._describe import describe_features
+from kerasrec.data._numeric_encoder import Numeric
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FORMAT = 1
 
 
 class Features:
@@ -91,8 +90,8 @@ class Features:
         """One column a category.
 
         Args:
-            series: categories, indexed by raw id; its name is that of the columns. Missing and empty entries
-                have no category.
+            series: text, numbers or truth values, indexed by raw id; its name is that of the columns. Missing
+                and empty entries have no category; spaces around text do not count.
 
         Returns:
             `Features` with the columns `name=category`, sorted.
@@ -105,11 +104,13 @@ class Features:
 
         Args:
             series: texts such as `"Drama|War"`, indexed by raw id.
-            sep: what stands between labels. Defaults to `"|"`.
+            sep: what stands between labels; spaces around them do not count. Defaults to `"|"`.
 
         Returns:
             `Features` with the columns `name=label`, sorted.
         """
+        if not isinstance(sep, str) or not sep:
+            raise ValueError(f"`sep` must be the text that stands between labels. Received: sep={sep!r}.")
         return cls._encoded(_encoders.Multilabel.fit(_named(series), sep=sep), series.to_frame())
 
     @classmethod
@@ -131,13 +132,15 @@ class Features:
         """One column of numbers.
 
         Args:
-            series: numbers, indexed by raw id; a missing one becomes 0.
-            scale: bool, take the mean off and divide by the standard deviation. Defaults to `True`.
+            series: numbers, dates or durations (both count as nanoseconds), indexed by raw id; a missing one
+                becomes 0.
+            scale: bool, take the mean off and divide by the standard deviation, which is 1 where numbers
+                differ by no more than rounding. Defaults to `True`.
 
         Returns:
             `Features` with one column, named like the series.
         """
-        return cls._encoded(_encoders.Numeric.fit(_named(series), scale), series.to_frame())
+        return cls._encoded(Numeric.fit(_named(series), scale), series.to_frame())
 
     @classmethod
     def from_csr(cls, matrix: Any, names: Sequence[str] | None = None, ids: Any = None) -> "Features":
@@ -245,6 +248,12 @@ class Features:
                     "Features must have the same ids in the same order to be stacked; `align` both to them. "
                     f"Received: {shown(self.ids[row])} and {shown(other.ids[row])} in row {row}."
                 )
+        if (self.ids is None) != (other.ids is None):
+            raise ValueError(
+                "Features with ids must not be stacked onto features without, whose order of rows nobody "
+                "knows; `align(ids)` gives these the ids that their rows stand for. "
+                f"Received: ids of the {'second' if self.ids is None else 'first'} alone."
+            )
         twice = set(self.names) & set(other.names)
         if twice:
             raise ValueError(
@@ -252,8 +261,7 @@ class Features:
                 f"Received: {len(twice)} names in both, first {min(twice)!r}."
             )
         matrix = scipy.sparse.hstack([self.matrix, other.matrix], "csr")
-        ids = other.ids if self.ids is None else self.ids
-        return Features(matrix, self._encoders + other._encoders, ids)
+        return Features(matrix, self._encoders + other._encoders, self.ids)
 
     def transform(self, new_frame: "pd.DataFrame | pd.Series[Any]") -> "Features":
         """Encode other entities with the fitted encoders.
@@ -277,6 +285,8 @@ class Features:
     def align(self, ids: Any, side: str = "entity") -> "Features":
         """The rows of these ids, in their order.
 
+        An id without a row has none of the columns, and is counted in a warning.
+
         Args:
             ids: raw ids by code, such as `interactions.item_ids`.
             side: what an error calls an id. Defaults to `"entity"`.
@@ -285,8 +295,10 @@ class Features:
             `Features` with `len(ids)` rows.
 
         Raises:
-            ValueError: if an id has no row, or features without ids have another number of rows.
+            ValueError: if no id has a row, or features without ids have another number of rows.
         """
+        import scipy.sparse
+
         wanted = id_index(ids)
         if self.ids is None:
             if len(wanted) != len(self):
@@ -298,13 +310,20 @@ class Features:
             return Features(self.matrix, self._encoders, ids)
         rows = id_index(self.ids).get_indexer(wanted)
         missing = np.flatnonzero(rows < 0)
-        if len(missing):
+        if len(missing) == len(wanted):
             raise ValueError(
-                f"Features must have a row for every {side}; `frame.reindex(ids)` adds empty ones. "
-                f"Received: {len(self)} rows, which lack {len(missing)} of {len(wanted)} ids, "
-                f"first {shown(wanted[missing[0]])}."
+                f"Features must have rows of the {side} ids given. Received: {len(self)} rows, first of "
+                f"{shown(self.ids[0])}, for ids of which the first is {shown(next(iter(wanted), None))}."
             )
-        return Features(self.matrix[rows], self._encoders, ids)
+        matrix = self.matrix[rows]
+        if len(missing):
+            warnings.warn(
+                f"{len(missing)} of {len(wanted)} {side} ids have no row of features and get empty ones, "
+                f"first {shown(wanted[missing[0]])}.",
+                stacklevel=2,
+            )
+            matrix = scipy.sparse.diags_array((rows >= 0).astype(np.float32)) @ matrix
+        return Features(matrix, self._encoders, ids)
 
     def bags(self) -> tuple[np.ndarray, np.ndarray]:
         """The rows as padded bags, which every backend takes.
@@ -339,18 +358,7 @@ class Features:
             ValueError: if a column was made by a transformer of scikit-learn.
             TypeError: if an id or a category is not text, a number or a truth value.
         """
-        header = {
-            "format": FORMAT,
-            "encoders": [encoder.state() for encoder in self._encoders],
-            "ids": None if self.ids is None else _encoders.listed(self.ids),
-            "n_features": self.n_features,
-        }
-        return {
-            "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
-            "indptr": self.matrix.indptr,
-            "indices": self.matrix.indices,
-            "weights": self.matrix.data,
-        }
+        return _feature_arrays.to_arrays(self)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Features":
@@ -366,24 +374,7 @@ class Features:
             TypeError: if they are a matrix.
             ValueError: if a newer version wrote them.
         """
-        import scipy.sparse
-
-        if scipy.sparse.issparse(arrays) or isinstance(arrays, np.ndarray):
-            raise TypeError(
-                "`arrays` must be what `to_arrays` gave; a matrix becomes features by `Features.from_csr`. "
-                f"Received: {type(arrays).__name__}."
-            )
-        header = json.loads(np.asarray(arrays["header"], np.uint8).tobytes())
-        if header["format"] > FORMAT:
-            raise ValueError(
-                f"Features must be in format {FORMAT} or older; a newer kerasrec reads them. "
-                f"Received: format {header['format']}."
-            )
-        indptr = arrays["indptr"]
-        matrix = scipy.sparse.csr_matrix(
-            (arrays["weights"], arrays["indices"], indptr), (len(indptr) - 1, header["n_features"])
-        )
-        return cls(matrix, [_encoders.from_state(state) for state in header["encoders"]], header["ids"])
+        return cls(*_feature_arrays.from_arrays(arrays))
 
     @classmethod
     def _encoded(cls, encoder: Any, frame: "pd.DataFrame") -> "Features":

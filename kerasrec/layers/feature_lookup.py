@@ -80,8 +80,9 @@ class FeatureLookup(keras.layers.Layer):
                 indptr, indices, weights, positive_integer("max_width", max_width)
             )
         n = len(indptr) - 1
-        alone = np.array_equal(indptr, np.arange(n + 1)) and np.array_equal(indices, np.arange(n))
-        if alone and (weights == 1).all():
+        # The columns decide: of more columns than rows, some belong to nobody yet.
+        alone = tuple(matrix.shape) == (n, n) and np.array_equal(indptr, np.arange(n + 1))
+        if alone and np.array_equal(indices, np.arange(n)) and (weights == 1).all():
             return cls(n, **kwargs)
         layer = cls(n, len(indices), max(1, int(np.diff(indptr).max())), **kwargs)
         layer._given = indptr, indices, weights

@@ -10,9 +10,9 @@ from kerasrec.data import Features, Interactions
 from kerasrec.data._columns import id_array, id_index, several, shown, vocabulary
 from kerasrec.data._encoders import Indicator
 from kerasrec.recommender import _training
-from kerasrec.recommender._contributions import lookup_of
 from kerasrec.recommender._explaining import Explaining
 from kerasrec.recommender._metadata import aligned
+from kerasrec.recommender._reading import reads
 from kerasrec.recommender._resizing import Growth, resized
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ class Growing(Explaining):
         """Make room for new items: tables and optimizer slots grow, old rows stay bit for bit.
 
         Where the model reads features of items, a new one is represented by its own, so that it can be
-        recommended before anybody had it; its identity, and a model without features, begin at 0. Training
-        goes on from there.
+        recommended before anybody had it; its identity, features that nobody had before, and a model
+        without features begin at 0. Training goes on from there.
 
         Args:
             metadata: frame indexed by the new raw ids, with the columns that the item features were made
-                from and those of the recommender's metadata; raw ids alone where there are neither.
+                from and those of the recommender's metadata; raw ids alone where there are none.
 
         Raises:
             ValueError: if an id is known already or of another type than the others, a column is missing, or
@@ -172,23 +172,27 @@ class Growing(Explaining):
     ) -> tuple[Features | None, Growth]:
         n = self.n_items if side == "item" else self.n_users
         sides = self._sides()
-        reads = sides is not None and lookup_of(sides, side) is not None
-        if reads and features is None:
+        read = sides is not None and reads(getattr(sides, side), features)
+        if read and features is None:
             raise ValueError(
                 f"`{side}_features` must be given to the recommender whose model reads them, so that new "
                 f"{side}s can be encoded. Received: {side}_features=None."
             )
         if features is None:
             return None, Growth(n, n + len(ids))
+        if frame is None and all(isinstance(encoder, Indicator) for encoder in features._encoders):
+            import pandas as pd
+
+            frame = pd.DataFrame(index=id_index(ids))
         if frame is None:
             raise ValueError(
                 f"New {side}s must come as a frame with the columns that the {side} features were made from. "
                 f"Received: {len(ids)} ids without."
             )
         grown = _with_rows(features, frame, ids)
-        if not reads:
+        if not read:
             return grown, Growth(n, n + len(ids))
-        return grown, Growth(n, n + len(ids), grown.matrix, features.n_features)
+        return grown, Growth(n, n + len(ids), grown, features.n_features)
 
     def _resize(self, growth: dict[str, Growth], user_ids: np.ndarray, item_ids: np.ndarray) -> None:
         try:
@@ -233,17 +237,24 @@ def _new(
 def _with_rows(features: Features, frame: "pd.DataFrame", ids: np.ndarray) -> Features:
     """The features with rows for new entities, and with a column for each where the others have indicators.
 
-    New columns stand behind the old ones, so that tables of the old stay where they are.
+    New columns stand behind the old ones, so that tables of the old stay where they are; an entity that the
+    encoders know has its column already.
     """
     import scipy.sparse
 
     new = features.transform(frame)
     old_matrix, matrix, encoders = features.matrix, new.matrix, list(features._encoders)
-    if features.has_identity:
-        nothing = scipy.sparse.csr_matrix((len(features), len(ids)), dtype=np.float32)
+    indicators = [encoder for encoder in encoders if isinstance(encoder, Indicator)]
+    if indicators:
+        known = id_index(np.concatenate([encoder.vocabulary.astype(object) for encoder in indicators]))
+        without = np.flatnonzero(known.get_indexer(id_index(ids)) < 0)
+        nothing = scipy.sparse.csr_matrix((len(features), len(without)), dtype=np.float32)
         old_matrix = scipy.sparse.hstack([old_matrix, nothing], "csr")
-        matrix = scipy.sparse.hstack([matrix, scipy.sparse.identity(len(ids), np.float32, "csr")], "csr")
-        encoders.append(Indicator("id", np.asarray(ids)))
+        own = np.ones(len(without), np.float32), (without, np.arange(len(without)))
+        own_columns = scipy.sparse.csr_matrix(own, (len(ids), len(without)))
+        matrix = scipy.sparse.hstack([matrix, own_columns], "csr")
+        if len(without):
+            encoders.append(Indicator("id", np.asarray(ids[without])))
     joined = None if features.ids is None else _joined(features.ids, ids)
     return Features(scipy.sparse.vstack([old_matrix, matrix], "csr"), encoders, joined)
 

@@ -40,8 +40,28 @@ def aligned(metadata: Any, ids: np.ndarray) -> "pd.DataFrame":
             "`item_metadata` must be indexed by raw item id, e.g. `frame.set_index('item')`. "
             f"Received: index {first}..., of which no item is known; items are {ids[:1].tolist()}..."
         )
+    _check_index(metadata, ids)
     found = metadata.reindex(pd.Index(ids, tupleize_cols=False)).reset_index(drop=True)
     return found.set_axis(names, axis=1)
+
+
+def _check_index(metadata: "pd.DataFrame", ids: np.ndarray) -> None:
+    """Refuse rows counted from 0 that stand for other items than a column of ids says."""
+    import pandas as pd
+
+    index = metadata.index
+    if not isinstance(index, pd.RangeIndex) or index.name is not None:
+        return
+    wanted = pd.Index(ids, tupleize_cols=False)
+    if wanted.isin(index).all():
+        return
+    for name in metadata.columns:
+        column = metadata[name]
+        if column.is_unique and wanted.isin(column).all():
+            raise ValueError(
+                f"`item_metadata` must be indexed by raw item id: `frame.set_index({name!r})`. "
+                f"Received: rows counted from {index.start}, while column {name!r} has the ids of all items."
+            )
 
 
 def to_arrays(frame: "pd.DataFrame") -> dict[str, np.ndarray]:

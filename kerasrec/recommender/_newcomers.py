@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasrec._arguments import positive_integer
 from kerasrec.data._columns import several, shown
+from kerasrec.data._encoders import Indicator
 from kerasrec.evaluation._models import SourceScorer, outputs
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
@@ -17,6 +18,7 @@ from kerasrec.recommender._ends import Ends, finished, ranker_of
 from kerasrec.recommender._folding import FoldIn
 from kerasrec.recommender._held import SEED
 from kerasrec.recommender._lists import Request
+from kerasrec.recommender._reading import reads, without_rows
 from kerasrec.recommender._sides import Sides
 from kerasrec.recommender._similar import Similar
 
@@ -114,13 +116,16 @@ class Newcomers(Similar):
                 "Received: user_features=None."
             )
         sides = self._sides()
-        lookups = [] if sides is None else _lookups(sides.user)
-        if sides is None or not lookups:
+        alone = all(isinstance(encoder, Indicator) for encoder in self.user_features._encoders)
+        if sides is None or alone or not reads(sides.user, self.user_features):
             raise ValueError(
                 f"The model must read features of users for `recommend_for_features`. Received: "
                 f"{self.model.name!r}, which reads none."
             )
-        ends = side_of_features(sides.user, self.user_features.transform(frame).matrix)
+        matrix = self.user_features.transform(frame).matrix
+        matrix[:, without_rows(self.user_features.matrix)] = 0  # of which nothing was learned
+        matrix.eliminate_zeros()
+        ends = side_of_features(sides.user, matrix)
         nothing = Ragged([], [], len(frame))
         return self._for_newcomers(
             np.asarray(frame.index), nothing, ends, k, False, only, exclude, with_scores
@@ -227,8 +232,3 @@ class _Empty(FeatureLookup):
             "indices": keras.ops.zeros_like(bag["indices"]),
             "weights": keras.ops.zeros_like(bag["weights"]),
         }
-
-
-def _lookups(side: keras.Model) -> list[FeatureLookup]:
-    """Layers that read features other than the identity."""
-    return [layer for layer in side.layers if isinstance(layer, FeatureLookup) and layer.n_values is not None]

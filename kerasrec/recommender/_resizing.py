@@ -5,13 +5,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrec.data import Features
 from kerasrec.layers import (
     Catalogue,
+    FeatureDropout,
     FeatureEmbedding,
     FeatureLookup,
     FrequencyRegularization,
 )
 from kerasrec.layers._representation import Representation
+from kerasrec.recommender._reading import without_rows
 from kerasrec.recommender._sides import sides_of_layers
 
 
@@ -21,13 +24,17 @@ class Growth:
     Args:
         before: int, entities.
         after: int, entities.
-        matrix: feature matrix `[after, F]` of all, or `None` where the model reads identities alone.
-        columns: int, columns of the matrix before. Defaults to `0`.
+        features: `Features` of all after, or `None` where the model reads identities alone.
+        columns: int, columns of the features before. Defaults to `0`.
     """
 
-    def __init__(self, before: int, after: int, matrix: Any = None, columns: int = 0) -> None:
-        self.before, self.after, self.matrix = before, after, matrix
-        self.columns = (columns, matrix.shape[1]) if matrix is not None else (before, after)
+    def __init__(self, before: int, after: int, features: Features | None = None, columns: int = 0) -> None:
+        self.before, self.after, self.features = before, after, features
+        self.columns = (columns, features.n_features) if features is not None else (before, after)
+        # Begin at 0, as what is new does: their weights are those of no training.
+        self.unlearned = np.empty(0, int)
+        if features is not None:
+            self.unlearned = without_rows(features.matrix[:before, :columns])
 
 
 def resized(model: keras.Model, growth: dict[str, Growth]) -> keras.Model:
@@ -54,8 +61,13 @@ def resized(model: keras.Model, growth: dict[str, Growth]) -> keras.Model:
     for old, new in pairs.values():
         if isinstance(new, FeatureLookup) and new.n != old.n:
             continue  # made from the new matrix
+        table = _table_of_features(old, sides, growth)
         for before, after in zip(old.variables, new.variables, strict=True):
-            after.assign(_padded(before, tuple(after.shape)))
+            value = _padded(before, tuple(after.shape))
+            if table is not None and before is table[0]:
+                value = value.copy()
+                value[table[1]] = 0
+            after.assign(value)
     if model.compiled:
         _compile(model, grown, growth)
     return grown
@@ -74,9 +86,11 @@ def _larger(layer: Any, sides: set[str], growth: dict[str, Growth]) -> Any:
         return type(layer).from_config(config)
     own = growth[side]
     if isinstance(layer, FeatureLookup):
-        if layer.n_values is None:
+        if own.features is None:
             return FeatureLookup.from_config({**config, "n": own.after})
-        return FeatureLookup.from_matrix(own.matrix, name=layer.name)
+        return _longer(layer, own, side)
+    if isinstance(layer, FeatureDropout) and own.features is not None:
+        return FeatureDropout.from_config({**config, "columns": _with_new_identities(layer.columns, own)})
     if isinstance(layer, (FeatureEmbedding, FrequencyRegularization)) and layer.n == own.before:
         return type(layer).from_config({**config, "n": own.after})
     if type(layer) is keras.layers.Embedding and layer.input_dim == own.before:
@@ -90,6 +104,47 @@ def _larger(layer: Any, sides: set[str], growth: dict[str, Growth]) -> Any:
             f"Received: layer {layer.name!r} of type {type(layer).__name__}, sized for {own.before} {side}s."
         )
     return type(layer).from_config(config)
+
+
+def _longer(layer: FeatureLookup, own: Growth, side: str) -> FeatureLookup:
+    """The table of all features, cut to the width of the old one where that was cut."""
+    matrix: Any = own.features.matrix  # type: ignore[union-attr]
+    old = matrix[: own.before]
+    cut = layer.n_values is not None and layer.n_values < old.nnz
+    if layer.n_values is not None:
+        starts, indices, values = map(keras.ops.convert_to_numpy, (layer.starts, layer.indices, layer.values))
+        same = np.array_equal(np.diff(starts), np.minimum(np.diff(old.indptr), layer.width))
+        if not cut:
+            same = same and np.array_equal(indices, old.indices) and np.array_equal(values, old.data)
+        if not same:
+            raise ValueError(
+                f"`{side}_features` of the recommender must be those that its model was made with. "
+                f"Received: features that differ from the table of layer {layer.name!r}."
+            )
+    settings = {"name": layer.name, "trainable": layer.trainable, "dtype": layer.dtype_policy}
+    return FeatureLookup.from_matrix(matrix, layer.width if cut else None, **settings)
+
+
+def _with_new_identities(columns: list[list[int]], own: Growth) -> list[list[int]]:
+    """Columns to drop, with the indicators of new entities where those of the old are dropped."""
+    features: Any = own.features
+    identities = np.array(features.columns_of("id") if features.has_identity else [], int)
+    old, new = identities[identities < own.columns[0]], identities[identities >= own.columns[0]]
+    dropped = [any(start <= column < stop for start, stop in columns) for column in old]
+    if not len(new) or not len(old) or not all(dropped):
+        return columns
+    return [*columns, [int(new[0]), int(new[-1]) + 1]]
+
+
+def _table_of_features(layer: Any, sides: Any, growth: dict[str, Growth]) -> tuple[Any, np.ndarray] | None:
+    """The variable of a representation with one row a feature, and the rows that nothing was learned of."""
+    if not isinstance(layer, Representation) or not layer.variables:
+        return None
+    for side in sides.get(layer.name, ()):
+        own, first = growth[side], layer.variables[0]
+        if len(own.unlearned) and layer.n_features == own.columns[0] == first.shape[0] and first.ndim == 2:
+            return first, own.unlearned
+    return None
 
 
 def _padded(variable: Any, shape: tuple[int, ...]) -> np.ndarray:

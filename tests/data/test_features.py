@@ -139,7 +139,7 @@ def test_from_csr():
     features = Features.from_csr(matrix, ["a", "b"])
     assert features.names == ["a", "b"] and features.ids is None
     assert Features.from_csr(np.eye(2)).names == ["0", "1"]
-    both = features + Features.from_csr(np.ones((3, 1)), ["c"], ids=["x", "y", "z"])
+    both = features.align(["x", "y", "z"]) + Features.from_csr(np.ones((3, 1)), ["c"], ids=["x", "y", "z"])
     assert both.ids.tolist() == ["x", "y", "z"] and dense(both) == [[0, 2, 1], [1, 0, 1], [0, 0, 1]]
     # The caller's matrix is left alone.
     untidy = scipy.sparse.csr_matrix((np.ones(2, np.float32), [0, 0], [0, 2]), (1, 1))
@@ -171,8 +171,10 @@ def test_align():
     features = Features.categorical(FILMS["country"])
     aligned = features.align(np.array(["z", "x"], dtype=object), "item")
     assert aligned.ids.tolist() == ["z", "x"] and dense(aligned) == [[0, 0], [0, 1]]
-    with pytest.raises(ValueError, match="row for every item; .*: 4 rows, which lack 2 of 3 ids, first 'q'"):
-        features.align(["x", "q", "r"], "item")
+    with pytest.warns(UserWarning, match="^2 of 3 item ids have no row of features .* ones, first 'q'"):
+        assert dense(features.align(["q", "x", "r"], "item")) == [[0, 0], [0, 1], [0, 0]]
+    with pytest.raises(ValueError, match="rows of the item ids given. .* 4 rows, first of 'w', .* is 'q'"):
+        features.align(["q", "r"], "item")
     without_ids = Features.from_csr(np.ones((2, 3)))
     assert without_ids.align(["a", "b"]).ids.tolist() == ["a", "b"]
     with pytest.raises(ValueError, match="one row a user. Received: 2 rows of 3 columns for 4.$"):
@@ -218,7 +220,7 @@ def test_describe():
 
 
 def test_arrays_round_trip_without_pickle(tmp_path):
-    features = stacked() + Features.from_csr(np.ones((4, 1)), ["one"])
+    features = stacked() + Features.from_csr(np.ones((4, 1)), ["one"], FILMS.index)
     np.savez(tmp_path / "f.npz", **features.to_arrays())
     with np.load(tmp_path / "f.npz", allow_pickle=False) as arrays:
         again = Features.from_arrays(arrays)
@@ -304,6 +306,33 @@ def test_what_a_file_cannot_hold():
             "the same ids .* Received: 2 and 3 in row 1",
         ),
         (
+            lambda: Features.from_csr(np.eye(2)) + Features.indicator([1, 2]),
+            r"`align\(ids\)` gives these the ids .* Received: ids of the second alone",
+        ),
+        (
+            lambda: Features.indicator([1, 2]) + Features.from_csr(np.eye(2)),
+            "without, whose order of rows nobody knows; .* Received: ids of the first alone",
+        ),
+        (lambda: Features.multilabel(FILMS["genres"], sep=""), "`sep` must be the text .* sep=''"),
+        (
+            lambda: Features.categorical(pd.Series([1, True], name="c")),
+            "both truth values and the numbers that equal them; .* Received: True and 1",
+        ),
+        (
+            lambda: Features.numeric(pd.Series([1 + 2j], name="c")),
+            r"'c' .* not numbers. Received: 1 row of them, first \(1\+2j\)",
+        ),
+        (
+            lambda: Features.numeric(pd.Series([1.0, 1e300], name="c")),
+            r"'c' must not have values that are infinite in float32. .* first 1e\+300 in row 1",
+        ),
+        (
+            lambda: Features.numeric(FILMS["year"]).transform(
+                pd.DataFrame({"year": pd.to_datetime(["1990-01-01"])}, index=["n"])
+            ),
+            "'year' must hold numbers, as it did when the features were made. Received: dates",
+        ),
+        (
             lambda: Features.indicator([1]) + Features.indicator([1]),
             "must not share .* 1 names in both, first 'id=1'",
         ),
@@ -325,6 +354,10 @@ def test_errors(make, message):
 def test_wrong_types():
     with pytest.raises(TypeError, match="`series` must be a pandas Series. Received: list"):
         Features.categorical(["a"])
+    with pytest.raises(
+        TypeError, match="Categories of column 'c' must be text, .*: Timestamp.* of type Timestamp"
+    ):
+        Features.categorical(pd.Series(pd.to_datetime(["1990-01-01"]), name="c"))
     with pytest.raises(TypeError, match="unsupported operand"):
         Features.indicator(["a"]) + 1
 

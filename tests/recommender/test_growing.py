@@ -75,6 +75,24 @@ def test_a_new_item_is_what_its_features_make_of_it(made):
     assert made.item_features.names[-2:] == ["id=1000", "id=1010"]
 
 
+@pytest.mark.parametrize("n_new", [1, 3])
+def test_new_items_beside_a_column_that_nobody_has(data, n_new):
+    """All prices are equal: the table is diagonal, yet it has a column more than items."""
+    features = Features.indicator(data.item_ids) + Features.numeric(
+        pd.Series(9.99, index=data.item_ids, name="price")
+    )
+    model = kerasrec.zoo.create("hybrid", data, item_features=features, n_components=3)
+    bias = np.random.default_rng(0).normal(size=(12, 1))
+    model.get_layer("user_bias").bias.assign(bias)
+    recommender = Recommender(model, data, item_features=features)
+    ids = [1000, 1010, 1020][:n_new]
+    recommender.add_items(pd.DataFrame({"price": 9.99 + np.arange(n_new)}, index=ids))
+    # Nothing was learned of these items or of prices.
+    scores = recommender.score([(user, item) for user in data.user_ids for item in ids])
+    np.testing.assert_allclose(scores.reshape(12, n_new), np.repeat(bias, n_new, 1), rtol=1e-5)
+    assert recommender.model.get_layer("item_repr").kernel.shape == (21 + n_new, 3)
+
+
 @pytest.mark.slow
 def test_training_goes_on_and_the_file_holds_it_all(made, tmp_path):
     steps = int(made.model.optimizer.iterations)

@@ -218,7 +218,7 @@ class TestBadInput:
             Recommender("hybrid", data)
         with pytest.raises(TypeError, match=r"`item_features` must be `kerasrec.data.Features`"):
             Recommender(model, data, item_features=films)
-        with pytest.raises(ValueError, match=r"must have a row for every item"):
+        with pytest.raises(ValueError, match=r"Features must have rows of the item ids given"):
             Recommender(model, Interactions([0], [0], **IDS), item_features=item_features)
         made = kerasrec.zoo.create("popularity", data)
         with pytest.raises(ValueError, match=r"users that the model was made for.*2 users for 12"):
@@ -232,6 +232,10 @@ class TestBadInput:
             Recommender(made, data, item_metadata=films.rename(columns={"title": "score"}))
         with pytest.raises(ValueError, match=r"one row an item\. Received: 0 more than once"):
             Recommender(made, data, item_metadata=pd.concat([films, films]))
+        shuffled = pd.DataFrame({"film": range(1, 21), "title": "x"})  # rows counted from 0, ids from 1
+        ids = Interactions([0], [0], user_ids=["u"], item_ids=list(range(1, 21)))
+        with pytest.raises(ValueError, match=r"`frame.set_index\('film'\)`. Received: rows counted from 0"):
+            Recommender(own_model(), ids, item_metadata=shuffled)
         with pytest.raises(ValueError, match=r"must be indexed by raw item id.*no item is known"):
             Recommender(made, data, item_metadata=films.reset_index(drop=True).set_index("title"))
 

@@ -1,0 +1,109 @@
+"""Numbers, dates and durations as one column of features."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec.data._columns import refuse
+from kerasrec.data._encoder import Encoder, required, without_categories
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import scipy.sparse
+
+_HOLDS = {
+    "datetime": "dates",
+    "datetime64": "dates",
+    "date": "dates",
+    "timedelta": "durations",
+    "timedelta64": "durations",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Numeric(Encoder):
+    """A number, shifted and scaled; a missing one is 0, which is the mean where the column is scaled.
+
+    Dates and durations are numbers of nanoseconds, whatever unit their column keeps them in.
+    """
+
+    kind = "numeric"
+    column: Any
+    mean: float
+    deviation: float
+    holds: str = "numbers"
+
+    @property
+    def names(self) -> list[str]:
+        return [str(self.column)]
+
+    @staticmethod
+    def numbers(entries: "pd.Series[Any]") -> tuple[np.ndarray, str]:
+        """A column as float64, missing entries as NaN, and what it holds: numbers, dates or durations."""
+        import pandas as pd
+
+        entries = without_categories(entries)
+        inferred = pd.api.types.infer_dtype(entries, skipna=True)
+        holds = _HOLDS.get(inferred, "numbers")
+        if holds != "numbers":
+            parsed = pd.to_datetime(entries, utc=True) if holds == "dates" else pd.to_timedelta(entries)
+            # Microseconds reach further than nanoseconds in 64 bits.
+            microseconds = parsed.dt.as_unit("us").astype(np.int64).to_numpy(np.float64)
+            return np.where(parsed.isna(), np.nan, microseconds * 1e3), holds
+        remedy = "Correct those rows."
+        parsed = pd.to_numeric(entries, errors="coerce")
+        if inferred == "period" or parsed.dtype.kind == "c":  # which lose a part
+            parsed = pd.Series(np.nan, entries.index)
+        unread = (parsed.isna() & entries.notna()).to_numpy()
+        refuse(unread, entries, entries.name, "entries that are not numbers", remedy)
+        found = parsed.to_numpy(np.float64, na_value=np.nan)
+        refuse(np.isinf(found), entries, entries.name, "infinite values", remedy)
+        too_large = np.abs(found) > np.finfo(np.float32).max
+        refuse(too_large, entries, entries.name, "values that are infinite in float32", remedy)
+        return found, holds
+
+    @classmethod
+    def fit(cls, entries: "pd.Series[Any]", scale: bool) -> "Numeric":
+        found, holds = cls.numbers(entries)
+        there = found[~np.isnan(found)]
+        if not len(there):
+            raise ValueError(
+                f"Column {entries.name!r} must have entries. Received: {len(entries)} rows, all missing."
+            )
+        if not scale:
+            return cls(entries.name, 0.0, 1.0, holds)
+        return cls(entries.name, *_mean_and_deviation(there), holds)
+
+    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
+        import scipy.sparse
+
+        found, holds = self.numbers(required(frame, self.column))
+        if holds != self.holds and not np.isnan(found).all():
+            raise ValueError(
+                f"Column {self.column!r} must hold {self.holds}, as it did when the features were made. "
+                f"Received: {holds}."
+            )
+        scaled = (found - self.mean) / self.deviation
+        return scipy.sparse.csr_matrix(np.nan_to_num(scaled, nan=0.0).astype(np.float32)[:, None])
+
+    def state(self) -> dict[str, Any]:
+        numbers = {"mean": self.mean, "deviation": self.deviation, "holds": self.holds}
+        return {"kind": self.kind, "column": self.column, **numbers}
+
+
+def _mean_and_deviation(found: np.ndarray) -> tuple[float, float]:
+    """Of numbers in any order; what varies by no more than rounding has the deviation 1.
+
+    The bound is that of scikit-learn's `StandardScaler`: the error of a variance in two passes (Chan, Golub
+    and LeVeque, "Algorithms for computing the sample variance", 1983).
+    """
+    n, epsilon = len(found), float(np.finfo(np.float64).eps)
+    if found.min() == found.max():
+        return float(found[0]), 1.0
+    mean = math.fsum(found.tolist()) / n
+    variance = math.fsum(((found - mean) ** 2).tolist()) / n
+    if variance <= n * epsilon * variance + (n * mean * epsilon) ** 2:
+        return mean, 1.0
+    return mean, math.sqrt(variance)

@@ -1,0 +1,151 @@
+"""Columns as shops and labels have them, and as no shop has them."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import StandardScaler
+
+from kerasrec.data import Features
+
+DATES = pd.to_datetime(["1990-01-01", None, "2001-01-01", "1970-01-01"])
+
+
+def column(entries, name="c", **kwargs):
+    return pd.Series(entries, name=name, **kwargs)
+
+
+def dense(features):
+    return features.matrix.toarray()
+
+
+class TestNumeric:
+    @pytest.mark.parametrize("constant", [9.99, 0.1, 1e-12, 123456.789, -3.3e20, 0.0])
+    @pytest.mark.parametrize("n", [1, 3, 10, 997])
+    def test_a_constant_is_0_and_another_number_its_difference(self, constant, n):
+        features = Features.numeric(column([constant] * n))
+        assert not dense(features).any()
+        new = features.transform(column([constant + 2.5], index=["new"]))
+        assert dense(new)[0, 0] == np.float32((constant + 2.5) - constant)
+
+    def test_numbers_that_differ_by_rounding_alone(self):
+        """0.1 + 0.2 and 0.3: a deviation of 2.8e-17, which scikit-learn takes for none."""
+        numbers = np.array([0.1 + 0.2, 0.3] * 5)
+        scaler = StandardScaler().fit(numbers[:, None])
+        assert scaler.scale_ == [1.0]
+        new = Features.numeric(column(numbers)).transform(column([1.3], index=["new"]))
+        np.testing.assert_allclose(dense(new), scaler.transform([[1.3]]), rtol=1e-6)
+
+    def test_dates_with_one_missing(self):
+        days = np.array([7305, 11323, 0])  # since 1970
+        expected = (days - days.mean()) / days.std()
+        got = dense(Features.numeric(column(DATES))).ravel()
+        np.testing.assert_allclose(got, [expected[0], 0, *expected[1:]], rtol=1e-6)
+
+    @pytest.mark.parametrize(
+        "entries",
+        [
+            DATES.as_unit("s"),
+            DATES.as_unit("ns"),
+            DATES.tz_localize("UTC"),
+            [datetime.date(1990, 1, 1), None, datetime.date(2001, 1, 1), datetime.date(1970, 1, 1)],
+            pd.Series(DATES).astype("category"),
+        ],
+        ids=["seconds", "nanoseconds", "zone", "objects", "categories"],
+    )
+    def test_dates_in_any_form_are_the_same_numbers(self, entries):
+        features = Features.numeric(column(DATES))
+        other = column(pd.Series(entries))
+        np.testing.assert_allclose(dense(Features.numeric(other)), dense(features), atol=1e-6)
+        np.testing.assert_allclose(dense(features.transform(other)), dense(features), atol=1e-6)
+
+    def test_durations_with_one_missing(self):
+        lengths = column(pd.to_timedelta([60, None, 180], unit="s"))
+        np.testing.assert_allclose(dense(Features.numeric(lengths)).ravel(), [-1, 0, 1], rtol=1e-6)
+        raw = dense(Features.numeric(lengths, scale=False)).ravel()
+        assert raw.tolist() == np.float32([6e10, 0, 1.8e11]).tolist()
+
+    def test_a_column_stays_what_it_was(self, tmp_path):
+        features = Features.numeric(column(DATES))
+        np.savez(tmp_path / "f.npz", **features.to_arrays())
+        with np.load(tmp_path / "f.npz", allow_pickle=False) as arrays:
+            again = Features.from_arrays(arrays)
+        with pytest.raises(ValueError, match="'c' must hold dates, as it did .* Received: numbers"):
+            again.transform(column([1990]))
+        assert not dense(again.transform(column([None], dtype=object))).any()
+
+    def test_periods_are_no_numbers(self):
+        with pytest.raises(ValueError, match="entries that are not numbers. Received: 2 rows"):
+            Features.numeric(column(pd.period_range("2000", periods=2, freq="M")))
+
+
+class TestCategories:
+    def test_a_number_and_its_text_are_two(self):
+        features = Features.categorical(column([1, "1", 1], dtype=object))
+        assert features.names == ["c=1", "c='1'"]
+        assert dense(features).tolist() == [[1, 0], [0, 1], [1, 0]]
+
+    def test_text_that_looks_like_the_way_out(self):
+        names = Features.categorical(column([1, "1", "'1'"], dtype=object)).names
+        assert len(set(names)) == 3
+
+    def test_spaces_do_not_count(self):
+        entries = column([" fr", "fr ", "us", "  ", None])
+        expected = [[1, 0], [1, 0], [0, 1], [0, 0], [0, 0]]
+        for given_as in (entries, entries.astype(object), entries.astype("category")):
+            for make in (Features.categorical, Features.multilabel):
+                features = make(given_as)
+                assert features.names == ["c=fr", "c=us"] and dense(features).tolist() == expected
+
+    def test_whole_numbers_are_one_category_in_either_form(self):
+        features = Features.categorical(column([1, 1.0, "a", np.int64(1)], dtype=object))
+        assert features.names == ["c=1", "c=a"] and dense(features)[:, 0].tolist() == [1, 1, 0, 1]
+        with_gap = Features.categorical(column([1, None, 2]))  # float64 in pandas
+        assert dense(with_gap.transform(column([2, 1]))).tolist() == [[0, 1], [1, 0]]
+
+    def test_words_of_a_column_of_categories_or_numbers(self):
+        expected = [[0, 1], [0, 0], [1, 1]]
+        features = Features.text(column(["War", None, "the war"], dtype="category"), min_count=1)
+        assert features.names == ["c=the", "c=war"] and dense(features).tolist() == expected
+        assert Features.text(column([7, None], dtype="Int64"), min_count=1).names == ["c=7"]
+
+
+texts = st.one_of(st.none(), st.text(" aB1|é", max_size=4))
+mixed = st.one_of(st.none(), st.sampled_from([1, 1.0, "1", 2.5, " 1", "", -1]))
+floats = st.one_of(
+    st.none(), st.floats(-1e30, 1e30, allow_subnormal=False), st.sampled_from([9.99, 0.1, 1e-9])
+)
+dates = st.one_of(st.none(), st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2200, 1, 1)))
+COLUMNS = {
+    "categorical": (Features.categorical, st.one_of(st.lists(texts), st.lists(mixed)), object),
+    "multilabel": (Features.multilabel, st.lists(texts), object),
+    "text": (lambda series: Features.text(series, min_count=1), st.lists(texts), object),
+    "numeric": (Features.numeric, st.lists(floats), "float64"),
+    "as they are": (lambda series: Features.numeric(series, scale=False), st.lists(floats), "float64"),
+    "dates": (Features.numeric, st.lists(dates), "datetime64[us]"),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_laws(kind, data):
+    """Finite; the same in `transform` as in the fit; a permutation of rows changes nothing else."""
+    make, entries, dtype = COLUMNS[kind]
+    series = column(data.draw(entries), dtype=dtype)
+    try:
+        features = make(series)
+    except ValueError as error:
+        assert not len(series) or "must have" in str(error), error
+        return
+    assert np.isfinite(features.matrix.data).all() and len(set(features.names)) == features.n_features
+    np.testing.assert_array_equal(dense(features.transform(series)), dense(features))
+    missing = series.isna().to_numpy()
+    assert not dense(features)[missing].any()
+    order = np.array(data.draw(st.permutations(range(len(series)))), int)
+    permuted = make(series.iloc[order])
+    assert permuted.names == features.names and permuted.ids.tolist() == order.tolist()
+    np.testing.assert_array_equal(dense(permuted), dense(features)[order])
