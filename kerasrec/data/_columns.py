@@ -40,6 +40,7 @@ def parse(
         raise ValueError("The table must have at least one row. Received: an empty table.")
 
     parsed: dict[str, Any] = {"values": None, "times": None, "context": {}, "context_ids": {}}
+    parsed["dates"] = False
     for side in ("user", "item"):
         encoded = encode(columns[side], names[side], vocabularies.get(side), grow)
         parsed[f"{side}s"], parsed[f"{side}_ids"] = encoded
@@ -47,6 +48,7 @@ def parse(
         parsed["values"] = numbers(columns["value"], names["value"])
     if "time" in columns:
         parsed["times"] = nanoseconds(columns["time"], names["time"])
+        parsed["dates"] = are_dates(columns["time"])
     for name, entries in further.items():
         parsed["context"][name], ids = context_column(entries, name, vocabularies.get(name))
         if ids is not None:
@@ -216,6 +218,7 @@ def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
     import pandas as pd
 
     refuse(column.isna().to_numpy(), column, name, "missing times", "Drop those rows.")
+    column = column.infer_objects()
     if not pd.api.types.is_numeric_dtype(column.dtype):
         column = column.astype(object) if column.dtype.kind == "m" else column
         parsed = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
@@ -231,6 +234,13 @@ def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
     if raw.dtype.kind in "fu":
         refuse(np.abs(raw) >= 2**63, column, name, _TOO_FAR, "Correct or drop those rows.")
     return raw.astype(np.int64)
+
+
+def are_dates(column: "pd.Series[Any]") -> bool:
+    """Whether times are datetimes or text, of which `nanoseconds` makes nanoseconds, and not numbers."""
+    import pandas as pd
+
+    return not pd.api.types.is_numeric_dtype(column.infer_objects().dtype)
 
 
 def context_column(

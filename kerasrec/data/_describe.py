@@ -20,7 +20,10 @@ def describe(interactions: "Interactions") -> "pd.DataFrame":
     n, n_users, n_items = len(interactions), interactions.n_users, interactions.n_items
     cells = n_users * n_items
     rows: dict[tuple[str, str], Any] = {
+        ("all", "kind"): interactions.kind,
         ("all", "interactions"): n,
+        ("all", "events"): len(interactions.events),
+        ("all", "liked"): int(interactions.liked.sum()),
         ("all", "users"): n_users,
         ("all", "items"): n_items,
         ("all", "density"): n / cells if cells else 0.0,

@@ -1,15 +1,33 @@
 """Several events of one user with one item."""
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-POLICIES = ("error", "last", "mean", "sum")
+
+class Merged(NamedTuple):
+    """One event of each pair.
+
+    Args:
+        kept: rows of the events that are kept, in their order.
+        values: float32, what their values come to.
+        counts: int64, how many events each stands for.
+        owner: of every event, its place in `kept`.
+    """
+
+    kept: np.ndarray
+    values: np.ndarray
+    counts: np.ndarray
+    owner: np.ndarray
 
 
 def resolve(
-    keys: np.ndarray, values: np.ndarray, times: np.ndarray | None, policy: str
-) -> tuple[np.ndarray, np.ndarray] | None:
+    keys: np.ndarray,
+    values: np.ndarray,
+    times: np.ndarray | None,
+    policy: str,
+    counts: np.ndarray | None = None,
+) -> Merged | None:
     """Keep one event of each key.
 
     Args:
@@ -17,23 +35,32 @@ def resolve(
         values: float32.
         times: int64, or `None`; the last event of a key is the latest one, of equal ones the last row.
         policy: `"last"`, `"mean"` or `"sum"` of the values.
+        counts: int64, how many events each value is the mean of. Defaults to `None`: one.
 
     Returns:
-        The rows kept, in their order, and their values; `None` where no key comes twice.
+        `Merged`; `None` where no key comes twice.
     """
     if not repeats(keys):
         return None
     order = np.argsort(keys, kind="stable") if times is None else np.lexsort((times, keys))
     starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
-    last = order[np.append(starts[1:], len(order)) - 1]
+    ends = np.append(starts[1:], len(order))
+    last = order[ends - 1]
+    n_events = ends - starts if counts is None else np.add.reduceat(counts[order], starts)
     merged = values[last]
     if policy != "last":
-        total = np.add.reduceat(values[order].astype(np.float64), starts)
-        counts = np.diff(starts, append=len(order))
+        parts = values[order].astype(np.float64)
+        if policy == "mean" and counts is not None:
+            parts *= counts[order]
+        total = np.add.reduceat(parts, starts)
         with np.errstate(over="ignore"):
-            merged = (total if policy == "sum" else total / counts).astype(np.float32)
+            merged = (total if policy == "sum" else total / n_events).astype(np.float32)
     in_order = np.argsort(last)
-    return last[in_order], merged[in_order]
+    place = np.empty(len(last), np.int64)
+    place[in_order] = np.arange(len(last))
+    owner = np.empty(len(order), np.int32 if len(last) < 2**31 else np.int64)
+    owner[order] = np.repeat(place, ends - starts)
+    return Merged(last[in_order], merged[in_order], n_events[in_order], owner)
 
 
 def repeats(keys: np.ndarray) -> bool:
@@ -48,11 +75,3 @@ def first_repeat(keys: np.ndarray) -> tuple[int, int]:
     again = np.ones(len(keys), bool)
     again[first] = False
     return int(again.sum()), int(np.argmax(again))
-
-
-def check_policy(policy: Any) -> None:
-    """Refuse an unknown policy."""
-    if policy not in POLICIES:
-        raise ValueError(
-            f"`duplicates` must be one of {', '.join(POLICIES)}. Received: duplicates={policy!r}."
-        )

@@ -19,8 +19,9 @@ class Loaders:
         time: Any = None,
         user_ids: Any = None,
         item_ids: Any = None,
-        duplicates: str = "error",
+        duplicates: str | None = None,
         context: Sequence[Any] = (),
+        kind: str | None = None,
         **options: Any,
     ) -> "Self":
         """Interactions from a CSV file.
@@ -36,8 +37,9 @@ class Loaders:
             time: as in `from_frame`. Defaults to `None`.
             user_ids: as in `from_frame`. Defaults to `None`.
             item_ids: as in `from_frame`. Defaults to `None`.
-            duplicates: as in `from_frame`. Defaults to `"error"`.
+            duplicates: as in `from_frame`. Defaults to `None`.
             context: as in `from_frame`. Defaults to `()`.
+            kind: as in `from_frame`. Defaults to `None`.
             **options: arguments of `pandas.read_csv`, such as `sep`, `encoding`, `header` and `names`.
 
         Returns:
@@ -49,7 +51,7 @@ class Loaders:
         """
         ids = {user: user_ids, item: item_ids}
         frame = _readers.read_csv(path, ids, (value, time, *(context or ())), options)
-        return cls.from_frame(frame, user, item, value, time, user_ids, item_ids, duplicates, context)
+        return cls.from_frame(frame, user, item, value, time, user_ids, item_ids, duplicates, context, kind)
 
     @classmethod
     def from_parquet(
@@ -61,8 +63,9 @@ class Loaders:
         time: Any = None,
         user_ids: Any = None,
         item_ids: Any = None,
-        duplicates: str = "error",
+        duplicates: str | None = None,
         context: Sequence[Any] = (),
+        kind: str | None = None,
     ) -> "Self":
         """Interactions from a Parquet file or a folder of them; only the columns named are read.
 
@@ -74,8 +77,9 @@ class Loaders:
             time: as in `from_frame`. Defaults to `None`.
             user_ids: as in `from_frame`. Defaults to `None`.
             item_ids: as in `from_frame`. Defaults to `None`.
-            duplicates: as in `from_frame`. Defaults to `"error"`.
+            duplicates: as in `from_frame`. Defaults to `None`.
             context: as in `from_frame`. Defaults to `()`.
+            kind: as in `from_frame`. Defaults to `None`.
 
         Returns:
             `Interactions`, in the order of the rows.
@@ -85,7 +89,7 @@ class Loaders:
             ValueError: if the file is not Parquet, or as in `from_frame`.
         """
         frame = _readers.read_parquet(path, _given(user, item, value, time, *context))
-        return cls.from_frame(frame, user, item, value, time, user_ids, item_ids, duplicates, context)
+        return cls.from_frame(frame, user, item, value, time, user_ids, item_ids, duplicates, context, kind)
 
     @classmethod
     def from_sql(
@@ -98,8 +102,9 @@ class Loaders:
         time: Any = None,
         user_ids: Any = None,
         item_ids: Any = None,
-        duplicates: str = "error",
+        duplicates: str | None = None,
         context: Sequence[Any] = (),
+        kind: str | None = None,
     ) -> "Self":
         """Interactions from a query, read in chunks.
 
@@ -112,8 +117,9 @@ class Loaders:
             time: as in `from_frame`. Defaults to `None`.
             user_ids: as in `from_frame`. Defaults to `None`.
             item_ids: as in `from_frame`. Defaults to `None`.
-            duplicates: as in `from_frame`. Defaults to `"error"`.
+            duplicates: as in `from_frame`. Defaults to `None`.
             context: as in `from_frame`. Defaults to `()`.
+            kind: as in `from_frame`. Defaults to `None`.
 
         Returns:
             `Interactions`, in the order of the rows.
@@ -122,7 +128,7 @@ class Loaders:
             ValueError: as in `from_frame`.
         """
         frame = _readers.read_sql(query, connection, _given(user, item, value, time, *context))
-        return cls.from_frame(frame, user, item, value, time, user_ids, item_ids, duplicates, context)
+        return cls.from_frame(frame, user, item, value, time, user_ids, item_ids, duplicates, context, kind)
 
 
 def _given(*names: Any) -> list[Any]:

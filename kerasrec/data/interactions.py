@@ -1,17 +1,23 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrec._arguments import whole_number
-from kerasrec.data import _columns, _duplicates
+from kerasrec.data import _columns, _extension, _likes, _times
+from kerasrec.data._codes import check, check_frame, codes_of, frozen, whole
+from kerasrec.data._events import Events, merged
+from kerasrec.data._kinds import Meaning
 from kerasrec.data._loaders import Loaders
 
 if TYPE_CHECKING:
     import pandas as pd
     import scipy.sparse
 
+# Where a frame of `to_frame` says what its values are.
+_ATTRIBUTE = "kerasrec"
 _NAMES = {"user": "user", "item": "item", "value": "value", "time": "time"}
 
 
@@ -23,17 +29,24 @@ class Interactions(Loaders):
     of the rows. Immutable: every method returns a new object, over the same vocabularies unless it says
     otherwise. Most callers want `from_frame`, `from_csv`, `from_parquet` or `from_sql`.
 
+    What the values are, their `kind`, is decided once and kept by everything that is made of these
+    interactions. It says what several events of a user with an item come to: of `"ratings"` the last one
+    counts, `"counts"` (and amounts) add up, and `"likes"` are there or not. Where pairs have several events
+    and there are times, the events are kept beside the rows, for `kerasrec.data.splits` and `extend`.
+
     Args:
         users: user codes `[n]`.
         items: item codes `[n]`.
         values: ratings, counts or weights `[n]`. Defaults to `None`: ones.
-        times: whole numbers `[n]`. Defaults to `None`.
+        times: whole numbers or datetimes `[n]`. Defaults to `None`.
         user_ids: raw ids by code.
         item_ids: raw ids by code.
         context: further columns `[n]` by name. Defaults to `None`.
         context_ids: for the columns of `context` that are codes, the categories by code. Defaults to `None`.
         columns: the names that `user`, `item`, `value` and `time` have in the table, for `extend`; a value of
             `None` where the table has none. Defaults to `None`: these names themselves.
+        kind: `"ratings"`, `"counts"` or `"likes"`. Defaults to `None`: ratings where there are values, likes
+            where there are none.
 
     Attributes:
         users: int32 `[n]`.
@@ -46,7 +59,7 @@ class Interactions(Loaders):
         context_ids: dict of arrays.
 
     Raises:
-        ValueError: if lengths differ or a code is out of range.
+        ValueError: if lengths differ, a code is out of range, or `kind` does not exist or lacks values.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -68,36 +81,23 @@ class Interactions(Loaders):
         context: Mapping[str, Any] | None = None,
         context_ids: Mapping[str, Any] | None = None,
         columns: Mapping[str, Any] | None = None,
+        kind: str | None = None,
     ) -> None:
-        self.users = _frozen(_whole("users", users), np.int32)
+        self.users = frozen(whole("users", users), np.int32)
         n = len(self.users)
-        self.items = _frozen(_whole("items", items), np.int32)
-        self.values = _frozen(np.ones(n, np.float32) if values is None else values, np.float32)
-        self.times = None if times is None else _frozen(times, np.int64)
-        self.user_ids = _frozen(_columns.id_array(user_ids))
-        self.item_ids = _frozen(_columns.id_array(item_ids))
-        self.context = {name: _frozen(x) for name, x in (context or {}).items()}
-        self.context_ids = {name: _frozen(ids) for name, ids in (context_ids or {}).items()}
+        self.items = frozen(whole("items", items), np.int32)
+        self.values = frozen(np.ones(n, np.float32) if values is None else values, np.float32)
+        whole_times, dates = (None, False) if times is None else _times.times_of(times)
+        self.times = None if whole_times is None else frozen(whole_times, np.int64)
+        self.user_ids = frozen(_columns.id_array(user_ids))
+        self.item_ids = frozen(_columns.id_array(item_ids))
+        self.context = {name: frozen(x) for name, x in (context or {}).items()}
+        self.context_ids = {name: frozen(ids) for name, ids in (context_ids or {}).items()}
         self._columns = dict(columns or _NAMES)
-
-        given = {"items": self.items, "values": self.values, "times": self.times, **self.context}
-        for name, x in given.items():
-            if x is not None and x.shape != (n,):
-                raise ValueError(
-                    f"`{name}` must have one entry an interaction. Received: {x.shape} for {n} users."
-                )
-        if values is not None and not np.isfinite(self.values).all():
-            row = int(np.argmin(np.isfinite(self.values)))
-            raise ValueError(
-                f"`values` must be finite in float32. Received: {self.values[row]} in row {row}."
-            )
-        for name, codes, size in (("users", self.users, self.n_users), ("items", self.items, self.n_items)):
-            if n and (codes.min() < 0 or codes.max() >= size):
-                row = int(np.argmax((codes < 0) | (codes >= size)))
-                raise ValueError(
-                    f"`{name}` must be codes from 0 to {size - 1}. Received: {codes[row]} in row {row}. "
-                    "`Interactions.from_frame` takes raw ids."
-                )
+        self._meaning = replace(Meaning.of(kind, None, values is not None), dates=dates)
+        self._counts: np.ndarray | None = None  # how many events each value is the mean of
+        self._events: Events | None = None
+        check(self, values is not None)
 
     @classmethod
     def from_frame(
@@ -109,8 +109,9 @@ class Interactions(Loaders):
         time: Any = None,
         user_ids: Any = None,
         item_ids: Any = None,
-        duplicates: str = "error",
+        duplicates: str | None = None,
         context: Sequence[Any] = (),
+        kind: str | None = None,
     ) -> "Interactions":
         """Interactions from a pandas frame.
 
@@ -126,9 +127,13 @@ class Interactions(Loaders):
             item_ids: the same for items. Defaults to `None`.
             duplicates: what to do where a user has an item more than once: `"error"`; `"last"` keeps the
                 latest event (the last row of equal times or without times); `"mean"` and `"sum"` give that
-                event the mean or sum of the values. Defaults to `"error"`.
+                event the mean or sum of the values. Defaults to `None`: that of the `kind`, and `"error"`
+                where none is given.
             context: names of further columns to keep; numbers stay, anything else becomes codes.
                 Defaults to `()`.
+            kind: what the values are: `"ratings"`, of which the last one counts, `"counts"` (and amounts),
+                which add up, or `"likes"`, which are there or not. Defaults to `None`: that of a frame of
+                `to_frame`; else counts with `duplicates="sum"`, ratings where `value` is given, and likes.
 
         Returns:
             `Interactions`, in the order of the rows.
@@ -138,10 +143,48 @@ class Interactions(Loaders):
             ValueError: if a column is missing or has entries that cannot be used; the message names the
                 column, the count and the first bad row, counted from 0.
         """
-        _check_frame(frame)
+        check_frame(frame)
         names = {"user": user, "item": item, "value": value, "time": time}
         parsed = _columns.parse(frame, names, {"user": user_ids, "item": item_ids}, context)
-        return cls(**parsed, columns=names)._without_duplicates(duplicates)
+        dates = parsed.pop("dates")
+        said = frame.attrs.get(_ATTRIBUTE) if kind is None else None
+        if isinstance(said, Mapping) and (value is not None or said.get("kind") != "ratings"):
+            kind, duplicates = said.get("kind"), duplicates or said.get("duplicates")
+        found = cls(**parsed, columns=names)
+        found._meaning = replace(Meaning.of(kind, duplicates, value is not None), dates=dates)
+        return merged(found)
+
+    @property
+    def kind(self) -> str:
+        """What the values are: `"ratings"`, `"counts"` or `"likes"`."""
+        return self._meaning.kind
+
+    @property
+    def duplicates(self) -> str:
+        """What becomes of several events of a pair: `"error"`, `"last"`, `"mean"` or `"sum"`."""
+        return self._meaning.duplicates
+
+    @property
+    def liked(self) -> np.ndarray:
+        """Which interactions are likes, bool `[n]`: all that `at_least` kept; else those above 0."""
+        return _likes.liked(self.values, self._meaning.least)
+
+    @property
+    def gains(self) -> np.ndarray:
+        """What each interaction counts as a like, float32 `[n]`: its value; 0 where it is none.
+
+        A value of 0 or below cannot be a weight: after `at_least` with such a number every like counts 1.
+        """
+        return _likes.gains(self.values, self._meaning.least)
+
+    @property
+    def events(self) -> "Interactions":
+        """The events, one a row, of which `kind` makes one row a pair.
+
+        They are kept where there are times. Otherwise, and where no pair has several, these interactions
+        themselves.
+        """
+        return self if self._events is None else self._events.chosen()[0]
 
     @property
     def n_users(self) -> int:
@@ -157,7 +200,7 @@ class Interactions(Loaders):
         return len(self.users)
 
     def __repr__(self) -> str:
-        return f"Interactions({len(self)} of {self.n_users} users and {self.n_items} items)"
+        return f"Interactions({len(self)} {self.kind} of {self.n_users} users and {self.n_items} items)"
 
     def user_codes(self, ids: Any) -> np.ndarray:
         """Codes of raw user ids.
@@ -171,7 +214,7 @@ class Interactions(Loaders):
         Raises:
             ValueError: if an id is unknown.
         """
-        return _codes(self._user_index, ids, "user")
+        return codes_of(self._user_index, ids, "user")
 
     def item_codes(self, ids: Any) -> np.ndarray:
         """Codes of raw item ids.
@@ -185,7 +228,7 @@ class Interactions(Loaders):
         Raises:
             ValueError: if an id is unknown.
         """
-        return _codes(self._item_index, ids, "item")
+        return codes_of(self._item_index, ids, "item")
 
     def take(self, index: Any) -> "Interactions":
         """Some of the interactions, in the order of `index`.
@@ -196,16 +239,15 @@ class Interactions(Loaders):
         Returns:
             `Interactions` over the same vocabularies.
         """
-        return self._with(
-            users=self.users[index],
-            items=self.items[index],
-            values=self.values[index],
-            times=None if self.times is None else self.times[index],
-            context={name: x[index] for name, x in self.context.items()},
-        )
+        if isinstance(index, list):
+            index = np.asarray(index, None if index else np.int64)
+        return self._rows(index, None if self._events is None else self._events.take(index))
 
     def at_least(self, value: float) -> "Interactions":
-        """The positives: interactions with at least this value.
+        """The likes: interactions with at least this value.
+
+        What is kept counts as liked everywhere (in training, popularity, evaluation), whatever its sign. A
+        split by time asks again of each part: what a pair came to before a moment may be less, or more.
 
         Args:
             value: least value kept.
@@ -216,7 +258,15 @@ class Interactions(Loaders):
         value = float(value)
         if np.isnan(value):
             raise ValueError(f"`value` must be a number. Received: value={value}.")
-        return self.take(self.values >= np.float32(value))
+        liked = _likes.liked(self.values, value)
+        found = self._rows(liked, None if self._events is None else self._events.likes(liked))
+        known = self._meaning
+        found._meaning = replace(
+            known,
+            least=value if known.least is None else max(value, known.least),
+            left_out=known.left_out or not liked.all(),
+        )
+        return found
 
     def filter(self, min_user: int = 1, min_item: int = 1, core: bool = False) -> "Interactions":
         """The interactions of users and items that have enough of them.
@@ -244,45 +294,48 @@ class Interactions(Loaders):
             if keep.all() or not core:
                 return self.take(kept)
 
-    def extend(self, frame: "pd.DataFrame", duplicates: str = "error") -> "Interactions":
+    def extend(self, frame: "pd.DataFrame", duplicates: str | None = None) -> "Interactions":
         """These interactions followed by new events; the vocabularies grow and old codes stay.
+
+        The result is that of one table of all events, but for the codes.
 
         Args:
             frame: table with the column names that these interactions were loaded with.
-            duplicates: as in `from_frame`, over old and new events together. Defaults to `"error"`.
+            duplicates: as in `from_frame`, over old and new events together. Defaults to `None`: what was
+                decided when these interactions were made.
 
         Returns:
             `Interactions`; new users and items have the codes after the old ones, by sorted raw id.
 
         Raises:
-            ValueError: as in `from_frame`.
+            ValueError: as in `from_frame`, if the times are another thing than those before, `duplicates` is
+                another than before, or `at_least` left something out that would add to new events.
         """
-        _check_frame(frame)
+        check_frame(frame)
         vocabularies = {"user": self.user_ids, "item": self.item_ids, **self.context_ids}
         names = {**self._columns, "time": None if self.times is None else self._columns["time"]}
         new = _columns.parse(frame, names, vocabularies, tuple(self.context), grow=True)
-        join = np.concatenate
-        return self._with(
-            users=join([self.users, new["users"]]),
-            items=join([self.items, new["items"]]),
-            values=None if new["values"] is None else join([self.values, new["values"]]),
-            times=None if new["times"] is None else join([self.times, new["times"]]),
-            user_ids=new["user_ids"],
-            item_ids=new["item_ids"],
-            context={name: join([x, new["context"][name]]) for name, x in self.context.items()},
-            context_ids=new["context_ids"],
-        )._without_duplicates(duplicates)
+        dates = new.pop("dates")
+        events = Interactions(**new, columns=self._columns)
+        events._meaning = replace(events._meaning, dates=dates)
+        return _extension.joined(self, events, self._meaning.after(duplicates), self._columns["time"])
 
     def to_frame(self) -> "pd.DataFrame":
-        """A frame of raw ids with columns `user`, `item`, `value`, `time` (where known) and the context."""
+        """A frame of raw ids with columns `user`, `item`, `value`, `time` (where known) and the context.
+
+        Times that were dates are dates again, in UTC. `frame.attrs` tells `from_frame` what the values are.
+        """
         import pandas as pd
 
         columns = {"user": self.user_ids[self.users], "item": self.item_ids[self.items], "value": self.values}
         if self.times is not None:
-            columns["time"] = self.times
+            columns["time"] = self.times.view("M8[ns]") if self._meaning.dates else self.times
         for name, x in self.context.items():
             columns[name] = self.context_ids[name][x] if name in self.context_ids else x
-        return pd.DataFrame(columns)
+        frame = pd.DataFrame(columns)
+        if self._meaning.stated or self.duplicates != "error":
+            frame.attrs[_ATTRIBUTE] = {"kind": self.kind, "duplicates": self.duplicates}
+        return frame
 
     def to_csr(self) -> "scipy.sparse.csr_matrix":
         """A users-by-items matrix of the values; a value of 0 is stored."""
@@ -305,33 +358,26 @@ class Interactions(Loaders):
         return _columns.id_index(_columns.vocabulary(self.item_ids, "item"))
 
     def _with(self, **changes: Any) -> "Interactions":
+        """Other columns or vocabularies; the events of these rows are not those of the new ones."""
         fields = ("users", "items", "values", "times", "user_ids", "item_ids", "context", "context_ids")
-        return Interactions(**{name: getattr(self, name) for name in fields} | changes, columns=self._columns)
+        found = Interactions(
+            **{name: getattr(self, name) for name in fields} | changes, columns=self._columns
+        )
+        found._meaning = self._meaning
+        return found
 
-    def _without_duplicates(self, policy: str) -> "Interactions":
-        _duplicates.check_policy(policy)
-        keys = self.users.astype(np.int64) * self.n_items + self.items
-        if policy == "error":
-            if _duplicates.repeats(keys):
-                count, row = _duplicates.first_repeat(keys)
-                raise ValueError(
-                    "A user must not have an item twice unless `duplicates` is 'last', 'mean' or 'sum'. "
-                    f"Received: {count} rows that repeat an earlier one, first user "
-                    f"{_columns.shown(self.user_ids[self.users[row]])} with item "
-                    f"{_columns.shown(self.item_ids[self.items[row]])} in row {row}."
-                )
-            return self
-        kept = _duplicates.resolve(keys, self.values, self.times, policy)
-        if kept is None:
-            return self
-        if not np.isfinite(kept[1]).all():
-            row = kept[0][np.argmin(np.isfinite(kept[1]))]
-            raise ValueError(
-                f"The {policy} of a user's values of an item must be finite in float32. Received: user "
-                f"{_columns.shown(self.user_ids[self.users[row]])} with item "
-                f"{_columns.shown(self.item_ids[self.items[row]])} in row {row}, whose {policy} is not."
-            )
-        return self.take(kept[0])._with(values=kept[1])
+    def _rows(self, index: Any, events: Events | None, **changes: Any) -> "Interactions":
+        """Some rows, and the events behind them."""
+        found = self._with(
+            users=self.users[index],
+            items=self.items[index],
+            times=None if self.times is None else self.times[index],
+            context={name: x[index] for name, x in self.context.items()},
+            **({"values": self.values[index]} | changes),
+        )
+        found._counts = None if self._counts is None else self._counts[index]
+        found._events = events
+        return found
 
 
 def check_interactions(name: str, value: Any) -> None:
@@ -349,50 +395,3 @@ def check_interactions(name: str, value: Any) -> None:
             f"`{name}` must be `kerasrec.data.Interactions`; make them with `Interactions.from_frame` or "
             f"`from_csv`. Received: {type(value).__name__}."
         )
-
-
-def _check_frame(frame: Any) -> None:
-    import pandas as pd
-
-    if not isinstance(frame, pd.DataFrame):
-        raise TypeError(
-            "`frame` must be a pandas DataFrame; convert it with `pandas.DataFrame(...)` or its own "
-            f"`to_pandas()`. Received: {type(frame).__name__}."
-        )
-
-
-def _whole(name: str, codes: Any) -> np.ndarray:
-    """Codes that fit into int32; a cast would cut fractions off and wrap larger numbers around."""
-    codes = np.asarray(codes)
-    whole = codes.dtype.kind in "iu" or (codes.dtype.kind == "f" and (codes == np.floor(codes)).all())
-    if codes.size and not whole:
-        raise TypeError(
-            f"`{name}` must be codes, which are whole numbers; `Interactions.from_frame` takes raw ids. "
-            f"Received: dtype {codes.dtype}."
-        )
-    if codes.size and codes.dtype.itemsize > 4 and max(-int(codes.min()), int(codes.max())) >= 2**31:
-        row = int(np.argmax((codes < -(2**31)) | (codes >= 2**31)))
-        raise ValueError(
-            f"`{name}` must be codes, which are below 2**31; `Interactions.from_frame` takes raw ids. "
-            f"Received: {codes.flat[row]} in row {row}."
-        )
-    return codes
-
-
-def _frozen(x: Any, dtype: Any = None) -> np.ndarray:
-    """A read-only view; the caller's own array stays writable."""
-    view = np.asarray(x, dtype).view()
-    view.flags.writeable = False
-    return view
-
-
-def _codes(index: "pd.Index[Any]", ids: Any, side: str) -> np.ndarray:
-    wanted = _columns.id_index(_columns.several(ids))
-    codes = index.get_indexer(wanted).astype(np.int32)
-    unknown = np.flatnonzero(codes < 0)
-    if len(unknown):
-        raise ValueError(
-            f"`ids` must be ids of {side}s that these interactions know. "
-            f"Received: {len(unknown)} unknown ids, first {_columns.shown(wanted[unknown[0]])}."
-        )
-    return codes

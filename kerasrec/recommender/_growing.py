@@ -11,6 +11,7 @@ from kerasrec.data._columns import id_array, id_index, several, shown, vocabular
 from kerasrec.data._encoders import Indicator
 from kerasrec.recommender import _training
 from kerasrec.recommender._explaining import Explaining
+from kerasrec.recommender._history import updated
 from kerasrec.recommender._metadata import aligned
 from kerasrec.recommender._reading import reads
 from kerasrec.recommender._resizing import Growth, resized
@@ -93,7 +94,9 @@ class Growing(Explaining):
         """Take in new events: ids and seen items grow, and training goes on from the optimizer's state.
 
         Args:
-            interactions: `Interactions`, the new events, with ids of their own.
+            interactions: `Interactions`, the new events, with ids of their own. With those before, they come
+                to what the `kind` of the recommender's interactions says: of ratings the last one counts
+                (events without times come after all others), and counts add up.
             epochs: int, passes over them. Defaults to `1`.
             replay: float, share of the old events that are trained on as well, another one each time, so that
                 nothing old is forgotten. Defaults to `0.1`.
@@ -109,8 +112,8 @@ class Growing(Explaining):
 
         Raises:
             TypeError: if `interactions` are none.
-            ValueError: if the model was fitted in closed form, `replay` is not from 0 to 1, or new users or
-                items lack the features that the model reads.
+            ValueError: if the model was fitted in closed form, `replay` is not from 0 to 1, new users or
+                items lack the features that the model reads, or the events are of another kind.
         """
         if not isinstance(interactions, Interactions):
             raise TypeError(
@@ -151,21 +154,31 @@ class Growing(Explaining):
         users = self._user_codes(interactions.user_ids[interactions.users])[0]
         items = self._item_codes(interactions.item_ids[interactions.items])
         old = self.interactions
+        fresh = self._of(users, items, interactions)
+        whole = updated(old, fresh)
+        keys = _keys(fresh, self.n_items)
+        new = whole.take(np.isin(_keys(whole, self.n_items), keys))
+        if not len(new):
+            raise ValueError(
+                "`interactions` must have likes, as the recommender was trained on those of at least "
+                f"{whole._meaning.least:g}. Received: {len(interactions)} events, none of them."
+            )
         replayed = np.random.default_rng(seed).random(len(old)) < replay
-        fresh = self._of(users, items, interactions.values)
-        # A new value takes the place of an old one of the same pair.
-        again = np.isin(_keys(old, self.n_items), _keys(fresh, self.n_items))
-        kept = old.take(~again)
-        whole = _together(kept, fresh)
-        trained_on = _together(old.take(replayed & ~again), fresh)
+        trained_on = _together(old.take(replayed & ~np.isin(_keys(old, self.n_items), keys)), new)
         self._catalogue.fill(whole, seen=True)
-        self._set_history(whole.users, whole.items, whole.values)
+        self._set_history(whole)
         history = _training.fit(self.model, trained_on, epochs, batch_size, seed, verbose, known=whole)
         self.refresh()
         return history
 
-    def _of(self, users: Any, items: Any, values: Any) -> Interactions:
-        return Interactions(users, items, values, user_ids=self.user_ids, item_ids=self.item_ids)
+    def _of(self, users: Any, items: Any, events: Interactions) -> Interactions:
+        """Events with the recommender's codes; of their times, if it has times."""
+        times = None if self._history.times is None else events.times
+        found = Interactions(
+            users, items, events.values, times, user_ids=self.user_ids, item_ids=self.item_ids
+        )
+        found._meaning, found._counts = events._meaning, events._counts
+        return found
 
     def _grown(
         self, side: str, ids: np.ndarray, frame: "pd.DataFrame | None", features: Features | None
@@ -205,11 +218,9 @@ class Growing(Explaining):
                 f"Received: {self.model.name!r} of type {type(self.model).__name__}."
             )
         model: keras.Model = resized(self.model, growth)
-        old = self.interactions
-        self._take_model(
-            model, Interactions(old.users, old.items, old.values, user_ids=user_ids, item_ids=item_ids)
-        )
-        self._set_history(old.users, old.items, old.values)
+        old = self._history.interactions(user_ids, item_ids)
+        self._take_model(model, old)
+        self._set_history(old)
 
 
 def _new(
@@ -279,7 +290,8 @@ def _keys(interactions: Interactions, n_items: int) -> np.ndarray:
 
 
 def _together(first: Interactions, second: Interactions) -> Interactions:
-    columns = (
-        np.concatenate([getattr(x, name) for x in (first, second)]) for name in ("users", "items", "values")
-    )
-    return Interactions(*columns, user_ids=second.user_ids, item_ids=second.item_ids)
+    columns = {
+        name: np.concatenate([getattr(x, name) for x in (first, second)])
+        for name in ("users", "items", "values")
+    }
+    return second._with(**columns, times=None)

@@ -12,11 +12,11 @@ import numpy as np
 from kerasrec.data import Features, Interactions
 from kerasrec.data._columns import id_index, several, shown
 from kerasrec.evaluation._models import TowerScorer, outputs, scorer_of
-from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import Scorer
 from kerasrec.layers import Catalogue, find_catalogue
 from kerasrec.recommender import _metadata
+from kerasrec.recommender._history import History
 from kerasrec.recommender.file import with_catalogue
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Held:
                 f"`model` must be a `keras.Model` with inputs `user` and `item`. Received: {model!r}."
             )
         self._take_model(model, interactions)
-        self._set_history(interactions.users, interactions.items, interactions.values)
+        self._set_history(interactions)
         self.user_features = _features("user_features", user_features, interactions.user_ids, "user")
         self.item_features = _features("item_features", item_features, interactions.item_ids, "item")
         self.item_metadata = None
@@ -94,15 +94,8 @@ class Held:
 
     @property
     def interactions(self) -> Interactions:
-        """What users have had: every pair once, with its value."""
-        users = np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(self._history.starts))
-        return Interactions(
-            users,
-            self._history.items,
-            self._history.values,
-            user_ids=self.user_ids,
-            item_ids=self.item_ids,
-        )
+        """What users have had: every pair once, with its value, its time where known, and their `kind`."""
+        return self._history.interactions(self.user_ids, self.item_ids)
 
     def refresh(self) -> None:
         """Forget what was computed from the weights; needed after weights were set by hand alone."""
@@ -137,8 +130,8 @@ class Held:
                 setattr(catalogue, name, value)
             raise
 
-    def _set_history(self, users: Any, items: Any, values: Any) -> None:
-        self._history = Ragged(users, items, self.n_users, values)
+    def _set_history(self, interactions: Interactions) -> None:
+        self._history = History(interactions)
         self._catalogue.seen = self._history.starts, self._history.items
 
     @cached_property

@@ -15,6 +15,7 @@ import keras
 from kerasrec._partial import partial_name
 from kerasrec.layers import Catalogue, find_catalogue
 from kerasrec.layers.catalogue import HEADER, check_header
+from kerasrec.recommender._history import History
 from kerasrec.recommender._safety import check_archive, check_config, check_nested
 from kerasrec.trainers import Model
 
@@ -52,7 +53,8 @@ def save_model(
         path: the file, ending in `.keras`.
         interactions: `Interactions`, the training data. Defaults to `None`: the ids that the model already
             carries (`kerasrec.zoo.create` and `load_model` give it some).
-        seen: bool, whether to keep which user has which item, so that a recommendation can leave those out.
+        seen: bool, whether to keep which user has which item, so that a recommendation can leave those out,
+            with its value and their `kind`.
             Defaults to `False`; without `interactions`, what the model carries stays.
 
     Raises:
@@ -80,6 +82,8 @@ def save_model(
     catalogue = cast("Catalogue", find_catalogue(model))
     if interactions is not None:
         catalogue.fill(interactions, seen=seen)
+        if seen:
+            catalogue.attachments = {"history": History(interactions).to_arrays()}
     elif not catalogue.filled:
         raise ValueError(
             "`interactions` must be given for a model that was not made by `kerasrec.zoo.create`: its codes "

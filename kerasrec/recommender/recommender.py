@@ -2,12 +2,11 @@ import os
 from typing import Any
 
 import keras
-import numpy as np
 
 from kerasrec.data import Features, Interactions
-from kerasrec.evaluation._ragged import Ragged
 from kerasrec.layers import find_catalogue
 from kerasrec.recommender import _metadata, _training
+from kerasrec.recommender._history import History
 from kerasrec.recommender._maps import Maps
 from kerasrec.recommender.file import load_model, save_model
 
@@ -125,7 +124,7 @@ class Recommender(Maps):
             FileNotFoundError: if the folder does not exist.
             TypeError: if an id or an entry of the metadata is neither text nor a number.
         """
-        attachments = {"history": {"values": self._history.values}}
+        attachments = {"history": self._history.to_arrays()}
         for name in ("user_features", "item_features"):
             features = getattr(self, name)
             if features is not None:
@@ -190,15 +189,14 @@ class Recommender(Maps):
         self.refresh()
         starts, items = catalogue.seen
         attached = catalogue.attachments
-        users = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         if (
             len(starts) != self.n_users + 1
-            or len(items) != len(users)
+            or len(items) != starts[-1]
             or (len(items) and not 0 <= items.min() <= items.max() < self.n_items)
         ):
             raise ValueError("seen items do not fit the ids")
-        values = attached.get("history", {}).get("values", np.ones(len(items), np.float32))
-        self._history = Ragged(users, items, self.n_users, values)
+        given = attached.get("history", {})
+        self._history = History.from_arrays(starts, items, given, self.user_ids, self.item_ids)
         for name in ("user_features", "item_features"):
             setattr(self, name, Features.from_arrays(attached[name]) if name in attached else None)
         self.item_metadata = None

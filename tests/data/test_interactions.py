@@ -20,7 +20,7 @@ def test_codes_follow_the_sorted_ids():
     assert x.users.tolist() == [1, 0, 1] and x.items.tolist() == [1, 0, 0] and x.values.tolist() == [4, 2, 5]
     assert (x.n_users, x.n_items, len(x), x.times) == (2, 2, 3, None)
     assert (x.users.dtype, x.items.dtype, x.values.dtype) == (np.int32, np.int32, np.float32)
-    assert repr(x) == "Interactions(3 of 2 users and 2 items)"
+    assert repr(x) == "Interactions(3 ratings of 2 users and 2 items)"
 
 
 def test_values_are_ones_where_none_are_named():

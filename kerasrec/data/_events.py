@@ -1,0 +1,93 @@
+"""The events behind interactions that hold each pair once."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec.data import _columns, _duplicates
+
+if TYPE_CHECKING:
+    from kerasrec.data.interactions import Interactions
+
+
+@dataclass(frozen=True)
+class Events:
+    """Every event of interactions whose rows are pairs, so that a split by time can go between them.
+
+    What is taken of the interactions shares these arrays; only the places of its pairs are its own.
+
+    Args:
+        rows: the events, one a row.
+        owner: of each event, the place of its pair `[n_events]`.
+        n_pairs: number of places.
+        allowed: places of the pairs that were chosen, or `None` for all.
+        shown: places of the pairs that the interactions have, in their order, or `None` for all. `at_least`
+            leaves pairs out of these alone: what a pair comes to up to a moment is another value.
+    """
+
+    rows: "Interactions"
+    owner: np.ndarray
+    n_pairs: int
+    allowed: np.ndarray | None = None
+    shown: np.ndarray | None = None
+
+    def take(self, index: Any) -> "Events":
+        """The events of some of the pairs."""
+        shown = self._places()[index]
+        return replace(self, allowed=shown, shown=shown)
+
+    def likes(self, liked: np.ndarray) -> "Events":
+        """The same events, of which some pairs are liked."""
+        return replace(self, shown=self._places()[liked])
+
+    def chosen(self) -> tuple["Interactions", np.ndarray | None]:
+        """The events of the pairs chosen, and which of these belong to a row; `None` where all do."""
+        rows, owner = self.rows, self.owner
+        if self.allowed is not None:
+            kept = self._among(self.allowed)[owner]
+            rows, owner = rows.take(kept), owner[kept]
+        shown = None if self.shown is None or self.shown is self.allowed else self._among(self.shown)[owner]
+        return rows, shown
+
+    def _places(self) -> np.ndarray:
+        return np.arange(self.n_pairs) if self.shown is None else self.shown
+
+    def _among(self, places: np.ndarray) -> np.ndarray:
+        found = np.zeros(self.n_pairs, bool)
+        found[places] = True
+        return found
+
+
+def merged(interactions: "Interactions") -> "Interactions":
+    """Each pair once, as the policy says."""
+    policy = interactions._meaning.duplicates
+    keys = interactions.users.astype(np.int64) * interactions.n_items + interactions.items
+    if policy == "error":
+        if _duplicates.repeats(keys):
+            count, row = _duplicates.first_repeat(keys)
+            raise ValueError(
+                "A user must not have an item twice unless `duplicates` is 'last', 'mean' or 'sum', or "
+                "`kind` says what the values are: 'ratings', 'counts' or 'likes'. "
+                f"Received: {count} rows that repeat an earlier one, first {_pair(interactions, row)}."
+            )
+        return interactions
+    one = _duplicates.resolve(keys, interactions.values, interactions.times, policy, interactions._counts)
+    if one is None:
+        return interactions
+    if not np.isfinite(one.values).all():
+        row = int(one.kept[np.argmin(np.isfinite(one.values))])
+        raise ValueError(
+            f"The {policy} of a user's values of an item must be finite in float32. Received: "
+            f"{_pair(interactions, row)}, whose {policy} is not."
+        )
+    events = None if interactions.times is None else Events(interactions, one.owner, len(one.kept))
+    found = interactions._rows(one.kept, events, values=one.values)
+    found._counts = one.counts if policy == "mean" else None
+    return found
+
+
+def _pair(interactions: "Interactions", row: int) -> str:
+    user = interactions.user_ids[interactions.users[row]]
+    item = interactions.item_ids[interactions.items[row]]
+    return f"user {_columns.shown(user)} with item {_columns.shown(item)} in row {row}"

@@ -1,0 +1,78 @@
+"""What the values of interactions are, which decides what several events of a pair come to."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+# What each kind does with several events of a pair.
+KINDS = {"ratings": "last", "counts": "sum", "likes": "last"}
+POLICIES = ("error", "last", "mean", "sum")
+# Policies whose result changes where an event is left out.
+ADDING = ("mean", "sum")
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the columns of interactions mean, kept by everything that is made of them.
+
+    Args:
+        kind: one of `KINDS`.
+        duplicates: one of `POLICIES`.
+        stated: whether somebody said what the kind is, or it follows from whether there are values.
+        dates: whether the times are nanoseconds that were read from dates.
+        least: the lowest value that `at_least` kept, or `None`.
+        left_out: whether `at_least` left something out.
+    """
+
+    kind: str
+    duplicates: str
+    stated: bool
+    dates: bool = False
+    least: float | None = None
+    left_out: bool = False
+
+    @classmethod
+    def of(cls, kind: Any, duplicates: Any, has_values: bool) -> "Meaning":
+        """What was said about interactions, and what follows where nothing was."""
+        if kind is not None and kind not in KINDS:
+            raise ValueError(f"`kind` must be one of {', '.join(KINDS)}. Received: kind={kind!r}.")
+        if duplicates is not None and duplicates not in POLICIES:
+            raise ValueError(
+                f"`duplicates` must be one of {', '.join(POLICIES)}. Received: duplicates={duplicates!r}."
+            )
+        if kind == "ratings" and not has_values:
+            raise ValueError(
+                "Ratings need values: name their column with `value=`, or give `kind='likes'` or 'counts'. "
+                "Received: kind='ratings' without values."
+            )
+        stated = kind is not None or duplicates == "sum"
+        if kind is None:
+            kind = "counts" if duplicates == "sum" else "ratings" if has_values else "likes"
+            return cls(kind, duplicates or "error", stated)
+        return cls(kind, duplicates or KINDS[kind], stated)
+
+    @classmethod
+    def from_dict(cls, entries: dict[str, Any]) -> "Meaning":
+        """What a file says; what is missing or wrong there is refused."""
+        found = cls(**entries)
+        flags = (found.stated, found.dates, found.left_out)
+        number = found.least is None or (type(found.least) in (int, float) and math.isfinite(found.least))
+        if found.kind not in KINDS or found.duplicates not in POLICIES or not number:
+            raise ValueError(f"the kind of the interactions is {entries}")
+        if not all(isinstance(flag, bool) for flag in flags):
+            raise ValueError(f"the kind of the interactions is {entries}")
+        return found
+
+    def after(self, duplicates: Any) -> "Meaning":
+        """The meaning together with further events, of which a policy is said or `None`."""
+        if duplicates is None or duplicates == self.duplicates:
+            return self
+        said = Meaning.of(None, duplicates, self.kind != "likes")
+        if duplicates == "error":
+            return self
+        if self.duplicates != "error":
+            raise ValueError(
+                f"`duplicates` must be {self.duplicates!r}, as for the events before: they are {self.kind}. "
+                f"Received: duplicates={duplicates!r}."
+            )
+        return replace(said, dates=self.dates, least=self.least, left_out=self.left_out)

@@ -1,0 +1,70 @@
+"""Times as whole numbers, and what those numbers are."""
+
+from typing import Any
+
+import numpy as np
+
+from kerasrec.data._columns import are_dates, nanoseconds, shown
+
+# Units in which numbers may count from 1970, by what moments between 1973 and 2286 come to.
+_UNITS = {
+    "seconds": (1e8, 1e10),
+    "milliseconds": (1e11, 1e13),
+    "microseconds": (1e14, 1e16),
+    "nanoseconds": (1e17, 1e19),
+}
+
+
+def times_of(times: Any) -> tuple[np.ndarray, bool]:
+    """Given times as int64, and whether they are nanoseconds read from dates."""
+    if isinstance(times, np.ndarray) and times.dtype == np.int64:
+        return times, False
+    import pandas as pd
+
+    column = pd.Series(times)
+    return nanoseconds(column, "times"), are_dates(column)
+
+
+def check_same(known: np.ndarray, dates: bool, new: np.ndarray, new_dates: bool, name: Any) -> None:
+    """Refuse further times that are another thing than the ones before.
+
+    Args:
+        known: int64, the times before.
+        dates: whether they were dates.
+        new: int64, the further ones.
+        new_dates: whether they are dates.
+        name: of their column, for the message.
+    """
+    if dates != new_dates:
+        before, came = ("dates", "numbers") if dates else ("numbers", "dates")
+        remedy = (
+            "convert the column with `pandas.to_datetime(column, unit=...)`"
+            if dates
+            else "convert the column to numbers of the same unit"
+        )
+        raise ValueError(
+            f"Column {name!r} must have {before}, as the events before; {remedy}. "
+            f"Received: {came}, the first is {_first(new, new_dates)}."
+        )
+    if dates or not len(known) or not len(new):
+        return
+    units = _unit(known), _unit(new)
+    if None not in units and units[0] != units[1]:
+        raise ValueError(
+            f"Column {name!r} must count in the unit of the events before, which seem to be {units[0]} since "
+            f"1970 (the last is {shown(known.max())}). Received: {shown(new[0])} first, which seem to be "
+            f"{units[1]}; divide or multiply the column."
+        )
+
+
+def _unit(times: np.ndarray) -> str | None:
+    """The unit in which all of the times would lie between 1973 and 2286."""
+    low, high = float(times.min()), float(times.max())
+    found = (unit for unit, (least, most) in _UNITS.items() if least <= low and high < most)
+    return next(found, None)
+
+
+def _first(times: np.ndarray, dates: bool) -> str:
+    import pandas as pd
+
+    return str(pd.Timestamp(times[0])) if dates else shown(times[0])

@@ -1,0 +1,112 @@
+"""What users have had, as a recommender and its file hold it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from kerasrec.data import Interactions, _likes
+from kerasrec.data._events import merged
+from kerasrec.data._extension import joined
+from kerasrec.data._kinds import KINDS, Meaning
+from kerasrec.evaluation._ragged import Ragged
+
+
+class History(Ragged):
+    """Each pair of user and item once, with its value and what the value means.
+
+    Args:
+        interactions: `Interactions`.
+
+    Attributes:
+        times: int64 as `items`, or `None`.
+        n_events: int64 as `items`, of how many events a value is the mean, or `None`.
+        meaning: what the values are.
+    """
+
+    def __init__(self, interactions: Interactions) -> None:
+        self.meaning = interactions._meaning
+        one = interactions if self.meaning.duplicates == "error" else merged(interactions)
+        super().__init__(one.users, one.items, one.n_users, one.values)
+        self.times, self.n_events = one.times, one._counts
+        if self.times is not None or self.n_events is not None:
+            order = np.lexsort((-one.values, one.items, one.users))
+            users, items = one.users[order], one.items[order]
+            first = np.ones(len(order), bool)
+            first[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
+            rows = order[first]
+            self.times = None if self.times is None else self.times[rows]
+            self.n_events = None if self.n_events is None else self.n_events[rows]
+
+    @property
+    def liked(self) -> np.ndarray:
+        """Which pairs are likes, bool as `items`."""
+        return _likes.liked(self.values, self.meaning.least)
+
+    def interactions(self, user_ids: np.ndarray, item_ids: np.ndarray) -> Interactions:
+        """The same as `Interactions`, over vocabularies that may have grown."""
+        users = np.repeat(np.arange(len(self.starts) - 1, dtype=np.int32), np.diff(self.starts))
+        found = Interactions(users, self.items, self.values, self.times, user_ids=user_ids, item_ids=item_ids)
+        found._meaning, found._counts = self.meaning, self.n_events
+        return found
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """What a file holds beside the pairs."""
+        arrays = {"values": self.values, "times": self.times, "n_events": self.n_events}
+        meaning = np.frombuffer(json.dumps(asdict(self.meaning)).encode(), np.uint8)
+        return {"meaning": meaning} | {name: x for name, x in arrays.items() if x is not None}
+
+    @classmethod
+    def from_arrays(
+        cls,
+        starts: np.ndarray,
+        items: np.ndarray,
+        arrays: Mapping[str, np.ndarray],
+        user_ids: np.ndarray,
+        item_ids: np.ndarray,
+    ) -> "History":
+        """What `to_arrays` gave; of a file that does not say what its values are, likes or ratings."""
+        users = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        found = Interactions(
+            users,
+            items,
+            arrays.get("values", np.ones(len(items), np.float32)),
+            arrays.get("times"),
+            user_ids=user_ids,
+            item_ids=item_ids,
+        )
+        if "meaning" in arrays:
+            found._meaning = Meaning.from_dict(json.loads(arrays["meaning"].tobytes()))
+        elif (found.values == 1).all():
+            found._meaning = replace(found._meaning, kind="likes")
+        if "n_events" in arrays:
+            counts = arrays["n_events"]
+            if counts.shape != items.shape or counts.dtype.kind != "i" or (len(counts) and counts.min() < 1):
+                raise ValueError("the numbers of events do not fit the seen items")
+            found._counts = counts
+        return cls(found)
+
+
+def updated(old: Interactions, new: Interactions) -> Interactions:
+    """What users have had after further events, whose ids are those of the recommender by now.
+
+    Args:
+        old: what they had before.
+        new: the events, over the same vocabularies.
+    """
+    known, said = old._meaning, new._meaning
+    if said.kind != known.kind and (said.stated or known.kind == "ratings"):
+        raise ValueError(
+            f"`interactions` must be {known.kind}, as those that the recommender was trained on; load them "
+            f"with `kind={known.kind!r}`" + (" and `value=`" if known.kind == "ratings" else "") + ". "
+            f"Received: {said.kind}."
+        )
+    if known.duplicates == "error":
+        known = replace(known, duplicates=KINDS[known.kind])
+    if old.times is not None and new.times is None:
+        # Events of which nobody said when come after those before.
+        latest = np.full(len(new), old.times.max(initial=0), np.int64)
+        counts, new = new._counts, new._with(times=latest)
+        new._meaning, new._counts = replace(said, dates=known.dates), counts
+    return joined(old, new, known, "time")

@@ -1,0 +1,142 @@
+"""What users have had, through updates and files; the expected values are counted by hand."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+import kerasrec
+from kerasrec import Recommender
+from kerasrec.data import Interactions
+from kerasrec.recommender import load_model, save_model
+from kerasrec.recommender._history import History
+
+
+def held(interactions):
+    """A recommender of the smallest model that can be trained."""
+    user, item = (
+        keras.Input((1,), dtype="int32", name="user"),
+        keras.Input((None,), dtype="int32", name="item"),
+    )
+    embedding = kerasrec.layers.FeatureEmbedding
+    vectors = embedding(interactions.n_users, 1)(user), embedding(interactions.n_items, 1)(item)
+    model = kerasrec.Model(
+        {"user": user, "item": item}, kerasrec.layers.DotScore()(*vectors), name="smallest"
+    )
+    model.compile("sgd", "mse")
+    return Recommender(model, interactions)
+
+
+def table(recommender):
+    frame = recommender.interactions.to_frame()
+    return {(user, item): value for user, item, value in frame[["user", "item", "value"]].values}
+
+
+def events(users, items, **columns):
+    return pd.DataFrame({"user": list(users), "item": list(items), **columns})
+
+
+def test_counts_add_up(tmp_path):
+    recommender = held(Interactions.from_frame(events("aaaaabbb", "xxxxxyyy"), duplicates="sum"))
+    recommender.update(Interactions.from_frame(events("a", "x"), duplicates="sum"), verbose=0)
+    assert table(recommender) == {("a", "x"): 6, ("b", "y"): 3}
+    recommender.save(tmp_path / "x.keras")
+    recommender = Recommender.load(tmp_path / "x.keras")
+    assert recommender.interactions.kind == "counts"
+    recommender.update(Interactions.from_frame(events("cb", "xy")), verbose=0)
+    assert table(recommender) == {("a", "x"): 6, ("b", "y"): 4, ("c", "x"): 1}
+
+
+def test_ratings_replace_earlier_ones(tmp_path):
+    old = Interactions.from_frame(
+        events("ab", "xx", n=[5.0, 3], t=[10, 10]), value="n", time="t", kind="ratings"
+    )
+    recommender = held(old)
+    recommender.save(tmp_path / "x.keras")
+    recommender = Recommender.load(tmp_path / "x.keras")
+    new = events("ab", "xx", n=[1.0, 4], t=[9, 11])
+    recommender.update(Interactions.from_frame(new, value="n", time="t"), verbose=0)
+    assert table(recommender) == {("a", "x"): 5, ("b", "x"): 4}
+    assert recommender.interactions.times.tolist() == [10, 11]
+    recommender.update(Interactions.from_frame(events("b", "x", n=[2.0]), value="n"), verbose=0)
+    assert table(recommender) == {("a", "x"): 5, ("b", "x"): 2}
+
+
+def test_means_of_all_events(tmp_path):
+    x = Interactions.from_frame(events("aaa", "xxx", n=[1.0, 2, 3]), value="n", duplicates="mean")
+    held(x).save(tmp_path / "x.keras")
+    recommender = Recommender.load(tmp_path / "x.keras")
+    recommender.update(Interactions.from_frame(events("a", "x", n=[10.0]), value="n"), verbose=0)
+    assert table(recommender) == {("a", "x"): 4}
+
+
+def test_the_file_of_a_model_alone_says_it_too(tmp_path):
+    x = Interactions.from_frame(events("aaab", "xxxy"), kind="counts")
+    save_model(held(x).model, tmp_path / "x.keras", x, seen=True)
+    loaded = Recommender.load(tmp_path / "x.keras")
+    assert loaded.interactions.kind == "counts" and table(loaded) == {("a", "x"): 3, ("b", "y"): 1}
+
+
+def test_a_file_that_does_not_say_it(tmp_path):
+    x = Interactions.from_frame(events("ab", "xy", n=[2, 1]), value="n")
+    model = held(x).model
+    save_model(model, tmp_path / "x.keras", x, seen=True)
+    catalogue = kerasrec.layers.find_catalogue(loaded := load_model(tmp_path / "x.keras"))
+    for values, kind in (([2.0, 1.0], "ratings"), ([1.0, 1.0], "likes")):
+        catalogue.attachments = {"history": {"values": np.array(values, np.float32)}}
+        save_model(loaded, tmp_path / "old.keras")
+        assert Recommender.load(tmp_path / "old.keras").interactions.kind == kind
+
+
+class TestRefused:
+    def test_events_of_another_kind(self):
+        counts = held(Interactions.from_frame(events("ab", "xy"), kind="counts"))
+        ratings = Interactions.from_frame(events("a", "x", n=[4]), value="n", kind="ratings")
+        with pytest.raises(
+            ValueError, match="`interactions` must be counts, as .*`kind='counts'`. Received: ratings"
+        ):
+            counts.update(ratings)
+        rated = held(ratings)
+        with pytest.raises(ValueError, match="must be ratings, .* and `value=`. Received: likes"):
+            rated.update(Interactions.from_frame(events("a", "x")))
+
+    def test_times_of_another_kind(self):
+        dates = pd.to_datetime(["2020-01-01"])
+        recommender = held(Interactions.from_frame(events("a", "x", t=dates), time="t"))
+        with pytest.raises(ValueError, match="Column 'time' must have dates, as the events before"):
+            recommender.update(Interactions.from_frame(events("a", "x", t=[5]), time="t"))
+
+    def test_no_event_that_is_a_like(self):
+        old = Interactions.from_frame(events("ab", "xx", n=[5, 4]), value="n").at_least(4)
+        with pytest.raises(
+            ValueError, match="must have likes, .* at least 4. Received: 1 events, none of them"
+        ):
+            held(old).update(Interactions.from_frame(events("a", "y", n=[3]), value="n"))
+
+    @pytest.mark.parametrize(
+        "entries",
+        [
+            {"kind": "clicks"},
+            {"duplicates": "first"},
+            {"least": "4"},
+            {"least": float("nan")},
+            {"stated": 1},
+            {"colour": 1},
+        ],
+    )
+    def test_a_file_that_says_something_else(self, entries):
+        arrays = History(Interactions.from_frame(events("ab", "xy"))).to_arrays()
+        meaning = json.loads(arrays["meaning"].tobytes()) | entries
+        arrays["meaning"] = np.frombuffer(json.dumps(meaning).encode(), np.uint8)
+        ids = np.array(["a", "b"], object), np.array(["x", "y"], object)
+        with pytest.raises((ValueError, TypeError), match="the kind of the interactions is|colour"):
+            History.from_arrays(np.array([0, 1, 2]), np.array([0, 1]), arrays, *ids)
+
+    @pytest.mark.parametrize("counts", [[1], [0, 1], [1.0, 2.0]])
+    def test_a_file_whose_numbers_of_events_do_not_fit(self, counts):
+        arrays = {"n_events": np.array(counts)}
+        ids = np.array(["a", "b"], object), np.array(["x", "y"], object)
+        with pytest.raises(ValueError, match="the numbers of events do not fit the seen items"):
+            History.from_arrays(np.array([0, 1, 2]), np.array([0, 1]), arrays, *ids)
