@@ -105,7 +105,7 @@ def test_the_table_of_a_shop(shop):
     assert frame.iloc[1, :3].tolist() == ["cust 00", "P-3é", 1.0]
     row = frame[(frame["user"] == "cust 05") & (frame["item"] == "P-7é")]
     assert row["value"].tolist() == [1 + 35 % 9 / 2]
-    assert row["time"].tolist() == [pd.Timestamp("2024-01-08").value]
+    assert row["time"].tolist() == [pd.Timestamp("2024-01-08")]
 
 
 def test_spaces_behind_separators_are_no_part_of_ids(tmp_path):
