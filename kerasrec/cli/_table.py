@@ -163,7 +163,7 @@ def csv_form(path: Path, separator: str | None, encoding: str | None) -> dict[st
         "sep": separator,
         "encoding": encoding,
         "decimal": "," if commas else ".",
-        "skipinitialspace": True,
+        "skipinitialspace": bool(re.search(rf"{re.escape(separator)} +\S", lines[0])),
     }
 
 

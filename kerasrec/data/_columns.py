@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec.data import _ids
+
 if TYPE_CHECKING:
     import pandas as pd
 
 
 _TOO_FAR = "times that do not fit into 64 bits (datetimes go from 1677 to 2262)"
+
+_FLOATS = ("float16", "float32")
+_NO_WHOLE_TIMES = (
+    "times that are not whole numbers",
+    "Convert the column, e.g. with `pandas.to_datetime(column, unit='s')`.",
+)
 
 
 def parse(
@@ -93,15 +101,16 @@ def shown(entry: Any) -> str:
 
 
 def encode(
-    column: "pd.Series[Any]", name: Any, ids: Any = None, grow: bool = False
+    column: "pd.Series[Any]", name: Any, ids: Any = None, grow: bool = False, context: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Raw ids as codes.
+    """Raw ids as codes, by the rule of `_ids`.
 
     Args:
         column: raw ids.
         name: what to call the column in an error.
         ids: raw ids by code. Defaults to `None`: those of the column, sorted.
         grow: bool, add unknown ids behind `ids` instead of refusing them. Defaults to `False`.
+        context: bool, they are categories of a context, of any type. Defaults to `False`.
 
     Returns:
         The codes, int32, and the raw ids by code.
@@ -116,6 +125,8 @@ def encode(
         raise
     refuse(codes < 0, column, name, "missing ids", "Drop those rows or fill them.")
     raw = plain(uniques)
+    if not context:
+        codes, raw = _settled(codes, raw, column, name)
     empty = np.fromiter((isinstance(i, str) and not i.strip() for i in raw), bool, len(raw))
     if empty.any():
         refuse(empty[codes], column, name, "empty ids", "Drop those rows or fill them.")
@@ -145,6 +156,26 @@ def encode(
     return code_of[codes], ids
 
 
+def _settled(
+    codes: np.ndarray, raw: np.ndarray, column: "pd.Series[Any]", name: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Codes and raw ids by the rule of `_ids`, or an error that names the rows."""
+    if column.dtype == object:  # `True` and `b"1"` would hide behind an equal number
+        refuse(_ids.no_ids(column.to_numpy()), column, name, *_ids.NOT_IDS)
+    else:
+        refuse(_ids.no_ids(raw)[codes], column, name, *_ids.NOT_IDS)
+    refuse(_ids.broken(raw)[codes], column, name, *_ids.BROKEN)
+    raw, refused = _ids.settled(raw, column.dtype if column.dtype in _FLOATS else None)
+    refuse(refused[codes], column, name, *_ids.NOT_WHOLE)
+    pair = _ids.alike(raw)
+    if pair is not None:
+        raise ValueError(
+            f"Column {name!r} must not have ids that look the same. Received: {shown(pair[0])} and "
+            f"{shown(pair[1])}. Write each id in one way first; `.str.strip()` takes spaces around them away."
+        )
+    return codes, raw
+
+
 def vocabulary(ids: Any, name: Any) -> np.ndarray:
     """Given raw ids as an array that has no id twice and none missing."""
     if isinstance(ids, (str, bytes)) or not hasattr(ids, "__iter__"):
@@ -160,7 +191,13 @@ def vocabulary(ids: Any, name: Any) -> np.ndarray:
             f"The ids given for {name!r} must be unique. Received: {len(again)} repeated ids, "
             f"first {shown(again[0])}."
         )
-    return plain(index)
+    given, refused = _ids.settled(plain(index))
+    if refused.any():
+        raise ValueError(
+            f"The ids given for {name!r} must not be fractions, or floats beyond 2^53. "
+            f"Received: {shown(given[int(np.argmax(refused))])}."
+        )
+    return given
 
 
 def several(ids: Any) -> Any:
@@ -182,7 +219,10 @@ def id_index(ids: Any) -> "pd.Index[Any]":
 
     if isinstance(ids, np.ndarray) and ids.dtype.kind == "U":
         ids = ids.astype(object)
-    return pd.Index(ids, tupleize_cols=False)
+    index = pd.Index(ids, tupleize_cols=False)
+    if pd.api.types.is_float_dtype(index.dtype):  # 7.0 is 7; others must not meet an integer by rounding
+        return pd.Index(_ids.settled(index.to_numpy(float))[0], tupleize_cols=False)
+    return index
 
 
 def id_array(ids: Any) -> np.ndarray:
@@ -219,6 +259,11 @@ def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
 
     refuse(column.isna().to_numpy(), column, name, "missing times", "Drop those rows.")
     column = column.infer_objects()
+    if _decimal(column):  # NUMERIC of a database
+        exact = [int(time) if time == time.to_integral_value() else None for time in column]
+        refuse([time is None for time in exact], column, name, *_NO_WHOLE_TIMES)
+        refuse([abs(time or 0) >= 2**63 for time in exact], column, name, _TOO_FAR, "Correct those rows.")
+        return np.asarray(exact, np.int64)
     if not pd.api.types.is_numeric_dtype(column.dtype):
         column = column.astype(object) if column.dtype.kind == "m" else column
         parsed = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
@@ -229,8 +274,7 @@ def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
         return parsed.dt.as_unit("ns").to_numpy("datetime64[ns]").astype(np.int64)
     raw = column.to_numpy()
     if raw.dtype.kind == "f":
-        remedy = "Convert the column, e.g. with `pandas.to_datetime(column, unit='s')`."
-        refuse(~(raw == np.floor(raw)), column, name, "times that are not whole numbers", remedy)
+        refuse(~(raw == np.floor(raw)), column, name, *_NO_WHOLE_TIMES)
     if raw.dtype.kind in "fu":
         refuse(np.abs(raw) >= 2**63, column, name, _TOO_FAR, "Correct or drop those rows.")
     return raw.astype(np.int64)
@@ -254,7 +298,15 @@ def context_column(
         return column.to_numpy(bool), None
     if ids is None and pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy(), None
-    return encode(column, name, ids, grow=ids is not None)
+    if ids is None and _decimal(column):
+        return column.to_numpy(float), None
+    return encode(column, name, ids, grow=ids is not None, context=True)
+
+
+def _decimal(column: "pd.Series[Any]") -> bool:
+    import pandas as pd
+
+    return column.dtype == object and pd.api.types.infer_dtype(column) == "decimal"
 
 
 def plain(index: "pd.Index[Any]") -> np.ndarray:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec.data import _ids
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -64,7 +66,7 @@ def read_csv(
             _once_in_header(path, name, frame, options)
     for name, vocabulary in ids.items():
         if name in frame:
-            frame[name] = _as_written(frame[name].astype("category"), vocabulary)
+            frame[name] = _as_written(frame[name], vocabulary)
     return frame
 
 
@@ -104,6 +106,7 @@ def read_sql(query: str, connection: Any, columns: Sequence[Any]) -> "pd.DataFra
     import pandas as pd
 
     chunks: list[pd.DataFrame] = []
+    # Decimals stay what they are: as floats, long ids would lose digits.
     for chunk in _chunks(query, connection):
         if not set(columns) <= set(chunk.columns):
             return chunk
@@ -115,7 +118,7 @@ def _chunks(query: str, connection: Any) -> Iterator["pd.DataFrame"]:
     import pandas as pd
 
     if not hasattr(connection, "cursor"):  # SQLAlchemy
-        yield from pd.read_sql_query(query, connection, chunksize=CHUNK_ROWS)
+        yield from pd.read_sql_query(query, connection, coerce_float=False, chunksize=CHUNK_ROWS)
         return
     cursor = connection.cursor()
     try:
@@ -123,7 +126,7 @@ def _chunks(query: str, connection: Any) -> Iterator["pd.DataFrame"]:
         names = [column[0] for column in cursor.description]
         rows = cursor.fetchmany(CHUNK_ROWS)
         while True:
-            yield pd.DataFrame.from_records(rows, columns=names, coerce_float=True)
+            yield pd.DataFrame.from_records(rows, columns=names)
             rows = cursor.fetchmany(CHUNK_ROWS)
             if not rows:
                 return
@@ -132,19 +135,22 @@ def _chunks(query: str, connection: Any) -> Iterator["pd.DataFrame"]:
 
 
 def _as_written(column: "pd.Series[Any]", vocabulary: Any) -> "pd.Series[Any]":
-    """Ids read as text: as integers where they are, or where the vocabulary given has integers."""
+    """Ids read as text: as integers where all are, or where the vocabulary given has integers."""
     import pandas as pd
 
     from kerasrec.data._columns import id_index
 
-    text = column.cat.categories
-    parsed = np.asarray(pd.to_numeric(text, errors="coerce"))
-    if parsed.dtype.kind == "f":
-        exact = np.abs(parsed) < 2**53  # false for NaN as well
-        parsed = np.where(exact, parsed, 0).astype(np.int64)
-    plain = np.asarray(pd.Index(parsed).astype(str) == text)
-    if vocabulary is None:
-        return column.cat.rename_categories(parsed) if plain.all() else column
-    if id_index(vocabulary).inferred_type == "string":
+    if not pd.api.types.is_string_dtype(column):  # `parse_dates` made something else
         return column
-    return column.cat.rename_categories(np.where(plain, parsed.astype(object), text.to_numpy(object)))
+    codes, text = pd.factorize(column)
+    whole: Any = None
+    if vocabulary is None:
+        whole = _ids.integers(text)
+    elif id_index(vocabulary).inferred_type != "string":
+        parsed = ((_ids.integer(entry), entry) for entry in text)
+        whole = np.array([entry if number is None else number for number, entry in parsed], object)
+    if whole is None:
+        return pd.Series(pd.Categorical.from_codes(codes, text), column.index)
+    if (codes < 0).any():
+        whole = np.array([*whole, None], object)  # which is what -1 points to
+    return pd.Series(whole[codes], column.index)

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasrec.data import Features, Interactions
 from kerasrec.data._columns import id_index, several, shown
+from kerasrec.data._ids import integer
 from kerasrec.evaluation._models import TowerScorer, outputs, scorer_of
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import Scorer
@@ -235,7 +236,7 @@ def _hint(index: "pd.Index[Any]", first: Any) -> str:
     """The same id as text or as a number, or one that looks like it."""
     other: Any = str(first)
     if isinstance(first, str):
-        other = int(first) if first.strip().lstrip("-").isdigit() else None
+        other = integer(first.strip())
     if other is not None and other in index:
         return f" Ids are {'text' if isinstance(other, str) else 'numbers'}: {other!r} is known."
     if isinstance(first, str) and len(index) <= 100_000:

@@ -35,7 +35,7 @@ def test_values_are_ones_where_none_are_named():
         (pd.Series(["b", "a", "b"], dtype="category"), ["a", "b"]),
         (pd.Series([3, 1, 3], dtype="Int64"), [1, 3]),
         (pd.Series(["b", "a", "b"], dtype="string"), ["a", "b"]),
-        (pd.Series([2.5, 1.0, 2.5]), [1.0, 2.5]),
+        (pd.Series([3.0, 1.0, 3.0]), [1, 3]),
         ([7, "a", 7], [7, "a"]),
         ([(1, 2), "a", (1, 2)], ["a", (1, 2)]),
     ],

@@ -87,7 +87,10 @@ def test_csv_of_another_dialect(tmp_path):
         ("1 2 10", [1, 2, 10]),
         ("-1 2 10", [-1, 2, 10]),
         ("007 2 10", ["007", "10", "2"]),
-        ("1.0 2 10", ["1.0", "10", "2"]),
+        ("1.0 2 10", [1, 2, 10]),
+        ("1.0 2.0 2", [1, 2]),
+        ("1.0 2.5 10", ["1.0", "10", "2.5"]),
+        ("9007199254740992.0 2 10", ["10", "2", "9007199254740992.0"]),
         ("9007199254740993 2 10", [2, 10, 9007199254740993]),
         ("99999999999999999999 2 10", ["10", "2", "99999999999999999999"]),
         ("inf 2 10", ["10", "2", "inf"]),
@@ -96,7 +99,7 @@ def test_csv_of_another_dialect(tmp_path):
 )
 def test_csv_ids_stay_as_written(tmp_path, written, expected):
     path = tmp_path / "t.csv"
-    path.write_text("user,item\n" + "".join(f"{user},1\n" for user in written.split()))
+    path.write_text("user,item\n" + "".join(f"{user},{i}\n" for i, user in enumerate(written.split())))
     assert Interactions.from_csv(path).user_ids.tolist() == expected
 
 

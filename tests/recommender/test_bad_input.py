@@ -33,7 +33,7 @@ def check_same(recommender, before):
 class TestGrowingFailsWhole:
     def test_items(self, made):
         before = state(made)
-        with pytest.raises(TypeError, match=r"`item_ids` must be text or whole numbers.* 1000\.5"):
+        with pytest.raises(ValueError, match=r"ids given for 'new items' must not be fractions.* 1000\.5"):
             made.add_items([1000.5])
         check_same(made, before)
 

@@ -1,0 +1,145 @@
+"""The one rule for ids, wherever they come from: frames, files, queries and the command.
+
+An id is what stands there; or it is a whole number in a column of floats or decimals and becomes that
+integer; or it is refused.
+"""
+
+import contextlib
+import decimal
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+_INTEGER = re.compile(r"(0|-?[1-9]\d{0,18})(\.0+)?", re.ASCII)
+_AS_FLOAT = re.compile(r"-?\d+\.0+", re.ASCII)
+# Marks without a width, and the space that breaks no line.
+_UNSEEN = {0x200B: None, 0x2060: None, 0xFEFF: None, 0xA0: " "}
+# Faults and remedies, for `refuse`.
+NOT_WHOLE = (
+    "ids that are fractions, or floats beyond 2^53, where several integers share one float",
+    "Read the column as text or integers, e.g. with `dtype=str`.",
+)
+NOT_IDS = (
+    "ids that are true or false, or bytes",
+    "Name the column of ids, or make text of them, e.g. with `.str.decode('utf-8')`.",
+)
+BROKEN = ("ids with half a character (a lone surrogate)", "Read the column with the encoding that it has.")
+
+
+def settled(raw: np.ndarray, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    """Ids by the rule, of which those that are not whole stay as they are.
+
+    Args:
+        raw: ids, of any type.
+        dtype: of the column that they stood in. Defaults to `None`: that of `raw`.
+
+    Returns:
+        The ids, int64 or objects, and which are refused as `NOT_WHOLE`.
+    """
+    if raw.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            whole = (np.abs(raw) < _limit(dtype or raw.dtype)) & (raw == np.floor(raw))
+        if whole.all():
+            return raw.astype(np.int64), ~whole
+        ids = raw.astype(object)
+        ids[whole] = raw[whole].astype(np.int64).astype(object)
+        return ids, ~whole
+    refused = np.zeros(len(raw), bool)
+    if raw.dtype.kind != "O":
+        return raw, refused
+    numbers = [i for i, entry in enumerate(raw) if isinstance(entry, (float, np.floating, decimal.Decimal))]
+    if not numbers:
+        return raw, refused
+    raw = raw.copy()
+    for i in numbers:
+        number = _whole(raw[i])
+        if number is None:
+            refused[i] = True
+        else:
+            raw[i] = number
+    if all(isinstance(entry, (int, np.integer)) for entry in raw):
+        with contextlib.suppress(OverflowError):  # beyond int64 they stay objects
+            raw = raw.astype(np.int64)
+    return raw, refused
+
+
+def no_ids(raw: np.ndarray) -> np.ndarray:
+    """Which entries cannot be meant as ids: truth values and bytes."""
+    if raw.dtype.kind != "O":
+        return np.full(len(raw), raw.dtype.kind in "bS")
+    return np.fromiter((isinstance(entry, (bool, np.bool_, bytes)) for entry in raw), bool, len(raw))
+
+
+def broken(raw: np.ndarray) -> np.ndarray:
+    """Which ids no file can hold: text with half of a pair of surrogates."""
+    if raw.dtype.kind != "O":
+        return np.zeros(len(raw), bool)
+    return np.fromiter((isinstance(entry, str) and not _encodes(entry) for entry in raw), bool, len(raw))
+
+
+def alike(raw: np.ndarray) -> tuple[Any, Any] | None:
+    """Two ids that look the same, but for spaces around them, `.0`, the form of an accent or the type."""
+    if raw.dtype.kind != "O":
+        return None
+    keys = [_key(entry) for entry in raw]
+    if all(key is entry for key, entry in zip(keys, raw, strict=True)):
+        return None
+    seen: dict[Any, Any] = {}
+    for key, entry in zip(keys, raw, strict=True):
+        if key in seen:
+            return seen[key], entry
+        seen[key] = entry
+    return None
+
+
+def integer(text: str) -> int | None:
+    """An id written as text as the integer that it is: `7` and `7.0`, not `07`; otherwise `None`."""
+    written = _INTEGER.fullmatch(text)
+    if written is None:
+        return None
+    number = int(written[1])
+    return number if -(2**63) <= number < 2**63 and (not written[2] or abs(number) < 2**53) else None
+
+
+def integers(texts: Iterable[str]) -> np.ndarray | None:
+    """Ids written as text as integers; `None` where one is not."""
+    found = []
+    for text in texts:
+        number = integer(text)
+        if number is None:
+            return None
+        found.append(number)
+    return np.asarray(found, np.int64)
+
+
+def _limit(dtype: Any) -> float:
+    """Below it floats of that type count by ones: 2^53, in float32 2^24."""
+    return 2.0 ** (np.finfo(dtype).nmant + 1)
+
+
+def _whole(entry: Any) -> int | None:
+    if isinstance(entry, decimal.Decimal):
+        return int(entry) if entry.is_finite() and entry == entry.to_integral_value() else None
+    return int(entry) if abs(entry) < _limit(np.asarray(entry).dtype) and entry == np.floor(entry) else None
+
+
+def _encodes(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _key(entry: Any) -> Any:
+    if not isinstance(entry, str):
+        return str(entry) if isinstance(entry, (int, np.integer)) else entry
+    text = entry
+    if not entry.isascii():
+        text = unicodedata.normalize("NFC", entry).translate(_UNSEEN)
+    text = text.strip()
+    if text[-1:] == "0" and _AS_FLOAT.fullmatch(text):
+        text = text.partition(".")[0]
+    return entry if text == entry else text
