@@ -41,10 +41,21 @@ class Form:
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of the file, e.g. latin-1. Guessed otherwise.")
     ] = None
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="What the values are: ratings (the last one counts), counts (they add up) or likes. Guessed "
+            "otherwise.",
+            metavar="KIND",
+        ),
+    ] = None
     duplicates: Annotated[
-        str,
-        typer.Option(help="Where a user rates an item twice: error, last, mean or sum.", metavar="POLICY"),
-    ] = "error"
+        str | None,
+        typer.Option(
+            help="Where a user has an item twice: error, last, mean or sum. What the kind says otherwise.",
+            metavar="POLICY",
+        ),
+    ] = None
 
     def columns(self, time_column: str | None = None) -> Columns:
         """The columns that were named, with the one of times where a command has that option."""

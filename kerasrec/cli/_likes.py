@@ -10,9 +10,9 @@ def likes(whole: "Interactions", at_least: float | None, has_values: bool) -> "I
     """The interactions that are likes."""
     if at_least is None:
         return whole
-    if not has_values:
+    if not has_values and whole.kind != "counts":
         raise ValueError(
-            "`--at-least` needs a column of ratings; name it with `--value-column`. "
+            "`--at-least` needs a column of ratings, which `--value-column` names, or `--kind counts`. "
             f"Received: {at_least:g}, and no column's name looks like ratings."
         )
     liked = whole.at_least(at_least)
@@ -25,12 +25,12 @@ def likes(whole: "Interactions", at_least: float | None, has_values: bool) -> "I
 
 def what_counts(whole: "Interactions", at_least: float | None, has_values: bool) -> str:
     """The same in words."""
+    if at_least is not None:
+        return f"{whole.kind} of at least {at_least:g}; the others are left out"
     if not has_values:
         return "every row, as no column's name looks like ratings; `--value-column` names one"
-    if at_least is not None:
-        return f"ratings of at least {at_least:g}; the others are left out"
     low, high = float(whole.values.min()), float(whole.values.max())
-    if low > 0 and low < high:
+    if low > 0 and low < high and whole.kind == "ratings":
         return f"every rating, from {low:g} to {high:g}; `--at-least` leaves out the low ones"
     return "every row with a value above 0"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kerasrec.cli._form import Columns, Form
+from kerasrec.cli._kind import guessed, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ class Table(NamedTuple):
     Attributes:
         interactions: `Interactions`.
         columns: the columns that they were read from, by what they are.
-        read_as: how the file was read, by what was guessed or said.
+        read_as: how the file was read, by what was guessed or said; `kind` is what the values are.
     """
 
     interactions: "Interactions"
@@ -42,8 +43,10 @@ class Table(NamedTuple):
     def tell(self, report: "Report") -> None:
         """Say which columns were taken, and how the file was read."""
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in self.columns.items()))
-        if self.read_as:
-            report.line("Read as: " + ", ".join(f"{what} {how}" for what, how in self.read_as.items()))
+        form = [f"{what} {how}" for what, how in self.read_as.items() if what != "kind"]
+        if form:
+            report.line("Read as: " + ", ".join(form))
+        report.line(f"Kind: {self.read_as['kind']}")
 
 
 def read_ratings(
@@ -68,10 +71,11 @@ def read_ratings(
         import pyarrow.parquet
 
         found = find_columns(pyarrow.parquet.read_schema(path).names, columns, needs_values)
-        return Table(Interactions.from_parquet(path, **found, duplicates=form.duplicates), found, {})
+        return _told(Interactions.from_parquet(path, **found, **_several(found, form)), found, {}, form)
     options = csv_form(path, form.separator, form.encoding)
     found = find_columns(_header(path, options), columns, needs_values)
-    return Table(Interactions.from_csv(path, **found, duplicates=form.duplicates, **options), found, {})
+    read = Interactions.from_csv(path, **found, **_several(found, form), **options)
+    return _told(read, found, {}, form)
 
 
 def read_items(path: Path, item_column: str | None) -> tuple["pd.DataFrame", str]:
@@ -201,6 +205,18 @@ def _header(path: Path, options: Mapping[str, Any]) -> list[str]:
     import pandas as pd
 
     return pd.read_csv(path, nrows=0, **options).columns.tolist()
+
+
+def _several(found: Mapping[str, str], form: Form) -> dict[str, Any]:
+    """What the values are, and what several of a pair come to."""
+    kind = form.kind
+    if kind is None and form.duplicates != "sum":
+        kind = guessed(found.get("value"))
+    return {"kind": kind, "duplicates": form.duplicates}
+
+
+def _told(read: "Interactions", found: dict[str, str], read_as: dict[str, str], form: Form) -> Table:
+    return Table(read, found, read_as | {"kind": told(read, found.get("value"), form.kind)})
 
 
 def _guess(names: Sequence[str], side: str, endings: Sequence[str] = _ENDINGS) -> str | None:

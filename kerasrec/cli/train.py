@@ -75,7 +75,7 @@ def train(
         has_values = "value" in found
         if model is None:
             # Who names what a like is wants likes.
-            rates = has_values and at_least is None
+            rates = has_values and at_least is None and whole.kind == "ratings"
             model = "recommender_v2" if rates else "hybrid"
         if rates and at_least is not None:
             raise ValueError(f"`--at-least` is for models that rank. Received: {at_least:g}, and {model}.")

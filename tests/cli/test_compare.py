@@ -173,6 +173,6 @@ def test_mistakes(fails, films):
 def test_likes_need_ratings(fails, films, tmp_path):
     films[1][["customer", "film"]].to_csv(tmp_path / "bought.csv", index=False)
     assert fails("compare", "bought.csv", "--at-least", "4") == (
-        "`--at-least` needs a column of ratings; name it with `--value-column`. "
+        "`--at-least` needs a column of ratings, which `--value-column` names, or `--kind counts`. "
         "Received: 4, and no column's name looks like ratings."
     )

@@ -83,6 +83,8 @@ def test_people_get_tables(run, shop):
     assert done.status == 0
     assert done.out.startswith(
         "Columns: user 'Customer-ID', item 'Produktnummer', value 'Punkte'\n"
+        "Kind: ratings, by the name of column 'Punkte': of several for one user and item the last counts; "
+        "`--kind` sets another\n"
         "80 ratings of 20 users and 12 items, 8 of them held out\n"
     )
     assert "Error on 8 held-out ratings" in done.out
@@ -137,7 +139,6 @@ def test_a_folder_that_cannot_be_written_to(fails, shop):
         ),
         ("u,i,4\nu,j,good\n", "Column 'rating' must not have entries that are not numbers. Received: 1 row"),
         ("u,i,4\nu,j,inf\n", "Column 'rating' must not have values that are infinite"),
-        ("u,i,4\nu,i,3\n", "A user must not have an item twice unless `duplicates` is"),
         ("", "The table must have at least one row."),
         ("u,i,4\n", "A split needs at least two interactions. Received: 1."),
         ("u,i,4\nu,j,4\nv,i,4\n", "recommender_v2 must know a lowest and a higher rating"),
@@ -146,6 +147,21 @@ def test_a_folder_that_cannot_be_written_to(fails, shop):
 def test_tables_that_cannot_be_used(fails, tmp_path, rows, message):
     (tmp_path / "bad.csv").write_text("user,item,rating\n" + rows)
     assert fails("train", "bad.csv").startswith(message)
+
+
+def test_repeats_are_refused_where_that_is_asked_for(fails, tmp_path):
+    (tmp_path / "bad.csv").write_text("user,item,rating\nu,i,4\nu,i,3\n")
+    message = fails("train", "bad.csv", "--duplicates", "error")
+    assert message.startswith("A user must not have an item twice unless `duplicates` is")
+
+
+@pytest.mark.slow
+def test_a_column_of_counts_trains_a_model_that_ranks(run, tmp_path):
+    rows = [f"u{u},i{i},{1 + (u * i) % 3}" for u in range(8) for i in range(6) if (u + i) % 3]
+    (tmp_path / "shop.csv").write_text("\n".join(["user,item,Quantity", *rows]))
+    out = run("train", "shop.csv", "--epochs", "1", "--no-plot").out
+    assert "Kind: counts, by the name of column 'Quantity': several for one user and item add up" in out
+    assert "Counted as liked: every row with a value above 0" in out
 
 
 @pytest.mark.slow

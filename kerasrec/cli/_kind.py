@@ -1,0 +1,41 @@
+"""What the values of a table are: said, or guessed from the name of their column."""
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kerasrec.data import Interactions
+
+# What names of columns of counts and amounts begin or end with.
+_COUNTS = (
+    "count quantity qty amount weight plays playcount views clicks purchases orders visits times units sales "
+    "total duration minutes seconds hours spent revenue price"
+).split()
+_SEVERAL = {
+    "error": "a user has an item once",
+    "last": "of several for one user and item the last counts",
+    "mean": "several for one user and item count by their mean",
+    "sum": "several for one user and item add up",
+}
+
+
+def guessed(value_column: str | None) -> str:
+    """The kind of values in a column of this name; of no column, likes."""
+    if value_column is None:
+        return "likes"
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", value_column).lower())
+    name = "".join(words)
+    counted = any(word in _COUNTS for word in words) or name.startswith("num") or name in ("n", "playcount")
+    return "counts" if counted else "ratings"
+
+
+def told(interactions: "Interactions", value_column: str | None, said: str | None) -> str:
+    """The kind in words: what it is, why, and what it does."""
+    where = (
+        "no column's name looks like values"
+        if value_column is None
+        else f"by the name of column {value_column!r}"
+    )
+    why = "" if said is not None else f", {where}"
+    other = "" if said is not None else "; `--kind` sets another"
+    return f"{interactions.kind}{why}: {_SEVERAL[interactions.duplicates]}{other}"

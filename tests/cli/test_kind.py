@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from kerasrec.cli._form import Columns, Form
+from kerasrec.cli._kind import guessed
+from kerasrec.cli._table import read_ratings
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        (None, "likes"),
+        ("rating", "ratings"),
+        ("Book-Rating", "ratings"),
+        ("stars", "ratings"),
+        ("score", "ratings"),
+        ("Quantity", "counts"),
+        ("weight", "counts"),
+        ("playCount", "counts"),
+        ("play_count", "counts"),
+        ("num_plays", "counts"),
+        ("n", "counts"),
+        ("Account", "ratings"),
+    ],
+)
+def test_the_kind_follows_the_name_of_the_column(name, kind):
+    assert guessed(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("header", "form", "values", "told"),
+    [
+        (
+            "user,item,Quantity",
+            Form(),
+            [7, 1],
+            "counts, by the name of column 'Quantity': several for one user and item add up; "
+            "`--kind` sets another",
+        ),
+        (
+            "user,item,rating",
+            Form(),
+            [5, 1],
+            "ratings, by the name of column 'rating': of several for one user and item the last counts; "
+            "`--kind` sets another",
+        ),
+        ("user,item,rating", Form(kind="counts"), [7, 1], "counts: several for one user and item add up"),
+        (
+            "user,item,day",
+            Form(),
+            [1, 1],
+            "likes, no column's name looks like values: of several for one user and item the last counts; "
+            "`--kind` sets another",
+        ),
+        (
+            "user,item,day",
+            Form(duplicates="sum"),
+            [2, 1],
+            "counts, no column's name looks like values: several for one user and item add up; "
+            "`--kind` sets another",
+        ),
+        (
+            "user,item,rating",
+            Form(duplicates="mean"),
+            [3.5, 1],
+            "ratings, by the name of column 'rating': several for one user and item count by their mean; "
+            "`--kind` sets another",
+        ),
+    ],
+)
+def test_a_table_says_what_its_values_are(header, form, values, told, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(f"{header}\nann,x,2\nbob,x,1\nann,x,5\n")
+    table = read_ratings(path, Columns(), form, needs_values=False)
+    assert table.read_as["kind"] == told
+    frame = table.interactions.to_frame().sort_values("user")
+    assert frame["value"].tolist() == values
+
+
+def test_parquet_is_read_as_the_same(tmp_path):
+    import pandas as pd
+
+    path = Path(tmp_path, "table.parquet")
+    pd.DataFrame({"user": ["a", "a"], "item": ["x", "x"], "plays": [3, 4]}).to_parquet(path)
+    table = read_ratings(path, Columns(), Form())
+    assert table.interactions.values.tolist() == [7] and table.read_as["kind"].startswith("counts, by")
