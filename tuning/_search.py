@@ -1,5 +1,6 @@
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras_tuner
 from kerasrec import zoo
 from kerasrec._arguments import positive_integer
 from kerasrec.data import Interactions, splits
+from kerasrec.data._extension import joined
 from kerasrec.tuning import _folder, _models, _objectives, _tuner, _workers
 from kerasrec.tuning._display import Display
 from kerasrec.tuning._plan import Plan
@@ -266,15 +268,8 @@ def _held_out(
     """What is trained on, what is held out, and both."""
     if not isinstance(validation, Interactions):
         return *splits.random_split(interactions, validation, seed), interactions
-    import numpy as np
-
-    whole = Interactions(
-        np.concatenate([interactions.users, validation.users]),
-        np.concatenate([interactions.items, validation.items]),
-        np.concatenate([interactions.values, validation.values]),
-        user_ids=interactions.user_ids,
-        item_ids=interactions.item_ids,
-    )
+    meaning = replace(interactions._meaning.settled(), left_out=False)  # both are what `at_least` kept
+    whole = joined(interactions, validation, meaning, "time")
     return interactions, validation, whole
 
 

@@ -35,6 +35,17 @@ def what_counts(whole: "Interactions", at_least: float | None, has_values: bool)
     return "every row with a value above 0"
 
 
+def repeats(train: "Interactions", test: "Interactions | None") -> str:
+    """How many of the rows held out are of what the user has in training, for the end of a sentence."""
+    import numpy as np
+
+    if test is None or not len(test):
+        return ""
+    keys = (x.users.astype(np.int64) * x.n_items + x.items for x in (train, test))
+    n = int(np.isin(*reversed(tuple(keys))).sum())
+    return f"; {n:,} of these are repeats of what the user had, which no list is asked for" if n else ""
+
+
 def split(liked: "Interactions", test_size: float, seed: int) -> tuple["Interactions", "Interactions"]:
     """Rows to train on, and those held out: the latest where there are times."""
     from kerasrec.data import splits

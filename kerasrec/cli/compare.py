@@ -7,7 +7,7 @@ from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable, replacing
 from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library
-from kerasrec.cli._likes import likes, split, what_counts
+from kerasrec.cli._likes import likes, repeats, split, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
 from kerasrec.cli._settings import setting
 
@@ -73,7 +73,7 @@ def compare(
         report.line(
             f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items; "
             + (f"of {len(liked):,} likes " if len(liked) < len(whole) else "")
-            + f"{len(train):,} to train on and {len(test):,} held out"
+            + f"{len(train):,} to train on and {len(test):,} held out{repeats(train, test)}"
         )
         report.line(f"Counted as liked: {what_counts(whole, at_least, 'value' in found)}")
         table, trained = _compared(

@@ -8,7 +8,7 @@ from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library, set_seed
-from kerasrec.cli._likes import likes, split, what_counts
+from kerasrec.cli._likes import likes, repeats, split, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
 from kerasrec.cli._settings import setting
 
@@ -87,6 +87,7 @@ def train(
             f"{whole.n_items:,} items, "
             + (f"{len(used):,} of them likes, " if len(used) < len(whole) else "")
             + f"{len(held_out) if held_out else 0:,} of them held out"
+            + ("" if rates else repeats(fitted, held_out))
         )
         report.result |= {"columns": found, "users": whole.n_users, "items": whole.n_items}
         set_seed(seed)

@@ -65,6 +65,9 @@ def tune(
     page: Annotated[Path | None, typer.Option("--report", help="HTML page about the search.")] = None,
     *,
     form: Form,
+    time_column: Annotated[
+        str | None, typer.Option(help="Column of times. Given, the latest rows are kept for the test.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed tries the same.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -94,19 +97,21 @@ def tune(
         at_least = job.at_least if at_least is None else at_least
         test_size = job.test_size if test_size is None else test_size
         table = _place(job.data if data is None else data)
+        columns = form.columns(time_column)
         with report.waiting(f"Reading {table.name}"):
-            read = _table.read_ratings(table, form.columns(), form, needs_values=False)
+            read = _table.read_ratings(table, columns, form, needs_values=False)
             apart = test if test is not None or data is not None else job.test
             further_rows = (
                 None
                 if apart is None
-                else _table.read_ratings(_place(apart), form.columns(), form, needs_values=False).interactions
+                else _table.read_ratings(_place(apart), columns, form, needs_values=False).interactions
             )
-        whole, train, held_out = _split(read.interactions, further_rows, at_least, test_size, job.test_seed)
+        train, held_out = _split(read.interactions, further_rows, at_least, test_size, job.test_seed)
         read.tell(report)
+        n_kept = 0 if held_out is None else len(held_out)
         report.line(
-            f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items, "
-            f"{0 if held_out is None else len(held_out):,} of them kept from the search"
+            f"{len(train) + n_kept:,} rows of {train.n_users:,} users and {train.n_items:,} items, "
+            f"{n_kept:,} of them kept from the search"
         )
 
         from kerasrec.tuning import search
@@ -187,21 +192,17 @@ def _split(
     at_least: float | None,
     test_size: float,
     seed: int,
-) -> tuple["Interactions", "Interactions", "Interactions | None"]:
-    """All rows that count, those of the search, and those kept from it."""
-    import pandas as pd
+) -> tuple["Interactions", "Interactions | None"]:
+    """The rows of the search, and those kept from it: of the same table, the latest where there are times."""
+    from kerasrec.cli._likes import split
+    from kerasrec.data._extension import over_one_vocabulary
 
-    from kerasrec.data import Interactions, splits
-
-    n = len(whole)
     if test is not None:
-        frames = pd.concat([whole.to_frame(), test.to_frame()])
-        whole = Interactions.from_frame(frames, value="value")
-    parts = [whole, whole.take(slice(n)), whole.take(slice(n, None))]
-    whole, train, held_out = (x if at_least is None else x.at_least(at_least) for x in parts)
-    if test is not None:
-        return whole, train, held_out
-    return whole, *(splits.random_split(whole, test_size, seed) if test_size else (whole, None))
+        parts = over_one_vocabulary(whole, test)
+        train, held_out = parts if at_least is None else (part.at_least(at_least) for part in parts)
+        return train, held_out
+    liked = whole if at_least is None else whole.at_least(at_least)
+    return split(liked, test_size, seed) if test_size else (liked, None)
 
 
 def _range(text: str) -> tuple[str, Any]:

@@ -59,6 +59,31 @@ class Events:
         return found
 
 
+def behind(interactions: "Interactions") -> tuple["Interactions", np.ndarray]:
+    """The events of interactions, one a row, and which of them belong to a pair that `at_least` kept."""
+    rows, shown = (interactions, None) if interactions._events is None else interactions._events.chosen()
+    return rows, np.ones(len(rows), bool) if shown is None else shown
+
+
+def parted(interactions: "Interactions", test: np.ndarray) -> tuple["Interactions", "Interactions"]:
+    """Two parts of the events, in each of which every pair comes to what it is there.
+
+    Args:
+        interactions: the whole.
+        test: of each of the events that `behind` gives, whether it is in the second part.
+    """
+    if interactions._events is None:
+        return interactions.take(~test), interactions.take(test)
+    rows, _ = behind(interactions)
+    meaning = interactions._meaning
+    parts = []
+    for side in (~test, test):
+        part = merged(rows.take(side))
+        part._meaning = meaning
+        parts.append(part if meaning.least is None else part.at_least(meaning.least))
+    return parts[0], parts[1]
+
+
 def merged(interactions: "Interactions") -> "Interactions":
     """Each pair once, as the policy says."""
     policy = interactions._meaning.duplicates

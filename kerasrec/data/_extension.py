@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec.data import _times
+from kerasrec.data._columns import encode
 from kerasrec.data._events import merged
 from kerasrec.data._kinds import ADDING, Meaning
 
@@ -46,7 +47,11 @@ def joined(old: "Interactions", new: "Interactions", meaning: Meaning, name: Any
     rows = new._with(
         **columns,
         times=times,
-        context={key: np.concatenate([x, new.context[key]]) for key, x in before.context.items()},
+        context={
+            key: np.concatenate([x, new.context[key]])
+            for key, x in before.context.items()
+            if key in new.context
+        },
     )
     rows._meaning = replace(meaning, least=None)
     if before._counts is not None or new._counts is not None:
@@ -55,3 +60,17 @@ def joined(old: "Interactions", new: "Interactions", meaning: Meaning, name: Any
     found = merged(rows)
     found._meaning = meaning
     return found if meaning.least is None else found.at_least(meaning.least)
+
+
+def over_one_vocabulary(
+    first: "Interactions", second: "Interactions"
+) -> tuple["Interactions", "Interactions"]:
+    """Two tables with the same codes: ids that only the second has come after those of the first."""
+    import pandas as pd
+
+    codes, ids = {}, {}
+    for side in ("user", "item"):
+        known, new = getattr(first, f"{side}_ids"), getattr(second, f"{side}_ids")
+        codes[side], ids[f"{side}_ids"] = encode(pd.Series(new, dtype=new.dtype), side, known, grow=True)
+    own = second._with(users=codes["user"][second.users], items=codes["item"][second.items], **ids)
+    return first._with(**ids), own

@@ -63,6 +63,10 @@ class Meaning:
             raise ValueError(f"the kind of the interactions is {entries}")
         return found
 
+    def settled(self) -> "Meaning":
+        """With the policy of the kind where repeats would be an error."""
+        return replace(self, duplicates=KINDS[self.kind]) if self.duplicates == "error" else self
+
     def after(self, duplicates: Any) -> "Meaning":
         """The meaning together with further events, of which a policy is said or `None`."""
         if duplicates is None or duplicates == self.duplicates:

@@ -1,6 +1,12 @@
 """Train and test parts of interactions, over the vocabularies of the whole.
 
 Every function gives `(train, test)`: disjoint, complete, neither empty, the same for the same seed.
+
+The splits by time, `time_split` and `leave_last_out`, go between events: where a pair of user and item has
+several, the training part has what they came to before the cut, by the `kind` of the interactions, and the
+test part what came after it. A pair may then be in both, and is a repeat; `kerasrec.evaluation` leaves it
+out as an item that the user has, unless `exclude_seen=False`. After `at_least`, each part has the pairs that
+reach that value in it. The other splits go between pairs.
 """
 
 import math
@@ -10,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data._columns import nanoseconds
+from kerasrec.data._columns import are_dates, nanoseconds
+from kerasrec.data._events import behind, parted
 from kerasrec.data.interactions import Interactions, check_interactions
 
 Split = tuple[Interactions, Interactions]
@@ -75,31 +82,35 @@ def per_user_split(interactions: Interactions, test_size: float = 0.2, seed: int
             f"{counts.max(initial=0)} interactions."
         )
     shuffled = np.random.default_rng(seed).random(len(interactions))
-    return _last_of_each_user(interactions, shuffled, n_test)
+    test = _last_of_each_user(interactions, shuffled, n_test, np.ones(len(interactions), bool))
+    return interactions.take(~test), interactions.take(test)
 
 
 def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
-    """The last rows of each user, by time; of equal times the later rows.
+    """The last events of each user, by time; of equal times the later rows.
 
     Args:
         interactions: `Interactions` with times.
-        n: int, how many of each user go to test. Users with no more than that stay in train. Defaults to `1`.
+        n: int, how many events of each user go to test. Users with no more than that stay in train. Defaults
+            to `1`.
 
     Returns:
         `(train, test)`, rows in their order.
 
     Raises:
-        ValueError: if there are no times, `n` is not positive, or no user has more than `n` interactions.
+        ValueError: if there are no times, `n` is not positive, or no user has more than `n` events.
     """
-    times = _times(interactions)
+    _check_times(interactions)
     n = positive_integer("n", n)
-    counts = np.bincount(interactions.users, minlength=interactions.n_users)
+    events, counted = behind(interactions)
+    counts = np.bincount(events.users[counted], minlength=events.n_users)
     if counts.max(initial=0) <= n:
         raise ValueError(
             "`n` must leave at least one user an interaction in train. "
             f"Received: n={n}, and no user has more than {counts.max(initial=0)} interactions."
         )
-    return _last_of_each_user(interactions, times, np.where(counts > n, n, 0))
+    last = _last_of_each_user(events, _times(events), np.where(counts > n, n, 0), counted)
+    return _checked(*parted(interactions, last), f"n={n}")
 
 
 def time_split(interactions: Interactions, at: Any = None, test_size: float | None = None) -> Split:
@@ -109,38 +120,36 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
         interactions: `Interactions` with times.
         at: the first moment of test: a datetime (without a time zone it is UTC), ISO 8601 text, or a number
             in the unit of the times. Defaults to `None`: found from `test_size`.
-        test_size: share of the rows (rounded up), or their number; as rows of equal times stay together, test
-            can be larger. Defaults to `None`; give either this or `at`.
+        test_size: share of the events (rounded up), or their number; as events of equal times stay together,
+            test can be larger. Defaults to `None`; give either this or `at`.
 
     Returns:
         `(train, test)`, rows in their order.
 
     Raises:
-        ValueError: if there are no times, not exactly one of `at` and `test_size` is given, or one side would
-            be empty.
+        ValueError: if there are no times, not exactly one of `at` and `test_size` is given, `at` is a date
+            where times are numbers, or one side would be empty.
     """
-    times = _times(interactions)
+    _check_times(interactions)
     if (at is None) == (test_size is None):
         raise ValueError(
             "One of `at` and `test_size` must be given, not both. "
             f"Received: at={at!r}, test_size={test_size!r}."
         )
-    _check_count(len(times), "interactions")
+    events, counted = behind(interactions)
+    times = _times(events)
     if test_size is not None:
-        ordered = np.sort(times)
-        steps = np.flatnonzero(np.diff(ordered))
-        _check_count(1 + len(steps), "different times")
-        n_test = _check_size(test_size, len(times), "interactions")
-        moment = max(ordered[len(times) - n_test], ordered[steps[0] + 1])
+        moment = _moment_of(times[counted], test_size)
     else:
-        moment = _moment(at)
+        _check_count(len(times), "interactions")
+        moment = _moment(at, events)
     test = times >= moment
     if test.all() or not test.any():
         raise ValueError(
             f"`at` must leave interactions on both sides. Received: at={at!r}, that is {moment}; "
             f"the times go from {times.min()} to {times.max()}."
         )
-    return interactions.take(~test), interactions.take(test)
+    return _checked(*parted(interactions, test), f"at={at!r}, test_size={test_size!r}")
 
 
 def cold_user_split(interactions: Interactions, test_size: float = 0.1, seed: int | None = None) -> Split:
@@ -201,15 +210,42 @@ def _cold_split(
     return interactions.take(~test), interactions.take(test)
 
 
-def _last_of_each_user(interactions: Interactions, by: np.ndarray, n_test: np.ndarray) -> Split:
-    """The `n_test[user]` rows of each user that are largest in `by`; of equal ones the later rows."""
-    users = interactions.users
+def _last_of_each_user(
+    rows: Interactions, by: np.ndarray, n_test: np.ndarray, counted: np.ndarray
+) -> np.ndarray:
+    """Which rows are of the `n_test[user]` of each user that are largest in `by`; of equal ones the later.
+
+    Rows that are not `counted` are so where they come after the first that is.
+    """
+    users = rows.users
     order = np.lexsort((by, users))
-    ends = np.cumsum(np.bincount(users, minlength=interactions.n_users))
-    from_end = ends[users[order]] - np.arange(len(users))  # 1 for the last row of a user
+    there = counted[order].astype(np.int64)
+    ends = np.cumsum(np.bincount(users[counted], minlength=rows.n_users))
+    from_here = ends[users[order]] - np.cumsum(there) + there  # counted rows of the user from this one on
     test = np.zeros(len(users), bool)
-    test[order] = from_end <= n_test[users[order]]
-    return interactions.take(~test), interactions.take(test)
+    test[order] = from_here + (1 - there) <= n_test[users[order]]
+    return test
+
+
+def _moment_of(times: np.ndarray, test_size: Any) -> Any:
+    """The first moment of test."""
+    _check_count(len(times), "interactions")
+    ordered = np.sort(times)
+    steps = np.flatnonzero(np.diff(ordered))
+    _check_count(1 + len(steps), "different times")
+    n_test = _check_size(test_size, len(times), "interactions")
+    return max(ordered[len(times) - n_test], ordered[steps[0] + 1])
+
+
+def _checked(train: Interactions, test: Interactions, received: str) -> Split:
+    """Both parts, which `at_least` may have emptied."""
+    if not len(train) or not len(test):
+        side = "train" if len(test) else "test"
+        raise ValueError(
+            f"A split must leave likes on both sides; of what came {'before' if len(test) else 'after'} the "
+            f"cut, nothing in {side} reaches the value of `at_least`. Received: {received}."
+        )
+    return train, test
 
 
 def _whole(x: Any) -> bool:
@@ -236,16 +272,25 @@ def _check_size(test_size: Any, n: int, what: str) -> int:
     return n_test
 
 
-def _times(interactions: Interactions) -> np.ndarray:
+def _check_times(interactions: Interactions) -> None:
     check_interactions("interactions", interactions)
     if interactions.times is None:
         raise ValueError(
             "A split by time needs times: load the interactions with `time=`. Received: no times."
         )
-    return interactions.times
 
 
-def _moment(at: Any) -> int:
+def _times(events: Interactions) -> np.ndarray:
+    return np.empty(0, np.int64) if events.times is None else events.times
+
+
+def _moment(at: Any, events: Interactions) -> int:
     import pandas as pd
 
-    return int(nanoseconds(pd.Series([at]), "at")[0])
+    column = pd.Series([at])
+    if are_dates(column) and not events._meaning.dates:
+        raise ValueError(
+            "`at` must be a number in the unit of the times, which are numbers; `pandas.to_datetime` makes "
+            f"dates of them before they are loaded. Received: at={at!r}."
+        )
+    return int(nanoseconds(column, "at")[0])

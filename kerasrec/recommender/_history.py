@@ -9,7 +9,7 @@ import numpy as np
 from kerasrec.data import Interactions, _likes
 from kerasrec.data._events import merged
 from kerasrec.data._extension import joined
-from kerasrec.data._kinds import KINDS, Meaning
+from kerasrec.data._kinds import Meaning
 from kerasrec.evaluation._ragged import Ragged
 
 
@@ -102,11 +102,9 @@ def updated(old: Interactions, new: Interactions) -> Interactions:
             f"with `kind={known.kind!r}`" + (" and `value=`" if known.kind == "ratings" else "") + ". "
             f"Received: {said.kind}."
         )
-    if known.duplicates == "error":
-        known = replace(known, duplicates=KINDS[known.kind])
     if old.times is not None and new.times is None:
         # Events of which nobody said when come after those before.
         latest = np.full(len(new), old.times.max(initial=0), np.int64)
         counts, new = new._counts, new._with(times=latest)
         new._meaning, new._counts = replace(said, dates=known.dates), counts
-    return joined(old, new, known, "time")
+    return joined(old, new, known.settled(), "time")

@@ -85,3 +85,39 @@ def test_parquet_is_read_as_the_same(tmp_path):
     pd.DataFrame({"user": ["a", "a"], "item": ["x", "x"], "plays": [3, 4]}).to_parquet(path)
     table = read_ratings(path, Columns(), Form())
     assert table.interactions.values.tolist() == [7] and table.read_as["kind"].startswith("counts, by")
+
+
+def test_compare_splits_before_it_adds_up(run_json, run, tmp_path):
+    """Ten users buy milk on day 1 and 9, and one thing of their own on day 2, another on day 8."""
+    rows = [
+        (f"u{u}", item, day)
+        for u in range(10)
+        for item, day in (("milk", 1), (f"i{u % 4}", 2), (f"i{(u + 1) % 4}", 8), ("milk", 9))
+    ]
+    table = tmp_path / "shop.csv"
+    table.write_text("user,item,day\n" + "\n".join(f"{user},{item},{day}" for user, item, day in rows))
+    how = ("shop.csv", "--time-column", "day", "--models", "popularity", "--no-baselines", "--test-size", 0.5)
+    found = run_json("compare", *how, "--kind", "counts")
+    assert (found["train"], found["test"]) == (20, 20)
+    told = run("compare", *how, "--kind", "counts").out
+    assert "20 to train on and 20 held out; 10 of these are repeats of what the user had" in told
+
+
+@pytest.mark.slow
+def test_tune_keeps_the_latest_rows(run, tmp_path):
+    rows = [f"u{u},i{(u + day) % 5},{day}" for u in range(12) for day in range(6)]
+    (tmp_path / "shop.csv").write_text("user,item,day\n" + "\n".join(rows))
+    done = run(
+        "tune",
+        "shop.csv",
+        "--model",
+        "item_knn",
+        "--max-trials",
+        1,
+        "--time-column",
+        "day",
+        "--test-size",
+        0.2,
+    )
+    # Everybody repeats the item of the first day on the last one; the two last days are kept.
+    assert "72 rows of 12 users and 5 items, 24 of them kept from the search" in done.out
