@@ -134,7 +134,6 @@ def trained(
         N_SAMPLED,
         samplers.UniformSampler(shared=True),
         balanced=True,
-        one_list=True,
         seed=seed,
     )
     keras.utils.set_random_seed(seed)

@@ -85,7 +85,6 @@ def by_wmrb(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras
         BATCH_SIZE,
         n_sampled_items=round(0.01 * split.train.n_items),
         sampler=samplers.UniformSampler(shared=True),
-        one_list=True,
         seed=seed,
     )
     settings: dict[str, Any] = {} if name == "content" else {"n_components": N_COMPONENTS}
@@ -94,8 +93,7 @@ def by_wmrb(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras
     model = kerasrec.zoo.create(
         name,
         split.train,
-        # One positive a row: no entries are to be sorted.
-        loss=kerasrec.losses.WMRB(split.train.n_items, max_positives=1),
+        loss="wmrb",
         l2=L2[name],
         learning_rate=falling(RATE, epochs * len(batches)),
         seed=seed,

@@ -1,10 +1,14 @@
 """Whether a user has an item, for millions of pairs at once."""
 
+from typing import Any
+
 import numpy as np
 
 # An odd multiplier that spreads keys (Knuth's multiplicative hashing with the golden ratio).
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _BITS_A_PAIR = 16
+# A table of all codes is worth its memory up to so many codes an entry that is looked up.
+_CODES_AN_ENTRY = 16
 
 
 class Membership:
@@ -47,3 +51,64 @@ class Membership:
     @staticmethod
     def _bit(slots: np.ndarray) -> np.ndarray:
         return np.left_shift(np.uint8(1), slots.astype(np.uint8) & np.uint8(7))
+
+
+class Holders:
+    """Which users have which of a few items.
+
+    One walk over the items of these users, or over the users of these items, whichever is shorter.
+
+    Args:
+        users: codes `[n]`.
+        items: codes `[n]`.
+        n_users: int.
+        n_items: int.
+    """
+
+    def __init__(self, users: np.ndarray, items: np.ndarray, n_users: int, n_items: int) -> None:
+        from scipy import sparse
+
+        there = np.ones(len(users), np.int8)
+        self._items_of: Any = sparse.csr_matrix((there, (users, items)), (n_users, n_items))
+        self._users_of: Any = self._items_of.tocsc()
+
+    def __call__(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Whether users `[B]` have items `[S]`: `[B, S]`."""
+        users, row_of = np.unique(users, return_inverse=True)
+        items, column_of = np.unique(items, return_inverse=True)
+        has = np.zeros((len(users), len(items)), bool)
+        if _degree(self._users_of, items) < _degree(self._items_of, users):
+            columns, rows = _places(self._users_of, items, users)
+        else:
+            rows, columns = _places(self._items_of, users, items)
+        has[rows, columns] = True
+        return has[:, column_of][row_of]
+
+
+def _degree(matrix: Any, lines: np.ndarray) -> int:
+    """How many entries these lines of a compressed matrix have."""
+    return int(np.sum(matrix.indptr[lines + 1] - matrix.indptr[lines]))
+
+
+def _places(matrix: Any, lines: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The entries of lines of a compressed matrix that are among the wanted ones, which rise.
+
+    Returns:
+        Places in `lines` and in `wanted`.
+    """
+    starts = matrix.indptr[lines]
+    counts = matrix.indptr[lines + 1] - starts
+    ends = np.cumsum(counts)
+    line = np.repeat(np.arange(len(lines)), counts)
+    entries = matrix.indices[np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)]
+    n = max(matrix.shape)
+    if n <= _CODES_AN_ENTRY * len(entries):
+        # Where each of them is among the wanted ones: several times as fast as a search.
+        place_of = np.full(n, -1, np.int32)
+        place_of[wanted] = np.arange(len(wanted))
+        place = place_of[entries]
+        found = place >= 0
+    else:
+        place = np.minimum(np.searchsorted(wanted, entries), len(wanted) - 1)
+        found = wanted[place] == entries
+    return line[found], place[found]

@@ -1,5 +1,5 @@
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -8,7 +8,7 @@ import numpy as np
 from kerasrec._arguments import positive_integer
 from kerasrec.data import _draws, samplers
 from kerasrec.data._by_user import ByUser
-from kerasrec.data._membership import Membership
+from kerasrec.data._membership import Holders, Membership
 from kerasrec.data.interactions import Interactions, check_interactions
 
 
@@ -24,6 +24,12 @@ class RankingBatches(keras.utils.PyDataset):
     are the positive's value, 0 for a negative, and -1 for what is not there: padding, or a sampled item that
     the user has as a positive and that eight more draws did not replace. There the item repeats the first of
     its row.
+
+    A sampler with `shared=True` draws one sample for all rows of a batch, which is the fast way: `item` then
+    holds a row's own positives and given negatives alone, `shared_item` `[1, S]` the sample, and labels are
+    of both, own ones first. A `kerasrec.Model` represents a shared item once a batch, and scores all rows
+    with all shared items by one matrix product. What a row's user has as a positive is labelled -1 there;
+    thousands of rows with some hundred shared items train as well as each with as many of its own.
 
     Args:
         interactions: `Interactions`.
@@ -44,19 +50,16 @@ class RankingBatches(keras.utils.PyDataset):
             `10`.
         log_q: bool, labels are `[B, L, 3]`: label, item code and the logarithm of the item's probability
             under the sampler, as `SampledSoftmax` takes them. Defaults to `False`.
-        one_list: bool, the rows of a batch share one list `[1, L]`, the positives and given negatives of each
-            and the items sampled for all; a row's labels are -1 where an item belongs to another row. A model
-            then represents each item once a batch and not once a row. Needs a shared sampler and
-            `by="interaction"`. Defaults to `False`.
         context: names of context columns to add to the inputs, `[B, 1]`, by `"interaction"`. Defaults to
             `()`.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
-        ValueError: if there are no positives, more items are to be drawn without replacement than there are,
-            or an argument is not one of those above.
+        ValueError: if there are no positives, more items are to be drawn without replacement or for all rows
+            than there are, or an argument is not one of those above.
 
     Example:
+        >>> import kerasrec
         >>> from kerasrec.data import Interactions, RankingBatches
         >>> x = Interactions([0, 0, 1], [0, 1, 2], user_ids=["ann", "bob"], item_ids=list("abcdef"))
         >>> batches = RankingBatches(x, batch_size=3, n_sampled_items=4, seed=0)
@@ -65,6 +68,10 @@ class RankingBatches(keras.utils.PyDataset):
         ((3, 1), (3, 5), (3, 5))
         >>> labels[0].tolist()
         [1.0, 0.0, 0.0, 0.0, 0.0]
+        >>> shared = kerasrec.data.samplers.UniformSampler(shared=True)
+        >>> inputs, labels = RankingBatches(x, batch_size=3, n_sampled_items=4, sampler=shared, seed=0)[0]
+        >>> inputs["item"].shape, inputs["shared_item"].shape, labels.shape
+        ((3, 1), (1, 4), (3, 5))
     """
 
     def __init__(
@@ -80,7 +87,6 @@ class RankingBatches(keras.utils.PyDataset):
         max_positives: int | None = None,
         max_negatives: int = 10,
         log_q: bool = False,
-        one_list: bool = False,
         context: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
@@ -98,13 +104,6 @@ class RankingBatches(keras.utils.PyDataset):
                 f"`context` needs by='interaction'. Received: by='user', context={list(context)}."
             )
 
-        if one_list and not (self.sampler.shared and by == "interaction"):
-            raise ValueError(
-                "`one_list` needs by='interaction' and a shared sampler, e.g. "
-                f"samplers.UniformSampler(shared=True). Received: by={by!r}, sampler={self.sampler}."
-            )
-        self._one_list = bool(one_list)
-
         is_positive = interactions.values > 0
         positives, negatives = interactions.take(is_positive), interactions.take(~is_positive)
         if not len(positives):
@@ -118,9 +117,11 @@ class RankingBatches(keras.utils.PyDataset):
         if balanced:
             sums = np.bincount(positives.items, positives.values, minlength=positives.n_items)
             self._labels = (positives.values / sums[positives.items]).astype(np.float32)
-        self._has = (
-            Membership(positives.users, positives.items, positives.n_items) if exclude_positives else None
-        )
+        # A byte a label where that is enough: labels are most of what goes to the device.
+        self._small = self.sampler.shared and not log_q and bool((self._labels == 1).all())
+        self._has: Membership | Holders | None = None
+        if exclude_positives:
+            self.leave_out(positives)
         self._log_q = _log_q(self.sampler.probabilities(counts), len(counts)) if log_q else None
         self._positives = positives
         self._context = {name: positives.context[name] for name in context}
@@ -153,20 +154,39 @@ class RankingBatches(keras.utils.PyDataset):
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         users, items, labels = self._positive_columns(chosen, rng)
         given, _, there = self._negatives_of.rows(users, self._n_negatives, rng)
-        sampled, good = self._sample(users, items[labels > 0], rng)
-        items = np.concatenate([items, given, sampled], axis=1)
-        negative_labels = np.where(np.concatenate([there, good], axis=1), np.float32(0), np.float32(-1))
-        labels = np.concatenate([labels, negative_labels], axis=1)
-        if self._one_list:
-            items, labels = _one_list(items, labels, self.n_sampled_items)
+        positives = items[labels > 0]
+        own = np.concatenate([items, given], axis=1)
+        own_labels = np.concatenate([labels, _negative_labels(there)], axis=1, dtype=np.float32)
+        own = np.where(own_labels < 0, own[:, :1], own)  # a row that the step reads anyway
+        draw = self._shared_sample if self.sampler.shared else self._sample
+        sampled, good = draw(users, positives, rng)
+        labels = np.empty((len(own), own.shape[1] + good.shape[1]), np.int8 if self._small else np.float32)
+        labels[:, : own.shape[1]] = own_labels
+        labels[:, own.shape[1] :] = _negative_labels(good)
+        if self.sampler.shared:
+            inputs = {"user": users[:, None], "item": own, "shared_item": sampled}
         else:
-            # A row that the step reads anyway.
-            items = np.where(labels < 0, items[:, :1], items)
+            sampled = np.where(good, sampled, own[:, :1])
+            inputs = {"user": users[:, None], "item": np.concatenate([own, sampled], axis=1)}
         if self._log_q is not None:
-            columns = np.broadcast_arrays(labels, items.astype(np.float32), self._log_q[items])
+            listed = np.concatenate([own, np.broadcast_to(sampled, good.shape)], axis=1)
+            columns = np.broadcast_arrays(labels, listed.astype(np.float32), self._log_q[listed])
             labels = np.stack(columns, axis=-1)
         context = {name: column[chosen][:, None] for name, column in self._context.items()}
-        return {"user": users[:, None], "item": items, **context}, labels
+        return {**inputs, **context}, labels
+
+    def leave_out(self, positives: Interactions) -> None:
+        """Let no user get one of these as a negative, e.g. positives of an earlier time.
+
+        Args:
+            positives: `Interactions` with the same vocabularies; replaces those of the batches themselves.
+        """
+        columns = positives.users, positives.items
+        self._has = (
+            Holders(*columns, positives.n_users, positives.n_items)
+            if self.sampler.shared
+            else Membership(*columns, positives.n_items)
+        )
 
     def _generator(self, *key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
@@ -179,9 +199,12 @@ class RankingBatches(keras.utils.PyDataset):
         else:
             pool = _draws.Pool(len(counts), self.sampler.probabilities(counts))
             possible, which = pool.n_possible, "items that the sampler draws"
-        if not self.sampler.replace and self.n_sampled_items > possible:
+        if self.n_sampled_items > possible and (
+            not self.sampler.replace or (self.sampler.shared and pool is not None)
+        ):
+            where = "the batch shares them" if self.sampler.replace else "an item is not replaced"
             raise ValueError(
-                f"`n_sampled_items` must be at most the number of {which} where an item is not replaced. "
+                f"`n_sampled_items` must be at most the number of {which} where {where}. "
                 f"Received: n_sampled_items={self.n_sampled_items} of {possible}."
             )
         return pool
@@ -204,10 +227,7 @@ class RankingBatches(keras.utils.PyDataset):
         self, users: np.ndarray, positives: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Sampled items and whether they count, `[B, S]`."""
-        pool = _draws.Pool(len(positives)) if self._pool is None else self._pool
-
-        def items_of(drawn: np.ndarray) -> np.ndarray:
-            return positives[drawn] if self._pool is None else drawn
+        pool, items_of = self._pool_of(positives)
 
         def unwanted(rows: np.ndarray, drawn: np.ndarray) -> np.ndarray:
             if self._has is None:
@@ -215,27 +235,31 @@ class RankingBatches(keras.utils.PyDataset):
             return self._has(users[rows], items_of(drawn))
 
         draw = _draws.with_replacement if self.sampler.replace else _draws.without_replacement
-        shape = (len(users), self.n_sampled_items)
-        if self.sampler.shared:
-            drawn, good = draw(
-                rng, pool, 1, self.n_sampled_items, lambda rows, drawn: np.zeros(drawn.shape, bool)
-            )
-            drawn = np.broadcast_to(drawn, shape)
-            good = good & ~unwanted(np.arange(len(users))[:, None], drawn)
-        else:
-            drawn, good = draw(rng, pool, *shape, unwanted)
+        drawn, good = draw(rng, pool, len(users), self.n_sampled_items, unwanted)
         return items_of(drawn), good
 
+    def _shared_sample(
+        self, users: np.ndarray, positives: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Items `[1, S]` for all users `[B]`, and for which of them they count, `[B, S]`."""
+        pool, items_of = self._pool_of(positives)
+        draw = _draws.with_replacement if self.sampler.replace else _draws.without_replacement
+        drawn, good = draw(rng, pool, 1, self.n_sampled_items, lambda _, drawn: np.zeros(drawn.shape, bool))
+        shared = items_of(drawn)
+        if self._has is None:
+            return shared, np.broadcast_to(good, (len(users), self.n_sampled_items))
+        return shared, good & ~self._has(users, shared[0])
 
-def _one_list(items: np.ndarray, labels: np.ndarray, n_shared: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows `[B, N + S]` whose last `S` items are the same, as one list `[1, B * N + S]` and its labels."""
-    n_rows, n_own = len(items), items.shape[1] - n_shared
-    own = np.where(labels < 0, items[:, :1], items)[:, :n_own]
-    spread = np.full((n_rows, n_rows, n_own), np.float32(-1))
-    rows = np.arange(n_rows)
-    spread[rows, rows] = labels[:, :n_own]
-    items = np.concatenate([own.ravel(), items[0, n_own:]])[None]
-    return items, np.concatenate([spread.reshape(n_rows, -1), labels[:, n_own:]], axis=1)
+    def _pool_of(self, positives: np.ndarray) -> tuple[_draws.Pool, Callable[[np.ndarray], np.ndarray]]:
+        """What is drawn from, the catalogue or the batch's positives, and the items that draws stand for."""
+        if self._pool is not None:
+            return self._pool, lambda drawn: drawn
+        return _draws.Pool(len(positives)), lambda drawn: positives[drawn]
+
+
+def _negative_labels(there: np.ndarray) -> np.ndarray:
+    """0 where a negative is there, -1 where not."""
+    return there.view(np.int8) - np.int8(1)
 
 
 def _log_q(probabilities: np.ndarray | None, n_items: int) -> np.ndarray:

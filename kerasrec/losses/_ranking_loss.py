@@ -1,10 +1,19 @@
+from contextvars import ContextVar
 from typing import Any
 
 import keras
 from keras import ops
 
 from kerasrec._arguments import positive_integer
+from kerasrec._own_items import own_items
 from kerasrec._precision import at_least_float32
+
+# How many items of the lists at hand are a row's own; `None` where a positive may stand anywhere.
+_n_own: ContextVar[int | None] = ContextVar("n_own", default=None)
+
+
+# With more positives a list than this, pairs cost more than sorting.
+FEW = 8
 
 
 class RankingLoss(keras.losses.Loss):
@@ -43,13 +52,17 @@ class RankingLoss(keras.losses.Loss):
                     f"`sample_weight` of {type(self).__name__} must have shape [batch] or [batch, 1]: one "
                     f"weight a list; weigh entries by their labels. Received: shape={shape}."
                 )
-        mask = getattr(y_pred, "_keras_mask", None)
+        mask, n_own = getattr(y_pred, "_keras_mask", None), own_items(y_pred)
         y_true = ops.convert_to_tensor(y_true, dtype=self.dtype)
         y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
         if mask is not None:
             y_true = ops.where(mask if len(y_true.shape) == 2 else mask[:, :, None], y_true, -1)
             y_pred = y_pred * 1  # a new tensor, without the mask, which Keras would apply to the lists
-        return super().__call__(y_true, y_pred, sample_weight)
+        token = _n_own.set(n_own)
+        try:
+            return super().__call__(y_true, y_pred, sample_weight)
+        finally:
+            _n_own.reset(token)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each list, `[B]`."""
@@ -75,9 +88,11 @@ class RankingLoss(keras.losses.Loss):
 
         Returns:
             Labels `[B, P]`, 0 where a place is empty, and each column's entries `[B, P]`; `P` is the list's
-            length, or `max_positives` where that is smaller.
+            length, the number of a row's own items where the others are shared by the batch, or
+            `max_positives` where that is smaller.
         """
-        if self.max_positives is not None:
+        labels, *own = self.own(labels, *columns)
+        if self.max_positives is not None and (self.n_own is None or self.n_own > self.max_positives):
             size = ops.shape(labels)[1]
             k = (
                 min(self.max_positives, size)
@@ -85,8 +100,20 @@ class RankingLoss(keras.losses.Loss):
                 else ops.minimum(self.max_positives, size)
             )
             labels, places = ops.top_k(labels, k)
-            columns = tuple(ops.take_along_axis(column, places, axis=1) for column in columns)
-        return ops.relu(labels), *columns
+            own = [ops.take_along_axis(column, places, axis=1) for column in own]
+        return ops.relu(labels), *own
+
+    @property
+    def n_own(self) -> int | None:
+        """How many items of the lists at hand are a row's own: the only ones that can be positives.
+
+        `None` where the batch shares no items, or in a call of `list_loss` by hand.
+        """
+        return _n_own.get()
+
+    def own(self, *columns: Any) -> list[Any]:
+        """The part of tensors `[B, L]` in which positives can stand."""
+        return [column if self.n_own is None else column[:, : self.n_own] for column in columns]
 
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""

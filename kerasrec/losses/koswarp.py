@@ -18,7 +18,7 @@ class KOSWARP(WARP):
     Args:
         n_items: int, the number of items of the catalogue.
         k: int, which positive counts: 1 is the best scored. Defaults to `5`.
-        max_sampled: int, the most negatives tried. Defaults to `10`.
+        max_sampled: int, the most negatives tried, or `None`: all at once, as in `WARP`. Defaults to `10`.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
@@ -49,7 +49,7 @@ class KOSWARP(WARP):
         self,
         n_items: int,
         k: int = 5,
-        max_sampled: int = 10,
+        max_sampled: int | None = 10,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
@@ -59,7 +59,7 @@ class KOSWARP(WARP):
 
     def positives(self, labels: Any, *columns: Any) -> tuple[Any, ...]:
         """The one positive that counts: label and score, `[B, 1]`."""
-        (scores,) = columns
+        labels, scores = self.own(labels, *columns)
         positive = labels > 0
         place = ops.stop_gradient(ops.where(positive, -scores, float("inf")))
         last = ops.sum(ops.cast(positive, "int32"), axis=-1, keepdims=True) - 1

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from kerasrec._arguments import positive_integer
-from kerasrec.losses._ranking_loss import RankingLoss
+from kerasrec.losses._ranking_loss import FEW, RankingLoss
 
 
 @keras.saving.register_keras_serializable("kerasrec")
@@ -20,9 +20,17 @@ class WARP(RankingLoss):
     and 0 if none does. The loss of a list is the sum over its positives; 0 without positives or negatives.
     The order of a list matters here and must be random, as a sampler's is; the weight has no gradient.
 
+    With `max_sampled=None` all negatives are tried at once: of `|N|` negatives that stand for the catalogue,
+    those that violate, `V`, estimate the positive's rank, and
+
+        loss_p = y_p * log(max(1, (n_items - 1) * |V| / |N|)) * mean_{n in V} (1 - s_p + s_n)
+
+    which is what the order of a list makes of it on average, about. Where a batch shares some hundred
+    sampled items, these all take part in the gradient then, and it trains better.
+
     Args:
         n_items: int, the number of items of the catalogue.
-        max_sampled: int, the most negatives tried for a positive. Defaults to `10`.
+        max_sampled: int, the most negatives tried for a positive, or `None`: all at once. Defaults to `10`.
         max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
             positives. Defaults to `None`, all of them.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
@@ -55,7 +63,7 @@ class WARP(RankingLoss):
     def __init__(
         self,
         n_items: int,
-        max_sampled: int = 10,
+        max_sampled: int | None = 10,
         max_positives: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
@@ -63,27 +71,61 @@ class WARP(RankingLoss):
     ) -> None:
         super().__init__(max_positives=max_positives, reduction=reduction, name=name, dtype=dtype)
         self.n_items = positive_integer("n_items", n_items)
-        self.max_sampled = positive_integer("max_sampled", max_sampled)
+        self.max_sampled = None if max_sampled is None else positive_integer("max_sampled", max_sampled)
 
     def list_loss(self, labels: Any, scores: Any) -> Any:
         """`[B, L]` with `[B, L]` to `[B]`."""
         gains, positives = self.positives(labels, scores)
-        negatives, tried = self._first_negatives(labels, scores)
+        if self.max_sampled is None:
+            return ops.sum(gains * self._of_all(positives, labels, scores), axis=-1)
+        few = isinstance(positives.shape[1], int) and positives.shape[1] <= FEW
+        of_first = self._without_sorting if few else self._by_sorting
+        return ops.sum(gains * of_first(positives, labels, scores, self.max_sampled), axis=-1)
+
+    def _of_all(self, positives: Any, labels: Any, scores: Any) -> Any:
+        """Each positive's loss against all negatives, `[B, P]`."""
+        negative = ops.equal(labels, 0)[:, None, :]
+        margin = 1.0 - positives[:, :, None] + scores[:, None, :]  # [B, P, L]
+        violates = ops.cast((margin > 0) & negative, margin.dtype)
+        n_violating = ops.sum(violates, axis=-1)
+        share = n_violating / ops.maximum(ops.sum(ops.cast(negative, margin.dtype), axis=-1), 1.0)
+        weight = ops.log(ops.maximum(1.0, (self.n_items - 1) * share)) / ops.maximum(n_violating, 1.0)
+        return weight * ops.sum(violates * margin, axis=-1)
+
+    def _without_sorting(self, positives: Any, labels: Any, scores: Any, max_sampled: int) -> Any:
+        """As `_by_sorting`, in memory `[B, P, L]`, for few positives."""
+        negative = ops.equal(labels, 0)[:, None, :]
+        margin = 1.0 - positives[:, :, None] + scores[:, None, :]
+        violates = (margin > 0) & negative
+        place = ops.arange(margin.shape[-1])
+        first = ops.argmax(ops.cast(violates, "int8"), axis=-1)[:, :, None]
+        tries = ops.sum(ops.cast(negative & (place <= first), "int32"), axis=-1)  # [B, P]
+        taken = violates & ops.equal(place, first)
+        margin = ops.sum(ops.where(taken, margin, ops.zeros_like(margin)), axis=-1)
+        weights = ops.take(self._weights(max_sampled, margin.dtype), ops.clip(tries, 1, max_sampled) - 1)
+        return ops.where(tries <= max_sampled, weights * margin, ops.zeros_like(margin))
+
+    def _by_sorting(self, positives: Any, labels: Any, scores: Any, max_sampled: int) -> Any:
+        """Each positive's loss against the first negative that violates, `[B, P]`."""
+        negatives, tried = self._first_negatives(labels, scores, max_sampled)
         margin = 1.0 - positives[:, :, None] + negatives[:, None, :]  # [B, P, max_sampled]
         violates = ops.cast((margin > 0) & tried[:, None, :], margin.dtype)
         first = violates * ops.cast(ops.cumsum(violates, axis=-1) <= 1, margin.dtype)
-        tries = np.arange(1, self.max_sampled + 1)
-        weights = ops.convert_to_tensor(np.log(np.maximum(1, (self.n_items - 1) // tries)), margin.dtype)
-        return ops.sum(gains * ops.sum(first * weights * margin, axis=-1), axis=-1)
+        return ops.sum(first * self._weights(max_sampled, margin.dtype) * margin, axis=-1)
 
-    def _first_negatives(self, labels: Any, scores: Any) -> tuple[Any, Any]:
+    def _weights(self, max_sampled: int, dtype: Any) -> Any:
+        """What the first, second, ... negative tried weighs, `[max_sampled]`."""
+        tries = np.arange(1, max_sampled + 1)
+        return ops.convert_to_tensor(np.log(np.maximum(1, (self.n_items - 1) // tries)), dtype)
+
+    def _first_negatives(self, labels: Any, scores: Any, max_sampled: int) -> tuple[Any, Any]:
         """The first `max_sampled` negatives of each list in their order, and whether there is one."""
         # Room for `max_sampled` even where the list is shorter.
-        room = ((0, 0), (0, self.max_sampled))
+        room = ((0, 0), (0, max_sampled))
         labels, scores = ops.pad(labels, room, constant_values=-1), ops.pad(scores, room)
         negative = ops.equal(labels, 0)
         rank = ops.where(negative, ops.cumsum(ops.cast(negative, "int32"), axis=-1), ops.shape(labels)[1] + 1)
-        rank, places = ops.top_k(-rank, self.max_sampled)
+        rank, places = ops.top_k(-rank, max_sampled)
         return ops.take_along_axis(scores, places, axis=-1), -rank <= ops.shape(labels)[1]
 
     def get_config(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kerasrec._arguments import positive_integer
-from kerasrec.losses._ranking_loss import RankingLoss
+from kerasrec.losses._ranking_loss import FEW, RankingLoss
 
 
 @keras.saving.register_keras_serializable("kerasrec")
@@ -63,7 +63,7 @@ class WMRB(RankingLoss):
         """`[B, L]` with `[B, L]` to `[B]`."""
         negative = ops.cast(ops.equal(labels, 0), scores.dtype)
         n_sampled = ops.maximum(ops.sum(negative, axis=-1, keepdims=True), 1.0)
-        if self.max_positives is None:
+        if self.max_positives is None and (self.n_own is None or self.n_own > FEW):
             gains, violation = _violations_by_sorting(labels, scores)
         else:
             gains, positives = self.positives(labels, scores)

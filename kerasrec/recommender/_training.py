@@ -8,7 +8,6 @@ import keras
 from kerasrec import losses
 from kerasrec._arguments import positive_integer, whole_number
 from kerasrec.data import CatalogueBatches, Interactions, RankingBatches, pairs, splits
-from kerasrec.data._membership import Membership
 from kerasrec.evaluation import RankingMetrics
 from kerasrec.losses._ranking_loss import RankingLoss
 
@@ -116,8 +115,7 @@ def batches_for(
         log_q=isinstance(loss, losses.SampledSoftmax),
     )
     if known is not None:
-        liked = known.take(known.values > 0)
-        batches._has = Membership(liked.users, liked.items, liked.n_items)
+        batches.leave_out(known.take(known.values > 0))
     return batches
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from kerasrec.layers.id_limits import find_id_limits, input_names
 from kerasrec.layers.rating_scale import RatingScale
 from kerasrec.trainers._keras import tree
+from kerasrec.trainers._shared_items import SHARED
 
 
 class DataCheck:
@@ -35,9 +36,14 @@ class DataCheck:
             ValueError: naming the column, how many entries are wrong and the first of them.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        shared = isinstance(x, dict) and SHARED in x and SHARED not in self._names
         for column, (limit, layer) in self._limits.items():
-            ids = self._column(x, column)
-            if ids is not None:
+            given = [(column, self._column(x, column))]
+            if shared and column == "item":
+                given.append((SHARED, x[SHARED]))
+            for column, ids in given:
+                if ids is None:
+                    continue
                 ids = np.asarray(ids)
                 if ids.dtype.kind == "f" and (broken := ids[ids != np.floor(ids)]).size:
                     raise ValueError(
@@ -57,6 +63,8 @@ class DataCheck:
                     f"`sample_weight` must be finite. Received: {wrong.size} others, the first is {wrong[0]}."
                 )
         leaves = tree.flatten(y)
+        if shared and self._names and len(leaves) == 1 and leaves[0] is not None:
+            _check_shared_labels(np.asarray(leaves[0]), np.shape(x["item"])[-1], np.shape(x[SHARED])[-1])
         if self._scale is not None and len(leaves) == 1 and leaves[0] is not None:
             ratings = np.asarray(leaves[0])
             weights = tree.flatten(sample_weight)
@@ -89,6 +97,19 @@ def check_arrays(check: DataCheck, *data: Any) -> None:
     leaves = [leaf for leaf in tree.flatten(data) if leaf is not None]
     if all(hasattr(leaf, "__array__") and not hasattr(leaf, "tocsr") for leaf in leaves):
         check(tree.map_structure(lambda leaf: None if leaf is None else np.asarray(leaf), data))
+
+
+def _check_shared_labels(labels: np.ndarray, n_own: int, n_shared: int) -> None:
+    """Labels `[..., P + S]`, or `[..., P + S, 3]`."""
+    n_columns = n_own + n_shared
+    if labels.shape[-1] != n_columns and labels.shape[-2:] == (n_columns, 3):
+        labels = labels[..., 0]
+    if n_own and labels.shape[-1] == n_columns and labels[..., n_own:].max(initial=0) > 0:
+        wrong = labels[..., n_own:]
+        raise ValueError(
+            f"Labels of `{SHARED}`, the last {n_shared} of a row, must be 0 or -1; give positives as a row's "
+            f"own items. Received: {np.count_nonzero(wrong > 0)} above 0, the first is {wrong[wrong > 0][0]}."
+        )
 
 
 def _refuse(values: np.ndarray, low: float, high: float, rule: str) -> None:

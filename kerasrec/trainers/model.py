@@ -1,8 +1,11 @@
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from kerasrec.layers.towers import find_towers
 from kerasrec.trainers._keras import Functional, functional_init_arguments
+from kerasrec.trainers._shared_items import SHARED, scorer
 from kerasrec.trainers._training import Training
 
 
@@ -15,6 +18,10 @@ class Model(Training, keras.Model):
     - several steps run in one compiled call (`steps_per_execution="auto"`), on arrays that lie on the device;
     - a table that is read by id is updated in the rows that a step read (`row_sparse="auto"`), by the
       optimizer's own update, where it has many more rows than that.
+
+    Beside a row's own items, inputs may hold `shared_item` `[1, S]`, items that all rows of the batch share:
+    the output is then `[B, P + S]`, and where the model factorises the shared items cost one matrix product.
+    Labels of shared items are 0 or -1. `kerasrec.data.RankingBatches` makes such batches.
 
     On PyTorch, under `run_eagerly`, with a `train_step` of one's own, with sparse or ragged inputs or under a
     distribution, it trains as a plain `keras.Model`.
@@ -56,6 +63,8 @@ class FunctionalModel(Model, Functional):
         **kwargs: further arguments of `keras.Model`.
     """
 
+    _score_shared: Callable[..., Any] | None = None
+
     # With these two names Keras of every version reads a file back as a functional model.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         Functional.__init__(self, *args, **kwargs)
@@ -67,7 +76,20 @@ class FunctionalModel(Model, Functional):
     # Keras reads in the signature that the graph is to be told of training; else dropout would do nothing.
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
         """Run the graph; ids of shape `[B]` count as `[B, 1]`."""
-        return super().call(_columns(inputs), training=training, mask=mask, **kwargs)
+        inputs = _columns(inputs)
+
+        def graph(inputs: Any) -> Any:
+            return super(FunctionalModel, self).call(inputs, training=training, mask=mask, **kwargs)
+
+        if not isinstance(inputs, dict) or SHARED not in inputs or SHARED in self._input_names():
+            return graph(inputs)
+        if self._score_shared is None:
+            # Once: the graph does not change, and under `run_eagerly` and on PyTorch each batch comes here.
+            self._score_shared = scorer(find_towers(self))
+        return self._score_shared(graph, inputs, training)
+
+    def _input_names(self) -> list[str]:
+        return [tensor.name for tensor in self.inputs]
 
 
 def _make_functional(cls: type) -> None:
@@ -85,7 +107,7 @@ def _columns(inputs: Any) -> Any:
     if not isinstance(inputs, dict):
         return inputs
     return {
-        name: keras.ops.expand_dims(x, -1) if len(getattr(x, "shape", (0, 0))) == 1 else x
+        name: (x[None] if name == SHARED else x[:, None]) if len(getattr(x, "shape", (0, 0))) == 1 else x
         for name, x in inputs.items()
     }
 

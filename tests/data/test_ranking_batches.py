@@ -7,6 +7,7 @@ from scipy.stats import chisquare
 
 import kerasrec
 from kerasrec.data import Interactions, RankingBatches, samplers
+from kerasrec.data._membership import Holders
 
 SAMPLERS = [
     samplers.UniformSampler(),
@@ -18,6 +19,14 @@ SAMPLERS = [
     samplers.InBatchSampler(),
     samplers.InBatchSampler(replace=True, shared=True),
 ]
+
+
+def written_out(inputs):
+    """Every row's items `[B, L]`, those that the batch shares included."""
+    if "shared_item" not in inputs:
+        return inputs["item"]
+    n_rows, shared = len(inputs["item"]), inputs["shared_item"]
+    return np.concatenate([inputs["item"], np.broadcast_to(shared, (n_rows, shared.shape[1]))], axis=1)
 
 
 @st.composite
@@ -45,9 +54,12 @@ def test_rows_hold_the_positives_and_negatives_of_their_user(sampler, by, x, bat
     seen, lengths = [], set()
     for index in range(len(batches)):
         inputs, labels = batches[index]
-        users, items = inputs["user"], inputs["item"]
-        assert (users.dtype, items.dtype, labels.dtype) == (np.int32, np.int32, np.float32)
+        users, items = inputs["user"], written_out(inputs)
+        assert (users.dtype, items.dtype) == (np.int32, np.int32)
+        assert labels.dtype in ((np.float32, np.int8) if sampler.shared else (np.float32,))
+        n_own = inputs["item"].shape[1]
         assert users.shape == (len(users), 1) and items.shape == labels.shape
+        assert sampler.shared == (items.shape[1] == n_own + n_sampled and "shared_item" in inputs)
         lengths.add(items.shape[1])
         for user, row, row_labels in zip(users[:, 0], items, labels, strict=True):
             positives = [(int(user), int(i)) for i in row[row_labels > 0]]
@@ -58,7 +70,8 @@ def test_rows_hold_the_positives_and_negatives_of_their_user(sampler, by, x, bat
             negatives = {(int(user), int(i)) for i in row[row_labels == 0]}
             assert all(values.get(n, 0) <= 0 for n in negatives)
             assert {k for k, v in values.items() if k[0] == user and v <= 0} <= negatives
-            assert (row[row_labels < 0] == row[0]).all() and set(row_labels[row_labels < 0]) <= {-1.0}
+            own, own_labels = row[:n_own], row_labels[:n_own]
+            assert (own[own_labels < 0] == row[0]).all() and set(row_labels[row_labels < 0]) <= {-1.0}
     assert sorted(seen) == sorted(k for k, v in values.items() if v > 0)
     assert len(lengths) == 1
 
@@ -136,16 +149,58 @@ def test_in_batch_negatives_are_the_other_rows_positives():
     assert batches[1][1].tolist() == [[1, -1, -1, -1, -1]]
 
 
-def test_shared_samples_are_masked_where_a_user_has_them():
+@pytest.mark.parametrize("by", ["interaction", "user"])
+@pytest.mark.parametrize("n_sampled", [3, 30])  # less and more than the users of a batch have
+def test_shared_samples_are_masked_where_a_user_has_them(by, n_sampled):
     x = grid()
-    inputs, labels = RankingBatches(x, 64, 30, samplers.UniformSampler(shared=True), seed=0)[0]
-    sampled = labels[:, 1:] == 0
-    has = x.to_csr().toarray() > 0
-    first = inputs["item"][:, 1:]
-    for column in range(30):
-        shared = np.unique(first[sampled[:, column], column])
-        assert len(shared) == 1
-        np.testing.assert_array_equal(sampled[:, column], ~has[inputs["user"][:, 0], shared[0]])
+    sampler = samplers.UniformSampler(shared=True)
+    inputs, labels = RankingBatches(x, 40, n_sampled, sampler, by, seed=0)[0]
+    has = table(x)
+    assert inputs["shared_item"].shape == (1, n_sampled)
+    for user, row in zip(inputs["user"][:, 0].tolist(), labels[:, -n_sampled:], strict=True):
+        assert row.tolist() == [-((user, item) in has) for item in inputs["shared_item"][0].tolist()]
+
+
+def test_holders_equal_a_set_of_pairs_both_ways_round():
+    rng = np.random.default_rng(0)
+    n_users, n_items = 60, 5000  # of some users, a table of all items is larger than what is looked up
+    users, items = rng.integers(0, n_users, 900), rng.integers(0, n_items, 900) ** 2 // n_items
+    has, pairs_ = (
+        Holders(users, items, n_users, n_items),
+        set(zip(users.tolist(), items.tolist(), strict=True)),
+    )
+    for n_asked, n_shared in [(1, 1), (1, 400), (200, 2), (90, 90)]:
+        asked, shared = rng.integers(0, n_users, n_asked), rng.integers(0, n_items, n_shared)
+        expected = [[(u, i) in pairs_ for i in shared.tolist()] for u in asked.tolist()]
+        np.testing.assert_array_equal(has(asked, shared), expected)
+
+
+def test_others_can_be_left_out_of_the_samples():
+    x, later = grid(), grid(seed=1)
+    for sampler in (samplers.UniformSampler(), samplers.UniformSampler(shared=True)):
+        batches = RankingBatches(x, 64, 30, sampler, seed=0)
+        batches.leave_out(later)
+        inputs, labels = batches[0]
+        has = table(later)
+        items = written_out(inputs)
+        for user, row, row_labels in zip(inputs["user"][:, 0].tolist(), items, labels, strict=True):
+            assert not any((user, item) in has for item in row[row_labels == 0].tolist())
+        if sampler.shared:
+            assert any(
+                (user, i) in table(x) for user, i in zip(inputs["user"][:, 0], items[:, 1], strict=True)
+            )
+
+
+def test_shared_labels_take_a_byte_where_that_is_enough():
+    x = Interactions([0, 1], [0, 1], user_ids=range(2), item_ids=range(6))
+    sampler = samplers.UniformSampler(shared=True, replace=False)
+    inputs, labels = RankingBatches(x, 2, 6, sampler, seed=0)[0]
+    assert labels.dtype == np.int8
+    places = {item: place for place, item in enumerate(inputs["shared_item"][0].tolist())}
+    for row, item in zip(labels.tolist(), inputs["item"][:, 0].tolist(), strict=True):
+        assert row == [1] + [-(place == places[item]) for place in range(6)]
+    graded = Interactions([0, 1], [0, 1], [2, 0.5], user_ids=range(2), item_ids=range(6))
+    assert RankingBatches(graded, 2, 6, sampler, seed=0)[0][1].dtype == np.float32
 
 
 def test_a_user_with_everything_has_no_negatives():
@@ -245,6 +300,10 @@ def test_fit_takes_the_batches(model_class):
             "number of items that the sampler draws .* Received: n_sampled_items=41 of 40",
         ),
         (
+            {"sampler": samplers.UniformSampler(shared=True), "n_sampled_items": 41},
+            "that the sampler draws where the batch shares them. Received: n_sampled_items=41 of 40",
+        ),
+        (
             {"sampler": "in_batch", "batch_size": 4, "n_sampled_items": 4},
             "number of the other rows of a batch .* Received: n_sampled_items=4 of 3",
         ),
@@ -261,33 +320,10 @@ def test_no_positives():
         RankingBatches(x, 2, 1)
 
 
-@pytest.mark.parametrize("log_q", [False, True])
-def test_one_list_holds_what_the_rows_hold(log_q):
+def test_log_q_of_own_and_shared_items():
     x = Interactions([0, 0, 1, 2, 2], [0, 1, 2, 3, 4], [1, 2, 1, 3, 0], user_ids=range(3), item_ids=range(6))
     sampler = samplers.UniformSampler(shared=True, replace=False)
-    rows, lists = (
-        RankingBatches(x, 4, 3, sampler, seed=5, log_q=log_q, one_list=one_list)[0]
-        for one_list in (False, True)
-    )
-    np.testing.assert_array_equal(lists[0]["user"], rows[0]["user"])
-    items, labels = lists[0]["item"], lists[1]
-    assert items.shape == (1, 4 * 2 + 3) and labels.shape[:2] == (4, 11)
-    if log_q:
-        np.testing.assert_array_equal(labels[..., 1], np.broadcast_to(items, (4, 11)))
-        np.testing.assert_allclose(labels[..., 2], -np.log(6), rtol=1e-6)
-        labels, given = labels[..., 0], rows[1][..., 0]
-    else:
-        given = rows[1]
-    for row in range(4):
-        there = given[row] >= 0
-        expected = sorted(zip(rows[0]["item"][row][there].tolist(), given[row][there].tolist(), strict=True))
-        there = labels[row] >= 0
-        assert sorted(zip(items[0][there].tolist(), labels[row][there].tolist(), strict=True)) == expected
-
-
-@pytest.mark.parametrize("how", [{"by": "user", "sampler": samplers.UniformSampler(shared=True)}, {}])
-def test_one_list_needs_a_shared_sampler(how):
-    x = Interactions([0], [0], user_ids=range(2), item_ids=range(3))
-    message = r"`one_list` needs by='interaction' and a shared sampler.*Received: by='(user|interaction)'"
-    with pytest.raises(ValueError, match=message):
-        RankingBatches(x, 1, 1, one_list=True, **how)
+    inputs, labels = RankingBatches(x, 4, 3, sampler, seed=5, log_q=True)[0]
+    assert inputs["item"].shape == (4, 2) and labels.shape == (4, 5, 3)
+    np.testing.assert_array_equal(labels[..., 1], written_out(inputs))
+    np.testing.assert_allclose(labels[..., 2], -np.log(6), rtol=1e-6)

@@ -13,6 +13,7 @@ from references import ranking_losses as reference
 
 import kerasrec
 from kerasrec import losses
+from kerasrec._own_items import mark_own, own_items
 from kerasrec.layers import DotScore, FeatureEmbedding
 
 # Class, arguments that are no defaults, reference of one list.
@@ -105,6 +106,59 @@ def derivative(name, labels, scores):
 def test_equals_reference(name):
     labels, scores = lists()
     np.testing.assert_allclose(unreduced(name, labels, scores), of_lists(name, labels, scores), rtol=1e-5)
+
+
+def own_and_shared(n_own, n_shared=7, seed=0):
+    """Labels and scores whose positives stand among the first items; two rows have nothing to rank."""
+    labels, scores = lists(size=n_own + n_shared, seed=seed)
+    labels[:, n_own:] = np.where(labels[:, n_own:] > 0, 0.0, labels[:, n_own:])
+    labels[:, 0], labels[:, -1] = 1.0, 0.0
+    labels[0, 1:] = -1.0  # no negative
+    labels[1, :n_own] = -1.0  # no positive
+    return labels, scores
+
+
+@every_loss
+@pytest.mark.parametrize("n_own", [1, 3, 12])
+def test_shared_items_change_no_loss_and_no_gradient(name, n_own):
+    labels, scores = own_and_shared(n_own)
+
+    def of_marked(labels, scores, reduction):
+        scores = keras.ops.convert_to_tensor(scores) * 1
+        mark_own(scores, n_own)
+        return make(name, reduction=reduction, dtype=best_dtype())(labels, scores)
+
+    expected = of_lists(name, labels, scores)
+    got = compiled(lambda y, s: of_marked(y, s, None))(labels, scores)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(got), expected, rtol=1e-5, atol=1e-9)
+    assert not expected[:2].any() and expected[2:].any()
+    slopes = derivative_of(lambda s: of_marked(labels, s, "sum"))(scores.astype(best_dtype()))[0]
+    expected = central_differences.gradient(lambda s: of_lists(name, labels, s).sum(), scores)
+    np.testing.assert_allclose(slopes, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_note_on_scores_lives_as_long_as_they():
+    scores, others = (keras.ops.convert_to_tensor(np.zeros((2, 3))) * 1 for _ in range(2))
+    mark_own(scores, 2)
+    assert own_items(scores) == 2 and own_items(others) is None
+    del scores
+    assert all(own_items(keras.ops.zeros((2, 3)) * 1) is None for _ in range(50))
+
+
+@pytest.mark.parametrize("cls", [losses.WARP, losses.KOSWARP])
+def test_warp_of_all_negatives_at_once(cls):
+    arguments = {} if cls is losses.WARP else {"k": 1}
+    loss = cls(n_items=101, max_sampled=None, **arguments)
+    # Of four negatives, two violate by 0.5 and 2: a rank of 100 * 2 / 4.
+    labels, scores = np.array([[2.0, 0, 0, -1, 0, 0]]), np.array([[2.0, 1.5, -9, 9, 3, 0.5]])
+    assert float(loss(labels, scores)) == pytest.approx(2 * math.log(50) * (0.5 + 2) / 2, rel=1e-5)
+    slopes = derivative_of(lambda s: loss(labels, s))(scores.astype("float32"))[0]
+    each = math.log(50)  # of a positive of label 2, half for each that violates
+    np.testing.assert_allclose(slopes, [[-2 * each, each, 0, 0, each, 0]], rtol=1e-5)
+    # None violates, and there are none.
+    assert float(loss(labels, np.array([[9.0, 1.5, -9, 9, 3, 0.5]]))) == 0
+    assert float(loss(np.array([[1.0, -1.0]]), np.array([[0.0, 3.0]]))) == 0
+    assert cls.from_config(loss.get_config()).max_sampled is None
 
 
 @every_loss
