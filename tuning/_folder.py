@@ -38,12 +38,22 @@ def claim(folder: Path, arguments: Mapping[str, Any]) -> None:
         )
     before = about["arguments"]
     names = [name for name in {**arguments, **before} if arguments.get(name) != before.get(name)]
+    if names == ["max_trials"] and arguments["max_trials"] > before["max_trials"]:
+        return  # `extend` writes it once nobody else is in the folder
     if names:
         differ = "; ".join(f"{name}={arguments.get(name)} instead of {before.get(name)}" for name in names)
         raise ValueError(
-            "A search goes on in its folder with the arguments that it was started with; take these or "
-            f"another `directory`. Received: {differ} in {str(folder)!r}."
+            "A search goes on in its folder with the arguments that it was started with or with more "
+            f"`max_trials`; take these or another `directory`. Received: {differ} in {str(folder)!r}."
         )
+
+
+def extend(folder: Path, max_trials: int) -> None:
+    """Remember that the search of this folder has been given more trials."""
+    about = read_json(folder / _ABOUT)
+    if about["arguments"]["max_trials"] < max_trials:
+        about["arguments"]["max_trials"] = max_trials
+        write_json(folder / _ABOUT, about)
 
 
 @contextlib.contextmanager

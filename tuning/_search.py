@@ -67,7 +67,7 @@ def search(
             Keras reports (`"val_loss"`, `"val_mean_squared_error"`); with its direction where that is not
             known, `("val_x", "max")`. Defaults to `"val_ndcg@10"`.
         tuner: `"bayesian"`, `"random"`, `"hyperband"` or `"grid"`. Defaults to `"bayesian"`.
-        max_trials: int; Hyperband counts by itself. Defaults to `20`.
+        max_trials: int; Hyperband counts by itself. May be greater where a search goes on. Defaults to `20`.
         epochs: int, most epochs of a trial. Defaults to `20`.
         user_features: as in `HyperRecommender`. Defaults to `None`.
         item_features: as in `HyperRecommender`. Defaults to `None`.
@@ -136,6 +136,7 @@ def search(
             return SearchResult(plan, _loaded(plan))
         _folder.claim(plan.folder, arguments)
         with _folder.locked(plan.folder):
+            _folder.extend(plan.folder, plan.max_trials)
             oracle = _run(plan, workers, chief, verbose)
     return SearchResult(plan, oracle)
 

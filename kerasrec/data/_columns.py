@@ -219,10 +219,25 @@ def id_index(ids: Any) -> "pd.Index[Any]":
 
     if isinstance(ids, np.ndarray) and ids.dtype.kind == "U":
         ids = ids.astype(object)
-    index = pd.Index(ids, tupleize_cols=False)
+    try:
+        index = pd.Index(ids, tupleize_cols=False)
+    except UnicodeEncodeError as error:
+        valid_text(error.object)
+        raise
     if pd.api.types.is_float_dtype(index.dtype):  # 7.0 is 7; others must not meet an integer by rounding
         return pd.Index(_ids.settled(index.to_numpy(float))[0], tupleize_cols=False)
     return index
+
+
+def valid_text(text: str) -> None:
+    """Refuse text with half a character (a lone surrogate), which no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            "Text must be valid Unicode; read the table with the encoding that it was written in. "
+            f"Received: {text!r}."
+        ) from error
 
 
 def id_array(ids: Any) -> np.ndarray:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from kerasrec.data._columns import valid_text
+
 if TYPE_CHECKING:
     import pandas as pd
     import scipy.sparse
@@ -42,4 +44,9 @@ def without_categories(entries: "pd.Series[Any]") -> "pd.Series[Any]":
     """A column of pandas's categories as the entries that they stand for."""
     import pandas as pd
 
-    return entries.astype(object) if isinstance(entries.dtype, pd.CategoricalDtype) else entries
+    found = entries.astype(object) if isinstance(entries.dtype, pd.CategoricalDtype) else entries
+    if found.dtype == object:
+        for entry in found:
+            if isinstance(entry, str):
+                valid_text(entry)
+    return found

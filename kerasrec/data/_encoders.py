@@ -125,8 +125,8 @@ class Multilabel(VocabularyEncoder):
     def tokens(self, entries: "pd.Series[Any]") -> "pd.Series[Any]":
         import pandas as pd
 
-        found = entries.reset_index(drop=True).dropna()
-        if len(found) and pd.api.types.infer_dtype(found) not in ("string", "categorical"):
+        found = without_categories(entries.reset_index(drop=True)).dropna()
+        if len(found) and pd.api.types.infer_dtype(found) != "string":
             raise ValueError(
                 f"Column {entries.name!r} must hold text with labels between {self.sep!r}; of lists, "
                 f"`series.str.join({self.sep!r})` makes it. Received: {found.iloc[0]!r}."
@@ -148,8 +148,9 @@ class Text(VocabularyEncoder):
         from sklearn.feature_extraction.text import CountVectorizer
 
         vectorizer = CountVectorizer(min_df=min_count, token_pattern=WORD)
+        texts = cls.texts(entries)
         try:
-            vectorizer.fit(cls.texts(entries))
+            vectorizer.fit(texts)
         except ValueError:  # nothing left
             raise ValueError(
                 f"Column {entries.name!r} must have a word that is in at least `min_count` rows. "
@@ -160,7 +161,7 @@ class Text(VocabularyEncoder):
     @staticmethod
     def texts(entries: "pd.Series[Any]") -> "pd.Series[Any]":
         """A column as text, empty where an entry is missing."""
-        found = entries.astype(object)
+        found = without_categories(entries).astype(object)
         return found.where(entries.notna(), "").astype(str)
 
     def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrec._forks import check_fork
 from kerasrec.evaluation._layout import Layout
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Rows, Scorer
 from kerasrec.layers import DotScore, Towers, find_towers
@@ -142,6 +143,7 @@ class _PairCalls:
         return scores
 
     def _block(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        check_fork()
         shape = len(users), len(items)
         if self.lists:
             inputs = {"user": users[:, None], "item": np.broadcast_to(items, shape)}
@@ -155,6 +157,7 @@ class _PairCalls:
 
 def pair_scores(model: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
     """What a model gives for pairs, `[n]`."""
+    check_fork()
     parts = []
     for start in range(0, len(users), _PAIRS):
         pair = {"user": users[start : start + _PAIRS], "item": items[start : start + _PAIRS]}
@@ -170,6 +173,7 @@ def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
     Called as it is, not through `predict`, which would compile every new tower anew. Blocks have a power of
     two of rows: JAX compiles its operations for few shapes.
     """
+    check_fork()
     found: dict[str, np.ndarray] = {}
     for start in range(0, len(codes), _ENTITIES):
         block = codes[start : start + _ENTITIES]
@@ -194,6 +198,8 @@ def finish(towers: Towers, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
     bias = outputs(towers.user, users).get("user_bias")
     if bias is not None:
         scores = scores + bias.reshape(-1, 1)
+    if towers.transforms:
+        check_fork()
     for layer in towers.transforms:
         scores = keras.ops.convert_to_numpy(layer(scores))
     return scores

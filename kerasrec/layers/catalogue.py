@@ -191,6 +191,15 @@ def _check_ids(name: str, ids: np.ndarray) -> None:
             f"`{name}` must be text or whole numbers to be saved; convert the column with `.astype(str)`. "
             f"Received: {ids[code]!r} of type {type(ids[code]).__name__}."
         )
+    try:
+        "".join(raw for raw in ids if isinstance(raw, str)).encode()
+    except UnicodeEncodeError as error:
+        # Half a character, as `errors="surrogateescape"` leaves it.
+        half = error.object[error.start]
+        raise ValueError(
+            f"`{name}` must be valid Unicode to be saved; read the table with the encoding that it was "
+            f"written in. Received: {next(raw for raw in ids if isinstance(raw, str) and half in raw)!r}."
+        ) from error
 
 
 def _write_ids(folder: Path, name: str, ids: np.ndarray) -> None:

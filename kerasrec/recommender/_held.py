@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kerasrec._forks import check_fork
 from kerasrec.data import Features, Interactions
 from kerasrec.data._columns import id_index, several, shown
 from kerasrec.data._ids import integer
@@ -144,10 +145,10 @@ class Held:
         return id_index(self.item_ids)
 
     def _user_codes(self, ids: Any, unknown: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        return _codes(self._user_index, ids, "user", unknown)
+        return codes_of(self._user_index, ids, "user", unknown)
 
     def _item_codes(self, ids: Any) -> np.ndarray:
-        return _codes(self._item_index, ids, "item")[0]
+        return codes_of(self._item_index, ids, "item")[0]
 
     def _once(self, name: str, make: Any) -> Any:
         """What `make()` gave since the weights last changed in training."""
@@ -203,11 +204,12 @@ class _WithUsers(TowerScorer):
             scores = scores + bias[users].reshape(-1, 1)
         for layer in self.towers.transforms:
             if not isinstance(layer, Catalogue):
+                check_fork()
                 scores = keras.ops.convert_to_numpy(layer(scores))
         return scores
 
 
-def _codes(
+def codes_of(
     index: "pd.Index[Any]", ids: Any, side: str, unknown: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Codes of raw ids (-1 where one is unknown and that is allowed), and the ids themselves."""
@@ -226,13 +228,13 @@ def _codes(
     if len(missing) and not unknown:
         first = wanted[missing[0]]
         raise ValueError(
-            f"`{side}s` must be {side}s that the recommender knows.{_hint(index, first)} "
+            f"`{side}s` must be {side}s that the recommender knows.{hint(index, first)} "
             f"Received: {len(missing)} unknown of {len(wanted)}, first {shown(first)}."
         )
     return codes, np.asarray(wanted)
 
 
-def _hint(index: "pd.Index[Any]", first: Any) -> str:
+def hint(index: "pd.Index[Any]", first: Any) -> str:
     """The same id as text or as a number, or one that looks like it."""
     other: Any = str(first)
     if isinstance(first, str):

@@ -1,6 +1,7 @@
 """Lists of items for users: whole catalogues ranked by the code that evaluation uses."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +15,7 @@ from kerasrec.evaluation._models import pair_scores
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
-from kerasrec.recommender._held import SEED, Held
+from kerasrec.recommender._held import SEED, Held, codes_of, hint
 from kerasrec.recommender._written import ParquetLists
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Lists(Held):
             users: raw user id, or several. Defaults to `None`: all users.
             k: int, length of a list. Defaults to `10`.
             exclude_seen: bool, leave out what a user had in training. Defaults to `True`.
-            only: raw ids of the items that may be recommended. Defaults to `None`: all.
+            only: raw ids of the items that may be recommended; unknown ones are ignored and counted in a
+                warning. Defaults to `None`: all.
             exclude: raw ids of items that may not. Defaults to `None`: none.
             with_scores: bool, whether the frame has scores. Defaults to `True`.
             unknown: what happens to a user who was not in training: `"error"`; `"skip"`, no rows; or
@@ -204,10 +206,28 @@ class Lists(Held):
             return None
         allowed = np.full(self.n_items, only is None)
         if only is not None:
-            allowed[self._item_codes(only)] = True
-        if exclude is not None and len(exclude := several(exclude)):
-            allowed[self._item_codes(exclude)] = False
+            allowed[self._known_codes("only", only)] = True
+        if exclude is not None:
+            allowed[self._known_codes("exclude", exclude)] = False
         return np.flatnonzero(allowed).astype(np.int32)
+
+    def _known_codes(self, argument: str, ids: Any) -> np.ndarray:
+        """Codes of the items that are known; a shop's lists always name others."""
+        ids = several(ids)
+        if not len(ids):
+            return np.empty(0, np.int32)
+        codes, given = codes_of(self._item_index, ids, "item", unknown=True)
+        unknown = np.flatnonzero(codes < 0)
+        if len(unknown) == len(codes) and argument == "only":
+            self._item_codes(ids)  # raises
+        if len(unknown):
+            first = given[unknown[0]]
+            warnings.warn(
+                f"{len(unknown)} of {len(codes)} items of `{argument}` are unknown to the recommender and "
+                f"ignored, first {shown(first)}.{hint(self._item_index, first)}",
+                stacklevel=5,
+            )
+        return codes[codes >= 0]
 
     def _check_left(
         self,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrec.data._columns import shown
+from kerasrec.data._columns import shown, valid_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,9 @@ def aligned(metadata: Any, ids: np.ndarray) -> "pd.DataFrame":
         )
     _check_index(metadata, ids)
     found = metadata.reindex(pd.Index(ids, tupleize_cols=False)).reset_index(drop=True)
-    return found.set_axis(names, axis=1)
+    found = found.set_axis(names, axis=1)
+    to_arrays(found)  # refuses what a file cannot hold before anything is trained
+    return found
 
 
 def _check_index(metadata: "pd.DataFrame", ids: np.ndarray) -> None:
@@ -70,15 +72,17 @@ def to_arrays(frame: "pd.DataFrame") -> dict[str, np.ndarray]:
 
     arrays, columns = {}, []
     for place, name in enumerate(frame.columns):
-        column, kind = frame[name], "array"
+        column = frame[name]
+        about = {"name": name, "kind": "array"}
         if pd.api.types.is_datetime64_dtype(column.dtype):
-            array, kind = column.to_numpy("datetime64[ns]").astype(np.int64), "time"
+            unit = np.datetime_data(column.dtype)[0]
+            array, about = column.to_numpy().astype(np.int64), about | {"kind": "time", "unit": unit}
         elif isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
             array = column.to_numpy()
         else:
-            array, kind = _text([_plain(x, name) for x in column.astype(object)]), "text"
+            array, about["kind"] = _text([plain_entry(x, name) for x in column.astype(object)]), "text"
         arrays[f"column_{place}"] = array
-        columns.append({"name": name, "kind": kind})
+        columns.append(about)
     return {"header": _text({"columns": columns, "rows": len(frame)}), **arrays}
 
 
@@ -95,7 +99,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> "pd.DataFrame":
             plain_text = all(value is None or isinstance(value, str) for value in values)
             columns[column["name"]] = pd.Series(values, dtype=None if plain_text else object)
         elif column["kind"] == "time":
-            columns[column["name"]] = array.astype("datetime64[ns]")
+            columns[column["name"]] = array.astype(f"datetime64[{column.get('unit', 'ns')}]")
         else:
             columns[column["name"]] = array
     return pd.DataFrame(columns, index=range(header["rows"]))
@@ -105,18 +109,22 @@ def _text(value: Any) -> np.ndarray:
     return np.frombuffer(json.dumps(value).encode(), np.uint8)
 
 
-def _plain(value: Any, name: str) -> Any:
+def plain_entry(value: Any, name: str) -> Any:
+    """An entry as JSON holds it; a missing one is `None`."""
     import pandas as pd
 
-    if isinstance(value, np.generic):
-        value = value.item()
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
     if isinstance(value, (list, tuple)):
-        return [_plain(x, name) for x in value]
-    if value is None or value is pd.NaT or value is pd.NA or value != value:
+        return [plain_entry(x, name) for x in value]
+    if value is None or value is pd.NaT or value is pd.NA:
         return None
     if not isinstance(value, (str, int, float)):
         raise TypeError(
-            f"Column {name!r} of `item_metadata` must hold text, numbers, truth values or lists of them to "
-            f"be saved. Received: {value!r} of type {type(value).__name__}."
+            f"Column {name!r} of `item_metadata` must hold text, numbers, truth values, lists of them or "
+            f"dates without a zone, which a file can hold; `frame[{name!r}].astype(str)` makes text. "
+            f"Received: {value!r} of type {type(value).__name__}."
         )
-    return value
+    if isinstance(value, str):
+        valid_text(value)
+    return None if value != value else value

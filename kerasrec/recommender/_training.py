@@ -7,6 +7,7 @@ import keras
 
 from kerasrec import losses
 from kerasrec._arguments import positive_integer, whole_number
+from kerasrec._forks import check_fork
 from kerasrec.data import CatalogueBatches, Interactions, RankingBatches, pairs, splits
 from kerasrec.evaluation import RankingMetrics
 from kerasrec.losses._ranking_loss import RankingLoss
@@ -78,6 +79,7 @@ def fit(
     known: Interactions | None = None,
 ) -> Any:
     """Train on interactions, in the batches that the model's loss takes; `known` are no negatives either."""
+    check_fork()
     batch_size = BATCH_SIZE if batch_size is None else positive_integer("batch_size", batch_size)
     batch_size = min(batch_size, len(interactions))
     epochs = EPOCHS if epochs is None else whole_number("epochs", epochs)

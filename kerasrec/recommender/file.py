@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import keras
 
+from kerasrec._forks import check_fork
 from kerasrec._partial import partial_name
 from kerasrec.layers import Catalogue, find_catalogue
 from kerasrec.layers.catalogue import HEADER, check_header
@@ -124,6 +125,7 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
         'recommender_v1'
     """
     path = _keras_path(path)
+    check_fork()
     with _opened(path):
         pass
     try:

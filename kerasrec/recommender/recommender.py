@@ -1,4 +1,6 @@
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -134,6 +136,13 @@ class Recommender(Maps):
         self._catalogue.attachments = attachments
         save_model(self.model, path)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, copied and sent to other processes in the form of its file."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "recommender.keras")
+            self.save(path)
+            return _from_bytes, (type(self), path.read_bytes())
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Recommender":
         """Read what `save` wrote; also a file of `kerasrec.recommender.save_model(..., seen=True)`.
@@ -202,3 +211,11 @@ class Recommender(Maps):
         self.item_metadata = None
         if "item_metadata" in attached:
             self.item_metadata = _metadata.from_arrays(attached["item_metadata"])
+
+
+def _from_bytes(cls: type[Recommender], content: bytes) -> Recommender:
+    """What `Recommender.__reduce__` took apart."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "recommender.keras")
+        path.write_bytes(content)
+        return cls.load(path)

@@ -47,6 +47,16 @@ def test_seen_items_where_they_are_asked_for(own):
     assert own.recommend("bob", k=4, exclude_seen=False)["item"].tolist() == [5, 6, 7, 8]
 
 
+def test_unknown_items_of_only_and_exclude_are_ignored(own):
+    """A shop's lists name items that nobody has bought yet."""
+    with pytest.warns(UserWarning, match=r"^2 of 3 items of `only` are unknown to the .* first 99\.$"):
+        assert own.recommend("bob", k=1, only=[99, 7, 98])["item"].tolist() == [7]
+    with pytest.warns(UserWarning, match=r"^1 of 1 items of `exclude` .* first '6'\. Ids are numbers: 6 is"):
+        assert own.recommend("bob", k=2, exclude="6")["item"].tolist() == [6, 7]
+    with pytest.warns(UserWarning, match="^1 of 2 items of `exclude`"):
+        assert own.recommend("bob", k=1, exclude=[6, 99])["item"].tolist() == [7]
+
+
 def test_only_and_exclude(own):
     assert own.recommend("bob", k=1, only=[5, 7])["item"].tolist() == [7]
     assert own.recommend("bob", k=1, exclude=[6])["item"].tolist() == [7]

@@ -1,3 +1,4 @@
+import decimal
 import importlib.util
 import os
 import subprocess
@@ -195,12 +196,53 @@ class TestMetadata:
         assert found["list"].tolist()[:3] == [["a", 1], [], ["b"]]
         assert found["kind"].tolist()[:3] == ["x", "y", "x"]
 
-    def test_what_a_file_cannot_hold(self, data, tmp_path):
-        frame = pd.DataFrame({"thing": [object()]}, index=[0])
+    def test_arrays_and_dates_of_any_unit_come_back(self, data, tmp_path):
+        frame = pd.DataFrame(
+            {
+                "vector": [np.array([1.5, 2.0]), np.array([]), np.array(["a"])],
+                "far": pd.Series(np.array(["3000-01-01", "NaT", "0900-05-05"], "datetime64[s]"), [0, 10, 20]),
+            },
+            index=[0, 10, 20],
+        )
         recommender = Recommender(kerasrec.zoo.create("popularity", data), data, item_metadata=frame)
-        with pytest.raises(TypeError, match=r"Column 'thing' of `item_metadata` must hold text, numbers"):
-            recommender.save(tmp_path / "x.keras")
-        assert not list(tmp_path.iterdir())
+        recommender.save(tmp_path / "x.keras")
+        found = Recommender.load(tmp_path / "x.keras").item_metadata
+        assert found["vector"].tolist()[:3] == [[1.5, 2.0], [], ["a"]]
+        years = found["far"].dt.year.tolist()[:3]
+        assert [years[0], years[2]] == [3000, 900] and np.isnan(years[1])
+
+    @pytest.mark.parametrize(
+        ("entry", "received"),
+        [
+            (pd.Timestamp("2020-01-01", tz="Europe/Berlin"), r"Timestamp\(.*Berlin'\) of type Timestamp"),
+            (decimal.Decimal("9.99"), r"Decimal\('9.99'\) of type Decimal"),
+            ({"a": 1}, r"\{'a': 1\} of type dict"),
+            ({"a"}, r"\{'a'\} of type set"),
+            ([b"a"], "b'a' of type bytes"),
+            (pd.Timedelta(days=1), "of type Timedelta"),
+        ],
+        ids=["date with a zone", "decimal", "dict", "set", "bytes in a list", "duration"],
+    )
+    def test_what_a_file_cannot_hold(self, data, monkeypatch, entry, received):
+        monkeypatch.setattr(kerasrec.zoo, "create", lambda *_, **__: pytest.fail("a model was made"))
+        frame = pd.DataFrame({"thing": pd.Series([entry], [0])})
+        with pytest.raises(
+            TypeError, match=rf"'thing' .* must hold .*astype\(str\).* Received: .*{received}"
+        ):
+            Recommender.train(data, item_metadata=frame)
+
+    def test_half_a_character(self, data):
+        frame = pd.DataFrame({"thing": pd.Series(["\ud800"], [0], object)})
+        with pytest.raises(ValueError, match=r"must be valid Unicode; .* Received: '\\ud800'"):
+            Recommender.train(data, "popularity", item_metadata=frame)
+        ids = Interactions([0], [0], user_ids=np.array(["a\udcff"], object), item_ids=["x"])
+        with pytest.raises(ValueError, match=r"`user_ids` must be valid Unicode to be saved; .*'a\\udcff'"):
+            Recommender.train(ids, "popularity")
+        for make in (Features.categorical, Features.multilabel, Features.text):
+            with pytest.raises(ValueError, match="must be valid Unicode"):
+                make(pd.Series(["\ud800"], [0], object, name="thing"))
+        with pytest.raises(ValueError, match="must be valid Unicode"):
+            Features.indicator(ids.user_ids)
 
 
 class TestBadInput:

@@ -88,6 +88,19 @@ def test_other_arguments_in_the_folder_are_refused_by_name(search, tmp_path):
         search(max_trials=4, seed=1)
 
 
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "grid"])
+def test_more_trials_in_the_folder(search, tmp_path, tuner):
+    how = {"tuner": tuner, "space": {"n_neighbors": [2, 5, 10, 20], "weighting": ["cosine", "tfidf"]}}
+    whole = search(max_trials=5, directory=tmp_path / "whole", **how).frame()
+    search(max_trials=3, **how)
+    grown = search(max_trials=5, **how).frame()
+    same = [name for name in whole.columns if name not in ("started", "seconds")]
+    assert len(grown) == 5 and grown[same].equals(whole[same])
+    assert len(search(max_trials=5, **how).frame()) == 5
+    with pytest.raises(ValueError, match=r"or with more `max_trials`; .*: max_trials=4 instead of 5 in"):
+        search(max_trials=4, **how)
+
+
 def test_a_folder_of_something_else_is_refused(search, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")

@@ -1,0 +1,48 @@
+"""Processes that were forked from one in which the backend has computed: its threads stayed there."""
+
+import os
+
+import keras
+
+_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX"}
+_forked = False
+
+
+def check_fork() -> None:
+    """Refuse to call the backend where it would wait for threads that do not exist.
+
+    Raises:
+        RuntimeError: if this process was forked after TensorFlow or JAX had computed something.
+    """
+    if _forked:
+        raise RuntimeError(
+            "A process must not be forked from one in which the backend has computed: its threads stay there "
+            "and calls would wait for ever. Load the recommender in each worker (gunicorn without --preload) "
+            "or start workers by 'spawn'. "
+            f"Received: a call of {_NAMES[keras.backend.backend()]} in forked process {os.getpid()}."
+        )
+
+
+def _has_computed() -> bool:
+    """Whether the backend has started its threads."""
+    try:
+        if keras.backend.backend() == "tensorflow":
+            from tensorflow.python.eager import context
+
+            return context.context()._context_handle is not None
+        if keras.backend.backend() == "jax":
+            from jax._src import xla_bridge
+
+            return bool(xla_bridge.backends_are_initialized())
+    except (ImportError, AttributeError):  # other versions keep it elsewhere
+        return False
+    return False
+
+
+def _in_child() -> None:
+    global _forked
+    _forked = _forked or _has_computed()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
