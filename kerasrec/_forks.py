@@ -1,6 +1,8 @@
 """Processes that were forked from one in which the backend has computed: its threads stayed there."""
 
 import os
+import sys
+from typing import Any
 
 import keras
 
@@ -24,17 +26,15 @@ def check_fork() -> None:
 
 
 def _has_computed() -> bool:
-    """Whether the backend has started its threads."""
+    """Whether the backend has started its threads; without what says so, it has not."""
     try:
         if keras.backend.backend() == "tensorflow":
-            from tensorflow.python.eager import context
-
+            context: Any = sys.modules["tensorflow.python.eager.context"]
             return context.context()._context_handle is not None
         if keras.backend.backend() == "jax":
-            from jax._src import xla_bridge
-
-            return bool(xla_bridge.backends_are_initialized())
-    except (ImportError, AttributeError):  # other versions keep it elsewhere
+            bridge: Any = sys.modules["jax._src.xla_bridge"]
+            return bool(bridge.backends_are_initialized())
+    except (KeyError, AttributeError):  # other versions keep it elsewhere
         return False
     return False
 
