@@ -96,7 +96,8 @@ def fingerprint(data: Any) -> str:
     if isinstance(data, Interactions):
         ids = (np.asarray(x).astype(str) for x in (data.user_ids, data.item_ids))
         columns = (data.users, data.items, data.values, *ids)
-        return f"{len(data):,} interactions, {_sum(columns)}"
+        least = data._meaning.least
+        return f"{len(data):,} interactions, {_sum(columns)}" + ("" if least is None else f", from {least:g}")
     matrix = getattr(data, "matrix", data)
     if hasattr(matrix, "indptr"):
         parts = (matrix.indptr, matrix.indices, matrix.data)

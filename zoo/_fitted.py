@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 import numpy as np
 
+from kerasrec.data._likes import likes_of
 from kerasrec.layers import Catalogue, DotScore, FeatureEmbedding
 from kerasrec.trainers import Model
 from kerasrec.zoo._card import Card, Hyperparameter
@@ -25,7 +26,7 @@ _BM25_B = 0.75
 
 
 def positives(interactions: "Interactions", values: str = "binary") -> "scipy.sparse.csr_matrix":
-    """The interactions with a value above 0, as a users-by-items matrix.
+    """The likes, as a users-by-items matrix.
 
     Args:
         interactions: `Interactions`.
@@ -38,9 +39,7 @@ def positives(interactions: "Interactions", values: str = "binary") -> "scipy.sp
     """
     if values not in VALUES:
         raise ValueError(f"`values` must be one of {', '.join(VALUES)}. Received: values={values!r}.")
-    matrix = interactions.to_csr()
-    matrix.data[matrix.data <= 0] = 0
-    matrix.eliminate_zeros()
+    matrix = likes_of(interactions).to_csr()
     if not matrix.nnz:
         raise ValueError(
             "`interactions` must have values above 0. "

@@ -216,7 +216,7 @@ def _decay_by_count(user: Side, item: Side, decay: float, interactions: Any) -> 
             "`interactions` must be given for `decay`, which follows their counts. "
             f"Received: decay={decay}, interactions=None."
         )
-    there = interactions.values > 0
+    there = interactions.liked
     by_user = np.bincount(interactions.users[there], minlength=user.n)
     by_item = np.bincount(interactions.items[there], minlength=item.n)
     l2 = decay * by_user.mean()

@@ -82,12 +82,14 @@ def _errors(model: "keras.Model", known: "Interactions", catalogue: "Catalogue",
 
 
 def _lowest_like(table: "Interactions", had: "Interactions", report: Report) -> float | None:
-    """The lowest rating that the model was trained on, where the table has lower ones."""
-    if not len(table) or table.values.min() >= had.values.min():
-        return None
-    lowest = float(had.values.min())
+    """The lowest value that the model was trained on, where the table has lower ones."""
+    said = had._meaning.least
+    lowest = float(had.values.min()) if said is None else said
+    if not len(table) or table.values.min() >= lowest or (said is None and had.kind != "ratings"):
+        return said
     report.line(
-        f"Counted as liked: ratings of at least {lowest:g}, the lowest in training; `--at-least` sets another"
+        f"Counted as liked: {had.kind} of at least {lowest:g}, the lowest in training; `--at-least` sets "
+        "another"
     )
     return lowest
 
@@ -120,8 +122,6 @@ def _ranking(recommender: "Recommender", known: "Interactions", report: Report) 
 
 def _recoded(table: "Interactions", catalogue: "Catalogue", skip_unknown: bool) -> "Interactions":
     """The interactions with the codes of the model."""
-    from kerasrec.data import Interactions
-
     users = _codes(table.user_ids, catalogue.user_ids)[table.users]
     items = _codes(table.item_ids, catalogue.item_ids)[table.items]
     known = (users >= 0) & (items >= 0)
@@ -140,10 +140,12 @@ def _recoded(table: "Interactions", catalogue: "Catalogue", skip_unknown: bool) 
         )
     if not known.any():
         raise ValueError(f"The model knows both user and item of none of the {len(table):,} ratings.")
-    return Interactions(
-        users[known],
-        items[known],
-        table.values[known],
+    return table._with(
+        users=users[known],
+        items=items[known],
+        values=table.values[known],
+        times=None if table.times is None else table.times[known],
+        context={},
         user_ids=catalogue.user_ids,
         item_ids=catalogue.item_ids,
     )

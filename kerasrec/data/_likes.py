@@ -3,7 +3,13 @@
 What `Interactions.at_least` kept is liked, whatever its sign. Without it, a value above 0 is.
 """
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from kerasrec.data.interactions import Interactions
 
 
 def liked(values: np.ndarray, least: float | None) -> np.ndarray:
@@ -36,3 +42,15 @@ def gains(values: np.ndarray, least: float | None) -> np.ndarray:
     if least is not None and least <= 0:
         return are.astype(np.float32)
     return np.where(are, values, np.float32(0))
+
+
+def likes_of(interactions: "Interactions") -> "Interactions":
+    """The likes alone, with what each counts as its value, which is above 0."""
+    are = interactions.liked
+    found = interactions if are.all() else interactions.take(are)
+    least = interactions._meaning.least
+    if least is None or least > 0:
+        return found
+    found = found._with(values=found.gains)
+    found._meaning = replace(found._meaning, least=None)
+    return found

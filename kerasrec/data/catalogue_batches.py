@@ -5,16 +5,18 @@ import keras
 import numpy as np
 
 from kerasrec._arguments import positive_integer
+from kerasrec.data._likes import likes_of
 from kerasrec.data.interactions import Interactions, check_interactions
 
 
 class CatalogueBatches(keras.utils.PyDataset):
     """One row a user with all its positives at once, and one list of items for all rows of a batch.
 
-    A positive is an interaction with a value above 0; whatever else stands in the list is a negative. A user
-    without positives is left out. As all rows share their items, the items' representations are computed
-    once a batch and the scores are one matrix product; a step costs `B * L` whatever the number of
-    positives. Every epoch has a new order; the same seed gives the same ones.
+    A positive is a like: what `interactions.at_least(...)` kept, else a value above 0. Its label is its value
+    (`interactions.gains`). Whatever else stands in the list is a negative. A user without positives is left
+    out. As all rows share their items, the items' representations are computed once a batch and the scores
+    are one matrix product; a step costs `B * L` whatever the number of positives. Every epoch has a new
+    order; the same seed gives the same ones.
 
     The list is the whole catalogue, as `FullSoftmax` takes it, or, of a large catalogue, `list_size` items:
     the positives of the batch's users (at most `list_size / 2` of them, taken at random each time), filled
@@ -70,7 +72,7 @@ class CatalogueBatches(keras.utils.PyDataset):
             )
         self.seed = random.randrange(2**32) if seed is None else seed
         self.log_q = log_q
-        positives = interactions.take(interactions.values > 0)
+        positives = likes_of(interactions)
         if not len(positives):
             raise ValueError(
                 "`interactions` must have positives, which are values above 0. "

@@ -8,6 +8,7 @@ import numpy as np
 from kerasrec._arguments import positive_integer
 from kerasrec.data import _draws, samplers
 from kerasrec.data._by_user import ByUser
+from kerasrec.data._likes import likes_of
 from kerasrec.data._membership import Holders, Membership
 from kerasrec.data.interactions import Interactions, check_interactions
 
@@ -15,15 +16,14 @@ from kerasrec.data.interactions import Interactions, check_interactions
 class RankingBatches(keras.utils.PyDataset):
     """Lists of positives and sampled negatives, for `model.fit` with a ranking loss.
 
-    A positive is an interaction with a value above 0; `interactions.at_least(...)` keeps only what counts as
-    one. An interaction with a value of 0 or less is a negative that the user gave, and stands beside the
-    sampled ones. A user without positives is left out. Every epoch has a new order and a new sample; the
-    same seed gives the same ones.
+    A positive is a like: what `interactions.at_least(...)` kept, else a value above 0. Any other interaction
+    is a negative that the user gave, and stands beside the sampled ones. A user without positives is left
+    out. Every epoch has a new order and a new sample; the same seed gives the same ones.
 
     A row is `[positives, given negatives, sampled negatives]`, of the same length `L` in every batch. Labels
-    are the positive's value, 0 for a negative, and -1 for what is not there: padding, or a sampled item that
-    the user has as a positive and that eight more draws did not replace. There the item repeats the first of
-    its row.
+    are the positive's value (`interactions.gains`), 0 for a negative, and -1 for what is not there: padding,
+    or a sampled item that the user has as a positive and that eight more draws did not replace. There the
+    item repeats the first of its row.
 
     A sampler with `shared=True` draws one sample for all rows of a batch, which is the fast way: `item` then
     holds a row's own positives and given negatives alone, `shared_item` `[1, S]` the sample, and labels are
@@ -104,8 +104,7 @@ class RankingBatches(keras.utils.PyDataset):
                 f"`context` needs by='interaction'. Received: by='user', context={list(context)}."
             )
 
-        is_positive = interactions.values > 0
-        positives, negatives = interactions.take(is_positive), interactions.take(~is_positive)
+        positives, negatives = likes_of(interactions), interactions.take(~interactions.liked)
         if not len(positives):
             raise ValueError(
                 "`interactions` must have positives, which are values above 0. "

@@ -76,7 +76,7 @@ class Plan:
         self.seen = None
         if train is not None and exclude_seen:
             self.seen = Ragged(train.users, train.items, test.n_users)
-        relevant = Ragged(test.users, test.items, test.n_users, test.values)
+        relevant = Ragged(test.users, test.items, test.n_users, test.gains)
         positive = relevant.values > 0
         if self.seen is not None:
             owner = np.repeat(np.arange(test.n_users), np.diff(relevant.starts))
@@ -102,7 +102,7 @@ class Plan:
             else f"{len(train):,} interactions, {_print(train.users, train.items, train.values)}",
             "catalogue": f"{test.n_items:,} items",
             "left out": "nothing" if self.seen is None else "the user's training items",
-            "relevant": "test value above 0",
+            "relevant": _relevant(test),
             "k": list(self.cuts),
             "ties": f"pseudo-random order, seed {seed}",
         }
@@ -146,9 +146,10 @@ class Plan:
             chosen = np.sort(np.random.default_rng(self.seed).choice(chosen, n_users, replace=False))
         if not len(chosen):
             which = "of `users` " if users is not None else ""
+            what = _relevant(self.test).removeprefix("test ")
             raise ValueError(
-                "`test` must have a relevant item (value above 0, not left out as seen) for at least one "
-                f"user. Received: {len(self.test)} interactions, none {which}relevant."
+                f"`test` must have a relevant item ({what}, not left out as seen) for at least one user. "
+                f"Received: {len(self.test)} interactions, none {which}relevant."
             )
         return chosen
 
@@ -264,10 +265,15 @@ def _known(metrics: Iterable[str]) -> tuple[str, ...]:
 
 def _shares(train: Interactions) -> tuple[np.ndarray, int]:
     """Share of the training users who have each item, and the number of those users."""
-    kept = train.values > 0
+    kept = train.liked
     held = Ragged(train.users[kept], train.items[kept], train.n_users)
     n_users = max(1, int((np.diff(held.starts) > 0).sum()))
     return np.bincount(held.items, minlength=train.n_items) / n_users, n_users
+
+
+def _relevant(test: Interactions) -> str:
+    least = test._meaning.least
+    return "test value above 0" if least is None else f"test value of at least {least:g}"
 
 
 def _feature_matrix(item_features: Any, test: Interactions) -> Any:

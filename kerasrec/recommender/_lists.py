@@ -283,7 +283,7 @@ class Lists(Held):
 
     def _popular(self, k: int, candidates: np.ndarray | None) -> np.ndarray:
         """The items that most users have, in the tie order."""
-        counts = np.bincount(self._history.items[self._history.values > 0], minlength=self.n_items)
+        counts = np.bincount(self._history.items[self._history.liked], minlength=self.n_items)
         order = tie_order(self.n_items, SEED)
         if candidates is not None:
             order = order[np.isin(order, candidates)]

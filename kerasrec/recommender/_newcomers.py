@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kerasrec._arguments import positive_integer
+from kerasrec.data import _likes
 from kerasrec.data._columns import several, shown
 from kerasrec.data._encoders import Indicator
 from kerasrec.evaluation._models import SourceScorer, outputs
@@ -133,7 +134,11 @@ class Newcomers(Similar):
 
     def _history_values(self, values: Any, n: int, who: str) -> np.ndarray:
         if values is None:
-            return np.full(n, self._once("liking", lambda: _liking(self._history.values)), np.float32)
+            return np.full(
+                n,
+                self._once("liking", lambda: _liking(self._history.values[self._history.liked])),
+                np.float32,
+            )
         listed = np.asarray(several(values))
         numeric = listed.dtype.kind in "biuf" and listed.shape == (n,)
         bad: Any = np.flatnonzero(~np.isfinite(listed.astype(np.float32))) if numeric else []
@@ -192,7 +197,7 @@ class Newcomers(Similar):
                 "The model must represent users and items, or score histories, to recommend for a history; "
                 f"`update` trains it on new users instead. Received: {self.model.name!r}."
             )
-        liked = history.values > 0
+        liked = _likes.liked(history.values, self._history.meaning.least)
         rows = np.repeat(np.arange(len(history.starts) - 1), np.diff(history.starts))[liked]
         parts = np.ones(len(rows), np.float32), (rows, history.items[liked])
         matrix = scipy.sparse.csr_matrix(parts, (len(history.starts) - 1, self.n_items))
@@ -203,8 +208,7 @@ class Newcomers(Similar):
 
 
 def _liking(values: np.ndarray) -> float:
-    """The mean of the values above 0 that are not below their mean: of ratings those that mean a liking."""
-    values = values[values > 0]
+    """The mean of the likes that are not below their mean: of ratings those that mean a liking."""
     return float(values[values >= values.mean()].mean()) if len(values) else 1.0
 
 

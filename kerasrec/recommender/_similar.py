@@ -124,10 +124,10 @@ class Similar(Lists):
         return CatalogueScorer(lambda codes: (matrix[codes] @ transposed).toarray(), n)
 
     def _matrix(self, side: str) -> "scipy.sparse.csr_matrix":
-        """Who has what with a value above 0: a row a user, or a row an item."""
+        """Who likes what: a row a user, or a row an item."""
         import scipy.sparse
 
-        liked = self._history.values > 0
+        liked = self._history.liked
         users = np.repeat(np.arange(self.n_users), np.diff(self._history.starts))[liked]
         ones = np.ones(len(users), np.float32)
         shape = (self.n_users, self.n_items)

@@ -117,7 +117,7 @@ def batches_for(
         log_q=isinstance(loss, losses.SampledSoftmax),
     )
     if known is not None:
-        batches.leave_out(known.take(known.values > 0))
+        batches.leave_out(known.take(known.liked))
     return batches
 
 
