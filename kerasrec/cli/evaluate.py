@@ -87,10 +87,8 @@ def _lowest_like(table: "Interactions", had: "Interactions", report: Report) -> 
     lowest = float(had.values.min()) if said is None else said
     if not len(table) or table.values.min() >= lowest or (said is None and had.kind != "ratings"):
         return said
-    report.line(
-        f"Counted as liked: {had.kind} of at least {lowest:g}, the lowest in training; `--at-least` sets "
-        "another"
-    )
+    why = "the lowest in training" if said is None else "as in training"
+    report.line(f"Counted as liked: {had.kind} of at least {lowest:g}, {why}; `--at-least` sets another")
     return lowest
 
 
