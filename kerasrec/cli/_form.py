@@ -49,6 +49,30 @@ class Form:
             metavar="KIND",
         ),
     ] = None
+    quoting: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="What double quotes are: standard where they enclose fields, none where they are text. "
+            "Guessed otherwise.",
+        ),
+    ] = None
+    decimal: Annotated[
+        str | None, typer.Option(help="Mark before the decimals of values. Guessed otherwise.")
+    ] = None
+    thousands: Annotated[
+        str | None, typer.Option(help="Mark between the thousands of values. Guessed otherwise.")
+    ] = None
+    date_format: Annotated[
+        str | None, typer.Option(help="Format of the column of times, e.g. %d.%m.%Y; ISO 8601 otherwise.")
+    ] = None
+    keep_na: Annotated[
+        bool, typer.Option("--keep-na", help="Take NA, null and the like for ids, not for missing ones.")
+    ] = False
+    strip: Annotated[bool, typer.Option("--strip", help="Take away the spaces around ids.")] = False
+    names: Annotated[
+        str | None, typer.Option(help="Names of the columns, by commas, of a file without a header.")
+    ] = None
     duplicates: Annotated[
         str | None,
         typer.Option(

@@ -24,6 +24,8 @@ class Report:
         from rich.console import Console
 
         self.result: dict[str, Any] = {}
+        # What stands in the document whatever the command makes of `result`.
+        self.always: dict[str, Any] = {}
         self._as_json = as_json
         self._console = Console(quiet=as_json, highlight=False)
         progress = Console(stderr=True)
@@ -89,7 +91,7 @@ class Report:
     def finish(self) -> None:
         """Print the JSON document, where that is asked for."""
         if self._as_json:
-            print(json.dumps(_plain(self.result), indent=2, allow_nan=False))
+            print(json.dumps(_plain({**self.result, **self.always}), indent=2, allow_nan=False))
 
 
 @contextlib.contextmanager

@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kerasrec.cli._dialect import dialect_of
 from kerasrec.cli._form import Columns, Form
 from kerasrec.cli._kind import guessed, told
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kerasrec.cli._dialect import Dialect
     from kerasrec.cli._report import Report
     from kerasrec.data import Interactions
 
-_SAMPLE_LINES = 1000
 _NOUNS = {
     "user": "user customer member reviewer visitor viewer reader listener player client account person",
     "item": "item movie film book isbn product asin sku song track artist album game anime recipe article "
@@ -41,12 +42,20 @@ class Table(NamedTuple):
     read_as: dict[str, str]
 
     def tell(self, report: "Report") -> None:
-        """Say which columns were taken, and how the file was read."""
+        """Say which columns were taken, how the file was read, and what is odd about its values."""
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in self.columns.items()))
-        form = [f"{what} {how}" for what, how in self.read_as.items() if what != "kind"]
-        if form:
-            report.line("Read as: " + ", ".join(form))
+        how = ", ".join(f"{what} {said}" for what, said in self.read_as.items() if what != "kind")
+        if how:
+            report.line(f"Read as: {how}; an option of each name sets another")
         report.line(f"Kind: {self.read_as['kind']}")
+        values = self.interactions.values
+        zeros = int((values == 0).sum())
+        if self.interactions.kind == "ratings" and 0 < zeros < len(values) and (values >= 0).all():
+            report.line(
+                f"Zeros: {zeros:,} of {len(values):,} in {self.columns['value']!r}; where they mean that "
+                "nobody rated, remove those rows"
+            )
+        report.always |= {"read_as": self.read_as}
 
 
 def read_ratings(
@@ -58,24 +67,108 @@ def read_ratings(
     """The ratings of a file, and how they were read.
 
     Args:
-        path: CSV file (compressed ones as pandas reads them), or Parquet where it ends so.
+        path: CSV file (compressed ones as pandas reads them), or Parquet.
         columns: names of the columns.
         form: how the file is written. Defaults to `Form()`: guessed.
         needs_values: bool, refuse a table without ratings. Defaults to `True`.
     """
-    from kerasrec.data import Interactions
+    from kerasrec.data import Interactions, _readers
 
+    if form.date_format is not None and columns.time is None:
+        raise ValueError(
+            f"`--date-format` needs a `--time-column`. Received: {form.date_format!r} without one."
+        )
+    found, dialect = _found(path, columns, form, needs_values)
+    if dialect is None:
+        frame, read_as = _readers.read_parquet(path, [*found.values()]), {}
+    else:
+        ids = {found[side]: None for side in ("user", "item")}
+        texts = [found[side] for side in ("value", "time") if side in found]
+        texts = texts if form.date_format else texts[:1] if "value" in found else []
+        frame = _readers.read_csv(path, ids, [*found.values()], dialect.options, texts, audited=True)
+        read_as = dialect.read_as | _as_numbers(frame, found.get("value"), form)
+    for side in ("user", "item") if form.strip else ():
+        frame[found[side]] = _stripped(frame[found[side]])
+    if form.date_format is not None:
+        frame[found["time"]] = _dates(frame[found["time"]], form.date_format)
+    read = Interactions.from_frame(frame, **found, **_several(found, form))
+    kind = told(read, found.get("value"), form.kind)
+    return Table(read, found, read_as | {"kind": kind})
+
+
+def _found(
+    path: Path, columns: Columns, form: Form, needs_values: bool
+) -> tuple[dict[str, str], "Dialect | None"]:
+    """The columns of a file, and how it is written where it is not Parquet."""
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
-    if path.suffix == ".parquet":
+    if is_parquet(path):
         import pyarrow.parquet
 
-        found = find_columns(pyarrow.parquet.read_schema(path).names, columns, needs_values)
-        return _told(Interactions.from_parquet(path, **found, **_several(found, form)), found, {}, form)
-    options = csv_form(path, form.separator, form.encoding)
-    found = find_columns(_header(path, options), columns, needs_values)
-    read = Interactions.from_csv(path, **found, **_several(found, form), **options)
-    return _told(read, found, {}, form)
+        names = pyarrow.parquet.read_schema(path).names
+        return find_columns(names, columns, needs_values), None
+
+    def suits(names: Sequence[str]) -> bool:
+        wanted = [columns.user or _guess(names, "user"), columns.item or _guess(names, "item")]
+        return all(name in names for name in wanted)
+
+    dialect = dialect_of(path, form, suits)
+    return find_columns(dialect.names, columns, needs_values), dialect
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is Parquet, whatever its name."""
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1" or path.suffix == ".parquet"
+
+
+def _as_numbers(frame: "pd.DataFrame", name: str | None, form: Form) -> dict[str, str]:
+    """Make numbers of a column of text, in place, and say by which marks."""
+    if name is None or not (frame[name].dtype == object or frame[name].dtype == "str"):
+        return {}
+    from kerasrec.data import _numerals
+
+    texts = frame[name].dropna().unique()
+    try:
+        decimal, thousands = _numerals.marks_of(texts, form.decimal, form.thousands)
+    except ValueError as unclear:
+        raise ValueError(
+            "`--decimal` or `--thousands` must say what the marks in numbers are. "
+            f"Received: {str(unclear)!r} in column {name!r}, which could be read in two ways or disagrees "
+            "with other rows."
+        ) from None
+    frame[name] = _numerals.parsed(frame[name], decimal, thousands)
+    seen = {"decimal": decimal, "thousands": thousands}
+    return {what: repr(mark) for what, mark in seen.items() if mark and any(mark in text for text in texts)}
+
+
+def _stripped(ids: "pd.Series[Any]") -> "pd.Series[Any]":
+    from kerasrec.data import _ids
+
+    text = ids.astype(object)
+    text = text.map(lambda entry: entry.strip() if isinstance(entry, str) else entry)
+    if text.map(lambda entry: isinstance(entry, str)).all():
+        whole = _ids.integers(text.unique())
+        return text if whole is None else text.map(dict(zip(text.unique(), whole.tolist(), strict=True)))
+    return text
+
+
+def _dates(times: "pd.Series[Any]", date_format: str) -> "pd.Series[Any]":
+    import pandas as pd
+
+    from kerasrec.data._columns import refuse
+
+    try:
+        dates = pd.to_datetime(times, format=date_format, errors="coerce", utc=True)
+    except ValueError as error:
+        raise ValueError(
+            f"`--date-format` must be a format of dates. Received: {date_format!r} ({error})."
+        ) from None
+    bad = (dates.isna() & times.notna()).to_numpy()
+    refuse(bad, times, times.name, f"dates that `--date-format {date_format}` does not fit", "Give theirs.")
+    return dates
 
 
 def read_items(path: Path, item_column: str | None) -> tuple["pd.DataFrame", str]:
@@ -84,10 +177,12 @@ def read_items(path: Path, item_column: str | None) -> tuple["pd.DataFrame", str
 
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
-    parquet = path.suffix == ".parquet"
-    options = {} if parquet else csv_form(path, None, None)
-    frame = pd.read_parquet(path) if parquet else pd.read_csv(path, nrows=0, **options)
-    names = [str(name) for name in frame.columns]
+    parquet = is_parquet(path)
+    dialect = (
+        None if parquet else dialect_of(path, Form(), lambda names: _guess(names, "item", _IDS) is not None)
+    )
+    frame = pd.read_parquet(path) if parquet else pd.DataFrame()
+    names = dialect.names if dialect else [str(name) for name in frame.columns]
     listed = ", ".join(map(repr, names))
     if item_column is not None and item_column not in names:
         raise ValueError(
@@ -99,9 +194,10 @@ def read_items(path: Path, item_column: str | None) -> tuple["pd.DataFrame", str
             "`--item-column` must be given: no column's name looks like ids of items. "
             f"The columns are {listed}."
         )
-    if not parquet:
-        # Ids stay as they are written, `007` as well.
-        frame = pd.read_csv(path, **options, dtype={by: str})
+    if dialect:
+        # Ids stay as they are written, `007` as well, and a title may be `NA`.
+        missing = {"keep_default_na": False, "na_values": [""]}
+        frame = pd.read_csv(path, **dialect.options | missing, dtype={by: str}, index_col=False)
     return frame.set_axis(names, axis=1), by
 
 
@@ -116,10 +212,7 @@ def title_columns(names: Sequence[str]) -> list[str]:
 
 def check_columns(path: Path, columns: Columns, form: Form, needs_values: bool = False) -> None:
     """Refuse a table without the columns that are needed; before Keras is loaded, which takes seconds."""
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {str(path)!r}.")
-    if path.suffix != ".parquet":
-        find_columns(_header(path, csv_form(path, form.separator, form.encoding)), columns, needs_values)
+    _found(path, columns, form, needs_values)
 
 
 def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = True) -> dict[str, str]:
@@ -146,77 +239,12 @@ def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = Tru
     return found
 
 
-def csv_form(path: Path, separator: str | None, encoding: str | None) -> dict[str, Any]:
-    """How a CSV is written, read off its first lines: arguments of `pandas.read_csv`."""
-    # Every byte is a character of Latin-1, so this can read anything.
-    lines = _first_lines(path, encoding or "latin-1")
-    if encoding is None:
-        encoding = "utf-8-sig"
-        try:
-            "\n".join(lines).encode("latin-1").decode(encoding)
-        except UnicodeDecodeError:
-            encoding = "latin-1"
-    if separator is None:
-        header = re.sub(r'"[^"]*"', "", lines[0])
-        separator = max(",;\t|", key=header.count)
-    # Where commas do not separate, they can stand in numbers; `24.12.2023` is none.
-    numbers = re.findall(r"(?<![\d.,:])\d+[.,]\d+(?![\d.,])", "\n".join(lines[1:]))
-    with_commas = sum("," in number for number in numbers)
-    commas = separator != "," and 2 * with_commas > len(numbers)
-    return {
-        "sep": separator,
-        "encoding": encoding,
-        "decimal": "," if commas else ".",
-        "skipinitialspace": bool(re.search(rf"{re.escape(separator)} +\S", lines[0])),
-    }
-
-
-def _first_lines(path: Path, encoding: str) -> list[str]:
-    import pandas as pd
-
-    try:
-        # No such separator: every line is one column.
-        lines = pd.read_csv(
-            path,
-            sep="\x01",
-            header=None,
-            names=["line"],
-            index_col=False,
-            quoting=3,
-            dtype=str,
-            keep_default_na=False,
-            encoding=encoding,
-            nrows=_SAMPLE_LINES,
-        )["line"]
-    except pd.errors.EmptyDataError:
-        lines = pd.Series([], dtype=str)
-    except pd.errors.ParserError:
-        raise ValueError(
-            f"{str(path)!r} must be a table, as CSV or Parquet. Received: a file that is no text."
-        ) from None
-    except (UnicodeError, LookupError) as error:
-        raise ValueError(f"`--encoding` must be the file's. Received: {encoding!r} ({error}).") from error
-    if lines.empty:
-        raise ValueError(f"{str(path)!r} must be a table with a header. Received: an empty file.")
-    return lines.tolist()
-
-
-def _header(path: Path, options: Mapping[str, Any]) -> list[str]:
-    import pandas as pd
-
-    return pd.read_csv(path, nrows=0, **options).columns.tolist()
-
-
 def _several(found: Mapping[str, str], form: Form) -> dict[str, Any]:
     """What the values are, and what several of a pair come to."""
     kind = form.kind
     if kind is None and form.duplicates != "sum":
         kind = guessed(found.get("value"))
     return {"kind": kind, "duplicates": form.duplicates}
-
-
-def _told(read: "Interactions", found: dict[str, str], read_as: dict[str, str], form: Form) -> Table:
-    return Table(read, found, read_as | {"kind": told(read, found.get("value"), form.kind)})
 
 
 def _guess(names: Sequence[str], side: str, endings: Sequence[str] = _ENDINGS) -> str | None:
@@ -234,7 +262,7 @@ def _guess(names: Sequence[str], side: str, endings: Sequence[str] = _ENDINGS) -
 
 
 def _headless(names: Sequence[str]) -> str:
-    def number(name: str) -> bool:
-        return bool(re.fullmatch(r"[\d.,]+", str(name)))
-
-    return " The first line seems to be data: write a header above it." if all(map(number, names)) else ""
+    remedy = "`--names user,item,...` names the columns of a file without a header."
+    if any(re.fullmatch(r"-?\d+([.,]\d+)?", str(name).strip()) for name in names):
+        return f" The first line seems to be data: {remedy}"
+    return f" {remedy}"

@@ -73,6 +73,8 @@ def column(frame: "pd.DataFrame", name: Any, argument: str) -> "pd.Series[Any]":
         separator = next((found for found in ";\t|" if found in only), None)
         if separator is not None:
             remedy = f" They seem to be separated by {separator!r}: read the table with `sep={separator!r}`."
+        if str(next(iter(frame.columns), "")).startswith("sep="):
+            remedy = " The first line is Excel's: leave it out with `skiprows=1`, and give its `sep`."
         raise ValueError(
             f"`{argument}` must name a column of the table. Received: {argument}={name!r}; "
             f"its columns are {listed}.{remedy}"
@@ -282,7 +284,7 @@ def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
     if not pd.api.types.is_numeric_dtype(column.dtype):
         column = column.astype(object) if column.dtype.kind == "m" else column
         parsed = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
-        remedy = "Parse the column with `pandas.to_datetime` first."
+        remedy = "Parse the column with `pandas.to_datetime` first (in the command, `--date-format`)."
         refuse(parsed.isna().to_numpy(), column, name, "times that are neither numbers nor ISO 8601", remedy)
         far = (parsed < pd.Timestamp.min.tz_localize("UTC")) | (parsed > pd.Timestamp.max.tz_localize("UTC"))
         refuse(far.to_numpy(), column, name, _TOO_FAR, "Correct or drop those rows.")

@@ -1,7 +1,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
-from kerasrec.data import _readers
+from kerasrec.data import _numerals, _readers
 
 
 class Loaders:
@@ -40,7 +40,9 @@ class Loaders:
             duplicates: as in `from_frame`. Defaults to `None`.
             context: as in `from_frame`. Defaults to `()`.
             kind: as in `from_frame`. Defaults to `None`.
-            **options: arguments of `pandas.read_csv`, such as `sep`, `encoding`, `header` and `names`.
+            **options: arguments of `pandas.read_csv`, such as `sep`, `encoding`, `header` and `names`. With
+                `thousands`, the column of values must have groups of three digits. Where quotes could enclose
+                fields or be text, `quoting` must say which; `keep_default_na=False` takes `NA` for an id.
 
         Returns:
             `Interactions`, in the order of the rows.
@@ -50,7 +52,12 @@ class Loaders:
             ValueError: if the file is not a table, or as in `from_frame`.
         """
         ids = {user: user_ids, item: item_ids}
-        frame = _readers.read_csv(path, ids, (value, time, *(context or ())), options)
+        marks = {"decimal", "thousands"} & options.keys() if "dtype" not in options else set()
+        texts = [value] if marks and value is not None else []
+        frame = _readers.read_csv(path, ids, (value, time, *(context or ())), options, texts)
+        if texts and value in frame:  # pandas takes "1,5" with thousands="," for 15
+            found = _numerals.parsed(frame[value], options.get("decimal", "."), options.get("thousands"))
+            frame[value] = found
         return cls.from_frame(frame, user, item, value, time, user_ids, item_ids, duplicates, context, kind)
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec import _text
 from kerasrec.data import _ids
 
 if TYPE_CHECKING:
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 1_000_000
 # Arguments of `pandas.read_csv` by which a header is read as its table is.
 _DIALECT = ("sep", "delimiter", "encoding", "quotechar", "quoting", "skiprows", "compression", "engine")
+# Arguments by which somebody has said what quotes are, or that lines are not what they seem.
+_SETTLED = {
+    "quoting",
+    "quotechar",
+    "doublequote",
+    "escapechar",
+    "dialect",
+    "comment",
+    "lineterminator",
+    "engine",
+}
+_ON_A_LINE = frozenset("\t\r\n")
 
 
 def existing(path: Any) -> Path:
@@ -26,7 +39,12 @@ def existing(path: Any) -> Path:
 
 
 def read_csv(
-    path: Any, ids: dict[Any, Any], others: Sequence[Any], options: dict[str, Any]
+    path: Any,
+    ids: dict[Any, Any],
+    others: Sequence[Any],
+    options: dict[str, Any],
+    texts: Sequence[Any] = (),
+    audited: bool = False,
 ) -> "pd.DataFrame":
     """A CSV file; ids stay as written unless all of a column are plain integers.
 
@@ -38,17 +56,27 @@ def read_csv(
         ids: names of the columns of ids, with the vocabulary given for each or `None`.
         others: names of the other columns that are needed.
         options: further arguments of `pandas.read_csv`; a `dtype` among them rules the ids as well.
+        texts: names of columns to leave as text. Defaults to `()`.
+        audited: bool, what quotes are is known. Defaults to `False`.
     """
     import pandas as pd
 
     path = existing(path)
+    for option in ("chunksize", "iterator"):
+        if options.get(option):
+            raise ValueError(
+                f"`{option}` must not be given: the table is read whole. Received: "
+                f"{option}={options[option]!r}. Read parts with `pandas.read_csv`; `extend` adds them."
+            )
     if "dtype" in options:
         ids = {}
     else:  # as text: inferred types would lose the leading zeros of "0195153448"
-        options = {**options, "dtype": dict.fromkeys(ids, str)}
+        options = {**options, "dtype": dict.fromkeys((*ids, *texts), str)}
     options = {"index_col": False, **options}
     try:
-        with warnings.catch_warnings():
+        if not audited:
+            check_quotes(path, options)
+        with warnings.catch_warnings(), _text.unpacking(path):
             warnings.filterwarnings("error", "Length of header", pd.errors.ParserWarning)
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # each column is checked later
             frame = pd.read_csv(path, **options)
@@ -56,18 +84,91 @@ def read_csv(
         raise ValueError(
             f"`path` must hold a table with a header. Received: path={str(path)!r}, which is empty."
         ) from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        encoding = options.get("encoding", "UTF-8")
+        raise ValueError(
+            f"`encoding` must be the file's. Received: path={str(path)!r}, which is not {encoding} "
+            f"({error.reason}: byte 0x{error.object[error.start]:02x})."
+        ) from error
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise ValueError(
             "`path` must hold a CSV table; `sep`, `encoding` and `on_bad_lines` are passed to pandas."
-            f" Received: path={str(path)!r}, on which pandas says: {str(error).strip()}"
+            f" Received: path={str(path)!r}, on which pandas says: {str(error).strip()}{_excel(path)}"
         ) from error
     for name in (*ids, *others):
         if name in frame:
             _once_in_header(path, name, frame, options)
     for name, vocabulary in ids.items():
         if name in frame:
+            _check_missing(path, name, frame[name], options)
             frame[name] = _as_written(frame[name], vocabulary)
+            if "quoting" not in options:
+                _check_lines(name, frame[name])
     return frame
+
+
+def _excel(path: Path) -> str:
+    with path.open("rb") as file:
+        first = file.read(8)
+    excel = first.removeprefix(b"\xef\xbb\xbf").startswith(b"sep=")
+    return ". Its first line is Excel's: leave it out with `skiprows=1`, and give its `sep`." if excel else ""
+
+
+def check_quotes(path: Path, options: dict[str, Any]) -> None:
+    """Refuse quotes that swallow rows or lose themselves, where `options` do not say what they are."""
+    separator = options.get("sep", options.get("delimiter", ","))
+    skipped = options.get("skiprows") or 0
+    if not _SETTLED.isdisjoint(options) or not isinstance(skipped, int):
+        return
+    if not isinstance(separator, str) or len(separator) != 1:
+        return
+    encoding, spaces = options.get("encoding") or "utf-8", bool(options.get("skipinitialspace"))
+    compression = options.get("compression", "infer")
+    try:
+        quotes = _text.quotes_of(path, separator, encoding, skipped, spaces, compression)
+    except _text.Unbalanced as unbalanced:
+        raise ValueError(
+            "Quotes must enclose whole fields, or `quoting` say that they are text (3, in the command "
+            f"`--quoting none`). Received: path={str(path)!r}, {unbalanced}."
+        ) from None
+    if quotes == _text.TEXT:
+        raise ValueError(
+            "`quoting` must say what quotes are where they could be text: 3 (`csv.QUOTE_NONE`) leaves them "
+            f"in the text, 0 takes them for the ends of fields. Received: path={str(path)!r}, whose lines "
+            "have as many fields as its header only if they are text."
+        )
+
+
+def _check_missing(path: Path, name: Any, column: "pd.Series[Any]", options: dict[str, Any]) -> None:
+    """Refuse ids that stand in the file and that pandas takes for missing ones, as `NA` and `null`."""
+    import pandas as pd
+
+    missing = column.isna().to_numpy()
+    if not missing.any() or not {"keep_default_na", "na_filter", "na_values"}.isdisjoint(options):
+        return
+    written = pd.read_csv(path, **options, keep_default_na=False)[name].to_numpy()
+    texts = missing & (written != "")
+    if texts.any():
+        row = int(np.argmax(texts))
+        raise ValueError(
+            f"Column {name!r} must not have missing ids. Received: {texts.sum()} that may be ids or may say "
+            f"that there is none, first {written[row]!r} in row {row}. Drop those rows, or take them for ids "
+            "with `keep_default_na=False` (in the command `--keep-na`)."
+        )
+
+
+def _check_lines(name: Any, column: "pd.Series[Any]") -> None:
+    import pandas as pd
+
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return
+    for text in column.cat.categories:
+        if isinstance(text, str) and not _ON_A_LINE.isdisjoint(text):
+            raise ValueError(
+                f"Column {name!r} must not have ids with tabs or line ends. Received: {text[:60]!r}. "
+                "Where quotes are text, say `quoting=3` (in the command `--quoting none`); where they "
+                "enclose such ids, `quoting=0` (`--quoting standard`)."
+            )
 
 
 def _once_in_header(path: Path, name: Any, frame: "pd.DataFrame", options: dict[str, Any]) -> None:

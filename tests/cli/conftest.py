@@ -55,9 +55,11 @@ def fails(run):
 def shop(tmp_path_factory):
     """A table with text ids, every third pair of 20 customers and 12 products: its path and odd columns."""
     rows = [(user, item) for user in range(20) for item in range(12) if (user + item) % 3 == 0]
-    lines = ["Customer-ID;when;Produktnummer;Punkte"]
+    lines = ["Customer-ID;when;Produktnummer;Händler;Punkte"]
     lines += [
-        f"cust {user:02d};2024-01-{item + 1:02d};P-{item}é;{1 + (user * item) % 9 / 2:.1f}".replace(".", ",")
+        f"cust {user:02d};2024-01-{item + 1:02d};P-{item}é;Orléans;{1 + (user * item) % 9 / 2:.1f}".replace(
+            ".", ","
+        )
         for user, item in rows
     ]
     path = tmp_path_factory.mktemp("shop") / "shop.csv"
