@@ -27,8 +27,9 @@ class Report:
         # What stands in the document whatever the command makes of `result`.
         self.always: dict[str, Any] = {}
         self._as_json = as_json
-        self._console = Console(quiet=as_json, highlight=False)
-        progress = Console(stderr=True)
+        # Ids and titles stand as they are: `[/x]` is no markup, and `:heart:` no picture.
+        self._console = Console(quiet=as_json, highlight=False, markup=False, emoji=False)
+        progress = Console(stderr=True, markup=False, emoji=False)
         # A log file has no use for a bar, nor has a machine.
         self._progress = progress if progress.is_terminal or not as_json else Console(quiet=True)
 
@@ -74,9 +75,9 @@ class Report:
     @contextlib.contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """A sign of life while something runs that cannot tell how far it is."""
-        from rich.markup import escape
+        from rich.text import Text
 
-        with self._progress.status(escape(what)):
+        with self._progress.status(Text(what)):
             yield
 
     @contextlib.contextmanager
@@ -84,7 +85,8 @@ class Report:
         """A progress bar."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        said = TextColumn("{task.description}", markup=False)
+        columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._progress) as progress:
             yield progress
 

@@ -171,16 +171,25 @@ def _dates(times: "pd.Series[Any]", date_format: str) -> "pd.Series[Any]":
     return dates
 
 
-def read_items(path: Path, item_column: str | None) -> tuple["pd.DataFrame", str]:
+def read_items(
+    path: Path,
+    item_column: str | None,
+    form: Form = Form(),  # noqa: B008
+) -> tuple["pd.DataFrame", str]:
     """A table with a row an item, as it is written, and the name of the column of ids."""
     import pandas as pd
+
+    from kerasrec.data._readers import as_written
+
+    def guess(names: Sequence[str]) -> str | None:
+        plain = (name for name in names if name.strip().lower() == "id")
+        # `movieId`, or else `id`, before `title`.
+        return _guess(names, "item", ("id",)) or next(plain, None) or _guess(names, "item", _IDS)
 
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
     parquet = is_parquet(path)
-    dialect = (
-        None if parquet else dialect_of(path, Form(), lambda names: _guess(names, "item", _IDS) is not None)
-    )
+    dialect = None if parquet else dialect_of(path, form, lambda names: guess(names) is not None)
     frame = pd.read_parquet(path) if parquet else pd.DataFrame()
     names = dialect.names if dialect else [str(name) for name in frame.columns]
     listed = ", ".join(map(repr, names))
@@ -188,7 +197,7 @@ def read_items(path: Path, item_column: str | None) -> tuple["pd.DataFrame", str
         raise ValueError(
             f"`--item-column` must name a column of the items. Received: {item_column!r}; there are {listed}."
         )
-    by = item_column or _guess(names, "item", _IDS)
+    by = item_column or guess(names)
     if by is None:
         raise ValueError(
             "`--item-column` must be given: no column's name looks like ids of items. "
@@ -198,6 +207,7 @@ def read_items(path: Path, item_column: str | None) -> tuple["pd.DataFrame", str
         # Ids stay as they are written, `007` as well, and a title may be `NA`.
         missing = {"keep_default_na": False, "na_values": [""]}
         frame = pd.read_csv(path, **dialect.options | missing, dtype={by: str}, index_col=False)
+        frame[by] = as_written(frame[by])
     return frame.set_axis(names, axis=1), by
 
 

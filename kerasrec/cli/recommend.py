@@ -5,6 +5,7 @@ import typer
 
 from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable
+from kerasrec.cli._form import Form
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, reporting
 
@@ -42,6 +43,17 @@ def recommend(
         str | None,
         typer.Option(help="Columns of --items to print, by commas. Guessed otherwise: a title, or a name."),
     ] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="What separates the columns of --items. Guessed otherwise.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of --items. Guessed otherwise.")] = None,
+    quoting: Annotated[
+        str | None,
+        typer.Option(metavar="HOW", help="Quotes of --items: standard or none (text). Guessed otherwise."),
+    ] = None,
+    names: Annotated[
+        str | None, typer.Option(help="Names of the columns of --items, by commas, without a header.")
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -51,7 +63,10 @@ def recommend(
         if items is None and (item_column or title_column):
             option = "--item-column" if item_column else "--title-column"
             raise ValueError(f"`{option}` names a column of `--items`. Received: no `--items`.")
-        shown = None if items is None else _titles(items, item_column, title_column)
+        if items is None and (separator or encoding or quoting or names):
+            raise ValueError("`--separator`, `--encoding`, `--quoting` and `--names` need `--items`.")
+        form = Form(separator=separator, encoding=encoding, quoting=quoting, names=names)
+        shown = None if items is None else _titles(items, item_column, title_column, form)
         load_library(report)
         from kerasrec.recommender import Recommender
 
@@ -69,14 +84,26 @@ def recommend(
             return
         if item is not None:
             liked = _raw(item, recommender.item_ids)
-            frame = recommender.recommend_for_history(liked, k=k, exclude_seen=not include_seen)
+            left = recommender.n_items - (0 if include_seen else len(set(liked)))
+            if left > 0:
+                frame = recommender.recommend_for_history(
+                    liked, k=min(k, left), exclude_seen=not include_seen
+                )
+            else:
+                frame = recommender.recommend_for_history(liked, k=1, exclude_seen=False).head(0)
             title = f"For somebody who likes {', '.join(item)}"
         else:
             frame = recommender.recommend(users, k, exclude_seen=not include_seen, short="fewer")
             title = f"For user {', '.join(user or [])}"
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
         plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
-        report.table(title, plain, as_written=("user", "item"))
+        if plain:
+            report.table(title, plain, as_written=("user", "item"))
+        without = list(map(str, users or ())) if item is None else [", ".join(item)]
+        served = {str(row["user"]) for row in plain} if item is None else set(without if plain else ())
+        for who in without:
+            if who not in served:
+                report.line(f"Nothing left for {who}: all items are seen; `--include-seen` lists those, too")
         report.result = {"model": recommender.model.name, "recommendations": rows}
 
 
@@ -93,13 +120,18 @@ def _check(user: list[str] | None, item: list[str] | None, out: Path | None) -> 
 
 def _raw(texts: list[str], known: "np.ndarray") -> list[Any]:
     """Ids as the model has them: numbers where its ids are."""
-    known_ids = set(known.tolist())
-    return [int(x) if x not in known_ids and x.strip().lstrip("-").isdigit() else x for x in texts]
+    from kerasrec.data._ids import integer
+
+    ids = set(known.tolist())
+    if all(isinstance(entry, str) for entry in ids):
+        return texts
+    numbers = ((x, integer(x.strip())) for x in texts)
+    return [x if number is None or x in ids else number for x, number in numbers]
 
 
-def _titles(path: Path, item_column: str | None, title_column: str | None) -> "pd.DataFrame":
-    """The columns to print, indexed by the ids of the items as text."""
-    frame, by = _table.read_items(path, item_column)
+def _titles(path: Path, item_column: str | None, title_column: str | None, form: Form) -> "pd.DataFrame":
+    """The columns to print, indexed by the ids of the items."""
+    frame, by = _table.read_items(path, item_column, form)
     named = None if title_column is None else [name.strip() for name in title_column.split(",")]
     for name in named or ():
         if name not in frame.columns or name == by:
@@ -116,10 +148,11 @@ def _show(recommender: "Recommender", titles: "pd.DataFrame") -> None:
     """Let the lists have the columns of `titles`, whatever the type of the ids."""
     import pandas as pd
 
+    from kerasrec.data._columns import id_index
     from kerasrec.recommender._metadata import aligned
 
     by_text = pd.Index(recommender.item_ids.astype(str))
-    place = by_text.get_indexer(titles.index.astype(str))
+    place = by_text.get_indexer(id_index(titles.index).astype(str))
     known = titles[place >= 0].set_axis(recommender.item_ids[place[place >= 0]], axis=0)
     if known.empty:
         raise ValueError(

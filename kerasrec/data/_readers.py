@@ -101,7 +101,7 @@ def read_csv(
     for name, vocabulary in ids.items():
         if name in frame:
             _check_missing(path, name, frame[name], options)
-            frame[name] = _as_written(frame[name], vocabulary)
+            frame[name] = as_written(frame[name], vocabulary)
             if "quoting" not in options:
                 _check_lines(name, frame[name])
     return frame
@@ -235,7 +235,7 @@ def _chunks(query: str, connection: Any) -> Iterator["pd.DataFrame"]:
         cursor.close()
 
 
-def _as_written(column: "pd.Series[Any]", vocabulary: Any) -> "pd.Series[Any]":
+def as_written(column: "pd.Series[Any]", vocabulary: Any = None) -> "pd.Series[Any]":
     """Ids read as text: as integers where all are, or where the vocabulary given has integers."""
     import pandas as pd
 

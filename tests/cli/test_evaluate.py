@@ -34,7 +34,7 @@ def test_other_order_other_columns_other_form(run_json, shop, trained, tmp_path)
     path, _ = trained
     lines = Path(shop[0]).read_text(encoding="latin-1").splitlines()[1:]
     rows = [line.replace(",", ".").split(";") for line in reversed(lines)]
-    text = "".join(f"{item}\t{user}\t{rating}\n" for user, _, item, rating in rows)
+    text = "".join(f"{item}\t{user}\t{rating}\n" for user, _, item, _, rating in rows)
     (tmp_path / "again.tsv").write_text("sku\tuser\tstars\n" + text, encoding="utf-8")
     found = run_json("evaluate", path, "again.tsv")
     expected = run_json("evaluate", path, *shop)

@@ -112,3 +112,74 @@ def test_mistakes(fails, trained, tmp_path):
     assert fails("recommend", path, "--out", "x.csv").startswith("The file to write must end in .parquet")
     assert "`users` must be users that the recommender knows" in fails("recommend", path, "--user", "nobody")
     assert "there is none at" in fails("recommend", tmp_path / "no.keras", "--user", "x")
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """A model whose ids, titles and names of columns are rich's markup; `full` has everything."""
+    from kerasrec.data import Interactions
+
+    pairs = [("[/x]", "[red]"), ("full", "[red]"), ("full", ":heart:"), ("full", "[/]"), ("b", "[/]")]
+    data = Interactions.from_frame(pd.DataFrame(pairs, columns=["user", "item"]))
+    titles = {"[/bold] title": ["[link=x]a", "b[/b]", ":smile:"]}
+    Recommender.train(
+        data, "popularity", item_metadata=pd.DataFrame(titles, index=["[red]", ":heart:", "[/]"])
+    ).save(tmp_path / "odd.keras")
+    return "odd.keras"
+
+
+def test_ids_are_no_markup(run, run_json, odd):
+    out = run("recommend", odd, "--user", "[/x]", "-k", 2).out
+    assert "For user [/x]" in out
+    for written in ("[/]", ":heart:", "[/bold] title", "b[/b]", ":smile:"):
+        assert written in out
+    found = run_json("recommend", odd, "--user", "[/x]", "-k", 2)["recommendations"]
+    titles = {row["item"]: row["[/bold] title"] for row in found}
+    assert titles == {"[/]": ":smile:", ":heart:": "b[/b]"}
+    assert "For somebody who likes [red]" in run("recommend", odd, "--item", "[red]").out
+    assert "'[/y]'" in run("recommend", odd, "--user", "[/y]").err
+
+
+def test_who_has_everything_is_named(run, run_json, odd):
+    message = "Nothing left for full: all items are seen; `--include-seen` lists those, too"
+    assert run("recommend", odd, "--user", "full").out.splitlines() == [message]
+    assert run_json("recommend", odd, "--user", "full")["recommendations"] == []
+    out = run("recommend", odd, "--user", "full", "--user", "b").out
+    assert message in out and "For user full, b" in out
+    out = run("recommend", odd, *(part for item in ("[/]", "[red]", ":heart:") for part in ("-i", item))).out
+    assert out.startswith("Nothing left for [/], [red], :heart:: all items are seen")
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    """A model whose ids are numbers."""
+    from kerasrec.data import Interactions
+
+    data = Interactions([0, 1], [0, 1], user_ids=[7, 432], item_ids=[10, 20])
+    Recommender.train(data, "popularity").save(tmp_path / "numbers.keras")
+    return tmp_path / "numbers.keras"
+
+
+def test_what_is_no_number_is_an_unknown_id(fails, numbers):
+    loaded = Recommender.load(numbers)
+    for user in ("³", "--9", "٣", "1.5", "9" * 5000, "", "07"):
+        message = fails("recommend", numbers, f"--user={user}")
+        assert message.startswith("`users` must be users that the recommender knows.")
+        assert message.endswith(f"Received: 1 unknown of 1, first {user!r}.")
+        with pytest.raises(ValueError, match="must be users that the recommender knows"):
+            loaded.recommend(user)
+
+
+def test_items_called_id_in_any_form(run_json, fails, numbers, tmp_path):
+    (tmp_path / "artists.dat").write_text('id\tname\turl\n10\t"Weird Al" Yankovic\tx\n20\tNA\ty\n')
+    found = run_json("recommend", numbers, "-u", "432", "-u", "7", "--items", "artists.dat")
+    assert [row["name"] for row in found["recommendations"]] == ['"Weird Al" Yankovic', "NA"]
+    pd.DataFrame({"id": [10.0, 20.0], "title": ["a", "b"]}).to_parquet(tmp_path / "items.parquet")
+    found = run_json("recommend", numbers, "-u", "432", "--items", "items.parquet")
+    assert [row["title"] for row in found["recommendations"]] == ["a"]
+    (tmp_path / "movies.dat").write_bytes("10::Amèlie::x\n20::b::x\n".encode("cp1252"))
+    odd = ["recommend", numbers, "-u", "432", "--items", "movies.dat"]
+    assert fails(*odd).startswith("`--encoding` must say how the file is encoded.")
+    found = run_json(*odd, "--encoding", "cp1252", "--names", "id,title,genre")
+    assert [row["title"] for row in found["recommendations"]] == ["Amèlie"]
+    assert "need `--items`" in fails("recommend", numbers, "-u", "432", "--encoding", "cp1252")
