@@ -17,8 +17,10 @@ from kerasrec.trainers import _huge_pages
 from kerasrec.trainers._blocks import Run, on_host, runs_of
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._interrupts import interrupts_held
+from kerasrec.trainers._jax_missed import CatchUp, JaxMissed
 from kerasrec.trainers._jax_rows import Plan, find_plan, train_step
 from kerasrec.trainers._keras import StatelessScope, tree
+from kerasrec.trainers._missed import at_work
 from kerasrec.trainers._repeats import Limits, Repeats, repeats_of, repeats_shapes
 
 # The names that Keras has for the parts of a training state.
@@ -33,11 +35,16 @@ class JaxEngine:
     Args:
         model: a `kerasrec.Model`.
         by_rows: function of a table and its number of lookups a step to whether it is updated by rows.
+        missed: what makes good what rows missed; `None` where nothing does.
     """
 
-    def __init__(self, model: Any, by_rows: Callable[[keras.Variable, int], bool]) -> None:
+    def __init__(
+        self, model: Any, by_rows: Callable[[keras.Variable, int], bool], missed: JaxMissed | None
+    ) -> None:
         self._model = model
         self._by_rows = by_rows
+        self._missed = missed
+        self._shared_last = True
         self._check = DataCheck(model, targets=True)
         self._scratch: dict[tuple[Any, int], Any] = {}
         self._decided: dict[int, bool] = {}
@@ -64,15 +71,20 @@ class JaxEngine:
                 plan, program = self._program("train", run["stack"])
                 repeats = repeats_of(run, plan.limits)
                 scratch = {key: self._scratch_array(key) for key in plan.scratch if key}
+                given, lasts = self._begin(plan, held, run["steps"])
                 if plan.tables:
-                    self._into_huge_pages([*held[0], *held[2], *scratch.values()])
+                    self._into_huge_pages([*held[0], *held[2], *scratch.values(), *lasts.values()])
                 compiled = program.result()
                 with interrupts_held():
                     # The old state's memory is gone behind this call.
-                    held[:], scratch, logs = compiled(
-                        tuple(held), scratch, run["stack"], repeats, np.int32(run["steps"])
+                    held[:], scratch, lasts, logs = compiled(
+                        tuple(held), scratch, lasts, run["stack"], repeats, given, np.int32(run["steps"])
                     )
                     self._scratch.update(scratch)
+                    if self._missed is not None:
+                        self._missed.lasts.update(lasts)
+                        self._missed.end(run["steps"])
+                        self._missed.iterations += run["steps"]
         return logs, tuple(held)
 
     def test(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
@@ -97,6 +109,43 @@ class JaxEngine:
                     )
                 )
         return tree.map_structure(lambda *parts: np.concatenate(parts), *outputs), state
+
+    def _begin(self, plan: Plan, held: list[Any], n_steps: int) -> tuple[Any, dict[Any, Any]]:
+        """What a call takes to make good what rows missed, and the last steps of the rows of its tables."""
+        missed, model = self._missed, self._model
+        if missed is None:
+            return (), {}
+        optimizer = model.optimizer
+        if missed.iterations is None:
+            value_of = {id(v): value for v, value in zip(optimizer.variables, held[2], strict=True)}
+            missed.iterations = int(value_of[id(optimizer._iterations)])
+            rate = value_of.get(id(optimizer._learning_rate))
+            missed.rate = None if rate is None else float(rate)
+        tables = frozenset(id(model.trainable_variables[index]) for index in plan.tables)
+        if missed.must_settle(tables, n_steps):
+            # Keras took the values out of the variables.
+            trained = model.trainable_variables
+            for variable, value in zip((*trained, *optimizer.variables), (*held[0], *held[2]), strict=True):
+                variable._value = value
+            given = missed.begin(tables, n_steps, missed.iterations, missed.rate)
+            held[0] = [variable._value for variable in trained]
+            held[2] = [variable._value for variable in optimizer.variables]
+        else:
+            given = missed.begin(tables, n_steps, missed.iterations, missed.rate)
+        return given, {missed.tables[table].last: missed.lasts[missed.tables[table].last] for table in tables}
+
+    def _register(self, plan: Plan) -> None:
+        """Let what makes good know of a plan's tables."""
+        missed, model = self._missed, self._model
+        if missed is None:
+            return
+        variables = [model.trainable_variables[index] for index in plan.tables]
+        readers = {id(v): reader for v, reader in zip(variables, plan.readers, strict=True)}
+        for variable in variables:
+            missed.table(variable, readers)
+        if not missed.read_together(readers):
+            self._programs.clear()
+            self._register(plan)
 
     @contextlib.contextmanager
     def _given_back(self, state: Any, names: tuple[str, ...]) -> Iterator[list[Any]]:
@@ -131,7 +180,9 @@ class JaxEngine:
             steps = jax.ShapeDtypeStruct((), "int32")
             plan = Plan()
             if mode == "train":
-                plan = find_plan(model, self._by_rows, self._decided, state, stack, on_host())
+                with at_work(self._missed):
+                    plan = find_plan(model, self._by_rows, self._decided, state, stack, on_host())
+                    self._register(plan)
                 self.limits.update(plan.limits)
                 scratch = {key: jax.ShapeDtypeStruct((key[1],), "int32") for key in plan.scratch if key}
                 leaves = tree.flatten(stack)
@@ -144,8 +195,15 @@ class JaxEngine:
                     )
                     for number, (limit, _) in plan.limits.items()
                 }
-                function = jax.jit(functools.partial(self._train, plan), donate_argnums=(0, 1))
-                lowered = function.lower(tuple(state), scratch, stack, repeats, steps)
+                given: Any = ()
+                lasts: dict[Any, Any] = {}
+                if self._missed is not None:
+                    given = self._missed.signature()
+                    keys = {self._missed.tables[id(model.trainable_variables[i])].last for i in plan.tables}
+                    lasts = {key: _abstract(self._missed.lasts[key]) for key in keys}
+                function = jax.jit(functools.partial(self._train, plan), donate_argnums=(0, 1, 2))
+                with at_work(self._missed):
+                    lowered = function.lower(tuple(state), scratch, lasts, stack, repeats, given, steps)
             elif mode == "test":
                 lowered = jax.jit(self._test).lower((state[0], state[1], state[3]), stack, steps)
             else:
@@ -175,18 +233,30 @@ class JaxEngine:
             self._scratch[key] = jnp.zeros(key[1], "int32")
         return self._scratch[key]
 
-    def _train(self, plan: Plan, state: Any, scratch: Any, stack: Any, repeats: Any, steps: Any) -> Any:
+    def _train(
+        self,
+        plan: Plan,
+        state: Any,
+        scratch: Any,
+        lasts: Any,
+        stack: Any,
+        repeats: Any,
+        given: Any,
+        steps: Any,
+    ) -> Any:
         def body(i: Any, carry: Any) -> Any:
-            state, scratch = carry
+            state, scratch, lasts = carry
             batch, found = jax.tree.map(
                 lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), (stack, repeats)
             )
             if not plan.tables:
-                return self._model.train_step(state, batch)[1], scratch
-            return train_step(self._model, plan, state, scratch, batch, found)
+                return self._model.train_step(state, batch)[1], scratch, lasts
+            catch_up = None if self._missed is None else CatchUp(self._missed, lasts, given, i)
+            state, scratch = train_step(self._model, plan, state, scratch, batch, found, catch_up)
+            return state, scratch, lasts if catch_up is None else catch_up.lasts
 
-        state, scratch = jax.lax.fori_loop(0, steps, body, (state, scratch))
-        return state, scratch, self._logs(state[3])
+        state, scratch, lasts = jax.lax.fori_loop(0, steps, body, (state, scratch, lasts))
+        return state, scratch, lasts, self._logs(state[3])
 
     def _test(self, state: Any, stack: Any, steps: Any) -> Any:
         def body(i: Any, changed: Any) -> Any:

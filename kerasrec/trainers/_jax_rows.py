@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import keras
 
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
+from kerasrec.trainers._jax_missed import CatchUp
 from kerasrec.trainers._keras import StatelessScope, tree
 from kerasrec.trainers._repeats import Limits, Repeats
 from kerasrec.trainers._rows import (
@@ -36,6 +37,7 @@ class Plan:
             where there is no such leaf.
         limits: for each of these leaves, the rows of the smallest table that it reads, and the table.
         scratch: for each of the other tables, its key of the scratch array that finds repeated ids.
+        readers: for each table, what its ids come from; the same for tables that one column reads.
     """
 
     tables: list[int] = field(default_factory=list)
@@ -43,6 +45,7 @@ class Plan:
     columns: list[int | None] = field(default_factory=list)
     limits: Limits = field(default_factory=dict)
     scratch: list[Any] = field(default_factory=list)
+    readers: list[Any] = field(default_factory=list)
 
 
 def find_plan(
@@ -111,6 +114,7 @@ def find_plan(
     for index in plan.tables:
         n = variables[index].shape[0]
         leaf, _ = read_from[index][0]
+        plan.readers.append(tuple(part if leaf is None else leaf for leaf, part in read_from[index]))
         if len(read_from[index]) > 1 or leaf is None:
             plan.columns.append(None)
             plan.scratch.append((names.setdefault(tuple(read_from[index]), len(names)), n))
@@ -153,7 +157,13 @@ def _origin(variable: Any, jaxpr: Any) -> Any:
 
 
 def train_step(
-    model: Any, plan: Plan, state: Any, scratch: Any, batch: Any, repeats: dict[int, Repeats]
+    model: Any,
+    plan: Plan,
+    state: Any,
+    scratch: Any,
+    batch: Any,
+    repeats: dict[int, Repeats],
+    catch_up: CatchUp | None,
 ) -> tuple[Any, Any]:
     """One step that updates the tables of the plan by rows; the new state and scratch arrays.
 
@@ -164,6 +174,7 @@ def train_step(
         scratch: the plan's scratch arrays.
         batch: the batch.
         repeats: for each leaf of the plan's `limits`, what NumPy found in it.
+        catch_up: what brings the rows of tables up to date; `None` where nothing does.
     """
     optimizer = model.optimizer
     trainable, non_trainable, optimizer_values, metrics = state
@@ -172,13 +183,28 @@ def train_step(
     tables = {id(variables[index]): number for number, index in enumerate(plan.tables)}
     dense = [i for i in range(len(variables)) if i not in plan.tables]
 
+    slots = slot_lists(optimizer)
+    positions = {id(v): i for i, v in enumerate(optimizer._trainable_variables)}
+    value_of = {id(v): i for i, v in enumerate(optimizer.variables)}
+
+    def rows_of(number: int, ids: Any) -> tuple[Any, dict[str, Any]]:
+        """Rows `ids` `[R]` of a table and of its slots, up to date."""
+        table = variables[plan.tables[number]]
+        values = trainable[plan.tables[number]].at[ids].get(mode="clip")
+        rows = {
+            name: optimizer_values[value_of[id(slot)]].at[ids].get(mode="clip")
+            for name, by_index in slots.items()
+            if (slot := by_index[positions[id(table)]]) is not None
+        }
+        return (values, rows) if catch_up is None else catch_up.rows(table, ids, values, rows)
+
     def loss_of(dense_values: Any, deltas: Any) -> Any:
         values = list(trainable)
         for i, value in zip(dense, dense_values, strict=True):
             values[i] = value
-        watcher = _Reads(tables, [trainable[i] for i in plan.tables], deltas, read_once)
+        watcher = _Reads(tables, rows_of, deltas, read_once)
         loss, aux = _loss(model, watcher, values, non_trainable, optimizer_values, metrics, batch)
-        return loss, (aux, watcher.ids, watcher.rows)
+        return loss, (aux, watcher.ids, watcher.rows, watcher.slots)
 
     read_once = [None if leaf is None else repeats[leaf] for leaf in plan.columns]
     deltas = []
@@ -186,14 +212,11 @@ def train_step(
         table, once = variables[plan.tables[number]], read_once[number]
         shape = shape if once is None else once.ids.shape
         deltas.append(jnp.zeros((*shape, *table.shape[1:]), table.dtype))
-    (_, (aux, ids, values)), (dense_gradients, row_gradients) = jax.value_and_grad(
+    (_, (aux, ids, values, slot_rows)), (dense_gradients, row_gradients) = jax.value_and_grad(
         loss_of, argnums=(0, 1), has_aux=True
     )([trainable[i] for i in dense], deltas)
     loss, y_pred, non_trainable, metrics = aux
 
-    slots = slot_lists(optimizer)
-    positions = {id(v): i for i, v in enumerate(optimizer._trainable_variables)}
-    value_of = {id(v): i for i, v in enumerate(optimizer.variables)}
     gradients: list[Any] = [None] * len(variables)
     for i, gradient in zip(dense, dense_gradients, strict=True):
         gradients[i] = gradient
@@ -226,13 +249,13 @@ def train_step(
         position = positions[id(table)]
         apply_to[index] = RowView(table, rows)
         scatters.append(("trainable", index, apply_to[index], target))
-        for name, by_index in slots.items():
-            slot = by_index[position]
-            if slot is not None:
-                at = value_of[id(slot)]
-                view = RowView(slot, optimizer_values[at].at[read].get(mode="clip"))
-                views[name][position] = view
-                scatters.append(("optimizer", at, view, target))
+        for name in slot_rows[mine[0]]:
+            slot = slots[name][position]
+            view = RowView(slot, jnp.concatenate([slot_rows[k][name] for k in mine]))
+            views[name][position] = view
+            scatters.append(("optimizer", value_of[id(slot)], view, target))
+        if catch_up is not None:
+            catch_up.write(table, target)
 
     mapping = [
         *zip(variables, trainable, strict=True),
@@ -286,33 +309,49 @@ class _Hidden:
 
 
 class _Reads:
-    """Reads rows from values that are not differentiated, plus a delta that is."""
+    """Reads rows from values that are not differentiated, plus a delta that is.
+
+    Args:
+        tables: by identity of a table's variable, its number.
+        rows_of: function of a table's number and ids `[R]` to their rows, and to those of the slots by name.
+        deltas: for each lookup, zeros of the shape of its rows.
+        read_once: for each table, the ids that repeat where they were found already.
+    """
 
     def __init__(
         self,
         tables: dict[int, int],
-        values: list[Any],
+        rows_of: Callable[[int, Any], tuple[Any, dict[str, Any]]],
         deltas: list[Any],
         read_once: list[Repeats | None],
     ) -> None:
         self._tables = tables
-        self._values = values
+        self._rows_of = rows_of
         self._deltas = deltas
         self._read_once = read_once
+        self._flat: dict[int, tuple[Any, Any]] = {}
         self.ids: list[Any] = []
         self.rows: list[Any] = []
+        self.slots: list[dict[str, Any]] = []
 
     def lookup(self, table: keras.Variable, ids: Any) -> Any:
         number = self._tables.get(id(table))
         if number is None:
             return None
         delta, once = self._deltas[len(self.ids)], self._read_once[number]
-        self.ids.append(ids if once is None else once.ids)
-        self.rows.append(jax.lax.stop_gradient(self._values[number].at[self.ids[-1]].get(mode="clip")))
-        rows = self.rows[-1] + delta
+        self.ids.append(self._flat_ids(ids) if once is None else once.ids)
+        rows, slots = jax.lax.stop_gradient(self._rows_of(number, self.ids[-1]))
+        self.rows.append(rows)
+        self.slots.append(slots)
         if once is None:
-            return rows
-        return rows.at[once.inverse.reshape(ids.shape)].get(mode="promise_in_bounds")
+            return rows.reshape(delta.shape) + delta
+        return (rows + delta).at[once.inverse.reshape(ids.shape)].get(mode="promise_in_bounds")
+
+    def _flat_ids(self, ids: Any) -> Any:
+        """Ids as `[N]`, the same array for every table that they read."""
+        if id(ids) not in self._flat:
+            self._flat[id(ids)] = ids, ids.reshape(-1)
+        return self._flat[id(ids)][1]
 
 
 def _first_reads(ids: Any, scratch: Any) -> tuple[tuple[Any, Any], Any]:

@@ -15,6 +15,7 @@ from kerasrec.trainers import _huge_pages
 from kerasrec.trainers._blocks import Run, runs_of
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._keras import model_supports_jit, tree
+from kerasrec.trainers._missed import at_work, settle_weights
 from kerasrec.trainers._repeats import Limits, Repeats
 from kerasrec.trainers._rows import (
     RowView,
@@ -27,8 +28,10 @@ from kerasrec.trainers._rows import (
     without_regularizers,
 )
 from kerasrec.trainers._tensorflow_executor import branches, executor
+from kerasrec.trainers._tensorflow_missed import CatchUp, TensorFlowMissed
 from kerasrec.trainers._tensorflow_repeats import RepeatsOfRuns, repeats_signature
 from kerasrec.trainers._tensorflow_rows import (
+    CatchUpRows,
     Lookups,
     Rows,
     column,
@@ -69,17 +72,25 @@ def worth_compiling(model: Any, setting: bool | str, n_steps: int, batch_size: i
     return long and version >= _COMPILING_SINCE and model_supports_jit(model)
 
 
+class _DecidedOtherwise(Exception):
+    """A step was traced on assumptions about its tables that do not hold."""
+
+
 class TensorFlowEngine:
     """The compiled functions of one compiled model.
 
     Args:
         model: a `kerasrec.Model`.
         by_rows: function of a table and its number of lookups a step to whether it is updated by rows.
+        missed: what makes good what rows missed; `None` where nothing does.
     """
 
-    def __init__(self, model: Any, by_rows: Callable[[keras.Variable, int], bool]) -> None:
+    def __init__(
+        self, model: Any, by_rows: Callable[[keras.Variable, int], bool], missed: TensorFlowMissed | None
+    ) -> None:
         self._model = model
         self._by_rows = by_rows
+        self._missed = missed
         self._check = DataCheck(model, targets=True)
         self._traced: dict[Any, Any] = {}
         self._decided: dict[int, bool] = {}
@@ -108,10 +119,12 @@ class TensorFlowEngine:
 
     def test(self, iterator: Iterator[Any]) -> Any:
         """Run the next block's evaluation steps; logs behind the last one."""
+        settle_weights(self._model.trainable_variables)
         return self._each_run(iterator, "test")
 
     def predict(self, blocks: list[Any]) -> Any:
         """Outputs of the blocks' batches, one behind the other."""
+        settle_weights(self._model.trainable_variables)
         outputs = [self._call("predict", run) for item in blocks for run in runs_of(item, self._check)]
         return tree.map_structure(lambda *parts: tf.concat(parts, axis=0), *outputs)
 
@@ -157,24 +170,28 @@ class TensorFlowEngine:
         spec = tuple((leaf.dtype, leaf.shape[1] == 1 < batch_size, leaf.shape[2:]) for leaf in leaves)
         key = mode, repr(tree.map_structure(lambda _: None, stack)), spec, xla
         if key not in self._traced:
-            self._traced[key] = self._trace(mode, stack, batch_size, xla)
-            if mode == "train" and _huge_pages.on_request():
-                self._into_huge_pages()
-        single_threaded, function = self._traced[key]
+            with at_work(self._missed):
+                self._traced[key] = self._trace(mode, stack, batch_size, xla)
+                if mode == "train" and _huge_pages.on_request():
+                    self._into_huge_pages()
+        single_threaded, function, tables = self._traced[key]
         repeats = self._repeats.of_all(run, leaves, xla) if mode == "train" else {}
 
         def call(steps: Any) -> Any:
             with executor(single_threaded):
-                return function(stack, repeats, steps)
+                if mode != "train" or self._missed is None:
+                    return function(stack, repeats, (), steps)
+                with self._missed.call(self._model.optimizer, tables, run["steps"]) as missed:
+                    return function(stack, repeats, tree.map_structure(tf.convert_to_tensor, missed), steps)
 
         return call
 
-    def _trace(self, mode: str, stack: Any, batch_size: int, xla: bool) -> tuple[bool, Any]:
+    def _trace(self, mode: str, stack: Any, batch_size: int, xla: bool) -> tuple[bool, Any, frozenset[int]]:
         """Trace for any number of steps and samples, so that the last batch needs no second graph.
 
         Returns:
-            Whether the function is for the single-threaded executor, which must be known while tracing, and
-            the function.
+            Whether the function is for the single-threaded executor, which must be known while tracing, the
+            function, and the tables that it makes good.
         """
         signature = tree.map_structure(
             lambda a: tf.TensorSpec(
@@ -183,18 +200,27 @@ class TensorFlowEngine:
             stack,
         )
         repeats = repeats_signature(tree.flatten(stack)) if mode == "train" else {}
+        missed = () if mode != "train" or self._missed is None else self._missed.signature()
         body = {"train": self._train, "test": self._test, "predict": self._predict}[mode]
         for single_threaded in (True, False) if batch_size <= _SMALL_BATCH and not xla else (False,):
-            function = tf.function(
-                lambda data, repeats, steps: body(data, repeats, steps, batch_size, xla),
-                autograph=False,
-                jit_compile=xla,
-            )
-            with executor(single_threaded):
-                function = function.get_concrete_function(signature, repeats, tf.TensorSpec((), tf.int32))
+            while True:
+                self._made_good: frozenset[int] = frozenset()
+                function = tf.function(
+                    lambda data, repeats, missed, steps: body(data, repeats, missed, steps, batch_size, xla),
+                    autograph=False,
+                    jit_compile=xla,
+                )
+                try:
+                    with executor(single_threaded):
+                        function = function.get_concrete_function(
+                            signature, repeats, missed, tf.TensorSpec((), tf.int32)
+                        )
+                except _DecidedOtherwise:
+                    continue
+                break
             if not (single_threaded and branches(function.graph)):
                 break
-        return single_threaded, function
+        return single_threaded, function, self._made_good
 
     def _into_huge_pages(self) -> None:
         """Let large tables and their slots have huge pages. Training leaves them where they are."""
@@ -205,7 +231,8 @@ class TensorFlowEngine:
             of_variable[i].value for of_variable in lists for i in by_rows if of_variable[i] is not None
         ]
         parts = []
-        for variable in [*variables, *self._scratch.values()]:
+        lasts = self._missed.lasts.values() if self._missed is not None else ()
+        for variable in [*variables, *self._scratch.values(), *lasts]:
             if id(variable) not in self._in_huge_pages:
                 self._in_huge_pages.add(id(variable))
                 parts += memory_of(variable, _huge_pages.LARGE)
@@ -214,16 +241,16 @@ class TensorFlowEngine:
 
     def _loop(self, stacks: Any, steps: Any, step: Callable[..., Any]) -> None:
         def body(i: Any) -> tuple[Any]:
-            step(*tree.map_structure(lambda a: a[i], stacks))
+            step(i, *tree.map_structure(lambda a: a[i], stacks))
             return (i + 1,)
 
         tf.while_loop(lambda i: i < steps, body, [0], parallel_iterations=1)
 
-    def _test(self, stack: Any, repeats: Any, steps: Any, batch_size: int, xla: bool) -> Any:
-        self._loop((stack,), steps, self._model.test_step)
+    def _test(self, stack: Any, repeats: Any, missed: Any, steps: Any, batch_size: int, xla: bool) -> Any:
+        self._loop((stack,), steps, lambda _, batch: self._model.test_step(batch))
         return self._model.get_metrics_result()
 
-    def _predict(self, stack: Any, repeats: Any, steps: Any, batch_size: int, xla: bool) -> Any:
+    def _predict(self, stack: Any, repeats: Any, missed: Any, steps: Any, batch_size: int, xla: bool) -> Any:
         first = self._model.predict_step(tree.map_structure(lambda a: a[0], stack))
         flat = tree.flatten(first)
         outputs = [tf.TensorArray(leaf.dtype, size=steps, element_shape=leaf.shape) for leaf in flat]
@@ -236,21 +263,29 @@ class TensorFlowEngine:
         _, outputs = tf.while_loop(lambda i, _: i < steps, body, [1, outputs], parallel_iterations=1)
         return tree.pack_sequence_as(first, [array.concat() for array in outputs])
 
-    def _train(self, stack: Any, repeats: Any, steps: Any, batch_size: int, xla: bool) -> Any:
+    def _train(self, stack: Any, repeats: Any, missed: Any, steps: Any, batch_size: int, xla: bool) -> Any:
         # Keras looks for infinities in gradients of tables, and passes over those of an id that comes twice.
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
         plain = (why_not_by_rows(self._model.optimizer) and not scaled) or own_loss(self._model)
         if plain:
-            self._loop((stack,), steps, self._model.train_step)
+            self._loop((stack,), steps, lambda _, batch: self._model.train_step(batch))
         else:
             self._loop(
                 (stack, repeats),
                 steps,
-                lambda batch, found: self._train_step(batch, found, batch_size, xla),
+                lambda i, batch, found: self._train_step(i, batch, found, missed, batch_size, xla),
             )
         return self._model.get_metrics_result()
 
-    def _train_step(self, batch: Any, repeats: dict[int, Repeats], batch_size: int, xla: bool) -> None:
+    def _train_step(
+        self,
+        step: Any,
+        batch: Any,
+        repeats: dict[int, Repeats],
+        missed: Any,
+        batch_size: int,
+        xla: bool,
+    ) -> None:
         model, optimizer = self._model, self._model.optimizer
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         leaves = tree.flatten(batch)
@@ -258,16 +293,29 @@ class TensorFlowEngine:
             id(leaves[number]): (number, found if xla else found._replace(ids=found.ids[: found.count]))
             for number, found in repeats.items()
         }
+        assumed: dict[int, bool] = {}
+
+        def by_rows(table: Any, n: int) -> bool:
+            return assumed.setdefault(id(table), self._decided.get(id(table), self._by_rows(table, n)))
 
         def repeats_in(table: Any, n: int, ids: Any) -> Repeats | None:
             number, found = in_column.get(id(ids), (0, None))
-            if found is not None and self._decided.get(id(table), self._by_rows(table, n)):
+            if found is not None and by_rows(table, n):
                 limit = table.shape[0], table.path
                 self.limits[number] = min(limit, self.limits.get(number, limit))
                 return found
             return None
 
-        watcher = Lookups(batch_size, repeats_in)
+        catch_up = None if self._missed is None else CatchUp(self._missed, missed, step)
+        known = {id(v) for v in optimizer._trainable_variables}
+
+        def catch_up_in(table: Any, n: int, ids: Any) -> CatchUpRows | None:
+            if catch_up is None or id(table) not in known or not by_rows(table, n):
+                return None
+            catch_up.add(table, ids)
+            return catch_up.rows
+
+        watcher = Lookups(batch_size, repeats_in, catch_up_in, unique=not xla)
         with tf.GradientTape() as tape:
             watcher.tape = tape
             with watch_lookups(watcher), keras_embeddings_seen(model):
@@ -281,6 +329,8 @@ class TensorFlowEngine:
         if not optimizer.built:
             with tf.init_scope():
                 optimizer.build(variables)
+            if catch_up is not None:
+                raise _DecidedOtherwise
         watcher.keep(variables)
         gradients = tape.gradient(
             scaled, [v.value for v in variables] + [read.rows for read in watcher.reads]
@@ -289,16 +339,18 @@ class TensorFlowEngine:
         for read, gradient in zip(watcher.reads, gradients[len(variables) :], strict=True):
             read.gradient = gradient
 
-        by_rows: list[Any] = []
+        updated_by_rows: list[Any] = []
         whole: list[Any] = []
         for table in watcher.tables:
             # A table with a gradient of its own is used in another way as well.
             alone = by_variable[id(table)] is None
             # A short last batch must not change what was decided for the others.
             decided = self._decided.setdefault(id(table), self._by_rows(table, watcher.n(table)))
-            (by_rows if alone and decided else whole).append(table)
-        rows = {id(table): self._rows(table, watcher, xla) for table in by_rows}
-        for table in by_rows:
+            (updated_by_rows if alone and decided else whole).append(table)
+        if catch_up is not None:
+            self._check_decided(assumed, updated_by_rows, whole, catch_up)
+        rows = {id(table): self._rows(table, watcher, xla, catch_up) for table in updated_by_rows}
+        for table in updated_by_rows:
             by_variable[id(table)] = rows[id(table)].gradient
         for table in whole:
             by_variable[id(table)] = whole_gradient(table, watcher.of(table), by_variable[id(table)])
@@ -312,6 +364,8 @@ class TensorFlowEngine:
         )
         if rows or xla or not whole or why_not_by_rows(optimizer):
             self._update(by_variable, rows, whole)
+            if catch_up is not None:
+                catch_up.write(rows.values())
         else:
             # One pass over weights, slots and gradients; as separate operations it is ten.
             update = tf.function(
@@ -321,14 +375,30 @@ class TensorFlowEngine:
         model._loss_tracker.update_state(loss + penalty, sample_weight=tf.shape(tree.flatten(x)[0])[0])
         model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
-    def _rows(self, table: Any, watcher: "Lookups", xla: bool) -> "Rows":
+    def _check_decided(
+        self, assumed: dict[int, bool], by_rows: list[Any], whole: list[Any], catch_up: CatchUp
+    ) -> None:
+        """Trace again where a table is read otherwise than was assumed when its rows were caught up."""
+        again = [table for table in whole if assumed.get(id(table))]
+        for table in again:
+            self._decided[id(table)] = False
+            catch_up.missed.remove(id(table))
+        again += [table for table in by_rows if not assumed[id(table)]]
+        if not catch_up.missed.read_together(catch_up.readers):
+            self._traced.clear()
+            raise _DecidedOtherwise
+        if again:
+            raise _DecidedOtherwise
+        self._made_good = frozenset(id(table) for table in by_rows)
+
+    def _rows(self, table: Any, watcher: "Lookups", xla: bool, catch_up: CatchUp | None) -> "Rows":
         """What a step read of a table. Tables read by the same column share the search for repeats."""
         reads = watcher.of(table)
         if len(reads) == 1 and (repeats := reads[0].repeats) is not None:
             gradient = tf.math.unsorted_segment_sum(
                 flat([reads[0].gradient], table.shape[1:]), repeats.inverse, tf.size(repeats.ids)
             )
-            return Rows(table, repeats.ids, reads[0].values, gradient, gaps=xla)
+            return Rows(table, repeats.ids, reads[0].values, gradient, xla, reads[0].slots)
         key = table.shape[0], *(id(column(read.ids)) for read in reads)
         gradient = flat([read.gradient for read in reads], table.shape[1:])
         if key not in watcher.repeats:
@@ -339,9 +409,11 @@ class TensorFlowEngine:
         gradient = tf.math.unsorted_segment_sum(gradient, inverse, tf.size(ids))
         if xla and len(reads) == 1:  # what was read has the shape of the ids
             values = tf.reshape(reads[0].rows, [-1, *table.shape[1:]])
-        else:
-            values = table.value.sparse_read(ids)
-        return Rows(table, ids, values, gradient, gaps=xla)
+            return Rows(table, ids, values, gradient, xla, reads[0].slots)
+        values, slots = table.value.sparse_read(ids), None
+        if catch_up is not None:
+            values, slots = catch_up.rows(table, ids, values)
+        return Rows(table, ids, values, gradient, xla, slots)
 
     def _owned(self, scratch: tuple[int, int], ids: Any) -> tuple[Any, Any]:
         """As `tf.unique`, which XLA does not have, but of the shape of the ids.
@@ -386,7 +458,8 @@ class TensorFlowEngine:
             scatters.append((part.table, apply_to[position], part.ids))
             for name, of_variable in slots.items():
                 if (slot := of_variable[position]) is not None:
-                    views[name][position] = RowView(slot, slot.value.sparse_read(part.ids))
+                    rows_of = part.slots[name] if part.slots else slot.value.sparse_read(part.ids)
+                    views[name][position] = RowView(slot, rows_of)
                     scatters.append((slot, views[name][position], part.ids))
         with views_in_place(optimizer, views):
             optimizer.apply([gradients[id(v)] for v in model.trainable_variables], apply_to)

@@ -17,7 +17,8 @@ from kerasrec.trainers._rows import why_not_this_table
 class Read:
     """One lookup of a step: the table, the ids, the rows they gave and the loss's gradient in them.
 
-    Where NumPy found the ids that repeat, `repeats` and the rows of their `ids`.
+    Where the ids that repeat are found already, `repeats` and the rows of their `ids`; where rows are brought
+    up to date, their slots, too.
     """
 
     table: Any
@@ -25,6 +26,7 @@ class Read:
     rows: Any
     repeats: Repeats | None = None
     values: Any = None
+    slots: dict[str, Any] | None = None
     gradient: Any = None
 
 
@@ -37,14 +39,24 @@ class Rows:
         values: `[R, ...]`, the rows.
         gradient: `[R, ...]`.
         gaps: bool, whether ids may lie at the table's size: those are of no row, and are not written.
+        slots: by name, `[R, ...]`, where they were brought up to date; else they are read when updated.
     """
 
-    def __init__(self, table: Any, ids: Any, values: Any, gradient: Any, gaps: bool) -> None:
+    def __init__(
+        self,
+        table: Any,
+        ids: Any,
+        values: Any,
+        gradient: Any,
+        gaps: bool,
+        slots: dict[str, Any] | None = None,
+    ) -> None:
         self.table = table
         self.ids = ids
         self.values = values
         self.gradient = gradient
         self.gaps = gaps
+        self.slots = slots
 
     @property
     def regularizer_scale(self) -> Any:
@@ -101,6 +113,15 @@ def flat(parts: list[Any], row_shape: Any) -> Any:
     return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
 
 
+def _unique(ids: Any) -> Repeats:
+    once, inverse = tf.unique(ids)
+    return Repeats(once, inverse, tf.size(once))
+
+
+# Function of a table, ids `[R]` and their rows `[R, ...]` to the rows and their slots, up to date.
+CatchUpRows = Callable[[Any, Any, Any], tuple[Any, dict[str, Any]]]
+
+
 class Lookups:
     """Sees the lookups of one step and makes the rows that they give differentiable.
 
@@ -108,13 +129,25 @@ class Lookups:
         batch_size: int, samples in a batch.
         repeats: function of a table, how many rows of it a lookup reads and the tensor of its ids: what NumPy
             found in these ids, or `None`.
+        catch_up: function of a table, how many rows of it a lookup reads and the tensor of its ids: what
+            brings rows of the table up to date, or `None`.
+        unique: bool, whether ids that repeat can be found in the graph: XLA cannot.
     """
 
     tape: tf.GradientTape
 
-    def __init__(self, batch_size: int, repeats: Callable[[Any, int, Any], Repeats | None]) -> None:
+    def __init__(
+        self,
+        batch_size: int,
+        repeats: Callable[[Any, int, Any], Repeats | None],
+        catch_up: Callable[[Any, int, Any], CatchUpRows | None],
+        unique: bool,
+    ) -> None:
         self._batch_size = batch_size
         self._repeats = repeats
+        self._catch_up = catch_up
+        self._unique = unique
+        self._columns: dict[int, tuple[Any, Any]] = {}
         self.reads: list[Read] = []
         self.repeats: dict[Any, Any] = {}
 
@@ -122,18 +155,36 @@ class Lookups:
         # Keras builds layers under a stateless scope, without values.
         if not table.trainable or why_not_this_table(table) or in_stateless_scope():
             return None
-        repeats = self._repeats(table, self._n(ids), column(ids))
+        n = self._n(ids)
+        repeats = self._repeats(table, n, column(ids))
         with AutocastScope(None):  # in a layer of half precision, `value` would be a cast copy of the whole
-            if repeats is None:
-                read = Read(table, ids, tf.stop_gradient(table.value.sparse_read(ids)))
+            catch_up = self._catch_up(table, n, column(ids))
+            if catch_up is not None and repeats is None and self._unique:
+                repeats = self._of_column(ids, _unique)
+            read = Read(table, ids, None, repeats)
+            if repeats is not None:
+                read.values = table.value.sparse_read(repeats.ids)
+                if catch_up is not None:
+                    read.values, read.slots = catch_up(table, repeats.ids, read.values)
+                rows = tf.gather(read.values, tf.reshape(repeats.inverse, tf.shape(ids)))
+            elif catch_up is not None:
+                flat_ids = self._of_column(ids, lambda flat_ids: flat_ids)
+                values, read.slots = catch_up(table, flat_ids, table.value.sparse_read(flat_ids))
+                rows = tf.reshape(values, [*tf.unstack(tf.shape(ids)), *table.shape[1:]])
             else:
-                values = table.value.sparse_read(repeats.ids)
-                rows = tf.stop_gradient(tf.gather(values, tf.reshape(repeats.inverse, tf.shape(ids))))
-                rows.set_shape([*ids.shape, *table.shape[1:]])
-                read = Read(table, ids, rows, repeats, values)
+                rows = table.value.sparse_read(ids)
+            read.rows = tf.stop_gradient(rows)
+            read.rows.set_shape([*ids.shape, *table.shape[1:]])
         self.tape.watch(read.rows)
         self.reads.append(read)
         return read.rows
+
+    def _of_column(self, ids: Any, made: Callable[[Any], Any]) -> Any:
+        """What is made of a column's ids `[N]`, once for all tables that it reads."""
+        key = id(column(ids))
+        if key not in self._columns:
+            self._columns[key] = ids, made(tf.reshape(ids, [-1]))
+        return self._columns[key][1]
 
     def keep(self, variables: list[Any]) -> None:
         """Forget lookups in tables that are none of these."""

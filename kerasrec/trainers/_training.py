@@ -8,7 +8,9 @@ import keras
 from kerasrec.layers.towers import Towers, find_towers
 from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps, batch_bytes
 from kerasrec.trainers._checks import DataCheck, check_arrays
+from kerasrec.trainers._forms import form_of, why_no_form
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
+from kerasrec.trainers._missed import Missed, at_work
 from kerasrec.trainers._rows import own_loss, why_not_by_rows, why_not_this_table
 
 if TYPE_CHECKING:
@@ -18,6 +20,20 @@ else:
 
 # A table of fewer rows than this many times what a step reads is updated whole: that costs no more.
 _ROWS_PER_READ = 4
+
+
+class _Settling(keras.callbacks.Callback):
+    """Brings up to date what somebody's traced functions read, before other callbacks see an epoch's end."""
+
+    def __init__(self, missed: Any) -> None:
+        super().__init__()
+        self._missed = missed
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._missed.settle_captured()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._missed.settle_captured()
 
 
 class Training(_Mixed):
@@ -33,6 +49,7 @@ class Training(_Mixed):
     _engine: Any = None
     _jit_setting: bool | str = "auto"
     _xla = False
+    _missed: Any = None  # `Missed`, of the backend
 
     @property
     def towers(self) -> Towers | None:
@@ -66,15 +83,18 @@ class Training(_Mixed):
             jit_compile: bool or `"auto"`, whether XLA compiles the training steps on TensorFlow; `"auto"`:
                 in a `fit` that is long enough to gain from it. Elsewhere as in Keras. Defaults to `"auto"`.
             auto_scale_loss: as in Keras.
-            row_sparse: bool or `"auto"`. With `True`, a table that is read by id, and its optimizer slots,
-                change in the rows that a step read and nowhere else: a row that is not read neither decays
-                nor moves on its momentum, and a regularizer acts on the rows read, times the table's rows
-                for each of them. With `False` the arithmetic is Keras's own, to the last row. `"auto"` takes
-                the rows where a table has many more of them than a step reads. Defaults to `"auto"`.
+            row_sparse: bool, `"auto"` or `"lazy"`. With `True`, a table that is read by id, and its optimizer
+                slots, change in the rows that a step reads, and what the optimizer would have done to a row
+                in the steps that it missed is made good before it is read: weights are those of whole tables.
+                Only a regularizer acts on the rows read, times the table's rows for each of them. With
+                `"lazy"` nothing is made good: a row that is not read neither decays nor moves on its
+                momentum. With `False` every step updates every row. `"auto"` is `True` where a table has many more rows
+                than a step reads and the optimizer has a closed form, else `False`. Defaults to `"auto"`.
 
         Raises:
-            ValueError: if `steps_per_execution` or `row_sparse` is none of these, or with `row_sparse=True`
-                and an optimizer that cannot be applied by rows.
+            ValueError: if `steps_per_execution` or `row_sparse` is none of these, with `row_sparse=True` and
+                an optimizer whose update has no closed form for rows that are not read, or with `True` or
+                `"lazy"` and an optimizer that cannot be applied by rows.
         """
         if steps_per_execution != "auto" and (
             isinstance(steps_per_execution, bool)
@@ -85,10 +105,12 @@ class Training(_Mixed):
                 "`steps_per_execution` must be a positive integer or 'auto'. "
                 f"Received: steps_per_execution={steps_per_execution!r}."
             )
-        if row_sparse not in (True, False, "auto"):
+        if row_sparse not in (True, False, "auto", "lazy"):
             raise ValueError(
-                f"`row_sparse` must be True, False or 'auto'. Received: row_sparse={row_sparse!r}."
+                f"`row_sparse` must be True, False, 'auto' or 'lazy'. Received: row_sparse={row_sparse!r}."
             )
+        if self._missed is not None:
+            self._missed.release()
         super().compile(
             optimizer=optimizer,
             loss=loss,
@@ -100,21 +122,33 @@ class Training(_Mixed):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
+        by_name = row_sparse in (True, "lazy")
         reason = why_not_by_rows(self.optimizer) if self.optimizer is not None else "there is none"
-        if row_sparse is True and not self._fused:
+        if by_name and not self._fused:
             warnings.warn(
-                "`row_sparse=True` has no effect on PyTorch or under `run_eagerly`; all rows are updated.",
+                f"`row_sparse={row_sparse!r}` has no effect on PyTorch or under `run_eagerly`; "
+                "all rows are updated.",
                 stacklevel=2,
             )
-        elif row_sparse is True and reason:
+        elif by_name and reason:
             raise ValueError(
-                f"`row_sparse=True` needs an optimizer that can be applied by rows, but {reason}. "
+                f"`row_sparse={row_sparse!r}` needs an optimizer that can be applied by rows, but {reason}. "
                 "Take another optimizer or row_sparse=False."
             )
+        elif row_sparse is True and (no_form := why_no_form(self.optimizer)):
+            raise ValueError(
+                f"`row_sparse=True` needs an optimizer whose update can be made good later, but {no_form}. "
+                "Take another optimizer, row_sparse='lazy', which leaves rows that are not read as they are, "
+                "or row_sparse=False."
+            )
+        if not reason and row_sparse == "auto" and why_no_form(self.optimizer):
+            reason = "it has no closed form"
         self._row_sparse = False if reason else row_sparse
+        self._missed = self._new_missed()
         self._steps_setting = steps_per_execution
         self._jit_setting, self._xla = jit_compile, False
         self._engine = None
+        self._watch_tables()
         self._compile_config.config.update(steps_per_execution=steps_per_execution, row_sparse=row_sparse)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -159,7 +193,7 @@ class Training(_Mixed):
         how = {
             "epochs": epochs,
             "verbose": verbose,
-            "callbacks": callbacks,
+            "callbacks": self._with_settling(callbacks),
             "initial_epoch": initial_epoch,
             "validation_batch_size": validation_batch_size,
             "validation_freq": validation_freq,
@@ -287,6 +321,20 @@ class Training(_Mixed):
             self.predict_function = self._compiled_steps().predict
         return self.predict_function
 
+    def _get_jax_state(self, *args: Any, **kwargs: Any) -> Any:
+        if self._missed is None or not kwargs.get("optimizer_variables") or not self._in_blocks("train"):
+            return super()._get_jax_state(*args, **kwargs)
+        # Training takes rows as they are.
+        self._missed.iterations = None
+        with self._missed.at_work():
+            return super()._get_jax_state(*args, **kwargs)
+
+    def jax_state_sync(self) -> None:
+        """Give the variables the values that training has; outside of JAX there is nothing to do."""
+        if keras.backend.backend() == "jax":
+            with at_work(self._missed):
+                super().jax_state_sync()
+
     @property
     def _fused(self) -> bool:
         """Whether steps run in blocks."""
@@ -374,6 +422,7 @@ class Training(_Mixed):
             self._symbolic_build()
             return
         self._symbolic_build(data_batch=blocks.first_batch())
+        self._watch_tables()
         if keras.backend.backend() == "jax":
             # As Keras does: it looks at a batch of one order, and trains on the next.
             blocks.redraw()
@@ -383,15 +432,45 @@ class Training(_Mixed):
             if keras.backend.backend() == "jax":
                 from kerasrec.trainers._jax import JaxEngine
 
-                self._engine = JaxEngine(self, self._by_rows)
+                self._engine = JaxEngine(self, self._by_rows, self._missed)
             else:
                 from kerasrec.trainers._tensorflow import TensorFlowEngine
 
-                self._engine = TensorFlowEngine(self, self._by_rows)
+                self._engine = TensorFlowEngine(self, self._by_rows, self._missed)
         return self._engine
+
+    def _new_missed(self) -> Missed | None:
+        """What makes good what rows missed, where something is to be made good."""
+        if not self._row_sparse or self._row_sparse == "lazy" or not self._fused:
+            return None
+        form = form_of(self.optimizer)
+        if form is None or form.idle:
+            return None
+        if keras.backend.backend() == "jax":
+            from kerasrec.trainers._jax_missed import JaxMissed
+
+            return JaxMissed(self.optimizer, form)
+        from kerasrec.trainers._tensorflow_missed import TensorFlowMissed
+
+        return TensorFlowMissed(self.optimizer, form)
+
+    def _with_settling(self, callbacks: Any) -> Any:
+        """The callbacks, and first of all one that brings up to date what traced functions read."""
+        if self._missed is None:
+            return callbacks
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.callbacks.insert(0, _Settling(self._missed))
+            return callbacks
+        listed = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+        return [_Settling(self._missed), *(callback for callback in listed if callback is not None)]
+
+    def _watch_tables(self) -> None:
+        """See who reads tables, from before the first step on: on TensorFlow, traced functions keep them."""
+        if self._missed is not None and self.built and keras.backend.backend() == "tensorflow":
+            self._missed.watch_weights(self.trainable_variables)
 
     def _by_rows(self, table: keras.Variable, n: int) -> bool:
         """Whether a table is updated by rows, given how many rows a step reads of it."""
         if not self._row_sparse or why_not_this_table(table) or own_loss(self):
             return False
-        return self._row_sparse is True or table.shape[0] > _ROWS_PER_READ * n
+        return self._row_sparse in (True, "lazy") or table.shape[0] > _ROWS_PER_READ * n

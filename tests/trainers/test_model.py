@@ -204,7 +204,7 @@ def test_steps_per_execution_is_checked(steps):
 @pytest.mark.parametrize("row_sparse", ["x", None, 2])
 def test_row_sparse_is_checked(row_sparse):
     with pytest.raises(
-        ValueError, match=r"`row_sparse` must be True, False or 'auto'. Received: row_sparse="
+        ValueError, match=r"`row_sparse` must be True, False, 'auto' or 'lazy'. Received: row_sparse="
     ):
         build(kerasrec.Model).compile("sgd", "mean_squared_error", row_sparse=row_sparse)
 

@@ -1,4 +1,4 @@
-"""`row_sparse=True` against a lazy reference in NumPy, and rows that are not read."""
+"""`row_sparse="lazy"` against a lazy reference in NumPy, and rows that are not read."""
 
 import keras
 import numpy as np
@@ -106,7 +106,7 @@ def reference_epochs(tables, rule, x, y, tied, epochs):
 def test_rows_read_move_as_in_the_reference_and_no_others(name, tied, list_size):
     optimizer, rule = RULES[name]
     x, y = data(list_size)
-    trained = compiled(model(tied, list_size), optimizer, row_sparse=True, steps_per_execution=3)
+    trained = compiled(model(tied, list_size), optimizer, row_sparse="lazy", steps_per_execution=3)
     before = tables_of(trained)
     expected = {key: table.copy() for key, table in before.items()}
     rule = rule()
@@ -148,7 +148,7 @@ def test_keras_embeddings_go_by_rows_where_that_is_the_same():
         return compiled(
             kerasrec.Model({"user": user, "item": item}, outputs),
             lambda: optimizers.Adam(0.05),
-            row_sparse=True,
+            row_sparse="lazy",
         )
 
     def keras_embedding(n, name):

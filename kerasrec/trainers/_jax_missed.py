@@ -1,0 +1,148 @@
+"""What rows missed, on JAX: arrays that a program carries beside the tables, and sums that steps look up."""
+
+import contextlib
+import ctypes
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasrec.trainers._forms import Gap, Slots, catch_up_slots, catch_up_weights, gap
+from kerasrec.trainers._missed import AT_ONCE, STEPS, Missed, Table
+
+# Arrays of fewer bytes are replaced whole, which needs no program for their shape.
+_SMALL = 2**24
+
+
+class JaxMissed(Missed):
+    """`Missed` on arrays that programs replace.
+
+    Attributes:
+        rate: the learning rate; `None` where a schedule says it.
+    """
+
+    rate: float | None = None
+
+    def read(self, variable: Any, ids: np.ndarray) -> np.ndarray:
+        return np.asarray(_in_memory(variable._value)[ids])
+
+    def write(self, variable: Any, ids: np.ndarray, rows: np.ndarray) -> None:
+        array = variable._value
+        if array.nbytes <= _SMALL and _on_processor(array):
+            changed = _in_memory(array).copy()
+            changed[ids] = rows
+            variable._value = jax.device_put(changed, array.sharding)
+            return
+        n = min(max(AT_ONCE // max(math.prod(array.shape[1:]), 1), 1), array.shape[0])
+        padded = np.full(n, array.shape[0], "int32")
+        padded[: len(ids)] = ids
+        values = np.zeros((n, *rows.shape[1:]), rows.dtype)
+        values[: len(ids)] = rows
+        variable._value = _replace(array, padded, values)
+
+    def last_steps(self, key: Any) -> np.ndarray:
+        return _in_memory(self.lasts[key]).copy()
+
+    def new_last_steps(self, n: int) -> Any:
+        return jnp.zeros(n, "int32")
+
+    def clear_last_steps(self, key: Any) -> None:
+        self.lasts[key] = jnp.zeros_like(self.lasts[key])
+
+    def held(self, variable: Any) -> bool:
+        return variable._value is not None
+
+    def outside_of_traces(self) -> contextlib.AbstractContextManager[Any]:
+        return jax.ensure_compile_time_eval()
+
+    def _mapped(self, schedule: Any, steps: Any) -> Any:
+        return jax.jit(lambda steps: jax.lax.map(schedule, steps))(steps)
+
+    def signature(self) -> tuple[Any, Any]:
+        """Shapes of what `begin` gives."""
+        return (
+            jax.ShapeDtypeStruct((3,), "int32"),
+            jax.ShapeDtypeStruct((STEPS + 1, self.form.columns), "float32"),
+        )
+
+
+class CatchUp:
+    """Brings the rows that a step reads up to date, while the step is traced.
+
+    Args:
+        missed: what knows of the tables.
+        lasts: by key, the last steps of the tables' rows.
+        given: what `Missed.begin` gives: `[3]` and the table of sums.
+        step: scalar, the number of the step in its call.
+    """
+
+    def __init__(self, missed: JaxMissed, lasts: dict[Any, Any], given: tuple[Any, Any], step: Any) -> None:
+        clock, self._sums = given
+        self.missed = missed
+        self.lasts = dict(lasts)
+        self._before = dict(lasts)
+        self._now = clock[0] + step
+        self._since, self._since_weights = clock[1], clock[2]
+        self._gaps: dict[Any, tuple[Any, Gap]] = {}
+
+    def rows(self, variable: Any, ids: Any, weights: Any, slots: Slots) -> tuple[Any, Slots]:
+        """Weights and slots of rows, up to date.
+
+        Args:
+            variable: the table.
+            ids: `[R]`.
+            weights: `[R, ...]`, as they stand in the table.
+            slots: by name, `[R, ...]`, as they stand.
+        """
+        table, own = self.missed.tables[id(variable)], weights.dtype
+        dtype = jnp.float64 if own == jnp.float64 else jnp.float32
+        key = table.last, id(ids), dtype
+        if key not in self._gaps:
+            self._gaps[key] = ids, self._gap(table, ids, dtype)
+        missed = self._gaps[key][1]
+        slots = {name: rows.astype(dtype) for name, rows in slots.items()}
+        weights = catch_up_weights(self.missed.form, jnp, weights.astype(dtype), slots, missed, table.decayed)
+        slots = catch_up_slots(self.missed.form, slots, missed)
+        return weights.astype(own), {name: rows.astype(own) for name, rows in slots.items()}
+
+    def write(self, variable: Any, target: Any) -> None:
+        """Remember that the rows `target` are up to date behind this step."""
+        last = self.missed.tables[id(variable)].last
+        if self.lasts[last] is self._before[last]:
+            self.lasts[last] = self._before[last].at[target].set(self._now + 1, mode="drop")
+
+    def _gap(self, table: Table, ids: Any, dtype: Any) -> Gap:
+        form = self.missed.form
+        last = self._before[table.last].at[ids].get(mode="clip")
+        begin = jnp.maximum(last, self._since)
+        missed = (self._now - begin).astype(dtype)
+        if not form.columns:
+            return gap(form, jnp, missed, missed, [], [])
+        settled = jnp.maximum(begin, self._since_weights)
+        then = self._sums.at[settled].get(mode="clip").astype(dtype)
+        now = self._sums[self._now].astype(dtype)
+        return gap(form, jnp, missed, (settled - begin).astype(dtype), list(then.T), list(now))
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def _replace(array: Any, ids: Any, rows: Any) -> Any:
+    return array.at[ids].set(rows, mode="drop")
+
+
+def _on_processor(array: Any) -> bool:
+    return [device.platform for device in array.devices()] == ["cpu"]
+
+
+def _in_memory(array: Any) -> np.ndarray:
+    """An array's values; on the processor its own memory, which is good until the array is.
+
+    NumPy's own view would be kept by JAX, and a later program would copy the array instead of changing it.
+    """
+    if not _on_processor(array):
+        return np.asarray(array)
+    array.block_until_ready()
+    memory = (ctypes.c_char * array.nbytes).from_address(array.unsafe_buffer_pointer())
+    return np.frombuffer(memory, array.dtype).reshape(array.shape)

@@ -1,0 +1,402 @@
+"""What the rows of tables missed: since when, and how they are brought up to date outside of steps."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec.trainers._forms import Form, Gap, catch_up_slots, catch_up_weights, gap
+from kerasrec.trainers._rows import slot_lists
+from kerasrec.trainers._watched import Kind, forget, others, watch
+
+# So many steps are remembered; then all tables are brought up to date, and counting begins again.
+STEPS = 2**18
+# Of what is farther back than this, the sums no longer depend.
+_FORGOTTEN = 1e-12
+# Elements of a table that are brought up to date at once.
+AT_ONCE = 2**20
+
+
+@dataclass
+class Table:
+    """A table that is updated by rows.
+
+    Attributes:
+        variable: `keras.Variable`.
+        slots: by the name of the optimizer's list, the table's slot.
+        decayed: bool, whether the optimizer's decay of weights acts on it.
+        last: key of the array that holds each row's last step.
+    """
+
+    variable: Any
+    slots: dict[str, Any]
+    decayed: bool
+    last: Any
+
+
+class Missed:
+    """Counts the steps of a training, and knows what rows that were not read in them missed.
+
+    Steps are counted from the first training call on. A row that was read in step `t` is up to date until
+    then, weights and slots; `since` is the step for rows that were not read yet, and `since_weights` the one
+    until which all weights are up to date. A backend says how rows are read and written.
+
+    Args:
+        optimizer: a Keras optimizer.
+        form: its closed form.
+
+    Attributes:
+        tables: by identity of their variable, the tables that are updated by rows.
+        lasts: by key, an int32 array of the backend with each row's last step, 0 for none.
+        due: what is not up to date.
+        captured: what somebody else's compiled function reads, without our being asked.
+        iterations: the optimizer's count of steps, where the trainer need not ask for it.
+    """
+
+    iterations: int | None = None
+
+    def __init__(self, optimizer: Any, form: Form) -> None:
+        self.form = form
+        self.tables: dict[int, Table] = {}
+        self.lasts: dict[Any, Any] = {}
+        self.due: set[Kind] = set()
+        self.captured: set[Kind] = set()
+        self.now = self.since = self.since_weights = 0
+        self._optimizer = optimizer
+        self._rates = _LearningRates(optimizer, self._mapped)
+        self._at_work = 0
+        self._shared = True
+        self._all_slots_matter = False
+        self._tables_before: frozenset[int] = frozenset()
+
+    # What a backend does.
+    def read(self, variable: Any, ids: np.ndarray) -> np.ndarray:
+        """Rows of a variable."""
+        raise NotImplementedError
+
+    def write(self, variable: Any, ids: np.ndarray, rows: np.ndarray) -> None:
+        """Replace rows of a variable."""
+        raise NotImplementedError
+
+    def last_steps(self, key: Any) -> np.ndarray:
+        """`[n]`, each row's last step."""
+        raise NotImplementedError
+
+    def new_last_steps(self, n: int) -> Any:
+        """An array of `n` zeros for the last steps of rows."""
+        raise NotImplementedError
+
+    def clear_last_steps(self, key: Any) -> None:
+        """Set each row's last step to 0."""
+        raise NotImplementedError
+
+    def held(self, variable: Any) -> bool:
+        """Whether a variable holds its value now."""
+        return True
+
+    def in_trace(self) -> bool:
+        """Whether somebody's function is being traced."""
+        return False
+
+    def outside_of_traces(self) -> contextlib.AbstractContextManager[Any]:
+        """A context in which operations run at once."""
+        return contextlib.nullcontext()
+
+    def _mapped(self, schedule: Any, steps: Any) -> Any:
+        """A schedule's values for a vector of steps, one by one."""
+        return [schedule(step) for step in steps]
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While the trainer itself reads and changes variables."""
+        self._at_work += 1
+        try:
+            yield
+        finally:
+            self._at_work -= 1
+
+    def before(self, kind: Kind) -> None:
+        """Bring up to date what somebody else is about to read or to change."""
+        if self._at_work:
+            return
+        if self.in_trace():
+            self.captured.add(kind)
+        self.settle(kind)
+
+    def watch_weights(self, variables: list[Any]) -> None:
+        """Watch variables some of which may become tables."""
+        watch(variables, self, "weights")
+
+    def table(self, variable: Any, readers: Mapping[int, Any]) -> Table:
+        """What is known of a table, which is updated by rows from now on.
+
+        Args:
+            variable: the table.
+            readers: by identity of a table's variable, what its ids come from in a step.
+        """
+        if id(variable) not in self.tables:
+            optimizer = self._optimizer
+            position = [v is variable for v in optimizer._trainable_variables].index(True)
+            slots = {name: of[position] for name, of in slot_lists(optimizer).items()}
+            # Tables that one column reads were last read in the same steps.
+            last = next(
+                (
+                    other.last
+                    for other in self.tables.values()
+                    if self._shared
+                    and other.variable.shape[0] == variable.shape[0]
+                    and readers.get(id(other.variable)) == readers[id(variable)]
+                ),
+                position,
+            )
+            decayed = bool(optimizer.weight_decay) and optimizer._use_weight_decay(variable)
+            self.tables[id(variable)] = Table(variable, slots, decayed, last)
+            if last not in self.lasts:
+                self.lasts[last] = self.new_last_steps(variable.shape[0])
+            watch([variable], self, "weights")
+            watch(slots.values(), self, "slots")
+        return self.tables[id(variable)]
+
+    def read_together(self, readers: Mapping[int, Any]) -> bool:
+        """Whether tables that share their last steps are all read together.
+
+        Where they are not, all tables are forgotten, and will share nothing.
+        """
+        together: dict[Any, list[Any]] = {}
+        for table in self.tables.values():
+            together.setdefault(table.last, []).append(readers.get(id(table.variable)))
+        if not self._shared or all(
+            columns.count(columns[0]) == len(columns) for columns in together.values()
+        ):
+            return True
+        self._shared = False
+        self.release()
+        return False
+
+    def remove(self, variable: int) -> None:
+        """A table is not updated by rows after all."""
+        table = self.tables.pop(variable, None)
+        if table is not None:
+            forget(table.slots.values(), self)
+
+    def release(self) -> None:
+        """Bring everything up to date, and watch nothing any more."""
+        self.settle("slots")
+        for table in self.tables.values():
+            forget([table.variable, *table.slots.values()], self)
+        self.tables.clear()
+        self.lasts.clear()
+
+    def settle_captured(self) -> None:
+        """Bring up to date what somebody may read without our being asked."""
+        for kind in tuple(self.captured):
+            self.settle(kind)
+
+    def settle(self, kind: Kind = "slots") -> None:
+        """Bring the weights, or weights and slots, of all tables up to date."""
+        if not self.due or (kind == "weights" and "weights" not in self.due):
+            return
+        if not all(self.held(table.variable) for table in self.tables.values()):
+            return
+        with self.at_work(), self.outside_of_traces():
+            if "weights" in self.due:
+                for table in self.tables.values():
+                    self._settle_weights(table)
+                self.due.discard("weights")
+                self.since_weights = self.now
+            if kind == "slots":
+                for table in self.tables.values():
+                    self._settle_slots(table)
+                self.due.discard("slots")
+                self.since = self.since_weights = self.now
+
+    def must_settle(self, tables: frozenset[int], n_steps: int) -> bool:
+        """Whether `begin` will bring tables up to date."""
+        counted = hasattr(self, "_sums") and self.now + n_steps <= STEPS
+        return bool(self.due) and (not counted or tables != self._tables_before)
+
+    def begin(
+        self, tables: frozenset[int], n_steps: int, iterations: int, rate: float | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What a call of so many steps takes.
+
+        Args:
+            tables: identities of the variables of the tables that it updates by rows.
+            n_steps: int.
+            iterations: int, the optimizer's count of steps.
+            rate: float, the learning rate; `None` where a schedule says it.
+
+        Returns:
+            `[3]` int32: the steps until now, `since` and `since_weights`; and the table of sums, float32.
+        """
+        if tables != self._tables_before:
+            # Others do not see the steps of these, or see them whole.
+            self.settle("slots")
+            self._tables_before = tables
+        for other in others([self.tables[table].variable for table in tables], self):
+            other.before("slots")
+        if not hasattr(self, "_sums") or self.now + n_steps > STEPS:
+            self._begin_counting(iterations)
+        if not tables:
+            n_steps = 0
+        if not self.due:
+            self.since = self.since_weights = self.now
+        self._remember(n_steps, iterations, rate)
+        return np.array([self.now, self.since, self.since_weights], "int32"), self._sums.copy()
+
+    def end(self, n_steps: int) -> None:
+        """So many steps were made."""
+        if not n_steps or not self._tables_before:
+            return
+        self.now += n_steps
+        if self.form.mover or self.form.weight_decay:
+            self.due.add("weights")
+        if self.form.decays:
+            self.due.add("slots")
+
+    def _begin_counting(self, iterations: int) -> None:
+        self.settle("slots")
+        n = STEPS + 1
+        self._factors, self._kept, self._kept_log = np.zeros(n), np.ones(n), np.zeros(n)
+        self._sums = np.zeros((n, self.form.columns), "float32")
+        # Slots of a new optimizer are empty: nothing moves of what was not read yet.
+        fresh = iterations == 0
+        self._all_slots_matter = not fresh
+        self.now = self.form.reach if fresh else 0
+        self.since = self.since_weights = self.now
+        for key in self.lasts:
+            self.clear_last_steps(key)
+
+    def _remember(self, n_steps: int, iterations: int, rate: float | None) -> None:
+        """Extend the table of sums by a call's steps."""
+        form, now, end = self.form, self.now, self.now + n_steps
+        if not form.columns or not n_steps:
+            return
+        rates = np.full(n_steps, rate) if rate is not None else self._rates.of(iterations, n_steps)
+        new = slice(now + 1, end + 1)
+        n_ratios = len(form.ratios)
+        steps = np.arange(iterations + 1.0, iterations + n_steps + 1)
+        if form.factor is not None:
+            self._factors[new] = form.factor(rates, steps)
+        if form.epsilon_factor is not None:  # of the steps that follow
+            self._sums[now : end + 1, -1] = form.epsilon_factor(np.append(steps, steps[-1] + 1))
+        for i, ratio in enumerate(form.ratios):
+            self._sum_up(i, ratio, end, decayed=False)
+        if form.weight_decay:
+            self._kept[new] = 1 - rates * form.weight_decay
+            for i, ratio in enumerate(form.ratios):
+                self._sum_up(n_ratios + i, ratio, end, decayed=True)
+            with np.errstate(divide="ignore"):
+                logs = np.log(np.maximum(self._kept[new], 1e-30))
+            self._kept_log[new] = self._kept_log[now] + np.cumsum(logs)
+            self._sums[: end + 1, 2 * n_ratios] = self._kept_log[: end + 1] - self._kept_log[now]
+
+    def _sum_up(self, column: int, ratio: float, end: int, decayed: bool) -> None:
+        """`T(t) = r (a_{t+1} + T(t+1))` from the call's last step back to where it no longer changes."""
+        highest = ratio / float(self._kept[: end + 1].min()) if decayed else ratio
+        reach = end if highest >= 1 else math.ceil(math.log(_FORGOTTEN) / math.log(max(highest, 1e-30)))
+        first = max(self.since, self.now - reach)
+        steps = slice(first + 1, end + 1)
+        ratios = ratio / self._kept[steps] if decayed else np.full(end - first, ratio)
+        total, sums = 0.0, [0.0]
+        for r, factor in zip(ratios[::-1].tolist(), self._factors[steps][::-1].tolist(), strict=True):
+            total = r * (factor + total)
+            sums.append(total)
+        self._sums[first : end + 1, column] = sums[::-1]
+
+    def _gap(self, last: np.ndarray) -> Gap:
+        """What rows missed, by their last step, in NumPy."""
+        begin = np.maximum(last, self.since)
+        settled = np.maximum(begin, self.since_weights)
+        return gap(
+            self.form,
+            np,
+            (self.now - begin).astype("float32"),
+            (settled - begin).astype("float32"),
+            list(self._sums[settled].T),
+            list(self._sums[self.now]),
+        )
+
+    def _settle_weights(self, table: Table) -> None:
+        decays = bool(self.form.weight_decay) and table.decayed
+        if self.form.mover is None and not decays:
+            return
+        last = self.last_steps(table.last)
+        ids = np.arange(len(last)) if decays else np.flatnonzero(last > self.since_weights - self.form.reach)
+        for part in self._parts(table, ids):
+            slots = {name: self.read(slot, part) for name, slot in table.slots.items()}
+            weights = self.read(table.variable, part)
+            caught_up = catch_up_weights(self.form, np, weights, slots, self._gap(last[part]), table.decayed)
+            self.write(table.variable, part, caught_up.astype(weights.dtype))
+
+    def _settle_slots(self, table: Table) -> None:
+        last = self.last_steps(table.last)
+        ids = np.arange(len(last)) if self._all_slots_matter else np.flatnonzero(last)
+        slots = {name: slot for name, slot in table.slots.items() if name in self.form.decays}
+        for part in self._parts(table, ids):
+            rows = {name: self.read(slot, part) for name, slot in slots.items()}
+            for name, caught_up in catch_up_slots(self.form, rows, self._gap(last[part])).items():
+                self.write(slots[name], part, caught_up.astype(rows[name].dtype))
+
+    def _parts(self, table: Table, ids: np.ndarray) -> Iterator[np.ndarray]:
+        size = max(AT_ONCE // max(math.prod(table.variable.shape[1:]), 1), 1)
+        for start in range(0, len(ids), size):
+            yield ids[start : start + size]
+
+
+def at_work(missed: Missed | None) -> contextlib.AbstractContextManager[None]:
+    """While the trainer itself reads and changes variables."""
+    return contextlib.nullcontext() if missed is None else missed.at_work()
+
+
+def settle_weights(variables: list[Any]) -> None:
+    """Let all who know of these variables bring weights up to date."""
+    for keeper in others(variables, None):
+        keeper.before("weights")
+
+
+class _LearningRates:
+    """The learning rates of coming steps, where a schedule says them.
+
+    Args:
+        optimizer: a Keras optimizer.
+        mapped: function of a schedule and a vector of steps to the schedule's values, one by one.
+    """
+
+    def __init__(self, optimizer: Any, mapped: Callable[[Any, Any], Any]) -> None:
+        self._optimizer = optimizer
+        self._mapped = mapped
+        self._first, self._known = 0, np.zeros(0)
+        self._by_vector: bool | None = None
+
+    def of(self, first: int, n: int) -> np.ndarray:
+        """Learning rates `[n]` of the steps from `first` on, which is 0 for an optimizer's first step."""
+        offset = first - self._first
+        if offset < 0 or offset + n > len(self._known):
+            self._first, offset = first, 0
+            self._known = self._ask(first, max(n, 1024))
+        return self._known[offset : offset + n]
+
+    def _ask(self, first: int, n: int) -> np.ndarray:
+        schedule = self._optimizer._learning_rate
+        steps = np.arange(first, first + n, dtype="int32")
+        if self._by_vector is None or self._by_vector:
+            # Most schedules take many steps at once; others branch, and must be asked for each.
+            try:
+                rates = _floats(schedule(keras.ops.convert_to_tensor(steps)))
+                some = [0, n // 2, n - 1]
+                exact = [_floats(schedule(keras.ops.convert_to_tensor(steps[i]))) for i in some]
+                self._by_vector = rates.shape == (n,) and bool(np.allclose(rates[some], exact, 1e-5, 0))
+            except Exception:  # whatever a schedule raises for a vector
+                self._by_vector = False
+        if not self._by_vector:
+            rates = _floats(self._mapped(schedule, keras.ops.convert_to_tensor(steps)))
+        return rates
+
+
+def _floats(x: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(x), "float64")

@@ -1,0 +1,139 @@
+"""What rows missed, on TensorFlow: variables beside the tables, and sums that a step looks up."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasrec.trainers._forms import Gap, Slots, catch_up_slots, catch_up_weights, gap
+from kerasrec.trainers._missed import STEPS, Missed, Table
+
+
+class TensorFlowMissed(Missed):
+    """`Missed` on resource variables."""
+
+    def read(self, variable: Any, ids: np.ndarray) -> np.ndarray:
+        return np.asarray(variable._value.sparse_read(ids).numpy())
+
+    def write(self, variable: Any, ids: np.ndarray, rows: np.ndarray) -> None:
+        variable._value.scatter_update(tf.IndexedSlices(rows, ids))
+
+    def last_steps(self, key: Any) -> np.ndarray:
+        return np.asarray(self.lasts[key].numpy())
+
+    def new_last_steps(self, n: int) -> Any:
+        with tf.init_scope():
+            return tf.Variable(tf.zeros((n,), "int32"), trainable=False)
+
+    def clear_last_steps(self, key: Any) -> None:
+        self.lasts[key].assign(tf.zeros_like(self.lasts[key]))
+
+    def in_trace(self) -> bool:
+        return not tf.executing_eagerly()
+
+    def outside_of_traces(self) -> contextlib.AbstractContextManager[Any]:
+        return tf.init_scope()
+
+    def _mapped(self, schedule: Any, steps: Any) -> Any:
+        @tf.function(autograph=False)
+        def every(steps: Any) -> Any:
+            return tf.map_fn(
+                lambda step: tf.cast(schedule(step), tf.float32), steps, fn_output_signature=tf.float32
+            )
+
+        return every(steps)
+
+    def signature(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
+        """What a traced function takes."""
+        clock = tf.TensorSpec((3,), tf.int32)
+        return clock, tf.TensorSpec((STEPS + 1, self.form.columns), tf.float32)
+
+    @contextlib.contextmanager
+    def call(self, optimizer: Any, tables: frozenset[int], n_steps: int) -> Iterator[tuple[Any, Any]]:
+        """What a call of so many steps takes; behind it, the steps that it made count.
+
+        Args:
+            optimizer: the optimizer.
+            tables: identities of the tables' variables.
+            n_steps: int.
+        """
+        before = int(optimizer._iterations.numpy())
+        rate = optimizer._learning_rate
+        rate = float(rate.numpy()) if isinstance(rate, keras.Variable) else None
+        given = self.begin(tables, n_steps, before, rate)
+        try:
+            yield given
+        finally:  # an error may end it behind any step
+            self.end(int(optimizer._iterations.numpy()) - before)
+
+
+class CatchUp:
+    """Brings the rows that a step reads up to date, while the step is traced.
+
+    Args:
+        missed: what knows of the tables.
+        given: what `Missed.begin` gives: `[3]` and the table of sums.
+        step: scalar, the number of the step in its call.
+
+    Attributes:
+        readers: by identity of a table's variable, the columns of ids that read it.
+    """
+
+    def __init__(self, missed: TensorFlowMissed, given: tuple[Any, Any], step: Any) -> None:
+        clock, self._sums = given
+        self.missed = missed
+        self.readers: dict[int, set[int]] = {}
+        self._now = clock[0] + step
+        self._since, self._since_weights = clock[1], clock[2]
+        self._gaps: dict[Any, tuple[Any, Gap]] = {}
+
+    def add(self, variable: Any, column: Any) -> None:
+        """The step reads a table by a column of ids."""
+        self.readers.setdefault(id(variable), set()).add(id(column))
+
+    def rows(self, variable: Any, ids: Any, weights: Any) -> tuple[Any, Slots]:
+        """Weights and slots of rows, up to date.
+
+        Args:
+            variable: the table.
+            ids: `[R]`.
+            weights: `[R, ...]`, as they stand in the table.
+        """
+        table = self.missed.table(variable, self.readers)
+        form, dtype = self.missed.form, _precision(table)
+        slots = {name: tf.cast(slot._value.sparse_read(ids), dtype) for name, slot in table.slots.items()}
+        key = table.last, id(ids), dtype
+        if key not in self._gaps:
+            self._gaps[key] = ids, self._gap(table, ids, dtype)
+        _, missed = self._gaps[key]
+        weights = catch_up_weights(form, tf, tf.cast(weights, dtype), slots, missed, table.decayed)
+        slots = catch_up_slots(form, slots, missed)
+        own = variable._dtype
+        return tf.cast(weights, own), {name: tf.cast(rows, own) for name, rows in slots.items()}
+
+    def write(self, parts: Iterable[Any]) -> None:
+        """Remember that the rows of these parts are up to date behind this step."""
+        ids_of = {self.missed.tables[id(part.table)].last: part.ids for part in parts}
+        for last, ids in ids_of.items():
+            steps = tf.fill(tf.shape(ids), self._now + 1)
+            self.missed.lasts[last].scatter_update(tf.IndexedSlices(steps, ids))
+
+    def _gap(self, table: Table, ids: Any, dtype: str) -> Gap:
+        form = self.missed.form
+        last = self.missed.lasts[table.last].sparse_read(ids)
+        begin = tf.maximum(last, self._since)
+        missed = tf.cast(self._now - begin, dtype)
+        if not form.columns:
+            return gap(form, tf, missed, missed, [], [])
+        settled = tf.maximum(begin, self._since_weights)
+        then = tf.unstack(tf.cast(tf.gather(self._sums, settled), dtype), num=form.columns, axis=1)
+        now = tf.unstack(tf.cast(self._sums[self._now], dtype), num=form.columns)
+        return gap(form, tf, missed, tf.cast(settled - begin, dtype), then, now)
+
+
+def _precision(table: Table) -> str:
+    """In which precision a table's rows are brought up to date."""
+    return "float64" if table.variable._dtype == "float64" else "float32"
