@@ -88,8 +88,9 @@ class Training(_Mixed):
                 in the steps that it missed is made good before it is read: weights are those of whole tables.
                 Only a regularizer acts on the rows read, times the table's rows for each of them. With
                 `"lazy"` nothing is made good: a row that is not read neither decays nor moves on its
-                momentum. With `False` every step updates every row. `"auto"` is `True` where a table has many more rows
-                than a step reads and the optimizer has a closed form, else `False`. Defaults to `"auto"`.
+                momentum. With `False` every step updates every row. `"auto"` is `True` where a table has many
+                more rows than a step reads and the optimizer has a closed form, else `False`. Defaults to
+                `"auto"`.
 
         Raises:
             ValueError: if `steps_per_execution` or `row_sparse` is none of these, with `row_sparse=True` and
