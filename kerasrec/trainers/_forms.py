@@ -9,7 +9,7 @@ moves of `k` steps after step `t` are `m / (D + epsilon)` times
 
 where `T` may end in 0 after the last step. A decay of weights by `q_t = 1 - learning rate * decay` divides
 `r` by `q_{t+1}`, and then multiplies all by what is kept of a weight. Where `epsilon` is all of the
-denominator, `r` is `f_m`; between the two, the sum is very nearly linear in `epsilon / (D + epsilon)`: for Adam
+denominator, `r` is `f_m`; between the two, the sum is nearly linear in `epsilon / (D + epsilon)`: for Adam
 with its usual settings, to within 1e-5 of the move. Where `epsilon` is small, that is left out: of a row
 whose denominator is no larger than `epsilon`, the move is then wrong by half a percent.
 """
