@@ -23,13 +23,19 @@ class CatalogueBatches(keras.utils.PyDataset):
     up with others drawn uniformly without replacement. Popular items then stand in a list more often than
     others; `log_q` tells `SampledSoftmax(remove_accidental_hits=False)` how often, about.
 
+    Labels are given by the places of the positives, `[1, N, 3]`: of each its row in the batch, its place in
+    the list, and its value. `N` is the same for all batches, unless one has uncommonly many positives; the
+    entries that are left are zeros, which count for nothing. `FullSoftmax`, `DenseRMSE` and
+    `DenseSeparation` take these; other losses take `dense` ones.
+
     Args:
         interactions: `Interactions`.
         batch_size: int, users a batch.
         list_size: int, items a batch. Defaults to `None`: the whole catalogue.
         seed: int. Defaults to `None`: another one every time.
+        dense: bool, labels are `[B, L]`: the value of a positive, 0 for whatever else. Defaults to `False`.
         log_q: bool, labels are `[B, L, 3]`: label, item code and the logarithm of the item's probability to
-            stand in a list, as `SampledSoftmax` takes them. Defaults to `False`.
+            stand in a list, as `SampledSoftmax` takes them; they are dense then. Defaults to `False`.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
@@ -42,8 +48,10 @@ class CatalogueBatches(keras.utils.PyDataset):
         >>> inputs, labels = CatalogueBatches(x, batch_size=2, seed=0)[0]
         >>> inputs["user"].shape, inputs["item"].shape
         ((2, 1), (1, 6))
-        >>> labels.tolist()
-        [[0, 0, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0]]
+        >>> labels[0, :3].tolist()  # row, place, label
+        [[0.0, 2.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0]]
+        >>> CatalogueBatches(x, batch_size=2, seed=0, dense=True)[0][1].tolist()
+        [[0.0, 0.0, 1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]]
 
     References:
         Liang et al., "Variational autoencoders for collaborative filtering", 2018, section 2 (the whole
@@ -58,6 +66,7 @@ class CatalogueBatches(keras.utils.PyDataset):
         list_size: int | None = None,
         seed: int | None = None,
         log_q: bool = False,
+        dense: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -72,6 +81,7 @@ class CatalogueBatches(keras.utils.PyDataset):
             )
         self.seed = random.randrange(2**32) if seed is None else seed
         self.log_q = log_q
+        self.dense = dense or log_q
         positives = likes_of(interactions)
         if not len(positives):
             raise ValueError(
@@ -79,9 +89,9 @@ class CatalogueBatches(keras.utils.PyDataset):
                 f"Received: {len(interactions)} interactions without one."
             )
         self._rows = positives.to_csr()
-        if (positives.values == 1).all() and not log_q:
-            self._rows = self._rows.astype(np.int8)  # a quarter of the bytes to the device
-        self._users = np.flatnonzero(np.diff(self._rows.indptr)).astype(np.int32)
+        lengths = np.diff(self._rows.indptr)
+        self._users = np.flatnonzero(lengths).astype(np.int32)
+        self._n_entries = _room(lengths[self._users], self.batch_size)
         counts = np.bincount(positives.items, minlength=self.n_items)
         share = min(1.0, self.batch_size / len(self._users))
         self._is_wanted = 1 - (1 - share) ** counts  # that one of the item's users is in a batch
@@ -104,11 +114,24 @@ class CatalogueBatches(keras.utils.PyDataset):
         else:
             items, log_q = self._draw(rows, self._generator(self._epoch, index))
             rows = rows[:, items]
+        if not self.dense:
+            return {"user": users[:, None], "item": items[None]}, self._by_places(rows)
         labels = rows.toarray()
         if self.log_q:
             columns = (labels, *np.broadcast_arrays(items.astype(np.float32), log_q, labels)[:2])
             labels = np.stack(columns, axis=-1)
         return {"user": users[:, None], "item": items[None]}, labels
+
+    def _by_places(self, rows: Any) -> np.ndarray:
+        """Rows, places and values of a batch's positives, `[1, N, 3]`."""
+        n_entries = self._n_entries
+        while n_entries < rows.nnz:
+            n_entries *= 2
+        labels = np.zeros((1, n_entries, 3), np.float32)
+        found = labels[0, : rows.nnz]
+        found[:, 0] = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+        found[:, 1], found[:, 2] = rows.indices, rows.data
+        return labels
 
     def _generator(self, *key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
@@ -128,3 +151,11 @@ class CatalogueBatches(keras.utils.PyDataset):
         by_a_user = self._is_wanted[items] * len(kept) / len(wanted)
         probability = by_a_user + (1 - by_a_user) * n_filled / len(others)
         return items, np.log(probability).astype(np.float32)
+
+
+def _room(lengths: np.ndarray, batch_size: int) -> int:
+    """How many positives a batch of users with so many has, but for one in a million, and at most."""
+    batch_size = min(batch_size, len(lengths))
+    most = np.partition(lengths, len(lengths) - batch_size)[len(lengths) - batch_size :].sum()
+    likely = batch_size * lengths.mean() + 6 * batch_size**0.5 * lengths.std()
+    return int(min(most, np.ceil(likely)))

@@ -42,3 +42,16 @@ class DotScore(Score):
     def compare_all(self, user: Any, item: Any) -> Any:
         """`[U, C]` with `[I, C]` to `[U, I]`."""
         return keras.ops.matmul(user, keras.ops.transpose(item))
+
+    def with_biases(self, user: Any, item: Any, user_bias: Any, item_bias: Any) -> Any:
+        """The biases as two more components: sums over `[U, I]`, also for gradients, would cost much more."""
+        users, items = [user], [item]
+        if user_bias is not None:
+            users.append(user_bias)
+            items.append(keras.ops.ones_like(item[:, :1]))
+        if item_bias is not None:
+            users.append(keras.ops.ones_like(user[:, :1]))
+            items.append(item_bias)
+        if len(users) == 1:
+            return self.compare_all(user, item)
+        return self.compare_all(keras.ops.concatenate(users, axis=1), keras.ops.concatenate(items, axis=1))

@@ -102,9 +102,9 @@ class FrequencyRegularization(keras.layers.Layer):
     def call(self, vectors: Any, ids: Any) -> Any:
         """Add the loss."""
         factors = ops.cast(ops.take(self.factors, ids, axis=0), "float32")
-        squares = ops.sum(ops.square(ops.cast(vectors, "float32")), axis=-1)
+        flat = ops.reshape(ops.cast(vectors, "float32"), (-1, vectors.shape[-1]))
         n_rows = ops.cast(ops.shape(ids)[0], "float32")
-        self.add_loss(self.l2 * ops.sum(ops.reshape(factors, (-1,)) * ops.reshape(squares, (-1,))) / n_rows)
+        self.add_loss(_sum_of_squares(flat, ops.reshape(factors, (-1,)) * (self.l2 / n_rows)))
         return vectors
 
     def compute_output_shape(self, vectors_shape: Any, ids_shape: Any) -> Any:
@@ -114,3 +114,15 @@ class FrequencyRegularization(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""
         return {**super().get_config(), "n": self.n, "l2": self.l2, "exponent": self.exponent}
+
+
+@ops.custom_gradient
+def _sum_of_squares(vectors: Any, factors: Any) -> tuple[Any, Any]:
+    """`sum_n factors[n] |vectors[n]|^2` of vectors `[N, C]`, whose gradient takes one pass over them."""
+
+    def gradient(*args: Any, upstream: Any = None) -> tuple[Any, Any]:
+        if upstream is None:
+            (upstream,) = args
+        return vectors * (2 * upstream * factors)[:, None], ops.zeros_like(factors)
+
+    return ops.sum(factors * ops.sum(ops.square(vectors), axis=-1)), gradient

@@ -69,8 +69,9 @@ class Score(keras.layers.Layer):
         self._check(user, item)
         lists = len(item.shape) == 3
         if lists and item.shape[0] == 1:  # one list for all users: a matrix product
-            score = self.compare_all(user, item[0])
-        elif lists and item.shape[1] == 1:  # as pairs: one axis less to sum over
+            item, item_bias = (x if x is None else keras.ops.squeeze(x, 0) for x in (item, item_bias))
+            return self.with_biases(user, item, user_bias, item_bias)
+        if lists and item.shape[1] == 1:  # as pairs: one axis less to sum over
             score = keras.ops.expand_dims(self.compare(user, keras.ops.squeeze(item, 1)), 1)
         else:
             score = self.compare(keras.ops.expand_dims(user, 1) if lists else user, item)
@@ -96,6 +97,10 @@ class Score(keras.layers.Layer):
         user, item, user_bias, item_bias = (
             None if x is None else keras.ops.convert_to_tensor(x) for x in (user, item, user_bias, item_bias)
         )
+        return self.with_biases(user, item, user_bias, item_bias)
+
+    def with_biases(self, user: Any, item: Any, user_bias: Any, item_bias: Any) -> Any:
+        """`compare_all`, and the biases `[U, 1]` and `[I, 1]` where there are any: `[U, I]`."""
         score = self.compare_all(user, item)
         if user_bias is not None:
             score = score + user_bias

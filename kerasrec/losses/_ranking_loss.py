@@ -69,7 +69,7 @@ class RankingLoss(keras.losses.Loss):
         if len(y_true.shape) != 2 or len(y_pred.shape) != 2 or y_true.shape[1] != y_pred.shape[1]:
             raise ValueError(
                 f"{type(self).__name__} takes labels and scores of one shape [batch, list]; "
-                "`kerasrec.data.RankingBatches` makes such lists. "
+                "`kerasrec.data.RankingBatches` makes such lists, and `CatalogueBatches` if `dense`. "
                 f"Received: y_true {tuple(y_true.shape)}, y_pred {tuple(y_pred.shape)}."
             )
         labels, scores = at_least_float32(y_true), at_least_float32(y_pred)

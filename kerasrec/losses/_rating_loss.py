@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kerasrec._precision import at_least_float32
+from kerasrec.losses._places import by_places, spread
 
 
 class RatingLoss(keras.losses.Loss):
@@ -15,6 +16,8 @@ class RatingLoss(keras.losses.Loss):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss; a Keras mask on `y_pred` and zeros in `sample_weight` leave entries out."""
         mask = getattr(y_pred, "_keras_mask", None)
+        if by_places(y_true, y_pred):
+            y_true = spread(ops.convert_to_tensor(y_true, "float32"), ops.shape(y_pred))
         y_true = ops.convert_to_tensor(y_true, dtype=self.dtype)
         y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
         weights = ops.ones_like(y_pred)

@@ -27,7 +27,8 @@ class DenseRMSE(RMSE):
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
 
     Call arguments:
-        y_true: values `[B, L]`, 0 where missing.
+        y_true: values `[B, L]`, 0 where missing; or `[1, N, 3]`: rows, places and values of those that are
+            there, as `CatalogueBatches` gives them.
         y_pred: scores `[B, L]`.
         sample_weight: `[B, L]` (0 for padding), or `[B]` or `[B, 1]` for one weight a row, or `None`.
 

@@ -4,6 +4,8 @@ import keras
 from keras import ops
 
 from kerasrec._arguments import positive_number
+from kerasrec._precision import at_least_float32
+from kerasrec.losses._places import by_places, columns, spread
 from kerasrec.losses._ranking_loss import RankingLoss
 
 
@@ -25,8 +27,13 @@ class FullSoftmax(RankingLoss):
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
 
+    Labels may also be given by their places, which costs what the positives cost and no array of the
+    scores' shape: `[1, N, 3]`, for each positive of the batch its row, its place in the list and its label;
+    entries of label 0 count for nothing. `CatalogueBatches` gives them so.
+
     Call arguments:
-        y_true: labels `[B, I]`: > 0 positive and its weight, 0 negative, -1 left out.
+        y_true: labels `[B, I]`: > 0 positive and its weight, 0 negative, -1 left out; or `[1, N, 3]`: rows,
+            places and labels of the positives, all others being negatives.
         y_pred: scores `[B, I]`.
         sample_weight: `[B]` or `[B, 1]`, one weight a list, or `None`.
 
@@ -56,6 +63,33 @@ class FullSoftmax(RankingLoss):
         super().__init__(reduction=reduction, name=name, dtype=dtype)
         self.temperature = positive_number("temperature", temperature)
 
+    @property
+    def dtype(self) -> Any:
+        """At least float32, which places need as much as sums do."""
+        return "float32" if self._dtype in ("float16", "bfloat16") else self._dtype
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The reduced loss; a mask of Keras's leaves entries out, which places cannot say."""
+        if getattr(y_pred, "_keras_mask", None) is not None and by_places(y_true, y_pred):
+            y_true = spread(ops.convert_to_tensor(y_true, self.dtype), ops.shape(y_pred))
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The loss of each list, `[B]`."""
+        if not by_places(y_true, y_pred):
+            return super().call(y_true, y_pred)
+        scores, y_true = at_least_float32(y_pred), at_least_float32(y_true)
+        if self.temperature != 1:
+            scores = scores / self.temperature
+        rows, _, labels = columns(y_true)
+        n_lists, size = ops.shape(scores)
+        n_positive = ops.segment_sum(ops.cast(labels > 0, scores.dtype), rows, n_lists)
+        # A list without negatives has loss 0.
+        ranks = ops.cast(n_positive < size, scores.dtype)
+        labels = ops.relu(labels) * ops.take(ranks, rows, axis=0)
+        entries = ops.concatenate([y_true[0, :, :2], labels[:, None]], axis=1)
+        return _multinomial(scores, ops.stop_gradient(entries))
+
     def list_loss(self, labels: Any, scores: Any) -> Any:
         """`[B, I]` with `[B, I]` to `[B]`."""
         scores = scores / self.temperature
@@ -68,3 +102,29 @@ class FullSoftmax(RankingLoss):
         config = super().get_config()
         del config["max_positives"]
         return {**config, "temperature": self.temperature}
+
+
+@ops.custom_gradient
+def _multinomial(scores: Any, entries: Any) -> tuple[Any, Any]:
+    """The loss of each list, `[B]`, in few passes over the scores `[B, I]`; `entries` are `[N, 3]`.
+
+    The gradient is the softmax times the sum of the list's labels, less the labels at their places.
+    """
+    rows, places, labels = columns(entries[None])
+    n_lists, size = ops.shape(scores)
+    largest = ops.max(scores, axis=-1, keepdims=True)
+    powers = ops.exp(scores - largest)
+    total = ops.sum(powers, axis=-1)
+    given = ops.take(ops.reshape(scores, (-1,)), rows * size + places, axis=0)
+    weights = ops.segment_sum(labels, rows, n_lists)
+    loss = weights * (ops.log(total) + largest[:, 0]) - ops.segment_sum(labels * given, rows, n_lists)
+
+    def gradient(*args: Any, upstream: Any = None) -> tuple[Any, Any]:
+        if upstream is None:
+            (upstream,) = args
+        whole = powers * (upstream * weights / total)[:, None]
+        at_places = -labels * ops.take(upstream, rows, axis=0)
+        indices = ops.stack([rows, places], axis=1)
+        return ops.scatter_update(whole, indices, at_places, reduction="add"), ops.zeros_like(entries)
+
+    return loss, gradient

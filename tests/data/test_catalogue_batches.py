@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kerasrec
-from kerasrec.data import CatalogueBatches, Interactions
+from kerasrec.data import CatalogueBatches, Interactions, catalogue_batches
 
 
 def grid(n_users=30, n_items=40, n=200, seed=0, values=None):
@@ -29,7 +29,7 @@ def test_labels_are_the_users_rows_of_the_matrix(seed, n, batch_size, part):
     matrix[x.users, x.items] = np.maximum(x.values, 0)
     list_size = int(rng.integers(1, 12)) if part else None
     seen = []
-    for inputs, labels in epoch(CatalogueBatches(x, batch_size, list_size, seed=seed)):
+    for inputs, labels in epoch(CatalogueBatches(x, batch_size, list_size, seed=seed, dense=True)):
         users, items = inputs["user"][:, 0], inputs["item"][0]
         assert inputs["item"].shape == (1, list_size or 12) and len(set(items)) == len(items)
         assert (inputs["user"].dtype, inputs["item"].dtype) == (np.int32, np.int32)
@@ -41,9 +41,37 @@ def test_labels_are_the_users_rows_of_the_matrix(seed, n, batch_size, part):
     assert sorted(seen) == np.flatnonzero(matrix.any(axis=1)).tolist()
 
 
-def test_binary_labels_are_bytes():
-    assert CatalogueBatches(grid(), 4)[0][1].dtype == np.int8
-    assert CatalogueBatches(grid(values=np.full(200, 2.0)), 4)[0][1].dtype == np.float32
+@pytest.mark.parametrize("list_size", [None, 9])
+def test_places_are_those_of_the_dense_labels(list_size):
+    x = grid(values=np.random.default_rng(0).choice([0.0, 1.0, 2.5], 200))
+    by_place = CatalogueBatches(x, 8, list_size, seed=0)
+    dense = CatalogueBatches(x, 8, list_size, seed=0, dense=True)
+    for (inputs, found), (_, expected) in zip(epoch(by_place), epoch(dense), strict=True):
+        assert found.shape[::2] == (1, 3) and found.dtype == np.float32
+        rows, places, labels = found[0].T
+        labels_of = np.zeros((len(inputs["user"]), list_size or 40), np.float32)
+        np.add.at(labels_of, (rows.astype(int), places.astype(int)), labels)
+        np.testing.assert_array_equal(labels_of, expected)
+
+
+def test_batches_have_labels_of_one_shape_although_some_users_have_much_more():
+    counts = np.append(np.random.default_rng(0).integers(1, 5, 999), 400)
+    users = np.repeat(np.arange(1000), counts)
+    items = np.concatenate([np.arange(n) for n in counts])
+    x = Interactions(users, items, user_ids=range(1000), item_ids=range(400))
+    batches = CatalogueBatches(x, 100, seed=0)
+    shapes = set()
+    for _ in range(5):
+        shapes |= {labels.shape for _, labels in epoch(batches)}
+        batches.on_epoch_end()
+    assert len(shapes) == 1
+    assert shapes.pop()[1] < 1600  # of 40,000 entries
+
+
+def test_a_batch_with_uncommonly_many_positives_has_room_for_them(monkeypatch):
+    monkeypatch.setattr(catalogue_batches, "_room", lambda lengths, batch_size: 3)
+    inputs, labels = CatalogueBatches(grid(), 30, seed=0)[0]
+    assert labels.shape == (1, 384, 3) and np.count_nonzero(labels[0, :, 2]) == 200
 
 
 def test_seed_and_epochs():

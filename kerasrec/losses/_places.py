@@ -1,0 +1,23 @@
+"""Labels by their places: the positives of a batch as `[1, N, 3]`, everything else in the lists a negative."""
+
+from typing import Any
+
+from keras import ops
+
+
+def by_places(y_true: Any, y_pred: Any) -> bool:
+    """Whether labels stand at places: `[1, N, 3]` beside scores `[B, L]`."""
+    true, pred = (tuple(getattr(y, "shape", ())) for y in (y_true, y_pred))
+    return len(true) == 3 and len(pred) == 2 and (true[0], true[2]) == (1, 3)
+
+
+def columns(y_true: Any) -> tuple[Any, Any, Any]:
+    """Rows and places, int32, and labels, each `[N]`; a padding entry has label 0."""
+    return ops.cast(y_true[0, :, 0], "int32"), ops.cast(y_true[0, :, 1], "int32"), y_true[0, :, 2]
+
+
+def spread(y_true: Any, shape: Any) -> Any:
+    """Labels `[B, L]`, the shape of the scores."""
+    rows, places, labels = columns(y_true)
+    indices = ops.stack([rows, places], axis=1)
+    return ops.scatter_update(ops.zeros(shape, labels.dtype), indices, labels, reduction="add")
