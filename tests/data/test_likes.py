@@ -45,7 +45,7 @@ def test_all_likes_are_trained_on(likes):
     inputs, labels = batches[0]
     pairs = sorted(zip(inputs["user"][:, 0].tolist(), inputs["item"][:, 0].tolist(), strict=True))
     assert pairs == [(0, 0), (0, 1), (1, 0), (1, 2), (2, 3)] and labels[:, 0].tolist() == [1] * 5
-    inputs, labels = CatalogueBatches(likes, batch_size=3, seed=0)[0]
+    inputs, labels = CatalogueBatches(likes, batch_size=3, seed=0, dense=True)[0]
     by_user = dict(zip(inputs["user"][:, 0].tolist(), labels.tolist(), strict=True))
     assert by_user == {0: [1, 1, 0, 0], 1: [1, 0, 1, 0], 2: [0, 0, 0, 1]}
 
