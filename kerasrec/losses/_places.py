@@ -1,4 +1,4 @@
-"""Labels by their places: the positives of a batch as `[1, N, 3]`, everything else in the lists a negative."""
+"""Labels by their places: the positives of a batch as `[1, N, 3]`; all else in its lists is negative."""
 
 from typing import Any
 
