@@ -49,6 +49,13 @@ def test_a_working_week(shop, capsys):
     assert "Explanation(user 'anna', item 'sku-1'" in printed and "recall@3" in printed
 
 
+def test_tables_and_ids(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run("data.md")
+    page = (DOCS / "data.md").read_text(encoding="utf-8")
+    assert "    " + capsys.readouterr().out in page
+
+
 @pytest.mark.slow
 def test_a_model_of_ones_own(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -85,6 +85,7 @@ def dialect_of(path: Path, form: Form, suits: Callable[[Sequence[str]], bool] = 
         options["skipinitialspace"] = True
         notes["left out"] = ", ".join([*notes.values(), "spaces after separators"])
     if len(separator) > 1:
+        _check_ends(path, encoding)
         options |= {"sep": re.escape(separator), "engine": "python"}
     if form.keep_na:
         options |= {"keep_default_na": False, "na_values": [""]}
@@ -129,6 +130,19 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
     if not any(map(str.strip, lines)):
         raise ValueError(f"{str(path)!r} must be a table with a header. Received: an empty file.")
     return lines
+
+
+def _check_ends(path: Path, encoding: str) -> None:
+    """Refuse spaces at the ends of lines, which pandas drops where several characters separate."""
+    with _text.opened(path) as file:
+        lines = io.TextIOWrapper(file, encoding, errors="replace")
+        for number, line in enumerate(lines, 1):
+            if line.strip("\n") != line.strip() and line.strip():
+                raise ValueError(
+                    "Lines whose fields several characters separate must not begin or end with spaces. "
+                    f"Received: {str(path)!r}, line {number:,}. Write tabs for the separators."
+                )
+        lines.detach()
 
 
 def _comments(lines: Sequence[str]) -> int:

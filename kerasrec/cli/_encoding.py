@@ -39,6 +39,11 @@ _LANGUAGES = tuple(map(frozenset, _LETTERS))
 _JOINING = frozenset("’‘“”´·«»–—…¡¿ªº®™©")  # noqa: RUF001
 _STANDING = frozenset("°€£½²×\u00a0") | _JOINING
 _CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
+# They are the same in most letters, so that a few words tell little.
+_NEIGHBOURS = ("cp1252", "cp1250", "cp1254", "iso8859_2")
+_ENOUGH = 5
+_WORD = re.compile(r"[^\W\d_]+")
+_ODD_WORD = re.compile(r"(?=\w*[^\x00-\x7f])\w{2,}")
 _WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7a3\uff01-\uff5e]")
 
 
@@ -115,7 +120,14 @@ def _by_words(sample: bytes) -> str:
             continue
         (readings if _is_text(read) else others).setdefault(read, encoding)
     if len(readings) == 1:
-        return next(iter(readings.values()))
+        read, encoding = next(iter(readings.items()))
+        if len(set(_ODD_WORD.findall(read))) >= _ENOUGH:
+            return encoding
+        # A few words may be of several languages.
+        neighbours = [other for other, its in others.items() if its in _NEIGHBOURS and _are_words(other)]
+        if not neighbours:
+            return encoding
+        readings |= {other: others[other] for other in neighbours}
     shown = list((readings or others).items())[:3]
     how = ", ".join(f"{_longest(read)!r} as {encoding}" for read, encoding in shown)
     raise ValueError(
@@ -124,11 +136,19 @@ def _by_words(sample: bytes) -> str:
     )
 
 
+def _are_words(read: str) -> bool:
+    """Whether each word by itself is of one language."""
+    words = _WORD.findall(read)
+    return _stand_well(read) and all(_is_word(word) and _of_one_language(word) for word in words)
+
+
 def _is_text(read: str) -> bool:
     wide = _WIDE.findall(read)
     if wide:
-        return len(wide) == sum(not char.isascii() for char in read) and _is_east_asian(wide)
-    return _stand_well(read) and all(map(_is_word, re.findall(r"[^\W\d_]+", read))) and _of_one_language(read)
+        beside_latin = re.search(rf"[a-z]{_WIDE.pattern}|{_WIDE.pattern}[a-z]", read)
+        alone = len(wide) == sum(not char.isascii() for char in read)
+        return alone and not beside_latin and _is_east_asian(wide)
+    return _stand_well(read) and all(map(_is_word, _WORD.findall(read))) and _of_one_language(read)
 
 
 def _of_one_language(read: str) -> bool:

@@ -242,6 +242,11 @@ class TestFiles:
         assert x.to_frame().values.tolist() == [[1, 1193, 5], [1, 661, 3]]
         assert read_as["separator"] == "'::'"
 
+    def test_spaces_beside_two_colons(self, table):
+        path = table("user::item::rating\n1::x::5\n 1::x::3\n")  # pandas drops the space
+        with pytest.raises(ValueError, match="must not begin or end with spaces. Received: .* line 3"):
+            read(path)
+
     def test_names_must_fit(self, table):
         path = table("a\tx\t5\n")
         assert read(path, names="user, item, rating").interactions.user_ids.tolist() == ["a"]
