@@ -1,13 +1,14 @@
 """The training of a trial."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from kerasrec.data import Interactions, pairs
-from kerasrec.recommender._training import batches_for
+from kerasrec.recommender._batches import batches_for
 from kerasrec.tuning._epoch_batches import EpochBatches, PairBatches, TellEpoch
+from kerasrec.zoo import FallingRate, Recipe
 
 _VALIDATION_BATCH = 8192
 
@@ -16,34 +17,30 @@ def fit(
     model: keras.Model,
     interactions: Interactions,
     validation: Interactions | None,
-    training: Mapping[str, Any],
+    recipe: Recipe,
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback],
     epochs: int,
     initial_epoch: int = 0,
+    first_rate: float | None = None,
     **kwargs: Any,
 ) -> Any:
     """Train any model of users and items on the batches that its loss takes."""
-    if not training:
+    if recipe.optimizer is None:
         return _one_epoch(model, callbacks)
-    batches = batches_of(model, interactions, training, seed)
+    batches = batches_for(model, interactions, recipe, seed)
+    if batches is None:
+        batches = PairBatches(interactions, recipe.batch_size, seed)
     if validation is not None and isinstance(batches, PairBatches):
         x, y = pairs(validation)
         inputs = {name: codes[:, None] for name, codes in x.items()}
         kwargs = {"validation_data": (inputs, y), "validation_batch_size": _VALIDATION_BATCH} | kwargs
     batches = EpochBatches(batches, initial_epoch)
-    callbacks = [TellEpoch(batches), *callbacks]
+    falling = [] if recipe.schedule == "constant" else [FallingRate(recipe, first_rate)]
+    callbacks = [TellEpoch(batches), *falling, *callbacks]
     # The batches are in an order of their own.
     how = {"epochs": epochs, "initial_epoch": initial_epoch, "shuffle": False, "verbose": 0}
     return model.fit(batches, callbacks=callbacks, **how | kwargs)
-
-
-def batches_of(model: keras.Model, interactions: Interactions, training: Mapping[str, Any], seed: int) -> Any:
-    """The batches that a model's loss takes."""
-    batch_size = min(training["batch_size"], len(interactions))
-    sampling = {name: training[name] for name in ("n_sampled_items", "sampler") if name in training}
-    batches = batches_for(model, interactions, batch_size, seed, **sampling)
-    return PairBatches(interactions, batch_size, seed) if batches is None else batches
 
 
 def _one_epoch(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -> Any:

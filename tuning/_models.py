@@ -9,8 +9,7 @@ import keras_tuner
 from kerasrec.data import Interactions
 from kerasrec.tuning._fit import fit
 from kerasrec.tuning.hyper_recommender import HyperRecommender
-
-_BATCH_SIZE = 256
+from kerasrec.zoo import Recipe
 
 
 class OwnModels(keras_tuner.HyperModel):
@@ -33,8 +32,7 @@ class OwnModels(keras_tuner.HyperModel):
         self, hp: Any, model: Any, interactions: Interactions, validation: Interactions, **kwargs: Any
     ) -> Any:
         """Train it on the batches that its loss takes."""
-        training = {"batch_size": _BATCH_SIZE, "epochs": None}
-        return fit(model, interactions, validation, training, self.seed, **kwargs)
+        return fit(model, interactions, validation, Recipe(), self.seed, **kwargs)
 
 
 def hypermodel(
@@ -42,7 +40,7 @@ def hypermodel(
     interactions: Interactions,
     features: Mapping[str, Any],
     space: Mapping[str, Any],
-    epochs: int,
+    epochs: int | None,
     seed: int,
     metrics: tuple[str, ...],
 ) -> Any:

@@ -27,7 +27,7 @@ def search(
     objective: Any = "val_ndcg@10",
     tuner: str = "bayesian",
     max_trials: int = 20,
-    epochs: int = 20,
+    epochs: int | None = None,
     *,
     user_features: Any = None,
     item_features: Any = None,
@@ -52,7 +52,7 @@ def search(
     Part of the interactions is held out of every training, and the objective is measured on it behind every
     epoch; a test set is not needed and not seen. A trial ends without a better value for `patience` epochs,
     or where its best value is below the median of that of earlier trials by the same epoch. The first trial
-    has the card's defaults, but with Hyperband.
+    is the model's recipe (`kerasrec.zoo.recipe`), but with Hyperband.
 
     Everything stands in `directory`. A search that was stopped or killed goes on when it is called again
     with the same arguments, the running trial behind its last epoch; one that is finished only gives its
@@ -68,7 +68,7 @@ def search(
             known, `("val_x", "max")`. Defaults to `"val_ndcg@10"`.
         tuner: `"bayesian"`, `"random"`, `"hyperband"` or `"grid"`. Defaults to `"bayesian"`.
         max_trials: int; Hyperband counts by itself. May be greater where a search goes on. Defaults to `20`.
-        epochs: int, most epochs of a trial. Defaults to `20`.
+        epochs: int, most epochs of a trial. Defaults to `None`: those of the model's recipe, or 20.
         user_features: as in `HyperRecommender`. Defaults to `None`.
         item_features: as in `HyperRecommender`. Defaults to `None`.
         fixed: as in `HyperRecommender`. Defaults to `None`.
@@ -191,7 +191,7 @@ def _plan(
     objective: Any,
     tuner: str,
     max_trials: int,
-    epochs: int,
+    epochs: int | None,
     features: dict[str, Any],
     space: dict[str, Any],
     validation: Any,
@@ -210,10 +210,14 @@ def _plan(
             "`interactions` must be `kerasrec.data.Interactions`; make them with `Interactions.from_frame` "
             f"or `from_csv`. Received: {type(interactions).__name__}."
         )
-    max_trials, epochs = positive_integer("max_trials", max_trials), positive_integer("epochs", epochs)
+    max_trials = positive_integer("max_trials", max_trials)
     keep = positive_integer("keep", keep)
     patience = None if patience is None else positive_integer("patience", patience)
     card = zoo.card(model) if isinstance(model, str) else getattr(model, "card", None)
+    if epochs is None:
+        known = isinstance(model, str) and len(interactions)
+        epochs = zoo.recipe(model, interactions).epochs if known else zoo.Recipe().epochs
+    epochs = positive_integer("epochs", epochs)
     wanted = _objectives.objective(objective, card)
     metrics = (wanted.keras_metric,) if wanted.keras_metric else ()
     hypermodel = _models.hypermodel(model, interactions, features, space, epochs, seed, metrics)

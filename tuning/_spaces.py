@@ -1,12 +1,14 @@
 """What a search may vary of a model: its card's settings, those of its parts and those of its training."""
 
+import dataclasses
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from kerasrec.zoo import Card, Hyperparameter
+from kerasrec.zoo import Card, Hyperparameter, Recipe
 from kerasrec.zoo._hybrid import loss_of
+from kerasrec.zoo._recipe import SCHEDULES
 
 _OPTIMIZERS = ("adam", "adamw", "adagrad", "rmsprop", "lion")
 _REPRESENTATIONS = ("linear", "normalized_linear", "relu", "deep")
@@ -26,6 +28,7 @@ class Space:
 
     Args:
         card: of the model.
+        recipe: what the model trains best with: where the search begins, and what is not searched.
         groups: names of the groups of features, by side.
         fixed: values of settings that are not searched.
         space: ranges by name, names alone, `"all"`, or `None`.
@@ -37,11 +40,18 @@ class Space:
     """
 
     def __init__(
-        self, card: Card, groups: Mapping[str, Iterable[str]], fixed: Mapping[str, Any] | None, space: Any
+        self,
+        card: Card,
+        recipe: Recipe,
+        groups: Mapping[str, Iterable[str]],
+        fixed: Mapping[str, Any] | None,
+        space: Any,
     ) -> None:
-        self.card = card
-        own = {h.name: h for h in card.hyperparameters}
-        parts, self.training = _parts(card), _training(card, fixed or {})
+        self.card, self.recipe = card, recipe
+        begun = {h.name: _beginning(h, recipe.settings) for h in (*card.hyperparameters, *_parts(card))}
+        own = {h.name: begun[h.name] for h in card.hyperparameters}
+        parts = {name: h for name, h in begun.items() if name not in own}
+        self.training = _training(card, recipe, own)
         chosen = {h.name: h for side, names in groups.items() for h in map(_group(side), names)}
         self.known = own | parts | self.training | chosen
         self.factory = set(inspect.signature(card.factory).parameters) - set(_FROM_DATA)
@@ -74,7 +84,9 @@ class Space:
         training = {name: whole.get(name, h.default) for name, h in self.training.items()}
         if training:
             training[_EPOCHS] = whole.get(_EPOCHS)
-        arguments = {name: x for name, x in whole.items() if name in self.factory}
+        arguments = {
+            name: x for name, x in (dict(self.recipe.settings) | whole).items() if name in self.factory
+        }
         for side in ("user", "item"):
             if arguments.get(f"{side}_repr") == "deep" and f"{side}_depth" in whole:
                 arguments[f"{side}_repr"] = _network(side, whole, arguments, self)
@@ -159,30 +171,45 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {found[0]!r}?" if found else ""
 
 
-def _training(card: Card, fixed: Mapping[str, Any]) -> dict[str, Hyperparameter]:
+def _beginning(h: Hyperparameter, values: Mapping[str, Any]) -> Hyperparameter:
+    """A setting with the recipe's value for its default, and a range that holds it."""
+    if h.name not in values:
+        return h
+    value = values[h.name]
+    if h.type == "choice":
+        choices = h.choices if value in h.choices else (value, *h.choices)
+        return dataclasses.replace(h, default=value, choices=choices)
+    if h.type == "bool":
+        return dataclasses.replace(h, default=value)
+    low, high = min(h.low or 0, value), max(h.high or 0, value)
+    return dataclasses.replace(h, default=value, low=low, high=high)
+
+
+def _training(card: Card, recipe: Recipe, own: Mapping[str, Hyperparameter]) -> dict[str, Hyperparameter]:
     if card.optimizer is None:
         return {}
     settings = [
         Hyperparameter("batch_size", "choice", 256, choices=(64, 128, 256, 512, 1024)),
-        Hyperparameter("optimizer", "choice", card.optimizer, choices=_OPTIMIZERS),
-        Hyperparameter("schedule", "choice", "constant", choices=("constant", "cosine")),
+        Hyperparameter("optimizer", "choice", "adam", choices=_OPTIMIZERS),
+        Hyperparameter("schedule", "choice", "constant", choices=SCHEDULES),
         Hyperparameter("row_sparse", "choice", "auto", choices=("auto", False)),
         Hyperparameter(_EPOCHS, "int", 20, low=1, high=100),
     ]
     if card.task == "ranking":
-        losses = next((h.choices for h in card.hyperparameters if h.name == "loss"), ())
+        losses = own["loss"].choices if "loss" in own else ()
         sampled = None
         # Of another loss nobody knows here whether it takes samples.
-        if losses and fixed.get("loss", losses[0]) in (*losses, *_WHOLE):
+        if losses and all(isinstance(x, str) for x in losses):
             sampled = ("loss", tuple(x for x in losses if x not in _WHOLE))
         settings += [
             Hyperparameter("n_sampled_items", "int", 50, low=5, high=500, log=True, when=sampled),
             Hyperparameter("sampler", "choice", "uniform", choices=("uniform", "popularity"), when=sampled),
         ]
-    return {h.name: h for h in settings}
+    values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    return {h.name: _beginning(h, values) for h in settings}
 
 
-def _parts(card: Card) -> dict[str, Hyperparameter]:
+def _parts(card: Card) -> list[Hyperparameter]:
     """Settings of a hybrid's parts that its card leaves out: tastes, representations, layers."""
     accepted = inspect.signature(card.factory).parameters
     named = {h.name for h in card.hyperparameters}
@@ -200,7 +227,7 @@ def _parts(card: Card) -> dict[str, Hyperparameter]:
             default = accepted[f"{side}_repr"].default
             settings.append(Hyperparameter(f"{side}_repr", "choice", default, choices=_REPRESENTATIONS))
             settings += _layers(side)
-    return {h.name: h for h in settings if h.name not in named}
+    return [h for h in settings if h.name not in named]
 
 
 def _layers(side: str) -> list[Hyperparameter]:

@@ -11,7 +11,7 @@ from kerasrec import zoo
 from kerasrec._arguments import positive_integer
 from kerasrec._seeds import set_random_seed
 from kerasrec.data import Interactions
-from kerasrec.tuning._fit import batches_of, fit
+from kerasrec.tuning._fit import fit
 from kerasrec.tuning._spaces import Space, group_setting
 from kerasrec.zoo import Hyperparameter
 
@@ -38,7 +38,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         space: ranges by name, over those of the card: `(low, high)`, `(low, high, "log")`, a list of values,
             a `kerasrec.zoo.Hyperparameter`, or `True` for the setting's own range. A list of names
             searches these alone, `"all"` everything. Defaults to `None`.
-        epochs: int, epochs of a training, where they are not searched. Defaults to `20`.
+        epochs: int, epochs of a training, where they are not searched. Defaults to `None`: the recipe's.
         seed: int, of weights, order and samples; the same in all trials. Defaults to `0`.
         metrics: names of further Keras metrics of a rating model. Defaults to `()`.
 
@@ -64,7 +64,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         item_features: Any = None,
         fixed: Mapping[str, Any] | None = None,
         space: Any = None,
-        epochs: int = 20,
+        epochs: int | None = None,
         seed: int = 0,
         metrics: Sequence[str] = (),
     ) -> None:
@@ -72,8 +72,10 @@ class HyperRecommender(keras_tuner.HyperModel):
         self.interactions = interactions
         self.features = {"user": user_features, "item": item_features}
         groups = {side: x for side, x in self.features.items() if isinstance(x, Mapping)}
-        self._space = Space(self.card, groups, fixed, space)
-        self.epochs = positive_integer("epochs", epochs)
+        self._size = zoo.Size.of(interactions)
+        recipe = self.card.recipe_for(self._size, dict(fixed or {}).get("loss"))
+        self._space = Space(self.card, recipe, groups, fixed, space)
+        self.epochs = recipe.epochs if epochs is None else positive_integer("epochs", epochs)
         self.seed = seed
         self.metrics = tuple(metrics)
         # Of all ratings: those held out of the training must not lie outside.
@@ -106,18 +108,18 @@ class HyperRecommender(keras_tuner.HyperModel):
         return other
 
     def with_defaults(self) -> "HyperRecommender":
-        """The same model with the card's defaults alone, nothing fixed and nothing searched."""
+        """The same model with its recipe alone, nothing fixed and nothing searched."""
         other = self.on(self.interactions)
-        other._space = Space(self.card, {}, None, [])
+        other._space = self._of_the_recipe()
         return other
 
     def are_defaults(self, settings: Mapping[str, Any]) -> bool:
-        """Whether these settings, with those that are fixed, are the card's defaults.
+        """Whether these settings, with those that are fixed, are the recipe's.
 
         Args:
             settings: values by name.
         """
-        known = self._space.known
+        known = self._of_the_recipe().known
         whole = self._space.fixed | dict(settings)
         return all(name in known and x == known[name].default for name, x in whole.items())
 
@@ -178,9 +180,16 @@ class HyperRecommender(keras_tuner.HyperModel):
         set_random_seed(self.seed)
         arguments = self._bounds | arguments
         model = zoo.create(self.card.name, self.interactions, **features, **arguments)
-        plain = {"optimizer": self.card.optimizer, "schedule": "constant", "row_sparse": "auto"}
+        plain = {"optimizer": self.card.optimizer, "row_sparse": "auto"}
         if training and (self.metrics or any(training[name] != x for name, x in plain.items())):
-            self._compile(model, training)
+            metrics = dict.fromkeys((*self.card.metrics, *self.metrics))
+            self.card.compile(
+                model,
+                float(model.optimizer.learning_rate),
+                training["optimizer"],
+                metrics=list(metrics),
+                row_sparse=training["row_sparse"],
+            )
         return model
 
     def fit(
@@ -210,27 +219,24 @@ class HyperRecommender(keras_tuner.HyperModel):
             What `model.fit` returns.
         """
         settings = hp if isinstance(hp, Mapping) else self.settings(hp)
+        arguments, training = self._space.split(settings)
+        if training:
+            training["epochs"] = training["epochs"] or self.epochs
         return fit(
             model,
             interactions,
             validation,
-            self._space.split(settings)[1],
+            self._space.recipe.replace(**training),
             self.seed,
             callbacks=callbacks,
             epochs=epochs,
             initial_epoch=initial_epoch,
+            first_rate=arguments.get("learning_rate"),
             **kwargs,
         )
 
-    def _compile(self, model: keras.Model, training: Mapping[str, Any]) -> None:
-        rate: Any = float(model.optimizer.learning_rate)
-        if training["schedule"] == "cosine":
-            batches = batches_of(model, self.interactions, training, self.seed)
-            steps = len(batches) * (training["epochs"] or self.epochs)
-            rate = keras.optimizers.schedules.CosineDecay(rate, steps)
-        optimizer = type(keras.optimizers.get(training["optimizer"]))(rate)
-        metrics = dict.fromkeys((*self.card.metrics, *self.metrics))
-        model.compile(optimizer, model.loss, metrics=list(metrics), row_sparse=training["row_sparse"])
+    def _of_the_recipe(self) -> Space:
+        return Space(self.card, self.card.recipe_for(self._size), {}, None, [])
 
     def _chosen(self, side: str, settings: Mapping[str, Any]) -> Any:
         """The features of a side: those given, or the groups that the settings take (all, if none)."""

@@ -199,7 +199,7 @@ class SearchResult:
     ) -> Comparison:
         """The best hyperparameters on a test set that the search has not seen, beside the defaults.
 
-        The best model and one with the default hyperparameters, those of the card, whatever was fixed, are
+        The best model and one with those of the recipe, whatever was fixed, are
         trained anew on all of the search's data, each for the epochs that were its best on the validation
         data, and evaluated once, beside baselines.
         The objective decides where it has a value a user, else the first NDCG. A note says how the best

@@ -8,6 +8,9 @@ if __name__ != "kerasrec.zoo":
 
 from kerasrec.zoo._card import Card as Card
 from kerasrec.zoo._card import Hyperparameter as Hyperparameter
+from kerasrec.zoo._recipe import FallingRate as FallingRate
+from kerasrec.zoo._recipe import Recipe as Recipe
+from kerasrec.zoo._recipe import Size as Size
 from kerasrec.zoo.content_recommender import ContentRecommender as ContentRecommender
 from kerasrec.zoo.deep_repr_recommender import DeepReprRecommender as DeepReprRecommender
 from kerasrec.zoo.ease import EASE as EASE
@@ -24,8 +27,10 @@ from kerasrec.zoo.random import Random as Random
 from kerasrec.zoo.recommender_net import RecommenderNet as RecommenderNet
 from kerasrec.zoo.recommender_v1 import RecommenderV1 as RecommenderV1
 from kerasrec.zoo.recommender_v2 import RecommenderV2 as RecommenderV2
+from kerasrec.zoo.registry import by_cost as by_cost
 from kerasrec.zoo.registry import card as card
 from kerasrec.zoo.registry import create as create
 from kerasrec.zoo.registry import names as names
+from kerasrec.zoo.registry import recipe as recipe
 from kerasrec.zoo.two_tower import TwoTower as TwoTower
 from kerasrec.zoo.user_knn import UserKNN as UserKNN

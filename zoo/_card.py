@@ -1,11 +1,13 @@
+import dataclasses
 import numbers
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import keras
 
 from kerasrec._arguments import positive_number
+from kerasrec.zoo._recipe import Recipe, Size
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class Card:
             model fitted in closed form that gives no ratings.
         metrics: names of metrics. Defaults to `()`.
         results: what `tests/reproductions` measured, as a table. Defaults to `""`.
-        tuned: settings that reached the best of these results. Defaults to `{}`.
+        recipe: what the model trains best with: a `Recipe`, or a function of the `Size` of the data and of
+            the loss that is wanted, or `None`. Defaults to `None`: the factory's defaults.
 
     Example:
         >>> import kerasrec
@@ -107,14 +110,31 @@ class Card:
     loss: Any = "mean_squared_error"
     metrics: tuple[str, ...] = ()
     results: str = ""
-    tuned: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe | Callable[[Size, Any], Recipe] | None = None
 
-    def compile(self, model: keras.Model, learning_rate: Any, **kwargs: Any) -> None:
+    def recipe_for(self, size: Size, loss: Any = None) -> Recipe:
+        """What the model trains best with on data of this size.
+
+        Args:
+            size: `Size`.
+            loss: name of a loss, or a loss, that is to be trained by. Defaults to `None`: the best one.
+        """
+        if self.optimizer is None:
+            found = self.recipe if isinstance(self.recipe, Recipe) else Recipe()
+            return dataclasses.replace(found, optimizer=None)
+        if isinstance(self.recipe, Recipe):
+            return self.recipe
+        return Recipe(optimizer=self.optimizer) if self.recipe is None else self.recipe(size, loss)
+
+    def compile(
+        self, model: keras.Model, learning_rate: Any, optimizer: str | None = None, **kwargs: Any
+    ) -> None:
         """Compile a model as the card says.
 
         Args:
             model: `keras.Model`. One of this card keeps the loss it has, which may know the data.
             learning_rate: float or `keras.optimizers.schedules.LearningRateSchedule`.
+            optimizer: Keras's name of another optimizer. Defaults to `None`: the card's.
             **kwargs: further arguments of `model.compile`, e.g. `row_sparse`.
 
         Raises:
@@ -122,10 +142,20 @@ class Card:
         """
         if isinstance(learning_rate, numbers.Real):
             positive_number("learning_rate", learning_rate)
-        optimizer = type(keras.optimizers.get(self.optimizer))(learning_rate)
+        made = type(keras.optimizers.get(optimizer or self.optimizer))(learning_rate)
         own = model.compiled and model.name == self.name
         arguments = {"loss": model.loss if own else self.loss, "metrics": list(self.metrics)}
-        model.compile(optimizer=optimizer, **arguments | kwargs)
+        model.compile(optimizer=made, **arguments | kwargs)
+
+    def recipes(self) -> dict[str, Recipe]:
+        """The recipes for a small and for a large set of data, or the one for both; none without one."""
+        if self.recipe is None:
+            return {}
+        small, large = (self.recipe_for(size) for size in _SIZES)
+        if small == large:
+            return {"Trains best with": small}
+        both = zip(_SIZES, (small, large), strict=True)
+        return {f"Trains best with, on {_in_words(size)}": found for size, found in both}
 
     def __str__(self) -> str:
         training = "closed form"
@@ -133,14 +163,26 @@ class Card:
             loss = self.loss if isinstance(self.loss, str) else self.loss.name
             training = f"{self.optimizer}, {loss}"
         settings = [f"    {h.name} = {h.default} ({h.range})" for h in self.hyperparameters]
-        tuned = [f"    {name} = {value}" for name, value in self.tuned.items()]
+        recipes = [line for title, recipe in self.recipes().items() for line in _indented(title, recipe)]
         lines = [
             f"{self.name} ({self.task})",
             self.summary,
             f"Reference: {self.reference}",
             f"Training: {training}",
             *(["Settings:", *settings] if settings else []),
-            *(["Tuned settings:", *tuned] if tuned else []),
+            *recipes,
             *(["Results:", self.results] if self.results else []),
         ]
         return "\n".join(lines)
+
+
+# Of a small shop, and of a large one.
+_SIZES = (Size(1_000, 10_000, 100_000), Size(1_000_000, 500_000, 20_000_000))
+
+
+def _in_words(size: Size) -> str:
+    return f"{size.n_users:,} users and {size.n_items:,} items"
+
+
+def _indented(title: str, recipe: Recipe) -> list[str]:
+    return [f"{title}:", *(f"    {line}" for line in str(recipe).splitlines())]

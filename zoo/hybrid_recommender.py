@@ -4,6 +4,7 @@ import keras
 
 from kerasrec.zoo._card import Card
 from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
+from kerasrec.zoo._hybrid_recipes import recipe
 from kerasrec.zoo._results import COMPARED
 
 
@@ -155,14 +156,5 @@ epochs, batches of 77 users.
 
 """
     + COMPARED,
-    tuned={
-        "n_components": 128,
-        "loss": "full_softmax",
-        "decay": 0.2,
-        "learning_rate": 0.02,
-        "schedule": "linear, to 0 behind the last epoch",
-        "batches": "CatalogueBatches",
-        "batch_size": 153,
-        "epochs": 40,
-    },
+    recipe=recipe,
 )

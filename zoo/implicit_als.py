@@ -8,6 +8,7 @@ from kerasrec._arguments import positive_integer, positive_number
 from kerasrec._threads import map_blocks, n_threads
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._fitted import VALUES_SETTING, Values, factorised, positives
+from kerasrec.zoo._recipe import Recipe
 from kerasrec.zoo._results import COMPARED, on_movielens_1m
 
 if TYPE_CHECKING:
@@ -186,5 +187,5 @@ CARD = Card(
     optimizer=None,
     loss=None,
     results=on_movielens_1m((0.1534, 0.3278), tuned=(0.1604, 0.3598)) + "\n\n" + COMPARED,
-    tuned={"alpha": 4.0, "l2": 60.0},
+    recipe=Recipe({"alpha": 4.0, "l2": 60.0}),
 )

@@ -4,6 +4,7 @@ import keras
 
 from kerasrec.zoo._card import Card
 from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
+from kerasrec.zoo._hybrid_recipes import recipe
 from kerasrec.zoo._results import COMPARED
 
 
@@ -107,4 +108,5 @@ epochs, of which 17 were trained, batches of 302 users.
 
 """
     + COMPARED,
+    recipe=recipe,
 )

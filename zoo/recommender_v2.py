@@ -5,6 +5,7 @@ import keras
 from kerasrec.layers import DotScore, RatingScale
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._parts import assemble, id_inputs, seeds, table
+from kerasrec.zoo._recipe import Recipe
 
 
 def RecommenderV2(
@@ -97,14 +98,11 @@ Found by `kerasrec tune recommender_v2` on JAX 0.10 and Keras 3.15 in 16 trials 
 by the error on 10 % of the training rows; then trained on all of these: 128 components, l2 5.8e-5, bias_l2
 1.5e-7, learning rate 0.0045 falling by a cosine over 8 epochs, 5 of them trained, batches of
 256, whole tables.""",
-    tuned={
-        "n_components": 100,
-        "l2": 1e-4,
-        "bias_l2": 5e-6,
-        "learning_rate": 7e-3,
-        "schedule": "cosine, to 0 behind the last epoch",
-        "batch_size": 256,
-        "epochs": 6,
-        "row_sparse": False,
-    },
+    recipe=Recipe(
+        {"n_components": 100, "l2": 1e-4, "bias_l2": 5e-6, "learning_rate": 7e-3},
+        schedule="cosine",
+        batch_size=256,
+        epochs=6,
+        row_sparse=False,
+    ),
 )

@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -29,6 +29,7 @@ from kerasrec.zoo import (
     user_knn,
 )
 from kerasrec.zoo._card import Card
+from kerasrec.zoo._recipe import Recipe, Size
 
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
@@ -56,6 +57,9 @@ _CARDS: dict[str, Card] = {
         user_knn,
     )
 }
+
+# Closed forms, the cheapest first; what is trained comes after them.
+_CHEAP = ("random", "popularity", "global_bias", "item_knn", "user_knn", "pure_svd", "ease", "implicit_als")
 
 _FROM_INTERACTIONS: dict[str, Callable[["Interactions"], Any]] = {
     "interactions": lambda data: data,
@@ -138,26 +142,12 @@ def create(
         36
     """
     found = card(name)
-    accepted = inspect.signature(found.factory).parameters
+    accepted = _accepted(found, hyperparameters)
     features = {"user_features": user_features, "item_features": item_features}
     for key, x in features.items():
         if x is not None and key not in accepted:
             raise ValueError(f"`{key}` must be left out: {found.name} takes none.")
-    settings = [key for key in accepted if key not in (*features, "interactions")]
-    for key in hyperparameters:
-        if key not in settings:
-            value = hyperparameters[key]
-            # A table would fill the screen.
-            came = repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
-            raise ValueError(
-                f"Hyperparameters of {found.name} must be among {', '.join(settings)}."
-                f"{_nearest(key, settings)} Received: {key}={came}."
-            )
-    from kerasrec.data.interactions import check_interactions
-
-    check_interactions("interactions", interactions)
-    if not len(interactions):
-        raise ValueError("`interactions` must not be empty. Received: 0 interactions.")
+    _check(interactions)
     read = {key: read(interactions) for key, read in _FROM_INTERACTIONS.items() if key in accepted}
     rows = {
         key: _rows(key, x, interactions)
@@ -176,6 +166,79 @@ def create(
     if catalogue is not None:
         catalogue.fill(interactions)
     return model
+
+
+def recipe(name: str, interactions: "Interactions", **hyperparameters: Any) -> Recipe:
+    """What a model trains best with on given data.
+
+    `Recommender.train` and the commands go by it; `create` and the factories have the defaults that were
+    published.
+
+    Args:
+        name: name of the model, or of its factory.
+        interactions: `Interactions`, the training data, whose size counts.
+        **hyperparameters: arguments of the factory; those given win over the recipe's, and a `loss` has the
+            recipe of that loss.
+
+    Returns:
+        `Recipe`.
+
+    Raises:
+        ValueError: if there is no such model, or it has no such hyperparameter.
+
+    Example:
+        >>> import kerasrec
+        >>> data = kerasrec.datasets.synthetic(20, 30, 100).interactions
+        >>> kerasrec.zoo.recipe("hybrid", data, n_components=8).settings["n_components"]
+        8
+    """
+    found = card(name)
+    _accepted(found, hyperparameters)
+    _check(interactions)
+    chosen = found.recipe_for(Size.of(interactions), hyperparameters.get("loss"))
+    return chosen.with_settings(**hyperparameters)
+
+
+def by_cost(models: Iterable[str]) -> list[str]:
+    """Names of models, those that are done soonest first.
+
+    Args:
+        models: names.
+
+    Returns:
+        The same names: first those in closed form, then those that are trained.
+
+    Example:
+        >>> import kerasrec
+        >>> kerasrec.zoo.by_cost(["hybrid", "ease", "popularity"])
+        ['popularity', 'ease', 'hybrid']
+    """
+    order = [*_CHEAP, *(name for name in names() if name not in _CHEAP)]
+    return sorted(models, key=lambda name: order.index(card(name).name))
+
+
+def _accepted(found: Card, hyperparameters: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
+    """What a model's factory takes; an error if something else is among the hyperparameters."""
+    accepted = inspect.signature(found.factory).parameters
+    settings = [key for key in accepted if key not in ("user_features", "item_features", "interactions")]
+    for key in hyperparameters:
+        if key not in settings:
+            value = hyperparameters[key]
+            # A table would fill the screen.
+            came = repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+            raise ValueError(
+                f"Hyperparameters of {found.name} must be among {', '.join(settings)}."
+                f"{_nearest(key, settings)} Received: {key}={came}."
+            )
+    return accepted
+
+
+def _check(interactions: "Interactions") -> None:
+    from kerasrec.data.interactions import check_interactions
+
+    check_interactions("interactions", interactions)
+    if not len(interactions):
+        raise ValueError("`interactions` must not be empty. Received: 0 interactions.")
 
 
 def _rows(argument: str, features: Any, interactions: "Interactions") -> Any:

@@ -11,99 +11,42 @@ if TYPE_CHECKING:
 
     from kerasrec.cli._report import Report
     from kerasrec.data import Interactions
+    from kerasrec.recommender._training import Training
 
 RMSE = "root_mean_squared_error"
 _PREDICT_BATCH = 8192
-# Epochs without a better figure before training stops, and users that it is measured on.
-_PATIENCE = 3
-_JUDGES = 5000
+_PHASES = {"choosing": "Trying {} on nine tenths", "training": "Training {}"}
 
 
-def fit(
-    model: "keras.Model",
+def train_by_recipe(
+    name: str,
     train: "Interactions",
-    test: "Interactions | None",
-    epochs: int,
-    batch_size: int,
+    how: dict[str, Any],
     report: "Report",
-) -> dict[str, list[float]]:
-    """Train, and give the figures of each epoch as `model.fit` does."""
-    from kerasrec.data import pairs
+    watched: "Interactions | None" = None,
+) -> "Training":
+    """A model of the zoo, fitted or trained as `Recommender.train` does, with a progress bar.
 
-    x, y = pairs(train)
-    with report.progress() as progress:
-        history = model.fit(
-            x,
-            y,
-            batch_size=min(batch_size, len(train)),
-            epochs=epochs,
-            validation_data=None if test is None else pairs(test),
-            callbacks=[_bar(progress, "Training")],
-            verbose=0,
-        )
-    return history.history
-
-
-def fit_and_choose(
-    model: "keras.Model",
-    train: "Interactions",
-    epochs: int,
-    batch_size: int | None,
-    seed: int,
-    report: "Report",
-) -> tuple[int, dict[str, list[float]]]:
-    """Train on nine tenths of the interactions until NDCG@10 on the others stands still.
-
-    The model keeps the weights of its best epoch, which is returned with the figures of each.
+    `how` are `epochs`, `batch_size`, `hyperparameters`, `validation`, `patience` and `seed`, as far as they
+    are given. `watched` rows measure a model of ratings after each epoch if its number is given.
     """
-    import keras
-
-    from kerasrec.data import splits
-    from kerasrec.evaluation import RankingMetrics
-    from kerasrec.recommender._training import fit as fit_batches
-
-    fitted, held_out = splits.random_split(train, 0.1, seed)
-    stop = keras.callbacks.EarlyStopping(
-        "val_ndcg@10", patience=_PATIENCE, mode="max", restore_best_weights=True
-    )
-    ranking = RankingMetrics(held_out, fitted, metrics=("ndcg",), n_users=_JUDGES)
-    with report.progress() as progress:
-        callbacks = [ranking, stop, _bar(progress, f"Training {model.name}")]
-        history = fit_batches(model, fitted, epochs, batch_size, seed, 0, callbacks)
-    return int(stop.best_epoch) + 1, history.history
-
-
-def fit_exactly(
-    model: "keras.Model",
-    train: "Interactions",
-    epochs: int,
-    batch_size: int | None,
-    seed: int,
-    report: "Report",
-) -> dict[str, list[float]]:
-    """Train a ranking model for so many epochs on all interactions, and give the figures of each."""
-    from kerasrec.recommender._training import fit as fit_batches
-
-    with report.progress() as progress:
-        callbacks = [_bar(progress, f"Training {model.name}")]
-        history = fit_batches(model, train, epochs, batch_size, seed, 0, callbacks)
-    return dict(history.history)
-
-
-def create(name: str, train: "Interactions", seed: int, settings: dict[str, Any]) -> "keras.Model":
-    """A ranking model with what its card says that it trains best with, but for what is set."""
-    import inspect
-
     from kerasrec import zoo
     from kerasrec.cli._library import set_seed
+    from kerasrec.recommender._training import trained
 
-    card = zoo.card(name)
-    accepted = inspect.signature(card.factory).parameters
-    chosen: dict[str, Any] = {"seed": seed} if "seed" in accepted else {}
-    if card.optimizer is not None:
-        chosen |= {key: value for key, value in card.tuned.items() if key in accepted}
-        set_seed(seed)
-    return zoo.create(name, train, **chosen | settings)
+    if zoo.card(name).optimizer is None:
+        with report.waiting(f"Fitting {name}"):
+            return trained(train, name, **how)
+    set_seed(how["seed"])  # without a word of TensorFlow's
+    with contextlib.ExitStack() as shown:
+        bars: list[Progress] = []
+
+        def callbacks(phase: str) -> list[Any]:
+            if not bars:
+                bars.append(shown.enter_context(report.progress()))
+            return [_bar(bars[0], _PHASES[phase].format(name))]
+
+        return trained(train, name, **how, callbacks=callbacks, tell=report.line, watched=watched)
 
 
 def predict(model: "keras.Model", interactions: "Interactions", report: "Report") -> np.ndarray:

@@ -1,8 +1,11 @@
-"""Errors of predictions, beside those of what a model must beat."""
+"""A model's figures on held-out rows, beside those of what it must beat."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+METRICS = ("ndcg", "recall", "coverage")
+_K = 10
 
 if TYPE_CHECKING:
     import keras
@@ -22,10 +25,11 @@ def errors(predicted: Any, values: np.ndarray) -> dict[str, float]:
 
 def compared(
     model: "keras.Model", train: "Interactions", test: "Interactions", report: "Report"
-) -> list[dict[str, Any]]:
-    """The errors of a model and of two baselines for the rows of `test`, one row a predictor."""
+) -> tuple[list[dict[str, Any]], str]:
+    """The errors of a model and of two baselines, one row each, and a warning if the mean is better."""
     from kerasrec import zoo
     from kerasrec.cli._fit import predict
+    from kerasrec.recommender._training import worse
 
     biases = zoo.create("global_bias", train)
     predictions = {
@@ -33,4 +37,30 @@ def compared(
         "global mean": np.full(len(test), train.values.mean(dtype="float64")),
         "user and item biases": predict(biases, test, report),
     }
-    return [{"predictor": name, **errors(rows, test.values)} for name, rows in predictions.items()]
+    rows = [{"predictor": name, **errors(x, test.values)} for name, x in predictions.items()]
+    return rows, worse(model.name, "RMSE", rows[0]["RMSE"], rows[1]["RMSE"])
+
+
+def check_ranking(train: "Interactions", test: "Interactions") -> None:
+    """Refuse what `ranked` cannot measure, before anything is trained."""
+    from kerasrec import evaluation
+
+    evaluation.RankingMetrics(test, train, k=_K, metrics=METRICS)
+
+
+def ranked(
+    model: "keras.Model", train: "Interactions", test: "Interactions", report: "Report"
+) -> tuple[list[dict[str, Any]], str]:
+    """The ranking of a model and of popularity, one row a model, and a warning if popularity is better."""
+    from kerasrec import zoo
+    from kerasrec.evaluation import evaluate
+    from kerasrec.recommender._training import worse
+
+    models = {model.name: model}
+    if model.name != "popularity":
+        models["popularity"] = zoo.create("popularity", train)
+    figure = f"ndcg@{_K}"
+    with report.waiting("Evaluating"):
+        found = {name: evaluate(one, test, train, k=_K, metrics=METRICS) for name, one in models.items()}
+    rows = [{"model": name, **{x: one[x] for x in one.metrics}} for name, one in found.items()]
+    return rows, worse(model.name, "NDCG@10", found[model.name][figure], found["popularity"][figure])

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,14 +40,15 @@ def compare(
         str, typer.Option(metavar="NAMES", help="Figures, separated by commas, as `evaluate` has them.")
     ] = "ndcg,recall,coverage",
     epochs: Annotated[
-        int, typer.Option(min=1, help="Most passes of training; it stops where ranking gets no better.")
-    ] = 50,
+        int | None,
+        typer.Option(min=1, help="Passes of training; as many as are best on a tenth of the rows otherwise."),
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Rows a step of training.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="MODEL.NAME=VALUE", help="A hyperparameter of one of the models."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and weights.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and weights.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="PNG to draw the table in.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -103,26 +105,34 @@ def _compared(
     training: dict[str, Any],
     report: Report,
 ) -> tuple["Comparison", dict[str, int]]:
-    """The models, fitted or trained, side by side; and the epochs that training took."""
-    from kerasrec import evaluation, zoo
-    from kerasrec.cli._fit import create, fit_and_choose
+    """The models, fitted or trained, each told when it is done; and the epochs that training took."""
+    from kerasrec import zoo
+    from kerasrec.cli._fit import train_by_recipe
+    from kerasrec.evaluation import Comparison
+    from kerasrec.evaluation._compare import BASELINES, fits
+    from kerasrec.evaluation._plan import Plan
 
     # Refuses what cannot be measured before hours may go into training.
-    evaluation.RankingMetrics(test, train, **measured)
-    seed = training["seed"]
-    fitted, trained = {}, {}
-    for name, own in hyperparameters.items():
-        card = zoo.card(name)
-        with report.waiting(f"Fitting {name}"):
-            fitted[name] = create(name, train, seed, own)
-        if card.optimizer is not None:
-            batch_size = training["batch_size"] or card.tuned.get("batch_size")
-            trained[name], _ = fit_and_choose(
-                fitted[name], train, training["epochs"], batch_size, seed, report
-            )
-    added = None if baselines else ()
-    with report.waiting("Evaluating"):
-        return evaluation.compare(fitted, train, test, baselines=added, **measured), trained
+    plan = Plan(test, train, measured["k"], measured["metrics"])
+    notes: list[str] = []
+    wanted = BASELINES if baselines else ()
+    added = [name for name in wanted if name not in hyperparameters and fits(name, train, notes)]
+    order = zoo.by_cost([*hyperparameters, *added])
+    reports, trained = {}, {}
+    for place, name in enumerate(order, 1):
+        begun = time.perf_counter()
+        how = training | {"hyperparameters": hyperparameters.get(name, {})}
+        done = train_by_recipe(name, train, how, report)
+        if done.epochs is not None:
+            trained[name] = done.epochs
+        with report.waiting(f"Evaluating {name}"):
+            reports[name] = plan.run(done.model, name)
+        figures = ", ".join(f"{metric} {reports[name][metric]:.4f}" for metric in reports[name].metrics)
+        left = f"; left: {', '.join(order[place:])}" if place < len(order) else ""
+        report.line(f"{name}: {figures}, in {time.perf_counter() - begun:.1f} s{left}")
+    simple = [name for name in order if zoo.card(name).optimizer is None]
+    named = [*hyperparameters, *added]
+    return Comparison([reports[name] for name in named], simple, notes=notes), trained
 
 
 def _print(table: "Comparison", report: Report) -> None:

@@ -29,9 +29,7 @@ def demo(
         if out.exists() and not out.is_dir():
             raise ValueError(f"`--out` must be a folder. Received: {str(out)!r}, which is a file.")
         load_library(report)
-        import keras
-
-        from kerasrec import datasets, zoo
+        from kerasrec import datasets
         from kerasrec.cli.datasets import print_description
         from kerasrec.cli.train import train_and_write
         from kerasrec.data import splits
@@ -40,9 +38,9 @@ def demo(
         dataset = datasets.synthetic()
         print_description(dataset, report)
         train, test = splits.random_split(dataset.interactions, test_size=0.1, seed=SEED)
-        keras.utils.set_random_seed(SEED)
-        model = zoo.create("recommender_v2", train, **SETTINGS)
-        train_and_write(model, train, test, EPOCHS, BATCH_SIZE, out / "model.keras", True, report)
+        how = {"hyperparameters": SETTINGS, "epochs": EPOCHS, "batch_size": BATCH_SIZE, "seed": SEED}
+        name, whole = "recommender_v2", dataset.interactions
+        model = train_and_write(name, whole, (train, test), how, out / "model.keras", True, report)
 
         user, liked, recommended = _recommendations(model, dataset, train)
         report.table(f"What user {user} rated highest", liked)

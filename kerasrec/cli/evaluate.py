@@ -96,7 +96,7 @@ def _ranking(recommender: "Recommender", known: "Interactions", report: Report) 
     """How the model ranks what its users did not have in training."""
     import numpy as np
 
-    from kerasrec.cli._ranking import METRICS
+    from kerasrec.cli._measure import METRICS
     from kerasrec.evaluation import evaluate
 
     had = recommender.interactions

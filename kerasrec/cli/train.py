@@ -1,4 +1,3 @@
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,7 +6,7 @@ import typer
 from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form, Ratings, reads_table
-from kerasrec.cli._library import load_library, set_seed
+from kerasrec.cli._library import load_library
 from kerasrec.cli._likes import likes, repeats, split, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
 from kerasrec.cli._settings import setting
@@ -39,19 +38,25 @@ def train(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Passes over the rows; 5, or what ranks best where a model ranks."),
+        typer.Option(min=1, help="Passes over the rows; as many as are best on a tenth of them otherwise."),
     ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Rows a step; 64, or a ranking model's own.")
-    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows a step; the model's otherwise.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; `kerasrec zoo show` lists them."),
     ] = None,
     test_size: Annotated[
-        float, typer.Option(min=0.0, max=0.9, help="Share of the rows held out; 0 trains on all.")
+        float, typer.Option(min=0.0, max=0.9, help="Share of the rows held out to measure; 0 trains on all.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and weights.")] = 42,
+    validation: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=0.9, help="Share of the rest that chooses the number of epochs; 0.1."),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(min=1, help="Epochs without a better figure there; the model's otherwise."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and weights.")] = 0,
     plot: Annotated[bool, typer.Option(help="Write the learning curve beside the model.")] = True,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -59,7 +64,7 @@ def train(
     """Train a model on a table of ratings, or of who had what, measure it and write it to a file.
 
     A rating model is measured by its error on rows held out, a ranking model by how well it ranks them in the
-    whole catalogue.
+    whole catalogue. The training is that of `Recommender.train`, with the same defaults.
     """
     with reporting(as_json, debug) as report:
         check_writable(out, ".keras")
@@ -72,14 +77,14 @@ def train(
         with report.waiting(f"Reading {ratings.name}"):
             table = _table.read_ratings(ratings, form.columns(time_column), form, rates)
         whole, found = table.interactions, table.columns
-        has_values = "value" in found
         if model is None:
             # Who names what a like is wants likes.
-            rates = has_values and at_least is None and whole.kind == "ratings"
+            rates = whole.kind == "ratings" and at_least is None
             model = "recommender_v2" if rates else "hybrid"
+        model = zoo.card(model).name
         if rates and at_least is not None:
             raise ValueError(f"`--at-least` is for models that rank. Received: {at_least:g}, and {model}.")
-        used = whole if rates else likes(whole, at_least, has_values)
+        used = whole if rates else likes(whole, at_least, "value" in found)
         fitted, held_out = split(used, test_size, seed) if test_size else (used, None)
         table.tell(report)
         report.line(
@@ -89,62 +94,80 @@ def train(
             + f"{len(held_out) if held_out else 0:,} of them held out"
             + ("" if rates else repeats(fitted, held_out))
         )
-        report.result |= {"columns": found, "users": whole.n_users, "items": whole.n_items}
-        set_seed(seed)
-        if rates:
-            created = _create(model, whole, fitted, hyperparameters)
-            train_and_write(created, fitted, held_out, epochs or 5, batch_size or 64, out, plot, report)
-            return
-        report.line(f"Counted as liked: {what_counts(whole, at_least, has_values)}")
-        from kerasrec.cli._ranking import train_ranking
-
-        parts = (fitted, held_out)
-        train_ranking(model, hyperparameters, used, parts, epochs, batch_size, seed, out, plot, report)
+        if not rates:
+            report.line(f"Counted as liked: {what_counts(whole, at_least, 'value' in found)}")
+        report.result |= {
+            "columns": found,
+            "kind": whole.kind,
+            "users": whole.n_users,
+            "items": whole.n_items,
+        }
+        how = {
+            "hyperparameters": hyperparameters,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "validation": validation,
+            "patience": patience,
+            "seed": seed,
+        }
+        train_and_write(model, used, (fitted, held_out), how, out, plot, report)
 
 
 def train_and_write(
-    model: "keras.Model",
-    fitted: "Interactions",
-    held_out: "Interactions | None",
-    epochs: int,
-    batch_size: int,
+    name: str,
+    whole: "Interactions",
+    parts: tuple["Interactions", "Interactions | None"],
+    how: dict[str, Any],
     out: Path,
     plot: bool,
     report: Report,
-) -> None:
-    """Train a model, print its error beside the baselines', and write it and its learning curve."""
-    from kerasrec import zoo
-    from kerasrec.cli._fit import fit
-    from kerasrec.cli._measure import compared
-    from kerasrec.cli._plot import learning_curve
-    from kerasrec.recommender import save_model
+) -> "keras.Model":
+    """Train a model on the first part, measure it on the second, and write it and its learning curve.
 
-    report.result |= {"model": model.name, "trained_on": len(fitted)}
-    closed_form = zoo.card(model.name).optimizer is None
-    if not closed_form:
-        history = fit(model, fitted, held_out, epochs, batch_size, report)
-        report.result["history"] = history
+    `how` is that of `train_by_recipe`. A table shows the model beside what it must beat, and the last line
+    says if it does not.
+    """
+    from kerasrec import zoo
+    from kerasrec.cli import _measure
+    from kerasrec.cli._fit import train_by_recipe
+    from kerasrec.cli._plot import learning_curve
+    from kerasrec.recommender import Recommender, save_model
+
+    fitted, held_out = parts
+    rates = zoo.card(name).task == "rating"
+    if held_out is not None and not rates:
+        _measure.check_ranking(fitted, held_out)  # before training
+    training = train_by_recipe(name, fitted, how, report, watched=held_out)
+    report.result |= {"model": name, "trained_on": len(fitted)}
+    worse = training.worse
+    if training.chosen:
+        report.line(f"Best after {training.epochs} epochs on held-out rows; trained on all for as many")
+        report.result["epochs"] = training.epochs
+    if training.history:
+        report.result["history"] = training.history
     if held_out is not None:
-        test = compared(model, fitted, held_out, report)
-        report.table(f"Error on {len(held_out):,} held-out ratings", test)
+        measure = _measure.compared if rates else _measure.ranked
+        test, worse = measure(training.model, fitted, held_out, report)
+        title = (
+            f"Error on {len(held_out):,} held-out ratings"
+            if rates
+            else f"Ranking of {len(held_out):,} held-out rows"
+        )
+        report.table(title, test)
         report.result |= {"held_out": len(held_out), "test": test}
-    save_model(model, out, fitted, seen=True)
+    if rates:
+        save_model(training.model, out, fitted, seen=True)
+    else:
+        # Nobody is recommended what they have, held out or not.
+        Recommender(training.model, whole).save(out)
     report.line(f"Model: {out}")
     report.result["file"] = str(out)
-    if plot and not closed_form:
+    if plot and training.history:
         curve = out.with_suffix(".png")
-        learning_curve(curve, history)
+        learning_curve(curve, training.history)
         report.line(f"Learning curve: {curve}")
         report.result["plot"] = str(curve)
-
-
-def _create(
-    name: str, whole: "Interactions", fitted: "Interactions", hyperparameters: dict[str, Any]
-) -> "keras.Model":
-    from kerasrec import zoo
-
-    # Of all ratings: those held out must not lie outside.
-    bounds = {"min_rating": float(whole.values.min()), "max_rating": float(whole.values.max())}
-    takes = inspect.signature(zoo.card(name).factory).parameters
-    accepted = {bound: value for bound, value in bounds.items() if bound in takes}
-    return zoo.create(name, fitted, **accepted | hyperparameters)
+    if worse:
+        report.line(f"Careful: {worse}")
+        report.result["warning"] = worse
+    return training.model

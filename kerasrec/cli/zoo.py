@@ -48,14 +48,16 @@ def show(
         )
         settings: list[dict[str, Any]] = [
             {"hyperparameter": h.name, "default": str(h.default), "range": h.range}
-            | ({"tuned": str(card.tuned.get(h.name, ""))} if card.tuned else {})
             for h in card.hyperparameters
         ]
         if settings:
-            report.table("Hyperparameters", settings)
+            report.table("Hyperparameters of the factory", settings)
+        for title, recipe in card.recipes().items():
+            report.table(title, [{"of training": x, "by default": str(y)} for x, y in recipe.facts().items()])
         if card.results:
             report.line(f"Results\n{card.results}")
         facts = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
+        facts |= {"recipe": {title: recipe.facts() for title, recipe in card.recipes().items()}}
         report.result = facts | {
             "factory": card.factory.__name__,
             "loss": loss,

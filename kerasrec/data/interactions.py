@@ -243,6 +243,23 @@ class Interactions(Loaders):
             index = np.asarray(index, None if index else np.int64)
         return self._rows(index, None if self._events is None else self._events.take(index))
 
+    def of_kind(self, kind: str) -> "Interactions":
+        """These interactions, whose values are of this kind.
+
+        Args:
+            kind: `"ratings"`, `"counts"` or `"likes"`.
+
+        Returns:
+            `Interactions` over the same vocabularies.
+
+        Raises:
+            ValueError: if there is no such kind.
+        """
+        said = Meaning.of(kind, self.duplicates if kind == self.kind else None, has_values=True)
+        found = self.take(slice(None))
+        found._meaning = replace(self._meaning, kind=said.kind, duplicates=said.duplicates, stated=True)
+        return found
+
     def at_least(self, value: float) -> "Interactions":
         """The likes: interactions with at least this value.
 

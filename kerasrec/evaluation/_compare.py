@@ -83,7 +83,7 @@ def compare(
     taken = {name for name, _ in named}
     if baselines is None:
         baselines = RATING_BASELINES if set(RATING) & set(plan.metrics) else BASELINES
-    added = [name for name in baselines if name not in taken and _fits(name, train, notes)]
+    added = [name for name in baselines if name not in taken and fits(name, train, notes)]
     reports = []
     for name, model in [*named, *((name, name) for name in added)]:
         if isinstance(model, EvaluationReport):
@@ -123,8 +123,14 @@ def _is_baseline(model: Any) -> bool:
     return name in zoo.names() and zoo.card(name).optimizer is None
 
 
-def _fits(name: str, train: Interactions, notes: list[str]) -> bool:
-    """Whether a baseline can be fitted in memory; a note where not."""
+def fits(name: str, train: Interactions, notes: list[str]) -> bool:
+    """Whether a baseline can be fitted in memory; a note where not.
+
+    Args:
+        name: of a model.
+        train: `Interactions`.
+        notes: list, to which the note is added.
+    """
     from kerasrec.zoo import ease
 
     if name == ease.CARD.name and (too_large := ease.too_large(train.n_items)):

@@ -82,6 +82,17 @@ class RankingMetrics(keras.callbacks.Callback):
         if logs is not None:
             logs.update({f"val_{name}": self.report[name] for name in self.report.metrics})
 
+    def measure(self, model: keras.Model) -> EvaluationReport:
+        """The figures of another model for the same users, such as those of popularity.
+
+        Args:
+            model: a model, as `kerasrec.evaluation.evaluate` takes it.
+
+        Returns:
+            `EvaluationReport`.
+        """
+        return self._plan.run(model)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "RankingMetrics":
         """A callback for another model, as keras-tuner makes one a trial; the data is shared."""
         other = copy.copy(self)

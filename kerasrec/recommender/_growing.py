@@ -167,7 +167,8 @@ class Growing(Explaining):
         trained_on = _together(old.take(replayed & ~np.isin(_keys(old, self.n_items), keys)), new)
         self._catalogue.fill(whole, seen=True)
         self._set_history(whole)
-        history = _training.fit(self.model, trained_on, epochs, batch_size, seed, verbose, known=whole)
+        recipe = _training.recipe_of(self.model, whole).replace(epochs=epochs, batch_size=batch_size)
+        history = _training.fit(self.model, trained_on, recipe, seed, verbose, known=whole)
         self.refresh()
         return history
 

@@ -1,37 +1,114 @@
-"""The batches that a model's loss takes, and a model of the zoo trained on them."""
+"""A model of the zoo, trained as its recipe says."""
 
 import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
-from kerasrec import losses
-from kerasrec._arguments import positive_integer, whole_number
 from kerasrec._forks import check_fork
-from kerasrec.data import CatalogueBatches, Interactions, RankingBatches, pairs, splits
+from kerasrec._seeds import set_random_seed
+from kerasrec.data import Interactions, pairs, splits
 from kerasrec.evaluation import RankingMetrics
-from kerasrec.losses._ranking_loss import RankingLoss
+from kerasrec.recommender._batches import batches_for
+from kerasrec.recommender._forecast import Forecast
+from kerasrec.zoo import Card, FallingRate, Recipe, Size
 
-EPOCHS = 20
-BATCH_SIZE = 256
-# Sampled items a row, where there are as many.
-_SAMPLED = 50
-_WHOLE = (losses.FullSoftmax, losses.DenseRMSE, losses.DenseSeparation)
+VALIDATION = 0.1
+_RANKING, _RATING = "val_ndcg@10", "val_root_mean_squared_error"
+# Scores that one measurement of held-out rows may take, and users that it is made on.
+_SCORES, _USERS = 500_000_000, (200, 5000)
+_PREDICT_BATCH = 8192
+# Rows that must be held out for a figure of them to choose anything.
+_FEWEST = 5
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained model, and how it came about.
+
+    Args:
+        model: `keras.Model`.
+        epochs: int, for which it was trained on all interactions; `None` in closed form.
+        history: figures of each epoch, of the training that chose their number if there was one.
+        chosen: bool, whether held-out rows chose the number of epochs.
+        judged: name of the figure of the held-out rows, the model's at its best, and that of what it must
+            beat; `None` without held-out rows.
+    """
+
+    model: keras.Model
+    epochs: int | None = None
+    history: dict[str, list[float]] | None = None
+    chosen: bool = False
+    judged: tuple[str, float, float] | None = None
+
+    @property
+    def worse(self) -> str:
+        """A sentence, if the model was worse on the held-out rows than what it must beat."""
+        return "" if self.judged is None else worse(self.model.name, *self.judged)
+
+
+def worse(name: str, figure: str, reached: float, simple: float) -> str:
+    """A sentence, if a model is worse than the mean of the ratings, or than popularity.
+
+    Args:
+        name: of the model.
+        figure: name of the figure, an error or one that is to be high.
+        reached: the model's.
+        simple: that of the mean, or of popularity.
+    """
+    is_error = "@" not in figure
+    if (reached <= simple) if is_error else (reached >= simple):
+        return ""
+    other, remedy = (
+        ("the mean of all ratings", "look at the values, or train a model that ranks")
+        if is_error
+        else ("popularity", "take more data, other settings or another model")
+    )
+    return (
+        f"{name} is worse than {other} on the held-out rows ({figure} {reached:.4g} against {simple:.4g}): "
+        f"{remedy}."
+    )
 
 
 def trained(
     interactions: Interactions,
-    model: str,
-    epochs: int | None,
-    batch_size: int | None,
-    features: dict[str, Any],
-    hyperparameters: dict[str, Any],
-    validation: float,
-    patience: int,
-    seed: int,
-    verbose: Any,
-) -> keras.Model:
-    """A model of the zoo, fitted or trained."""
+    name: str,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    features: dict[str, Any] | None = None,
+    hyperparameters: dict[str, Any] | None = None,
+    validation: float | None = None,
+    patience: int | None = None,
+    seed: int = 0,
+    verbose: Any = 0,
+    callbacks: Callable[[str], Sequence[keras.callbacks.Callback]] = lambda phase: (),
+    tell: Callable[[str], None] | None = None,
+    watched: Interactions | None = None,
+) -> Training:
+    """A model of the zoo, fitted or trained as its recipe says; what is given wins over the recipe.
+
+    Args:
+        interactions: `Interactions`.
+        name: of the model.
+        epochs: int, passes over all interactions. Defaults to `None`: as many as are best on held-out rows.
+        batch_size: int. Defaults to `None`: the recipe's.
+        features: `user_features` and `item_features`. Defaults to `None`.
+        hyperparameters: arguments of the factory. Defaults to `None`.
+        validation: share held out to choose the number of epochs, of which `epochs` are then the most.
+            Defaults to `None`: a tenth, or nothing if `epochs` are given.
+        patience: int, epochs without a better figure. Defaults to `None`: the recipe's.
+        seed: int, of the split, the weights and the batches. Defaults to `0`.
+        verbose: as in `keras.Model.fit`. Defaults to `0`.
+        callbacks: gives Keras callbacks for `"choosing"` the number of epochs and for `"training"`.
+            Defaults to none.
+        tell: what prints a line, such as how long a training will take. Defaults to `None`.
+        watched: `Interactions` on which a model of ratings is measured after each epoch if none are held out.
+            Defaults to `None`.
+    """
     from kerasrec import zoo
 
     if not isinstance(interactions, Interactions):
@@ -39,93 +116,152 @@ def trained(
             "`interactions` must be `kerasrec.data.Interactions`; make them with `Interactions.from_frame` "
             f"or `from_csv`. Received: {type(interactions).__name__}."
         )
-    if not 0 <= validation < 1:
+    if validation is not None and not 0 <= validation < 1:
         raise ValueError(
             "`validation` must be a share of the interactions, from 0 to below 1. "
             f"Received: validation={validation}."
         )
-    patience = whole_number("patience", patience)
-    card = zoo.card(model)
-    fitted, held_out = interactions, None
-    if validation and card.optimizer is not None:
-        fitted, held_out = splits.random_split(interactions, validation, seed)
-    accepted = inspect.signature(card.factory).parameters
-    settings: dict[str, Any] = {"seed": seed} if "seed" in accepted else {}
-    if "min_rating" in accepted:
-        # Of all ratings: those held out must not lie outside.
-        values = interactions.values
-        settings |= {"min_rating": float(values.min()), "max_rating": float(values.max())}
-    created = zoo.create(card.name, fitted, **features, **{**settings, **hyperparameters})
+    card = zoo.card(name)
+    recipe = zoo.recipe(name, interactions, **hyperparameters or {})
+    recipe = recipe.replace(epochs=epochs, batch_size=batch_size, patience=patience)
+    maker = _Maker(card, recipe, interactions, features or {}, seed)
     if card.optimizer is None:
-        return created
-    callbacks: list[Any] = []
-    if held_out is not None:
-        stop = keras.callbacks.EarlyStopping(
-            "val_ndcg@10", patience=patience, mode="max", restore_best_weights=True
-        )
-        callbacks = [RankingMetrics(held_out, fitted), stop]
-    fit(created, fitted, epochs, batch_size, seed, verbose, callbacks)
-    return created
+        return Training(maker.make(interactions))
+    share = (VALIDATION if epochs is None else 0.0) if validation is None else validation
+    parts = None
+    if share and recipe.epochs and (validation is not None or _can_hold_out(card, interactions, share)):
+        parts = splits.random_split(interactions, share, seed)
+    forecast = Forecast(interactions, parts is not None, tell)
+    n_epochs, history, judged = recipe.epochs, None, None
+    if parts is not None:
+        fitted, held_out = parts
+        judge = _Judge(card, fitted, held_out)
+        model = maker.make(fitted)
+        stop = keras.callbacks.EarlyStopping(judge.figure, patience=max(1, recipe.patience), mode=judge.mode)
+        own = [*judge.callbacks, stop, forecast, *callbacks("choosing")]
+        done = fit(model, fitted, recipe, seed, verbose, own, validation=judge.pairs)
+        history, n_epochs = dict(done.history), int(stop.best_epoch) + 1
+        judged = (judge.name, float(history[stop.monitor][stop.best_epoch]), judge.simple())
+    model = maker.make(interactions)
+    own = [forecast, *callbacks("training")]
+    rows = _columns(watched) if watched is not None and card.task == "rating" and parts is None else None
+    done = fit(model, interactions, recipe, seed, verbose, own, epochs=n_epochs, validation=rows)
+    return Training(model, n_epochs, history or dict(done.history), parts is not None, judged)
+
+
+def recipe_of(model: keras.Model, interactions: Interactions) -> Recipe:
+    """How a model that has been trained goes on: in the batches of its recipe, at the rate that it has.
+
+    Args:
+        model: `keras.Model`, of the zoo or not.
+        interactions: `Interactions`, all that it knows.
+    """
+    from kerasrec import zoo
+
+    if model.name not in zoo.names():
+        return Recipe()
+    return zoo.card(model.name).recipe_for(Size.of(interactions), model.loss).replace(schedule="constant")
+
+
+def _can_hold_out(card: Card, interactions: Interactions, share: float) -> bool:
+    """Whether a share holds enough rows for their figure to say something."""
+    rows = len(interactions) if card.task == "rating" else np.count_nonzero(interactions.values > 0)
+    return bool(rows * share >= _FEWEST and interactions.n_items > 1)
 
 
 def fit(
     model: keras.Model,
     interactions: Interactions,
-    epochs: int | None,
-    batch_size: int | None,
+    recipe: Recipe,
     seed: int,
     verbose: Any,
-    callbacks: Any = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    epochs: int | None = None,
+    validation: Any = None,
     known: Interactions | None = None,
 ) -> Any:
-    """Train on interactions, in the batches that the model's loss takes; `known` are no negatives either."""
+    """Train on interactions, in the batches that the model's loss takes.
+
+    Args:
+        model: `keras.Model`, compiled.
+        interactions: `Interactions`.
+        recipe: `Recipe`, how.
+        seed: int, of the batches.
+        verbose: as in `keras.Model.fit`.
+        callbacks: Keras callbacks. Defaults to `()`.
+        epochs: int, after which to stop. Defaults to `None`: the recipe's.
+        validation: validation data of a model of ratings. Defaults to `None`.
+        known: `Interactions` that are no negatives either. Defaults to `None`.
+    """
     check_fork()
-    batch_size = BATCH_SIZE if batch_size is None else positive_integer("batch_size", batch_size)
-    batch_size = min(batch_size, len(interactions))
-    epochs = EPOCHS if epochs is None else whole_number("epochs", epochs)
-    how = {"epochs": epochs, "verbose": verbose, "callbacks": list(callbacks)}
-    batches = batches_for(model, interactions, batch_size, seed, known=known)
+    falling = [] if recipe.schedule == "constant" else [FallingRate(recipe)]
+    how = {
+        "epochs": recipe.epochs if epochs is None else epochs,
+        "verbose": verbose,
+        "callbacks": [*falling, *callbacks],
+    }
+    batches = batches_for(model, interactions, recipe, seed, known=known)
     if batches is None:
-        x, y = pairs(interactions)
-        inputs = {name: codes[:, None] for name, codes in x.items()}
-        return model.fit(inputs, y, batch_size=batch_size, **how)
+        x, y = _columns(interactions)
+        batch_size = min(recipe.batch_size, len(interactions))
+        of_test = {"validation_data": validation, "validation_batch_size": _PREDICT_BATCH}
+        return model.fit(x, y, batch_size=batch_size, **(how if validation is None else how | of_test))
     return model.fit(batches, **how)
 
 
-def batches_for(
-    model: keras.Model,
-    interactions: Interactions,
-    batch_size: int,
-    seed: int,
-    n_sampled_items: int = _SAMPLED,
-    sampler: Any = "uniform",
-    known: Interactions | None = None,
-) -> Any:
-    """Lists for a ranking loss; `None` for one that takes pairs. What is `known` is no negative either."""
-    loss = model.loss
-    if isinstance(loss, _WHOLE):
-        return CatalogueBatches(interactions, min(batch_size, interactions.n_users), seed=seed)
-    if not _takes_lists(model):
-        return None
-    batches = RankingBatches(
-        interactions,
-        batch_size,
-        min(n_sampled_items, interactions.n_items),
-        sampler,
-        seed=seed,
-        balanced=isinstance(loss, losses.BalancedWMRB),
-        log_q=isinstance(loss, losses.SampledSoftmax),
-    )
-    if known is not None:
-        batches.leave_out(known.take(known.liked))
-    return batches
+class _Maker:
+    """Makes the same model for parts of the same interactions."""
+
+    def __init__(
+        self, card: Card, recipe: Recipe, whole: Interactions, features: dict[str, Any], seed: int
+    ) -> None:
+        accepted = inspect.signature(card.factory).parameters
+        self.card, self.recipe, self.features, self.seed = card, recipe, features, seed
+        self.settings: dict[str, Any] = {"seed": seed} if "seed" in accepted else {}
+        if "min_rating" in accepted:
+            # Of all ratings: those held out must not lie outside.
+            values = whole.values
+            self.settings |= {"min_rating": float(values.min()), "max_rating": float(values.max())}
+        self.settings |= recipe.settings
+
+    def make(self, interactions: Interactions) -> keras.Model:
+        from kerasrec import zoo
+
+        card, recipe = self.card, self.recipe
+        set_random_seed(self.seed)
+        model = zoo.create(card.name, interactions, **self.features, **self.settings)
+        if card.optimizer is not None and (recipe.optimizer, recipe.row_sparse) != (card.optimizer, "auto"):
+            rate = self.settings.get("learning_rate", float(model.optimizer.learning_rate))
+            card.compile(model, rate, recipe.optimizer, row_sparse=recipe.row_sparse)
+        return model
 
 
-def _takes_lists(model: keras.Model) -> bool:
-    """Whether the loss compares items: a ranking loss, or one of the user's own on a model that ranks."""
-    loss = model.loss
-    if isinstance(loss, RankingLoss):
-        return True
-    of_ratings = isinstance(loss, (str, losses.RMSE, losses.Separation))
-    module = getattr(loss, "__module__", None) or type(loss).__module__
-    return not of_ratings and module.split(".")[0] != "keras" and model.output_names == ["score"]
+class _Judge:
+    """What held-out rows are measured by: the error of ratings, or the ranking of the whole catalogue."""
+
+    def __init__(self, card: Card, fitted: Interactions, held_out: Interactions) -> None:
+        self.fitted, self.held_out = fitted, held_out
+        self.rates = card.task == "rating"
+        self.mode = "min" if self.rates else "max"
+        self.name = "RMSE" if self.rates else "NDCG@10"
+        self.figure = _RATING if self.rates else _RANKING
+        self.pairs = _columns(held_out) if self.rates else None
+        self.callbacks: list[RankingMetrics] = []
+        if not self.rates:
+            n_users = int(np.clip(_SCORES // held_out.n_items, *_USERS))
+            self.callbacks = [RankingMetrics(held_out, fitted, metrics=("ndcg",), n_users=n_users)]
+
+    def simple(self) -> float:
+        """The figure of the mean, or of popularity."""
+        from kerasrec import zoo
+
+        if self.rates:
+            mean = self.fitted.values.mean(dtype=np.float64)
+            return float(np.sqrt(np.mean((self.held_out.values - mean) ** 2)))
+        return self.callbacks[0].measure(zoo.create("popularity", self.fitted))["ndcg@10"]
+
+
+def _columns(interactions: Interactions) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Codes `[n, 1]` and values `[n]`."""
+    x, y = pairs(interactions)
+    return {name: codes[:, None] for name, codes in x.items()}, y

@@ -1,5 +1,6 @@
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -63,30 +64,37 @@ class Recommender(Maps):
         user_features: Features | None = None,
         item_features: Features | None = None,
         item_metadata: Any = None,
-        validation: float = 0.0,
-        patience: int = 3,
+        validation: float | None = None,
+        patience: int | None = None,
         seed: int = 0,
         verbose: Any = "auto",
         **hyperparameters: Any,
     ) -> "Recommender":
-        """Make a model of the zoo for these interactions, train it, and hold it.
+        """Make a model of the zoo for these interactions, train it as its recipe says, and hold it.
+
+        The recipe (`kerasrec.zoo.recipe`) has the settings, the loss, the optimizer and the batches that the
+        model trains best with on data of this size. A tenth of the interactions is held out first, and tells
+        after how many epochs the model is best; then the model is trained on all of them for as many. What is
+        given here wins over the recipe. `kerasrec train` does the same.
 
         Args:
             interactions: `Interactions`.
             model: name in `kerasrec.zoo`. Defaults to `"hybrid"`.
-            epochs: int, passes over the data; models in closed form take none. Defaults to `None`: the
-                model's own number, or 20.
-            batch_size: int. Defaults to `None`: the model's own, or 256.
+            epochs: int, passes over all interactions, of which then none are held out; models in closed form
+                take none. Defaults to `None`: as many as are best, and not more than the recipe says.
+            batch_size: int. Defaults to `None`: the recipe's.
             user_features: `Features` of the users. Defaults to `None`.
             item_features: `Features` of the items. Defaults to `None`.
             item_metadata: frame indexed by raw item id. Defaults to `None`.
-            validation: float, share of the interactions held out of training, on which ndcg@10 over the whole
-                catalogue is measured after every epoch; the best epoch's weights are kept. Defaults to
-                `0.0`: none.
-            patience: int, epochs without improvement before training stops. Defaults to `3`.
+            validation: float, share of the interactions held out to find the best number of epochs, by
+                NDCG@10 over the whole catalogue, or by the error of the ratings. Given together with
+                `epochs`, these are the most. Defaults to `None`: 0.1, or none if `epochs` are given.
+            patience: int, epochs without improvement before the number is settled. Defaults to `None`: the
+                recipe's.
             seed: int, of the split, the initial weights and the batches. Defaults to `0`.
             verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
-            **hyperparameters: arguments of the model's factory.
+            **hyperparameters: arguments of the model's factory. With a `loss`, the recipe is that of the
+                loss.
 
         Returns:
             `Recommender`.
@@ -98,19 +106,22 @@ class Recommender(Maps):
         if item_metadata is not None and isinstance(interactions, Interactions):
             # Refused before the training rather than after it.
             _metadata.aligned(item_metadata, interactions.item_ids)
-        created = _training.trained(
+        training = _training.trained(
             interactions,
             model,
-            epochs,
-            batch_size,
-            {"user_features": user_features, "item_features": item_features},
-            hyperparameters,
-            validation,
-            patience,
-            seed,
-            verbose,
+            epochs=epochs,
+            batch_size=batch_size,
+            features={"user_features": user_features, "item_features": item_features},
+            hyperparameters=hyperparameters,
+            validation=validation,
+            patience=patience,
+            seed=seed,
+            verbose=verbose,
+            tell=print if verbose else None,
         )
-        return cls(created, interactions, user_features, item_features, item_metadata)
+        if training.worse:
+            warnings.warn(training.worse, stacklevel=2)
+        return cls(training.model, interactions, user_features, item_features, item_metadata)
 
     def __repr__(self) -> str:
         return f"Recommender({self.model.name!r}, {self.n_users:,} users, {self.n_items:,} items)"

@@ -1,0 +1,86 @@
+"""The batches that a model's loss takes."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec import losses
+from kerasrec.data import CatalogueBatches, Interactions, RankingBatches
+from kerasrec.losses._ranking_loss import RankingLoss
+from kerasrec.zoo import Recipe
+
+_WHOLE = (losses.FullSoftmax, losses.DenseRMSE, losses.DenseSeparation)
+
+
+def batches_for(
+    model: keras.Model,
+    interactions: Interactions,
+    recipe: Recipe,
+    seed: int,
+    known: Interactions | None = None,
+) -> Any:
+    """Lists for a ranking loss; `None` for one that takes pairs.
+
+    Args:
+        model: `keras.Model`, compiled.
+        interactions: `Interactions`.
+        recipe: `Recipe`, how large and from which sampler.
+        seed: int.
+        known: `Interactions` that are no negatives either. Defaults to `None`.
+    """
+    loss = model.loss
+    by_user = min(recipe.batch_size, interactions.n_users)
+    shares = recipe.list_size is not None and isinstance(loss, losses.SampledSoftmax)
+    if known is not None and (shares or isinstance(loss, _WHOLE)):
+        # What a user has, but is not in its row, would be a negative.
+        interactions = known.take(np.isin(known.users, np.unique(interactions.users)))
+    if not isinstance(loss, _WHOLE) and not _takes_lists(model):
+        return None
+    interactions = confidence(interactions)
+    if isinstance(loss, _WHOLE):
+        return CatalogueBatches(interactions, by_user, seed=seed)
+    if shares:
+        list_size = min(recipe.list_size or interactions.n_items, interactions.n_items)
+        return CatalogueBatches(interactions, by_user, list_size, seed=seed, log_q=True)
+    batches = RankingBatches(
+        interactions,
+        min(recipe.batch_size, len(interactions)),
+        min(recipe.n_sampled_items, interactions.n_items),
+        recipe.sampler,
+        seed=seed,
+        balanced=isinstance(loss, losses.BalancedWMRB),
+        log_q=isinstance(loss, losses.SampledSoftmax),
+    )
+    if known is not None:
+        batches.leave_out(known.take(known.liked))
+    return batches
+
+
+def confidence(interactions: Interactions) -> Interactions:
+    """Counts as weights of likes, on a log scale and 1 in the mean; anything else as it is.
+
+    Args:
+        interactions: `Interactions`.
+    """
+    if interactions.kind != "counts":
+        return interactions
+    weights = np.log1p(interactions.gains)
+    weights /= max(weights[weights > 0].mean(), 1e-30) if weights.any() else 1.0
+    return Interactions(
+        interactions.users,
+        interactions.items,
+        weights,
+        user_ids=interactions.user_ids,
+        item_ids=interactions.item_ids,
+    )
+
+
+def _takes_lists(model: keras.Model) -> bool:
+    """Whether the loss compares items: a ranking loss, or one of the user's own on a model that ranks."""
+    loss = model.loss
+    if isinstance(loss, RankingLoss):
+        return True
+    of_ratings = isinstance(loss, (str, losses.RMSE, losses.Separation))
+    module = getattr(loss, "__module__", None) or type(loss).__module__
+    return not of_ratings and module.split(".")[0] != "keras" and model.output_names == ["score"]
