@@ -20,8 +20,11 @@ def test_a_model_beside_the_baselines():
     train = interactions([0, 0, 1], [0, 1, 0], [5.0, 3.0, 4.0])
     test = interactions([0, 1, 2], [1, 1, 0], [1.0, 2.0, 3.0])
     with reporting(as_json=True, debug=False) as report:
-        rows = compared(kerasrec.zoo.create("recommender_v1", train, n_components=2), train, test, report)
+        rows, worse = compared(
+            kerasrec.zoo.create("recommender_v1", train, n_components=2), train, test, report
+        )
     assert [row["predictor"] for row in rows] == ["recommender_v1", "global mean", "user and item biases"]
+    assert (rows[0]["RMSE"] > rows[1]["RMSE"]) == worse.startswith("recommender_v1 is worse than the mean")
     assert rows[1]["MAE"] == pytest.approx((3 + 2 + 1) / 3)
     # Items: x has deviations 1 and 0, y -1, each beside five of 0. Users: what is left of theirs.
     x, y = 1 / 7, -1 / 6

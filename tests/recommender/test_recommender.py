@@ -134,7 +134,7 @@ def test_a_loss_of_keras_sees_pairs(data):
     model.compile("adam", model.loss, metrics=[Widths()])
     from kerasrec.recommender._training import fit
 
-    fit(model, data, 1, 16, 0, 0)
+    fit(model, data, kerasrec.zoo.Recipe(epochs=1, batch_size=16), 0, 0)
     assert set(seen) == {(1,)}
 
 
@@ -143,7 +143,8 @@ def test_ratings_outside_what_is_fitted_are_within_the_scale():
     data = Interactions(
         np.repeat(np.arange(6), 5), np.tile(np.arange(5), 6), values, user_ids=range(6), item_ids=range(5)
     )
-    recommender = Recommender.train(data, "recommender_v2", epochs=1, validation=0.5, verbose=0)
+    with pytest.warns(UserWarning, match="recommender_v2 is worse than the mean of all ratings"):
+        recommender = Recommender.train(data, "recommender_v2", epochs=1, validation=0.5, verbose=0)
     scale = recommender.model.get_layer("scale").get_config()
     assert (scale["minimum"], scale["maximum"]) == (1.0, 5.0)
 

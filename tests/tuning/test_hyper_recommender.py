@@ -1,5 +1,6 @@
 import keras
 import keras_tuner
+import numpy as np
 import pytest
 import scipy.sparse
 
@@ -26,7 +27,8 @@ def test_the_space_is_the_card_s_with_the_training_s(ratings):
     assert (found["n_components"].min_value, found["n_components"].max_value) == (2, 256)
     assert found["n_components"].sampling == "log"
     assert found["loss"].values[:2] == ["wmrb", "warp"] or "bpr" in found["loss"].values
-    assert models.settings(hp)["learning_rate"] == 1e-2
+    recipe = kerasrec.zoo.recipe("matrix_factorization", ratings[0])
+    assert models.settings(hp)["learning_rate"] == recipe.settings["learning_rate"]
 
 
 def test_values_reach_the_model(ratings):
@@ -42,9 +44,15 @@ def test_a_cosine_goes_to_nothing_at_the_end(ratings):
     models = HyperRecommender(
         "recommender_v2", ratings[0], fixed={"schedule": "cosine", "batch_size": 120}, epochs=3
     )
-    model = models.build(values(models, learning_rate=0.1))
-    rate = model.optimizer._learning_rate
-    assert (rate.initial_learning_rate, rate.decay_steps) == (pytest.approx(0.1), 3 * 4)
+    hp = values(models, learning_rate=0.1)
+    model = models.build(hp)
+    rates = []
+    noted = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: rates.append(float(model.optimizer.learning_rate))
+    )
+    models.fit(hp, model, ratings[0], callbacks=[noted], epochs=3)
+    # Of the middles of three epochs: (1 + cos(pi / 6)) / 2, 1 / 2 and (1 - cos(pi / 6)) / 2.
+    np.testing.assert_allclose(rates, [0.0933013, 0.05, 0.0066987], rtol=1e-5)
 
 
 def test_choices_of_any_kind_are_searched(ratings):
