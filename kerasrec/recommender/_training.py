@@ -165,7 +165,7 @@ def recipe_of(model: keras.Model, interactions: Interactions) -> Recipe:
 
 def _can_hold_out(card: Card, interactions: Interactions, share: float) -> bool:
     """Whether a share holds enough rows for their figure to say something."""
-    rows = len(interactions) if card.task == "rating" else np.count_nonzero(interactions.values > 0)
+    rows = len(interactions) if card.task == "rating" else np.count_nonzero(interactions.liked)
     return bool(rows * share >= _FEWEST and interactions.n_items > 1)
 
 
