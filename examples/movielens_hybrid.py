@@ -19,12 +19,12 @@ import keras
 import numpy as np
 
 import kerasrec
-from kerasrec.data import CatalogueBatches, Features, Interactions, RankingBatches, pairs, samplers, splits
+from kerasrec.data import Features, Interactions, RankingBatches, pairs, samplers, splits
 from kerasrec.evaluation import evaluate
 
 SEEDS = (0, 1, 2)
 FIGURES = ("train recall", "test recall", "recall, unseen", "ndcg, unseen")
-# Chosen on a fifth of the first split's training rows, as the tuned settings of the hybrid's card were.
+# Chosen on a fifth of the first split's training rows, as the recipe of the hybrid was.
 N_COMPONENTS, RATE, BATCH_SIZE, EPOCHS = 5, 0.01, 256, 24
 L2 = {"hybrid": 2e-4, "matrix_factorization": 1e-4, "content": 1e-4}
 
@@ -104,21 +104,11 @@ def by_wmrb(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras
 
 
 def at_its_best(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras.Model:
-    """The hybrid with the tuned settings of its card: softmax over all films, decay by count."""
-    tuned = dict(kerasrec.zoo.card("hybrid").tuned)
-    epochs = round(tuned["epochs"] * share)
-    batches = CatalogueBatches(split.train, tuned["batch_size"], seed=seed)
-    settings = {key: tuned[key] for key in ("n_components", "loss", "decay")}
-    model = kerasrec.zoo.create(
-        "hybrid",
-        split.train,
-        item_features=identity_and_genres(split),
-        learning_rate=falling(tuned["learning_rate"], epochs * len(batches)),
-        seed=seed,
-        **settings,
-    )
-    model.fit(batches, epochs=epochs, verbose=0)
-    return model
+    """The hybrid by its recipe, which is softmax over all films here, for all of its epochs."""
+    epochs = round(kerasrec.zoo.recipe("hybrid", split.train).epochs * share)
+    return kerasrec.Recommender.train(
+        split.train, "hybrid", epochs, item_features=identity_and_genres(split), seed=seed, verbose=0
+    ).model
 
 
 MODELS = {

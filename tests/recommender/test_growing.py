@@ -41,6 +41,7 @@ def made(data, films, item_features, user_features):
         item_features=item_features,
         item_metadata=films,
         n_components=3,
+        loss="wmrb",  # which knows the size of the catalogue
         verbose=0,
     )
 

@@ -62,6 +62,10 @@ def test_default_settings(name, split):
         assert low <= figure <= high
 
 
+def recipe_of(name):
+    return zoo.card(name).recipe_for(zoo.Size(6040, 3706, 720_152)).settings
+
+
 def test_settings_were_chosen_on_training_rows(split, quick):
     fitted, validation = splits.random_split(split[0], test_size=0.1, seed=0)
     found = {
@@ -70,10 +74,10 @@ def test_settings_were_chosen_on_training_rows(split, quick):
         for l2 in ((60.0,) if quick else (20.0, 60.0, 120.0))
     }
     print("\nvalidation:", {setting: round(ndcg, 4) for setting, ndcg in found.items()})
-    assert max(found, key=found.get) == tuple(zoo.card("implicit_als").tuned.values())
+    assert max(found, key=found.get) == tuple(recipe_of("implicit_als").values())
 
 
 def test_tuned_settings(split):
-    *found, _ = figures("implicit_als", *split, **zoo.card("implicit_als").tuned)
+    *found, _ = figures("implicit_als", *split, **recipe_of("implicit_als"))
     print(f"\ntuned: {found[0]:.4f} {found[1]:.4f}")
     np.testing.assert_allclose(found, shown("implicit_als", "tuned settings"), atol=0.0005)

@@ -90,21 +90,25 @@ def test_published(name, split):
         np.testing.assert_allclose(numbers(ours), numbers(theirs), rtol=0.03)
 
 
+def recipe_of(train):
+    return zoo.card("recommender_v2").recipe_for(zoo.Size.of(train))
+
+
 def tuned_error(train, test, seed, epochs=None):
-    """Mean squared error behind the last epoch of RecommenderV2 with the card's tuned settings."""
-    tuned = dict(zoo.card("recommender_v2").tuned)
-    epochs = epochs or tuned["epochs"]
-    assert tuned["schedule"] == "cosine, to 0 behind the last epoch"
-    steps = epochs * -(-len(train) // tuned["batch_size"])
+    """Mean squared error behind the last epoch of RecommenderV2 with the card's recipe."""
+    recipe = recipe_of(train)
+    epochs = epochs or recipe.epochs
+    assert recipe.schedule == "cosine"
+    steps = epochs * -(-len(train) // recipe.batch_size)
     return errors_by_epoch(
         "recommender_v2",
         (train, test),
         seed,
-        settings={name: tuned[name] for name in ("n_components", "l2", "bias_l2")},
-        learning_rate=keras.optimizers.schedules.CosineDecay(tuned["learning_rate"], steps),
-        batch_size=tuned["batch_size"],
+        settings={name: recipe.settings[name] for name in ("n_components", "l2", "bias_l2")},
+        learning_rate=keras.optimizers.schedules.CosineDecay(recipe.settings["learning_rate"], steps),
+        batch_size=recipe.batch_size,
         epochs=epochs,
-        row_sparse=tuned["row_sparse"],
+        row_sparse=recipe.row_sparse,
     )[-1]
 
 
@@ -112,7 +116,7 @@ def test_epochs_were_chosen_on_training_rows(split):
     train, validation = splits.random_split(split[0], test_size=0.1, seed=0)
     errors = {epochs: tuned_error(train, validation, 0, epochs) for epochs in (3, 6, 12)}
     print("\nvalidation:", {epochs: round(float(error), 4) for epochs, error in errors.items()})
-    assert min(errors, key=errors.get) == zoo.card("recommender_v2").tuned["epochs"]
+    assert min(errors, key=errors.get) == recipe_of(train).epochs
 
 
 def test_tuned(split):
