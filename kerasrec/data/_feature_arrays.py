@@ -45,8 +45,20 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[Any, list[Any], Any]:
             f"Features must be in format {FORMAT} or older; a newer kerasrec reads them. "
             f"Received: format {header['format']}."
         )
-    indptr = arrays["indptr"]
-    matrix = scipy.sparse.csr_matrix(
-        (arrays["weights"], arrays["indices"], indptr), (len(indptr) - 1, header["n_features"])
-    )
-    return matrix, [_encoders.from_state(state) for state in header["encoders"]], header["ids"]
+    encoders = [_encoders.from_state(state) for state in header["encoders"]]
+    indptr, n_features = arrays["indptr"], header["n_features"]
+    names = [name for encoder in encoders for name in encoder.names]
+    if len(names) != n_features:
+        raise ValueError(
+            f"Features must have a name a column. Received: {len(names)} names for {n_features} columns."
+        )
+    indices = arrays["indices"]
+    rows_end = len(indptr) and indptr[0] == 0 and (np.diff(indptr) >= 0).all() and indptr[-1] == len(indices)
+    inside = not len(indices) or 0 <= indices.min() <= indices.max() < n_features
+    if not rows_end or not inside or len(arrays["weights"]) != len(indices):
+        raise ValueError(
+            "Rows of features must hold numbers of their columns. "
+            f"Received: {len(indices)} that do not fit {len(indptr) - 1} rows of {n_features} columns."
+        )
+    matrix = scipy.sparse.csr_matrix((arrays["weights"], indices, indptr), (len(indptr) - 1, n_features))
+    return matrix, encoders, header["ids"]

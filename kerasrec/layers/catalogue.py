@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +126,11 @@ class Catalogue(keras.layers.Layer):
         header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
         check_header(header)
         self.user_ids, self.item_ids = _read_ids(folder, "user_ids"), _read_ids(folder, "item_ids")
-        self.value_range = tuple(header["value_range"])
+        self.value_range = _range(header.get("value_range"))
         if (folder / "seen.npz").is_file():
             with np.load(folder / "seen.npz", allow_pickle=False) as arrays:
                 self.seen = (arrays["indptr"], arrays["items"])
+            _check_seen(*self.seen, len(self.user_ids), len(self.item_ids))
         for name in header.get("attachments", ()):
             # A plain name: the header may come from anywhere.
             with np.load(folder / f"{Path(name).name}.npz", allow_pickle=False) as arrays:
@@ -156,6 +158,35 @@ def check_header(header: dict[str, Any]) -> None:
             f"The file's format must be at most {FORMAT}; upgrade kerasrec to read a newer one. "
             f"Received: format {found}, written by kerasrec {header.get('kerasrec')}."
         )
+
+
+def _range(found: Any) -> tuple[float, ...]:
+    numbers = isinstance(found, list) and len(found) == 2 and all(type(x) in (int, float) for x in found)
+    if not numbers or not -math.inf < found[0] <= found[1] < math.inf:
+        raise ValueError(
+            f"The range of values must be two numbers, the lower one first. Received: {str(found)[:80]}."
+        )
+    return tuple(map(float, found))
+
+
+def _check_seen(starts: np.ndarray, items: np.ndarray, n_users: int, n_items: int) -> None:
+    whole = starts.dtype.kind == items.dtype.kind == "i" and starts.ndim == items.ndim == 1
+    if (
+        not whole
+        or len(starts) != n_users + 1
+        or starts[0] != 0
+        or starts[-1] != len(items)
+        or (np.diff(starts) < 0).any()
+        or (len(items) and not 0 <= items.min() <= items.max() < n_items)
+    ):
+        raise ValueError(
+            "Seen items must be a list of items for each user. "
+            f"Received: {starts.shape} starts and {items.shape} items for {n_users} users, {n_items} items."
+        )
+    ascending = np.diff(items.astype(np.int64)) > 0
+    ascending[starts[(starts > 0) & (starts < len(items))] - 1] = True  # where the next user begins
+    if not ascending.all():
+        raise ValueError("Seen items of a user must ascend. Received: items that do not.")
 
 
 def find_catalogue(model: keras.Model) -> Catalogue | None:

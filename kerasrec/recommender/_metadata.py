@@ -86,11 +86,18 @@ def to_arrays(frame: "pd.DataFrame") -> dict[str, np.ndarray]:
     return {"header": _text({"columns": columns, "rows": len(frame)}), **arrays}
 
 
-def from_arrays(arrays: Mapping[str, np.ndarray]) -> "pd.DataFrame":
-    """What `to_arrays` gave."""
+def from_arrays(arrays: Mapping[str, np.ndarray], n_items: int) -> "pd.DataFrame":
+    """What `to_arrays` gave, and an error where it would not have."""
     import pandas as pd
 
     header = json.loads(arrays["header"].tobytes())
+    names = [column["name"] for column in header["columns"]]
+    bad = [name for name in names if not isinstance(name, str) or name in TAKEN or names.count(name) > 1]
+    if bad or header["rows"] != n_items:
+        raise ValueError(
+            f"metadata must have a row an item and columns of their own names, not {', '.join(TAKEN)}; "
+            f"received {header['rows']} rows and the columns {', '.join(map(repr, names))[:200]}"
+        )
     columns: dict[str, Any] = {}
     for place, column in enumerate(header["columns"]):
         array = arrays[f"column_{place}"]
@@ -102,7 +109,9 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> "pd.DataFrame":
             columns[column["name"]] = array.astype(f"datetime64[{column.get('unit', 'ns')}]")
         else:
             columns[column["name"]] = array
-    return pd.DataFrame(columns, index=range(header["rows"]))
+        if np.shape(columns[column["name"]]) != (n_items,):
+            raise ValueError(f"metadata must have an entry an item; column {column['name']!r} has others")
+    return pd.DataFrame(columns, index=range(n_items))
 
 
 def _text(value: Any) -> np.ndarray:

@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+# Characters of another library's error that a message repeats.
+_LONGEST = 300
 # Honest files hold arrays as they are; text ids shrink at most about twentyfold.
 _MOST_GROWTH = 100
 _FREE_BYTES = 1 << 20
@@ -84,3 +86,9 @@ def _check_class(part: dict[str, Any], path: Path) -> None:
             "the class and registers it (`@keras.saving.register_keras_serializable()`) first. "
             f"Received: {registered or name!r} of {module!r} in {path}."
         )
+
+
+def one_line(text: str) -> str:
+    """The beginning of what an error of another library says, as one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

@@ -16,8 +16,9 @@ from kerasrec._forks import check_fork
 from kerasrec._partial import partial_name
 from kerasrec.layers import Catalogue, find_catalogue
 from kerasrec.layers.catalogue import HEADER, check_header
+from kerasrec.recommender._declared import check_arrays, check_config_fits, check_tables, shapes_of_weights
 from kerasrec.recommender._history import History
-from kerasrec.recommender._safety import check_archive, check_config, check_nested
+from kerasrec.recommender._safety import check_archive, check_config, check_nested, one_line
 from kerasrec.trainers import Model
 
 if TYPE_CHECKING:
@@ -126,12 +127,14 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
     """
     path = _keras_path(path)
     check_fork()
-    with _opened(path):
-        pass
+    with _opened(path) as (archive, _):
+        check_config_fits(archive.read("config.json"), shapes_of_weights(archive, path), path)
     try:
-        return keras.models.load_model(path)
-    except _UNREADABLE as error:
+        model = keras.models.load_model(path)
+    except Exception as error:  # whatever a backend or a class of somebody's raises
         raise ValueError(f"{path} holds a model that cannot be rebuilt here: {_reason(error)}") from error
+    check_tables(model, path)
+    return model
 
 
 def _reason(error: Exception) -> str:
@@ -143,7 +146,7 @@ def _reason(error: Exception) -> str:
             f"{missing[1]} {missing[2]!r} is not known. In Python, import the module that has it before "
             "the file is loaded; it must be decorated with `keras.saving.register_keras_serializable`."
         )
-    return text.rpartition("Exception encountered: ")[2]
+    return one_line(text.rpartition("Exception encountered: ")[2] or type(error).__name__)
 
 
 def read_catalogue(path: str | os.PathLike[str]) -> Catalogue:
@@ -175,7 +178,7 @@ def read_catalogue(path: str | os.PathLike[str]) -> Catalogue:
                     archive.extract(name, folder)
             catalogue.load_assets(str(Path(folder, assets)))
         except _UNREADABLE as error:
-            raise ValueError(f"{path} holds ids that cannot be read: {error}") from error
+            raise ValueError(f"{path} holds ids that cannot be read: {one_line(str(error))}") from error
     return catalogue
 
 
@@ -195,6 +198,7 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
             check_archive(archive, path)
             check_nested(archive, path)
             check_config(archive.read("config.json"), path)
+            check_arrays(archive, path)
             headers = [name for name in members if name.rsplit("/", 1)[-1] == HEADER]
             if not headers:
                 raise ValueError(

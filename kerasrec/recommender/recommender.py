@@ -11,7 +11,11 @@ from kerasrec.layers import find_catalogue
 from kerasrec.recommender import _metadata, _training
 from kerasrec.recommender._history import History
 from kerasrec.recommender._maps import Maps
+from kerasrec.recommender._safety import one_line
 from kerasrec.recommender.file import load_model, save_model
+
+# What arrays and JSON of another form than was written raise.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 class Recommender(Maps):
@@ -180,9 +184,9 @@ class Recommender(Maps):
         found = cls.__new__(cls)
         try:
             found._restore(model, catalogue)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             raise ValueError(
-                f"{os.fspath(path)} holds a recommender that cannot be read: {error}."
+                f"{os.fspath(path)} holds a recommender that cannot be read: {one_line(str(error))}."
             ) from error
         return found
 
@@ -209,19 +213,19 @@ class Recommender(Maps):
         self.refresh()
         starts, items = catalogue.seen
         attached = catalogue.attachments
-        if (
-            len(starts) != self.n_users + 1
-            or len(items) != starts[-1]
-            or (len(items) and not 0 <= items.min() <= items.max() < self.n_items)
-        ):
-            raise ValueError("seen items do not fit the ids")
         given = attached.get("history", {})
         self._history = History.from_arrays(starts, items, given, self.user_ids, self.item_ids)
         for name in ("user_features", "item_features"):
-            setattr(self, name, Features.from_arrays(attached[name]) if name in attached else None)
+            features = Features.from_arrays(attached[name]) if name in attached else None
+            ids = self.user_ids if name == "user_features" else self.item_ids
+            if features is not None and (
+                len(features) != len(ids) or (features.ids is not None and list(features.ids) != list(ids))
+            ):
+                raise ValueError(f"{name} must have a row for each of the {len(ids)} ids")
+            setattr(self, name, features)
         self.item_metadata = None
         if "item_metadata" in attached:
-            self.item_metadata = _metadata.from_arrays(attached["item_metadata"])
+            self.item_metadata = _metadata.from_arrays(attached["item_metadata"], self.n_items)
 
 
 def _from_bytes(cls: type[Recommender], content: bytes) -> Recommender:

@@ -1,6 +1,7 @@
 """Everything the trainers use of Keras that Keras does not export, in one place."""
 
 from keras.src import tree as tree
+from keras.src.backend.common import global_state as global_state
 from keras.src.backend.common.stateless_scope import StatelessScope as StatelessScope
 from keras.src.backend.common.stateless_scope import in_stateless_scope as in_stateless_scope
 from keras.src.backend.common.variables import AutocastScope as AutocastScope

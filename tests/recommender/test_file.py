@@ -319,9 +319,7 @@ class TestHostileFile:
         archive = io.BytesIO()
         np.savez(archive, indptr=np.array([Bomb()], object), items=np.array([0]))
         add(saved, "seen.npz", archive.getvalue())
-        with pytest.raises(
-            ValueError, match=r"cannot be (read|rebuilt)(.|\n)*Object arrays cannot be loaded"
-        ):
+        with pytest.raises(ValueError, match=r"holds objects in indptr\.npy, which cannot be read without"):
             read(saved)
         assert [file.name for file in saved.parent.iterdir()] == ["model.keras"]
 
@@ -405,7 +403,9 @@ def test_an_array_of_a_false_size(saved):
     assert len(claimed) == len(array.getvalue())
     rewrite(saved, "item_ids.npy", claimed)
     for read in (read_catalogue, load_model):
-        with pytest.raises(ValueError, match=r"cannot be (read|rebuilt)"):
+        with pytest.raises(
+            ValueError, match=r"as large as they say\. Received: .*item_ids\.npy of shape \(4000"
+        ):
             read(saved)
 
 

@@ -1,0 +1,131 @@
+"""The sizes that a file declares, compared with what it holds before anything of them is made."""
+
+import json
+import math
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec.layers import find_catalogue, find_id_limits
+from kerasrec.trainers._keras import StatelessScope, global_state
+
+WEIGHTS = "model.weights.h5"
+# Weights of a state that no file needs to hold (counters, seeds) are smaller.
+_SMALL = 1024
+
+
+def check_arrays(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse arrays whose headers declare more, or less, than follows them."""
+    for member in archive.infolist():
+        if member.filename.endswith(".npy"):
+            with archive.open(member) as file:
+                _check_array(file, member.file_size, member.filename, path)
+        elif member.filename.endswith(".npz"):
+            with archive.open(member) as file, zipfile.ZipFile(file) as nested:
+                check_arrays(nested, path)
+
+
+def _check_array(file: Any, n_bytes: int, name: str, path: Path) -> None:
+    try:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = read[version](file)
+    except (ValueError, KeyError, EOFError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{path} must hold arrays of NumPy. Received: {name}, which is none.") from error
+    if dtype.hasobject:
+        raise ValueError(
+            f"{path} holds objects in {name}, which cannot be read without executing them. Received: {dtype}."
+        )
+    declared = file.tell() + math.prod(shape) * dtype.itemsize
+    if declared != n_bytes:
+        raise ValueError(
+            f"Arrays of a model file must be as large as they say. Received: {name} of shape {shape}, "
+            f"{declared:,} bytes, in {n_bytes:,} of {path}."
+        )
+
+
+def shapes_of_weights(archive: zipfile.ZipFile, path: Path) -> "Counter[tuple[int, ...]]":
+    """How often which shape is among the weights; data that stand elsewhere or are not stored are refused."""
+    import h5py
+
+    shapes: Counter[tuple[int, ...]] = Counter()
+    if WEIGHTS not in archive.namelist():
+        return shapes
+    seen: set[Any] = set()
+    try:
+        with archive.open(WEIGHTS) as file, h5py.File(file, "r") as weights:
+            groups: list[Any] = [weights]
+            while groups:
+                group = groups.pop()
+                for name in group:
+                    inside = isinstance(group.get(name, getlink=True), h5py.HardLink)
+                    found = group[name] if inside else None
+                    address = None if found is None else h5py.h5o.get_info(found.id).addr
+                    if isinstance(found, h5py.Group) and address not in seen:
+                        groups.append(found)
+                    elif isinstance(found, h5py.Dataset):
+                        stored = not (found.chunks or found.external or found.is_virtual)
+                        inside = stored and found.id.get_storage_size() == found.nbytes
+                        shapes[found.shape] += address not in seen
+                    seen.add(address)
+                    if not inside:
+                        raise _NotInside(f"{group.name.rstrip('/')}/{name}")
+    except _NotInside as error:
+        raise ValueError(
+            "Weights of a model file must stand in it as they are, neither compressed nor linked. "
+            f"Received: {error} in {path}."
+        ) from error
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} must hold weights in HDF5. Received: {' '.join(str(error).split())[:200]}."
+        ) from error
+    return shapes
+
+
+class _NotInside(Exception):
+    """A name whose data are not in the file."""
+
+
+def check_config_fits(text: bytes, shapes: "Counter[tuple[int, ...]]", path: Path) -> None:
+    """Refuse a config whose tables are not among the weights: it is built without any memory for them."""
+    config = json.loads(text)
+    if isinstance(config, dict):
+        config.pop("compile_config", None)
+    left = global_state.get_global_attribute("uninitialized_variables", [], set_to_default=True)
+    before = list(left)
+    try:
+        with StatelessScope(initialize_variables=False):
+            keras.saving.deserialize_keras_object(config, safe_mode=True)
+    except Exception:  # noqa: BLE001, S110
+        pass  # what cannot be built is said where it is built
+    finally:
+        made = [tuple(variable.shape) for variable in left[len(before) :]]
+        left[:] = before
+    missing = Counter(shape for shape in made if math.prod(shape) > _SMALL) - shapes
+    if missing:
+        shape = max(missing, key=math.prod)
+        raise ValueError(
+            "Tables that a model file declares must be among its weights. "
+            f"Received: a table of shape {shape}, {math.prod(shape):,} numbers, which {path} does not hold."
+        )
+
+
+def check_tables(model: keras.Model, path: Path) -> None:
+    """Refuse ids that the tables of the model do not fit."""
+    catalogue = find_catalogue(model)
+    if catalogue is None or catalogue.user_ids is None or catalogue.item_ids is None:
+        return
+    from kerasrec import zoo
+
+    of_zoo = model.name in zoo.names()
+    for side, ids in (("user", catalogue.user_ids), ("item", catalogue.item_ids)):
+        for limit, layer in filter(None, [find_id_limits(model).get(side)]):
+            if limit < len(ids) or (of_zoo and limit != len(ids)):
+                raise ValueError(
+                    f"A model file must have one {side} id for each row of its tables. "
+                    f"Received: {len(ids):,} ids for {limit:,} rows of layer {layer!r} in {path}."
+                )
