@@ -1,17 +1,21 @@
 """Files that are there whole or not at all, whenever the process is killed."""
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerasrec._partial import partial_name
+
 
 def write(path: Path, fill: Callable[[Any], Any]) -> None:
     """Write a file under another name and move it into place."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = partial_name(path)
     try:
         with open(partial, "wb") as file:
             fill(file)
@@ -26,12 +30,17 @@ def write_json(path: Path, content: Any) -> None:
     write(path, lambda file: file.write(text.encode()))
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path) -> dict[str, Any] | None:
     """What `write_json` wrote; `None` where there is no such file."""
     try:
-        return json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(_damaged(path)) from error
+    if not isinstance(found, dict):
+        raise ValueError(_damaged(path))
+    return found
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -46,6 +55,24 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
             return dict(arrays)
     except FileNotFoundError:
         return None
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(_damaged(path)) from error
+
+
+def _damaged(path: Path) -> str:
+    return (
+        "Files of a search must be as the search wrote them; restore this one, or take another `directory`. "
+        f"Received: {str(path)!r}, which is damaged."
+    )
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Name the file whose content is of another form than a search's."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(_damaged(path)) from error
 
 
 def _plain(value: Any) -> Any:

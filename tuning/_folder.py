@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasrec import __version__
 from kerasrec.data import Interactions
-from kerasrec.tuning._files import read_json, write_json
+from kerasrec.tuning._files import read_json, reading, write_json
 from kerasrec.tuning._record import Record
 
 # Of what stands in the folder; a greater number is a newer kerasrec's.
@@ -31,12 +31,13 @@ def claim(folder: Path, arguments: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / _ABOUT, {"format": _FORMAT, "kerasrec": __version__, "arguments": arguments})
         return
-    if about["format"] > _FORMAT:
+    with reading(folder / _ABOUT):
+        before, newer = dict(about["arguments"]), about["format"] > _FORMAT
+    if newer:
         raise ValueError(
             f"`directory` must be of this kerasrec or an older one; install kerasrec {about['kerasrec']} or "
             f"newer, or take another folder. Received: {str(folder)!r}, of format {about['format']}."
         )
-    before = about["arguments"]
     names = [name for name in {**arguments, **before} if arguments.get(name) != before.get(name)]
     if names == ["max_trials"] and arguments["max_trials"] > before["max_trials"]:
         return  # `extend` writes it once nobody else is in the folder
@@ -50,7 +51,7 @@ def claim(folder: Path, arguments: Mapping[str, Any]) -> None:
 
 def extend(folder: Path, max_trials: int) -> None:
     """Remember that the search of this folder has been given more trials."""
-    about = read_json(folder / _ABOUT)
+    about: Any = read_json(folder / _ABOUT)
     if about["arguments"]["max_trials"] < max_trials:
         about["arguments"]["max_trials"] = max_trials
         write_json(folder / _ABOUT, about)

@@ -11,7 +11,7 @@ import numpy as np
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 from keras_tuner.src.tuners.gridsearch import LinkedList
 
-from kerasrec.tuning._files import read_json, write_json
+from kerasrec.tuning._files import read_json, reading, write_json
 from kerasrec.tuning._spaces import nearest
 
 # Of the Gaussian process: fits from other kernels, points that are looked at, of which some lead, and how far
@@ -65,9 +65,10 @@ class Durable:
         state = read_json(self.path)
         if state is None:
             return False
-        self.trials = {x["trial_id"]: Trial.from_state(x) for x in state["trials"]}
-        self.started = state["started"]
-        self.set_state(state)  # type: ignore[attr-defined]
+        with reading(self.path):
+            self.trials = {x["trial_id"]: Trial.from_state(x) for x in state["trials"]}
+            self.started = state["started"]
+            self.set_state(state)  # type: ignore[attr-defined]
         # What was running begins where it stopped, in the order in which it was started.
         # keras-tuner forgets a trial that runs only after it has saved its end.
         ongoing = (trial.trial_id for trial in self.ongoing_trials.values())

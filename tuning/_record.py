@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrec.tuning._files import read_arrays, read_json, write, write_arrays, write_json
+from kerasrec.tuning._files import read_arrays, read_json, reading, write, write_arrays, write_json
 
 _STORY = "progress.json"
 _LAST = "last.npz"
@@ -51,7 +51,8 @@ class Record:
     def read(self) -> Progress:
         """How far the trial is; nothing done where it has not begun."""
         found = read_json(self.folder / _STORY)
-        return Progress() if found is None else Progress(**found)
+        with reading(self.folder / _STORY):
+            return Progress() if found is None else Progress(**found)
 
     def write(self, progress: Progress) -> None:
         """Say how far it is."""
@@ -75,16 +76,18 @@ class Record:
         arrays = read_arrays(self.folder / _LAST)
         if arrays is None:
             return None
-        progress = Progress(**json.loads(arrays["progress"].tobytes()))
-        _assign(model.variables, arrays, "model")
-        _assign(_optimizer_variables(model), arrays, "optimizer")
+        with reading(self.folder / _LAST):
+            progress = Progress(**json.loads(arrays["progress"].tobytes()))
+            _assign(model.variables, arrays, "model")
+            _assign(_optimizer_variables(model), arrays, "optimizer")
         return progress
 
     def load_best(self, model: keras.Model) -> bool:
         """Give a model the best weights, where they are kept."""
         arrays = read_arrays(self.folder / _BEST)
         if arrays is not None:
-            _assign(model.variables, arrays, "model")
+            with reading(self.folder / _BEST):
+                _assign(model.variables, arrays, "model")
         return arrays is not None
 
     def inherit(self, other: "Record") -> None:
@@ -105,7 +108,7 @@ class Record:
         for name, unwanted in ((_BEST, best), (_LAST, last)):
             if unwanted:
                 (self.folder / name).unlink(missing_ok=True)
-        for left in self.folder.glob(".*.npz.*"):  # of a process that was killed
+        for left in self.folder.glob(".*.npz"):  # of a process that was killed
             left.unlink(missing_ok=True)
 
 

@@ -74,7 +74,7 @@ class Job:
             raise FileNotFoundError(f"There is no file {str(path)!r}.")
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
             raise ValueError(f"A job must be TOML. Received: {str(path)!r} ({error}).") from error
         known = [entry.name for entry in fields(cls)]
         for key in content:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasrec._partial import partial_name
+from kerasrec._partial import partial_name, writing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,14 +62,16 @@ class ParquetLists:
             ) from error
         if self._writer is None:
             self._writer = pyarrow.parquet.ParquetWriter(self._partial, table.schema)
-        self._writer.write_table(table)
+        with writing(self.path):
+            self._writer.write_table(table)
         self._progress.update(self._task, completed=done)
 
     def __exit__(self, kind: Any, *_: Any) -> None:
         self._progress.stop()
         try:
             if self._writer is not None:
-                self._writer.close()
+                with writing(self.path):
+                    self._writer.close()
             if kind is None:
                 os.replace(self._partial, self.path)
         finally:

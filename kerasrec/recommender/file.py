@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import re
 import tempfile
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import keras
 
 from kerasrec._forks import check_fork
-from kerasrec._partial import partial_name
+from kerasrec._partial import partial_name, writing
 from kerasrec.layers import Catalogue, find_catalogue
 from kerasrec.layers.catalogue import HEADER, check_header
 from kerasrec.recommender._declared import check_arrays, check_config_fits, check_tables, shapes_of_weights
@@ -62,6 +63,7 @@ def save_model(
     Raises:
         ValueError: if `path` does not end in `.keras`, the model has other inputs, or there are no ids.
         FileNotFoundError: if the folder does not exist.
+        OSError: if there is no room for the file.
         TypeError: if an id is neither text nor a whole number.
 
     Example:
@@ -96,10 +98,18 @@ def save_model(
         model.optimizer.build(model.trainable_variables)
     partial = partial_name(path)
     try:
-        model.save(partial)
+        with writing(path, _n_bytes(model)):
+            model.save(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _n_bytes(model: keras.Model) -> int:
+    """What the weights alone take."""
+    optimizer = model.optimizer.variables if model.compiled and model.optimizer is not None else []
+    variables = [*model.variables, *optimizer]
+    return sum(2 * math.prod(x.shape) for x in variables)  # in half precision; others take more
 
 
 def load_model(path: str | os.PathLike[str]) -> keras.Model:

@@ -1,7 +1,11 @@
 """What would leave a recommender, or a file, half changed."""
 
 import os
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +13,7 @@ import pytest
 
 import kerasrec
 from kerasrec import Recommender
+from kerasrec._partial import partial_name
 from kerasrec.data import Interactions
 from kerasrec.recommender import load_model
 
@@ -105,6 +110,45 @@ class TestFiles:
             os.utime(path, (time.time() - 7200,) * 2)
         factorised.save(tmp_path / "a.keras")
         assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, other.name, "a.keras"]
+
+    def test_what_processes_left_that_are_no_more_goes_at_once(self, factorised, tmp_path):
+        done = subprocess.Popen([sys.executable, "-c", ""])
+        done.wait()
+        mine = partial_name(tmp_path / "a.keras")
+        gone = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{done.pid}-"))
+        elsewhere = mine.with_name(f".a.0-{done.pid}-0.keras")
+        for path in (mine, gone, elsewhere):
+            path.write_bytes(b"half")
+        factorised.save(tmp_path / "a.keras")
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == {mine.name, elsewhere.name, "a.keras"}
+
+    def test_threads_that_save_to_one_path(self, data, factorised, tmp_path):
+        """Whoever comes last is there whole."""
+        others = [factorised, Recommender.train(data, "popularity")]
+        with ThreadPoolExecutor(4) as pool:
+            for saved in [pool.submit(others[i % 2].save, tmp_path / "a.keras") for i in range(12)]:
+                saved.result()
+        assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
+        found = Recommender.load(tmp_path / "a.keras")
+        expected = next(other for other in others if other.model.name == found.model.name)
+        pd.testing.assert_frame_equal(found.recommend(k=3), expected.recommend(k=3))
+
+    def test_no_room_is_said_before_anything_is_written(self, factorised, tmp_path, monkeypatch):
+        monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
+        monkeypatch.setattr(kerasrec.Model, "save", lambda *_: pytest.fail("it was written"))
+        message = r"No space left: [\d,]+ bytes are needed and 10 free; make room .*a\.keras"
+        with pytest.raises(OSError, match=message):
+            factorised.save(tmp_path / "a.keras")
+
+    def test_room_that_ends_is_said_with_the_path(self, factorised, tmp_path, monkeypatch):
+        def full(self, path):
+            raise OSError("Can't write data (errno = 28, error message = 'No space left on device')")
+
+        monkeypatch.setattr(kerasrec.Model, "save", full)
+        with pytest.raises(OSError, match=r"No space left on device; make room or write elsewhere.*a\.keras"):
+            factorised.save(tmp_path / "a.keras")
+        assert not list(tmp_path.iterdir())
 
     def test_a_folder_in_the_place(self, factorised, tmp_path):
         for name, write in (("a.keras", factorised.save), ("a.parquet", factorised.recommend_to_parquet)):

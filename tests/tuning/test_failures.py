@@ -108,3 +108,25 @@ def test_validation_can_be_given(search, ratings):
     report = kerasrec.evaluation.evaluate(model, held_out, ratings[0], metrics=("ndcg",))
     assert result.best_score == pytest.approx(report["ndcg@10"], rel=1e-6)
     assert isinstance(result._plan.whole, Interactions) and len(result._plan.whole) == 600
+
+
+@pytest.mark.parametrize("name", ["search.json", "oracle.json", "trial_0/progress.json"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: content.decode().encode("utf-16")[:-1],
+        lambda content: b"null",
+        lambda content: b"[" * 100_000 + b"]" * 100_000,
+        lambda content: b'{"other": 1}',
+    ],
+    ids=["cut", "encoding", "null", "brackets", "form"],
+)
+def test_a_damaged_file_is_named(search, tmp_path, name, damage):
+    """A search that began anew would throw trials away."""
+    search(max_trials=1)
+    path = next(path for path in (tmp_path / "search").rglob("*.json") if str(path).endswith(name))
+    path.write_bytes(damage(path.read_bytes()))
+    message = rf"as the search wrote them; .* Received: '.*{path.name}', which is damaged"
+    with pytest.raises(ValueError, match=message):
+        search(max_trials=1).frame()

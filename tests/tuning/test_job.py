@@ -45,3 +45,12 @@ def test_names_that_are_none(tmp_path):
         Job.load("hybird")
     with pytest.raises(FileNotFoundError, match=r"There is no file .*none.toml'\."):
         Job.load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    "content", ["a = " + "[" * 5000 + "]" * 5000, "a = " + "9" * 5000], ids=["brackets", "digits"]
+)
+def test_toml_without_measure(tmp_path, content):
+    (tmp_path / "x.toml").write_text(content)
+    with pytest.raises(ValueError, match=r"A job must be TOML\. Received: .*x\.toml"):
+        Job.load(tmp_path / "x.toml")
