@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kerasrec.data._events import behind
 from kerasrec.zoo._card import Card
 from kerasrec.zoo._fitted import VALUES_SETTING, Values, factorised, positives
 from kerasrec.zoo._results import COMPARED, on_movielens_1m
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
 def Popularity(interactions: "Interactions", half_life: Any = None, values: Values = "binary") -> keras.Model:
     """The same list for everybody: the items with the most interactions.
 
-    `score[u, i] = sum_v x[v, i]`, over interactions with a value above 0; with `half_life` an interaction
-    counts half for every half-life between it and the last one.
+    `score[u, i] = sum_v x[v, i]`, over likes; with `half_life` an interaction counts half for every half-life
+    between it and the last one. Counts that add up do so event by event with `values="raw"`, where the
+    events are kept (`Interactions.events`).
 
     Args:
         interactions: `Interactions`.
-        half_life: time in which an interaction loses half of its weight, in the unit of the times; where
-            these were datetimes, a `datetime.timedelta` or `pandas.Timedelta`. Defaults to `None`: all count
-            alike.
+        half_life: time in which an interaction loses half of its weight: a number in the unit of the times;
+            where these were dates, a `datetime.timedelta` or `pandas.Timedelta`. Defaults to `None`: all
+            count alike.
         values: what an interaction counts: `"binary"`, 1; `"raw"`, its value; `"log"`, log(1 + value);
             `"bm25"`. Defaults to `"binary"`.
 
@@ -31,8 +33,8 @@ def Popularity(interactions: "Interactions", half_life: Any = None, values: Valu
         A fitted `keras.Model`.
 
     Raises:
-        ValueError: if no interaction has a value above 0, `values` does not exist, or `half_life` is not
-            positive or there are no times.
+        ValueError: if nothing is liked, `values` does not exist, or `half_life` is not positive, is a number
+            where times are dates or the reverse, or there are no times.
 
     Example:
         >>> import numpy as np, kerasrec
@@ -47,27 +49,49 @@ def Popularity(interactions: "Interactions", half_life: Any = None, values: Valu
         2010 (TopPop).
     """
     matrix = positives(interactions, values)
-    if half_life is not None:
-        matrix = matrix.multiply(_left(interactions, _duration(half_life)))
-    counts = np.asarray(matrix.sum(axis=0)).ravel()
+    if half_life is None:
+        counts = np.asarray(matrix.sum(axis=0)).ravel()
+    else:
+        counts = _lately(interactions, matrix, half_life, values)
     return factorised(CARD, np.ones((interactions.n_users, 1)), counts[:, None])
 
 
-def _left(interactions: "Interactions", half_life: float) -> "scipy.sparse.csr_matrix":
-    """The share of its weight that each interaction has left."""
+def _lately(
+    interactions: "Interactions", matrix: "scipy.sparse.csr_matrix", half_life: Any, values: str
+) -> np.ndarray:
+    """What each item has left of its interactions `[I]`."""
     import scipy.sparse
 
     if interactions.times is None:
         raise ValueError("`interactions` must have times for a `half_life`; load them with `time=`.")
-    ages = (interactions.times.max() - interactions.times).astype(np.float64)
-    shares = np.exp2(-ages / half_life)
-    shape = interactions.n_users, interactions.n_items
-    return scipy.sparse.csr_matrix((shares, (interactions.users, interactions.items)), shape)
+    duration = _duration(half_life, interactions._meaning.dates)
+    if (
+        values == "raw"
+        and interactions.duplicates == "sum"
+        and np.array_equal(interactions.gains, interactions.values)
+    ):
+        events, counted = behind(interactions)
+        weights = events.values * _left(events, duration)
+        return np.bincount(events.items[counted], weights[counted], interactions.n_items)
+    shares = _left(interactions, duration), (interactions.users, interactions.items)
+    left = scipy.sparse.csr_matrix(shares, matrix.shape)
+    return np.asarray(matrix.multiply(left).sum(axis=0)).ravel()
 
 
-def _duration(half_life: Any) -> float:
+def _left(interactions: "Interactions", half_life: float) -> np.ndarray:
+    """The share of its weight that each interaction has left `[n]`."""
+    times = np.asarray(interactions.times)
+    return np.exp2(-(times.max() - times).astype(np.float64) / half_life)
+
+
+def _duration(half_life: Any, dates: bool) -> float:
     """Nanoseconds of a time difference, or the number given."""
     seconds = getattr(half_life, "total_seconds", None)
+    if dates != (seconds is not None):
+        rule, what = ("a timedelta", "dates") if dates else ("a number in their unit", "numbers")
+        raise ValueError(
+            f"`half_life` must be {rule} where the times are {what}. Received: half_life={half_life!r}."
+        )
     duration = float(half_life if seconds is None else seconds() * 1e9)
     if not 0 < duration < float("inf"):
         raise ValueError(f"`half_life` must be positive and finite. Received: half_life={half_life}.")

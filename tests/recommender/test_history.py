@@ -6,12 +6,14 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import kerasrec
 from kerasrec import Recommender
 from kerasrec.data import Interactions
 from kerasrec.recommender import load_model, save_model
-from kerasrec.recommender._history import History
+from kerasrec.recommender._history import History, updated
 
 
 def held(interactions):
@@ -40,12 +42,12 @@ def events(users, items, **columns):
 
 def test_counts_add_up(tmp_path):
     recommender = held(Interactions.from_frame(events("aaaaabbb", "xxxxxyyy"), duplicates="sum"))
-    recommender.update(Interactions.from_frame(events("a", "x"), duplicates="sum"), verbose=0)
+    recommender.update(Interactions.from_frame(events("a", "x"), duplicates="sum"), epochs=0, verbose=0)
     assert table(recommender) == {("a", "x"): 6, ("b", "y"): 3}
     recommender.save(tmp_path / "x.keras")
     recommender = Recommender.load(tmp_path / "x.keras")
     assert recommender.interactions.kind == "counts"
-    recommender.update(Interactions.from_frame(events("cb", "xy")), verbose=0)
+    recommender.update(Interactions.from_frame(events("cb", "xy")), epochs=0, verbose=0)
     assert table(recommender) == {("a", "x"): 6, ("b", "y"): 4, ("c", "x"): 1}
 
 
@@ -57,10 +59,10 @@ def test_ratings_replace_earlier_ones(tmp_path):
     recommender.save(tmp_path / "x.keras")
     recommender = Recommender.load(tmp_path / "x.keras")
     new = events("ab", "xx", n=[1.0, 4], t=[9, 11])
-    recommender.update(Interactions.from_frame(new, value="n", time="t"), verbose=0)
+    recommender.update(Interactions.from_frame(new, value="n", time="t"), epochs=0, verbose=0)
     assert table(recommender) == {("a", "x"): 5, ("b", "x"): 4}
     assert recommender.interactions.times.tolist() == [10, 11]
-    recommender.update(Interactions.from_frame(events("b", "x", n=[2.0]), value="n"), verbose=0)
+    recommender.update(Interactions.from_frame(events("b", "x", n=[2.0]), value="n"), epochs=0, verbose=0)
     assert table(recommender) == {("a", "x"): 5, ("b", "x"): 2}
 
 
@@ -68,7 +70,7 @@ def test_means_of_all_events(tmp_path):
     x = Interactions.from_frame(events("aaa", "xxx", n=[1.0, 2, 3]), value="n", duplicates="mean")
     held(x).save(tmp_path / "x.keras")
     recommender = Recommender.load(tmp_path / "x.keras")
-    recommender.update(Interactions.from_frame(events("a", "x", n=[10.0]), value="n"), verbose=0)
+    recommender.update(Interactions.from_frame(events("a", "x", n=[10.0]), value="n"), epochs=0, verbose=0)
     assert table(recommender) == {("a", "x"): 4}
 
 
@@ -140,3 +142,59 @@ class TestRefused:
         ids = np.array(["a", "b"], object), np.array(["x", "y"], object)
         with pytest.raises(ValueError, match="the numbers of events do not fit the seen items"):
             History.from_arrays(np.array([0, 1, 2]), np.array([0, 1]), arrays, *ids)
+
+
+CASES = [
+    ({"kind": "ratings", "value": "n", "time": "t"}, "last"),
+    ({"kind": "ratings", "value": "n"}, "last"),
+    ({"kind": "counts"}, "sum"),
+    ({"kind": "counts", "value": "n", "time": "t"}, "sum"),
+    ({"kind": "likes"}, "last"),
+    ({"duplicates": "mean", "value": "n", "time": "t"}, "mean"),
+]
+rows = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.integers(1, 5), st.integers(0, 4)),
+    min_size=2,
+    max_size=12,
+)
+
+
+@pytest.mark.parametrize(("said", "how"), CASES)
+@settings(max_examples=8, deadline=None)
+@given(rows=rows, cuts=st.sets(st.integers(1, 11), max_size=3))
+def test_any_sequence_of_events_comes_to_one_table(said, how, rows, cuts):
+    """As pandas says; the history goes through the form of a file between two of them."""
+    table = pd.DataFrame(rows, columns=["user", "item", "n", "t"])
+    ids = {"user_ids": list("abc"), "item_ids": list("xyz")}
+    places = [0, *sorted(cut for cut in cuts if cut < len(table)), len(table)]
+    parts = [
+        Interactions.from_frame(table.iloc[start:end], **said, **ids)
+        for start, end in zip(places, places[1:], strict=False)
+    ]
+    history = History(parts[0])
+    names = [np.array(ids[name], object) for name in ("user_ids", "item_ids")]
+    for part in parts[1:]:
+        history = History(updated(history.interactions(*names), part))
+        history = History.from_arrays(history.starts, history.items, history.to_arrays(), *names)
+    events = table if "value" in said else table.assign(n=1)
+    events = events.sort_values("t", kind="stable") if "time" in said else events
+    frame = history.interactions(*names).to_frame().set_index(["user", "item"])
+    assert frame["value"].to_dict() == pytest.approx(events.groupby(["user", "item"])["n"].agg(how).to_dict())
+    if "time" in said:
+        assert frame["time"].to_dict() == events.groupby(["user", "item"])["t"].max().to_dict()
+
+
+@settings(max_examples=3, deadline=None)
+@given(rows=rows, cuts=st.sets(st.integers(1, 11), min_size=1, max_size=2))
+def test_any_sequence_of_updates_comes_to_one_table(rows, cuts):
+    table = pd.DataFrame(rows, columns=["user", "item", "n", "t"])
+    places = [0, *sorted(cut for cut in cuts if cut < len(table)), len(table)]
+    recommender = None
+    for start, end in zip(places, places[1:], strict=False):
+        part = Interactions.from_frame(table.iloc[start:end], value="n", kind="counts")
+        if recommender is None:
+            recommender = held(part)
+        else:
+            recommender.update(part, epochs=0, verbose=0)
+    frame = recommender.interactions.to_frame().set_index(["user", "item"])
+    assert frame["value"].to_dict() == table.groupby(["user", "item"])["n"].sum().to_dict()

@@ -1,13 +1,12 @@
 import datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 from zoo_models import of_counts, scores
 
 import kerasrec
 from kerasrec.data import Interactions
-
-DAY = 86_400 * 10**9
 
 
 def test_counts_interactions_with_a_value_above_0(counts, interactions):
@@ -29,12 +28,42 @@ def test_values(counts, interactions, values, expected):
     np.testing.assert_allclose(found[0], expected(counts).sum(axis=0), rtol=1e-6)
 
 
-@pytest.mark.parametrize("half_life", [2 * DAY, datetime.timedelta(days=2)])
-def test_half_of_the_weight_is_left_after_a_half_life(half_life):
+@pytest.mark.parametrize(
+    ("days", "half_life"),
+    [
+        (np.array([0, 4, 2]), 2),
+        (np.array([0, 4, 2], "M8[D]"), datetime.timedelta(days=2)),
+        (np.array([0, 4, 2], "M8[D]"), pd.Timedelta("2D")),
+    ],
+)
+def test_half_of_the_weight_is_left_after_a_half_life(days, half_life):
     ids = {"user_ids": [0, 1], "item_ids": [0, 1]}
-    x = Interactions([0, 1, 0], [0, 0, 1], times=np.array([0, 4, 2]) * DAY, **ids)
+    x = Interactions([0, 1, 0], [0, 0, 1], times=days, **ids)
     found = scores(kerasrec.zoo.Popularity(x, half_life=half_life), 2, 2)
     np.testing.assert_allclose(found[1], [0.25 + 1, 0.5], rtol=1e-6)
+
+
+def test_counts_lose_their_weight_event_by_event():
+    """Milk: 8 on day 0 and 1 on day 4, with two days of half-life 8 / 4 + 1; tea: 4 / 2."""
+    events = pd.DataFrame({"user": 0, "item": ["milk", "milk", "tea"], "n": [8.0, 1, 4], "day": [0, 4, 2]})
+    x = Interactions.from_frame(events, value="n", time="day", kind="counts")
+    assert scores(kerasrec.zoo.Popularity(x, half_life=2, values="raw"), 1, 2)[0].tolist() == [3, 2]
+    liked = x.at_least(5)
+    assert scores(kerasrec.zoo.Popularity(liked, half_life=2, values="raw"), 1, 2)[0].tolist() == [3, 0]
+
+
+def test_a_half_life_of_another_unit_than_the_times():
+    ids = {"user_ids": [0], "item_ids": [0]}
+    seconds = Interactions([0], [0], times=[1_600_000_000], **ids)
+    with pytest.raises(
+        ValueError, match="must be a number in their unit where the times are numbers. .*timedelta"
+    ):
+        kerasrec.zoo.Popularity(seconds, half_life=datetime.timedelta(days=2))
+    dates = Interactions([0], [0], times=np.array([0], "M8[D]"), **ids)
+    with pytest.raises(
+        ValueError, match="must be a timedelta where the times are dates. Received: half_life=7"
+    ):
+        kerasrec.zoo.Popularity(dates, half_life=7)
 
 
 def test_bad_input(counts, interactions):
