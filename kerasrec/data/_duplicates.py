@@ -11,13 +11,13 @@ class Merged(NamedTuple):
     Args:
         kept: rows of the events that are kept, in their order.
         values: float32, what their values come to.
-        counts: int64, how many events each stands for.
+        counts: int64, of how many events each is the mean; `None` for other policies.
         owner: of every event, its place in `kept`.
     """
 
     kept: np.ndarray
     values: np.ndarray
-    counts: np.ndarray
+    counts: np.ndarray | None
     owner: np.ndarray
 
 
@@ -40,27 +40,36 @@ def resolve(
     Returns:
         `Merged`; `None` where no key comes twice.
     """
-    if not repeats(keys):
+    ordered = np.sort(keys)
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(again):
         return None
-    order = np.argsort(keys, kind="stable") if times is None else np.lexsort((times, keys))
-    starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
-    ends = np.append(starts[1:], len(order))
-    last = order[ends - 1]
-    n_events = ends - starts if counts is None else np.add.reduceat(counts[order], starts)
-    merged = values[last]
+    # The sorting by time is of the events that share a pair alone.
+    several = again[np.minimum(np.searchsorted(again, keys), len(again) - 1)] == keys
+    rows = np.flatnonzero(several)
+    order = np.lexsort((keys[rows],) if times is None else (times[rows], keys[rows]))
+    rows = rows[order]
+    starts = np.flatnonzero(np.diff(keys[rows], prepend=-1))
+    ends = np.append(starts[1:], len(rows))
+    last = rows[ends - 1]
+    n_events = np.ones(len(keys), np.int64) if counts is None and policy == "mean" else counts
+    result = values.copy()
     if policy != "last":
-        parts = values[order].astype(np.float64)
-        if policy == "mean" and counts is not None:
-            parts *= counts[order]
+        parts = values[rows].astype(np.float64)
+        if policy == "mean" and n_events is not None:
+            parts *= n_events[rows]
         total = np.add.reduceat(parts, starts)
+        if policy == "mean" and n_events is not None:
+            n_events = n_events.copy()
+            n_events[last] = np.add.reduceat(n_events[rows], starts)
+            total /= n_events[last]
         with np.errstate(over="ignore"):
-            merged = (total if policy == "sum" else total / n_events).astype(np.float32)
-    in_order = np.argsort(last)
-    place = np.empty(len(last), np.int64)
-    place[in_order] = np.arange(len(last))
-    owner = np.empty(len(order), np.int32 if len(last) < 2**31 else np.int64)
-    owner[order] = np.repeat(place, ends - starts)
-    return Merged(last[in_order], merged[in_order], n_events[in_order], owner)
+            result[last] = total.astype(np.float32)
+    several[last] = False
+    kept = ~several
+    owner = np.cumsum(kept, dtype=np.int32 if len(kept) < 2**31 else np.int64) - 1
+    owner[rows] = np.repeat(owner[last], ends - starts)
+    return Merged(np.flatnonzero(kept), result[kept], None if n_events is None else n_events[kept], owner)
 
 
 def repeats(keys: np.ndarray) -> bool:
