@@ -56,6 +56,13 @@ def test_tables_and_ids(tmp_path, monkeypatch, capsys):
     assert "    " + capsys.readouterr().out in page
 
 
+def test_events(capsys):
+    names = run("events.md")
+    assert "Interactions(3 counts of 2 users and 2 items)" in capsys.readouterr().out
+    milk = [part.to_frame().set_index(["user", "item"])["value"] for part in (names["train"], names["test"])]
+    assert [part["anna", "milk"] for part in milk] == [1, 1]
+
+
 @pytest.mark.slow
 def test_a_model_of_ones_own(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
