@@ -162,6 +162,8 @@ def _settled(
     codes: np.ndarray, raw: np.ndarray, column: "pd.Series[Any]", name: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Codes and raw ids by the rule of `_ids`, or an error that names the rows."""
+    if _ids.all_plain(raw):
+        return codes, raw
     if column.dtype == object:  # `True` and `b"1"` would hide behind an equal number
         refuse(_ids.no_ids(column.to_numpy()), column, name, *_ids.NOT_IDS)
     else:

@@ -17,6 +17,8 @@ _INTEGER = re.compile(r"(0|-?[1-9]\d{0,18})(\.0+)?", re.ASCII)
 _AS_FLOAT = re.compile(r"-?\d+\.0+", re.ASCII)
 # Marks without a width, and the space that breaks no line.
 _UNSEEN = {0x200B: None, 0x2060: None, 0xFEFF: None, 0xA0: " "}
+# What the ids of a list, by lines, have where two could look the same; `str.strip` takes the last ones away.
+_MARKS = ("\n ", " \n", ".0", "\n\n", *"\t\r\x0b\x0c\x1c\x1d\x1e\x1f")
 # Faults and remedies, for `refuse`.
 NOT_WHOLE = (
     "ids that are fractions, or floats beyond 2^53, where several integers share one float",
@@ -64,6 +66,15 @@ def settled(raw: np.ndarray, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]
         with contextlib.suppress(OverflowError):  # beyond int64 they stay objects
             raw = raw.astype(np.int64)
     return raw, refused
+
+
+def all_plain(raw: np.ndarray) -> bool:
+    """Whether all are ASCII text that the rule leaves as it is; most ids are, and it is seen at once."""
+    try:
+        joined = "\n".join(["", *raw, ""])
+    except TypeError:
+        return False
+    return joined.isascii() and not any(mark in joined for mark in _MARKS)
 
 
 def no_ids(raw: np.ndarray) -> np.ndarray:

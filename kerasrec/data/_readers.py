@@ -160,7 +160,9 @@ def _check_missing(path: Path, name: Any, column: "pd.Series[Any]", options: dic
 def _check_lines(name: Any, column: "pd.Series[Any]") -> None:
     import pandas as pd
 
-    if not isinstance(column.dtype, pd.CategoricalDtype):
+    if not isinstance(column.dtype, pd.CategoricalDtype) or _ON_A_LINE.isdisjoint(
+        "".join(column.cat.categories)
+    ):
         return
     for text in column.cat.categories:
         if isinstance(text, str) and not _ON_A_LINE.isdisjoint(text):
