@@ -78,7 +78,9 @@ class Maps(Growing):
         axes = figure.add_subplot()
         axes.scatter(points[:, 0], points[:, 1], s=8)
         for point, code in zip(points, shown, strict=True):
-            axes.annotate(str(names[code])[:30], point, (3, 3), textcoords="offset points", fontsize=6)
+            name = str(names[code])[:30]
+            # `$` in a title is no formula.
+            axes.annotate(name, point, (3, 3), textcoords="offset points", fontsize=6, parse_math=False)
         share = sizes[:2] ** 2 / max((sizes**2).sum(), 1e-30)
         axes.set_xlabel(f"first direction, {share[0]:.0%} of the variance")
         axes.set_ylabel(f"second direction, {share[1]:.0%}")

@@ -71,10 +71,12 @@ class Explanation:
         positive = bars["contribution"] >= 0
         names = [f"{name} ({kind})" for kind, name in zip(bars["kind"], bars["name"], strict=True)]
         axes.barh(range(len(bars)), bars["contribution"], color=positive.map({True: "C0", False: "C3"}))
-        axes.set_yticks(range(len(bars)), names)
+        axes.set_yticks(range(len(bars)), names, parse_math=False)  # `$` in a name is no formula
         axes.axvline(0, color="black", linewidth=0.8)
         axes.set_xlabel("contribution to the score")
-        axes.set_title(f"User {self.user}, item {self.item}: score {self.score:.4g}", fontsize=10)
+        axes.set_title(
+            f"User {self.user}, item {self.item}: score {self.score:.4g}", fontsize=10, parse_math=False
+        )
         if path is not None:
             if not Path(path).parent.is_dir():
                 raise FileNotFoundError(

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from kerasrec import Recommender
@@ -120,6 +121,20 @@ def test_a_plot(factorised, tmp_path):
     np.testing.assert_allclose(widths, explanation.contributions["contribution"])
     with pytest.raises(FileNotFoundError, match=r"make .*nowhere first"):
         explanation.plot(tmp_path / "nowhere" / "why.png")
+
+
+def test_dollars_in_ids_are_no_formulas(tmp_path):
+    from kerasrec import Recommender
+    from kerasrec.data import Interactions
+
+    odd = [rf"$\x{{{n}$" for n in range(6)]
+    pairs = [(f"u{user}", odd[item]) for user in range(6) for item in range(6) if (user + item) % 2]
+    x = Interactions.from_frame(pd.DataFrame(pairs, columns=["user", "item"]))
+    recommender = Recommender.train(x, "item_knn")
+    figure = recommender.explain("u1", odd[1]).plot(tmp_path / "why.png")
+    assert odd[1] in figure.axes[0].get_title()
+    Recommender.train(x, "pure_svd", n_components=2).plot_items(tmp_path / "items.png")
+    assert (tmp_path / "items.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_bad_input(factorised):
