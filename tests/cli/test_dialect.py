@@ -355,3 +355,17 @@ def test_the_file_is_read_once_for_its_form(table, monkeypatch):
     dialect_of(path, Form())
     monkeypatch.setattr("kerasrec.cli._dialect.encoding_of", lambda path: 1 / 0)
     assert dialect_of(path, Form()).options == {"sep": ",", "encoding": "utf-8"}
+
+
+@pytest.mark.slow
+def test_the_commands_take_the_options_and_say_what_they_read(run, run_json, fails, tmp_path):
+    rows = [f"u{u};i{i};{1 + (u * i) % 4},5" for u in range(9) for i in range(9) if (u + i) % 2]
+    (tmp_path / "t.csv").write_text("\n".join(["NA;i0;0,0", *rows]) + "\n")
+    form = ["--names", "user,item,rating", "--keep-na", "--separator", ";", "--decimal", ","]
+    out = run("train", "t.csv", *form, "--model", "global_bias", "--no-plot").out
+    assert "Read as: separator ';', encoding utf-8, decimal ','; an option of each name sets another" in out
+    assert "Zeros: 1 of 41 in 'rating'; where they mean that nobody rated, remove those rows" in out
+    found = run_json("evaluate", "model.keras", "t.csv", *form)
+    assert found["read_as"]["decimal"] == "','"
+    for command in (["train"], ["evaluate", "model.keras"], ["compare"], ["tune"]):
+        assert "`--quoting` must be standard or none" in fails(*command, "t.csv", *form, "--quoting", "x")
