@@ -1,4 +1,4 @@
-"""Models and batches of `fit_ranking` on kerasrec's side."""
+"""The recipe of `fit_ranking` over the whole catalogue, and what all recipes share."""
 
 import time
 from typing import Any
@@ -8,22 +8,10 @@ import numpy as np
 
 import kerasrec
 from benchmarks._recall import N_ITEMS, N_USERS, Curve, interactions
-from kerasrec.data import CatalogueBatches, Interactions, RankingBatches
+from kerasrec.data import CatalogueBatches, Interactions
 from kerasrec.layers import DotScore, FeatureEmbedding, FrequencyRegularization
 
 N_COMPONENTS = 64
-SAMPLED = {
-    "SampledSoftmax": {"log_q": True},
-    "WMRB": {"n_items": N_ITEMS},
-    "BalancedWMRB": {"n_items": N_ITEMS},
-    "WARP": {"n_items": N_ITEMS},
-    "KOSWARP": {"n_items": N_ITEMS},
-    "BPR": {},
-    "BPRMax": {},
-    "TOP1": {},
-    "PairwiseHinge": {},
-    "PairwiseLogistic": {},
-}
 
 
 def full_softmax(seed: int = 0, epochs: int = 12, budget: float = 1e9) -> dict[str, Any]:
@@ -39,10 +27,10 @@ def full_softmax(seed: int = 0, epochs: int = 12, budget: float = 1e9) -> dict[s
         rng = np.random.default_rng(seed)
         user = keras.Input((1,), name="user", dtype="int32")
         item = keras.Input((None,), name="item", dtype="int32")
-        users = FeatureEmbedding(N_USERS, N_COMPONENTS, _normal(rng, stddev / scale))
-        items = FeatureEmbedding(N_ITEMS, N_COMPONENTS, _normal(rng, stddev))
+        users = FeatureEmbedding(N_USERS, N_COMPONENTS, normal(rng, stddev / scale))
+        items = FeatureEmbedding(N_ITEMS, N_COMPONENTS, normal(rng, stddev))
         logarithms = np.log1p(n_by_item)
-        biases = FeatureEmbedding(N_ITEMS, 1, _given((logarithms - logarithms.mean())[:, None]))
+        biases = FeatureEmbedding(N_ITEMS, 1, given((logarithms - logarithms.mean())[:, None]))
         user_l2 = 0.1 * n_by_user.mean()
         user_decay = FrequencyRegularization.from_counts(n_by_user, user_l2)
         item_decay = FrequencyRegularization.from_counts(n_by_item, user_l2 / 2 / N_USERS, exponent=0.5)
@@ -56,43 +44,25 @@ def full_softmax(seed: int = 0, epochs: int = 12, budget: float = 1e9) -> dict[s
         schedule = keras.optimizers.schedules.PolynomialDecay(rate, steps, 0.0)
         optimizer = keras.optimizers.Adam(schedule, beta_1=0.8, beta_2=0.95)
         model.compile(optimizer, kerasrec.losses.FullSoftmax())
-        return model, lambda: _all_scores(users, items, biases, scale)
+        return model, lambda: all_scores(users, items, biases, scale)
 
-    return _fit(make, CatalogueBatches(_data(train), batch_size, seed=seed), train, test, epochs, budget)
-
-
-def sampled(name: str, seed: int = 0, epochs: int = 1000, budget: float = 60.0) -> dict[str, Any]:
-    """A loss on sampled negatives: one row an interaction, 64 uniform negatives."""
-    train, test = interactions()
-    keras.utils.set_random_seed(seed)
-    settings = dict(SAMPLED[name])
-    log_q = settings.pop("log_q", False)
-    batches = RankingBatches(_data(train), 4096, 64, seed=seed, log_q=log_q, balanced=name == "BalancedWMRB")
-
-    def make() -> tuple[Any, Any]:
-        rng = np.random.default_rng(seed)
-        user = keras.Input((1,), name="user", dtype="int32")
-        item = keras.Input((None,), name="item", dtype="int32")
-        users = FeatureEmbedding(N_USERS, N_COMPONENTS, _normal(rng, 0.1))
-        items = FeatureEmbedding(N_ITEMS, N_COMPONENTS, _normal(rng, 0.1))
-        biases = FeatureEmbedding(N_ITEMS, 1, _given(np.zeros((N_ITEMS, 1))))
-        score = DotScore()(users(user), items(item), item_bias=biases(item))
-        model = kerasrec.Model({"user": user, "item": item}, score)
-        model.compile(keras.optimizers.Adam(2e-3), getattr(kerasrec.losses, name)(**settings))
-        return model, lambda: _all_scores(users, items, biases, 1)
-
-    return _fit(make, batches, train, test, epochs, budget)
+    start = time.perf_counter()
+    batches = CatalogueBatches(interactions_of(train), batch_size, seed=seed)
+    return fit(make, batches, train, test, epochs, budget, start)
 
 
-def _data(train: Any) -> Interactions:
+def interactions_of(train: Any) -> Interactions:
+    """Of a sparse matrix `[U, I]`."""
     return Interactions(*train.nonzero(), user_ids=range(N_USERS), item_ids=range(N_ITEMS))
 
 
-def _fit(make: Any, batches: Any, train: Any, test: Any, epochs: int, budget: float) -> dict[str, Any]:
-    start = time.perf_counter()
+def fit(
+    make: Any, batches: Any, train: Any, test: Any, epochs: int, budget: float, start: float
+) -> dict[str, Any]:
+    """Build a model and train it: its quality over time, which begins at `start`."""
     model, scores = make()
     built = time.perf_counter() - start
-    curve = Curve(scores, train, test, start)  # building the model is part of the time
+    curve = Curve(scores, train, test, start)  # building batches and model is part of the time
 
     class Watch(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -104,15 +74,18 @@ def _fit(make: Any, batches: Any, train: Any, test: Any, epochs: int, budget: fl
     return {"curve": curve.points, "built s": built}
 
 
-def _all_scores(users: Any, items: Any, biases: Any, scale: float) -> np.ndarray:
+def all_scores(users: Any, items: Any, biases: Any, scale: float) -> np.ndarray:
+    """`[U, I]` from the tables."""
     user, item, bias = (keras.ops.convert_to_numpy(layer.embeddings) for layer in (users, items, biases))
     return np.asarray(scale * user @ item.T + bias[:, 0])
 
 
-def _normal(rng: np.random.Generator, stddev: float) -> Any:
+def normal(rng: np.random.Generator, stddev: float) -> Any:
+    """An initializer."""
     # Drawn by NumPy: JAX would compile a program for each shape.
     return lambda shape, dtype=None: (stddev * rng.standard_normal(shape)).astype("float32")
 
 
-def _given(values: np.ndarray) -> Any:
+def given(values: np.ndarray) -> Any:
+    """An initializer."""
     return lambda shape, dtype=None: values.astype("float32")

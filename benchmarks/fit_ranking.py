@@ -147,7 +147,7 @@ def _measure(case: tuple[str, str], quick: bool) -> dict[str, Any]:
     if name == "FullSoftmax":
         return in_process("benchmarks._catalogue:full_softmax", {}, backend, environment)
     arguments = {"name": name, "budget": 5.0 if quick else 60.0}
-    return in_process("benchmarks._catalogue:sampled", arguments, backend, environment)
+    return in_process("benchmarks._sampled:sampled", arguments, backend, environment)
 
 
 def peer(function: str, arguments: dict[str, Any]) -> dict[str, Any]:

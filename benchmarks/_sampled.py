@@ -1,0 +1,135 @@
+"""The recipes of `fit_ranking` for losses on sampled negatives, and how they are trained."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+import kerasrec
+from benchmarks._catalogue import all_scores, fit, given, interactions_of, normal
+from benchmarks._recall import N_ITEMS, N_USERS, interactions
+from kerasrec.data import RankingBatches, samplers
+from kerasrec.layers import DotScore, FeatureEmbedding, FrequencyRegularization
+
+N_COMPONENTS = 64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a loss trains best with: one row an interaction, negatives that a batch shares.
+
+    Attributes:
+        batch_size: int, rows a batch.
+        n_sampled_items: int, negatives that a batch shares.
+        exponent: float, popularity to this power is how often an item is sampled; 0 is uniform.
+        epochs: int; the rate falls linearly to 0 over them.
+        rate: float, Adam's at the beginning.
+        user_l2: float, weight in the loss of a user's squared vector, each time that it is read.
+        item_l2: float, the same of an item, times the root of its count over the mean count.
+        stddev: float, of the normal initial vectors.
+        popularity: float, item biases begin at so many times the centred logarithm of the item's count.
+        settings: of the loss.
+    """
+
+    batch_size: int = 4096
+    n_sampled_items: int = 128
+    exponent: float = 0.0
+    epochs: int = 8
+    rate: float = 0.02
+    user_l2: float = 1e-3
+    item_l2: float = 1e-3
+    stddev: float = 0.05
+    popularity: float = 0.5
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+RECIPES = {
+    "SampledSoftmax": Recipe(),
+    "WMRB": Recipe(settings={"n_items": N_ITEMS}),
+    "BalancedWMRB": Recipe(settings={"n_items": N_ITEMS}),
+    "WARP": Recipe(settings={"n_items": N_ITEMS, "max_sampled": None}),
+    "KOSWARP": Recipe(settings={"n_items": N_ITEMS, "max_sampled": None}),
+    "BPR": Recipe(),
+    "BPRMax": Recipe(),
+    "TOP1": Recipe(),
+    "PairwiseHinge": Recipe(),
+    "PairwiseLogistic": Recipe(),
+}
+
+
+def sampled(
+    name: str, seed: int = 0, held_out: float = 0.0, budget: float = 60.0, **changes: Any
+) -> dict[str, Any]:
+    """The curve of a loss.
+
+    Args:
+        name: of the loss.
+        seed: int.
+        held_out: float, share of the training interactions that is held out and measured on in place of the
+            test interactions: recipes are chosen on it.
+        budget: float, seconds of training.
+        **changes: other values of the recipe's attributes.
+    """
+    recipe = Recipe(**{**vars(RECIPES[name]), **changes})
+    train, test = interactions()
+    if held_out:
+        train, test = _split(train, held_out)
+    keras.utils.set_random_seed(seed)
+    n_by_item = np.bincount(train.indices, minlength=N_ITEMS)
+    start = time.perf_counter()
+    sampler: Any = samplers.UniformSampler(shared=True, replace=False)
+    if recipe.exponent:
+        sampler = samplers.PopularitySampler(shared=True, replace=False, exponent=recipe.exponent)
+    batches = RankingBatches(
+        interactions_of(train),
+        recipe.batch_size,
+        recipe.n_sampled_items,
+        sampler,
+        seed=seed,
+        log_q=name == "SampledSoftmax" and bool(recipe.exponent),
+        balanced=name == "BalancedWMRB",
+    )
+
+    def make() -> tuple[Any, Any]:
+        rng = np.random.default_rng(seed)
+        user = keras.Input((1,), name="user", dtype="int32")
+        item = keras.Input((None,), name="item", dtype="int32")
+        users = FeatureEmbedding(N_USERS, N_COMPONENTS, normal(rng, recipe.stddev))
+        items = FeatureEmbedding(N_ITEMS, N_COMPONENTS, normal(rng, recipe.stddev))
+        logarithms = np.log1p(n_by_item)
+        biases = FeatureEmbedding(
+            N_ITEMS, 1, given(recipe.popularity * (logarithms - logarithms.mean())[:, None])
+        )
+        score = DotScore()(
+            FrequencyRegularization(N_USERS, recipe.user_l2)(users(user), user),
+            FrequencyRegularization.from_counts(n_by_item, recipe.item_l2, 0.5)(items(item), item),
+            item_bias=biases(item),
+        )
+        model = kerasrec.Model({"user": user, "item": item}, score)
+        steps = len(batches) * recipe.epochs
+        schedule = keras.optimizers.schedules.PolynomialDecay(recipe.rate, steps, 0.0)
+        # The tables have few more rows than a batch reads: whole, a step costs as much.
+        model.compile(
+            keras.optimizers.Adam(schedule),
+            getattr(kerasrec.losses, name)(**recipe.settings),
+            row_sparse=False,
+        )
+        return model, lambda: all_scores(users, items, biases, 1)
+
+    return fit(make, batches, train, test, recipe.epochs, budget, start)
+
+
+def _split(matrix: Any, share: float) -> tuple[Any, Any]:
+    """Interactions without a random share of them, and that share."""
+    from scipy import sparse
+
+    users, items = matrix.nonzero()
+    out = np.random.default_rng(7).random(len(users)) < share
+
+    def take(chosen: np.ndarray) -> Any:
+        values = np.ones(int(chosen.sum()), np.float32)
+        return sparse.csr_matrix((values, (users[chosen], items[chosen])), matrix.shape)
+
+    return take(~out), take(out)
