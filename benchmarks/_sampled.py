@@ -46,10 +46,10 @@ class Recipe:
 
 
 RECIPES = {
-    "SampledSoftmax": Recipe(),
+    "SampledSoftmax": Recipe(epochs=5, user_l2=2e-2, item_l2=1e-4),
     "WMRB": Recipe(settings={"n_items": N_ITEMS}),
     "BalancedWMRB": Recipe(settings={"n_items": N_ITEMS}),
-    "WARP": Recipe(settings={"n_items": N_ITEMS, "max_sampled": None}),
+    "WARP": Recipe(epochs=5, settings={"n_items": N_ITEMS, "max_sampled": None}),
     "KOSWARP": Recipe(settings={"n_items": N_ITEMS, "max_sampled": None}),
     "BPR": Recipe(),
     "BPRMax": Recipe(),

@@ -16,6 +16,9 @@ class BPR(PairwiseLoss):
 
     A list without positives or without negatives has loss 0.
 
+    It learns fastest from large batches of one interaction a row whose sample the batch shares, and rates
+    that fall: on MovieLens 1M 4,096 rows, 128 shared negatives, Adam at 0.02 falling linearly over 8 epochs.
+
     Args:
         max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
             positives, and a batch's pairs then take memory `[B, max_positives, L]` instead of `[B, L, L]`.

@@ -27,6 +27,9 @@ class SampledSoftmax(RankingLoss):
     cancels, and for lists without accidental hits. In-batch negatives are the same thing with scores `[B, B]`
     and the identity matrix as labels; their `log_q` is the logarithm of an item's share of the interactions.
 
+    It learns fastest from large batches of one interaction a row whose sample the batch shares, and rates
+    that fall: on MovieLens 1M 4,096 rows, 128 shared negatives, Adam at 0.02 falling linearly over 5 epochs.
+
     Args:
         temperature: float, divides the scores. Defaults to `1.0`.
         correct_sampling: bool, whether `log_q` is taken off. Defaults to `True`.

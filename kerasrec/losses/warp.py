@@ -28,6 +28,10 @@ class WARP(RankingLoss):
     which is what the order of a list makes of it on average, about. Where a batch shares some hundred
     sampled items, these all take part in the gradient then, and it trains better.
 
+    It learns fastest with `max_sampled=None` from large batches of one interaction a row whose sample the
+    batch shares, and rates that fall: on MovieLens 1M 4,096 rows, 128 shared negatives, Adam at 0.02 falling
+    linearly over 5 epochs.
+
     Args:
         n_items: int, the number of items of the catalogue.
         max_sampled: int, the most negatives tried for a positive, or `None`: all at once. Defaults to `10`.

@@ -18,6 +18,9 @@ class WMRB(RankingLoss):
     The size of a positive label does not count (see `BalancedWMRB`). A list without positives or without
     negatives has loss 0.
 
+    It learns fastest from large batches of one interaction a row whose sample the batch shares, and rates
+    that fall: on MovieLens 1M 4,096 rows, 128 shared negatives, Adam at 0.02 falling linearly over 8 epochs.
+
     Args:
         n_items: int, the number of items that the negatives of a list stand for: the catalogue's size.
         max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count
