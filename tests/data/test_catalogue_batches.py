@@ -147,3 +147,15 @@ def test_no_positives():
     x = Interactions([0, 1], [0, 1], [0, -1], user_ids=[0, 1], item_ids=[0, 1])
     with pytest.raises(ValueError, match="must have positives, .* Received: 2 interactions without one"):
         CatalogueBatches(x, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_users", [1, 3])
+def test_a_batch_of_one_user_trains(n_users):
+    """Two users and the one that is left, or nobody else."""
+    users, items = np.repeat(np.arange(n_users), 2), np.tile([0, 1], n_users)
+    x = Interactions(users, items, user_ids=range(n_users), item_ids=range(4))
+    model = kerasrec.zoo.create("hybrid", x, loss="full_softmax", n_components=2)
+    history = model.fit(CatalogueBatches(x, 2, seed=0), epochs=1, verbose=0)
+    # Scores begin near 0, so each of a user's two likes costs about log(4).
+    assert history.history["loss"][0] == pytest.approx(2 * np.log(4), rel=0.1)
