@@ -8,6 +8,8 @@ def positive_integer(name: str, value: Any) -> int:
     """`value` as an int of at least 1, or a `ValueError` that names it."""
     if not _is_number(value) or not 1 <= value < float("inf") or int(value) != value:
         raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}.")
+    if value >= 2**31:
+        raise ValueError(f"`{name}` must be below 2^31: ids are int32. Received: {name}={value!r}.")
     return int(value)
 
 

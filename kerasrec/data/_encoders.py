@@ -1,6 +1,7 @@
 """Fitted encoders: columns of a frame to sparse columns, and the encoders themselves to plain JSON."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -257,6 +258,32 @@ def from_state(state: dict[str, Any]) -> Encoder:
     """The encoder that `state` described."""
     state = dict(state)
     cls = KINDS[state.pop("kind")]
+    bad = next((name for name, value in state.items() if not _FORMS.get(name, _anything)(value)), None)
+    if bad is not None:
+        raise ValueError(
+            f"An encoder must have settings of the form that was written. Received: {bad}={state[bad]!r:.80}."
+        )
     if "vocabulary" in state:
         state["vocabulary"] = plain(id_index(state["vocabulary"]))
+        if len(set(state["vocabulary"].tolist())) < len(state["vocabulary"]):
+            raise ValueError("An encoder must have every category once. Received: repeated ones.")
     return cls(**state)
+
+
+def _anything(value: Any) -> bool:
+    return True
+
+
+def _finite(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < float("inf")
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    "column": lambda x: isinstance(x, (str, int, float)),
+    "vocabulary": lambda x: isinstance(x, list) and all(isinstance(t, (str, int, float)) for t in x),
+    "sep": lambda x: isinstance(x, str) and x != "",
+    "mean": _finite,
+    "deviation": lambda x: _finite(x) and x > 0,
+    "holds": lambda x: x in ("numbers", "dates", "durations"),
+    "given": lambda x: isinstance(x, list) and all(isinstance(name, str) for name in x),
+}

@@ -111,7 +111,9 @@ def from_arrays(arrays: Mapping[str, np.ndarray], n_items: int) -> "pd.DataFrame
             columns[column["name"]] = array
         if np.shape(columns[column["name"]]) != (n_items,):
             raise ValueError(f"metadata must have an entry an item; column {column['name']!r} has others")
-    return pd.DataFrame(columns, index=range(n_items))
+    found = pd.DataFrame(columns, index=range(n_items))
+    to_arrays(found)  # refuses what would not have been saved
+    return found
 
 
 def _text(value: Any) -> np.ndarray:

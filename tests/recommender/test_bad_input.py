@@ -99,6 +99,12 @@ def test_training_in_no_batches(data, batch_size):
         Recommender.train(data, "matrix_factorization", batch_size=batch_size)
 
 
+@pytest.mark.parametrize("size", [1e12, 2**31])
+def test_sizes_beyond_every_memory(data, size):
+    with pytest.raises(ValueError, match=r"`n_components` must be below 2\^31: .* Received: n_components="):
+        Recommender.train(data, "matrix_factorization", n_components=size)
+
+
 class TestFiles:
     def test_what_killed_writers_left_goes(self, factorised, tmp_path):
         old, young, other = (
