@@ -1,5 +1,9 @@
 """Features in any of their forms: dense, the backend's sparse tensor, padded bags."""
 
+import math
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -25,6 +29,43 @@ def as_bag(inputs: Any) -> tuple[Any, Any] | None:
     return None
 
 
+@dataclass(frozen=True)
+class Whole:
+    """Where bags come from: all entries of a feature matrix, for reading each once.
+
+    Args:
+        codes: `[...]`, the entities of the bags.
+        n: int, entities of the matrix.
+        entries: function to rows, columns and values of the entries, each `[E]`.
+    """
+
+    codes: Any
+    n: int
+    entries: Callable[[], tuple[Any, Any, Any]]
+
+
+# By the identity of a bag's weights, as long as they live; not every backend's tensors take attributes.
+_wholes: dict[int, tuple[Any, Whole]] = {}
+# Codes on an axis whose length is unknown while tracing.
+_UNKNOWN = 4096
+
+
+def note_whole(weights: Any, whole: Whole, n_entries: int) -> None:
+    """Note where a bag comes from, if to read all entries once is less than to read the padded bags.
+
+    A bag whose weights change (`FeatureDropout`) has other weights, and no note.
+    """
+    n_codes = math.prod(_UNKNOWN if size is None else size for size in whole.codes.shape)
+    if 2 * (n_entries + n_codes) <= n_codes * weights.shape[-1]:
+        key = id(weights)
+        _wholes[key] = weakref.ref(weights, lambda _: _wholes.pop(key, None)), whole
+
+
+def _whole_of(weights: Any) -> Whole | None:
+    reference, whole = _wholes.get(id(weights), (None, None))
+    return whole if reference is not None and reference() is weights else None
+
+
 def leading_and_last(input_shape: Any) -> tuple[tuple[int | None, ...], int | None]:
     """Batch and list axes of features in any form, and `F`, which is `None` for bags."""
     if isinstance(input_shape, dict):
@@ -35,11 +76,19 @@ def leading_and_last(input_shape: Any) -> tuple[tuple[int | None, ...], int | No
 
 
 def linear(inputs: Any, table: keras.Variable, dtype: str) -> Any:
-    """Features times a table `[F, C]`: `[..., C]`. A bag reads its own rows of the table alone."""
+    """Features times a table `[F, C]`: `[..., C]`. A bag reads its own rows of the table alone.
+
+    Where the bags are many and wide, as those of a whole catalogue in which some items have a hundred tags,
+    the product of the whole feature matrix takes less, and their rows are taken from it.
+    """
     bag = as_bag(inputs)
     if bag is None:
         return ops.matmul(inputs, ops.cast(table, dtype))
     indices, weights = bag
+    if (whole := _whole_of(weights)) is not None:
+        rows, columns, values = whole.entries()
+        parts = ops.cast(lookup(table, columns), dtype) * ops.cast(values, dtype)[:, None]
+        return ops.take(ops.segment_sum(parts, rows, whole.n), whole.codes, axis=0)
     rows = ops.cast(lookup(table, as_ids(indices)), dtype)  # [..., W, C]
     weights = ops.cast(weights, dtype)
     if indices.shape[-1] == 1:

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from kerasrec._arguments import positive_integer
+from kerasrec.layers._features import Whole, note_whole
 
 
 @keras.saving.register_keras_serializable("kerasrec")
@@ -13,9 +14,11 @@ class FeatureLookup(keras.layers.Layer):
 
     Batches then carry codes only. The table is kept as it is in a sparse matrix, one entry a feature that an
     entity has, in weights that are not trained; a `.keras` file holds them as such, never in the config.
-    Every bag of a batch is as wide as the widest entity, so a step costs (codes in the batch) * `width`:
-    where a few entities have far more features than the others, `from_matrix(..., max_width=...)` keeps the
-    largest of theirs. Padding names a feature that the entity has, with weight 0, so that nothing else is
+    Every bag of a batch is as wide as the widest entity, so a step costs (codes in the batch) * `width`, or,
+    for layers that multiply features with a table, `n_values` where that is less: the whole table's product
+    is then made once and the codes are looked up in it. Of a catalogue too large for that, in which a few
+    entities have far more features than the others, `from_matrix(..., max_width=...)` keeps the largest of
+    theirs. Padding names a feature that the entity has, with weight 0, so that nothing else is
     touched.
 
     Without `n_values` the table is the identity: an entity's only feature is itself, nothing is stored, and a
@@ -116,7 +119,7 @@ class FeatureLookup(keras.layers.Layer):
         codes = ops.cast(codes, "int32")
         if len(codes.shape) == 2 and codes.shape[1] == 1 and not self._list_of_unknown_length:
             codes = ops.squeeze(codes, axis=1)
-        codes = codes[..., None]
+        single, codes = codes, codes[..., None]
         if self.n_values is None:
             return {"indices": codes, "weights": ops.ones_like(codes, dtype=self.compute_dtype)}
         starts, ends = ops.take(self.starts, codes, axis=0), ops.take(self.starts, codes + 1, axis=0)
@@ -124,10 +127,14 @@ class FeatureLookup(keras.layers.Layer):
         there = places < ends
         places = ops.clip(ops.minimum(places, ends - 1), 0, self.n_values - 1)
         weights = ops.cast(ops.take(self.values, places, axis=0), self.compute_dtype)
-        return {
-            "indices": ops.take(self.indices, places, axis=0),
-            "weights": ops.where(there, weights, ops.zeros_like(weights)),
-        }
+        weights = ops.where(there, weights, ops.zeros_like(weights))
+        note_whole(weights, Whole(single, self.n, self._entries), self.n_values)
+        return {"indices": ops.take(self.indices, places, axis=0), "weights": weights}
+
+    def _entries(self) -> tuple[Any, Any, Any]:
+        """Entities, features and weights of all entries of the table, each `[n_values]`."""
+        rows = ops.searchsorted(self.starts, ops.arange(self.n_values, dtype="int32"), side="right") - 1
+        return ops.cast(rows, "int32"), self.indices + 0, self.values  # a tensor, as every id is
 
     def compute_output_shape(self, input_shape: Any) -> dict[str, tuple[int | None, ...]]:
         """`[B, W]`, or `[B, L, W]` for lists."""

@@ -2,8 +2,9 @@ import keras
 import numpy as np
 import pytest
 import scipy.sparse
+from gradients import gradient, weighted_sum
 
-from kerasrec.layers import FeatureLookup, PassThroughRepr
+from kerasrec.layers import FeatureLookup, PassThroughRepr, SparseLinearRepr
 
 FEATURES = np.array(
     [
@@ -148,3 +149,48 @@ def test_half_precision_keeps_codes_and_columns_whole():
 def test_bad_input_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("shape", [(40,), (1, 40), (3, 50)])
+def test_products_of_wide_bags_are_those_of_the_matrix(shape, monkeypatch):
+    rng = np.random.default_rng(0)
+    matrix = scipy.sparse.random(30, 25, 0.1, random_state=0, format="lil")
+    matrix[7] = rng.normal(size=25)  # one entity has everything
+    matrix[[0, 8, 29]] = 0
+    codes = rng.integers(0, 30, shape)
+    layer = FeatureLookup.from_matrix(matrix.tocsr())
+    read = []
+    entries = layer._entries
+    monkeypatch.setattr(layer, "_entries", lambda: read.append(1) or entries())
+    bag, repr_ = layer(codes), SparseLinearRepr(6, 25)
+    found = keras.ops.convert_to_numpy(repr_(bag))
+    kernel = keras.ops.convert_to_numpy(repr_.kernel)
+    np.testing.assert_allclose(found, (matrix @ kernel)[codes], rtol=1e-5, atol=1e-6)
+    assert read
+    # Dropped features count.
+    others = {"indices": bag["indices"], "weights": bag["weights"] * 0}
+    assert not keras.ops.convert_to_numpy(repr_(others)).any()
+
+
+def test_narrow_bags_and_few_codes_are_read_by_themselves(monkeypatch):
+    layer = FeatureLookup.from_matrix(FEATURES)
+    monkeypatch.setattr(layer, "_entries", lambda: pytest.fail("read whole"))
+    SparseLinearRepr(6, 5)(layer(np.array([0, 1])))
+
+
+def test_gradients_of_wide_bags():
+    rng = np.random.default_rng(0)
+    matrix = np.where(rng.random((9, 8)) < 0.2, rng.normal(size=(9, 8)), 0)
+    matrix[4] = rng.normal(size=8)
+    codes, weights = rng.integers(0, 9, 60), rng.normal(size=(60, 3))
+    layer, repr_ = FeatureLookup.from_matrix(matrix), SparseLinearRepr(3, 8, dtype="float32")
+    repr_(layer(codes))
+
+    def loss(kernel):
+        with keras.StatelessScope(state_mapping=[(repr_.kernel, kernel)]):
+            return weighted_sum(repr_(layer(codes)), weights)
+
+    # d loss / d kernel = sum of each code's features times its weights
+    kernel = keras.ops.convert_to_numpy(repr_.kernel)
+    found = gradient(loss, kernel)[0]
+    np.testing.assert_allclose(found, matrix[codes].T @ weights, rtol=1e-4, atol=1e-5)
