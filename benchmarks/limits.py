@@ -1,0 +1,58 @@
+"""Closed forms at large sizes: seconds and peak memory of a fit.
+
+Interactions are drawn, about five a user, items by a power law. `ease` is fitted at the largest catalogue
+that its own limit accepts in 16 GB, 36,514 items, from the users' side, and at 24,000 items from the items'
+side, which takes the cube of their number. The others have no limit of their own.
+"""
+
+from typing import Any
+
+from benchmarks._measure import digits, in_process, say
+
+CASES = [
+    ("ease", 5000, 36_514, {"max_bytes": 16e9}),
+    ("ease", 100_000, 24_000, {"max_bytes": 16e9}),
+    ("pure_svd", 1_000_000, 500_000, {}),
+    ("implicit_als", 1_000_000, 500_000, {}),
+    ("item_knn", 200_000, 100_000, {}),
+    ("user_knn", 100_000, 200_000, {}),
+]
+
+
+def run(quick: bool = False) -> list[dict]:
+    rows = []
+    for name, n_users, n_items, settings in CASES:
+        if quick:
+            n_users, n_items = n_users // 100, n_items // 100
+        say(f"{name}: {n_users:,} users, {n_items:,} items")
+        arguments = {"name": name, "n_users": n_users, "n_items": n_items, "settings": settings}
+        result = in_process("benchmarks.limits:fit", arguments)
+        rows.append(
+            {
+                "model": name,
+                "users": n_users,
+                "items": n_items,
+                "pairs": result["pairs"],
+                "seconds": digits(result["seconds"]),
+                "peak MB": result["peak_mb"],
+            }
+        )
+    return rows
+
+
+def fit(name: str, n_users: int, n_items: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """Seconds of a fit, in a fresh process."""
+    import time
+
+    import numpy as np
+
+    from kerasrec import zoo
+    from kerasrec.data import Interactions
+
+    rng = np.random.default_rng(0)
+    items = rng.permutation(n_items)[(n_items * rng.random(5 * n_users) ** 3).astype("int64")]
+    pairs = np.unique(rng.integers(0, n_users, 5 * n_users) * n_items + items)
+    x = Interactions(pairs // n_items, pairs % n_items, user_ids=range(n_users), item_ids=range(n_items))
+    start = time.perf_counter()
+    zoo.create(name, x, **settings)
+    return {"seconds": time.perf_counter() - start, "pairs": len(x)}
