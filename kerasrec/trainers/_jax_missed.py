@@ -106,7 +106,10 @@ class CatchUp:
         slots = {name: rows.astype(dtype) for name, rows in slots.items()}
         weights = catch_up_weights(self.missed.form, jnp, weights.astype(dtype), slots, missed, table.decayed)
         slots = catch_up_slots(self.missed.form, slots, missed)
-        return weights.astype(own), {name: rows.astype(own) for name, rows in slots.items()}
+        slots = {name: rows.astype(own) for name, rows in slots.items()}
+        # Else XLA would compute them again wherever they are used.
+        caught_up: tuple[Any, Slots] = jax.lax.optimization_barrier((weights.astype(own), slots))
+        return caught_up
 
     def write(self, variable: Any, target: Any) -> None:
         """Remember that the rows `target` are up to date behind this step."""

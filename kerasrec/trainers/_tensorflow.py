@@ -67,6 +67,8 @@ def worth_compiling(model: Any, setting: bool | str, n_steps: int, batch_size: i
     """
     if setting != "auto":
         return bool(model.jit_compile)
+    if model._missed is not None:  # XLA copies the tables of such a step
+        return False
     version = tuple(int(part) for part in tf.__version__.split(".")[:2])
     long = n_steps >= _STEPS_WORTH_COMPILING or n_steps * batch_size >= _SAMPLES_WORTH_COMPILING
     return long and version >= _COMPILING_SINCE and model_supports_jit(model)
@@ -306,7 +308,7 @@ class TensorFlowEngine:
                 return found
             return None
 
-        catch_up = None if self._missed is None else CatchUp(self._missed, missed, step)
+        catch_up = None if self._missed is None else CatchUp(self._missed, missed, step, xla)
         known = {id(v) for v in optimizer._trainable_variables}
 
         def catch_up_in(table: Any, n: int, ids: Any) -> CatchUpRows | None:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 
 from kerasrec.trainers._forms import Gap, Slots, catch_up_slots, catch_up_weights, gap
 from kerasrec.trainers._missed import STEPS, Missed, Table
@@ -77,14 +78,16 @@ class CatchUp:
         missed: what knows of the tables.
         given: what `Missed.begin` gives: `[3]` and the table of sums.
         step: scalar, the number of the step in its call.
+        xla: bool, whether XLA compiles the step.
 
     Attributes:
         readers: by identity of a table's variable, the columns of ids that read it.
     """
 
-    def __init__(self, missed: TensorFlowMissed, given: tuple[Any, Any], step: Any) -> None:
+    def __init__(self, missed: TensorFlowMissed, given: tuple[Any, Any], step: Any, xla: bool) -> None:
         clock, self._sums = given
         self.missed = missed
+        self._xla = xla
         self.readers: dict[int, set[int]] = {}
         self._now = clock[0] + step
         self._since, self._since_weights = clock[1], clock[2]
@@ -111,8 +114,11 @@ class CatchUp:
         _, missed = self._gaps[key]
         weights = catch_up_weights(form, tf, tf.cast(weights, dtype), slots, missed, table.decayed)
         slots = catch_up_slots(form, slots, missed)
-        own = variable._dtype
-        return tf.cast(weights, own), {name: tf.cast(rows, own) for name, rows in slots.items()}
+        rows = [tf.cast(part, variable._dtype) for part in (weights, *slots.values())]
+        if self._xla:
+            # Else XLA would read rows again where they are written, and for that copy the tables first.
+            rows = optimization_barrier(*rows)
+        return rows[0], dict(zip(slots, rows[1:], strict=True))
 
     def write(self, parts: Iterable[Any]) -> None:
         """Remember that the rows of these parts are up to date behind this step."""
