@@ -67,8 +67,6 @@ def worth_compiling(model: Any, setting: bool | str, n_steps: int, batch_size: i
     """
     if setting != "auto":
         return bool(model.jit_compile)
-    if model._missed is not None:  # XLA copies the tables of such a step
-        return False
     version = tuple(int(part) for part in tf.__version__.split(".")[:2])
     long = n_steps >= _STEPS_WORTH_COMPILING or n_steps * batch_size >= _SAMPLES_WORTH_COMPILING
     return long and version >= _COMPILING_SINCE and model_supports_jit(model)
@@ -140,7 +138,7 @@ class TensorFlowEngine:
         stack = tree.map_structure(tf.convert_to_tensor, run["stack"])
         steps = tf.constant(run["steps"])
         shapes = tuple((leaf.dtype, *leaf.shape) for leaf in tree.flatten(stack))
-        if mode == "train" and self._takes_xla(shapes):
+        if mode == "train" and self._takes_xla(shapes) and not self._makes_good(run, stack):
             try:
                 logs = self._function(mode, run, stack, xla=True)(steps)
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
@@ -156,6 +154,13 @@ class TensorFlowEngine:
                 self._compiled.add(shapes)
                 return logs
         return self._function(mode, run, stack)(steps)
+
+    def _makes_good(self, run: Any, stack: Any) -> bool:
+        """Whether rows are made good where nobody asked for XLA: it would copy their tables at every step."""
+        if self._missed is None or self._model._jit_setting != "auto":
+            return False
+        self._function("train", run, stack)  # to trace the step tells which tables it updates by rows
+        return bool(self._missed.tables)
 
     def _takes_xla(self, shapes: Any) -> bool:
         """Whether XLA runs the training steps of these shapes."""
