@@ -22,13 +22,6 @@ def main(folder: str | None = None, user: int = 432) -> None:
         "hybrid",
         item_features=Features.indicator(likes.item_ids) + Features.multilabel(genres),
         item_metadata=films[["title", "genres"]],
-        n_components=32,
-        learning_rate=1e-2,
-        l2=1e-6,
-        epochs=15,
-        batch_size=512,
-        validation=0.1,
-        seed=0,
         verbose=2,
     )
     print(kerasrec.evaluation.evaluate(recommender, test, train, metrics=["recall", "ndcg", "hit_rate"]))

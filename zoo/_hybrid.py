@@ -188,7 +188,7 @@ def hybrid(
         item = Side("item", codes[1], item_features, regularizer, item_feature_dropout)
         warn_without_identity(card, [side for side in (user, item) if side.name in identity])
         if decay:
-            _decay_by_count(user, item, decay, interactions)
+            _decay_by_count(user, item, decay, interactions, _is_whole(loss_of(loss, item.n)))
         compare = score_layer(score)
         arguments = {
             "user": user.represent(user_repr, n_components, n_tastes=n_tastes if n_tastes > 1 else None),
@@ -209,8 +209,17 @@ def hybrid(
         return assemble(card, *codes, compare(**arguments), learning_rate, loss=loss_of(loss, item.n))
 
 
-def _decay_by_count(user: Side, item: Side, decay: float, interactions: Any) -> None:
-    """Per user in proportion to its positives; per item, read in every step, to the root of its share."""
+def _is_whole(loss: Any) -> bool:
+    """Whether a loss takes the whole catalogue, one row a user."""
+    return isinstance(loss, (losses.FullSoftmax, losses.DenseRMSE, losses.DenseSeparation))
+
+
+def _decay_by_count(user: Side, item: Side, decay: float, interactions: Any, whole: bool) -> None:
+    """Of whole rows, per user in proportion to its positives, and per item to the root of its share.
+
+    A user is then read once an epoch, an item in every step. Otherwise a row is a positive, and a user is
+    read as often as it has positives: its decay is the same each time.
+    """
     if interactions is None:
         raise ValueError(
             "`interactions` must be given for `decay`, which follows their counts. "
@@ -219,6 +228,10 @@ def _decay_by_count(user: Side, item: Side, decay: float, interactions: Any) -> 
     there = interactions.liked
     by_user = np.bincount(interactions.users[there], minlength=user.n)
     by_item = np.bincount(interactions.items[there], minlength=item.n)
+    if not whole:
+        user.decay = functools.partial(FrequencyRegularization, user.n, decay)
+        item.decay = functools.partial(FrequencyRegularization.from_counts, by_item, decay, 0.5)
+        return
     l2 = decay * by_user.mean()
     user.decay = functools.partial(FrequencyRegularization.from_counts, by_user, l2)
     item.decay = functools.partial(FrequencyRegularization.from_counts, by_item, l2 / user.n, 0.5)

@@ -2,13 +2,19 @@
 
 from typing import Any
 
+from kerasrec import losses
+from kerasrec.data.samplers import UniformSampler
 from kerasrec.zoo._hybrid import LOSSES
 from kerasrec.zoo._recipe import Recipe, Size
 
 # Multiplications of an epoch of softmax over the whole catalogue, above which it is too dear.
-_DEAR = 5e10
-_N_COMPONENTS = 128
-_SHARED = 4096
+_DEAR = 2e10
+_WHOLE_COMPONENTS, _SAMPLED_COMPONENTS = 128, 64
+# Of the whole catalogue: about so many steps, in at least 12 epochs and at most 40.
+_WHOLE_STEPS = 320
+# Of losses on samples: rows a step, and steps of an epoch below which its rows are fewer.
+_ROWS, _STEPS = (256, 4096), 64
+_SAMPLED_ITEMS = 128
 
 
 def recipe(size: Size, loss: Any = None) -> Recipe:
@@ -16,27 +22,27 @@ def recipe(size: Size, loss: Any = None) -> Recipe:
 
     Args:
         size: of the data.
-        loss: name of a loss, or a loss. Defaults to `None`: the best for the size, softmax over the whole
-            catalogue, or over a sample that the users of a batch share.
+        loss: name of a loss, or a loss. Defaults to `None`: softmax over the whole catalogue, or over a
+            uniform sample that a batch shares where the catalogue is too dear. Of such a sample the
+            correction for what the sampler favours is the same for all items, and cancels.
     """
-    name = "softmax" if loss is None else loss_name(loss)
-    if name in ("softmax", "full_softmax"):
-        if name == "full_softmax" or not is_dear(size):
-            return _whole(size)
-        return _shared(size)
-    if name in ("dense_rmse", "dense_separation"):
-        return Recipe({"n_components": 64, "loss": loss}, batch_size=128, epochs=40, patience=5)
-    return Recipe({"n_components": 64, "loss": loss, "learning_rate": 1e-2}, schedule="linear")
+    if loss is None:
+        return _sampled(size, "sampled_softmax") if is_dear(size) else _whole(size, "full_softmax")
+    name = loss_name(loss)
+    if name in ("full_softmax", "dense_rmse", "dense_separation"):
+        return _whole(size, loss)
+    if name in ("rmse", "separation") or (isinstance(loss, str) and name is None):
+        return Recipe({"loss": loss})  # of pairs
+    return _sampled(size, loss)
 
 
-def is_dear(size: Size, n_components: int = _N_COMPONENTS) -> bool:
+def is_dear(size: Size) -> bool:
     """Whether an epoch of softmax over the whole catalogue takes too long.
 
     Args:
         size: of the data.
-        n_components: int, of a representation. Defaults to `128`.
     """
-    return 3.0 * size.n_users * size.n_items * n_components > _DEAR
+    return 3.0 * size.n_users * size.n_items * _WHOLE_COMPONENTS > _DEAR
 
 
 def loss_name(loss: Any) -> str | None:
@@ -46,23 +52,30 @@ def loss_name(loss: Any) -> str | None:
     return next((name for name, known in LOSSES.items() if type(loss) is known), None)
 
 
-def _whole(size: Size) -> Recipe:
+def _whole(size: Size, loss: Any) -> Recipe:
+    """One row a user, whose scores of the whole catalogue are one matrix product."""
+    rows = 128 if size.n_users <= 2000 else 256
+    epochs = min(40, max(12, round(_WHOLE_STEPS / -(-size.n_users // rows))))
+    settings = {"n_components": _WHOLE_COMPONENTS, "loss": loss, "decay": 0.2, "learning_rate": 0.02}
     return Recipe(
-        {"n_components": _N_COMPONENTS, "loss": "full_softmax", "decay": 0.2, "learning_rate": 0.02},
-        schedule="linear",
-        batch_size=128,
-        row_sparse=False,
-        epochs=40,
-        patience=5,
+        settings, schedule="linear", batch_size=rows, row_sparse=False, epochs=epochs, patience=epochs // 4
     )
 
 
-def _shared(size: Size) -> Recipe:
+def _sampled(size: Size, loss: Any) -> Recipe:
+    """One row a positive, and negatives that all rows of a batch share."""
+    if loss in ("warp", "koswarp"):
+        # All negatives of the sample at once.
+        kind = losses.WARP if loss == "warp" else losses.KOSWARP
+        loss = kind(n_items=size.n_items, max_sampled=None)
+    low, high = _ROWS
+    rows = min(high, max(low, 1 << (max(1, size.n_interactions // _STEPS).bit_length() - 1)))
     return Recipe(
-        {"n_components": _N_COMPONENTS, "loss": "sampled_softmax", "decay": 0.2, "learning_rate": 0.02},
+        {"n_components": _SAMPLED_COMPONENTS, "loss": loss, "decay": 1e-3, "learning_rate": 0.02},
         schedule="linear",
-        batch_size=256,
-        list_size=min(_SHARED, size.n_items),
-        epochs=20,
-        patience=3,
+        batch_size=rows,
+        n_sampled_items=min(_SAMPLED_ITEMS, size.n_items),
+        sampler=UniformSampler(shared=True, replace=False),
+        epochs=12,
+        patience=2,
     )

@@ -54,9 +54,10 @@ def HybridRecommender(
         biased: bool, whether features have a bias each, summed over an entity's. Defaults to `True`.
         l2: float, weight of the squared weights of named representations and of the biases in the loss.
             Defaults to `0.0`.
-        decay: float, weight in the loss of the squared representations, of a user times its positives and of
-            an item times the root of its share of them, as `FullSoftmax` over `CatalogueBatches` wants it.
-            Defaults to `0.0`.
+        decay: float, weight in the loss of the squared representations, of an item times the root of its
+            share of the positives. Of a loss over the whole catalogue (`"full_softmax"`), in which a row is a
+            user, that of a user is times its positives, and both stand for an epoch; of another loss a vector
+            decays each time that it is read. Defaults to `0.0`.
         interactions: `Interactions`, counted for `decay`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         user_feature_dropout: `FeatureDropout`, which drops in training what later users will not have.

@@ -33,9 +33,10 @@ def MatrixFactorization(
         loss: as in `HybridRecommender`. Defaults to `"wmrb"`.
         biased: bool, whether users and items have a bias each. Defaults to `True`.
         l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
-        decay: float, weight in the loss of the squared representations, of a user times its positives and of
-            an item times the root of its share of them, as `FullSoftmax` over `CatalogueBatches` wants it.
-            Defaults to `0.0`.
+        decay: float, weight in the loss of the squared representations, of an item times the root of its
+            share of the positives. Of a loss over the whole catalogue (`"full_softmax"`), in which a row is a
+            user, that of a user is times its positives, and both stand for an epoch; of another loss a vector
+            decays each time that it is read. Defaults to `0.0`.
         interactions: `Interactions`, counted for `decay`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.

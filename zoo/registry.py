@@ -196,7 +196,10 @@ def recipe(name: str, interactions: "Interactions", **hyperparameters: Any) -> R
     _accepted(found, hyperparameters)
     _check(interactions)
     chosen = found.recipe_for(Size.of(interactions), hyperparameters.get("loss"))
-    return chosen.with_settings(**hyperparameters)
+    given = dict(hyperparameters)
+    if callable(found.recipe):
+        given.pop("loss", None)  # it is in the recipe, with settings that suit it
+    return chosen.with_settings(**given)
 
 
 def by_cost(models: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """What the values of a table are: said, or guessed from the name of their column."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
@@ -19,14 +19,32 @@ _SEVERAL = {
 }
 
 
-def guessed(value_column: str | None) -> str:
-    """The kind of values in a column of this name; of no column, likes."""
+# Of a scale of ratings, the highest is not so many times the middle one.
+_TAIL = 10
+
+
+def guessed(value_column: str | None, values: Any = ()) -> str:
+    """The kind of values in a column of this name, of which these are some; of no column, likes."""
     if value_column is None:
         return "likes"
     words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", value_column).lower())
     name = "".join(words)
     counted = any(word in _COUNTS for word in words) or name.startswith("num") or name in ("n", "playcount")
-    return "counts" if counted else "ratings"
+    return "counts" if counted or _has_tail(values) else "ratings"
+
+
+def _has_tail(values: Any) -> bool:
+    """Whether they are whole numbers of 0 or more, of which some are far above the rest."""
+    import numpy as np
+
+    try:
+        values = np.asarray(values, np.float64)
+    except (TypeError, ValueError):  # refused where they are read
+        return False
+    if not len(values) or not np.isfinite(values).all():
+        return False
+    whole = values.min() >= 0 and bool((values == np.floor(values)).all())
+    return whole and bool(values.max() > _TAIL * max(1.0, float(np.median(values))))
 
 
 def told(interactions: "Interactions", value_column: str | None, said: str | None) -> str:
@@ -36,6 +54,12 @@ def told(interactions: "Interactions", value_column: str | None, said: str | Non
         if value_column is None
         else f"by the name of column {value_column!r}"
     )
+    if interactions.kind == "counts" and guessed(value_column) == "ratings":
+        values = interactions.values
+        where = (
+            f"by the values of column {value_column!r}, whole numbers from {values.min():g} to "
+            f"{values.max():g} of which few are large"
+        )
     why = "" if said is not None else f", {where}"
     other = "" if said is not None else "; `--kind` sets another"
     return f"{interactions.kind}{why}: {_SEVERAL[interactions.duplicates]}{other}"

@@ -29,6 +29,8 @@ def what_counts(whole: "Interactions", at_least: float | None, has_values: bool)
         return f"{whole.kind} of at least {at_least:g}; the others are left out"
     if not has_values:
         return "every row, as no column's name looks like ratings; `--value-column` names one"
+    if whole.kind == "counts":
+        return "every row with a count above 0, and the more surely the higher, on a log scale"
     low, high = float(whole.values.min()), float(whole.values.max())
     if low > 0 and low < high and whole.kind == "ratings":
         return f"every rating, from {low:g} to {high:g}; `--at-least` leaves out the low ones"

@@ -91,7 +91,7 @@ def read_ratings(
         frame[found[side]] = _stripped(frame[found[side]])
     if form.date_format is not None:
         frame[found["time"]] = _dates(frame[found["time"]], form.date_format)
-    read = Interactions.from_frame(frame, **found, **_several(found, form))
+    read = Interactions.from_frame(frame, **found, **_several(found, form, frame))
     kind = told(read, found.get("value"), form.kind)
     return Table(read, found, read_as | {"kind": kind})
 
@@ -249,11 +249,12 @@ def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = Tru
     return found
 
 
-def _several(found: Mapping[str, str], form: Form) -> dict[str, Any]:
+def _several(found: Mapping[str, str], form: Form, frame: "pd.DataFrame") -> dict[str, Any]:
     """What the values are, and what several of a pair come to."""
     kind = form.kind
     if kind is None and form.duplicates != "sum":
-        kind = guessed(found.get("value"))
+        name = found.get("value")
+        kind = guessed(name, () if name is None else frame[name])
     return {"kind": kind, "duplicates": form.duplicates}
 
 

@@ -29,6 +29,36 @@ def test_the_kind_follows_the_name_of_the_column(name, kind):
 
 
 @pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 1, 2, 3, 350_000], "counts"),
+        ([0, 0, 1, 1, 11], "counts"),
+        ([1, 2, 3, 4, 5], "ratings"),
+        ([1, 1, 1, 1, 10], "ratings"),
+        ([20, 55, 60, 80, 100], "ratings"),
+        ([-10, 1, 1, 1, 20], "ratings"),
+        ([0.5, 1.0, 1.0, 1.0, 50.0], "ratings"),
+        (["good", "bad"], "ratings"),
+        ([1, 1, float("nan"), 99], "ratings"),
+    ],
+)
+def test_whole_numbers_with_a_long_tail_are_counts(values, kind):
+    assert guessed("value", values) == kind
+
+
+def test_counts_by_their_values_are_said_to_be_some(tmp_path):
+    rows = "".join(f"u{i},x,{1 if i else 900}\n" for i in range(9))
+    (tmp_path / "x.csv").write_text("user,item,score\n" + rows)
+    read = read_ratings(tmp_path / "x.csv", Columns(), Form())
+    assert read.interactions.kind == "counts"
+    assert read.read_as["kind"].startswith(
+        "counts, by the values of column 'score', whole numbers from 1 to 900 of which few are large: several"
+    )
+    told = read_ratings(tmp_path / "x.csv", Columns(), Form(kind="ratings"))
+    assert told.interactions.kind == "ratings"
+
+
+@pytest.mark.parametrize(
     ("header", "form", "values", "told"),
     [
         (

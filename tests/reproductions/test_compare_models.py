@@ -41,8 +41,8 @@ def test_six_models_on_three_splits(shared_data, capsys):
         ndcg = {name: report["ndcg@10"] for name, report in table.reports.items()}
         if not QUICK:
             assert min(ndcg, key=ndcg.get) == "popularity"
+            assert table.best == "hybrid"
             assert ndcg["hybrid"] > ndcg["matrix_factorization"]  # genres help where likes are few
-        assert table.best in table.baselines and "A baseline wins: " in table.verdict()
         assert {"users", "history of the user", "items", "popularity of the item"} <= {
             by for by, _ in table.slices().index
         }
