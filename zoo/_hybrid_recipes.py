@@ -14,7 +14,8 @@ _WHOLE_COMPONENTS, _SAMPLED_COMPONENTS = 128, 64
 _WHOLE_STEPS = 320
 # Of losses on samples: rows a step, and steps of an epoch below which its rows are fewer.
 _ROWS, _STEPS = (256, 4096), 64
-_SAMPLED_ITEMS = 128
+# Items of a sample, of at most so many interactions, and of more.
+_SAMPLED_ITEMS, _MANY, _FEWER_ITEMS = 512, 2_000_000, 128
 
 
 def recipe(size: Size, loss: Any = None) -> Recipe:
@@ -68,14 +69,15 @@ def _sampled(size: Size, loss: Any) -> Recipe:
         # All negatives of the sample at once.
         kind = losses.WARP if loss == "warp" else losses.KOSWARP
         loss = kind(n_items=size.n_items, max_sampled=None)
+    n_sampled = _SAMPLED_ITEMS if size.n_interactions <= _MANY else _FEWER_ITEMS
     low, high = _ROWS
     rows = min(high, max(low, 1 << (max(1, size.n_interactions // _STEPS).bit_length() - 1)))
     return Recipe(
         {"n_components": _SAMPLED_COMPONENTS, "loss": loss, "decay": 1e-3, "learning_rate": 0.02},
         schedule="linear",
         batch_size=rows,
-        n_sampled_items=min(_SAMPLED_ITEMS, size.n_items),
+        n_sampled_items=min(n_sampled, size.n_items),
         sampler=UniformSampler(shared=True, replace=False),
-        epochs=12,
-        patience=2,
+        epochs=20,
+        patience=3,
     )

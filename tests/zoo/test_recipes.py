@@ -34,7 +34,7 @@ def test_the_whole_catalogue_where_it_is_cheap_and_a_shared_sample_where_it_is_d
     small, large = (zoo.card(name).recipe_for(size) for size in (SMALL, LARGE))
     assert small.settings["loss"] == "full_softmax" and small.list_size is None
     assert large.settings["loss"] == "sampled_softmax"
-    assert large.list_size < LARGE.n_items / 50
+    assert large.n_sampled_items < LARGE.n_items / 50 and large.sampler.shared
 
 
 @pytest.mark.parametrize("name", TRAINED)
