@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 import numpy as np
 
-from kerasrec.data._likes import likes_of
 from kerasrec.layers import Catalogue, DotScore, FeatureEmbedding
 from kerasrec.trainers import Model
 from kerasrec.zoo._card import Card, Hyperparameter
@@ -37,6 +36,8 @@ def positives(interactions: "Interactions", values: str = "binary") -> "scipy.sp
     Returns:
         float32 `[U, I]`, sorted, nothing twice.
     """
+    from kerasrec.data._likes import likes_of
+
     if values not in VALUES:
         raise ValueError(f"`values` must be one of {', '.join(VALUES)}. Received: values={values!r}.")
     matrix = likes_of(interactions).to_csr()

@@ -3,7 +3,6 @@
 from typing import Any
 
 from kerasrec import losses
-from kerasrec.data.samplers import UniformSampler
 from kerasrec.zoo._hybrid import LOSSES
 from kerasrec.zoo._recipe import Recipe, Size
 
@@ -65,6 +64,8 @@ def _whole(size: Size, loss: Any) -> Recipe:
 
 def _sampled(size: Size, loss: Any) -> Recipe:
     """One row a positive, and negatives that all rows of a batch share."""
+    from kerasrec.data.samplers import UniformSampler
+
     if loss in ("warp", "koswarp"):
         # All negatives of the sample at once.
         kind = losses.WARP if loss == "warp" else losses.KOSWARP

@@ -3,7 +3,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kerasrec.data._events import behind
 from kerasrec.zoo._card import Card
 from kerasrec.zoo._fitted import VALUES_SETTING, Values, factorised, positives
 from kerasrec.zoo._results import COMPARED, on_movielens_1m
@@ -70,6 +69,8 @@ def _lately(
         and interactions.duplicates == "sum"
         and np.array_equal(interactions.gains, interactions.values)
     ):
+        from kerasrec.data._events import behind
+
         events, counted = behind(interactions)
         weights = events.values * _left(events, duration)
         return np.bincount(events.items[counted], weights[counted], interactions.n_items)

@@ -33,9 +33,9 @@ class CatalogueBatches(keras.utils.PyDataset):
         batch_size: int, users a batch.
         list_size: int, items a batch. Defaults to `None`: the whole catalogue.
         seed: int. Defaults to `None`: another one every time.
-        dense: bool, labels are `[B, L]`: the value of a positive, 0 for whatever else. Defaults to `False`.
         log_q: bool, labels are `[B, L, 3]`: label, item code and the logarithm of the item's probability to
             stand in a list, as `SampledSoftmax` takes them; they are dense then. Defaults to `False`.
+        dense: bool, labels are `[B, L]`: the value of a positive, 0 for whatever else. Defaults to `False`.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:

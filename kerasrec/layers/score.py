@@ -100,7 +100,17 @@ class Score(keras.layers.Layer):
         return self.with_biases(user, item, user_bias, item_bias)
 
     def with_biases(self, user: Any, item: Any, user_bias: Any, item_bias: Any) -> Any:
-        """`compare_all`, and the biases `[U, 1]` and `[I, 1]` where there are any: `[U, I]`."""
+        """The scores of every user with every item, and the biases where there are any.
+
+        Args:
+            user: `[U, C]`.
+            item: `[I, C]`.
+            user_bias: `[U, 1]`, or `None`.
+            item_bias: `[I, 1]`, or `None`.
+
+        Returns:
+            `[U, I]`.
+        """
         score = self.compare_all(user, item)
         if user_bias is not None:
             score = score + user_bias

@@ -34,6 +34,8 @@ def _check_array(file: Any, n_bytes: int, name: str, path: Path) -> None:
         version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, _, dtype = read[version](file)
+    except zipfile.BadZipFile:
+        raise
     except Exception as error:  # NumPy reads the header as Python, and raises what its tokenizer raises
         raise ValueError(f"{path} must hold arrays of NumPy. Received: {name}, which is none.") from error
     if dtype.hasobject:

@@ -106,7 +106,7 @@ def test_a_newcomer_likes_what_reaches_the_value(likes):
 
 def test_decay_follows_all_likes(likes):
     """Ann has two likes, Bob two and Cy one, all of which their rows decay by."""
-    model = zoo.create("hybrid", likes, decay=0.1, n_components=2)
+    model = zoo.create("hybrid", likes, loss="full_softmax", decay=0.1, n_components=2)
     layers = [x for x in model._flatten_layers() if isinstance(x, kerasrec.layers.FrequencyRegularization)]
     users = next(np.asarray(x.factors) for x in layers if x.factors.shape[0] == 3)
     assert users[0] == users[1] == 2 * users[2] > 0

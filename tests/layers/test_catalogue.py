@@ -56,7 +56,8 @@ def test_seen_items_are_kept_only_where_asked(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "ids", [("", "line\nbreak"), ("naïve", "日本"), ('"', "\\"), ("\x00", "\ud800"), ("7", 7), (-1, 2**62)]
+    "ids",
+    [("", "line\nbreak"), ("naïve", "日本"), ('"', "\\"), ("\x00", "\U0001f600"), ("7", 7), (-1, 2**62)],
 )
 def test_any_text_and_any_integer_comes_back(tmp_path, ids):
     catalogue = Catalogue()
