@@ -26,6 +26,8 @@ class Recipe:
         exponent: float, popularity to this power is how often an item is sampled; 0 is uniform.
         epochs: int; the rate falls linearly to 0 over them.
         rate: float, Adam's at the beginning.
+        beta_1: float, Adam's.
+        beta_2: float, Adam's.
         user_l2: float, weight in the loss of a user's squared vector, each time that it is read.
         item_l2: float, the same of an item, times the root of its count over the mean count.
         stddev: float, of the normal initial vectors.
@@ -34,10 +36,12 @@ class Recipe:
     """
 
     batch_size: int = 4096
-    n_sampled_items: int = 128
+    n_sampled_items: int = 256
     exponent: float = 0.0
     epochs: int = 8
-    rate: float = 0.02
+    rate: float = 0.015
+    beta_1: float = 0.9
+    beta_2: float = 0.999
     user_l2: float = 1e-3
     item_l2: float = 1e-3
     stddev: float = 0.05
@@ -45,17 +49,90 @@ class Recipe:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
+# Chosen among 209 settings drawn at random, by recall@10 on a tenth of the training interactions.
 RECIPES = {
-    "SampledSoftmax": Recipe(epochs=5, user_l2=2e-2, item_l2=1e-4),
-    "WMRB": Recipe(settings={"n_items": N_ITEMS}),
-    "BalancedWMRB": Recipe(settings={"n_items": N_ITEMS}),
-    "WARP": Recipe(epochs=5, settings={"n_items": N_ITEMS, "max_sampled": None}),
-    "KOSWARP": Recipe(settings={"n_items": N_ITEMS, "max_sampled": None}),
-    "BPR": Recipe(),
-    "BPRMax": Recipe(),
-    "TOP1": Recipe(),
-    "PairwiseHinge": Recipe(),
-    "PairwiseLogistic": Recipe(),
+    "SampledSoftmax": Recipe(
+        batch_size=2048,
+        n_sampled_items=512,
+        exponent=0.5,
+        epochs=5,
+        rate=0.014,
+        beta_2=0.99,
+        user_l2=2.1e-2,
+        item_l2=1.4e-4,
+        stddev=0.1,
+        popularity=1.0,
+    ),
+    "WMRB": Recipe(
+        batch_size=2048,
+        epochs=6,
+        beta_1=0.8,
+        beta_2=0.95,
+        user_l2=1.5e-3,
+        item_l2=1e-3,
+        stddev=1 / 64,
+        popularity=1.0,
+        settings={"n_items": N_ITEMS},
+    ),
+    "BalancedWMRB": Recipe(
+        n_sampled_items=1024,
+        rate=0.02,
+        beta_2=0.98,
+        user_l2=3.8e-4,
+        item_l2=4.6e-4,
+        settings={"n_items": N_ITEMS},
+    ),
+    "WARP": Recipe(
+        n_sampled_items=1024,
+        epochs=6,
+        rate=0.03,
+        beta_1=0.8,
+        beta_2=0.95,
+        user_l2=4.1e-3,
+        item_l2=2e-3,
+        settings={"n_items": N_ITEMS, "max_sampled": None},
+    ),
+    "KOSWARP": Recipe(
+        epochs=6,
+        user_l2=2.3e-3,
+        item_l2=1.1e-3,
+        stddev=1 / 64,
+        settings={"n_items": N_ITEMS, "max_sampled": None},
+    ),
+    "BPR": Recipe(
+        n_sampled_items=512,
+        rate=0.042,
+        beta_1=0.8,
+        beta_2=0.95,
+        user_l2=8.5e-3,
+        item_l2=8e-6,
+        stddev=0.1,
+    ),
+    "BPRMax": Recipe(
+        n_sampled_items=128,
+        epochs=6,
+        rate=0.01,
+        beta_2=0.99,
+        user_l2=2.6e-3,
+        item_l2=8.9e-5,
+        stddev=1 / 64,
+        popularity=0.0,
+    ),
+    "TOP1": Recipe(n_sampled_items=512, user_l2=1.1e-3, item_l2=2.1e-5, stddev=0.1),
+    "PairwiseHinge": Recipe(
+        batch_size=2048, beta_1=0.8, beta_2=0.95, user_l2=2.7e-4, item_l2=2.3e-4, stddev=1 / 64
+    ),
+    "PairwiseLogistic": Recipe(
+        n_sampled_items=1024,
+        epochs=6,
+        rate=0.03,
+        beta_1=0.8,
+        beta_2=0.95,
+        user_l2=2.1e-3,
+        item_l2=4.9e-5,
+        stddev=0.1,
+        popularity=1.0,
+    ),
 }
 
 
@@ -112,7 +189,7 @@ def sampled(
         schedule = keras.optimizers.schedules.PolynomialDecay(recipe.rate, steps, 0.0)
         # The tables have few more rows than a batch reads: whole, a step costs as much.
         model.compile(
-            keras.optimizers.Adam(schedule),
+            keras.optimizers.Adam(schedule, beta_1=recipe.beta_1, beta_2=recipe.beta_2),
             getattr(kerasrec.losses, name)(**recipe.settings),
             row_sparse=False,
         )
