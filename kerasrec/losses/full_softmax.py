@@ -81,8 +81,8 @@ class FullSoftmax(RankingLoss):
         scores, y_true = at_least_float32(y_pred), at_least_float32(y_true)
         if self.temperature != 1:
             scores = scores / self.temperature
-        rows, _, labels = columns(y_true)
         n_lists, size = ops.shape(scores)
+        rows, _, labels = columns(y_true, (n_lists, size))
         n_positive = ops.segment_sum(ops.cast(labels > 0, scores.dtype), rows, n_lists)
         # A list without negatives has loss 0.
         ranks = ops.cast(n_positive < size, scores.dtype)
@@ -110,7 +110,7 @@ def _multinomial(scores: Any, entries: Any) -> tuple[Any, Any]:
 
     The gradient is the softmax times the sum of the list's labels, less the labels at their places.
     """
-    rows, places, labels = columns(entries[None])
+    rows, places, labels = columns(entries[None], ops.shape(scores))
     n_lists, size = ops.shape(scores)
     largest = ops.max(scores, axis=-1, keepdims=True)
     powers = ops.exp(scores - largest)

@@ -49,11 +49,11 @@ def test_pairs_lists_and_all_pairs_agree_with_the_reference(sides):
 def test_a_bias_may_be_left_out(sides, left_out):
     reference = expected({**sides, left_out: 0 * sides[left_out]})
     given = {name: x for name, x in sides.items() if name != left_out}
-    np.testing.assert_allclose(numbers(DotScore().all_pairs(**given)), reference, rtol=1e-5)
+    np.testing.assert_allclose(numbers(DotScore().all_pairs(**given)), reference, rtol=1e-5, atol=1e-6)
     lists = {**given, "item": np.tile(sides["item"], (4, 1, 1))}
     if "item_bias" in lists:
         lists["item_bias"] = np.tile(sides["item_bias"], (4, 1, 1))
-    np.testing.assert_allclose(numbers(DotScore()(**lists)), reference, rtol=1e-5)
+    np.testing.assert_allclose(numbers(DotScore()(**lists)), reference, rtol=1e-5, atol=1e-6)
 
 
 def test_the_gradient_is_that_of_the_formula(sides):

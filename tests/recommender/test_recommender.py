@@ -13,6 +13,7 @@ import pytest
 import kerasrec
 from kerasrec import Recommender
 from kerasrec.data import Features, Interactions
+from kerasrec.recommender._training import trained
 
 ROOT = Path(kerasrec.__file__).resolve().parents[1]
 LISTS = """
@@ -73,13 +74,14 @@ def test_metadata_is_refused_before_the_training(data, monkeypatch):
 
 @pytest.mark.slow
 def test_training_in_one_line_stops_on_the_exact_metric(data):
-    recommender = Recommender.train(
-        data, "matrix_factorization", epochs=30, validation=0.2, patience=1, verbose=0, learning_rate=0.5
-    )
-    figures = recommender.model.history.history["val_ndcg@10"]
+    how = {"epochs": 30, "validation": 0.2, "patience": 1}
+    done = trained(data, "matrix_factorization", hyperparameters={"learning_rate": 0.5}, **how)
+    figures = done.history["val_ndcg@10"]
     assert len(figures) < 30
-    assert figures[-1] <= max(figures)
-    # What was held out is seen as well.
+    assert done.epochs == np.argmax(figures) + 1 == len(figures) - 1
+    recommender = Recommender.train(data, "matrix_factorization", **how, verbose=0, learning_rate=0.5)
+    # Then it was trained on all, for as many epochs; what was held out is seen as well.
+    assert len(recommender.model.history.history["loss"]) == done.epochs
     assert len(recommender.interactions) == len(data)
 
 
