@@ -108,7 +108,7 @@ def test_demo_says_what_it_should_and_nothing_else(command, tmp_path):
     assert "Learning curve: kerasrec-demo/model.png" in out
     assert {path.name for path in (tmp_path / "kerasrec-demo").iterdir()} == {"model.keras", "model.png"}
     # No word of TensorFlow's; not a terminal, so a bar is one line.
-    assert [line.partition(",")[0] for line in err.split("\n") if line.strip()] == ["Training"]
+    assert [line.partition(",")[0] for line in err.split("\n") if line.strip()] == ["Training recommender_v2"]
 
 
 @pytest.mark.processes
@@ -117,7 +117,8 @@ def test_killed_training_leaves_the_previous_model(command, shop, tmp_path, numb
     model = tmp_path / "model.keras"
     model.write_bytes(b"the previous one")
     process = command("train", *shop, "--epochs", 1_000_000)
-    assert process.stdout.readline().startswith("Columns:")
+    for start in ("Columns:", "Read as:", "Kind:"):
+        assert process.stdout.readline().startswith(start)
     assert process.stdout.readline().startswith("80 ratings of 20 users and 12 items")
     process.send_signal(number)
     _, err = process.communicate(timeout=120)
