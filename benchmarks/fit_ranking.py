@@ -15,7 +15,8 @@ count) * |vector|^2. Batch, rate, epochs, initial vectors and the strength of th
 on a tenth of the training interactions. The form of the recipe, the factor of 10 and Adam's betas come from
 earlier trials that looked at the test interactions; on that tenth they were only compared with others.
 
-Losses on sampled negatives have a recipe each, `RECIPES` in `_sampled.py`: one row an interaction, 128 to 1,024
+Losses on sampled negatives have a recipe each, `RECIPES` in `_sampled.py`: one row an interaction, 128 to
+1,024
 negatives that all rows of a batch share, one matrix product; Adam, its rate falling linearly. They were
 chosen on a tenth of the training interactions (`sampled(name, held_out=0.1)`).
 

@@ -13,7 +13,7 @@ def by_places(y_true: Any, y_pred: Any) -> bool:
 
 
 def columns(y_true: Any, shape: Any) -> tuple[Any, Any, Any]:
-    """Rows and places in scores `[B, L]` of that shape, int32, and labels, each `[N]`; padding has label 0."""
+    """Rows and places in scores `[B, L]` of that shape, int32, and labels `[N]`; padding has label 0."""
     # Keras builds a model with labels of ones, which may lie outside of the scores.
     rows, places = (ops.minimum(ops.cast(y_true[0, :, i], "int32"), shape[i] - 1) for i in (0, 1))
     return rows, places, y_true[0, :, 2]
