@@ -1,4 +1,4 @@
-"""The frames that `Interactions.describe` and `Features.describe` give."""
+"""The frames that `Interactions.describe` and `Features.describe` give, made of their columns."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,37 +7,48 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kerasrec.data.features import Features
-    from kerasrec.data.interactions import Interactions
-
 MAX_BARS = 20
 
 
-def describe(interactions: "Interactions") -> "pd.DataFrame":
-    """A frame with the index (group, name) and one column, `value`."""
+def describe_interactions(
+    users: np.ndarray,
+    items: np.ndarray,
+    values: np.ndarray,
+    shape: tuple[int, int],
+    kind: str,
+    n_events: int,
+    n_liked: int,
+) -> "pd.DataFrame":
+    """A frame with the index (group, name) and one column, `value`.
+
+    Args:
+        users: user codes `[n]`.
+        items: item codes `[n]`.
+        values: `[n]`.
+        shape: numbers of users and of items.
+        kind: what the values are.
+        n_events: int.
+        n_liked: int.
+    """
     import pandas as pd
 
-    n, n_users, n_items = len(interactions), interactions.n_users, interactions.n_items
+    n, (n_users, n_items) = len(values), shape
     cells = n_users * n_items
     rows: dict[tuple[str, str], Any] = {
-        ("all", "kind"): interactions.kind,
+        ("all", "kind"): kind,
         ("all", "interactions"): n,
-        ("all", "events"): len(interactions.events),
-        ("all", "liked"): int(interactions.liked.sum()),
+        ("all", "events"): n_events,
+        ("all", "liked"): n_liked,
         ("all", "users"): n_users,
         ("all", "items"): n_items,
         ("all", "density"): n / cells if cells else 0.0,
     }
-    for group, codes, size in (
-        ("a user", interactions.users, n_users),
-        ("an item", interactions.items, n_items),
-    ):
+    for group, codes, size in (("a user", users, n_users), ("an item", items, n_items)):
         counts = np.bincount(codes, minlength=size)
         statistics: dict[str, Any] = {"least": np.min, "median": np.median, "mean": np.mean, "most": np.max}
         if size:
             rows |= {(group, name): f(counts).item() for name, f in statistics.items()}
     if n:
-        values = interactions.values
         rows |= {("value", name): float(f(values)) for name, f in (("least", np.min), ("most", np.max))}
         rows[("value", "mean")] = float(np.mean(values, dtype=np.float64))
         rows |= {("histogram", name): count for name, count in _histogram(values)}
@@ -45,19 +56,25 @@ def describe(interactions: "Interactions") -> "pd.DataFrame":
     return pd.DataFrame({"value": pd.Series(list(rows.values()), index, dtype=object)})
 
 
-def describe_features(features: "Features") -> "pd.DataFrame":
-    """A frame with the columns count, share and names."""
+def describe_features(matrix: Any, column_names: list[str], row_ids: np.ndarray | None) -> "pd.DataFrame":
+    """A frame with the columns count, share and names.
+
+    Args:
+        matrix: sparse `[n, F]`.
+        column_names: of the features.
+        row_ids: raw ids `[n]`, or `None`: rows are called by their number.
+    """
     import pandas as pd
 
-    n, n_columns = features.matrix.shape
-    names = np.array(features.names, object)
-    ids = np.arange(n) if features.ids is None else features.ids
+    n, n_columns = matrix.shape
+    names = np.array(column_names, object)
+    ids = np.arange(n) if row_ids is None else row_ids
     rows = {
         "columns": (names, n_columns),
         "rows": (ids, n),
-        "empty rows": (ids[np.diff(features.matrix.indptr) == 0], n),
-        "constant columns": (names[_constant_columns(features.matrix)], n_columns),
-        "duplicated columns": (names[_repeated_columns(features.matrix)], n_columns),
+        "empty rows": (ids[np.diff(matrix.indptr) == 0], n),
+        "constant columns": (names[_constant_columns(matrix)], n_columns),
+        "duplicated columns": (names[_repeated_columns(matrix)], n_columns),
     }
     return pd.DataFrame(
         {

@@ -346,7 +346,7 @@ class Features:
             columns` and `duplicated columns` (equal to an earlier one), and the columns `count`, `share` (of
             all rows or columns) and `names` (ids for rows).
         """
-        return describe_features(self)
+        return describe_features(self.matrix, self.names, self.ids)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Everything, encoders included, as arrays that `np.savez` writes without pickle.

@@ -8,6 +8,7 @@ import numpy as np
 from kerasrec._arguments import whole_number
 from kerasrec.data import _columns, _extension, _likes, _times
 from kerasrec.data._codes import check, check_frame, codes_of, frozen, whole
+from kerasrec.data._describe import describe_interactions
 from kerasrec.data._events import Events, merged
 from kerasrec.data._kinds import Meaning
 from kerasrec.data._loaders import Loaders
@@ -362,9 +363,10 @@ class Interactions(Loaders):
 
     def describe(self) -> "pd.DataFrame":
         """Counts, density, interactions a user and an item, and the histogram of values."""
-        from kerasrec.data._describe import describe
-
-        return describe(self)
+        shape, n_liked = (self.n_users, self.n_items), int(self.liked.sum())
+        return describe_interactions(
+            self.users, self.items, self.values, shape, self.kind, len(self.events), n_liked
+        )
 
     @cached_property
     def _user_index(self) -> "pd.Index[Any]":

@@ -1,5 +1,6 @@
-"""Pictures of reports and comparisons."""
+"""Pictures of reports and comparisons, made of their frames."""
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,19 +9,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as Plot
 
-    from kerasrec.evaluation.comparison import Comparison
-    from kerasrec.evaluation.report import EvaluationReport
-
 # Figures that are no shares: they have a scale of their own.
 _OWN_SCALE = {"novelty": "bits", "rmse": "rating", "mae": "rating"}
 _OURS, _BASELINE = "#4878a8", "#b8b8b8"
 
 
-def plot_report(report: "EvaluationReport") -> "Plot":
-    """A bar a figure, with its interval and its value; shares apart from what has another scale."""
+def plot_report(frame: "pd.DataFrame", title: str) -> "Plot":
+    """A bar a figure, with its interval and its value; shares apart from what has another scale.
+
+    Args:
+        frame: `value`, `low` and `high` by the figure's name.
+        title: what is measured, on whom.
+    """
     from matplotlib.figure import Figure as Plot
 
-    frame = report.to_frame()
     units = np.array([_OWN_SCALE.get(name.partition("@")[0], "share") for name in frame.index])
     panels = [(unit, frame[units == unit]) for unit in dict.fromkeys(units)]
     sizes = [len(part) for _, part in panels]
@@ -33,23 +35,30 @@ def plot_report(report: "EvaluationReport") -> "Plot":
         if unit == "share":
             axes.set_xlim(0, 1.12)
         axes.set_xlabel(unit)
-    plot.suptitle(f"{report.name}, {report.n_users:,} users; lines are 95 % intervals", fontsize="medium")
+    plot.suptitle(f"{title}; lines are 95 % intervals", fontsize="medium")
     return plot
 
 
-def plot_comparison(table: "Comparison") -> "Plot":
-    """A bar a model, the best on top, with the interval of the deciding figure; baselines in grey."""
+def plot_comparison(
+    frame: "pd.DataFrame", metric: str, baselines: Container[str], ties: Container[str]
+) -> "Plot":
+    """A bar a model, the best on top, with the interval of the deciding figure; baselines in grey.
+
+    Args:
+        frame: the figure, `low` and `high` by the model's name.
+        metric: name of the deciding figure.
+        baselines: names of the models that are baselines.
+        ties: names of those that are not significantly different from the best.
+    """
     from matplotlib.figure import Figure as Plot
     from matplotlib.patches import Patch
 
-    frame = table.to_frame()
     plot = Plot(figsize=(7, 1.6 + 0.35 * len(frame)), layout="constrained")
     axes = plot.subplots()
-    colours = [_BASELINE if name in table.baselines else _OURS for name in frame.index]
-    names = [f"{name} =" if name in table.ties else name for name in frame.index]
-    frame.index = names
-    _bars(axes, frame[table.metric], frame["low"], frame["high"], colours)
-    axes.set_xlabel(f"{table.metric}; lines are 95 % intervals, = not significantly different from the best")
+    colours = [_BASELINE if name in baselines else _OURS for name in frame.index]
+    names = [f"{name} =" if name in ties else name for name in frame.index]
+    _bars(axes, frame[metric].set_axis(names), frame["low"], frame["high"], colours)
+    axes.set_xlabel(f"{metric}; lines are 95 % intervals, = not significantly different from the best")
     kinds = {_OURS: "model", _BASELINE: "baseline"}
     handles = [Patch(color=colour, label=label) for colour, label in kinds.items() if colour in colours]
     if len(handles) > 1:

@@ -176,7 +176,7 @@ class Comparison(Written):
 
     def plot(self) -> "Plot":
         """A bar a model, the best on top, with the interval of the deciding figure; baselines in grey."""
-        return plot_comparison(self)
+        return plot_comparison(self.to_frame(), self.metric, self.baselines, self.ties)
 
     def __repr__(self) -> str:
         frame = self.to_frame()

@@ -182,7 +182,7 @@ class EvaluationReport(Written):
 
     def plot(self) -> "Plot":
         """A bar a figure, with its interval and its value; shares apart from what has another scale."""
-        return plot_report(self)
+        return plot_report(self.to_frame(), f"{self.name}, {self.n_users:,} users")
 
     def __repr__(self) -> str:
         lines = [f"{self.name}: {self.n_users:,} users"]
