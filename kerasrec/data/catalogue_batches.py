@@ -7,6 +7,7 @@ import numpy as np
 from kerasrec._arguments import positive_integer
 from kerasrec.data._likes import likes_of
 from kerasrec.data.interactions import Interactions, check_interactions
+from kerasrec.data.model_inputs import ModelInputs
 
 
 class CatalogueBatches(keras.utils.PyDataset):
@@ -36,6 +37,9 @@ class CatalogueBatches(keras.utils.PyDataset):
         log_q: bool, labels are `[B, L, 3]`: label, item code and the logarithm of the item's probability to
             stand in a list, as `SampledSoftmax` takes them; they are dense then. Defaults to `False`.
         dense: bool, labels are `[B, L]`: the value of a positive, 0 for whatever else. Defaults to `False`.
+        model: a `keras.Model` whose inputs are to be supplied, as `ModelInputs` does. A `history` holds all
+            positives of the user: it is the input of an autoencoder, and leaks to anything else. Defaults to
+            `None`: `user` and `item`.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
@@ -67,6 +71,7 @@ class CatalogueBatches(keras.utils.PyDataset):
         seed: int | None = None,
         log_q: bool = False,
         dense: bool = False,
+        model: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -88,6 +93,7 @@ class CatalogueBatches(keras.utils.PyDataset):
                 "`interactions` must have positives, which are values above 0. "
                 f"Received: {len(interactions)} interactions without one."
             )
+        self._inputs = ModelInputs(("user",) if model is None else model, positives)
         self._rows = positives.to_csr()
         lengths = np.diff(self._rows.indptr)
         self._users = np.flatnonzero(lengths).astype(np.int32)
@@ -115,12 +121,12 @@ class CatalogueBatches(keras.utils.PyDataset):
             items, log_q = self._draw(rows, self._generator(self._epoch, index))
             rows = rows[:, items]
         if not self.dense:
-            return {"user": users[:, None], "item": items[None]}, self._by_places(rows)
+            return {**self._inputs.users(users), "item": items[None]}, self._by_places(rows)
         labels = rows.toarray()
         if self.log_q:
             columns = (labels, *np.broadcast_arrays(items.astype(np.float32), log_q, labels)[:2])
             labels = np.stack(columns, axis=-1)
-        return {"user": users[:, None], "item": items[None]}, labels
+        return {**self._inputs.users(users), "item": items[None]}, labels
 
     def _by_places(self, rows: Any) -> np.ndarray:
         """Rows, places and values of a batch's positives, `[1, N, 3]`."""

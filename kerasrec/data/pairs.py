@@ -1,21 +1,30 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from kerasrec.data.interactions import Interactions, check_interactions
+from kerasrec.data.model_inputs import ModelInputs
 
 
 def pairs(
-    interactions: Interactions, context: Sequence[str] = ()
+    interactions: Interactions,
+    context: Sequence[str] = (),
+    model: Any = None,
+    columns: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """What `model.fit` takes for rating models: inputs and targets, one row an interaction.
 
     Args:
         interactions: `Interactions`.
         context: names of context columns to add to the inputs. Defaults to `()`.
+        model: a `keras.Model` whose inputs are to be supplied, as `ModelInputs` does: a `history` holds what
+            the user had before the row. Defaults to `None`: `user` and `item`.
+        columns: as in `ModelInputs`. Defaults to `None`.
 
     Returns:
-        `({"user": codes, "item": codes}, values)`, each of shape `[n]`.
+        `({"user": codes, "item": codes}, values)`, each of shape `[n]`; with a `model` its inputs, `[n, 1]`
+        and `[n, H]`.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -25,5 +34,9 @@ def pairs(
         ([0, 1], [0, 0], [4.0, 2.0])
     """
     check_interactions("interactions", interactions)
+    if model is not None:
+        given = ModelInputs(model, columns=columns).pairs(interactions)
+        inputs = {**given, "item": interactions.items[:, None]}
+        return inputs | {name: interactions.context[name][:, None] for name in context}, interactions.values
     inputs = {"user": interactions.users, "item": interactions.items}
     return inputs | {name: interactions.context[name] for name in context}, interactions.values

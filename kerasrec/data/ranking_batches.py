@@ -11,6 +11,7 @@ from kerasrec.data._by_user import ByUser
 from kerasrec.data._likes import likes_of
 from kerasrec.data._membership import Holders, Membership
 from kerasrec.data.interactions import Interactions, check_interactions
+from kerasrec.data.model_inputs import ModelInputs
 
 
 class RankingBatches(keras.utils.PyDataset):
@@ -52,6 +53,8 @@ class RankingBatches(keras.utils.PyDataset):
             under the sampler, as `SampledSoftmax` takes them. Defaults to `False`.
         context: names of context columns to add to the inputs, `[B, 1]`, by `"interaction"`. Defaults to
             `()`.
+        model: a `keras.Model` whose inputs are to be supplied, as `ModelInputs` does; by `"interaction"`
+            where it has a `history`, which ends before the positive. Defaults to `None`: `user` and `item`.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
@@ -88,6 +91,7 @@ class RankingBatches(keras.utils.PyDataset):
         max_negatives: int = 10,
         log_q: bool = False,
         context: Sequence[str] = (),
+        model: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -102,6 +106,12 @@ class RankingBatches(keras.utils.PyDataset):
         if context and by == "user":
             raise ValueError(
                 f"`context` needs by='interaction'. Received: by='user', context={list(context)}."
+            )
+        self._inputs = ModelInputs(("user",) if model is None else model)
+        if self._inputs.needs_history and by == "user":
+            raise ValueError(
+                "A model with an input `history` needs by='interaction', or `CatalogueBatches` where its "
+                "positives are the history. Received: by='user'."
             )
 
         positives, negatives = likes_of(interactions), interactions.take(~interactions.liked)
@@ -163,16 +173,20 @@ class RankingBatches(keras.utils.PyDataset):
         labels[:, : own.shape[1]] = own_labels
         labels[:, own.shape[1] :] = _negative_labels(good)
         if self.sampler.shared:
-            inputs = {"user": users[:, None], "item": own, "shared_item": sampled}
+            inputs = {"item": own, "shared_item": sampled}
         else:
             sampled = np.where(good, sampled, own[:, :1])
-            inputs = {"user": users[:, None], "item": np.concatenate([own, sampled], axis=1)}
+            inputs = {"item": np.concatenate([own, sampled], axis=1)}
         if self._log_q is not None:
             listed = np.concatenate([own, np.broadcast_to(sampled, good.shape)], axis=1)
             columns = np.broadcast_arrays(labels, listed.astype(np.float32), self._log_q[listed])
             labels = np.stack(columns, axis=-1)
         context = {name: column[chosen][:, None] for name, column in self._context.items()}
-        return {**inputs, **context}, labels
+        if self.by == "user":
+            known = self._inputs.users(users)
+        else:
+            known = self._inputs.pairs(self._positives, chosen)
+        return {**known, **inputs, **context}, labels
 
     def leave_out(self, positives: Interactions) -> None:
         """Let no user get one of these as a negative, e.g. positives of an earlier time.

@@ -1,7 +1,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kerasrec.data import Interactions
+from kerasrec.data import Interactions, Sequences
 from kerasrec.evaluation._evaluate import keras_model
 from kerasrec.evaluation._plan import DEFAULT_METRICS, RATING, Plan
 from kerasrec.evaluation.comparison import Comparison
@@ -26,6 +26,8 @@ def compare(
     metric: str | None = None,
     significance: str = "randomisation",
     level: float = 0.05,
+    history: Interactions | Sequences | None = None,
+    columns: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Evaluate several models on the same users, beside baselines, and test the differences.
 
@@ -53,6 +55,8 @@ def compare(
             user.
         significance: `"randomisation"` or `"bootstrap"`, the paired test. Defaults to `"randomisation"`.
         level: float, largest adjusted p-value that counts as a difference. Defaults to `0.05`.
+        history: as in `evaluate`. Defaults to `None`: `train`.
+        columns: as in `evaluate`. Defaults to `None`.
 
     Returns:
         `Comparison`.
@@ -78,7 +82,19 @@ def compare(
         return Comparison(reports, [], metric, significance, level)
     if train is None:
         raise ValueError("`train` must be given: baselines are fitted on it. Received: train=None.")
-    plan = Plan(test, train, k, metrics, users, exclude_seen, batch_size, seed, item_features)
+    plan = Plan(
+        test,
+        train,
+        k,
+        metrics,
+        users,
+        exclude_seen,
+        batch_size,
+        seed,
+        item_features,
+        history=history,
+        columns=columns,
+    )
     notes: list[str] = []
     taken = {name for name, _ in named}
     if baselines is None:

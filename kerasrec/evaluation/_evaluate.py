@@ -1,9 +1,9 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 
-from kerasrec.data import Interactions
+from kerasrec.data import Interactions, Sequences
 from kerasrec.evaluation._plan import DEFAULT_METRICS, Plan
 from kerasrec.evaluation.report import EvaluationReport
 
@@ -20,6 +20,8 @@ def evaluate(
     seed: int = 0,
     item_features: Any = None,
     name: str | None = None,
+    history: Interactions | Sequences | None = None,
+    columns: Mapping[str, Any] | None = None,
 ) -> EvaluationReport:
     """Rank the whole catalogue for every user with test items, exactly, and measure the lists.
 
@@ -28,9 +30,12 @@ def evaluate(
     scores stand in one pseudo-random order of the catalogue. Memory stays within a block of users, whatever
     the catalogue.
 
+    A model with an input `history` gets what each user had in `train`, up to the first of the user's test
+    events: where validation events are held out of training, put them into `train` for the test.
+
     Args:
-        model: a `keras.Model` with inputs `user` and `item`, a recommender that holds one, or anything with a
-            method `score_catalogue(user_codes) -> [B, I]`.
+        model: a `keras.Model` with an input `item` and others of `kerasrec.data.ModelInputs`, a recommender
+            that holds one, or anything with a method `score_catalogue(user_codes) -> [B, I]`.
         test: `Interactions` held out.
         train: `Interactions` that the model was trained on: what to leave out, and what slices, novelty and
             popularity are counted from. Defaults to `None`: nothing is left out, and the report says so.
@@ -47,6 +52,9 @@ def evaluate(
         item_features: `Features` of the items, or a matrix `[I, F]`; needed for `diversity`.
             Defaults to `None`.
         name: what to call the model. Defaults to `None`: its own name.
+        history: `Interactions` or `kerasrec.data.Sequences`, what users had before, for models with an input
+            `history`. Defaults to `None`: `train`.
+        columns: further inputs of the users' side by name, arrays `[U]` by user code. Defaults to `None`.
 
     Returns:
         `EvaluationReport`.
@@ -57,7 +65,7 @@ def evaluate(
 
     Example:
         >>> import kerasrec
-        >>> from kerasrec.data import Interactions
+        >>> from kerasrec.data import Interactions, Sequences
         >>> ids = {"user_ids": ["ann", "bob"], "item_ids": ["x", "y", "z"]}
         >>> train, test = Interactions([0, 0, 1], [0, 1, 1], **ids), Interactions([0, 1], [2, 0], **ids)
         >>> model = kerasrec.zoo.create("popularity", train)
@@ -65,7 +73,19 @@ def evaluate(
         >>> report["recall@1"], report.per_user("recall@2").to_dict()
         (1.0, {'ann': 1.0, 'bob': 1.0})
     """
-    plan = Plan(test, train, k, metrics, users, exclude_seen, batch_size, seed, item_features)
+    plan = Plan(
+        test,
+        train,
+        k,
+        metrics,
+        users,
+        exclude_seen,
+        batch_size,
+        seed,
+        item_features,
+        history=history,
+        columns=columns,
+    )
     return plan.run(keras_model(model), name)
 
 

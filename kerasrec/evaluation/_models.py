@@ -1,11 +1,13 @@
 """The scorer of a Keras model: the cheapest way in which its whole catalogue can be scored."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasrec._forks import check_fork
+from kerasrec.data import ModelInputs
 from kerasrec.evaluation._layout import Layout
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Rows, Scorer
 from kerasrec.layers import DotScore, Towers, find_towers
@@ -13,15 +15,18 @@ from kerasrec.layers import DotScore, Towers, find_towers
 # Entities that a tower takes at once, and pairs that a model without towers takes at once.
 _ENTITIES = 4096
 _PAIRS = 1 << 17
+# Items of histories that a tower takes at once.
+_HISTORY = 1 << 16
 
 
-def scorer_of(model: Any, n_items: int) -> Scorer:
+def scorer_of(model: Any, n_items: int, inputs: ModelInputs | None = None) -> Scorer:
     """The scorer of a model.
 
     Args:
-        model: a `keras.Model` with inputs `user` and `item`, or anything with a method
+        model: a `keras.Model` with an input `item` and others that `inputs` know, or anything with a method
             `score_catalogue(user_codes) -> [B, I]`.
         n_items: int, size of the catalogue.
+        inputs: `ModelInputs` that supply the model. Defaults to `None`: user codes alone.
     """
     source = _catalogue_source(model)
     if source is None and not hasattr(model, "predict_on_batch"):
@@ -32,11 +37,12 @@ def scorer_of(model: Any, n_items: int) -> Scorer:
     if source is not None:
         return SourceScorer(source, n_items)
     towers = find_towers(model)
+    inputs = ModelInputs(model) if inputs is None else inputs
     if towers is None:
-        return CatalogueScorer(_PairCalls(model, n_items), n_items)
+        return CatalogueScorer(_PairCalls(model, n_items, inputs), n_items)
     if type(towers.score) is DotScore:  # a subclass may compare otherwise
-        return TowerScorer(towers, n_items)
-    return AllPairsScorer(towers, n_items)
+        return TowerScorer(towers, n_items, inputs)
+    return AllPairsScorer(towers, n_items, inputs)
 
 
 class TowerScorer(FactorScorer):
@@ -45,15 +51,17 @@ class TowerScorer(FactorScorer):
     Args:
         towers: `Towers`.
         n_items: int.
+        inputs: `ModelInputs`. Defaults to `None`: user codes alone.
     """
 
-    def __init__(self, towers: Towers, n_items: int) -> None:
+    def __init__(self, towers: Towers, n_items: int, inputs: ModelInputs | None = None) -> None:
         self.towers = towers
         self.n_items = n_items
+        self.inputs = inputs
 
     def users(self, codes: np.ndarray) -> np.ndarray:
         """Vectors `[n, C]` of users."""
-        return outputs(self.towers.user, codes)["user"]
+        return user_outputs(self.towers, codes, self.inputs)["user"]
 
     def items(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Vectors `[n, C]` of items, and their biases `[n]` or `None`."""
@@ -63,7 +71,7 @@ class TowerScorer(FactorScorer):
 
     def finish(self, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Add what is the same for all items of a user, and pass the scores through what follows them."""
-        return finish(self.towers, users, scores)
+        return finish(self.towers, users, scores, self.inputs)
 
 
 class SourceScorer(Scorer):
@@ -92,24 +100,26 @@ class AllPairsScorer(Scorer):
     Args:
         towers: `Towers`.
         n_items: int.
+        inputs: `ModelInputs`. Defaults to `None`: user codes alone.
     """
 
-    def __init__(self, towers: Towers, n_items: int) -> None:
+    def __init__(self, towers: Towers, n_items: int, inputs: ModelInputs | None = None) -> None:
         self.towers = towers
         self.n_items = n_items
+        self.inputs = inputs
 
     def arrange(self, layout: Layout) -> Rows:
         """Item representations in the order of the columns."""
-        return _AllPairsRows(self.towers, layout)
+        return _AllPairsRows(self.towers, layout, self.inputs)
 
     def finish(self, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Add what is the same for all items of a user, and pass the scores through what follows them."""
-        return finish(self.towers, users, scores)
+        return finish(self.towers, users, scores, self.inputs)
 
 
 class _AllPairsRows:
-    def __init__(self, towers: Towers, layout: Layout) -> None:
-        self.towers = towers
+    def __init__(self, towers: Towers, layout: Layout, inputs: ModelInputs | None) -> None:
+        self.towers, self.inputs = towers, inputs
         items = item_outputs(towers, np.maximum(layout.items, 0))
         self.items = {name: keras.ops.convert_to_tensor(x) for name, x in items.items()}
 
@@ -117,7 +127,7 @@ class _AllPairsRows:
         return users
 
     def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
-        user = outputs(self.towers.user, prepared)
+        user = user_outputs(self.towers, prepared, self.inputs)
         user.pop("user_bias", None)  # the same for all items
         out[...] = keras.ops.convert_to_numpy(self.towers.score.all_pairs(**user, **self.items))
 
@@ -125,9 +135,10 @@ class _AllPairsRows:
 class _PairCalls:
     """Scores of a model that takes pairs alone, in blocks of one shape, so that it is compiled once."""
 
-    def __init__(self, model: Any, n_items: int) -> None:
+    def __init__(self, model: Any, n_items: int, inputs: ModelInputs) -> None:
         self.model = model
         self.n_items = n_items
+        self.inputs = inputs
         self.lists = _takes_lists(model)
         self.list_size = min(n_items, _PAIRS)
         self.n_rows = max(1, _PAIRS // self.list_size)
@@ -145,29 +156,57 @@ class _PairCalls:
     def _block(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         check_fork()
         shape = len(users), len(items)
+        inputs = self.inputs.users(users)
         if self.lists:
-            inputs = {"user": users[:, None], "item": np.broadcast_to(items, shape)}
+            inputs["item"] = np.broadcast_to(items, shape)
         else:
-            inputs = {
-                "user": np.repeat(users, len(items))[:, None],
-                "item": np.tile(items, len(users))[:, None],
-            }
+            inputs = {name: np.repeat(x, len(items), axis=0) for name, x in inputs.items()}
+            inputs["item"] = np.tile(items, len(users))[:, None]
         return np.asarray(self.model.predict_on_batch(inputs), np.float32).reshape(shape)
 
 
-def pair_scores(model: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+def pair_scores(
+    model: Any, users: np.ndarray, items: np.ndarray, inputs: ModelInputs | None = None
+) -> np.ndarray:
     """What a model gives for pairs, `[n]`."""
     check_fork()
+    inputs = ModelInputs(model) if inputs is None else inputs
     parts = []
     for start in range(0, len(users), _PAIRS):
-        pair = {"user": users[start : start + _PAIRS], "item": items[start : start + _PAIRS]}
-        n = len(pair["user"])
-        padded = {name: _padded(x, 1 << max(0, n - 1).bit_length())[:, None] for name, x in pair.items()}
-        parts.append(np.asarray(model.predict_on_batch(padded), np.float32).reshape(-1)[:n])
+        n = len(users[start : start + _PAIRS])
+        size = 1 << max(0, n - 1).bit_length()
+        pair = inputs.users(_padded(users[start : start + _PAIRS], size))
+        pair["item"] = _padded(items[start : start + _PAIRS], size)[:, None]
+        parts.append(np.asarray(model.predict_on_batch(pair), np.float32).reshape(-1)[:n])
     return np.concatenate(parts)
 
 
+def user_outputs(towers: Towers, codes: np.ndarray, inputs: ModelInputs | None) -> dict[str, np.ndarray]:
+    """What the user tower gives for each of these users, some at a time; those of like histories together."""
+    if inputs is None or not inputs.needs_history:
+        supply = (lambda block: {"user": block[:, None]}) if inputs is None else inputs.users
+        return _by_blocks(lambda block: towers.represent_user(supply(block), training=False), codes)
+    order = np.argsort(inputs.sequences.counts[codes], kind="stable")
+    longest = inputs.users(codes[order[-1:]])["history"].shape[1] if len(codes) else 1
+    rows = max(1, min(_ENTITIES, _HISTORY // longest))
+
+    def represent(block: np.ndarray) -> Any:
+        return towers.represent_user(inputs.users(block), training=False)
+
+    found = _by_blocks(represent, codes[order], 1 << (rows.bit_length() - 1))
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    return {name: x[back] for name, x in found.items()}
+
+
 def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """What a tower of codes gives for each of them, some at a time."""
+    return _by_blocks(lambda block: tower(block[:, None], training=False), codes)
+
+
+def _by_blocks(
+    represent: Callable[[np.ndarray], Any], codes: np.ndarray, size: int = _ENTITIES
+) -> dict[str, np.ndarray]:
     """What a tower gives for each of these codes, some at a time.
 
     Called as it is, not through `predict`, which would compile every new tower anew. Blocks have a power of
@@ -175,10 +214,10 @@ def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
     """
     check_fork()
     found: dict[str, np.ndarray] = {}
-    for start in range(0, len(codes), _ENTITIES):
-        block = codes[start : start + _ENTITIES]
-        padded = _padded(block, 1 << max(0, len(block) - 1).bit_length())
-        for name, tensor in tower(padded[:, None].astype(np.int32), training=False).items():
+    for start in range(0, len(codes), size):
+        block = codes[start : start + size]
+        padded = _padded(block, 1 << max(0, len(block) - 1).bit_length()).astype(np.int32)
+        for name, tensor in represent(padded).items():
             part = _float32(tensor)[: len(block)]
             if not start:
                 found[name] = np.empty((len(codes), *part.shape[1:]), np.float32)
@@ -193,11 +232,12 @@ def item_outputs(towers: Towers, codes: np.ndarray) -> dict[str, np.ndarray]:
     return {name: x[:, 0] for name, x in found.items()} if _takes_lists(towers.item) else found
 
 
-def finish(towers: Towers, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def finish(
+    towers: Towers, users: np.ndarray, scores: np.ndarray, inputs: ModelInputs | None = None
+) -> np.ndarray:
     """Scores `[B, k]` as the model gives them, from those that leave out what keeps the order."""
-    bias = outputs(towers.user, users).get("user_bias")
-    if bias is not None:
-        scores = scores + bias.reshape(-1, 1)
+    if "user_bias" in towers.user.output:
+        scores = scores + user_outputs(towers, users, inputs)["user_bias"].reshape(-1, 1)
     if towers.transforms:
         check_fork()
     for layer in towers.transforms:

@@ -1,11 +1,13 @@
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data import Interactions
+from kerasrec._inputs import input_names
+from kerasrec.data import Interactions, ModelInputs, Sequences
 from kerasrec.data._columns import shown
 from kerasrec.data.interactions import check_interactions
 from kerasrec.evaluation import _measures
@@ -41,6 +43,8 @@ class Plan:
         seed: int.
         item_features: `Features`, matrix `[I, F]` or `None`.
         n_users: int, so many users at random; `None` for all.
+        history: `Interactions` or `Sequences`, what users had before; `None` for `train`.
+        columns: columns of the users by name, or `None`.
     """
 
     def __init__(
@@ -55,6 +59,8 @@ class Plan:
         seed: int = 0,
         item_features: Any = None,
         n_users: int | None = None,
+        history: Interactions | Sequences | None = None,
+        columns: Mapping[str, Any] | None = None,
     ) -> None:
         check_interactions("test", test)
         if train is not None:
@@ -62,6 +68,7 @@ class Plan:
         self.cuts = _cuts(k)
         self.metrics = _known(metrics)
         self.test, self.train = test, train
+        self._history, self._columns = train if history is None else history, columns
         self.seed = seed
         self.batch_size = None if batch_size is None else positive_integer("batch_size", batch_size)
         if not len(test):
@@ -69,6 +76,8 @@ class Plan:
         if train is not None:
             _same_ids("train", train.user_ids, test.user_ids, train.item_ids, test.item_ids)
         needing = [name for name in ("novelty", "popularity_bias") if name in self.metrics and train is None]
+        if isinstance(history, Interactions):
+            _same_ids("history", history.user_ids, test.user_ids, history.item_ids, test.item_ids)
         if needing:
             raise ValueError(f"`train` must be given for {needing[0]}, which counts its interactions.")
         self.features = _feature_matrix(item_features, test) if "diversity" in self.metrics else None
@@ -112,6 +121,35 @@ class Plan:
         """Whether any metric needs lists."""
         return any(name not in RATING for name in self.metrics)
 
+    @cached_property
+    def sequences(self) -> Sequences | None:
+        """What users had before, of which nothing is later than the first of their test events."""
+        if self._history is None:
+            return None
+        history = self._history if isinstance(self._history, Sequences) else Sequences(self._history)
+        if self.test.times is None or history.times is None:
+            return history
+        first = np.full(self.test.n_users, np.iinfo(np.int64).max)
+        np.minimum.at(first, self.test.users, self.test.times)
+        return history.until(first)
+
+    def inputs(self, model: Any) -> ModelInputs:
+        """What supplies a model.
+
+        Args:
+            model: what `scorer_of` takes.
+        """
+        history = self.sequences if "history" in input_names(model) else None
+        return ModelInputs(model, history, self._columns)
+
+    def scorer(self, model: Any) -> Scorer:
+        """The scorer of a model.
+
+        Args:
+            model: what `scorer_of` takes.
+        """
+        return scorer_of(model, self.test.n_items, self.inputs(model) if input_names(model) else None)
+
     def run(self, model: Any, name: str | None = None, scorer: Scorer | None = None) -> EvaluationReport:
         """Evaluate one model.
 
@@ -125,7 +163,7 @@ class Plan:
         figures: dict[str, Figure] = {}
         judged = None
         if self.ranks:
-            judged, areas = self._rank(scorer or scorer_of(model, self.test.n_items), name)
+            judged, areas = self._rank(scorer or self.scorer(model), name)
             figures = self._ranking_figures(judged, areas)
         if "rmse" in self.metrics or "mae" in self.metrics:
             figures |= self._rating_figures(model, name)
@@ -156,12 +194,10 @@ class Plan:
     def _check_ids(self, model: Any, name: str) -> None:
         catalogue = find_catalogue(model) if hasattr(model, "layers") else None
         if catalogue is not None and catalogue.user_ids is not None and catalogue.item_ids is not None:
+            # A model that knows users by their histories alone takes those of others as well.
+            users = self.test.user_ids if not _by_history_alone(model) else catalogue.user_ids
             _same_ids(
-                f"the data of {name!r}",
-                catalogue.user_ids,
-                self.test.user_ids,
-                catalogue.item_ids,
-                self.test.item_ids,
+                f"the data of {name!r}", catalogue.user_ids, users, catalogue.item_ids, self.test.item_ids
             )
         needed = {"user": int(self.users.max()) + 1, "item": self.test.n_items}
         for side, (limit, layer) in find_id_limits(model).items():
@@ -213,7 +249,9 @@ class Plan:
             )
         rows = np.flatnonzero(np.isin(self.test.users, self.users))
         users, items = self.test.users[rows], self.test.items[rows]
-        errors = pair_scores(model, users, items).astype(np.float64) - self.test.values[rows]
+        errors = (
+            pair_scores(model, users, items, self.inputs(model)).astype(np.float64) - self.test.values[rows]
+        )
         if not np.isfinite(errors).all():
             what = "NaN" if np.isnan(errors).any() else "infinity"
             raise ValueError(f"Scores must be finite. Received: {what} from {name!r}.")
@@ -241,6 +279,12 @@ class _Areas:
     def __call__(self, where: np.ndarray, scores: np.ndarray) -> None:
         rows, index = self.relevant.index(where)
         self.areas[where] = _measures.auc(scores, rows, self.columns[index])
+
+
+def _by_history_alone(model: Any) -> bool:
+    """Whether a model takes histories, and no user codes."""
+    names = input_names(model)
+    return "history" in names and "user" not in names
 
 
 def _cuts(k: int | Sequence[int]) -> tuple[int, ...]:

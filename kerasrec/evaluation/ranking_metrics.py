@@ -1,12 +1,11 @@
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data import Interactions
-from kerasrec.evaluation._models import scorer_of
+from kerasrec.data import Interactions, Sequences
 from kerasrec.evaluation._plan import Plan
 from kerasrec.evaluation._scorers import Scorer
 from kerasrec.evaluation.report import EvaluationReport
@@ -29,6 +28,9 @@ class RankingMetrics(keras.callbacks.Callback):
         n_users: int, evaluate so many users, the same at each epoch. Defaults to `None`: all.
         metrics: names, as in `evaluate`. Defaults to `("recall", "ndcg")`.
         seed: int, of the order among equal scores and of the choice of users. Defaults to `0`.
+        exclude_seen: bool, as in `evaluate`. Defaults to `True`.
+        history: as in `evaluate`. Defaults to `None`: `train`.
+        columns: as in `evaluate`. Defaults to `None`.
 
     Attributes:
         report: the last `EvaluationReport`; `None` before the first.
@@ -61,12 +63,25 @@ class RankingMetrics(keras.callbacks.Callback):
         n_users: int | None = None,
         metrics: Iterable[str] = ("recall", "ndcg"),
         seed: int = 0,
+        exclude_seen: bool = True,
+        history: Interactions | Sequences | None = None,
+        columns: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.every = positive_integer("every", every)
         if n_users is not None:
             n_users = positive_integer("n_users", n_users)
-        self._plan = Plan(validation, train, k, metrics, seed=seed, n_users=n_users)
+        self._plan = Plan(
+            validation,
+            train,
+            k,
+            metrics,
+            exclude_seen=exclude_seen,
+            seed=seed,
+            n_users=n_users,
+            history=history,
+            columns=columns,
+        )
         self._forget()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -77,7 +92,7 @@ class RankingMetrics(keras.callbacks.Callback):
         """Evaluate, and write the figures into `logs`."""
         if self.report is None or (epoch + 1) % self.every == 0:
             if self._scorer is None:  # here, as a subclassed model may be built by its first batch
-                self._scorer = scorer_of(self.model, self._plan.test.n_items)
+                self._scorer = self._plan.scorer(self.model)
             self.report = self._plan.run(self.model, scorer=self._scorer)
         if logs is not None:
             logs.update({f"val_{name}": self.report[name] for name in self.report.metrics})

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from kerasrec._inputs import input_names
+
 _SAME_VALUES = ("Cast", "ExpandDims", "Flatten", "Reshape", "Squeeze")
 
 
@@ -26,9 +28,9 @@ def find_id_limits(model: Any) -> dict[str, tuple[int, str]]:
         {'user': (3, 'user_embedding'), 'item': (4, 'item_embedding')}
     """
     limits: dict[str, tuple[int, str]] = {}
-    names = input_names(model)
-    if not names:
+    if not _has_graph(model):
         return limits
+    names = input_names(model)
     name_of = {id(tensor): name for name, tensor in zip(names, model.inputs, strict=True)}
 
     def note(tensor: Any, limit: int, layer: str) -> None:
@@ -52,18 +54,6 @@ def find_id_limits(model: Any) -> dict[str, tuple[int, str]]:
                 for tensor in node.input_tensors:
                     note(tensor, limit, layer.name)
     return limits
-
-
-def input_names(model: Any) -> list[str]:
-    """The model's inputs as its data name them, in the order of `model.inputs`; none without a graph.
-
-    Args:
-        model: any `keras.Model`.
-    """
-    if not _has_graph(model):
-        return []
-    # Keras flattens a dict in the order of its keys.
-    return sorted(model.input) if isinstance(model.input, dict) else [tensor.name for tensor in model.inputs]
 
 
 def _has_graph(model: Any) -> bool:

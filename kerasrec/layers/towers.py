@@ -1,10 +1,12 @@
 """The two towers of a factorised model, read off its graph."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from kerasrec._inputs import input_names
 from kerasrec.layers.score import Score
 
 
@@ -13,24 +15,42 @@ class Towers:
     """A factorised model, taken apart.
 
     Attributes:
-        user: `keras.Model`, user codes `[B, 1]` to a dict of the score's user arguments.
+        user: `keras.Model`, the inputs of the user's side to a dict of the score's user arguments. It takes
+            user codes `[B, 1]` where these are its only input, else a dict by name.
         item: `keras.Model`, item codes `[B, 1]` to a dict of the score's item arguments.
         score: the `Score` layer; `score.all_pairs(**user_outputs, **item_outputs)` is `[U, I]`.
         transforms: layers behind the score; each keeps the order of the scores.
+        user_inputs: names of the inputs of the user's side. Defaults to `("user",)`.
     """
 
     user: keras.Model
     item: keras.Model
     score: Score
     transforms: tuple[keras.layers.Layer, ...]
+    user_inputs: tuple[str, ...] = ("user",)
+
+    def represent_user(self, inputs: Mapping[str, Any], training: Any = None) -> Any:
+        """The score's user arguments.
+
+        Args:
+            inputs: by name, those of the user's side; others may stand beside them.
+            training: as in Keras. Defaults to `None`.
+
+        Returns:
+            A dict by argument.
+        """
+        if self.user_inputs == ("user",):
+            return self.user(inputs["user"], training=training)
+        return self.user({name: inputs[name] for name in self.user_inputs}, training=training)
 
 
 def find_towers(model: keras.Model) -> Towers | None:
     """The towers of a model, or `None` where it does not factorise.
 
-    A model factorises where it is functional, has inputs `user` and `item` and exactly one `Score` layer,
-    each of whose arguments depends on one of the two inputs alone, and where only layers that keep the
-    order of the scores stand behind that layer (they have an attribute `keeps_order` that is true).
+    A model factorises where it is functional, has an input `item` and exactly one `Score` layer, each of
+    whose arguments depends on `item` alone or on other inputs alone (`user`, `history`, columns of the user
+    or of the event), and where only layers that keep the order of the scores stand behind that layer (they
+    have an attribute `keeps_order` that is true).
 
     Args:
         model: any `keras.Model`.
@@ -39,10 +59,10 @@ def find_towers(model: keras.Model) -> Towers | None:
         `Towers`, or `None`.
     """
     try:
-        inputs = {tensor.name: tensor for tensor in model.inputs}
-    except (AttributeError, TypeError):  # subclassed models have no graph
+        inputs = dict(zip(input_names(model), model.inputs, strict=True))
+    except (AttributeError, TypeError, ValueError):  # subclassed models have no graph
         return None
-    if set(inputs) != {"user", "item"}:
+    if "item" not in inputs or len(inputs) < 2:
         return None
     scores = [layer for layer in model.layers if isinstance(layer, Score)]
     if len(scores) != 1:
@@ -60,23 +80,29 @@ def find_towers(model: keras.Model) -> Towers | None:
 
     arguments = score.arguments_by_name(score._inbound_nodes[tensor._keras_history.node_index])
     sides: dict[str, dict[str, Any]] = {"user": {}, "item": {}}
+    of_user: set[str] = set()
     for name, argument in arguments.items():
-        side = _side(argument, inputs)
-        if side is None:
+        reached = _reached(argument, inputs)
+        if not reached or (len(reached) > 1 and "item" in reached):
             return None
+        side = "item" if "item" in reached else "user"
         sides[side][name] = argument
+        of_user |= reached - {"item"}
     if not sides["user"] or not sides["item"]:
         return None
+    names = tuple(name for name in inputs if name in of_user)
+    given = inputs["user"] if names == ("user",) else {name: inputs[name] for name in names}
     return Towers(
-        user=keras.Model(inputs["user"], sides["user"], name="user_tower"),
+        user=keras.Model(given, sides["user"], name="user_tower"),
         item=keras.Model(inputs["item"], sides["item"], name="item_tower"),
         score=score,
         transforms=tuple(transforms),
+        user_inputs=names,
     )
 
 
-def _side(tensor: Any, inputs: dict[str, Any]) -> str | None:
-    """The one input that a tensor depends on; `None` where it is both or neither."""
+def _reached(tensor: Any, inputs: dict[str, Any]) -> set[str]:
+    """The inputs that a tensor depends on."""
     reached: set[str] = set()
     todo, done = [tensor], set()
     while todo:
@@ -89,4 +115,4 @@ def _side(tensor: Any, inputs: dict[str, Any]) -> str | None:
                 reached.add(name)
         history = current._keras_history
         todo.extend(history.operation._inbound_nodes[history.node_index].input_tensors)
-    return reached.pop() if len(reached) == 1 else None
+    return reached

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrec.layers.id_limits import find_id_limits, input_names
+from kerasrec._inputs import MASKED, input_names
+from kerasrec.layers.id_limits import find_id_limits
 from kerasrec.layers.rating_scale import RatingScale
 from kerasrec.trainers._keras import tree
 from kerasrec.trainers._shared_items import SHARED
@@ -50,11 +51,13 @@ class DataCheck:
                         f"Ids of column '{column}' must be whole numbers, since they name rows of layer "
                         f"'{layer}'. Received: {broken.size} others, the first is {broken[0]}."
                     )
+                # Of a history, two codes below 0 say that there is nothing, or something to guess.
+                low = MASKED if column == "history" else 0
                 _refuse(
                     ids,
-                    0,
+                    low,
                     limit - 1,
-                    f"Ids of column '{column}' must be in 0..{limit - 1}, the rows of layer '{layer}'",
+                    f"Ids of column '{column}' must be in {low}..{limit - 1}, the rows of layer '{layer}'",
                 )
         for weights in tree.flatten(sample_weight):
             if weights is not None and not np.isfinite(weights).all():

@@ -35,7 +35,7 @@ def scorer(towers: Towers | None) -> Callable[..., Any]:
         if by_towers is None:
             scores = graph({**inputs, "item": _side_by_side(own, shared, next(iter(inputs.values()), own))})
         else:
-            scores = by_towers(inputs["user"], own, shared, training=training)
+            scores = by_towers(inputs, own, shared, training=training)
         if isinstance(own.shape[1], int) and own.shape[1] > 0:
             mark_own(scores, own.shape[1])
         return scores
@@ -55,9 +55,9 @@ class _ByTowers(keras.layers.Layer):
         self.autocast = False
         self._towers = towers
 
-    def call(self, user: Any, own: Any, shared: Any, training: Any = None) -> Any:
+    def call(self, inputs: Any, own: Any, shared: Any, training: Any = None) -> Any:
         towers = self._towers
-        arguments = towers.user(user, training=training)
+        arguments = towers.represent_user(inputs, training=training)
         parts = [
             towers.score(**arguments, **towers.item(items, training=training)) for items in (own, shared)
         ]

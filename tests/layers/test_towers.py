@@ -98,14 +98,48 @@ class TestNone:
         output = keras.layers.Dense(1)(FeatureEmbedding(7, 3)(inputs["item"]) + user)
         assert find_towers(keras.Model(inputs, output)) is None
 
-    def test_further_inputs(self, inputs):
+    def test_a_side_that_sees_the_item_and_a_column(self, inputs):
         hour = keras.Input((1,), name="hour")
-        user = FeatureEmbedding(5, 3)(inputs["user"]) + keras.layers.Dense(3)(hour)
-        output = DotScore()(user, FeatureEmbedding(7, 3)(inputs["item"]))
+        item = FeatureEmbedding(7, 3)(inputs["item"]) + keras.layers.Dense(3)(hour)[:, None]
+        output = DotScore()(FeatureEmbedding(5, 3)(inputs["user"]), item)
         assert find_towers(keras.Model({**inputs, "hour": hour}, output)) is None
+
+    def test_the_item_alone(self, inputs):
+        item = FeatureEmbedding(7, 3)(inputs["item"])
+        output = DotScore()(keras.ops.mean(item, axis=1), item)
+        assert find_towers(keras.Model({"item": inputs["item"]}, output)) is None
 
     def test_a_model_without_a_graph(self):
         class Subclassed(keras.Model):
             pass
 
         assert find_towers(Subclassed()) is None
+
+
+class TestFurtherInputs:
+    """A user's side of anything but the item."""
+
+    def test_a_column_beside_the_user(self, inputs):
+        hour = keras.Input((1,), name="hour")
+        user = FeatureEmbedding(5, 3)(inputs["user"]) + keras.layers.Dense(3)(hour)
+        output = DotScore()(user, FeatureEmbedding(7, 3)(inputs["item"]))
+        model = keras.Model({**inputs, "hour": hour}, output)
+        towers = find_towers(model)
+        assert towers.user_inputs == ("hour", "user")
+        given = {"user": np.array([[1], [4]]), "hour": np.array([[0.5], [2.0]])}
+        user = towers.represent_user(given | {"item": None})
+        item = {name: x[:, 0] for name, x in towers.item(np.arange(7)[:, None]).items()}
+        expected = model(given | {"item": np.tile(np.arange(7), (2, 1))})
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(towers.score.all_pairs(**user, **item)),
+            keras.ops.convert_to_numpy(expected),
+            rtol=1e-5,
+        )
+
+    def test_a_history_instead_of_the_user(self, inputs):
+        history = keras.Input((None,), name="history", dtype="int32")
+        user = keras.ops.mean(FeatureEmbedding(8, 3)(history + 1), axis=1)
+        output = DotScore()(user, FeatureEmbedding(7, 3)(inputs["item"]))
+        towers = find_towers(keras.Model({"history": history, "item": inputs["item"]}, output))
+        assert towers.user_inputs == ("history",)
+        assert towers.represent_user({"history": np.array([[-1, 3]])})["user"].shape == (1, 3)

@@ -1,0 +1,180 @@
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasrec._inputs import history_is_ordered, history_length, input_names, optional_inputs
+from kerasrec.data.interactions import Interactions, check_interactions
+from kerasrec.data.sequences import Sequences, by_time, say_that_rows_decide
+
+# Histories are padded to one of these lengths, or a multiple of the last: few shapes, few programs.
+_LENGTHS = (8, 16, 32, 64, 128, 256)
+
+
+class ModelInputs:
+    """What a model is called with, whoever calls it: its inputs are named columns, supplied here.
+
+    | input | shape | what it holds |
+    |---|---|---|
+    | `user` | `[B, 1]` | user codes |
+    | `item` | `[B, L]` | item codes; given by the caller |
+    | `history` | `[B, H]` | item codes, oldest first, padded on the left with -1 |
+    | of `columns` | `[B, 1]`, `[B, W]` | a column of the users, by code |
+    | of `context` | `[B, 1]` | a context column of the event |
+    | optional | as declared | 0 where it is none of these: `keras.Input(..., optional=True)` |
+
+    A history ends before the event that is predicted. For a row of interactions (`pairs`) that is what the
+    user had before it; for a user (`users`), all that `interactions` hold. Where they have no times, a note
+    says once that the order of their rows counts, unless the model takes a set (one of its layers has an
+    attribute `unordered_history` that is true).
+
+    Args:
+        model: a `keras.Model`, whose inputs are read off it; or the names of inputs.
+        interactions: what users had: `Interactions`, or `Sequences`. Defaults to `None`, for models without
+            `history`.
+        columns: columns of the users by name, arrays `[U]` or `[U, W]` in the order of the codes.
+            Defaults to `None`.
+        context: by name, the value of a context column where a whole catalogue is ranked and there is no
+            event. Defaults to `None`.
+        length: int, the most items of a history. Defaults to `None`: what the model says, else all.
+
+    Attributes:
+        names: names of the model's inputs but `item`; `("user",)` of a model without a graph.
+        length: int or `None`.
+
+    Raises:
+        ValueError: when it is asked, if an input is none of the above, or `history` lacks `interactions`.
+
+    Example:
+        >>> import kerasrec
+        >>> from kerasrec.data import Interactions, ModelInputs
+        >>> ids = {"user_ids": ["ann", "bob"], "item_ids": ["x", "y", "z"]}
+        >>> x = Interactions([0, 0, 1], [2, 0, 1], times=[1, 2, 3], **ids)
+        >>> inputs = ModelInputs(["history", "item"], x, length=2)
+        >>> inputs.users([0, 1])["history"].tolist()
+        [[2, 0], [-1, 1]]
+        >>> inputs.pairs(x)["history"].tolist()
+        [[-1, -1], [-1, 2], [-1, -1]]
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        interactions: Interactions | Sequences | None = None,
+        columns: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+        length: int | None = None,
+    ) -> None:
+        names = input_names(model)
+        self.names = tuple(name for name in names if name != "item") if names else ("user",)
+        self._ordered = history_is_ordered(model)
+        self._optional = optional_inputs(model)
+        self.columns = {name: np.asarray(column) for name, column in (columns or {}).items()}
+        self.context = dict(context or {})
+        self.length = history_length(model) if length is None else length
+        self._interactions = interactions
+        self._sequences: Sequences | None = None
+        self._placed: tuple[Interactions, np.ndarray, np.ndarray, Sequences] | None = None
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether the model has an input `history`."""
+        return "history" in self.names
+
+    @property
+    def sequences(self) -> Sequences:
+        """What users had."""
+        if self._sequences is None:
+            given = self._interactions
+            if given is None:
+                raise ValueError(
+                    "A model with an input `history` needs what users had before: give `train`, or `history` "
+                    f"where that is something else. Received: neither, and inputs {', '.join(self.names)}."
+                )
+            self._sequences = given if isinstance(given, Sequences) else Sequences(given)
+            self._say(self._sequences)
+        return self._sequences
+
+    def users(self, users: Any) -> dict[str, np.ndarray]:
+        """The inputs of users' side, of whom a whole catalogue is ranked for, by name.
+
+        Args:
+            users: user codes `[B]`.
+
+        Returns:
+            Arrays with a row a user. Histories are as long as the longest of these users' (one of few
+            lengths), and at most `length`.
+        """
+        users = np.asarray(users, np.int32)
+        found = {name: self._column(name, users) for name in self.names if name != "history"}
+        if self.needs_history:
+            counts = self.sequences.counts[users]
+            found["history"] = self.sequences.latest(users, self._padded(counts.max(initial=1)))
+        return found
+
+    def pairs(self, interactions: Interactions, rows: Any = None) -> dict[str, np.ndarray]:
+        """The inputs of events, by name, but `item`: what was known before each of them.
+
+        Args:
+            interactions: `Interactions`; their likes are the histories of each other's rows, whatever else
+                this object knows.
+            rows: places of some interactions. Defaults to `None`: all.
+
+        Returns:
+            Arrays with a row an interaction. Histories are as long as the longest of all, and at most
+            `length`.
+        """
+        check_interactions("interactions", interactions)
+        rows = slice(None) if rows is None else rows
+        found = {}
+        for name in self.names:
+            if name in interactions.context:
+                found[name] = interactions.context[name][rows][:, None]
+            elif name != "history":
+                found[name] = self._column(name, interactions.users[rows])
+        if self.needs_history:
+            if self._placed is None or self._placed[0] is not interactions:
+                self._placed = interactions, *_places(interactions)
+                self._say(self._placed[-1])
+            _, ends, starts, sequences = self._placed
+            longest = self._padded((ends - starts).max(initial=1))
+            found["history"] = sequences.windows(ends[rows], starts[rows], longest)
+        return found
+
+    def _say(self, sequences: Sequences) -> None:
+        if self._ordered and sequences.by_rows and len(sequences):
+            say_that_rows_decide()
+
+    def _padded(self, longest: int) -> int:
+        length = max(1, int(longest))
+        if self.length is not None and length >= self.length:
+            return self.length
+        last = _LENGTHS[-1]
+        padded = next((x for x in _LENGTHS if x >= length), -(-length // last) * last)
+        return padded if self.length is None else min(padded, self.length)
+
+    def _column(self, name: str, users: np.ndarray) -> np.ndarray:
+        if name == "user":
+            return users[:, None]
+        if name in self.columns:
+            column = self.columns[name][users]
+            return column[:, None] if column.ndim == 1 else column
+        if name in self.context:
+            return np.full((len(users), 1), self.context[name])
+        if name in self._optional:
+            return np.zeros((len(users), *self._optional[name]), np.float32)
+        raise ValueError(
+            f"A model's inputs must be `user`, `item`, `history`, or columns of the users or of the events "
+            f"that are given: pass `columns={{{name!r}: ...}}`, an array by user code. "
+            f"Received: input {name!r}."
+        )
+
+
+def _places(interactions: Interactions) -> tuple[np.ndarray, np.ndarray, Sequences]:
+    """Where in the sequences of the likes each row stands, where its user begins, and these sequences."""
+    sequences = Sequences.of_rows(interactions)
+    order, liked = by_time(interactions.users, interactions.times), interactions.liked
+    before = np.concatenate([[0], np.cumsum(liked[order])])[:-1]  # likes before each row, in the order
+    ends = np.empty(len(order), np.int64)
+    ends[order] = before
+    return ends, sequences.starts[interactions.users], sequences

@@ -1,0 +1,212 @@
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasrec._arguments import whole_number
+from kerasrec._inputs import PADDING
+from kerasrec.data._events import behind
+from kerasrec.data.interactions import Interactions, check_interactions
+
+
+class Sequences:
+    """What each user had, in the order of time: the items of one user after those of another.
+
+    Only likes count (`Interactions.liked`). Of equal times, and without times, the order of the rows
+    decides.
+
+    Args:
+        interactions: `Interactions`.
+        repeats: bool, whether an item that a user had several times stands at each of them, where the events
+            are kept (`Interactions.events`); otherwise only at the last one. Defaults to `True`.
+
+    Attributes:
+        items: int32 `[n]`, item codes, by user and then by time.
+        times: int64 `[n]`, or `None`.
+        starts: int64 `[U + 1]`; the items of user `u` are `items[starts[u]:starts[u + 1]]`.
+        n_users: int.
+        n_items: int, size of the catalogue.
+        by_rows: bool, whether there were no times, so that the order of the rows decided.
+        n_ties: int, items whose time is that of the one before.
+
+    Example:
+        >>> from kerasrec.data import Interactions, Sequences
+        >>> ids = {"user_ids": ["ann", "bob"], "item_ids": ["x", "y", "z"]}
+        >>> sequences = Sequences(Interactions([0, 1, 0, 0], [1, 1, 2, 0], times=[3, 1, 2, 4], **ids))
+        >>> sequences.latest([0, 1], length=4).tolist()
+        [[-1, 2, 1, 0], [-1, -1, -1, 1]]
+    """
+
+    items: np.ndarray
+    times: np.ndarray | None
+    starts: np.ndarray
+    n_items: int
+    by_rows: bool
+
+    def __init__(self, interactions: Interactions, repeats: bool = True) -> None:
+        check_interactions("interactions", interactions)
+        liked = interactions.liked
+        rows = interactions if liked.all() else interactions.take(liked)
+        if repeats:
+            rows, counted = behind(rows)
+            rows = rows if counted.all() else rows.take(counted)
+        self._fill(rows, once=not repeats)
+
+    @classmethod
+    def of_rows(cls, interactions: Interactions) -> "Sequences":
+        """The sequences of the rows that are likes, each of them, whatever events stand behind it.
+
+        Args:
+            interactions: `Interactions`.
+
+        Returns:
+            `Sequences`.
+        """
+        found = cls.__new__(cls)
+        liked = interactions.liked
+        found._fill(interactions if liked.all() else interactions.take(liked), once=False)
+        return found
+
+    @classmethod
+    def of_lists(cls, lists: Sequence[Any], n_items: int) -> "Sequences":
+        """The sequences of users who are given by lists of item codes, oldest first.
+
+        Args:
+            lists: of each user, item codes.
+            n_items: int, size of the catalogue.
+
+        Returns:
+            `Sequences`; the first list is user 0.
+
+        Raises:
+            ValueError: if a code is outside the catalogue.
+        """
+        found = cls.__new__(cls)
+        found.starts = np.concatenate([[0], np.cumsum([len(items) for items in lists], dtype=np.int64)])
+        found.items = np.concatenate([np.zeros(0, np.int32), *(np.asarray(x, np.int32) for x in lists)])
+        found.times, found.by_rows = None, False
+        found.n_items = whole_number("n_items", n_items)
+        bad = found.items[(found.items < 0) | (found.items >= n_items)]
+        if len(bad):
+            raise ValueError(f"`lists` must hold item codes from 0 to {n_items - 1}. Received: {bad[0]}.")
+        return found
+
+    def _fill(self, rows: Interactions, once: bool) -> None:
+        order = by_time(rows.users, rows.times)
+        if once:
+            order = order[_last(rows.users[order], rows.items[order], rows.n_items)]
+        self.items = rows.items[order]
+        self.times = None if rows.times is None else rows.times[order]
+        counts = np.bincount(rows.users[order], minlength=rows.n_users)
+        self.starts = np.concatenate([[0], np.cumsum(counts)])
+        self.n_items, self.by_rows = rows.n_items, rows.times is None
+
+    @property
+    def n_users(self) -> int:
+        """Number of users, those without items among them."""
+        return len(self.starts) - 1
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How many items each user has `[U]`."""
+        return np.diff(self.starts)
+
+    @property
+    def users(self) -> np.ndarray:
+        """The user of each item, int32 `[n]`."""
+        return np.repeat(np.arange(self.n_users, dtype=np.int32), self.counts)
+
+    @property
+    def n_ties(self) -> int:
+        """How many items have the time of the one before: there the order of the rows decided."""
+        if self.times is None:
+            return len(self)
+        same = (self.times[1:] == self.times[:-1]) & (self.users[1:] == self.users[:-1])
+        return int(np.count_nonzero(same))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def until(self, times: Any) -> "Sequences":
+        """What each user had up to a moment of their own, those of that moment among it.
+
+        Args:
+            times: `[U]`, in the unit of the times.
+
+        Returns:
+            `Sequences`; without times, these.
+        """
+        if self.times is None:
+            return self
+        users = self.users
+        kept = self.times <= np.asarray(times)[users]
+        found = self.__class__.__new__(self.__class__)
+        found.items, found.times = self.items[kept], self.times[kept]
+        found.n_items, found.by_rows = self.n_items, False
+        counts = np.bincount(users[kept], minlength=self.n_users)
+        found.starts = np.concatenate([[0], np.cumsum(counts)])
+        return found
+
+    def latest(self, users: Any, length: int) -> np.ndarray:
+        """The latest items of users, oldest first, padded on the left with -1.
+
+        Args:
+            users: user codes `[B]`.
+            length: int.
+
+        Returns:
+            Item codes, int32 `[B, length]`.
+        """
+        users = np.asarray(users)
+        return self.windows(self.starts[users + 1], self.starts[users], length)
+
+    def windows(self, ends: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
+        """The `length` items before each of some places, none of which stand before others.
+
+        Args:
+            ends: places in `items` `[B]`; what stands there is not taken.
+            starts: places in `items` `[B]`, of the first item that may be taken.
+            length: int.
+
+        Returns:
+            Item codes, int32 `[B, length]`; -1 where there is none.
+        """
+        places = ends[:, None] - length + np.arange(length)
+        there = places >= starts[:, None]
+        if not len(self.items):
+            return np.full(places.shape, PADDING, np.int32)
+        found = self.items[np.where(there, places, 0)]
+        found[~there] = PADDING
+        return found
+
+
+def by_time(users: np.ndarray, times: np.ndarray | None) -> np.ndarray:
+    """Places of rows by user and then by time; of equal ones, and without times, as they came.
+
+    Args:
+        users: user codes `[n]`.
+        times: `[n]`, or `None`.
+    """
+    if times is None:
+        return np.argsort(users, kind="stable")
+    order = np.argsort(times, kind="stable")
+    return order[np.argsort(users[order], kind="stable")]
+
+
+def _last(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
+    """Which of the rows are the last one of their user and item."""
+    keys = users.astype(np.int64) * n_items + items
+    _, first_from_behind = np.unique(keys[::-1], return_index=True)
+    last = np.zeros(len(keys), bool)
+    last[len(keys) - 1 - first_from_behind] = True
+    return last
+
+
+def say_that_rows_decide() -> None:
+    """Say that there are no times; from one place, so that Python says it once."""
+    warnings.warn(
+        "The interactions have no times: what came before what is read off the order of their rows. "
+        "Load them with `time=` where the table has times.",
+        stacklevel=1,
+    )
