@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kerasrec import layers as layers
     from kerasrec import losses as losses
     from kerasrec import recommender as recommender
+    from kerasrec import serving as serving
     from kerasrec import trainers as trainers
     from kerasrec import tuning as tuning
     from kerasrec import zoo as zoo
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _REGISTERING = ("layers", "losses", "trainers", "zoo", "compat")
 _CLASSES = {"Model": "trainers", "Recommender": "recommender"}
 # The rest may take pandas and scipy along, so it waits for its first use.
-_LAZY = ("data", "datasets", "evaluation", "recommender", "tuning")
+_LAZY = ("data", "datasets", "evaluation", "recommender", "serving", "tuning")
 
 
 def _load() -> None:

@@ -1,0 +1,109 @@
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kerasrec.cli._library import load_library
+from kerasrec.cli._report import Debug, Report, reporting
+
+if TYPE_CHECKING:
+    from kerasrec.serving import Settings
+
+Title = Annotated[
+    str | None,
+    typer.Option(help="Column of the metadata that names items on the page. The first of text otherwise."),
+]
+Picture = Annotated[
+    str | None, typer.Option(help="Column of the metadata with addresses of pictures of items.")
+]
+Beside = Annotated[
+    Path | None, typer.Option(help="File of a second model, which the page shows beside the first.")
+]
+TOKEN = "KERASREC_TOKEN"
+
+
+def serve(
+    model: Annotated[Path, typer.Argument(help="File of a recommender.", metavar="MODEL")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, each with the model in memory.")] = 1,
+    token: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"File with the token that whoever writes must send; or set the environment's {TOKEN}.",
+        ),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(help="Log of events, ending in .jsonl. Beside MODEL otherwise: shop.events.jsonl."),
+    ] = None,
+    title: Title = None,
+    picture: Picture = None,
+    beside: Beside = None,
+    max_k: Annotated[int, typer.Option(min=1, help="The longest list.")] = 1000,
+    max_ids: Annotated[int, typer.Option(min=1, help="The most ids of a request.")] = 10_000,
+    max_body: Annotated[int, typer.Option(min=1, help="The most bytes of a request.")] = 1 << 20,
+    debug: Debug = False,
+) -> None:
+    """Answer over HTTP for a trained model, and show it on a page; see docs/serving.md."""
+    with reporting(False, debug) as report:
+        from kerasrec.serving import _server
+        from kerasrec.serving._extra import require
+        from kerasrec.serving.settings import Settings
+
+        require()
+        secret = _token(token)
+        settings = Settings(
+            model,
+            beside=beside,
+            events=events,
+            title=title,
+            picture=picture,
+            token=secret,
+            writes=secret is not None or _server.is_loopback(host),
+            max_k=max_k,
+            max_ids=max_ids,
+            max_body=max_body,
+        )
+        check_models(settings)
+        load_library(report)
+        _server.run(settings, host, port, workers, lambda address: _tell(report, settings, address))
+        report.line("Stopped.")
+
+
+def check_models(settings: "Settings") -> None:
+    """Refuse files that are not there, before Keras is loaded, which takes seconds."""
+    for path in (settings.model, settings.beside):
+        if path is not None and not path.is_file():
+            raise FileNotFoundError(f"There must be a model file at {str(path)!r}. Received: no file.")
+    if not settings.log.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(settings.log.parent)!r} for the events: make it.")
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return os.environ.get(TOKEN) or None
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`--token` must name a file that holds the token, as what stands on a command line is seen by "
+            f"others; or set {TOKEN}. Received: {str(path)!r}, and there is no such file."
+        )
+    token = path.read_text(encoding="utf-8").strip()
+    if not token:
+        raise ValueError(
+            f"`--token` must name a file that holds the token. Received: {path}, which is empty."
+        )
+    return token
+
+
+def _tell(report: Report, settings: "Settings", address: str) -> None:
+    report.line(f"kerasrec serves {settings.model.name} at {address}")
+    if not settings.writes:
+        report.line(f"Events and reloads are refused: give a `--token` or set {TOKEN}.")
+    elif settings.token is None:
+        report.line("Every program of this machine may send events; a `--token` says who.")
+    report.line(f"Events: {settings.log}")

@@ -1,0 +1,171 @@
+"""What the recommender says, as JSON holds it."""
+
+import datetime
+import math
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kerasrec.serving._served import Served, Unknown
+from kerasrec.serving.events import EventLog
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OWN = ("user", "rank", "item", "score", "fallback", "similar", "similarity", "value")
+
+
+def lists(
+    served: Served,
+    log: EventLog,
+    users: Sequence[Any],
+    k: int,
+    exclude_seen: bool = True,
+    only: Collection[Any] | None = None,
+    exclude: Collection[Any] | None = None,
+    unknown: str = "error",
+) -> list[dict[str, Any]]:
+    """A list a user, without what they had since the model was made.
+
+    Args:
+        served: `Served`.
+        log: `EventLog`.
+        users: raw ids.
+        k: int.
+        exclude_seen: bool, leave out what a user had.
+        only: raw ids of the items that may be recommended, or `None`.
+        exclude: raw ids of the items that may not, or `None`.
+        unknown: `"error"`, `"skip"` or `"popular"`.
+    """
+    if unknown == "error":
+        served.check("user", list(users))
+    elif unknown == "skip":
+        users = [user for user in users if served.known("user", user)]
+    only, exclude = known_items(served, only), known_items(served, exclude)
+    if not users or only == []:
+        return [{"user": user, "items": [], "fallback": False} for user in users]
+    had = [log.had(user) if exclude_seen else () for user in users]
+    # A longer list without what they had lately is the list without it: exact, and no ranking of its own.
+    extra = max(map(len, had))
+    frame = served.recommender.recommend(
+        users if len(users) > 1 else users[0],
+        k=k + extra,
+        exclude_seen=exclude_seen,
+        only=only,
+        exclude=exclude or None,
+        unknown="error" if unknown == "skip" else unknown,
+        short="fewer",
+    )
+    return _by_user(served, frame, users, had, k)
+
+
+def _by_user(
+    served: Served, frame: "pd.DataFrame", users: Sequence[Any], had: Sequence[Collection[Any]], k: int
+) -> list[dict[str, Any]]:
+    rows = items_of(served, frame)
+    fallback = frame["fallback"].tolist() if "fallback" in frame.columns else None
+    ranks = frame["rank"].tolist()
+    owners = frame["user"].tolist()
+    found, place = [], 0
+    for user, hidden in zip(users, had, strict=True):
+        begin = place
+        # A user's rows stand together, and begin with rank 1; one without any has none.
+        while place < len(ranks) and owners[place] == user and (place == begin or ranks[place] > 1):
+            place += 1
+        own = rows[begin:place]
+        if hidden:
+            own = [row for row in own if row["item"] not in hidden]
+            for rank, row in enumerate(own, 1):
+                row["rank"] = rank
+        by_popularity = bool(fallback and begin < place and fallback[begin])
+        found.append({"user": user, "items": own[:k], "fallback": by_popularity})
+    return found
+
+
+def history_list(
+    served: Served,
+    items: Sequence[Any],
+    values: Sequence[float] | None,
+    k: int,
+    only: Collection[Any] | None = None,
+    exclude: Collection[Any] | None = None,
+) -> list[dict[str, Any]]:
+    """The list of somebody who was not in training."""
+    served.check("item", list(items))
+    only, exclude = known_items(served, only), known_items(served, exclude)
+    allowed = served.recommender.n_items if only is None else len(set(only) - set(exclude or ()) - set(items))
+    if only is None:
+        allowed -= len({*items, *(exclude or ())})
+    if allowed < 1:
+        return []
+    frame = served.recommender.recommend_for_history(
+        list(items), values, k=min(k, allowed), only=only, exclude=exclude or None
+    )
+    return items_of(served, frame)
+
+
+def similar_list(served: Served, item: Any, k: int) -> list[dict[str, Any]]:
+    """The items most like an item."""
+    served.check("item", [item])
+    k = min(k, served.recommender.n_items - 1)
+    return [] if k < 1 else items_of(served, served.recommender.similar_items(item, k=k), "similar")
+
+
+def explanation(served: Served, user: Any, item: Any) -> dict[str, Any]:
+    """What gives a pair its score."""
+    served.check("user", [user])
+    served.check("item", [item])
+    found = served.recommender.explain(user, item)
+    columns = ("kind", "name", "contribution", "exact")
+    parts = zip(*(found.contributions[name].tolist() for name in columns), strict=True)
+    neighbors = items_of(served, found.neighbors)
+    for row, similarity in zip(neighbors, found.neighbors["similarity"].tolist(), strict=True):
+        row["similarity"] = plain(similarity)
+    return {
+        "user": user,
+        "item": item,
+        "score": plain(found.score),
+        "raw_score": plain(found.raw_score),
+        "contributions": [
+            {name: plain(value) for name, value in zip(columns, part, strict=True)} for part in parts
+        ],
+        "neighbors": neighbors,
+    }
+
+
+def known_items(served: Served, ids: Collection[Any] | None) -> list[Any] | None:
+    """Of the items that a request names those that the model knows; a shop's lists always name others."""
+    return None if ids is None else [raw for raw in ids if served.known("item", raw)]
+
+
+def items_of(served: Served, frame: "pd.DataFrame", column: str = "item") -> list[dict[str, Any]]:
+    """Rows of a list."""
+    names = ("rank", "item", "score")
+    items = frame[column].tolist()
+    scores = frame["score"].tolist() if "score" in frame.columns else [None] * len(items)
+    heads = zip(frame["rank"].tolist(), items, scores, strict=True)
+    rows = [
+        {name: plain(value) for name, value in zip(names, head, strict=True)} | {"metadata": {}}
+        for head in heads
+    ]
+    for name in served.columns:
+        for row, value in zip(rows, frame[name].tolist(), strict=True):
+            row["metadata"][name] = plain(value)
+    return rows
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it; what is missing, or no number, is `None`."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if hasattr(value, "tolist") and not hasattr(value, "isoformat"):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, datetime.date):
+        return value.isoformat() if value == value else None
+    return None if value != value else str(value)
+
+
+__all__ = ["Unknown", "explanation", "history_list", "lists", "plain", "similar_list"]

@@ -1,0 +1,86 @@
+"""The file that is served now, and how another one takes its place."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from kerasrec.serving._served import Served, load
+
+_LOG = logging.getLogger("kerasrec.serving")
+_Signature = tuple[int, int, int]
+
+
+class Current:
+    """Holds one `Served` at a time, and replaces it whole.
+
+    Args:
+        path: the file.
+        title: as `Served` takes it.
+        picture: as `Served` takes it.
+        swapped: called after another file has taken the place.
+
+    Attributes:
+        served: what answers requests; a request keeps the one that it began with.
+        refused: why the file that is there now is not served, or `None`.
+        n_swaps: int.
+        n_refused: int.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        title: str | None = None,
+        picture: str | None = None,
+        swapped: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.path, self.title, self.picture, self._swapped = path, title, picture, swapped
+        self.refused: str | None = None
+        self.n_swaps = self.n_refused = 0
+        self._lock = threading.Lock()
+        self._seen = _signature(path)
+        self.served: Served = load(path, title, picture)
+
+    def reload(self) -> Served:
+        """Read the file that is there now beside the one served, and swap them.
+
+        Raises:
+            ValueError: if it cannot be served; the old one serves on.
+        """
+        with self._lock:
+            self._seen = _signature(self.path)
+            try:
+                served = load(self.path, self.title, self.picture)
+            except Exception as error:  # whatever a file can do, the old one serves on
+                self.refused = " ".join(str(error).split()) or type(error).__name__
+                self.n_refused += 1
+                _LOG.warning("The new %s is refused, the old one serves on: %s", self.path.name, self.refused)
+                raise ValueError(self.refused) from error
+            self.served, self.refused = served, None
+            self.n_swaps += 1
+        _LOG.info("%s is served in version %s", self.path.name, served.version)
+        self._swapped()
+        return served
+
+    async def watch(self, seconds: float) -> None:
+        """Look at the file for ever, and load it once it has changed and is written."""
+        before = self._seen
+        while True:
+            await asyncio.sleep(seconds)
+            now = _signature(self.path)
+            # Two looks alike: whoever copies a file in place has come to the end.
+            if now is not None and now != self._seen and now == before:
+                with contextlib.suppress(ValueError):
+                    await asyncio.to_thread(self.reload)
+            before = now
+
+
+def _signature(path: Path) -> _Signature | None:
+    try:
+        there = os.stat(path)
+    except OSError:
+        return None
+    return there.st_mtime_ns, there.st_size, there.st_ino

@@ -1,0 +1,18 @@
+"""What only the extra `serve` installs."""
+
+import importlib
+from collections.abc import Sequence
+
+NEEDED = ("fastapi", "uvicorn", "jinja2", "prometheus_client")
+
+
+def require(names: Sequence[str] = NEEDED) -> None:
+    """Say which extra to install where something of it is missing."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"The server and the page need further packages: pip install 'kerasrec[serve]'. "
+                f"Received: no {error.name}."
+            ) from error

@@ -1,0 +1,196 @@
+"""The routes under /v1, and what a machine asks of a server."""
+
+import hmac
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+
+from kerasrec.serving import _answers, _bodies
+from kerasrec.serving._bodies import Event, RawId
+from kerasrec.serving._current import Current
+from kerasrec.serving._metrics import Metrics
+from kerasrec.serving._problems import Json
+from kerasrec.serving._served import Served
+from kerasrec.serving.events import EventLog
+from kerasrec.serving.settings import Settings
+
+K = Annotated[int, Query(ge=1, description="Length of the list.")]
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    404: {"model": _bodies.Problem, "description": "An id that the model does not know."},
+    413: {"model": _bodies.Problem, "description": "The body is too large."},
+    422: {"model": _bodies.Problem, "description": "What was asked for cannot be."},
+}
+_BODY = _PROBLEMS | {400: {"model": _bodies.Problem, "description": "The body is no JSON."}}
+_WRITING = _BODY | {
+    401: {"model": _bodies.Problem, "description": "The token is missing or wrong."},
+    403: {"model": _bodies.Problem, "description": "This server takes nothing in."},
+}
+
+
+def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) -> APIRouter:
+    """What programs ask: lists, neighbours, explanations, events."""
+    router = APIRouter(prefix="/v1", default_response_class=Json)
+    limits = _Limits(settings)
+    writing = [Depends(_writer(settings))]
+
+    @router.get("/recommend/{user:path}", response_model=_bodies.UserList, responses=_PROBLEMS)
+    async def recommend(
+        user: str, k: K = 10, exclude_seen: bool = True, unknown: _bodies.Unknown = "error"
+    ) -> Response:
+        """The best items for one user."""
+        limits.k(k)
+        served = current.served
+        raw: Any = user
+        if unknown == "error" or served.known("user", user):
+            raw = served.written("user", user)
+        (found,) = _answers.lists(served, log, [raw], k, exclude_seen, unknown=unknown)
+        return Json({**found, "version": served.version})
+
+    @router.post("/recommend", response_model=_bodies.Lists, responses=_BODY)
+    def recommend_many(body: _bodies.Many) -> Response:
+        """The best items for each of several users, in one go."""
+        limits.k(body.k)
+        limits.ids(users=body.users, only=body.only, exclude=body.exclude)
+        served = current.served
+        found = _answers.lists(
+            served, log, body.users, body.k, body.exclude_seen, body.only, body.exclude, body.unknown
+        )
+        return Json({"lists": found, "version": served.version})
+
+    @router.get("/similar/{item:path}", response_model=_bodies.Items, responses=_PROBLEMS)
+    async def similar(item: str, k: K = 10) -> Response:
+        """The items most like an item."""
+        limits.k(k)
+        served = current.served
+        raw = served.written("item", item)
+        return Json({"items": _answers.similar_list(served, raw, k), "version": served.version})
+
+    @router.post("/history", response_model=_bodies.Items, responses=_BODY)
+    def history(body: _bodies.History) -> Response:
+        """The best items for somebody who was not in training, from what they have."""
+        limits.k(body.k)
+        limits.ids(items=body.items, only=body.only, exclude=body.exclude)
+        served = current.served
+        found = _answers.history_list(served, body.items, body.values, body.k, body.only, body.exclude)
+        return Json({"items": found, "version": served.version})
+
+    @router.get("/explain", response_model=_bodies.Explanation, responses=_PROBLEMS)
+    def explain(user: str, item: str) -> Response:
+        """What gives a pair its score, and what the user has that is nearest to the item."""
+        served = current.served
+        found = _answers.explanation(served, served.written("user", user), served.written("item", item))
+        return Json({**found, "version": served.version})
+
+    @router.post("/events", response_model=_bodies.Taken, responses=_WRITING, dependencies=writing)
+    def events(body: _bodies.Events) -> Response:
+        """What users had just now: on the disk before the answer, and in none of their lists from now on."""
+        if len(body.events) > settings.max_events:
+            raise ValueError(
+                f"`events` must be at most {settings.max_events:,}. Received: {len(body.events):,}."
+            )
+        served = current.served
+        for event in body.events:
+            _check_event(served, event)
+        log.append([event.model_dump(exclude_none=True) for event in body.events])
+        metrics.events.inc(len(body.events))
+        return Json({"taken": len(body.events)})
+
+    @router.post("/reload", response_model=_bodies.State, responses=_WRITING, dependencies=writing)
+    def reload() -> Response:
+        """Load the file that is there now, and serve it if it is a good one."""
+        current.reload()
+        return Json(_state(current))
+
+    return router
+
+
+def operations(current: Current, metrics: Metrics) -> APIRouter:
+    """What a supervisor asks."""
+    router = APIRouter(default_response_class=Json)
+
+    @router.get("/healthz", response_class=PlainTextResponse)
+    async def healthy() -> Response:
+        """Whether the process answers."""
+        return PlainTextResponse("ok\n")
+
+    @router.get("/readyz", response_model=_bodies.State)
+    async def ready() -> Response:
+        """What is served, and whether the file that is there now was refused."""
+        return Json(_state(current))
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def figures() -> Response:
+        """Figures for Prometheus."""
+        text = await run_in_threadpool(metrics.text, current)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
+
+
+class _Limits:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def k(self, k: int) -> None:
+        if k > self.settings.max_k:
+            raise ValueError(f"`k` must be at most {self.settings.max_k:,}. Received: k={k}.")
+
+    def ids(self, **lists: list[RawId] | None) -> None:
+        for name, ids in lists.items():
+            if ids is not None and len(ids) > self.settings.max_ids:
+                raise ValueError(
+                    f"`{name}` must have at most {self.settings.max_ids:,} ids. Received: {len(ids):,}."
+                )
+
+
+def _writer(settings: Settings) -> Any:
+    """Lets through who may write."""
+    bearer = HTTPBearer(auto_error=False, description="The token of the server.")
+
+    def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+        if not settings.writes:
+            raise HTTPException(
+                403,
+                "Events and reloads need a token where other machines reach the server: start it with "
+                "`--token FILE` or KERASREC_TOKEN.",
+            )
+        if settings.token is None:
+            return
+        said = "" if given is None else given.credentials
+        if not hmac.compare_digest(said.encode(), settings.token.encode()):
+            raise HTTPException(
+                401,
+                "The header must be `Authorization: Bearer TOKEN`, with the token of the server. "
+                f"Received: {'no token' if given is None else 'another token'}.",
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+    return check
+
+
+def _check_event(served: Served, event: Event) -> None:
+    """Refuse what a later `update` could not take."""
+    for side in ("user", "item"):
+        raw = getattr(event, side)
+        if isinstance(raw, str) != served.is_text(side):
+            form = "text" if served.is_text(side) else "whole numbers"
+            raise ValueError(f"Ids of {side}s must be {form}, as in training. Received: {raw!r}.")
+    if served.kind == "ratings" and event.value is None:
+        raise ValueError(
+            f"`value` must be given: the model was made of ratings. Received: none for {event.item!r}."
+        )
+
+
+def _state(current: Current) -> dict[str, Any]:
+    served = current.served
+    return {
+        "model": served.name,
+        "version": served.version,
+        "n_users": served.recommender.n_users,
+        "n_items": served.recommender.n_items,
+        "refused": current.refused,
+    }

@@ -1,0 +1,127 @@
+"""The processes of a server: started, and ended by a signal once what has begun is answered."""
+
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from kerasrec.serving.app import create_app
+from kerasrec.serving.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+# Settings for the processes of a server, which start from nothing.
+_SETTINGS = "KERASREC_SERVING"
+_PATIENCE = 30
+
+
+def run(settings: Settings, host: str, port: int, workers: int, told: Callable[[str], None]) -> None:
+    """Serve until a signal comes.
+
+    Args:
+        settings: `Settings`.
+        host: address to listen at.
+        port: int; 0 takes a free one.
+        workers: int, processes.
+        told: called with the address once everything is ready to start.
+
+    Raises:
+        ValueError: if the address or the port cannot be had, or the file cannot be served.
+    """
+    import uvicorn
+
+    listening = _bound(host, port)
+    try:
+        options: dict[str, Any] = {
+            "access_log": False,
+            "log_config": _LOGGING,
+            "timeout_graceful_shutdown": _PATIENCE,
+            "server_header": False,
+        }
+        app = create_app(settings)  # with several processes only to see that it can be made
+        address = listening.getsockname()
+        name = f"[{address[0]}]" if ":" in address[0] else address[0]
+        told(f"http://{name}:{address[1]}")
+        if workers == 1:
+            config = uvicorn.Config(app, **options)
+            _ended_by_signal(lambda: uvicorn.Server(config).run(sockets=[listening]))
+            return
+        del app
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ |= {_SETTINGS: settings.to_json(), "PROMETHEUS_MULTIPROC_DIR": folder}
+            _ended_by_signal(
+                lambda: uvicorn.run(
+                    "kerasrec.serving._server:_of_environment",
+                    factory=True,
+                    fd=listening.fileno(),
+                    workers=workers,
+                    timeout_worker_healthcheck=_PATIENCE,
+                    **options,
+                )
+            )
+    finally:
+        listening.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach an address."""
+    try:
+        found = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return all(str(address).startswith("127.") or address == "::1" for address in found)
+
+
+def _of_environment() -> "FastAPI":
+    """The application of one process of several."""
+    import kerasrec
+
+    kerasrec._load()  # the command does not do it by itself
+    return create_app(Settings.from_json(os.environ[_SETTINGS]))
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ValueError(
+            f"`--host` must be an address of this machine. Received: {host!r} ({error.strerror})."
+        ) from error
+    try:
+        if os.name == "posix":  # elsewhere it would let two servers have one port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        listening.close()
+        raise ValueError(
+            "`--host` and `--port` must be an address of this machine and a free port; `--port 0` takes any. "
+            f"Received: {host}, port {port} ({error.strerror})."
+        ) from error
+    listening.set_inheritable(True)
+    return listening
+
+
+def _ended_by_signal(serve: Callable[[], None]) -> None:
+    """Run until SIGINT or SIGTERM, for which uvicorn has handlers; it raises them again at its end."""
+    before = {name: signal.signal(name, signal.SIG_IGN) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        serve()
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+_LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(message)s"}},
+    "handlers": {"error": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {
+        "uvicorn.error": {"handlers": ["error"], "level": "WARNING", "propagate": False},
+        "kerasrec.serving": {"handlers": ["error"], "level": "INFO", "propagate": False},
+    },
+}

@@ -1,0 +1,296 @@
+"""The log of events: a line an event, on the disk before anybody hears that it was taken."""
+
+import contextlib
+import datetime
+import json
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kerasrec.data import Interactions
+    from kerasrec.recommender import Recommender
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows, where one process serves
+    fcntl = None  # type: ignore[assignment]
+
+_NO_ITEMS: frozenset[Any] = frozenset()
+
+
+class EventLog:
+    """Events that came in, as a file of JSON lines and as what each user had lately.
+
+    Several processes may write to one log. Each of them sees what the others wrote as soon as it looks.
+    Parts that `take_events` has put aside count until they are done.
+
+    Args:
+        path: the file, ending in `.jsonl`; made with the first event.
+
+    Attributes:
+        n_damaged: int, lines that were no events, such as the end of a line that a full disk cut off.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._file: int | None = None
+        self._inode, self._offset, self._rest = -1, 0, b""
+        self.reread()
+
+    def reread(self) -> None:
+        """Forget what users had, and read it again from what is there."""
+        with self._lock:
+            self._close()
+            self._had: defaultdict[Any, dict[Any, Any]] = defaultdict(dict)
+            self._parts: set[str] = set()
+            self.n_events = self.n_damaged = 0
+            self._begin()
+
+    def append(self, events: Sequence[dict[str, Any]]) -> None:
+        """Write events; when this returns, they are on the disk.
+
+        Args:
+            events: dicts with `user`, `item`, and perhaps `value` and `time`.
+
+        Raises:
+            OSError: if they cannot be written.
+        """
+        received = datetime.datetime.now(datetime.UTC).isoformat()
+        lines = "".join(json.dumps({**event, "received": received}) + "\n" for event in events).encode()
+        with self._lock:
+            with _open_at(self.path) as file:
+                size = os.fstat(file).st_size
+                if size and os.pread(file, 1, size - 1) != b"\n":
+                    lines = b"\n" + lines  # what a killed process left of a line stays alone
+                try:
+                    _write(file, lines)
+                except OSError:
+                    os.ftruncate(file, size)
+                    raise
+                os.fsync(file)
+            self._catch_up()
+
+    def had(self, user: Any) -> "frozenset[Any] | dict[Any, Any]":
+        """The items that a user had since the model was made, with their last values.
+
+        Args:
+            user: raw user id.
+
+        Returns:
+            dict of values by raw item id.
+        """
+        if self._moved():
+            with self._lock:
+                self._catch_up()
+        return self._had.get(user, _NO_ITEMS)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._close()
+
+    def _moved(self) -> bool:
+        """Whether there is something to read; two calls of the system where there is not."""
+        try:
+            there = os.stat(self.path)
+        except FileNotFoundError:
+            return self._file is not None
+        return self._file is None or there.st_ino != self._inode or there.st_size != self._offset
+
+    def _catch_up(self) -> None:
+        if self._file is not None:
+            self._read_on(self._file)
+        try:
+            same = os.stat(self.path).st_ino == self._inode
+        except FileNotFoundError:
+            same = False
+        if not same:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Open the log that is there now, and read what was put aside unseen."""
+        before = self._inode
+        self._close()
+        with contextlib.suppress(FileNotFoundError):
+            self._file = os.open(self.path, os.O_RDONLY)
+            self._inode = os.fstat(self._file).st_ino
+        # Listed after the log was opened: whatever was put aside by then is here.
+        for part in taken_parts(self.path):
+            with contextlib.suppress(FileNotFoundError):  # done in the meantime
+                if part.name not in self._parts and os.stat(part).st_ino not in (before, self._inode):
+                    self._read(part.read_bytes())
+            self._parts.add(part.name)
+        if self._file is not None:
+            self._read_on(self._file)
+
+    def _read_on(self, file: int) -> None:
+        size = os.fstat(file).st_size
+        if size < self._offset:  # somebody emptied it
+            self._offset, self._rest = 0, b""
+        while self._offset < size:
+            block = os.pread(file, min(size - self._offset, 1 << 24), self._offset)
+            if not block:
+                return
+            self._offset += len(block)
+            whole, end, self._rest = (self._rest + block).rpartition(b"\n")
+            self._read(whole + end)
+
+    def _read(self, lines: bytes) -> None:
+        for line in lines.splitlines():
+            event = _event(line)
+            if event is not None:
+                self._had[event["user"]][event["item"]] = event.get("value")
+                self.n_events += 1
+            elif line.strip():
+                self.n_damaged += 1
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+        self._file, self._inode, self._offset, self._rest = None, -1, 0, b""
+
+
+def take_events(path: str | os.PathLike[str]) -> list[Path]:
+    """Put the events so far aside, so that a model can learn from them, and let the log begin again.
+
+    A server goes on meanwhile, and hides what users had in the parts, too, until `finish_events`.
+
+    Args:
+        path: the log, ending in `.jsonl`.
+
+    Returns:
+        The parts, the oldest first, also those that an earlier call left and nobody finished.
+
+    Example:
+        >>> import os, tempfile
+        >>> from kerasrec.serving import take_events
+        >>> take_events(os.path.join(tempfile.mkdtemp(), "shop.events.jsonl"))
+        []
+    """
+    path = Path(path)
+    if path.exists():
+        with _open_at(path) as file:
+            if os.fstat(file).st_size:
+                stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
+                os.rename(path, path.with_name(f"{path.stem}.{stamp}.jsonl"))
+    return taken_parts(path)
+
+
+def finish_events(parts: Sequence[str | os.PathLike[str]]) -> None:
+    """Say that a file which is served has learned from these parts; they are kept as `.done`.
+
+    Args:
+        parts: what `take_events` gave.
+    """
+    for part in parts:
+        os.rename(part, f"{os.fspath(part)}.done")
+
+
+def taken_parts(path: Path) -> list[Path]:
+    """The parts of a log that were put aside and are not done."""
+    stem = f"{path.stem}."
+    found = [
+        other
+        for other in path.parent.glob("*.jsonl")
+        if other.stem.startswith(stem) and _is_stamp(other.stem.removeprefix(stem))
+    ]
+    return sorted(found)
+
+
+def read_events(
+    paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str], recommender: "Recommender"
+) -> "Interactions":
+    """Events of a log as `Recommender.update` takes them.
+
+    Args:
+        paths: the log, or parts of it.
+        recommender: `Recommender`, whose interactions say what the values and times of the events are.
+
+    Returns:
+        `Interactions`, with ids of their own.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if there are no events in it.
+    """
+    import pandas as pd
+
+    from kerasrec.data import Interactions
+
+    several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    lines = [line for path in several for line in Path(path).read_bytes().splitlines()]
+    events = [event for event in map(_event, lines) if event is not None]
+    if not events:
+        names = ", ".join(os.fspath(path) for path in several) or "no file"
+        raise ValueError(f"`paths` must hold at least one event. Received: none in {names}.")
+    known = recommender.interactions
+    columns: dict[str, Any] = {
+        "user": [event["user"] for event in events],
+        "item": [event["item"] for event in events],
+    }
+    if known.kind != "likes":
+        columns["value"] = [1.0 if event.get("value") is None else event["value"] for event in events]
+    times = _times(events, known)
+    if times is not None:
+        columns["time"] = times
+    value, time = (name if name in columns else None for name in ("value", "time"))
+    return Interactions.from_frame(pd.DataFrame(columns), value=value, time=time, kind=known.kind)
+
+
+def _times(events: list[dict[str, Any]], known: "Interactions") -> "pd.Series[Any] | list[Any] | None":
+    """Times as the recommender has them: dates, which every event has, or numbers where all were given."""
+    import pandas as pd
+
+    if known.times is None:
+        return None
+    if known._meaning.dates:
+        given = [event.get("time") or event["received"] for event in events]
+        return pd.Series(pd.to_datetime(given, utc=True, format="ISO8601"))
+    numbers = [event.get("time") for event in events]
+    return numbers if all(isinstance(number, int) for number in numbers) else None
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+        whole = {"user", "item", "received"} <= set(event) and not isinstance(event, list)
+        hash((event["user"], event["item"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return event if whole else None
+
+
+@contextlib.contextmanager
+def _open_at(path: Path) -> Iterator[int]:
+    """The file that bears the name, and no other process in it until it is closed."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(path).st_ino == os.fstat(file).st_ino:
+                    yield file
+                    return
+        finally:
+            os.close(file)  # and with it the lock
+
+
+def _write(file: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(file, content) :]
+
+
+def _is_stamp(text: str) -> bool:
+    try:
+        datetime.datetime.strptime(text, "%Y%m%dT%H%M%S%f")
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,93 @@
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kerasrec._arguments import positive_integer
+
+_PATHS = ("model", "beside", "held_out", "events")
+_LIMITS = ("max_k", "max_ids", "max_events", "max_body")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server serves, and what it lets others do.
+
+    Args:
+        model: path of the recommender's file.
+        beside: path of a second one, which the page shows beside the first. Defaults to `None`.
+        held_out: Parquet file with columns `user`, `item` and perhaps `value`, of what users had later.
+            Defaults to `None`.
+        events: path of the log of events, ending in `.jsonl`. Defaults to `None`: beside the model,
+            `shop.events.jsonl` for `shop.keras`.
+        title: column of the metadata that names an item on the page. Defaults to `None`: the first column of
+            text, or the id.
+        picture: column of the metadata with addresses of pictures. Defaults to `None`: no pictures.
+        token: what a writer must send. Defaults to `None`: nothing.
+        writes: bool, whether events and reloads are taken at all. Defaults to `True`.
+        max_k: int, the longest list. Defaults to `1000`.
+        max_ids: int, the most ids that one request may name. Defaults to `10_000`.
+        max_events: int, the most events of one request. Defaults to `1000`.
+        max_body: int, the most bytes of a request. Defaults to `1 << 20`.
+        watch: float, seconds between two looks at the file; 0 never looks. Defaults to `1.0`.
+
+    Raises:
+        ValueError: if a limit is not a positive integer, `watch` is negative, or `events` has another ending.
+
+    Example:
+        >>> from kerasrec.serving import Settings
+        >>> Settings("shop.keras").log.name
+        'shop.events.jsonl'
+    """
+
+    model: Path
+    beside: Path | None = None
+    held_out: Path | None = None
+    events: Path | None = None
+    title: str | None = None
+    picture: str | None = None
+    token: str | None = field(default=None, repr=False)
+    writes: bool = True
+    max_k: int = 1000
+    max_ids: int = 10_000
+    max_events: int = 1000
+    max_body: int = 1 << 20
+    watch: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in _PATHS:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, Path(value))
+        for name in _LIMITS:
+            positive_integer(name, getattr(self, name))
+        if not 0 <= self.watch < float("inf"):
+            raise ValueError(f"`watch` must be seconds, 0 or more. Received: watch={self.watch!r}.")
+        if self.log.suffix != ".jsonl":
+            raise ValueError(f"`events` must end in .jsonl. Received: {os.fspath(self.log)!r}.")
+
+    @property
+    def log(self) -> Path:
+        """Where events are written."""
+        return self.events or self.model.with_suffix(".events.jsonl")
+
+    def to_json(self) -> str:
+        """The settings as text, for the processes of a server."""
+        return json.dumps({name: _plain(value) for name, value in asdict(self).items()})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Settings":
+        """What `to_json` wrote.
+
+        Args:
+            text: str.
+
+        Returns:
+            `Settings`.
+        """
+        return cls(**json.loads(text))
+
+
+def _plain(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, Path) else value

@@ -1,0 +1,142 @@
+"""Lists over HTTP are those of the recommender."""
+
+import hashlib
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+
+from kerasrec import Recommender
+
+
+def of(frame):
+    return [(row.item, pytest.approx(row.score)) for row in frame.itertuples()]
+
+
+def answered(items):
+    return [(row["item"], row["score"]) for row in items]
+
+
+def path(raw):
+    return quote(str(raw), safe="")
+
+
+def test_everybodys_list_is_that_of_the_recommender(client, recommender):
+    version = hashlib.sha256(Path(client.model).read_bytes()).hexdigest()[:12]
+    for user in recommender.user_ids.tolist():
+        if user in ("../up", "%2F"):
+            continue  # this client takes such paths apart; they are asked for below and in `test_process.py`
+        found = client.get(f"/v1/recommend/{path(user)}", params={"k": 5}).json()
+        assert found["user"] == user and found["fallback"] is False and found["version"] == version
+        assert answered(found["items"]) == of(recommender.recommend(user, k=5))
+        assert [row["rank"] for row in found["items"]] == [1, 2, 3, 4, 5]
+
+
+def test_lists_of_many_in_their_order(client, recommender):
+    users = recommender.user_ids.tolist()[::-1]
+    found = client.post("/v1/recommend", json={"users": users, "k": 3}).json()["lists"]
+    assert [entry["user"] for entry in found] == users
+    frame = recommender.recommend(users, k=3)
+    assert [row for entry in found for row in answered(entry["items"])] == of(frame)
+    assert {"../up", "%2F"} < set(users)
+    twice = client.post("/v1/recommend", json={"users": ["../up", "../up"], "k": 3}).json()["lists"]
+    assert twice[0] == twice[1] and answered(twice[0]["items"]) == of(recommender.recommend("../up", k=3))
+
+
+def test_only_and_exclude(client, recommender):
+    body = {
+        "users": ["user 1"],
+        "k": 4,
+        "only": ["item 1", "item 2", "item 3", "gone"],
+        "exclude": ["item 2"],
+    }
+    (found,) = client.post("/v1/recommend", json={**body, "exclude_seen": False}).json()["lists"]
+    expected = recommender.recommend("user 1", k=2, exclude_seen=False, only=["item 1", "item 3"])
+    assert answered(found["items"]) == of(expected)
+    for only in ([], ["gone"]):
+        (found,) = client.post("/v1/recommend", json={**body, "only": only}).json()["lists"]
+        assert found["items"] == []
+
+
+def test_a_list_ends_where_nothing_is_left(client, recommender):
+    found = client.get("/v1/recommend/user%201", params={"k": 1000}).json()["items"]
+    had = recommender.interactions
+    own = had.items[had.users == recommender.user_ids.tolist().index("user 1")]
+    assert {row["item"] for row in found} == set(np.delete(recommender.item_ids, own))
+
+
+def test_metadata_stand_beside_items_as_json(client, recommender, films):
+    found = client.get("/v1/recommend/user%201", params={"k": 30, "exclude_seen": False}).json()["items"]
+    titles = dict(zip(recommender.item_ids.tolist(), films["title"], strict=True))
+    assert {row["item"]: row["metadata"]["title"] for row in found} == titles
+    assert {row["metadata"]["year"] for row in found} == {1990.0, None}
+
+
+def test_unknown_users(client, recommender):
+    answer = client.get("/v1/recommend/nobody")
+    assert answer.status_code == 404
+    assert answer.json() == {"detail": "The user must be one that the model knows. Received: 'nobody'."}
+    popular = client.get("/v1/recommend/nobody", params={"unknown": "popular", "k": 4}).json()
+    expected = recommender.recommend("nobody", k=4, unknown="popular")
+    assert popular["fallback"] is True and [row["score"] for row in popular["items"]] == [None] * 4
+    assert [row["item"] for row in popular["items"]] == expected["item"].tolist()
+    body = {"users": ["user 1", "nobody", "user 2"], "k": 2}
+    answer = client.post("/v1/recommend", json=body)
+    assert answer.status_code == 404 and "'nobody'" in answer.json()["detail"]
+    skipped = client.post("/v1/recommend", json={**body, "unknown": "skip"}).json()["lists"]
+    assert [entry["user"] for entry in skipped] == ["user 1", "user 2"]
+    mixed = client.post("/v1/recommend", json={**body, "unknown": "popular"}).json()["lists"]
+    assert [(entry["user"], entry["fallback"]) for entry in mixed] == [
+        ("user 1", False),
+        ("nobody", True),
+        ("user 2", False),
+    ]
+    long = client.get("/v1/recommend/" + "y" * 10_000)
+    assert long.status_code == 404 and long.json()["detail"].endswith("(10,000 characters).")
+
+
+def test_ids_that_are_numbers(serve, files):
+    expected = Recommender.load(files["numbers"])
+    client = serve("numbers")
+    found = client.get("/v1/recommend/7", params={"k": 2}).json()
+    assert found["user"] == 7 and answered(found["items"]) == of(expected.recommend(7, k=2))
+    assert client.post("/v1/recommend", json={"users": [7], "k": 2}).json()["lists"][0]["user"] == 7
+    answer = client.post("/v1/recommend", json={"users": ["7"]})
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "Ids of users are numbers: 7 is known. Received: '7'."
+    assert client.get("/v1/similar/107").json()["items"]
+
+
+def test_similar_items(client, recommender):
+    found = client.get("/v1/similar/a%2Fb", params={"k": 4}).json()["items"]
+    frame = recommender.similar_items("a/b", k=4)
+    assert [row["item"] for row in found] == frame["similar"].tolist()
+    assert [row["metadata"]["title"] for row in found] == frame["title"].tolist()
+    assert len(client.get("/v1/similar/a%2Fb", params={"k": 1000}).json()["items"]) == 29
+    assert client.get("/v1/similar/nothing").status_code == 404
+
+
+def test_somebody_new(client, recommender):
+    body = {"items": ["item 1", "100%"], "values": [1.0, 2.0], "k": 3}
+    found = client.post("/v1/history", json=body).json()["items"]
+    assert answered(found) == of(recommender.recommend_for_history(["item 1", "100%"], [1.0, 2.0], k=3))
+    everything = client.post("/v1/history", json={**body, "k": 1000}).json()["items"]
+    assert len(everything) == 28
+    some = {**body, "k": 1000, "only": ["item 1", "item 2", "item 3"], "exclude": ["item 3"]}
+    assert [row["item"] for row in client.post("/v1/history", json=some).json()["items"]] == ["item 2"]
+    assert client.post("/v1/history", json={**some, "only": ["item 1"]}).json()["items"] == []
+    answer = client.post("/v1/history", json={**body, "values": [1.0]})
+    assert answer.status_code == 422 and "one finite number an item" in answer.json()["detail"]
+    assert client.post("/v1/history", json={"items": ["item 1", "gone"]}).status_code == 404
+
+
+def test_explanations(client, recommender):
+    found = client.get("/v1/explain", params={"user": "100%", "item": "😀"}).json()
+    expected = recommender.explain("100%", "😀")
+    assert found["score"] == pytest.approx(expected.score)
+    assert sum(row["contribution"] for row in found["contributions"]) == pytest.approx(found["raw_score"])
+    near = expected.neighbors
+    assert [row["item"] for row in found["neighbors"]] == near["item"].tolist()
+    assert [row["similarity"] for row in found["neighbors"]] == pytest.approx(near["similarity"].tolist())
+    assert client.get("/v1/explain", params={"user": "100%", "item": "gone"}).status_code == 404
