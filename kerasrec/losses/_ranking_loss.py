@@ -7,6 +7,7 @@ from keras import ops
 from kerasrec._arguments import positive_integer
 from kerasrec._own_items import own_items
 from kerasrec._precision import at_least_float32
+from kerasrec.losses._shared_labels import are_shared, spread
 
 # How many items of the lists at hand are a row's own; `None` where a positive may stand anywhere.
 _n_own: ContextVar[int | None] = ContextVar("n_own", default=None)
@@ -21,6 +22,10 @@ class RankingLoss(keras.losses.Loss):
 
     A subclass gives `list_loss(labels, scores)`, `[B, L]` with `[B, L]` to `[B]`. Scores of padding come to
     it as 0, so that whatever stands there reaches neither loss nor gradient.
+
+    Where rows share their sampled items, labels may also be `[1, 1, N + S, 3]`, of the `N` rows' own items
+    and of the `S` shared ones: label, item code and logarithm of the item's probability under the sampler. A
+    shared item that is a row's own does not count there. `kerasrec.data.SequenceBatches` gives them so.
 
     Args:
         max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
@@ -66,6 +71,8 @@ class RankingLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each list, `[B]`."""
+        if are_shared(y_true):
+            y_true = spread(at_least_float32(y_true), y_pred)[0]
         if len(y_true.shape) != 2 or len(y_pred.shape) != 2 or y_true.shape[1] != y_pred.shape[1]:
             raise ValueError(
                 f"{type(self).__name__} takes labels and scores of one shape [batch, list]; "

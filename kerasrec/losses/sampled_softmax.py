@@ -6,6 +6,7 @@ from keras import ops
 from kerasrec._arguments import positive_number
 from kerasrec._precision import at_least_float32
 from kerasrec.losses._ranking_loss import RankingLoss
+from kerasrec.losses._shared_labels import are_shared, spread
 
 
 @keras.saving.register_keras_serializable("kerasrec")
@@ -45,7 +46,8 @@ class SampledSoftmax(RankingLoss):
 
     Call arguments:
         y_true: labels `[B, L]`: > 0 positive and its weight, 0 negative, -1 padding; or `[B, L, 3]`: labels,
-            item ids and `log_q`.
+            item ids and `log_q`; or, where the rows share their negatives, the same of their own items and
+            then of the shared ones, `[1, 1, B + S, 3]`.
         y_pred: scores `[B, L]`.
         sample_weight: `[B]` or `[B, 1]`, one weight a list, or `None`.
 
@@ -89,6 +91,9 @@ class SampledSoftmax(RankingLoss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each list, `[B]`."""
         scores = at_least_float32(y_pred) / self.temperature
+        if are_shared(y_true):
+            labels, log_q = spread(at_least_float32(y_true), scores, self.remove_accidental_hits)
+            return super().call(labels, scores - log_q if self.correct_sampling else scores)
         if len(y_true.shape) != 3:
             return super().call(y_true, scores)
         if y_true.shape[2] != 3:

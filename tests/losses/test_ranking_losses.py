@@ -41,6 +41,12 @@ LOSSES = {
         {"regularization": 0.3},
         functools.partial(reference.bpr_max, regularization=0.3),
     ),
+    "binary_cross_entropy": (losses.BinaryCrossEntropy, {}, reference.binary_cross_entropy),
+    "gbce": (
+        losses.GBCE,
+        {"n_items": 40, "calibration": 0.6},
+        functools.partial(reference.gbce, n_items=40, calibration=0.6),
+    ),
     "pairwise_hinge": (
         losses.PairwiseHinge,
         {"margin": 1.5},
@@ -59,7 +65,9 @@ LOSSES = {
     ),
 }
 IN_ORDER = ("warp", "koswarp")
-WITH_MAX_POSITIVES = [name for name in LOSSES if name not in ("koswarp", "full_softmax")]
+# Entries are judged alone, so that a list of one kind has a loss too.
+POINTWISE = ("binary_cross_entropy", "gbce")
+WITH_MAX_POSITIVES = [name for name in LOSSES if name not in ("koswarp", "full_softmax", *POINTWISE)]
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
@@ -131,7 +139,7 @@ def test_shared_items_change_no_loss_and_no_gradient(name, n_own):
     expected = of_lists(name, labels, scores)
     got = compiled(lambda y, s: of_marked(y, s, None))(labels, scores)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(got), expected, rtol=1e-5, atol=1e-9)
-    assert not expected[:2].any() and expected[2:].any()
+    assert expected[2:].any() and (name in POINTWISE or not expected[:2].any())
     slopes = derivative_of(lambda s: of_marked(labels, s, "sum"))(scores.astype(best_dtype()))[0]
     expected = central_differences.gradient(lambda s: of_lists(name, labels, s).sum(), scores)
     np.testing.assert_allclose(slopes, expected, rtol=1e-4, atol=1e-5)
@@ -186,6 +194,9 @@ def test_gradient_equals_central_differences_of_the_reference(name):
         ("top1", [1, 0, 0], [0, 0, 0], 0.5 + 0.5),
         # Equal weights 1/2; -log(1/2 * (1/2 + 1/4)) and 0.3 * (log 3)**2 / ... with one negative each.
         ("bpr_max", [1, 0], [0, math.log(3)], math.log(4) + 0.3 * math.log(3) ** 2),
+        ("binary_cross_entropy", [2, 0, -1], [math.log(3), 0, 9], 2 * math.log(4 / 3) + math.log(2)),
+        # Of 39 negatives one: beta = 1 - 0.6 * 38 / 39.
+        ("gbce", [1, 0, -1], [0, 0, 9], (2 - 0.6 * 38 / 39) * math.log(2)),
         # Pairs of the 2: 1.5 - 1 and 1.5 - 3 -> 0.5 and 0; of the 1: 1.5 - 2 -> 0.
         ("pairwise_hinge", [2, 1, 0, -1], [3, 2, 0, 9], 0.25),
         ("pairwise_logistic", [2, 1, 0], [0, 0, 0], 2 * math.log(2)),
@@ -227,7 +238,7 @@ def test_order_of_a_list_does_not_matter(name):
     np.testing.assert_allclose(unreduced(name, *moved), unreduced(name, labels, scores), rtol=1e-5)
 
 
-@every_loss
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in POINTWISE])
 def test_list_without_positives_or_negatives_has_loss_and_gradient_zero(name):
     labels = np.array(
         [[0, 0, 0, 0], [1, 1, 1, -1], [-1, -1, -1, -1], [0, 0, -1, -1], [2, -1, -1, -1]], "float64"
@@ -378,12 +389,77 @@ def test_wrong_shapes_are_refused(name):
         (lambda v: losses.WARP(9, max_sampled=v), "max_sampled"),
         (lambda v: losses.KOSWARP(9, k=v), "k"),
         (lambda v: losses.BPR(max_positives=v), "max_positives"),
+        (lambda v: losses.GBCE(v), "n_items"),
     ],
 )
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "3", float("inf"), float("nan")])
 def test_integers_are_checked(make_loss, argument, value):
     with pytest.raises(ValueError, match=f"`{argument}` must be a positive integer. Received: {argument}="):
         make_loss(value)
+
+
+def test_the_settings_of_gbce_are_checked():
+    with pytest.raises(ValueError, match=r"`n_items` must be at least 2\. Received: n_items=1\."):
+        losses.GBCE(1)
+    for value in (-0.1, 1.1, "1", float("nan")):
+        with pytest.raises(ValueError, match="`calibration` must be a number from 0 to 1. Received:"):
+            losses.GBCE(9, calibration=value)
+
+
+def test_gbce_without_calibration_is_binary_cross_entropy():
+    labels, scores = lists()
+    plain = losses.BinaryCrossEntropy(reduction=None)(labels, scores)
+    same = losses.GBCE(40, calibration=0.0, reduction=None)(labels, scores)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(same), keras.ops.convert_to_numpy(plain), rtol=1e-6)
+
+
+def shared_labels(n=6, n_shared=5, seed=3):
+    """Labels of rows that share their sampled items, the same written out a row, and scores."""
+    rng = np.random.default_rng(seed)
+    own, shared = rng.integers(0, 4, n), np.arange(n_shared)
+    labels = np.array([1.0, 2.0, -1.0, 1.0, 0.0, 1.0])[:n]
+    log_q = np.log(rng.dirichlet(np.ones(n_shared)))
+    compact = np.stack(
+        [
+            np.concatenate([labels, np.zeros(n_shared)]),
+            np.concatenate([own, shared]),
+            np.concatenate([log_q[own], log_q]),
+        ],
+        axis=-1,
+    )
+    dense, of_q = np.empty((n, 1 + n_shared)), np.empty((n, 1 + n_shared))
+    for row in range(n):
+        dense[row, 0], of_q[row, 0] = labels[row], log_q[own[row]]
+        for column, item in enumerate(shared):
+            hidden = labels[row] <= 0 or item == own[row]  # nothing to learn here, or an accidental hit
+            dense[row, 1 + column], of_q[row, 1 + column] = -1.0 if hidden else 0.0, log_q[item]
+    return compact[None, None], dense, of_q, rng.normal(size=dense.shape)
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "full_softmax"])
+def test_labels_of_shared_items_are_the_same_written_out(name):
+    compact, dense, of_q, scores = shared_labels()
+    loss = make(name, reduction=None, dtype=best_dtype())
+    got = keras.ops.convert_to_numpy(compiled(loss)(compact, scores))
+    expected = of_lists(name, dense, scores)
+    if name == "sampled_softmax":
+        arguments = LOSSES[name][1]
+        expected = [
+            reference.sampled_softmax(y, s, log_q=q, **arguments)
+            for y, s, q in zip(dense, scores, of_q, strict=True)
+        ]
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-7)
+    assert got[2] == 0
+
+
+def test_hits_among_shared_items_may_count():
+    compact, dense, of_q, scores = shared_labels()
+    hits = np.where((dense == -1) & (dense[:, :1] > 0), 0, dense)
+    loss = losses.SampledSoftmax(remove_accidental_hits=False, correct_sampling=False, reduction=None)
+    expected = [reference.sampled_softmax(y, s) for y, s in zip(hits, scores, strict=True)]
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(loss(compact, scores)), expected, rtol=1e-5, atol=1e-7
+    )
 
 
 @pytest.mark.parametrize(

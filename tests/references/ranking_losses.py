@@ -138,3 +138,21 @@ def full_softmax(labels, scores, temperature=1.0):
     top = max(there)
     normaliser = top + math.log(sum(math.exp(s - top) for s in there))
     return sum(y * (normaliser - s) for y, s in zip(labels, scores, strict=True) if y > 0)
+
+
+def binary_cross_entropy(labels, scores):
+    """He et al., 2017, eq. 7, weighted by labels: -log(sigma(s)) and -log(1 - sigma(s))."""
+    positives, negatives = split(labels, scores)
+    return sum(y * log_one_plus_exp(-s) for y, s in positives) + sum(log_one_plus_exp(s) for s in negatives)
+
+
+def gbce(labels, scores, n_items, calibration):
+    """Petrov and Macdonald, 2023, eq. 8 to 11, by the detour of their code: the logit of sigma^beta."""
+    positives, negatives = split(labels, scores)
+    alpha = max(len(negatives), 1e-9) / (n_items - 1)
+    beta = alpha * (calibration * (1 - 1 / alpha) + 1 / alpha)
+    loss = sum(log_one_plus_exp(s) for s in negatives)
+    for y, s in positives:
+        odds = sigmoid(s) ** -beta - 1  # as 1 + odds is sigma^-beta; 0 where sigma rounds to 1
+        loss += y * (log_one_plus_exp(math.log(odds)) if odds else beta * math.exp(-s))
+    return loss
