@@ -36,10 +36,7 @@ def public_methods():
     for path, cls in PUBLIC.items():
         if not inspect.isclass(cls):
             continue
-        # Methods that stand in private parts of a class are its own.
-        private = [base for base in cls.__mro__[1:] if base.__module__.startswith("kerasrec.recommender._")]
-        own = {name: value for part in (*private, cls) for name, value in vars(part).items()}
-        for name, value in own.items():
+        for name, value in vars(cls).items():
             function = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
             if not name.startswith("_") and inspect.isfunction(function):
                 found[f"{path}.{name}"] = function

@@ -1,5 +1,6 @@
 """Exact top-k of a whole catalogue for many users, in bounded memory."""
 
+import copy
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -63,6 +64,17 @@ class Ranker:
         fitting = max(1, min(_ROWS, _BYTES // (self.n_workers * row_bytes)))
         self.batch_size = fitting if batch_size is None else batch_size
         self._local = threading.local()
+
+    def of_users(self, vectors: Callable[[np.ndarray], np.ndarray]) -> "Ranker":
+        """The same for other users of a `FactorScorer`, whose items stay arranged.
+
+        Args:
+            vectors: user codes `[B]` to vectors `[B, C]`.
+        """
+        ranker = copy.copy(self)
+        ranker.rows = copy.copy(self.rows)
+        ranker.rows.users = vectors  # type: ignore[attr-defined]
+        return ranker
 
     def rank(
         self,

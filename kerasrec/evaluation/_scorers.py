@@ -120,7 +120,7 @@ class FactorRows:
     """Dot products in the columns of one layout."""
 
     def __init__(self, scorer: FactorScorer, layout: Layout) -> None:
-        self.scorer = scorer
+        self.users = scorer.users
         self.layout = layout
         vectors, bias = scorer.items(np.maximum(layout.items, 0))
         self.n_components = vectors.shape[1]
@@ -132,7 +132,7 @@ class FactorRows:
 
     def prepare(self, users: np.ndarray) -> np.ndarray:
         """User vectors `[B, C]`, with a one for the bias."""
-        vectors = np.asarray(self.scorer.users(users), np.float32)
+        vectors = np.asarray(self.users(users), np.float32)
         if self.items.shape[1] > self.n_components:
             vectors = np.column_stack([vectors, np.ones(len(vectors), np.float32)])
         return vectors

@@ -7,8 +7,7 @@ import numpy as np
 
 from kerasrec.evaluation._models import outputs
 from kerasrec.layers import CosineScore, DotScore, EuclideanScore, FeatureLookup, TasteMixture
-from kerasrec.recommender._ends import Ends, takes_lists
-from kerasrec.recommender._newcomers import side_of_features
+from kerasrec.recommender._ends import Ends, side_of_features, takes_lists
 from kerasrec.recommender._sides import Sides
 
 # Parts of a sum in float32 agree with the whole to about this.

@@ -12,12 +12,12 @@ from kerasrec.data._columns import shown
 from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._models import item_outputs, outputs
 from kerasrec.layers import Catalogue
+from kerasrec.recommender import _vectors
 from kerasrec.recommender._ends import takes_lists
-from kerasrec.recommender._held import SEED, Held
-from kerasrec.recommender._sides import find_sides
+from kerasrec.recommender._state import SEED, State
 
 
-def export(recommender: Held, folder: str | os.PathLike[str]) -> None:
+def export(state: State, folder: str | os.PathLike[str]) -> None:
     """Write the SavedModel to a new folder, which is there only when it is complete."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -31,8 +31,8 @@ def export(recommender: Held, folder: str | os.PathLike[str]) -> None:
         raise FileNotFoundError(f"`folder` must be in a folder that exists; make {path.parent} first.")
     import tensorflow as tf
 
-    ids = {"user": _tensor(recommender.user_ids, "user"), "item": _tensor(recommender.item_ids, "item")}
-    module = _module(recommender, ids)
+    ids = {"user": _tensor(state.users.raw, "user"), "item": _tensor(state.items.raw, "item")}
+    module = _module(state, ids)
     signature = module.recommend.get_concrete_function(
         user=tf.TensorSpec([None], ids["user"].dtype, "user"), k=tf.TensorSpec([], tf.int32, "k")
     )
@@ -60,23 +60,23 @@ def _tensor(ids: np.ndarray, side: str) -> Any:
     return tf.constant(ids, tf.int64)
 
 
-def _module(recommender: Held, ids: dict[str, Any]) -> Any:
+def _module(state: State, ids: dict[str, Any]) -> Any:
     import tensorflow as tf
 
     # Columns stand in the order that breaks ties: TensorFlow's top-k takes the first among equals.
-    order = tie_order(recommender.n_items, SEED)
+    order = tie_order(state.n_items, SEED)
     column_of = np.argsort(order)
-    scores_of, finished = _scores(recommender, order)
+    scores_of, finished = _scores(state, order)
 
     class Exported(tf.Module):
         def __init__(self) -> None:
             super().__init__()
-            codes = tf.range(recommender.n_users, dtype=tf.int32)
+            codes = tf.range(state.n_users, dtype=tf.int32)
             rows = tf.lookup.KeyValueTensorInitializer(ids["user"], codes)
             self.codes = tf.lookup.StaticHashTable(rows, -1)
             self.items = tf.gather(ids["item"], order)
             self.nobody = tf.constant("" if ids["item"].dtype == tf.string else -1, ids["item"].dtype)
-            history = recommender._history
+            history = state.history
             self.seen = tf.RaggedTensor.from_row_splits(
                 tf.constant(column_of[history.items], tf.int32), tf.constant(history.starts, tf.int64)
             )
@@ -102,19 +102,19 @@ def _module(recommender: Held, ids: dict[str, Any]) -> Any:
     return Exported()
 
 
-def _scores(recommender: Held, order: np.ndarray) -> tuple[Any, Any]:
+def _scores(state: State, order: np.ndarray) -> tuple[Any, Any]:
     """What scores the catalogue for codes, and what finishes the scores of lists."""
     import tensorflow as tf
 
-    sides = find_sides(recommender.model)
+    sides = _vectors.sides(state)
     towers = None if sides is None else sides.towers
 
     class Towers(tf.Module):
         def __init__(self) -> None:
             super().__init__()
             found: Any = towers
-            users = outputs(found.user, np.arange(recommender.n_users, dtype=np.int32))
-            nothing = np.zeros((recommender.n_users, 1), np.float32)
+            users = outputs(found.user, np.arange(state.n_users, dtype=np.int32))
+            nothing = np.zeros((state.n_users, 1), np.float32)
             self.bias = tf.Variable(users.pop("user_bias", nothing), trainable=False)
             self.users = {name: tf.Variable(x, trainable=False) for name, x in users.items()}
             self.item_rows = {
@@ -137,7 +137,7 @@ def _scores(recommender: Held, order: np.ndarray) -> tuple[Any, Any]:
     class Graph(tf.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = recommender.model
+            self.model = state.model
 
         def __call__(self, codes: Any) -> Any:
             n = tf.shape(codes)[0]

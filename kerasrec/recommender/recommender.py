@@ -1,24 +1,36 @@
 import os
 import tempfile
+import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from kerasrec.data import Features, Interactions
-from kerasrec.layers import find_catalogue
-from kerasrec.recommender import _metadata, _training
-from kerasrec.recommender._history import History
-from kerasrec.recommender._maps import Maps
-from kerasrec.recommender._safety import one_line
-from kerasrec.recommender.file import load_model, save_model
+from kerasrec.recommender import (
+    _explain,
+    _grow,
+    _lists,
+    _maps,
+    _metadata,
+    _newcomers,
+    _saved,
+    _similar,
+    _training,
+    _vectors,
+)
+from kerasrec.recommender._made import made
+from kerasrec.recommender._state import State
+from kerasrec.recommender.explanation import Explanation
 
-# What arrays and JSON of another form than was written raise.
-_UNREADABLE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-class Recommender(Maps):
+class Recommender:
     """A trained model with its ids, features and seen items: raw ids in, raw ids out, in one file.
 
     Args:
@@ -56,7 +68,12 @@ class Recommender(Maps):
         item_features: Features | None = None,
         item_metadata: Any = None,
     ) -> None:
-        super().__init__(model, interactions, user_features, item_features, item_metadata)
+        self._begin(made(model, interactions, user_features, item_features, item_metadata))
+
+    def _begin(self, state: State) -> None:
+        self._state = state
+        self._replacing = threading.Lock()
+        self._growing = threading.Lock()
 
     @classmethod
     def train(
@@ -130,6 +147,477 @@ class Recommender(Maps):
     def __repr__(self) -> str:
         return f"Recommender({self.model.name!r}, {self.n_users:,} users, {self.n_items:,} items)"
 
+    def _now(self) -> State:
+        """The current state, whose vectors are those of the weights as they are."""
+        state = self._state
+        now = state.of_now()
+        if now is not state:
+            with self._replacing:
+                if self._state is not state:  # by another thread
+                    return self._state
+                self._state = now
+        return now
+
+    def _become(self, state: State) -> None:
+        with self._replacing:
+            self._state = state
+
+    @property
+    def model(self) -> keras.Model:
+        """The `keras.Model`; `update`, `add_items` and `add_users` put another one in its place."""
+        return self._state.model
+
+    @property
+    def user_features(self) -> Features | None:
+        """Those of all users, or `None`."""
+        return self._state.user_features
+
+    @property
+    def item_features(self) -> Features | None:
+        """Those of all items, or `None`."""
+        return self._state.item_features
+
+    @property
+    def item_metadata(self) -> "pd.DataFrame | None":
+        """Frame with a row an item, in the order of `item_ids`, or `None`."""
+        return self._state.item_metadata
+
+    @item_metadata.setter
+    def item_metadata(self, frame: Any) -> None:
+        with self._growing:
+            if frame is not None and len(frame) != self.n_items:
+                raise ValueError(
+                    "`item_metadata` must have a row an item, in the order of `item_ids`. "
+                    f"Received: {len(frame)} rows for {self.n_items} items."
+                )
+            self._become(replace(self._state, item_metadata=frame).recomputed())
+
+    @property
+    def user_ids(self) -> np.ndarray:
+        """Raw ids of the users, by code."""
+        return self._state.users.raw
+
+    @property
+    def item_ids(self) -> np.ndarray:
+        """Raw ids of the items, by code."""
+        return self._state.items.raw
+
+    @property
+    def n_users(self) -> int:
+        """Number of users known."""
+        return self._state.n_users
+
+    @property
+    def n_items(self) -> int:
+        """Number of items known."""
+        return self._state.n_items
+
+    @property
+    def interactions(self) -> Interactions:
+        """What users have had: every pair once, with its value, its time where known, and their `kind`."""
+        return self._state.interactions
+
+    def refresh(self) -> None:
+        """Forget what was computed from the weights; needed after weights were set by hand alone."""
+        with self._replacing:
+            self._state = self._state.recomputed()
+
+    def recommend(
+        self,
+        users: Any = None,
+        k: int = 10,
+        exclude_seen: bool = True,
+        only: Any = None,
+        exclude: Any = None,
+        with_scores: bool = True,
+        unknown: str = "error",
+        short: str | None = None,
+    ) -> "pd.DataFrame":
+        """The best items for some users.
+
+        Equal scores stand in the pseudo-random order that `kerasrec.evaluation.evaluate` uses.
+
+        Args:
+            users: raw user id, or several. Defaults to `None`: all users.
+            k: int, length of a list. Defaults to `10`.
+            exclude_seen: bool, leave out what a user had in training. Defaults to `True`.
+            only: raw ids of the items that may be recommended; unknown ones are ignored and counted in a
+                warning. Defaults to `None`: all.
+            exclude: raw ids of items that may not. Defaults to `None`: none.
+            with_scores: bool, whether the frame has scores. Defaults to `True`.
+            unknown: what happens to a user who was not in training: `"error"`; `"skip"`, no rows; or
+                `"popular"`, the items that most users have. Defaults to `"error"`.
+            short: what happens to a user for whom fewer than `k` items are left: `"error"`; or `"fewer"`, a
+                list of those. Defaults to `None`: `"error"` for one user, `"fewer"` for several, so that one
+                who has nearly everything does not stop the lists of the others.
+
+        Returns:
+            Frame with a row an item: `user`, `rank` (from 1), `item`, `score`, and the columns of the
+            metadata; with `unknown="popular"` also `fallback`, true where the list is that of popular items,
+            whose score is missing.
+
+        Raises:
+            ValueError: if a user or an item is unknown, or fewer than `k` items are left for a user.
+        """
+        return _lists.recommend(
+            self._now(),
+            users,
+            k=k,
+            exclude_seen=exclude_seen,
+            only=only,
+            exclude=exclude,
+            with_scores=with_scores,
+            unknown=unknown,
+            short=short,
+        )
+
+    def recommend_to_parquet(
+        self,
+        path: str | os.PathLike[str],
+        users: Any = None,
+        k: int = 10,
+        exclude_seen: bool = True,
+        only: Any = None,
+        exclude: Any = None,
+        with_scores: bool = True,
+        unknown: str = "error",
+        short: str = "fewer",
+        verbose: bool = True,
+    ) -> Path:
+        """Write the best items for many users to a Parquet file, some users at a time, with a progress bar.
+
+        The file takes its place when it is complete; memory does not grow with the number of users.
+
+        Args:
+            path: the file, ending in `.parquet`.
+            users: as in `recommend`. Defaults to `None`: all users.
+            k: as in `recommend`. Defaults to `10`.
+            exclude_seen: as in `recommend`. Defaults to `True`.
+            only: as in `recommend`. Defaults to `None`.
+            exclude: as in `recommend`. Defaults to `None`.
+            with_scores: as in `recommend`. Defaults to `True`.
+            unknown: as in `recommend`. Defaults to `"error"`.
+            short: as in `recommend`. Defaults to `"fewer"`: one user who has nearly everything does not
+                stop the lists of the others.
+            verbose: bool, show a progress bar on standard error. Defaults to `True`.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: as `recommend`, or if `path` does not end in `.parquet`.
+            FileNotFoundError: if the folder does not exist.
+        """
+        return _lists.recommend_to_parquet(
+            self._now(),
+            path,
+            users,
+            verbose,
+            k=k,
+            exclude_seen=exclude_seen,
+            only=only,
+            exclude=exclude,
+            with_scores=with_scores,
+            unknown=unknown,
+            short=short,
+        )
+
+    def rank(self, user: Any, items: Any) -> "pd.DataFrame":
+        """Some items in the order in which they suit a user, those that the user has included.
+
+        Args:
+            user: raw user id.
+            items: raw item ids.
+
+        Returns:
+            Frame as `recommend` gives it.
+
+        Raises:
+            ValueError: if the user or an item is unknown.
+        """
+        return _lists.rank(self._now(), user, items)
+
+    def score(self, pairs: Any) -> np.ndarray:
+        """What the model gives for pairs of user and item.
+
+        Args:
+            pairs: frame with the columns `user` and `item`, or pairs `(user, item)` of raw ids.
+
+        Returns:
+            float32, one a pair.
+
+        Raises:
+            ValueError: if a user or an item is unknown, or there are no pairs.
+        """
+        return _lists.score(self._now(), pairs)
+
+    def recommend_for_history(
+        self,
+        items: Any,
+        values: Any = None,
+        k: int = 10,
+        exclude_seen: bool = True,
+        only: Any = None,
+        exclude: Any = None,
+        with_scores: bool = True,
+    ) -> "pd.DataFrame":
+        """The best items for someone who was not in training, from the items that they have.
+
+        Where the model represents users and items, their representation is that which least squares give for
+        the trained users from the items that those have (ridge regression; `docs/recommender.md` has the
+        figures beside other ways). EASE and neighbours score a history as they score those of training.
+
+        Args:
+            items: raw item ids, or a dict of them by a name for each of several users.
+            values: what the history is worth, one number an item (a dict where `items` is one).
+                Defaults to `None`: what the recommender's users gave to items they like, on average.
+            k: int, length of a list. Defaults to `10`.
+            exclude_seen: bool, leave out the history itself. Defaults to `True`.
+            only: raw ids of the items that may be recommended. Defaults to `None`: all.
+            exclude: raw ids of items that may not. Defaults to `None`: none.
+            with_scores: bool, whether the frame has scores. Defaults to `True`.
+
+        Returns:
+            Frame as `recommend` gives it; without the column `user` where `items` is no dict.
+
+        Raises:
+            ValueError: if a history is empty, an item is unknown, fewer than `k` items are left, or the model
+                neither represents users and items nor scores histories.
+        """
+        return _newcomers.recommend_for_history(
+            self._now(),
+            items,
+            values,
+            exclude_seen,
+            k=k,
+            only=only,
+            exclude=exclude,
+            with_scores=with_scores,
+        )
+
+    def recommend_for_features(
+        self,
+        frame: "pd.DataFrame",
+        k: int = 10,
+        only: Any = None,
+        exclude: Any = None,
+        with_scores: bool = True,
+    ) -> "pd.DataFrame":
+        """The best items for users of whom only features are known.
+
+        Args:
+            frame: the columns that `user_features` were made from, indexed by a name for each user.
+            k: int, length of a list. Defaults to `10`.
+            only: raw ids of the items that may be recommended. Defaults to `None`: all.
+            exclude: raw ids of items that may not. Defaults to `None`: none.
+            with_scores: bool, whether the frame has scores. Defaults to `True`.
+
+        Returns:
+            Frame as `recommend` gives it; `user` is the index of `frame`.
+
+        Raises:
+            ValueError: if a column is missing, the recommender was made without `user_features`, or the model
+                takes none.
+        """
+        return _newcomers.recommend_for_features(
+            self._now(), frame, k=k, only=only, exclude=exclude, with_scores=with_scores
+        )
+
+    def similar_items(self, items: Any, k: int = 10, measure: str = "cosine") -> "pd.DataFrame":
+        """The items most like an item, itself left out.
+
+        Compared are the model's representations of items; where it has none (EASE, neighbours, popularity),
+        the users that items share.
+
+        Args:
+            items: raw item id, or several.
+            k: int, how many. Defaults to `10`.
+            measure: `"cosine"` or `"dot"`, the dot product. Defaults to `"cosine"`.
+
+        Returns:
+            Frame with `item`, `rank`, `similar` (a raw item id), `score` and the metadata of `similar`.
+
+        Raises:
+            ValueError: if an item is unknown, there are fewer than `k` others, or `measure` is none of these.
+        """
+        return _similar.similar(self._now(), "item", items, k, measure)
+
+    def similar_users(self, users: Any, k: int = 10, measure: str = "cosine") -> "pd.DataFrame":
+        """The users most like a user, that one left out.
+
+        Args:
+            users: raw user id, or several.
+            k: int, how many. Defaults to `10`.
+            measure: as in `similar_items`. Defaults to `"cosine"`.
+
+        Returns:
+            Frame with `user`, `rank`, `similar` (a raw user id) and `score`.
+
+        Raises:
+            ValueError: if a user is unknown, there are fewer than `k` others, or `measure` is none of these.
+        """
+        return _similar.similar(self._now(), "user", users, k, measure)
+
+    def explain(self, user: Any, item: Any, by: str | None = None, n_neighbors: int = 5) -> Explanation:
+        """What gives a pair its score, and what in the user's own history is nearest to the item.
+
+        Exact, and summing to the score, are the parts of a factorised model (its components, and the features
+        of a side whose representation is a sum over them), and those of models that add up a history. Through
+        deep parts a contribution is gradient times input, and the last row says what those leave.
+
+        Args:
+            user: raw user id.
+            item: raw item id.
+            by: the features to tell apart, those of the `"item"` or of the `"user"`, or `"component"`.
+                Defaults to `None`: the item's where the model reads any, else the user's, else components.
+            n_neighbors: int, items of the history to name. Defaults to `5`.
+
+        Returns:
+            `Explanation`.
+
+        Raises:
+            ValueError: if the user or the item is unknown or not a single one, or `by` is none of these.
+        """
+        return _explain.explain(self._now(), user, item, by, n_neighbors)
+
+    def add_items(self, metadata: Any) -> None:
+        """Make room for new items: tables and optimizer slots grow, old rows stay bit for bit.
+
+        Where the model reads features of items, a new one is represented by its own, so that it can be
+        recommended before anybody had it; its identity, features that nobody had before, and a model
+        without features begin at 0. Training goes on from there.
+
+        Args:
+            metadata: frame indexed by the new raw ids, with the columns that the item features were made
+                from and those of the recommender's metadata; raw ids alone where there are none.
+
+        Raises:
+            ValueError: if an id is known already or of another type than the others, a column is missing, or
+                a table of the model cannot grow.
+        """
+        with self._growing:
+            self._become(_grow.with_items(self._now(), metadata))
+
+    def add_users(self, features: Any) -> None:
+        """Make room for new users, as `add_items` does for items.
+
+        Args:
+            features: frame indexed by the new raw ids, with the columns that the user features were made
+                from; raw ids alone where there are none.
+
+        Raises:
+            ValueError: as `add_items` raises.
+        """
+        with self._growing:
+            self._become(_grow.with_users(self._now(), features))
+
+    def update(
+        self,
+        interactions: Interactions,
+        epochs: int = 1,
+        replay: float = 0.1,
+        user_features: Any = None,
+        item_metadata: Any = None,
+        batch_size: int | None = None,
+        seed: int = 0,
+        verbose: Any = "auto",
+    ) -> Any:
+        """Take in new events: ids and seen items grow, and training goes on from the optimizer's state.
+
+        Args:
+            interactions: `Interactions`, the new events, with ids of their own. With those before, they come
+                to what the `kind` of the recommender's interactions says: of ratings the last one counts
+                (events without times come after all others), and counts add up.
+            epochs: int, passes over them. Defaults to `1`.
+            replay: float, share of the old events that are trained on as well, another one each time, so that
+                nothing old is forgotten. Defaults to `0.1`.
+            user_features: frame as `add_users` takes it, of at least the new users. Defaults to `None`:
+                the new users have no features.
+            item_metadata: frame as `add_items` takes it, of at least the new items. Defaults to `None`.
+            batch_size: int. Defaults to `None`: 256.
+            seed: int, of the replayed events and the batches. Defaults to `0`.
+            verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
+
+        Returns:
+            What `keras.Model.fit` returns.
+
+        Raises:
+            TypeError: if `interactions` are none.
+            ValueError: if the model was fitted in closed form, `replay` is not from 0 to 1, new users or
+                items lack the features that the model reads, or the events are of another kind.
+        """
+        with self._growing:
+            state, history = _grow.updated(
+                self._now(),
+                interactions,
+                epochs,
+                replay,
+                user_features,
+                item_metadata,
+                batch_size,
+                seed,
+                verbose,
+            )
+            self._become(state)
+        return history
+
+    def item_vectors(self) -> "pd.DataFrame":
+        """The representations of all items, for a search index or another program.
+
+        Returns:
+            Frame indexed by raw item id with the columns `component_0`, `component_1`, and so on, and `bias`
+            where the model has one. The dot product of the components of a user and an item, plus both
+            biases, is the score of most models, before a scale of ratings.
+
+        Raises:
+            ValueError: if the model does not represent items.
+        """
+        return _vectors.vector_frame(self._now(), "item")
+
+    def user_vectors(self) -> "pd.DataFrame":
+        """The representations of all users, as `item_vectors` gives those of items.
+
+        Returns:
+            Frame indexed by raw user id.
+
+        Raises:
+            ValueError: if the model does not represent users.
+        """
+        return _vectors.vector_frame(self._now(), "user")
+
+    def project(self, folder: str | os.PathLike[str]) -> None:
+        """Write the representations of items and users as a folder for TensorBoard's Embedding Projector.
+
+        `tensorboard --logdir FOLDER` shows it; https://projector.tensorflow.org loads the `.tsv` files.
+
+        Args:
+            folder: made where it does not exist.
+
+        Raises:
+            ValueError: if the model does not represent users and items.
+            FileNotFoundError: if the folder that `folder` is to be in does not exist.
+        """
+        _maps.project(self._now(), folder)
+
+    def plot_items(
+        self, path: str | os.PathLike[str] | None = None, label: str | None = None, n_items: int = 100
+    ) -> Any:
+        """A map of the items that most users have: the two directions in which representations differ most.
+
+        Args:
+            path: file to write, such as `items.png`. Defaults to `None`: none.
+            label: column of the metadata that names a point. Defaults to `None`: the first one, or the id.
+            n_items: int, items shown. Defaults to `100`.
+
+        Returns:
+            `matplotlib.figure.Figure`.
+
+        Raises:
+            ValueError: if the model does not represent items, or there is no such column.
+            FileNotFoundError: if the folder of `path` does not exist.
+        """
+        return _maps.plot_items(self._now(), path, label, n_items)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one `.keras` file, which replaces another one only when it is complete.
 
@@ -141,15 +629,7 @@ class Recommender(Maps):
             FileNotFoundError: if the folder does not exist.
             TypeError: if an id or an entry of the metadata is neither text nor a number.
         """
-        attachments = {"history": self._history.to_arrays()}
-        for name in ("user_features", "item_features"):
-            features = getattr(self, name)
-            if features is not None:
-                attachments[name] = features.to_arrays()
-        if self.item_metadata is not None:
-            attachments["item_metadata"] = _metadata.to_arrays(self.item_metadata)
-        self._catalogue.attachments = attachments
-        save_model(self.model, path)
+        _saved.save(self._now(), path)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled, copied and sent to other processes in the form of its file."""
@@ -174,20 +654,8 @@ class Recommender(Maps):
             FileNotFoundError: if there is no such file.
             ValueError: if it is not a complete and harmless file of a recommender.
         """
-        model = load_model(path)
-        catalogue: Any = find_catalogue(model)
-        if catalogue.seen is None:
-            raise ValueError(
-                "A recommender's file must say which user has which item; write it with `Recommender.save` "
-                f"or `save_model(..., interactions, seen=True)`. Received: {os.fspath(path)}, which does not."
-            )
         found = cls.__new__(cls)
-        try:
-            found._restore(model, catalogue)
-        except _UNREADABLE as error:
-            raise ValueError(
-                f"{os.fspath(path)} holds a recommender that cannot be read: {one_line(str(error))}."
-            ) from error
+        found._begin(_saved.load(path))
         return found
 
     def export(self, folder: str | os.PathLike[str]) -> None:
@@ -206,26 +674,7 @@ class Recommender(Maps):
         """
         from kerasrec.recommender._export import export
 
-        export(self, folder)
-
-    def _restore(self, model: keras.Model, catalogue: Any) -> None:
-        self.model, self._catalogue = model, catalogue
-        self.refresh()
-        starts, items = catalogue.seen
-        attached = catalogue.attachments
-        given = attached.get("history", {})
-        self._history = History.from_arrays(starts, items, given, self.user_ids, self.item_ids)
-        for name in ("user_features", "item_features"):
-            features = Features.from_arrays(attached[name]) if name in attached else None
-            ids = self.user_ids if name == "user_features" else self.item_ids
-            if features is not None and (
-                len(features) != len(ids) or (features.ids is not None and list(features.ids) != list(ids))
-            ):
-                raise ValueError(f"{name} must have a row for each of the {len(ids)} ids")
-            setattr(self, name, features)
-        self.item_metadata = None
-        if "item_metadata" in attached:
-            self.item_metadata = _metadata.from_arrays(attached["item_metadata"], self.n_items)
+        export(self._now(), folder)
 
 
 def _from_bytes(cls: type[Recommender], content: bytes) -> Recommender:

@@ -15,6 +15,7 @@ import kerasrec
 from kerasrec import Recommender
 from kerasrec._partial import partial_name
 from kerasrec.data import Interactions
+from kerasrec.layers import find_catalogue
 from kerasrec.recommender import load_model
 
 
@@ -176,7 +177,7 @@ class TestFiles:
             "_write_ids",
             lambda folder, name, own: np.save(folder / f"{name}.npy", ids if name == "item_ids" else own),
         )
-        monkeypatch.setattr(factorised._catalogue, "user_ids", np.arange(12))
+        monkeypatch.setattr(find_catalogue(factorised.model), "user_ids", np.arange(12))
         factorised.save(tmp_path / "a.keras")
         with pytest.raises(ValueError, match=message):
             load_model(tmp_path / "a.keras")

@@ -18,8 +18,7 @@ def test_features_of_a_linear_model_by_hand(hybrid, item_features):
     explanation = hybrid.explain("u3", 20)
     kernel = keras.ops.convert_to_numpy(hybrid.model.get_layer("item_repr").kernel)
     bias = keras.ops.convert_to_numpy(hybrid.model.get_layer("item_bias").bias)[:, 0]
-    user = hybrid._scorer().table["user"][3]
-    user_bias = hybrid._scorer().table["user_bias"][3, 0]
+    *user, user_bias = hybrid.user_vectors().iloc[3]
     names = item_features.names
     expected = {
         n: kernel[names.index(n)] @ user + bias[names.index(n)]
@@ -103,7 +102,7 @@ def test_what_only_gives_a_number_is_one_part(data):
 
 def test_the_nearest_of_the_own_history(factorised, data):
     explanation = factorised.explain("u2", 20, n_neighbors=3)
-    table = factorised._table("item").astype(float)
+    table = factorised.item_vectors().to_numpy().astype(float)
     own = [code for code in data.items[data.users == 2] if code != 2]
     cosine = table[own] @ table[2] / np.linalg.norm(table[own], axis=1) / np.linalg.norm(table[2])
     best = np.argsort(-cosine)[:3]

@@ -67,9 +67,9 @@ def test_a_new_item_is_what_its_features_make_of_it(made):
     row = made.item_features.names.index("genres=Comedy")
     kernel = keras.ops.convert_to_numpy(made.model.get_layer("item_repr").kernel)[row]
     bias = keras.ops.convert_to_numpy(made.model.get_layer("item_bias").bias)[row, 0]
-    user, user_bias = (made._scorer().table[name][5] for name in ("user", "user_bias"))
+    *user, user_bias = made.user_vectors().loc["u5"]
     made.add_items(NEW_FILMS)
-    expected = kernel @ user + bias + user_bias[0]
+    expected = kernel @ user + bias + user_bias
     np.testing.assert_allclose(made.score([("u5", 1000)]), [expected], rtol=1e-4, atol=1e-6)
     assert made.item_metadata["title"].tolist()[-2:] == ["New", "Newer"]
     assert made.rank("u5", [1000, 0])["title"].tolist()

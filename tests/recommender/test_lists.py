@@ -8,6 +8,7 @@ from kerasrec import Recommender
 from kerasrec.data import Interactions
 from kerasrec.evaluation import evaluate
 from kerasrec.layers import DotScore, FeatureEmbedding
+from kerasrec.recommender import _lists
 
 # Two users, four items; the score of a pair stands in a table that tests read.
 SCORES = np.array([[0.1, 0.4, 0.3, 0.2], [4.0, 3.0, 2.0, 1.0]], np.float32)
@@ -150,7 +151,7 @@ def test_weights_set_by_hand_need_a_refresh(own):
 
 
 def test_all_lists_to_parquet(factorised, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("kerasrec.recommender._lists._USERS_AT_ONCE", 5)
+    monkeypatch.setattr(_lists, "_USERS_AT_ONCE", 5)
     path = factorised.recommend_to_parquet(tmp_path / "lists.parquet", k=3)
     pd.testing.assert_frame_equal(pd.read_parquet(path), factorised.recommend(k=3), check_dtype=False)
     assert [file.name for file in tmp_path.iterdir()] == ["lists.parquet"]
@@ -161,8 +162,8 @@ def test_all_lists_to_parquet(factorised, tmp_path, monkeypatch, capsys):
 
 
 def test_what_fails_leaves_no_parquet_behind(factorised, tmp_path, monkeypatch):
-    monkeypatch.setattr("kerasrec.recommender._lists._USERS_AT_ONCE", 5)
-    frame, parts = factorised._frame, []
+    monkeypatch.setattr(_lists, "_USERS_AT_ONCE", 5)
+    frame, parts = _lists.list_frame, []
 
     def fails_later(*args):
         parts.append(args)
@@ -170,7 +171,7 @@ def test_what_fails_leaves_no_parquet_behind(factorised, tmp_path, monkeypatch):
             raise RuntimeError("out of luck")
         return frame(*args)
 
-    monkeypatch.setattr(factorised, "_frame", fails_later)
+    monkeypatch.setattr(_lists, "list_frame", fails_later)
     with pytest.raises(RuntimeError, match="out of luck"):
         factorised.recommend_to_parquet(tmp_path / "lists.parquet", k=1, verbose=False)
     assert not list(tmp_path.iterdir())
@@ -191,7 +192,9 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"`k` must be a positive integer\. Received: k=0"):
             own.recommend("ann", k=0)
         with pytest.raises(ValueError, match=r"items left for a user.*k=3, and 2 items left for user 'bob'"):
-            own.recommend(["ann", "bob"], k=3)
+            own.recommend(["ann", "bob"], k=3, short="error")
+        with pytest.raises(ValueError, match=r"k=3, and 2 items left for user 'bob'"):
+            own.recommend("bob", k=3)
         with pytest.raises(ValueError, match=r"'fewer' gives what is left.*k=3, and 2 items left"):
             own.recommend_to_parquet("lists.parquet", k=3, short="error", verbose=False)
         with pytest.raises(ValueError, match=r"`short` must be one of .*Received: short='few'"):

@@ -8,7 +8,7 @@ from kerasrec import Recommender
 def test_an_embedding_projector_folder(factorised, data, tmp_path):
     factorised.project(tmp_path / "map")
     vectors = np.loadtxt(tmp_path / "map" / "items.tsv", delimiter="\t")
-    np.testing.assert_allclose(vectors, factorised._table("item"), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(vectors, factorised.item_vectors().to_numpy(), rtol=1e-4, atol=1e-6)
     labels = pd.read_csv(tmp_path / "map" / "items_metadata.tsv", sep="\t")
     assert labels["item"].tolist() == data.item_ids.tolist()
     assert labels["title"].tolist()[3] == "Film 3"

@@ -23,7 +23,7 @@ def ridge_fold(vectors, histories, users, history):
 
 
 def test_a_factorised_model_folds_in_by_least_squares(factorised, data):
-    vectors, users = factorised._table("item").astype(float), factorised._table("user").astype(float)
+    vectors, users = factorised.item_vectors().to_numpy(float), factorised.user_vectors().to_numpy(float)
     histories = [data.items[data.users == user] for user in range(data.n_users)]
     vector = ridge_fold(vectors, histories, users, [1, 3, 5])[0]
     scores = vectors @ vector
@@ -96,7 +96,8 @@ def test_users_by_their_features(hybrid):
     # By hand: their representation is the row of their one feature.
     kernel = keras.ops.convert_to_numpy(hybrid.model.get_layer("user_repr").kernel)
     bias = keras.ops.convert_to_numpy(hybrid.model.get_layer("user_bias").bias)
-    vectors, item_bias = hybrid._scorer().items(np.arange(20))
+    found = hybrid.item_vectors()
+    vectors, item_bias = found.drop(columns="bias").to_numpy(), found["bias"].to_numpy()
     for name, row in (("x", 12), ("y", 13)):
         scores = vectors @ kernel[row] + item_bias + bias[row]
         own = frame[frame["user"] == name]
@@ -107,7 +108,7 @@ def test_users_by_their_features(hybrid):
 def test_a_user_without_any_known_feature_gets_what_the_biases_say(hybrid):
     with pytest.warns(UserWarning, match="unknown to the encoder"):
         frame = hybrid.recommend_for_features(pd.DataFrame({"camp": ["third"]}, index=["x"]), k=3)
-    bias = hybrid._scorer().items(np.arange(20))[1]
+    bias = hybrid.item_vectors()["bias"]
     assert frame["item"].tolist() == (10 * np.argsort(-bias)[:3]).tolist()
 
 

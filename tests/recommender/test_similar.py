@@ -6,7 +6,7 @@ from kerasrec.data import Interactions
 
 
 def test_nearest_items_by_cosine_and_by_dot_product(factorised):
-    vectors = factorised._table("item").astype(np.float64)
+    vectors = factorised.item_vectors().to_numpy().astype(np.float64)
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     for measure, table in (("cosine", unit), ("dot", vectors)):
         scores = table @ table[3]
@@ -45,7 +45,7 @@ def test_a_network_on_both_compares_what_it_reads(data):
         data, "recommender_net", epochs=1, verbose=0, n_components=3, min_rating=0.0, max_rating=1.0
     )
     table = recommender.model.get_layer("item_embedding").embeddings
-    np.testing.assert_allclose(recommender._table("item"), np.asarray(table), rtol=1e-6)
+    np.testing.assert_allclose(recommender.item_vectors().to_numpy(), np.asarray(table), rtol=1e-6)
     assert len(recommender.similar_items(0, k=5)) == 5
 
 

@@ -1,0 +1,89 @@
+"""Why a pair has its score."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec.evaluation._names import unknown_name
+from kerasrec.recommender import _contributions, _lists, _similar, _vectors
+from kerasrec.recommender._contributions import Part
+from kerasrec.recommender._frames import list_frame
+from kerasrec.recommender._state import State
+from kerasrec.recommender.explanation import Explanation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BY = ("item", "user", "component")
+
+
+def explain(state: State, user: Any, item: Any, by: str | None, n_neighbors: int) -> Explanation:
+    """What gives a pair its score, and what in the user's own history is nearest to the item.
+
+    Args:
+        state: `State`.
+        user: raw user id.
+        item: raw item id.
+        by: `"item"`, `"user"`, `"component"` or `None`.
+        n_neighbors: int, items of the history to name.
+    """
+    import pandas as pd
+
+    if by is not None and by not in BY:
+        raise ValueError(unknown_name("by", by, BY))
+    users, items = state.users.codes(user), state.items.codes(item)
+    if len(users) != 1 or len(items) != 1:
+        raise ValueError(
+            f"`user` and `item` must be one raw id each. Received: {len(users)} users and {len(items)} items."
+        )
+    user_code, item_code = int(users[0]), int(items[0])
+    score = float(_lists.score(state, [(user, item)])[0])
+    parts = _parts(state, user_code, item_code, by, score)
+    frame = pd.DataFrame(parts, columns=list(Part._fields))
+    frame["name"] = frame["name"].astype(object)
+    order = np.argsort(-frame["contribution"].abs().to_numpy(), kind="stable")
+    frame = frame.iloc[order].reset_index(drop=True)
+    raw = float(frame["contribution"].sum())
+    return Explanation(user, item, score, raw, frame, _neighbors(state, user_code, item_code, n_neighbors))
+
+
+def _parts(state: State, user: int, item: int, by: str | None, score: float) -> list[Part]:
+    sides = _vectors.sides(state)
+    if sides is not None and sides.towers is None:
+        return _contributions.of_head(sides, user, item)
+    if sides is not None:
+        if by is None:
+            by = next((s for s in ("item", "user") if _contributions.lookup_of(sides, s)), "component")
+        features = state.item_features if by == "item" else state.user_features
+        names = None if features is None or by == "component" else features.names
+        return _contributions.of_towers(sides, user, item, by, names)
+    source = _vectors.source(state)
+    if hasattr(source, "contributions"):
+        kind, codes, values = source.contributions(user, item)
+        ids = state.ids(kind).raw
+        return [
+            Part(f"{kind} {'had' if kind == 'item' else 'alike'}", ids[code], float(value), True)
+            for code, value in zip(codes, values, strict=True)
+        ]
+    return [Part("model", state.name, score, True)]
+
+
+def _neighbors(state: State, user: int, item: int, n: int) -> "pd.DataFrame":
+    """The items of a user's history that are nearest to an item."""
+    history = state.history
+    own = slice(history.starts[user], history.starts[user + 1])
+    codes, values = history.items[own], history.values[own]
+    codes, values = codes[codes != item], values[codes != item]
+    table = state.once("explained_items", lambda: _similar.unit_rows(_comparable(state)))
+    near = table[codes] @ table[item].T
+    near = np.asarray(near.todense()).ravel() if hasattr(near, "todense") else np.asarray(near).ravel()
+    best = np.argsort(-near, kind="stable")[:n]
+    frame = list_frame(state, None, codes[best][None], None)
+    frame.insert(2, "similarity", near[best])
+    frame.insert(3, "value", values[best])
+    return frame
+
+
+def _comparable(state: State) -> Any:
+    table = _vectors.table(state, "item")
+    return _similar.matrix(state, "item") if table is None else table

@@ -1,0 +1,40 @@
+"""Lists of codes as frames of raw ids."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec.recommender._state import State
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def list_frame(
+    state: State, users: np.ndarray | None, items: np.ndarray, scores: np.ndarray | None
+) -> "pd.DataFrame":
+    """Rows of lists `[B, k]`; -1 is no item.
+
+    Args:
+        state: whose items they are.
+        users: raw ids `[B]`, or `None`: no column of users.
+        items: codes `[B, k]`.
+        scores: `[B, k]`, or `None`: no column of scores.
+    """
+    import pandas as pd
+
+    n, k = items.shape
+    columns: dict[str, Any] = {}
+    codes, ranks = items.ravel(), np.tile(np.arange(1, k + 1), n)
+    if users is not None:
+        columns["user"] = np.repeat(users, k)
+    columns |= {"rank": ranks, "item": codes}
+    if scores is not None:
+        columns["score"] = scores.ravel()
+    there = codes >= 0
+    if not there.all():
+        columns = {name: x[there] for name, x in columns.items()}
+        codes = columns["item"]
+    columns["item"] = state.items.raw[codes]
+    columns |= {name: x[codes] for name, x in state.metadata_columns().items()}
+    return pd.DataFrame(columns, copy=False)

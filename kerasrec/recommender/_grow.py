@@ -1,0 +1,301 @@
+"""More items, more users, this week's events: a new state, or an error and no state."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from kerasrec._arguments import share, whole_number
+from kerasrec.data import Features, Interactions
+from kerasrec.data._columns import id_array, id_index, several, shown, vocabulary
+from kerasrec.data._encoders import Indicator
+from kerasrec.recommender import _training, _vectors
+from kerasrec.recommender._history import updated as history_after
+from kerasrec.recommender._ids import Ids
+from kerasrec.recommender._made import state_of
+from kerasrec.recommender._metadata import aligned
+from kerasrec.recommender._reading import reads
+from kerasrec.recommender._resizing import Growth, resized
+from kerasrec.recommender._state import State
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def with_items(state: State, metadata: Any) -> State:
+    """The state with room for new items.
+
+    Args:
+        state: `State`.
+        metadata: frame indexed by the new raw ids, or raw ids alone.
+    """
+    ids, frame = _new(state.items, metadata)
+    table = state.item_metadata
+    if table is not None:
+        missing = [name for name in table.columns if frame is None or name not in frame.columns]
+        if missing:
+            raise ValueError(
+                f"`metadata` must have the columns of the recommender's: {', '.join(table.columns)}. "
+                f"Received: no column {missing[0]!r}."
+            )
+    features, growth = _grown(state, "item", ids, frame)
+    if table is not None and frame is not None:
+        import pandas as pd
+
+        table = pd.concat([table, aligned(frame[table.columns], ids)], ignore_index=True)
+    state = replace(state, item_features=features, item_metadata=table)
+    return _resized(
+        state,
+        {"user": Growth(state.n_users, state.n_users), "item": growth},
+        state.users.raw,
+        _joined(state.items.raw, ids),
+    )
+
+
+def with_users(state: State, features: Any) -> State:
+    """The state with room for new users.
+
+    Args:
+        state: `State`.
+        features: frame indexed by the new raw ids, or raw ids alone.
+    """
+    ids, frame = _new(state.users, features)
+    grown, growth = _grown(state, "user", ids, frame)
+    return _resized(
+        replace(state, user_features=grown),
+        {"user": growth, "item": Growth(state.n_items, state.n_items)},
+        _joined(state.users.raw, ids),
+        state.items.raw,
+    )
+
+
+def updated(
+    state: State,
+    interactions: Interactions,
+    epochs: int = 1,
+    replay: float = 0.1,
+    user_features: Any = None,
+    item_metadata: Any = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    verbose: Any = "auto",
+) -> tuple[State, Any]:
+    """The state after new events, whose model has been trained on them, and what `fit` returned.
+
+    Args:
+        state: `State`, which stays as it is, its model included.
+        interactions: `Interactions`, the new events.
+        epochs: int, passes over them. Defaults to `1`.
+        replay: share of the old events that are trained on as well. Defaults to `0.1`.
+        user_features: frame of at least the new users. Defaults to `None`.
+        item_metadata: frame of at least the new items. Defaults to `None`.
+        batch_size: int. Defaults to `None`.
+        seed: int. Defaults to `0`.
+        verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
+    """
+    if not isinstance(interactions, Interactions):
+        raise TypeError(
+            f"`interactions` must be `kerasrec.data.Interactions`. Received: {type(interactions).__name__}."
+        )
+    replay = share("replay", replay)
+    if not state.model.trainable_variables:
+        raise ValueError(
+            "The model must have weights to train; one fitted in closed form is made anew with "
+            f"`Recommender.train` on all interactions. Received: {state.name!r}."
+        )
+    epochs = whole_number("epochs", epochs)
+    before = state.model
+    for side, given in (("user", user_features), ("item", item_metadata)):
+        own = getattr(interactions, f"{side}_ids")[np.unique(getattr(interactions, f"{side}s"))]
+        new = own[state.ids(side).index.get_indexer(own) < 0]
+        if len(new):
+            grow = with_users if side == "user" else with_items
+            state = grow(state, new if given is None else _rows(given, new, side))
+    old, fresh = state.interactions, _of(state, interactions)
+    whole = history_after(old, fresh)
+    keys = _keys(fresh)
+    new = whole.take(np.isin(_keys(whole), keys))
+    if not len(new):
+        raise ValueError(
+            "`interactions` must have likes, as the recommender was trained on those of at least "
+            f"{whole._meaning.least:g}. Received: {len(interactions)} events, none of them."
+        )
+    replayed = np.random.default_rng(seed).random(len(old)) < replay
+    trained_on = _together(old.take(replayed & ~np.isin(_keys(old), keys)), new)
+    model = state.model if state.model is not before else _copied(state)
+    recipe = _training.recipe_of(model, whole).replace(epochs=epochs, batch_size=batch_size)
+    with _put_back(model) if model is before else contextlib.nullcontext():
+        history = _training.fit(model, trained_on, recipe, seed, verbose, known=whole)
+    return _after(state, model, whole), history
+
+
+def _after(state: State, model: keras.Model, interactions: Interactions) -> State:
+    """The state with another model, and all that users have had by then."""
+    return state_of(
+        model,
+        interactions,
+        user_features=state.user_features,
+        item_features=state.item_features,
+        item_metadata=state.item_metadata,
+    )
+
+
+def _of(state: State, events: Interactions) -> Interactions:
+    """Events with the recommender's codes; of their times, if it has times."""
+    users = state.users.codes(events.user_ids[events.users])
+    items = state.items.codes(events.item_ids[events.items])
+    times = None if state.history.times is None else events.times
+    found = Interactions(
+        users, items, events.values, times, user_ids=state.users.raw, item_ids=state.items.raw
+    )
+    found._meaning, found._counts = events._meaning, events._counts
+    return found
+
+
+def _grown(
+    state: State, side: str, ids: np.ndarray, frame: "pd.DataFrame | None"
+) -> tuple[Features | None, Growth]:
+    """Features of one side with rows for new entities, and how much its tables grow."""
+    n, features = len(state.ids(side)), state.features(side)
+    sides = _vectors.sides(state)
+    read = sides is not None and reads(getattr(sides, side), features)
+    if read and features is None:
+        raise ValueError(
+            f"`{side}_features` must be given to the recommender whose model reads them, so that new "
+            f"{side}s can be encoded. Received: {side}_features=None."
+        )
+    if features is None:
+        return None, Growth(n, n + len(ids))
+    if frame is None and all(isinstance(encoder, Indicator) for encoder in features._encoders):
+        import pandas as pd
+
+        frame = pd.DataFrame(index=id_index(ids))
+    if frame is None:
+        raise ValueError(
+            f"New {side}s must come as a frame with the columns that the {side} features were made from. "
+            f"Received: {len(ids)} ids without."
+        )
+    grown = _with_rows(features, frame, ids)
+    if not read:
+        return grown, Growth(n, n + len(ids))
+    return grown, Growth(n, n + len(ids), grown, features.n_features)
+
+
+def _resized(state: State, growth: dict[str, Growth], user_ids: np.ndarray, item_ids: np.ndarray) -> State:
+    if not _is_graph(state.model):
+        raise ValueError(
+            "`model` must be a functional model to grow. "
+            f"Received: {state.name!r} of type {type(state.model).__name__}."
+        )
+    interactions = state.history.interactions(user_ids, item_ids)
+    return _after(state, resized(state.model, growth), interactions)
+
+
+def _is_graph(model: keras.Model) -> bool:
+    try:
+        return model.inputs is not None
+    except (AttributeError, ValueError):
+        return False
+
+
+def _copied(state: State) -> keras.Model:
+    """A model of the same weights and optimizer's state to train, while lists come from the other.
+
+    A subclassed model, or one whose loss its settings do not name, is trained itself.
+    """
+    if not _is_graph(state.model):
+        return state.model
+    same = {"user": Growth(state.n_users, state.n_users), "item": Growth(state.n_items, state.n_items)}
+    try:
+        return resized(state.model, same)
+    except (TypeError, ValueError):
+        return state.model
+
+
+@contextlib.contextmanager
+def _put_back(model: keras.Model) -> Iterator[None]:
+    """Gives a model its weights back if training fails."""
+    optimizer = [] if model.optimizer is None else model.optimizer.variables
+    kept = [(x, keras.ops.convert_to_numpy(x).copy()) for x in (*model.variables, *optimizer)]
+    try:
+        yield
+    except Exception:
+        for variable, value in kept:
+            variable.assign(value)
+        raise
+
+
+def _new(known: Ids, given: Any) -> tuple[np.ndarray, "pd.DataFrame | None"]:
+    """New raw ids, and the frame that they came with."""
+    side = known.side
+    frame = given if hasattr(given, "columns") else None
+    ids = id_array(vocabulary(given.index if frame is not None else several(given), f"new {side}s"))
+    if not len(ids):
+        raise ValueError(f"There must be at least one new {side}. Received: none.")
+    again = np.flatnonzero(known.index.get_indexer(id_index(ids)) >= 0)
+    if len(again):
+        raise ValueError(
+            f"New {side}s must not be known yet. "
+            f"Received: {len(again)} that are, first {shown(ids[again[0]])}."
+        )
+    if isinstance(ids[0], str) != isinstance(known.raw[0], str):
+        raise ValueError(
+            f"New {side}s must have ids of the type of the others, such as {shown(known.raw[0])}. "
+            f"Received: {shown(ids[0])}."
+        )
+    return ids, frame
+
+
+def _with_rows(features: Features, frame: "pd.DataFrame", ids: np.ndarray) -> Features:
+    """The features with rows for new entities, and with a column for each where the others have indicators.
+
+    New columns stand behind the old ones, so that tables of the old stay where they are; an entity that the
+    encoders know has its column already.
+    """
+    import scipy.sparse
+
+    new = features.transform(frame)
+    old_matrix, matrix, encoders = features.matrix, new.matrix, list(features._encoders)
+    indicators = [encoder for encoder in encoders if isinstance(encoder, Indicator)]
+    if indicators:
+        known = id_index(np.concatenate([encoder.vocabulary.astype(object) for encoder in indicators]))
+        without = np.flatnonzero(known.get_indexer(id_index(ids)) < 0)
+        nothing = scipy.sparse.csr_matrix((len(features), len(without)), dtype=np.float32)
+        old_matrix = scipy.sparse.hstack([old_matrix, nothing], "csr")
+        own = np.ones(len(without), np.float32), (without, np.arange(len(without)))
+        own_columns = scipy.sparse.csr_matrix(own, (len(ids), len(without)))
+        matrix = scipy.sparse.hstack([matrix, own_columns], "csr")
+        if len(without):
+            encoders.append(Indicator("id", np.asarray(ids[without])))
+    joined = None if features.ids is None else _joined(features.ids, ids)
+    return Features(scipy.sparse.vstack([old_matrix, matrix], "csr"), encoders, joined)
+
+
+def _rows(given: Any, ids: np.ndarray, side: str) -> Any:
+    missing = np.setdiff1d(ids, np.asarray(given.index))
+    if len(missing):
+        raise ValueError(
+            f"The frame of new {side}s must have a row for each. "
+            f"Received: none for {len(missing)} of {len(ids)}, first {shown(missing[0])}."
+        )
+    return given.loc[ids.tolist()]
+
+
+def _joined(ids: np.ndarray, new: np.ndarray) -> np.ndarray:
+    same = ids.dtype == new.dtype
+    return np.concatenate([ids, new] if same else [ids.astype(object), new.astype(object)])
+
+
+def _keys(interactions: Interactions) -> np.ndarray:
+    return interactions.users.astype(np.int64) * interactions.n_items + interactions.items
+
+
+def _together(first: Interactions, second: Interactions) -> Interactions:
+    columns = {
+        name: np.concatenate([getattr(x, name) for x in (first, second)])
+        for name in ("users", "items", "values")
+    }
+    return second._with(**columns, times=None)

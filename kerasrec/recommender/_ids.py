@@ -1,0 +1,79 @@
+"""Raw ids of one side, and the way from them to codes."""
+
+import difflib
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec.data._columns import id_index, several, shown
+from kerasrec.data._ids import integer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_INDEXING = threading.Lock()
+
+
+class Ids:
+    """Raw ids by code, with an index that is made when the first one is looked up.
+
+    Args:
+        raw: array of raw ids.
+        side: `"user"` or `"item"`, for messages.
+    """
+
+    def __init__(self, raw: np.ndarray, side: str) -> None:
+        self.raw, self.side = raw, side
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    @cached_property
+    def index(self) -> "pd.Index[Any]":
+        """The ids as a pandas index."""
+        with _INDEXING:
+            index = id_index(self.raw)
+            # Makes its table, which several threads must not do at once.
+            _ = len(index) and index[0] in index
+        return index
+
+    def codes(self, ids: Any) -> np.ndarray:
+        """Codes of one raw id or several, all of them known."""
+        return self.find(ids, unknown=False)[0]
+
+    def find(self, ids: Any, unknown: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of raw ids (-1 where one is unknown and that is allowed), and the ids themselves."""
+        ids, index = several(ids), self.index
+        if isinstance(ids, list) and len(ids) == 1 and type(ids[0]) in (str, int) and ids[0] in index:
+            # Ten times as fast as an index of one.
+            code = np.array([index.get_loc(ids[0])], np.int32)
+            return code, np.array(ids, None if type(ids[0]) is int else object)
+        try:
+            wanted = id_index(ids)
+            codes = index.get_indexer(wanted).astype(np.int32)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"`{self.side}s` must be one raw id or a flat list of them. Received: {error}."
+            ) from error
+        missing = np.flatnonzero(codes < 0)
+        if len(missing) and not unknown:
+            first = wanted[missing[0]]
+            raise ValueError(
+                f"`{self.side}s` must be {self.side}s that the recommender knows.{self.hint(first)} "
+                f"Received: {len(missing)} unknown of {len(wanted)}, first {shown(first)}."
+            )
+        return codes, np.asarray(wanted)
+
+    def hint(self, unknown: Any) -> str:
+        """The same id as text or as a number, or one that looks like it."""
+        index, other = self.index, str(unknown)
+        found: Any = integer(unknown.strip()) if isinstance(unknown, str) else other
+        if found is not None and found in index:
+            return f" Ids are {'text' if isinstance(found, str) else 'numbers'}: {found!r} is known."
+        if isinstance(unknown, str) and len(index) <= 100_000:
+            texts = [x for x in index if isinstance(x, str)]
+            near = difflib.get_close_matches(unknown, texts, n=1, cutoff=0.8)
+            return f" Did you mean {near[0]!r}?" if near else ""
+        return ""

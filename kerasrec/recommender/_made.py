@@ -1,0 +1,88 @@
+"""The first state of a recommender, made of a model and the data that it was trained on."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec.data import Features, Interactions
+from kerasrec.layers import Catalogue, find_catalogue
+from kerasrec.recommender import _metadata
+from kerasrec.recommender._history import History
+from kerasrec.recommender._ids import Ids
+from kerasrec.recommender._state import Computed, State
+from kerasrec.recommender.file import with_catalogue
+
+
+def made(
+    model: keras.Model,
+    interactions: Interactions,
+    user_features: Features | None = None,
+    item_features: Features | None = None,
+    item_metadata: Any = None,
+) -> State:
+    """A state of what a user gives, checked.
+
+    Args:
+        model: `keras.Model`.
+        interactions: `Interactions`.
+        user_features: `Features` or `None`.
+        item_features: `Features` or `None`.
+        item_metadata: frame or `None`.
+    """
+    if not isinstance(interactions, Interactions):
+        raise TypeError(
+            "`interactions` must be `kerasrec.data.Interactions`, the training data; make them with "
+            f"`Interactions.from_frame` or `from_csv`. Received: {type(interactions).__name__}."
+        )
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"`model` must be a `keras.Model` with inputs `user` and `item`. Received: {model!r}."
+        )
+    known = find_catalogue(model)
+    if known is not None and known.filled:
+        for side in ("user", "item"):
+            _check_same(side, getattr(known, f"{side}_ids"), getattr(interactions, f"{side}_ids"))
+    features = {
+        "user_features": _aligned("user_features", user_features, interactions.user_ids, "user"),
+        "item_features": _aligned("item_features", item_features, interactions.item_ids, "item"),
+    }
+    if item_metadata is not None:
+        item_metadata = _metadata.aligned(item_metadata, interactions.item_ids)
+    return state_of(model, interactions, item_metadata=item_metadata, **features)
+
+
+def state_of(model: keras.Model, interactions: Interactions, **known: Any) -> State:
+    """The state of a model and what users have; the model's catalogue holds both from then on.
+
+    Args:
+        model: `keras.Model`.
+        interactions: `Interactions` over all ids.
+        **known: features and metadata.
+    """
+    try:
+        model = with_catalogue(model)
+        catalogue = find_catalogue(model) or Catalogue()
+    except ValueError:  # a subclassed model serves as it is, but cannot be written to a file
+        catalogue = Catalogue()
+    history = History(interactions)
+    catalogue.fill(interactions)
+    catalogue.seen = history.starts, history.items
+    users, items = Ids(interactions.user_ids, "user"), Ids(interactions.item_ids, "item")
+    return State(model, model.name, users, items, history, computed=Computed(model), **known)
+
+
+def _aligned(name: str, features: Any, ids: np.ndarray, side: str) -> Features | None:
+    if features is None:
+        return None
+    if not isinstance(features, Features):
+        raise TypeError(f"`{name}` must be `kerasrec.data.Features`. Received: {type(features).__name__}.")
+    return features.align(ids, side)
+
+
+def _check_same(side: str, known: Any, given: np.ndarray) -> None:
+    if len(known) != len(given) or not (np.asarray(known) == np.asarray(given)).all():
+        raise ValueError(
+            f"`interactions` must have the {side}s that the model was made for, with the same codes: the "
+            f"whole from which the training data was split. Received: {len(given)} {side}s for {len(known)}."
+        )

@@ -1,0 +1,80 @@
+"""A recommender's state as a file, and back."""
+
+import os
+from typing import Any
+
+import keras
+
+from kerasrec.data import Features
+from kerasrec.layers import find_catalogue
+from kerasrec.recommender import _metadata
+from kerasrec.recommender._history import History
+from kerasrec.recommender._ids import Ids
+from kerasrec.recommender._safety import one_line
+from kerasrec.recommender._state import Computed, State
+from kerasrec.recommender.file import load_model, save_model
+
+# What arrays and JSON of another form than was written raise.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+
+
+def save(state: State, path: str | os.PathLike[str]) -> None:
+    """Write everything to one `.keras` file.
+
+    Args:
+        state: `State`.
+        path: the file.
+    """
+    attachments = {"history": state.history.to_arrays()}
+    for side in ("user", "item"):
+        features = state.features(side)
+        if features is not None:
+            attachments[f"{side}_features"] = features.to_arrays()
+    if state.item_metadata is not None:
+        attachments["item_metadata"] = _metadata.to_arrays(state.item_metadata)
+    try:
+        catalogue = find_catalogue(state.model)
+    except (AttributeError, ValueError):
+        catalogue = None
+    if catalogue is not None:
+        catalogue.attachments = attachments
+    save_model(state.model, path)  # refuses a model without a catalogue
+
+
+def load(path: str | os.PathLike[str]) -> State:
+    """Read what `save` wrote, or a file of `save_model(..., seen=True)`.
+
+    Args:
+        path: the file.
+    """
+    model = load_model(path)
+    catalogue: Any = find_catalogue(model)
+    if catalogue.seen is None:
+        raise ValueError(
+            "A recommender's file must say which user has which item; write it with `Recommender.save` "
+            f"or `save_model(..., interactions, seen=True)`. Received: {os.fspath(path)}, which does not."
+        )
+    try:
+        return _restored(model, catalogue)
+    except _UNREADABLE as error:
+        raise ValueError(
+            f"{os.fspath(path)} holds a recommender that cannot be read: {one_line(str(error))}."
+        ) from error
+
+
+def _restored(model: keras.Model, catalogue: Any) -> State:
+    users, items = Ids(catalogue.user_ids, "user"), Ids(catalogue.item_ids, "item")
+    attached, (starts, seen) = catalogue.attachments, catalogue.seen
+    history = History.from_arrays(starts, seen, attached.get("history", {}), users.raw, items.raw)
+    known: dict[str, Any] = {}
+    for ids in (users, items):
+        name = f"{ids.side}_features"
+        features = Features.from_arrays(attached[name]) if name in attached else None
+        if features is not None and (
+            len(features) != len(ids) or (features.ids is not None and list(features.ids) != list(ids.raw))
+        ):
+            raise ValueError(f"{name} must have a row for each of the {len(ids)} ids")
+        known[name] = features
+    if "item_metadata" in attached:
+        known["item_metadata"] = _metadata.from_arrays(attached["item_metadata"], len(items))
+    return State(model, model.name, users, items, history, computed=Computed(model), **known)

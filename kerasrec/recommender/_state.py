@@ -1,0 +1,122 @@
+"""What a recommender holds at one time. It never changes: a recommender goes on by holding another one."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec.data import Features, Interactions
+from kerasrec.recommender._history import History
+from kerasrec.recommender._ids import Ids
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+# The order among equal scores is that of `kerasrec.evaluation.evaluate`.
+SEED = 0
+
+
+class Computed:
+    """What was computed from the weights as they are after some steps of training, each thing once.
+
+    Args:
+        model: `keras.Model`, or `None` where there is none to train.
+    """
+
+    def __init__(self, model: Any = None) -> None:
+        self._optimizer: Any = getattr(model, "optimizer", None)
+        self._trains = self._optimizer is not None and bool(model.trainable_variables)
+        self._steps = self._count()
+        self._known: dict[str, Any] = {}
+        self._lock = threading.RLock()
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make()` gave when it was first asked for; other threads wait for it."""
+        if name not in self._known:
+            with self._lock:
+                if name not in self._known:
+                    self._known[name] = make()
+        return self._known[name]
+
+    def is_of(self, model: Any) -> bool:
+        """Whether the model has not been trained since."""
+        return getattr(model, "optimizer", None) is self._optimizer and self._count() == self._steps
+
+    def _count(self) -> int:
+        """Steps of training so far; not by `keras.ops`, which takes three times as long."""
+        return int(self._optimizer.iterations.numpy()) if self._trains else 0
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A model, the ids of its codes, what users have, and what is known of both sides.
+
+    Attributes:
+        model: `keras.Model`; `None` where a file's vectors are enough.
+        name: of the model.
+        users: raw ids of the users.
+        items: raw ids of the items.
+        history: what users have had.
+        user_features: `Features` or `None`.
+        item_features: `Features` or `None`.
+        item_metadata: frame with a row an item, in the order of the codes, or `None`.
+        computed: what was computed from all this, once.
+    """
+
+    model: "keras.Model | Any"
+    name: str
+    users: Ids
+    items: Ids
+    history: History
+    user_features: Features | None = None
+    item_features: Features | None = None
+    item_metadata: "pd.DataFrame | None" = None
+    computed: Computed = field(default_factory=Computed)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users known."""
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        """Number of items known."""
+        return len(self.items)
+
+    @property
+    def interactions(self) -> Interactions:
+        """What users have had, as `Interactions`."""
+        return self.history.interactions(self.users.raw, self.items.raw)
+
+    def ids(self, side: str) -> Ids:
+        """Those of one side, `"user"` or `"item"`."""
+        return self.users if side == "user" else self.items
+
+    def features(self, side: str) -> Features | None:
+        """Those of one side, `"user"` or `"item"`."""
+        return self.user_features if side == "user" else self.item_features
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make()` gave when it was first asked for."""
+        return self.computed.once(name, make)
+
+    def metadata_columns(self) -> dict[str, np.ndarray]:
+        """Columns of the metadata as arrays, a row an item; none without metadata."""
+
+        def make() -> dict[str, np.ndarray]:
+            frame = self.item_metadata
+            return {} if frame is None else {name: frame[name].to_numpy() for name in frame.columns}
+
+        columns: dict[str, np.ndarray] = self.once("metadata", make)
+        return columns
+
+    def recomputed(self) -> "State":
+        """The same, of which nothing is computed yet."""
+        return replace(self, computed=Computed(self.model))
+
+    def of_now(self) -> "State":
+        """The same where the model has not been trained since anything was computed."""
+        return self if self.computed.is_of(self.model) else self.recomputed()

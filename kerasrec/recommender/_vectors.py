@@ -1,0 +1,117 @@
+"""What is computed from a model once and read by every list: vectors, scores, the catalogue's ranking."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._scorers import Scorer
+from kerasrec.recommender._factors import Factors, HeldScorer, factors_of
+from kerasrec.recommender._state import SEED, State
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kerasrec.recommender._sides import Sides
+
+
+def factors(state: State) -> Factors | None:
+    """The model as plain arrays; `None` where it does not factorise, or not by a dot product."""
+    found: Factors | None = state.once(
+        "factors", lambda: factors_of(state.model, state.n_users, state.n_items)
+    )
+    return found
+
+
+def sides(state: State) -> "Sides | None":
+    """The model cut where its users meet its items; `None` where they do not meet as representations."""
+    from kerasrec.recommender._sides import find_sides
+
+    found: Sides | None = state.once("sides", lambda: find_sides(state.model))
+    return found
+
+
+def scorer(state: State) -> Scorer:
+    """The cheapest way in which the whole catalogue can be scored."""
+
+    def make() -> Scorer:
+        held = factors(state)
+        if held is not None:
+            return HeldScorer(held)
+        from kerasrec.evaluation._models import scorer_of
+
+        return scorer_of(state.model, state.n_items)
+
+    found: Scorer = state.once("scorer", make)
+    return found
+
+
+def ranker(state: State, candidates: np.ndarray | None = None) -> Ranker:
+    """What ranks all items, or some of them."""
+    if candidates is not None:
+        return Ranker(scorer(state), SEED, candidates, state.name)
+    found: Ranker = state.once("ranker", lambda: Ranker(scorer(state), SEED, name=state.name))
+    return found
+
+
+def table(state: State, side: str) -> np.ndarray | None:
+    """Representations `[n, C]` of all users or items; `None` where the model tells none apart."""
+
+    def make() -> np.ndarray | None:
+        held = factors(state)
+        if held is not None:
+            vectors = getattr(held, side)
+        elif (cut := sides(state)) is None:
+            return None
+        else:
+            vectors = cut.table(side, np.arange(len(state.ids(side)), dtype=np.int32))
+        # Popularity has one number an item, of which every cosine is 1.
+        return vectors if vectors.shape[1] > 1 and vectors.any() else None
+
+    found: np.ndarray | None = state.once(f"{side}_table", make)
+    return found
+
+
+def source(state: State) -> Any:
+    """The model, or the layer of it, that scores the whole catalogue itself; `None` where none does."""
+    return getattr(scorer(state), "source", None)
+
+
+def represents(state: State) -> bool:
+    """Whether the model represents users and items."""
+    return factors(state) is not None or sides(state) is not None
+
+
+def for_folding(state: State) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Vectors `[I, C]` of the items, and what the user's side gives for all users, by name."""
+    held = factors(state)
+    if held is not None:
+        return held.item, held.users
+    from kerasrec.evaluation._models import outputs
+
+    cut: Any = sides(state)
+    items = cut.table("item", np.arange(state.n_items, dtype=np.int32))
+    return items, outputs(cut.user, np.arange(state.n_users, dtype=np.int32))
+
+
+def check_table(state: State, side: str) -> np.ndarray:
+    """Representations `[n, C]`, and an error where there are none."""
+    found = table(state, side)
+    if found is None:
+        raise ValueError(
+            "The model must represent users and items by vectors of two or more components. "
+            f"Received: {state.name!r}, which does not."
+        )
+    return found
+
+
+def vector_frame(state: State, side: str) -> "pd.DataFrame":
+    """Representations of one side, a row a raw id, and the bias where the model has one."""
+    import pandas as pd
+
+    vectors = check_table(state, side)
+    names = [f"component_{c}" for c in range(vectors.shape[1])]
+    frame = pd.DataFrame(vectors, pd.Index(state.ids(side).raw, name=side, tupleize_cols=False), names)
+    held: Any = factors(state)
+    bias = None if held is None else getattr(held, f"{side}_bias")
+    return frame if bias is None else frame.assign(bias=bias)
