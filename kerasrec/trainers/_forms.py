@@ -10,8 +10,7 @@ moves of `k` steps after step `t` are `m / (D + epsilon)` times
 where `T` may end in 0 after the last step. A decay of weights by `q_t = 1 - learning rate * decay` divides
 `r` by `q_{t+1}`, and then multiplies all by what is kept of a weight. Where `epsilon` is all of the
 denominator, `r` is `f_m`; between the two, the sum is nearly linear in `epsilon / (D + epsilon)`: for Adam
-with its usual settings, to within 1e-5 of the move. Where `epsilon` is small, that is left out: of a row
-whose denominator is no larger than `epsilon`, the move is then wrong by half a percent.
+with its usual settings, to within 1e-5 of the move.
 """
 
 import math
@@ -22,8 +21,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-# From this `epsilon` on, both sums are computed; below, a gradient that matters beside it moves nothing.
-_SMALL_EPSILON = 1e-6
 # Moves of less than this part of the first one are none.
 _NEGLIGIBLE = 1e-8
 
@@ -300,7 +297,7 @@ def _with_denominator(
     if not denominator_decay:
         return None
     epsilon, at_epsilon = float(optimizer.epsilon), decays[mover]
-    both = epsilon > _SMALL_EPSILON and denominator_decay < 1
+    both = epsilon > 0 and denominator_decay < 1
     return Form(
         decays,
         mover,

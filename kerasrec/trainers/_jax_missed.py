@@ -87,6 +87,7 @@ class CatchUp:
         self._now = clock[0] + step
         self._since, self._since_weights = clock[1], clock[2]
         self._gaps: dict[Any, tuple[Any, Gap]] = {}
+        self._read: dict[Any, list[Any]] = {}
 
     def rows(self, variable: Any, ids: Any, weights: Any, slots: Slots) -> tuple[Any, Slots]:
         """Weights and slots of rows, up to date.
@@ -115,11 +116,18 @@ class CatchUp:
         """Remember that the rows `target` are up to date behind this step."""
         last = self.missed.tables[id(variable)].last
         if self.lasts[last] is self._before[last]:
-            self.lasts[last] = self._before[last].at[target].set(self._now + 1, mode="drop")
+            # No row's last step is behind this one. But what is written depends on what was read: else XLA
+            # might write first, and for that copy the whole array at every step.
+            steps = self._now + 1
+            for read in self._read[last]:
+                steps = jnp.maximum(steps, read if read.shape == target.shape else jnp.max(read))
+            self.lasts[last] = self._before[last].at[target].set(steps, mode="drop")
 
     def _gap(self, table: Table, ids: Any, dtype: Any) -> Gap:
         form = self.missed.form
-        last = self._before[table.last].at[ids].get(mode="clip")
+        # Read once, for all that it is needed for.
+        last = jax.lax.optimization_barrier(self._before[table.last].at[ids].get(mode="clip"))
+        self._read.setdefault(table.last, []).append(last)
         begin = jnp.maximum(last, self._since)
         missed = (self._now - begin).astype(dtype)
         if not form.columns:

@@ -138,7 +138,7 @@ class TensorFlowEngine:
         stack = tree.map_structure(tf.convert_to_tensor, run["stack"])
         steps = tf.constant(run["steps"])
         shapes = tuple((leaf.dtype, *leaf.shape) for leaf in tree.flatten(stack))
-        if mode == "train" and self._takes_xla(shapes) and not self._makes_good(run, stack):
+        if mode == "train" and self._takes_xla(shapes):
             try:
                 logs = self._function(mode, run, stack, xla=True)(steps)
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
@@ -154,13 +154,6 @@ class TensorFlowEngine:
                 self._compiled.add(shapes)
                 return logs
         return self._function(mode, run, stack)(steps)
-
-    def _makes_good(self, run: Any, stack: Any) -> bool:
-        """Whether rows are made good where nobody asked for XLA: it would copy their tables at every step."""
-        if self._missed is None or self._model._jit_setting != "auto":
-            return False
-        self._function("train", run, stack)  # to trace the step tells which tables it updates by rows
-        return bool(self._missed.tables)
 
     def _takes_xla(self, shapes: Any) -> bool:
         """Whether XLA runs the training steps of these shapes."""

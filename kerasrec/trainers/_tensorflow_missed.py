@@ -92,6 +92,7 @@ class CatchUp:
         self._now = clock[0] + step
         self._since, self._since_weights = clock[1], clock[2]
         self._gaps: dict[Any, tuple[Any, Gap]] = {}
+        self._read: dict[Any, list[Any]] = {}
 
     def add(self, variable: Any, column: Any) -> None:
         """The step reads a table by a column of ids."""
@@ -125,18 +126,28 @@ class CatchUp:
         ids_of = {self.missed.tables[id(part.table)].last: part.ids for part in parts}
         for last, ids in ids_of.items():
             steps = tf.fill(tf.shape(ids), self._now + 1)
+            if self._xla:
+                # No row's last step is behind this one. But what is written depends on what was read: else
+                # XLA might write first, and for that copy the whole array at every step.
+                *others, latest = self._read[last]
+                steps = tf.maximum(steps, latest)
+                for read in others:
+                    steps = tf.maximum(steps, tf.reduce_max(read))
             self.missed.lasts[last].scatter_update(tf.IndexedSlices(steps, ids))
 
     def _gap(self, table: Table, ids: Any, dtype: str) -> Gap:
         form = self.missed.form
         last = self.missed.lasts[table.last].sparse_read(ids)
+        if self._xla:
+            (last,) = optimization_barrier(last)  # read once, for all that it is needed for
+        self._read.setdefault(table.last, []).append(last)
         begin = tf.maximum(last, self._since)
         missed = tf.cast(self._now - begin, dtype)
         if not form.columns:
             return gap(form, tf, missed, missed, [], [])
         settled = tf.maximum(begin, self._since_weights)
         then = tf.unstack(tf.cast(tf.gather(self._sums, settled), dtype), num=form.columns, axis=1)
-        now = tf.unstack(tf.cast(self._sums[self._now], dtype), num=form.columns)
+        now = tf.unstack(tf.cast(tf.gather(self._sums, self._now), dtype), num=form.columns)
         return gap(form, tf, missed, tf.cast(settled - begin, dtype), then, now)
 
 
