@@ -1,4 +1,4 @@
-"""The name under which a file is written before it takes its place, and what writing it may end with."""
+"""Files and folders that are there whole or not at all, and what writing them may end with."""
 
 import contextlib
 import errno
@@ -14,54 +14,108 @@ from pathlib import Path
 
 # Of a writer elsewhere that is not done by then, nothing more will come.
 _ABANDONED_SECONDS = 3600
+_NO_ROOM = "make room or write elsewhere"
+_NO_RIGHT = "write elsewhere, or make the folder writable"
+_REMEDIES = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EFBIG: _NO_ROOM,
+    errno.EROFS: _NO_RIGHT,
+    errno.EACCES: _NO_RIGHT,
+}
 _counter = itertools.count()
 
 
-def partial_name(path: Path) -> Path:
-    """A hidden name beside `path` that is this call's own, whichever process and thread it comes from.
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str], n_bytes: int = 0) -> Iterator[Path]:
+    """Where to write what is to stand at `path`: it goes there at once, when all is written.
 
-    What processes of this machine that are no more left there under such names is removed, and what others
-    left more than an hour ago.
+    That is in a hidden folder beside `path` that is this call's own, whichever process and thread it comes
+    from, so that whatever a writer makes beside its file stays there. What processes of this machine that are
+    no more left in such folders is removed, and what others left more than an hour ago.
 
     Args:
-        path: the file to be.
+        path: the file or the folder to be; a folder that is there already must be empty.
+        n_bytes: int, how much there will be at least; looked at before anything is written. Defaults to `0`.
+
+    Raises:
+        OSError: if there is no room, or the folder cannot be written to; it names `path` and the remedy.
     """
-    form = re.compile(rf"\.{re.escape(path.stem)}\.(?:([0-9a-f]+)-)?(\d+)(?:-\d+)?{re.escape(path.suffix)}")
-    for other in path.parent.iterdir():
-        named = form.fullmatch(other.name)
-        if named:
-            with contextlib.suppress(OSError):
-                gone = named[1] == _machine() and not _runs(int(named[2]))
-                if gone or time.time() - other.stat().st_mtime > _ABANDONED_SECONDS:
-                    other.unlink()
-    return path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}-{next(_counter)}{path.suffix}")
+    path = Path(path)
+    with writing(path, n_bytes):
+        _clear(path)
+        folder = path.with_name(f"{_beginning(path)}{_machine()}-{os.getpid()}-{next(_counter)}")
+        folder.mkdir()
+        try:
+            yield folder / path.name
+            if (folder / path.name).is_dir() and path.is_dir():
+                path.rmdir()  # Windows replaces no folder
+            os.replace(folder / path.name, path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def writing(path: Path, n_bytes: int = 0) -> Iterator[None]:
-    """Say which file found no room, and how to go on.
+    """Say which file found no room or no right to be written, and how to go on.
 
     Args:
         path: the file to be.
         n_bytes: int, how much there will be at least; looked at before anything is written. Defaults to `0`.
 
     Raises:
-        OSError: if there is no room.
+        OSError: if there is no room, or the folder cannot be written to.
+    """
+    check_room(path, n_bytes)
+    try:
+        yield
+    except Exception as error:
+        # HDF5 and TensorFlow give the reason as text alone.
+        own = error.errno if isinstance(error, OSError) else None
+        reason = own if own in _REMEDIES else _reason_in(str(error))
+        if reason is None:
+            raise
+        message = f"{os.strerror(reason)}; {_REMEDIES[reason]}"
+        raise OSError(reason, message, os.fspath(path)) from error
+
+
+def check_room(path: Path, n_bytes: int) -> None:
+    """Refuse to begin what would not fit the disk.
+
+    Args:
+        path: the file to be.
+        n_bytes: int, how much there will be at least.
+
+    Raises:
+        OSError: if there is less room.
     """
     free = shutil.disk_usage(path.parent).free
     if free < n_bytes:
         raise OSError(
             errno.ENOSPC,
-            f"No space left: {n_bytes:,} bytes are needed and {free:,} free; make room or write elsewhere",
+            f"No space left: {n_bytes:,} bytes are needed and {free:,} free; {_NO_ROOM}",
             os.fspath(path),
         )
-    try:
-        yield
-    except OSError as error:  # HDF5 gives the reason as text alone
-        if error.errno == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
-            message = f"{os.strerror(errno.ENOSPC)}; make room or write elsewhere"
-            raise OSError(errno.ENOSPC, message, os.fspath(path)) from error
-        raise
+
+
+def _reason_in(text: str) -> int | None:
+    return next((number for number in _REMEDIES if os.strerror(number) in text), None)
+
+
+def _beginning(path: Path) -> str:
+    return f".{path.name}."
+
+
+def _clear(path: Path) -> None:
+    """Remove what earlier writers of `path` left that are no more."""
+    form = re.compile(rf"{re.escape(_beginning(path))}([0-9a-f]+)-(\d+)-\d+")
+    for other in path.parent.iterdir():
+        named = form.fullmatch(other.name)
+        if named:
+            with contextlib.suppress(OSError):
+                gone = named[1] == _machine() and not _runs(int(named[2]))
+                if gone or time.time() - other.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(other, ignore_errors=True)
 
 
 def _machine() -> str:

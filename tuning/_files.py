@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,18 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from kerasrec._partial import partial_name
+from kerasrec._partial import replacing
 
 
 def write(path: Path, fill: Callable[[Any], Any]) -> None:
-    """Write a file under another name and move it into place."""
-    partial = partial_name(path)
-    try:
-        with open(partial, "wb") as file:
-            fill(file)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write a file elsewhere and move it into place."""
+    with replacing(path) as partial, open(partial, "wb") as file:
+        fill(file)
 
 
 def write_json(path: Path, content: Any) -> None:

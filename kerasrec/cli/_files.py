@@ -1,12 +1,7 @@
-"""What a command writes: checked before the work, whole or not at all after it."""
+"""Where a command writes, checked before the work."""
 
-import contextlib
-import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-
-from kerasrec._partial import partial_name
 
 
 def check_writable(path: Path, suffix: str) -> None:
@@ -23,14 +18,3 @@ def check_writable(path: Path, suffix: str) -> None:
         raise PermissionError(
             f"The folder {str(path.parent)!r} must be writable. Received: {error.strerror}."
         ) from error
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name to write to; its file takes the place of `path` once all is written."""
-    partial = partial_name(path)
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

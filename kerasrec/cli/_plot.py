@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kerasrec.cli._files import replacing
+from kerasrec._partial import replacing
 from kerasrec.cli._fit import RMSE
 
 

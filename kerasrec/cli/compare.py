@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasrec._partial import replacing
 from kerasrec.cli import _table
-from kerasrec.cli._files import check_writable, replacing
+from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library
 from kerasrec.cli._likes import likes, repeats, split, what_counts

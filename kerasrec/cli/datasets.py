@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerasrec.cli._files import check_writable, replacing
+from kerasrec._partial import replacing
+from kerasrec.cli._files import check_writable
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
 

@@ -1,23 +1,20 @@
 """A fitted model as one file in a folder."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from kerasrec._partial import replacing
+
 _NAME = "tensorrec.keras"
 
 
 def write(model: keras.Model, folder: Path) -> None:
-    """Write a model under another name and move it into place; the folder is made."""
+    """Write a model elsewhere and move it into place; the folder is made."""
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{os.getpid()}.keras"
-    try:
+    with replacing(folder / _NAME) as partial:
         model.save(partial)
-        os.replace(partial, folder / _NAME)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read(folder: Path) -> Any:

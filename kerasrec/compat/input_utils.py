@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasrec._partial import replacing
+
 
 def create_tensorrec_dataset_from_sparse_matrix(sparse_matrix: Any) -> Any:
     """A data set with one entry, which holds a matrix.
@@ -96,23 +98,17 @@ def write_tfrecord_from_tensorrec_dataset(tfrecord_path: str | os.PathLike[str],
     def integers(values: Any) -> Any:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=np.ravel(values)))
 
-    partial = f"{os.fspath(tfrecord_path)}.{os.getpid()}"
-    try:
-        with tf.io.TFRecordWriter(partial) as writer:
-            for rows, columns, values, n_rows, n_columns in dataset.as_numpy_iterator():
-                feature = {
-                    "row_index": integers(rows),
-                    "col_index": integers(columns),
-                    "values": tf.train.Feature(float_list=tf.train.FloatList(value=values)),
-                    "d0": integers(n_rows),
-                    "d1": integers(n_columns),
-                }
-                example = tf.train.Example(features=tf.train.Features(feature=feature))
-                writer.write(example.SerializeToString())
-        os.replace(partial, tfrecord_path)
-    finally:
-        if os.path.exists(partial):
-            os.unlink(partial)
+    with replacing(tfrecord_path) as partial, tf.io.TFRecordWriter(os.fspath(partial)) as writer:
+        for rows, columns, values, n_rows, n_columns in dataset.as_numpy_iterator():
+            feature = {
+                "row_index": integers(rows),
+                "col_index": integers(columns),
+                "values": tf.train.Feature(float_list=tf.train.FloatList(value=values)),
+                "d0": integers(n_rows),
+                "d1": integers(n_columns),
+            }
+            example = tf.train.Example(features=tf.train.Features(feature=feature))
+            writer.write(example.SerializeToString())
     return os.fspath(tfrecord_path)
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasrec._partial import replacing
+
 
 class Written:
     """What has a `to_dict`, as JSON."""
@@ -23,7 +25,8 @@ class Written:
         """
         text = json.dumps(_plain(self.to_dict()), indent=2)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            with replacing(path) as partial:
+                partial.write_text(text, encoding="utf-8")
         return text
 
 

@@ -1,13 +1,13 @@
 """A recommender as a TensorFlow SavedModel, which plain TensorFlow serves."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerasrec._partial import replacing
 from kerasrec.data._columns import shown
 from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._models import item_outputs, outputs
@@ -36,14 +36,8 @@ def export(state: State, folder: str | os.PathLike[str]) -> None:
     signature = module.recommend.get_concrete_function(
         user=tf.TensorSpec([None], ids["user"].dtype, "user"), k=tf.TensorSpec([], tf.int32, "k")
     )
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as partial:
         tf.saved_model.save(module, partial, signatures={"serving_default": signature})
-        if path.exists():
-            path.rmdir()
-        partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _tensor(ids: np.ndarray, side: str) -> Any:

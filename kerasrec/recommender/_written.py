@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasrec._partial import partial_name, writing
+from kerasrec._partial import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,16 +29,17 @@ class ParquetLists:
         self.n_users, self.verbose = n_users, verbose
         if self.path.is_dir():
             raise ValueError(f"`path` must be a file. Received: {self.path}, a folder.")
-        self._partial = partial_name(self.path)
         self._writer: Any = None
 
     def __enter__(self) -> "ParquetLists":
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+        self._place = contextlib.ExitStack()
+        self._partial = self._place.enter_context(replacing(self.path))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=Console(stderr=True, quiet=not self.verbose))
-        self._progress.start()
+        self._place.enter_context(self._progress)
         self._task = self._progress.add_task("Recommending", total=self.n_users)
         return self
 
@@ -62,18 +63,9 @@ class ParquetLists:
             ) from error
         if self._writer is None:
             self._writer = pyarrow.parquet.ParquetWriter(self._partial, table.schema)
-        with writing(self.path):
-            self._writer.write_table(table)
+            self._place.callback(self._writer.close)
+        self._writer.write_table(table)
         self._progress.update(self._task, completed=done)
 
-    def __exit__(self, kind: Any, *_: Any) -> None:
-        self._progress.stop()
-        try:
-            if self._writer is not None:
-                with writing(self.path):
-                    self._writer.close()
-            if kind is None:
-                os.replace(self._partial, self.path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                self._partial.unlink()
+    def __exit__(self, *error: Any) -> None:
+        self._place.__exit__(*error)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import keras
 
 from kerasrec._forks import check_fork
-from kerasrec._partial import partial_name, writing
+from kerasrec._partial import replacing
 from kerasrec.layers import Catalogue, find_catalogue
 from kerasrec.layers.catalogue import HEADER, check_header
 from kerasrec.recommender._declared import check_arrays, check_config_fits, check_tables, shapes_of_weights
@@ -96,13 +96,8 @@ def save_model(
     if model.compiled and not model.optimizer.built:
         # Keras builds it when it loads the file, and would warn that the file has no moments for it.
         model.optimizer.build(model.trainable_variables)
-    partial = partial_name(path)
-    try:
-        with writing(path, _n_bytes(model)):
-            model.save(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path, _n_bytes(model)) as partial:
+        model.save(partial)
 
 
 def _n_bytes(model: keras.Model) -> int:
@@ -140,11 +135,24 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
     with _opened(path) as (archive, _):
         check_config_fits(archive.read("config.json"), shapes_of_weights(archive, path), path)
     try:
-        model = keras.models.load_model(path)
+        with _elsewhere(path) as link:
+            model = keras.models.load_model(link)
     except Exception as error:  # whatever a backend or a class of somebody's raises
         raise ValueError(f"{path} holds a model that cannot be rebuilt here: {_reason(error)}") from error
     check_tables(model, path)
     return model
+
+
+@contextlib.contextmanager
+def _elsewhere(path: Path) -> Iterator[Path]:
+    """The file by a name in another folder: Keras unpacks large weights beside the name that it is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, path.name)
+        try:
+            link.symlink_to(path.resolve())
+        except OSError:  # Windows gives the right to few
+            link = path
+        yield link
 
 
 def _reason(error: Exception) -> str:

@@ -1,9 +1,5 @@
 """What would leave a recommender, or a file, half changed."""
 
-import os
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -13,7 +9,6 @@ import pytest
 
 import kerasrec
 from kerasrec import Recommender
-from kerasrec._partial import partial_name
 from kerasrec.data import Interactions
 from kerasrec.layers import find_catalogue
 from kerasrec.recommender import load_model
@@ -107,29 +102,6 @@ def test_sizes_beyond_every_memory(data, size):
 
 
 class TestFiles:
-    def test_what_killed_writers_left_goes(self, factorised, tmp_path):
-        old, young, other = (
-            tmp_path / name for name in (".a.1234567.keras", ".a.7654321.keras", ".b.1234567.keras")
-        )
-        for path in (old, young, other):
-            path.write_bytes(b"half")
-        for path in (old, other):
-            os.utime(path, (time.time() - 7200,) * 2)
-        factorised.save(tmp_path / "a.keras")
-        assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, other.name, "a.keras"]
-
-    def test_what_processes_left_that_are_no_more_goes_at_once(self, factorised, tmp_path):
-        done = subprocess.Popen([sys.executable, "-c", ""])
-        done.wait()
-        mine = partial_name(tmp_path / "a.keras")
-        gone = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{done.pid}-"))
-        elsewhere = mine.with_name(f".a.0-{done.pid}-0.keras")
-        for path in (mine, gone, elsewhere):
-            path.write_bytes(b"half")
-        factorised.save(tmp_path / "a.keras")
-        left = {path.name for path in tmp_path.iterdir()}
-        assert left == {mine.name, elsewhere.name, "a.keras"}
-
     def test_threads_that_save_to_one_path(self, data, factorised, tmp_path):
         """Whoever comes last is there whole."""
         others = [factorised, Recommender.train(data, "popularity")]

@@ -1,0 +1,86 @@
+"""What children of `children` do until they are killed; each yields when it begins."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+import kerasrec
+from kerasrec import Recommender
+from kerasrec.data import Interactions
+
+SEARCH = {
+    "objective": "val_ndcg@10",
+    "tuner": "random",
+    "max_trials": 3,
+    "epochs": 1,
+    "verbose": False,
+}
+
+
+def table():
+    """Ratings in which everybody has about a third of 40 items."""
+    draw = np.random.default_rng(0)
+    rows = [
+        (f"u{u}", f"i{i}", draw.integers(1, 6)) for u in range(30) for i in range(40) if draw.random() < 0.3
+    ]
+    return pd.DataFrame(rows, columns=["user", "item", "rating"])
+
+
+def data():
+    return Interactions.from_frame(table(), value="rating", kind="ratings")
+
+
+def counted():
+    """How often who had what, and one pair more."""
+    pair = pd.DataFrame({"user": ["ann"], "item": ["x"]})
+    return Interactions.from_frame(pd.concat([table()[["user", "item"]], pair]), kind="counts")
+
+
+def event():
+    """Once more that pair."""
+    return Interactions.from_frame(pd.DataFrame({"user": ["ann"], "item": ["x"]}), kind="counts")
+
+
+def save(folder):
+    """Two models, by turns, to one file."""
+    models = [Recommender.load(path) for path in sorted((folder / "models").iterdir())]
+    yield
+    for model in itertools.cycle(models):
+        model.save(folder / "out" / "x.keras")
+
+
+def lists(folder):
+    """Lists of two models, by turns, to one file."""
+    models = [Recommender.load(path) for path in sorted((folder / "models").iterdir())]
+    yield
+    for model in itertools.cycle(models):
+        model.recommend_to_parquet(folder / "out" / "x.parquet", k=3, batch_size=16, verbose=False)
+
+
+def train(folder):
+    """Models of one table by the command, to one file and one picture."""
+    from kerasrec.cli.app import app
+
+    table().to_csv(folder / "table.csv", index=False)
+    yield
+    for name in itertools.cycle(("popularity", "recommender_v2", "item_knn")):
+        arguments = ["train", folder / "table.csv", "--model", name, "--out", folder / "out" / "x.keras"]
+        app([*map(str, arguments), "--epochs", "1"], standalone_mode=False)
+
+
+def update(folder):
+    """One event after the other, each in the file before the next one comes."""
+    path = folder / "out" / "x.keras"
+    recommender = Recommender.load(path)
+    yield
+    while True:
+        recommender.update(event(), verbose=0)
+        recommender.save(path)
+
+
+def tune(folder):
+    """A search, which may have begun."""
+    yield
+    kerasrec.tuning.search(data(), "item_knn", directory=folder, **SEARCH)
+    yield
