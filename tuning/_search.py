@@ -1,3 +1,4 @@
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -166,7 +167,7 @@ def _run(plan: Plan, workers: int, chief: str | None, verbose: bool) -> Any:
                 raise
             raise OSError(
                 error.errno,
-                f"{error.strerror}; make room and start the search again with the same arguments: it goes on",
+                f"{os.strerror(error.errno)}; make room and start the search again with the same arguments: it goes on",
                 str(plan.folder),
             ) from error
     if oracle.given_up():

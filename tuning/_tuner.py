@@ -22,7 +22,7 @@ from kerasrec.tuning._trial_callback import FailedTrial, TrialCallback
 _WAIT = 0.2
 # Seconds of work for one of collecting garbage.
 _COLLECT_SHARE = 50
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What no other trial could do better.
 _FATAL = (keras_tuner.errors.FatalError, UnknownObjective)
 

@@ -3,14 +3,25 @@
 import contextlib
 import multiprocessing
 import os
+import sys
 import traceback
+from multiprocessing import forkserver
 
-# The process that children are forked from has imported this, and has computed nothing.
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["__main__", "faults.works"])
-# A child that says nothing for so many tenths of a second hangs. They are counted rather than read off a clock:
+# The process that children are forked from imports this, and computes nothing.
+_context.set_forkserver_preload(
+    [
+        "faults.works",
+        "kerasrec.cli.app",
+        "kerasrec.tuning",
+        "keras_tuner",
+        "matplotlib.figure",
+        "pyarrow.parquet",
+    ]
+)
+# A child that says nothing for so many tenths of a second hangs. They are counted, not read off a clock:
 # a machine that stands still is no fault.
-_PATIENCE = 200
+_PATIENCE = 1200
 
 
 class Child:
@@ -22,6 +33,7 @@ class Child:
     """
 
     def __init__(self, work, *args):
+        _warm_up()
         self.ours, theirs = _context.Pipe()
         self.process = _context.Process(target=_run, args=(theirs, work, args), daemon=True)
         self.process.start()
@@ -62,6 +74,18 @@ def outcomes(work, *args, patience=_PATIENCE):
         return
     finally:
         child.kill()
+
+
+def _warm_up():
+    """Start that process, unless it runs; it finds modules where this one does."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    try:
+        forkserver.ensure_running()
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 @contextlib.contextmanager

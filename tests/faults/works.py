@@ -84,3 +84,19 @@ def tune(folder):
     yield
     kerasrec.tuning.search(data(), "item_knn", directory=folder, **SEARCH)
     yield
+
+
+def write(folder, name, limit):
+    """What `test_disks.WRITERS` have under `name`, where no file may have more than `limit` bytes."""
+    import resource
+
+    from faults.test_disks import WRITERS
+
+    recommender = Recommender.load(folder / "model.keras")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        WRITERS[name](recommender, folder / "out")
+    except OSError as error:
+        yield error.errno, str(error)
+    else:
+        yield None
