@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from kerasrec._arguments import positive_number
+from kerasrec._memory import check_memory
 from kerasrec._threads import map_blocks, n_threads
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._fitted import VALUES_SETTING, Values, fitted, positives
@@ -64,6 +65,7 @@ def EASE(
     ridge = positive_number("ridge", ridge)
     if message := too_large(interactions.n_items, max_bytes):
         raise ValueError(message)
+    check_memory(12 * interactions.n_items**2, "every pair of items, as EASE holds them")
     matrix = positives(interactions, values)
     user, item = id_inputs()
     layer = ItemWeightsScore(*sizes(matrix), name="item_weights")

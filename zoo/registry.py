@@ -29,6 +29,7 @@ from kerasrec.zoo import (
     user_knn,
 )
 from kerasrec.zoo._card import Card
+from kerasrec.zoo._needs import needs_of
 from kerasrec.zoo._recipe import Recipe, Size
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def create(
 ) -> keras.Model:
     """A model for given data: sizes and range of ratings are read off the data.
 
+    A model whose weights and optimizer would not fit the memory that is left is refused before it is made.
+
     The model also carries the data's raw ids, so that what `model.save` writes is complete.
 
     Args:
@@ -132,7 +135,7 @@ def create(
 
     Raises:
         ValueError: if there is no such model, it has no such hyperparameter or takes no features, these have
-            other rows than the data, or the data gives no range of ratings.
+            other rows than the data, the data gives no range of ratings, or there is no memory for it.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -142,8 +145,27 @@ def create(
         36
     """
     found = card(name)
+    given = {"user_features": user_features, "item_features": item_features, **hyperparameters}
+    make = maker(found, interactions, given)
+    needs_of(found, interactions, hyperparameters, make).check()
+    model = make()
+    catalogue = find_catalogue(model)
+    if catalogue is not None:
+        catalogue.fill(interactions)
+    return model
+
+
+def maker(found: Card, interactions: "Interactions", given: Mapping[str, Any]) -> Callable[[], keras.Model]:
+    """What makes a model for given data, once what it is made of has been checked.
+
+    Args:
+        found: `Card` of the model.
+        interactions: `Interactions`.
+        given: features and hyperparameters, as `create` takes them.
+    """
+    hyperparameters = dict(given)
+    features = {name: hyperparameters.pop(name, None) for name in ("user_features", "item_features")}
     accepted = _accepted(found, hyperparameters)
-    features = {"user_features": user_features, "item_features": item_features}
     for key, x in features.items():
         if x is not None and key not in accepted:
             raise ValueError(f"`{key}` must be left out: {found.name} takes none.")
@@ -161,11 +183,7 @@ def create(
             "take a ranking model for data without ratings. "
             f"Received: min_rating={arguments['min_rating']}, max_rating={arguments['max_rating']}."
         )
-    model = found.factory(**arguments)
-    catalogue = find_catalogue(model)
-    if catalogue is not None:
-        catalogue.fill(interactions)
-    return model
+    return lambda: found.factory(**arguments)
 
 
 def recipe(name: str, interactions: "Interactions", **hyperparameters: Any) -> Recipe:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import keras
     from rich.progress import Progress
 
@@ -24,11 +26,13 @@ def train_by_recipe(
     how: dict[str, Any],
     report: "Report",
     watched: "Interactions | None" = None,
+    place: "Path | None" = None,
 ) -> "Training":
     """A model of the zoo, fitted or trained as `Recommender.train` does, with a progress bar.
 
     `how` are `epochs`, `batch_size`, `hyperparameters`, `validation`, `patience` and `seed`, as far as they
-    are given. `watched` rows measure a model of ratings after each epoch if its number is given.
+    are given. `watched` rows measure a model of ratings after each epoch if its number is given, and `place` is
+    the file that the model is to be written to.
     """
     from kerasrec import zoo
     from kerasrec.cli._library import set_seed
@@ -36,7 +40,7 @@ def train_by_recipe(
 
     if zoo.card(name).optimizer is None:
         with report.waiting(f"Fitting {name}"):
-            return trained(train, name, **how)
+            return trained(train, name, **how, tell=report.line, place=place)
     set_seed(how["seed"])  # without a word of TensorFlow's
     with contextlib.ExitStack() as shown:
         bars: list[Progress] = []
@@ -46,7 +50,9 @@ def train_by_recipe(
                 bars.append(shown.enter_context(report.progress()))
             return [_bar(bars[0], _PHASES[phase].format(name))]
 
-        return trained(train, name, **how, callbacks=callbacks, tell=report.line, watched=watched)
+        return trained(
+            train, name, **how, callbacks=callbacks, tell=report.line, watched=watched, place=place
+        )
 
 
 def predict(model: "keras.Model", interactions: "Interactions", report: "Report") -> np.ndarray:

@@ -137,7 +137,7 @@ def train_and_write(
     rates = zoo.card(name).task == "rating"
     if held_out is not None and not rates:
         _measure.check_ranking(fitted, held_out)  # before training
-    training = train_by_recipe(name, fitted, how, report, watched=held_out)
+    training = train_by_recipe(name, fitted, how, report, watched=held_out, place=out)
     report.result |= {"model": name, "trained_on": len(fitted)}
     worse = training.worse
     if training.chosen:

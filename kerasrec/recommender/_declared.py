@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kerasrec.layers import find_catalogue, find_id_limits
-from kerasrec.trainers._keras import StatelessScope, global_state
+from kerasrec.trainers._shapes import shapes_of
 
 WEIGHTS = "model.weights.h5"
 # Weights of a state that no file needs to hold (counters, seeds) are smaller.
@@ -97,16 +97,7 @@ def check_config_fits(text: bytes, shapes: "Counter[tuple[int, ...]]", path: Pat
     config = json.loads(text)
     if isinstance(config, dict):
         config.pop("compile_config", None)
-    left = global_state.get_global_attribute("uninitialized_variables", [], set_to_default=True)
-    before = list(left)
-    try:
-        with StatelessScope(initialize_variables=False):
-            keras.saving.deserialize_keras_object(config, safe_mode=True)
-    except Exception:  # noqa: BLE001, S110
-        pass  # what cannot be built is said where it is built
-    finally:
-        made = [tuple(variable.shape) for variable in left[len(before) :]]
-        left[:] = before
+    made = shapes_of(lambda: keras.saving.deserialize_keras_object(config, safe_mode=True))
     missing = Counter(shape for shape in made if math.prod(shape) > _SMALL) - shapes
     if missing:
         shape = max(missing, key=math.prod)

@@ -3,24 +3,31 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasrec._forks import check_fork
+from kerasrec._memory import in_words
+from kerasrec._partial import check_room
 from kerasrec._seeds import set_random_seed
 from kerasrec.data import Interactions, pairs, splits
 from kerasrec.evaluation import RankingMetrics
 from kerasrec.recommender._batches import batches_for
 from kerasrec.recommender._forecast import Forecast
 from kerasrec.zoo import Card, FallingRate, Recipe, Size
+from kerasrec.zoo._needs import needs_of
+from kerasrec.zoo.registry import maker
 
 VALIDATION = 0.1
 _RANKING, _RATING = "val_ndcg@10", "val_root_mean_squared_error"
 # Scores that one measurement of held-out rows may take, and users that it is made on.
 _SCORES, _USERS = 500_000_000, (200, 5000)
 _PREDICT_BATCH = 8192
+# Bytes of a model that are worth a line.
+_LARGE = 100_000_000
 # Rows that must be held out for a figure of them to choose anything.
 _FEWEST = 5
 
@@ -88,6 +95,7 @@ def trained(
     callbacks: Callable[[str], Sequence[keras.callbacks.Callback]] = lambda phase: (),
     tell: Callable[[str], None] | None = None,
     watched: Interactions | None = None,
+    place: Path | None = None,
 ) -> Training:
     """A model of the zoo, fitted or trained as its recipe says; what is given wins over the recipe.
 
@@ -108,6 +116,7 @@ def trained(
         tell: what prints a line, such as how long a training will take. Defaults to `None`.
         watched: `Interactions` on which a model of ratings is measured after each epoch if none are held out.
             Defaults to `None`.
+        place: file that the model is to be written to, for which there must be room. Defaults to `None`.
     """
     from kerasrec import zoo
 
@@ -124,9 +133,10 @@ def trained(
     card = zoo.card(name)
     recipe = zoo.recipe(name, interactions, **hyperparameters or {})
     recipe = recipe.replace(epochs=epochs, batch_size=batch_size, patience=patience)
-    maker = _Maker(card, recipe, interactions, features or {}, seed)
+    makes = _Maker(card, recipe, interactions, features or {}, seed)
+    makes.check(interactions, place, tell)
     if card.optimizer is None:
-        return Training(maker.make(interactions))
+        return Training(makes.make(interactions))
     share = (VALIDATION if epochs is None else 0.0) if validation is None else validation
     parts = None
     if share and recipe.epochs and (validation is not None or _can_hold_out(card, interactions, share)):
@@ -136,13 +146,13 @@ def trained(
     if parts is not None:
         fitted, held_out = parts
         judge = _Judge(card, fitted, held_out)
-        model = maker.make(fitted)
+        model = makes.make(fitted)
         stop = keras.callbacks.EarlyStopping(judge.figure, patience=max(1, recipe.patience), mode=judge.mode)
         own = [*judge.callbacks, stop, forecast, *callbacks("choosing")]
         done = fit(model, fitted, recipe, seed, verbose, own, validation=judge.pairs)
         history, n_epochs = dict(done.history), int(stop.best_epoch) + 1
         judged = (judge.name, float(history[stop.monitor][stop.best_epoch]), judge.simple())
-    model = maker.make(interactions)
+    model = makes.make(interactions)
     own = [forecast, *callbacks("training")]
     rows = _columns(watched) if watched is not None and card.task == "rating" and parts is None else None
     done = fit(model, interactions, recipe, seed, verbose, own, epochs=n_epochs, validation=rows)
@@ -223,6 +233,19 @@ class _Maker:
             values = whole.values
             self.settings |= {"min_rating": float(values.min()), "max_rating": float(values.max())}
         self.settings |= recipe.settings
+
+    def check(
+        self, interactions: Interactions, place: Path | None, tell: Callable[[str], None] | None
+    ) -> None:
+        """Say what a large model takes; refuse one for which there is no memory or no room on the disk."""
+        settings = self.features | self.settings
+        needs = needs_of(self.card, interactions, self.settings, maker(self.card, interactions, settings))
+        needs.check()
+        if place is not None:
+            check_room(place, needs.n_bytes)
+        if tell is not None and needs.n_bytes >= _LARGE:
+            size = in_words(needs.n_bytes)
+            tell(f"Memory for {needs.of_what}: {size}, and as much on disk for a file of it.")
 
     def make(self, interactions: Interactions) -> keras.Model:
         from kerasrec import zoo

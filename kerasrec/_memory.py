@@ -1,0 +1,101 @@
+"""How much memory this process may still take, and what would not fit it."""
+
+import contextlib
+import math
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+# What a library reserves for threads and buffers when it first computes.
+_RESERVED = 1 << 28
+_ROOT = Path("/")
+
+
+def check_memory(n_bytes: int, what: str) -> None:
+    """Refuse what would not fit.
+
+    Args:
+        n_bytes: int, how much it takes at least.
+        what: its name in the message.
+
+    Raises:
+        ValueError: if less is left.
+    """
+    left = memory_left()
+    if n_bytes > left:
+        raise ValueError(
+            f"There must be memory for {what}: take smaller sizes or a machine with more. "
+            f"Received: {n_bytes:,} bytes needed, and {left:,} left for this process."
+        )
+
+
+def memory_left() -> int:
+    """Bytes that this process may still take: of the machine, its container and its limits, the least."""
+    return max(0, min(_of_machine(), *_of_limits(), *_of_containers()))
+
+
+def in_words(n_bytes: float) -> str:
+    """A size as people say it.
+
+    Args:
+        n_bytes: number.
+    """
+    units = ("bytes", "kB", "MB", "GB", "TB")
+    power = min(len(units) - 1, int(math.log10(max(n_bytes, 1)) // 3))
+    return f"{n_bytes / 1000**power:.3g} {units[power]}"
+
+
+def _of_machine() -> int:
+    with contextlib.suppress(OSError):
+        found = re.search(r"^MemAvailable:\s+(\d+) kB$", (_ROOT / "proc/meminfo").read_text(), re.M)
+        if found:
+            return int(found[1]) << 10
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 1 << 62  # not known
+
+
+def _of_limits() -> Iterator[int]:
+    """What `ulimit` leaves of address space and data."""
+    try:
+        import resource
+
+        status = (_ROOT / "proc/self/status").read_text()
+    except (ImportError, OSError):
+        return
+    for limit, name in ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData")):
+        soft = resource.getrlimit(limit)[0]
+        taken = re.search(rf"^{name}:\s+(\d+) kB$", status, re.M)
+        if soft != resource.RLIM_INFINITY and taken:
+            yield soft - (int(taken[1]) << 10) - _RESERVED
+
+
+def _of_containers() -> Iterator[int]:
+    """What control groups leave, of either version, the groups around this one included."""
+    try:
+        lines = (_ROOT / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, place = line.split(":", 2)
+        if controllers == "":
+            names = "memory.max", "memory.current", "inactive_file"
+            top = _ROOT / "sys/fs/cgroup"
+        elif "memory" in controllers.split(","):
+            names = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+            top = _ROOT / "sys/fs/cgroup/memory"
+        else:
+            continue
+        folder = top / place.lstrip("/")
+        for group in (folder, *folder.parents):
+            if group.is_relative_to(top):
+                yield from _of_group(group, *names)
+
+
+def _of_group(group: Path, limit: str, taken: str, cached: str) -> Iterator[int]:
+    with contextlib.suppress(OSError, ValueError):  # "max" is no limit
+        most, used = (int((group / name).read_text()) for name in (limit, taken))
+        # Pages of files that are read no more make room.
+        cache = re.search(rf"^{cached} (\d+)$", (group / "memory.stat").read_text(), re.M)
+        yield most - used + (int(cache[1]) if cache else 0)
