@@ -7,22 +7,25 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-# What a library reserves for threads and buffers when it first computes.
-_RESERVED = 1 << 28
+# Address space that a backend reserves before it trains, in all and for each core; TensorFlow aborts without.
+_RESERVED, _RESERVED_A_CORE = 5 << 28, 1 << 27
+# What others reserve that compute.
+_OF_OTHERS = 1 << 28
 _ROOT = Path("/")
 
 
-def check_memory(n_bytes: int, what: str) -> None:
+def check_memory(n_bytes: int, what: str, trains: bool = False) -> None:
     """Refuse what would not fit.
 
     Args:
         n_bytes: int, how much it takes at least.
         what: its name in the message.
+        trains: bool, whether a backend is to train. Defaults to `False`.
 
     Raises:
         ValueError: if less is left.
     """
-    left = memory_left()
+    left = memory_left(trains)
     if n_bytes > left:
         raise ValueError(
             f"There must be memory for {what}: take smaller sizes or a machine with more. "
@@ -30,9 +33,14 @@ def check_memory(n_bytes: int, what: str) -> None:
         )
 
 
-def memory_left() -> int:
-    """Bytes that this process may still take: of the machine, its container and its limits, the least."""
-    return max(0, min(_of_machine(), *_of_limits(), *_of_containers()))
+def memory_left(trains: bool = False) -> int:
+    """Bytes that this process may still take: of the machine, its container and its limits, the least.
+
+    Args:
+        trains: bool, whether a backend is to train. Defaults to `False`.
+    """
+    reserved = _RESERVED + _RESERVED_A_CORE * (os.cpu_count() or 1) if trains else _OF_OTHERS
+    return max(0, min([_of_machine(), *(left - reserved for left in _of_limits()), *_of_containers()]))
 
 
 def in_words(n_bytes: float) -> str:
@@ -68,7 +76,7 @@ def _of_limits() -> Iterator[int]:
         soft = resource.getrlimit(limit)[0]
         taken = re.search(rf"^{name}:\s+(\d+) kB$", status, re.M)
         if soft != resource.RLIM_INFINITY and taken:
-            yield soft - (int(taken[1]) << 10) - _RESERVED
+            yield soft - (int(taken[1]) << 10)
 
 
 def _of_containers() -> Iterator[int]:

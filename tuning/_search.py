@@ -167,8 +167,8 @@ def _run(plan: Plan, workers: int, chief: str | None, verbose: bool) -> Any:
                 raise
             raise OSError(
                 error.errno,
-                f"{os.strerror(error.errno)}; make room and start the search again with the same arguments: it "
-                "goes on",
+                f"{os.strerror(error.errno)}; make room and start the search again with the same arguments: "
+                "it goes on",
                 str(plan.folder),
             ) from error
     if oracle.given_up():

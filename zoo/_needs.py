@@ -26,14 +26,16 @@ class Needs:
     Args:
         n_bytes: int.
         of_what: what takes them, in words.
+        trains: bool, whether the model is to be trained.
     """
 
     n_bytes: int
     of_what: str
+    trains: bool
 
     def check(self) -> None:
         """Refuse a model that this process has no memory for."""
-        check_memory(self.n_bytes, self.of_what)
+        check_memory(self.n_bytes, self.of_what, self.trains)
 
 
 def needs_of(
@@ -57,12 +59,12 @@ def needs_of(
     least = 0
     if _is_plain(n_components) and isinstance(n_components, (int, float)) and 0 < n_components < math.inf:
         least = int(n_components) * (interactions.n_users + interactions.n_items)
-    found = Needs(_FLOAT * copies * least, of_what)
+    found = Needs(_FLOAT * copies * least, of_what, trained)
     found.check()  # a size that nothing could be made of
     if not trained or not all(map(_is_plain, settings.values())):
         return found
     weights = sum(map(math.prod, shapes_of(make)))
-    return Needs(_FLOAT * copies * max(weights, 0), of_what)
+    return Needs(_FLOAT * copies * weights, of_what, trained)
 
 
 def _is_plain(value: Any) -> bool:

@@ -31,8 +31,8 @@ def train_by_recipe(
     """A model of the zoo, fitted or trained as `Recommender.train` does, with a progress bar.
 
     `how` are `epochs`, `batch_size`, `hyperparameters`, `validation`, `patience` and `seed`, as far as they
-    are given. `watched` rows measure a model of ratings after each epoch if its number is given, and `place` is
-    the file that the model is to be written to.
+    are given. `watched` rows measure a model of ratings after each epoch if its number is given, and `place`
+    is the file that the model is to be written to.
     """
     from kerasrec import zoo
     from kerasrec.cli._library import set_seed

@@ -95,12 +95,6 @@ def test_training_in_no_batches(data, batch_size):
         Recommender.train(data, "matrix_factorization", batch_size=batch_size)
 
 
-@pytest.mark.parametrize("size", [1e12, 2**31])
-def test_sizes_beyond_every_memory(data, size):
-    with pytest.raises(ValueError, match=r"`n_components` must be below 2\^31: .* Received: n_components="):
-        Recommender.train(data, "matrix_factorization", n_components=size)
-
-
 class TestFiles:
     def test_threads_that_save_to_one_path(self, data, factorised, tmp_path):
         """Whoever comes last is there whole."""
