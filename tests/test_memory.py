@@ -153,13 +153,13 @@ def test_looking_at_sizes_changes_no_name_and_no_seed(data):
 def test_large_models_are_said(data, capsys, monkeypatch):
     from kerasrec.recommender import _training
 
-    how = {"model": "matrix_factorization", "n_components": 4, "epochs": 0}
+    how = {"model": "recommender_v2", "n_components": 5, "epochs": 0}
     Recommender.train(data, **how)
     assert "Memory" not in capsys.readouterr().out
     monkeypatch.setattr(_training, "_LARGE", 2000)
     Recommender.train(data, **how)
     said = capsys.readouterr().out
     assert (
-        "Memory for the weights of matrix_factorization and the moments of its optimizer: 3 kB, "
+        "Memory for the weights of recommender_v2 and the moments of its optimizer: 3.6 kB, "
         "and as much on disk for a file of it." in said
     )
