@@ -4,6 +4,7 @@ import argparse
 import ast
 import importlib
 import json
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -33,15 +34,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--write", action="store_true", help="put the results into RESULTS.md, plots beside it"
     )
+    parser.add_argument("--short", action="store_true", help="of rows: calls of fit that make few steps")
+    parser.add_argument("--rounds", type=int, help="of fit_rating and rows: how often all is measured")
+    parser.add_argument(
+        "--parts", help="of fit_rating and rows: a file that keeps what was measured, to go on from it"
+    )
     options = parser.parse_args(arguments)
     if options.list or not options.name:
         for name in MODULES:
             print(f"{name:14} {_docstring(name).splitlines()[0]}")
         return 0
+    how: dict[str, Any] = {"quick": options.quick}
+    if options.rounds:
+        how["rounds"] = options.rounds
+    if options.short:
+        how["short"] = True
+    if options.parts:
+        os.environ["KERASREC_BENCHMARKS_PARTS"] = str(Path(options.parts).resolve())
     reports = []
     for name in MODULES if options.name == "all" else [options.name]:
         say(f"{name}: {_docstring(name).splitlines()[0]}")
-        reports.append(_run(name, options.quick))
+        reports.append(_run(name, how))
         if not options.json:
             _report.show(reports[-1])
         if options.write:
@@ -54,12 +67,12 @@ def main(arguments: list[str] | None = None) -> int:
     return int(bool(missed) and not options.quick)
 
 
-def _run(name: str, quick: bool) -> dict[str, Any]:
-    result = in_process(f"benchmarks.{MODULES[name]}:run", {"quick": quick})
+def _run(name: str, how: dict[str, Any]) -> dict[str, Any]:
+    result = in_process(f"benchmarks.{MODULES[name]}:run", how)
     return {
-        "benchmark": name,
+        "benchmark": f"{name} --short" if how.get("short") else name,
         "about": _docstring(name),
-        "quick": quick,
+        "quick": how["quick"],
         "versions": versions(),
         "machine": machine(),
         "peak_mb": result["peak_mb"],

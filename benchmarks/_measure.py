@@ -55,14 +55,23 @@ def alternate(
 ) -> list[list[dict[str, Any]]]:
     """Measure all cases `repetitions` times, each round in the opposite order of the one before.
 
+    Where `KERASREC_BENCHMARKS_PARTS` names a file, what was measured stands in it and is not measured again.
+
     Returns:
         For each case its results, one a round, so that the results of one round can be set in ratio.
     """
+    parts = os.environ.get("KERASREC_BENCHMARKS_PARTS")
+    known = json.loads(Path(parts).read_text()) if parts and Path(parts).exists() else {}
     results: list[list[dict[str, Any]]] = [[] for _ in cases]
     for n in range(repetitions):
         for i in range(len(cases)) if n % 2 == 0 else reversed(range(len(cases))):
-            say(f"round {n + 1} of {repetitions}: {cases[i]}")
-            results[i].append(measure(cases[i]))
+            name = f"round {n + 1}: {cases[i]}"
+            if name not in known:
+                say(f"{name}, of {repetitions} rounds")
+                known[name] = measure(cases[i])
+                if parts:
+                    Path(parts).write_text(json.dumps(known))
+            results[i].append(known[name])
     return results
 
 

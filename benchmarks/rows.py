@@ -7,6 +7,8 @@ large tables move to huge pages. The floor is NumPy: for the same ids, gather an
 tables and of both of Adam's slots. Memory in training is the highest while fitting, after the model was
 built, less what the process held once everything was imported; beside it, the highest of the whole process,
 in which the initial weights are drawn.
+
+`--short` measures `fit` called again and again on 40 steps instead: the median of the later half of 16 calls.
 """
 
 import statistics
@@ -31,7 +33,9 @@ MILLION = 1_000_000
 PLAIN_LIMIT = MILLION  # a step of plain Keras on more takes seconds
 
 
-def run(quick: bool = False) -> list[dict]:
+def run(quick: bool = False, rounds: int | None = None, short: bool = False) -> list[dict]:
+    if short:
+        return _run_short(quick, rounds or 5)
     sizes = [10_000, 100_000] if quick else [10_000, 100_000, MILLION, 10 * MILLION]
     cases: list[tuple[str, str, int]] = [("NumPy", "floor", n) for n in sizes]
     for backend in ("tensorflow", "jax"):
@@ -40,11 +44,11 @@ def run(quick: bool = False) -> list[dict]:
     # Large tables wait for memory, which whatever else the machine does slows down most: they get more
     # rounds, and what is set in ratio comes one behind the other.
     results = {}
-    for some, rounds in (
+    for some, most in (
         ([case for case in cases if case[2] < MILLION], 1 if quick else 3),
         ([case for case in cases if case[2] >= MILLION], 7),
     ):
-        measured = alternate(some, rounds, lambda case: _measure(case, quick))
+        measured = alternate(some, min(rounds or most, most), lambda case: _measure(case, quick))
         results |= dict(zip(some, measured, strict=True))
     results = {case: results[case] for case in cases}
     rows = []
@@ -77,6 +81,43 @@ def run(quick: bool = False) -> list[dict]:
                 "imports MB": middle(result, "imports MB"),
                 "training MB": middle(result, "training MB"),
                 "peak MB": middle(result, "peak_mb"),
+                "rounds": result,
+            }
+        )
+    return rows
+
+
+def _run_short(quick: bool, rounds: int) -> list[dict]:
+    """Calls of `fit` that make few steps must not pay for the rows that they do not read."""
+    sizes = (10_000, 100_000) if quick else (MILLION, 10 * MILLION)
+    cases = [(backend, n) for backend in ("tensorflow", "jax") for n in sizes]
+    measured = alternate(
+        [("short", *case) for case in cases],
+        1 if quick else rounds,
+        lambda case: in_process(
+            "benchmarks.rows:measure_short",
+            {"n": case[2], "steps": 4 if quick else 40, "calls": 3 if quick else 16},
+            case[1],
+            {"KERASREC_COMPILATION_CACHE": "0"},
+        ),
+    )
+    results = dict(zip(cases, measured, strict=True))
+    rows = []
+    for backend in ("tensorflow", "jax"):
+        values = ratios(results[backend, sizes[1]], results[backend, sizes[0]], "fit ms")
+        rows.append(
+            ratio_row(
+                f"fit of few steps, {sizes[1]:,} rows / {sizes[0]:,}, {backend}", values, 1.5, None, True
+            )
+        )
+    for (backend, n), result in results.items():
+        rows.append(
+            {
+                "backend": backend,
+                "rows": n,
+                "fit ms": middle(result, "fit ms"),
+                "spread ms": spread(result, "fit ms"),
+                "first fit ms": middle(result, "first fit ms"),
                 "rounds": result,
             }
         )
@@ -118,6 +159,26 @@ def measure(code: str, n: int, steps: int, epochs: int) -> dict[str, Any]:
         "imports MB": imports,
         "training MB": training,
         "memory ratio": training / state,
+    }
+
+
+def measure_short(n: int, steps: int, calls: int) -> dict[str, Any]:
+    import keras
+
+    import kerasrec
+
+    x = ids(n, steps)
+    y = np.random.default_rng(1).random(len(x["user"]), dtype="float32")
+    model = _ours(keras, kerasrec, n // 2)
+    seconds = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        float(model.fit(x, y, batch_size=BATCH_SIZE, verbose=0).history["loss"][0])
+        seconds.append(time.perf_counter() - start)
+    return {
+        "fit ms": statistics.median(seconds[calls // 2 :]) * 1e3,
+        "first fit ms": seconds[0] * 1e3,
+        "seconds": seconds,
     }
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasrec.trainers._forms import Gap, Slots, catch_up_slots, catch_up_weights, gap
-from kerasrec.trainers._missed import AT_ONCE, STEPS, Missed, Table
+from kerasrec.trainers._missed import AT_ONCE, Missed, Table
 
 # Arrays of fewer bytes are replaced whole, which needs no program for their shape.
 _SMALL = 2**24
@@ -65,7 +65,7 @@ class JaxMissed(Missed):
         """Shapes of what `begin` gives."""
         return (
             jax.ShapeDtypeStruct((3,), "int32"),
-            jax.ShapeDtypeStruct((STEPS + 1, self.form.columns), "float32"),
+            jax.ShapeDtypeStruct((self.limit + 1, self.form.columns), "float32"),
         )
 
 

@@ -13,8 +13,6 @@ from kerasrec.trainers._forms import Form, Gap, catch_up_slots, catch_up_weights
 from kerasrec.trainers._rows import slot_lists
 from kerasrec.trainers._watched import Kind, forget, others, watch
 
-# So many steps are remembered; then all tables are brought up to date, and counting begins again.
-STEPS = 2**18
 # Of what is farther back than this, the sums no longer depend.
 _FORGOTTEN = 1e-12
 # Elements of a table that are brought up to date at once.
@@ -55,9 +53,11 @@ class Missed:
         due: what is not up to date.
         captured: what somebody else's compiled function reads, without our being asked.
         iterations: the optimizer's count of steps, where the trainer need not ask for it.
+        limit: how many steps are remembered; then all is brought up to date, and counting begins again.
     """
 
     iterations: int | None = None
+    limit = 2**18
 
     def __init__(self, optimizer: Any, form: Form) -> None:
         self.form = form
@@ -216,7 +216,7 @@ class Missed:
 
     def must_settle(self, tables: frozenset[int], n_steps: int) -> bool:
         """Whether `begin` will bring tables up to date."""
-        counted = hasattr(self, "_sums") and self.now + n_steps <= STEPS
+        counted = hasattr(self, "_sums") and self.now + n_steps <= self.limit
         return bool(self.due) and (not counted or tables != self._tables_before)
 
     def begin(
@@ -239,7 +239,7 @@ class Missed:
             self._tables_before = tables
         for other in others([self.tables[table].variable for table in tables], self):
             other.before("slots")
-        if not hasattr(self, "_sums") or self.now + n_steps > STEPS:
+        if not hasattr(self, "_sums") or self.now + n_steps > self.limit:
             self._begin_counting(iterations)
         if not tables:
             n_steps = 0
@@ -260,13 +260,14 @@ class Missed:
 
     def _begin_counting(self, iterations: int) -> None:
         self.settle("slots")
-        n = STEPS + 1
+        n = self.limit + 1
         self._factors, self._kept, self._kept_log = np.zeros(n), np.ones(n), np.zeros(n)
         self._sums = np.zeros((n, self.form.columns), "float32")
         # Slots of a new optimizer are empty: nothing moves of what was not read yet.
         fresh = iterations == 0
         self._all_slots_matter = not fresh
-        self.now = self.form.reach if fresh else 0
+        # Half of the limit is left to count in; with a shorter way back, more rows are looked at.
+        self.now = min(self.form.reach, self.limit // 2) if fresh else 0
         self.since = self.since_weights = self.now
         for key in self.lasts:
             self.clear_last_steps(key)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 
 from kerasrec.trainers._forms import Gap, Slots, catch_up_slots, catch_up_weights, gap
-from kerasrec.trainers._missed import STEPS, Missed, Table
+from kerasrec.trainers._missed import Missed, Table
 
 
 class TensorFlowMissed(Missed):
@@ -50,7 +50,7 @@ class TensorFlowMissed(Missed):
     def signature(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
         """What a traced function takes."""
         clock = tf.TensorSpec((3,), tf.int32)
-        return clock, tf.TensorSpec((STEPS + 1, self.form.columns), tf.float32)
+        return clock, tf.TensorSpec((self.limit + 1, self.form.columns), tf.float32)
 
     @contextlib.contextmanager
     def call(self, optimizer: Any, tables: frozenset[int], n_steps: int) -> Iterator[tuple[Any, Any]]:

@@ -24,6 +24,7 @@ EXACT = {
 CLOSE = {
     "adam": lambda: optimizers.Adam(0.01),
     "large epsilon": lambda: optimizers.Adam(0.01, epsilon=0.01),
+    "clipped": lambda: optimizers.Adam(0.01, global_clipnorm=0.1),
     "amsgrad": lambda: optimizers.Adam(0.01, amsgrad=True, clipnorm=0.5),
     "cosine": lambda: optimizers.Adam(schedules.CosineDecay(0.02, 400), global_clipnorm=1.0),
     "warm up": lambda: optimizers.Adam(schedules.CosineDecay(0.0, 400, warmup_target=0.02, warmup_steps=50)),
