@@ -34,6 +34,7 @@ from kerasrec.layers import (
 from kerasrec.layers._representation import Representation
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._parts import assemble, id_inputs
+from kerasrec.zoo._spectral import spectral_vectors, table
 
 REPRESENTATIONS: dict[str, Callable[[int, int, Any], keras.layers.Layer]] = {
     "linear": lambda n, n_features, l2: SparseLinearRepr(n, n_features, kernel_regularizer=l2),
@@ -61,6 +62,8 @@ BIASED = Hyperparameter("biased", "bool", True)
 L2 = Hyperparameter("l2", "float", 0.0, low=0.0, high=1e-2)
 DECAY = Hyperparameter("decay", "float", 0.0, low=0.0, high=0.5)
 LEARNING_RATE = Hyperparameter("learning_rate", "float", 1e-2, low=1e-4, high=1e-1, log=True)
+INITS = ("random", "svd")
+INIT = Hyperparameter("init", "choice", "random", choices=INITS)
 
 
 class Side:
@@ -79,8 +82,10 @@ class Side:
         self.codes = codes
         self.l2 = l2
         self.decay: Callable[[], FrequencyRegularization] | None = None
+        self.layers: list[keras.layers.Layer] = []
         matrix = getattr(features, "matrix", features)
-        if hasattr(matrix, "shape"):
+        self.matrix = matrix if hasattr(matrix, "shape") else None
+        if self.matrix is not None:
             lookup = FeatureLookup.from_matrix(matrix, name=f"{name}_features")
             self.n_features = int(matrix.shape[1])
             self.has_identity = getattr(features, "has_identity", None)
@@ -124,6 +129,7 @@ class Side:
             if not several and taste and isinstance(own, keras.layers.Layer):
                 own = own.from_config({**own.get_config(), "name": f"{own.name}_{taste}"})
             layer = self._layer(own, argument, n_components, f"{name}_{taste}" if taste else name)
+            self.layers.append(layer)
             vectors = layer(self.bag)
             if self.decay is not None:
                 vectors = self.decay()(vectors, self.codes)
@@ -168,6 +174,7 @@ def hybrid(
     attention: Any = None,
     score: Any = "dot",
     decay: float = 0.0,
+    init: Any = "random",
     interactions: Any = None,
     identity: Sequence[str] = ("user", "item"),
     user_feature_dropout: Any = None,
@@ -181,6 +188,14 @@ def hybrid(
             "`attention` weighs tastes against each other and needs at least two. "
             f"Received: n_tastes=1, attention={attention!r}."
         )
+    if init not in INITS:
+        raise ValueError(f"`init` must be one of {', '.join(INITS)}. Received: init={init!r}.")
+    for name, asked in (("decay", bool(decay)), ("init", init == "svd")):
+        if asked and interactions is None:
+            raise ValueError(
+                f"`interactions` must be given for `{name}`, which follows them. "
+                f"Received: {name}={decay if name == 'decay' else init!r}, interactions=None."
+            )
     codes = id_inputs()
     with seeded(seed):
         regularizer = keras.regularizers.L2(l2) if l2 else None
@@ -206,7 +221,26 @@ def hybrid(
                 arguments["attention"] = user.represent(attention, n_components, "attention", n_tastes)
         if biased:
             arguments |= {"user_bias": user.bias(), "item_bias": item.bias()}
-        return assemble(card, *codes, compare(**arguments), learning_rate, loss=loss_of(loss, item.n))
+        model = assemble(card, *codes, compare(**arguments), learning_rate, loss=loss_of(loss, item.n))
+    if init == "svd" and type(compare) is DotScore:
+        _begin_with_svd(user, item, n_components, interactions, seed)
+    return model
+
+
+def _begin_with_svd(user: Side, item: Side, n_components: int, interactions: Any, seed: int | None) -> None:
+    """Give linear representations the vectors of a decomposition; components beyond its rank stay."""
+    linear = [layers[0] for layers in (user.layers, item.layers) if type(layers[0]) is SparseLinearRepr]
+    if len(linear) < 2 or any(layer.normalize for layer in linear):
+        return
+    there = interactions.liked
+    rank = min(n_components, interactions.n_users, interactions.n_items)
+    codes = interactions.users, interactions.items
+    found = spectral_vectors(interactions, rank, seed or 0)
+    for side, layer, vectors, column in zip((user, item), linear, found, codes, strict=True):
+        known = np.bincount(column[there], minlength=side.n) > 0
+        kernel = np.array(ops.convert_to_numpy(layer.kernel))
+        kernel[:, :rank] = table(side.matrix, vectors, known)
+        layer.kernel.assign(kernel)
 
 
 def _is_whole(loss: Any) -> bool:
@@ -220,11 +254,6 @@ def _decay_by_count(user: Side, item: Side, decay: float, interactions: Any, who
     A user is then read once an epoch, an item in every step. Otherwise a row is a positive, and a user is
     read as often as it has positives: its decay is the same each time.
     """
-    if interactions is None:
-        raise ValueError(
-            "`interactions` must be given for `decay`, which follows their counts. "
-            f"Received: decay={decay}, interactions=None."
-        )
     there = interactions.liked
     by_user = np.bincount(interactions.users[there], minlength=user.n)
     by_item = np.bincount(interactions.items[there], minlength=item.n)

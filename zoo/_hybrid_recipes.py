@@ -9,10 +9,13 @@ from kerasrec.zoo._recipe import Recipe, Size
 # Multiplications of an epoch of softmax over the whole catalogue, above which it is too dear.
 _DEAR = 2e10
 _WHOLE_COMPONENTS, _SAMPLED_COMPONENTS = 128, 64
+SAMPLED = "sampled_softmax"
 # Of the whole catalogue: about so many steps, in at least 12 epochs and at most 40.
 _WHOLE_STEPS = 320
 # Of losses on samples: rows a step, and steps of an epoch below which its rows are fewer.
 _ROWS, _STEPS = (256, 4096), 64
+# Likes a user, below which data are sparse: training then begins at a decomposition and stays near it.
+_FEW = 55
 # Items of a sample, of at most so many interactions, and of more.
 _SAMPLED_ITEMS, _MANY, _FEWER_ITEMS = 512, 2_000_000, 128
 
@@ -23,11 +26,13 @@ def recipe(size: Size, loss: Any = None) -> Recipe:
     Args:
         size: of the data.
         loss: name of a loss, or a loss. Defaults to `None`: softmax over the whole catalogue, or over a
-            uniform sample that a batch shares where the catalogue is too dear. Of such a sample the
-            correction for what the sampler favours is the same for all items, and cancels.
+            uniform sample that a batch shares where the catalogue is too dear or users have little. Of such a
+            sample the correction for what the sampler favours is the same for all items, and cancels.
     """
     if loss is None:
-        return _sampled(size, "sampled_softmax") if is_dear(size) else _whole(size, "full_softmax")
+        if is_dear(size) or is_sparse(size):
+            return _near_the_decomposition(size) if size.n_interactions <= _MANY else _sampled(size, SAMPLED)
+        return _whole(size, "full_softmax")
     name = loss_name(loss)
     if name in ("full_softmax", "dense_rmse", "dense_separation"):
         return _whole(size, loss)
@@ -45,6 +50,15 @@ def is_dear(size: Size) -> bool:
     return 3.0 * size.n_users * size.n_items * _WHOLE_COMPONENTS > _DEAR
 
 
+def is_sparse(size: Size) -> bool:
+    """Whether users have too little to learn their vectors from a random start.
+
+    Args:
+        size: of the data.
+    """
+    return size.n_interactions < _FEW * size.n_users
+
+
 def loss_name(loss: Any) -> str | None:
     """The name of one of kerasrec's losses, given by name or as an object; `None` of another."""
     if isinstance(loss, str):
@@ -60,6 +74,14 @@ def _whole(size: Size, loss: Any) -> Recipe:
     return Recipe(
         settings, schedule="linear", batch_size=rows, row_sparse=False, epochs=epochs, patience=epochs // 4
     )
+
+
+def _near_the_decomposition(size: Size) -> Recipe:
+    """Few gentle epochs from a decomposition of who has what, which alone is good where data are sparse."""
+    recipe = _sampled(size, SAMPLED)
+    settings = {"n_components": _WHOLE_COMPONENTS, "init": "svd", "learning_rate": 2e-3}
+    rows = min(2048, recipe.batch_size)
+    return recipe.with_settings(**settings).replace(batch_size=rows, epochs=8)
 
 
 def _sampled(size: Size, loss: Any) -> Recipe:

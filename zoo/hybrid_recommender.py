@@ -1,9 +1,9 @@
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
 from kerasrec.zoo._card import Card
-from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
+from kerasrec.zoo._hybrid import BIASED, DECAY, INIT, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
 from kerasrec.zoo._hybrid_recipes import recipe
 from kerasrec.zoo._results import COMPARED
 
@@ -22,6 +22,7 @@ def HybridRecommender(
     *,
     l2: float = 0.0,
     decay: float = 0.0,
+    init: Literal["random", "svd"] = "random",
     interactions: Any = None,
     learning_rate: Any = 1e-2,
     user_feature_dropout: Any = None,
@@ -58,7 +59,10 @@ def HybridRecommender(
             share of the positives. Of a loss over the whole catalogue (`"full_softmax"`), in which a row is a
             user, that of a user is times its positives, and both stand for an epoch; of another loss a vector
             decays each time that it is read. Defaults to `0.0`.
-        interactions: `Interactions`, counted for `decay`; `create` gives them. Defaults to `None`.
+        init: `"random"`, or `"svd"`: linear representations compared by a dot product begin at a truncated
+            singular value decomposition of the interactions, scaled as softmax likes it; whatever else there
+            is begins at random. Defaults to `"random"`.
+        interactions: `Interactions`, for `decay` and `init`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         user_feature_dropout: `FeatureDropout`, which drops in training what later users will not have.
             Defaults to `None`.
@@ -74,7 +78,8 @@ def HybridRecommender(
     Raises:
         ValueError: if a size is not a positive integer, a part has no such name, features are empty or not
             finite, a passed-through matrix has not `n_components` columns, or attention comes with one taste;
-            or if `decay` lacks `interactions`.
+            or if `decay` or `init` lacks
+            `interactions`.
 
     Example:
         >>> import kerasrec
@@ -103,6 +108,7 @@ def HybridRecommender(
         biased=biased,
         l2=l2,
         decay=decay,
+        init=init,
         interactions=interactions,
         learning_rate=learning_rate,
         user_feature_dropout=user_feature_dropout,
@@ -123,7 +129,7 @@ CARD = Card(
         'Kirk, "TensorRec", 2018; Kula, "Metadata embeddings for user and item cold-start recommendations", '
         "2015."
     ),
-    hyperparameters=(N_COMPONENTS, LOSS, BIASED, L2, DECAY, LEARNING_RATE),
+    hyperparameters=(N_COMPONENTS, LOSS, BIASED, L2, DECAY, INIT, LEARNING_RATE),
     loss="wmrb",
     results="""\
 MovieLens latest-small (September 2018), 80/20 at random, likes are ratings of at least 4, recall and NDCG

@@ -1,9 +1,9 @@
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
 from kerasrec.zoo._card import Card
-from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
+from kerasrec.zoo._hybrid import BIASED, DECAY, INIT, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
 from kerasrec.zoo._hybrid_recipes import recipe
 from kerasrec.zoo._results import COMPARED
 
@@ -17,6 +17,7 @@ def MatrixFactorization(
     *,
     l2: float = 0.0,
     decay: float = 0.0,
+    init: Literal["random", "svd"] = "random",
     interactions: Any = None,
     learning_rate: Any = 1e-2,
     seed: int | None = None,
@@ -37,7 +38,10 @@ def MatrixFactorization(
             share of the positives. Of a loss over the whole catalogue (`"full_softmax"`), in which a row is a
             user, that of a user is times its positives, and both stand for an epoch; of another loss a vector
             decays each time that it is read. Defaults to `0.0`.
-        interactions: `Interactions`, counted for `decay`; `create` gives them. Defaults to `None`.
+        init: `"random"`, or `"svd"`: linear representations compared by a dot product begin at a truncated
+            singular value decomposition of the interactions, scaled as softmax likes it; whatever else there
+            is begins at random. Defaults to `"random"`.
+        interactions: `Interactions`, for `decay` and `init`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -48,8 +52,8 @@ def MatrixFactorization(
         A compiled `keras.Model` with outputs `[B, L]`, not bounded.
 
     Raises:
-        ValueError: if a size is not a positive integer there is no such loss, or `decay` lacks
-            `interactions`.
+        ValueError: if a size is not a positive integer, there is no such loss or `init`, or
+            `interactions` are missing where they are needed.
 
     Example:
         >>> import kerasrec
@@ -69,6 +73,7 @@ def MatrixFactorization(
         biased=biased,
         l2=l2,
         decay=decay,
+        init=init,
         interactions=interactions,
         learning_rate=learning_rate,
         seed=seed,
@@ -84,7 +89,7 @@ CARD = Card(
         'Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", 2009, eq. 4; '
         'Kirk, "TensorRec", 2018.'
     ),
-    hyperparameters=(N_COMPONENTS, LOSS, BIASED, L2, DECAY, LEARNING_RATE),
+    hyperparameters=(N_COMPONENTS, LOSS, BIASED, L2, DECAY, INIT, LEARNING_RATE),
     loss="wmrb",
     results="""\
 MovieLens latest-small (September 2018), 5 components, WMRB with 1 % of the films sampled, beside popularity
