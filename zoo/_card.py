@@ -148,14 +148,16 @@ class Card:
         model.compile(optimizer=made, **arguments | kwargs)
 
     def recipes(self) -> dict[str, Recipe]:
-        """The recipes for a small and for a large set of data, or the one for both; none without one."""
+        """The recipes for sets of data of several sizes, or the one for all; none without one."""
         if self.recipe is None:
             return {}
-        small, large = (self.recipe_for(size) for size in _SIZES)
-        if small == large:
-            return {"Trains best with": small}
-        both = zip(_SIZES, (small, large), strict=True)
-        return {f"Trains best with, on {_in_words(size)}": found for size, found in both}
+        found = [self.recipe_for(size) for size in _SIZES]
+        if all(recipe == found[0] for recipe in found):
+            return {"Trains best with": found[0]}
+        return {
+            f"Trains best with, on {_in_words(size)}": recipe
+            for size, recipe in zip(_SIZES, found, strict=True)
+        }
 
     def __str__(self) -> str:
         training = "closed form"
@@ -176,12 +178,16 @@ class Card:
         return "\n".join(lines)
 
 
-# Of a small shop, and of a large one.
-_SIZES = (Size(1_000, 10_000, 100_000), Size(1_000_000, 500_000, 20_000_000))
+# Of a small set of data, of a sparse one, and of a large one.
+_SIZES = (
+    Size(1_000, 10_000, 100_000),
+    Size(30_000, 20_000, 200_000),
+    Size(1_000_000, 500_000, 20_000_000),
+)
 
 
 def _in_words(size: Size) -> str:
-    return f"{size.n_users:,} users and {size.n_items:,} items"
+    return f"{size.n_interactions:,} interactions of {size.n_users:,} users with {size.n_items:,} items"
 
 
 def _indented(title: str, recipe: Recipe) -> list[str]:

@@ -79,7 +79,7 @@ def compare(
             + f"{len(train):,} to train on and {len(test):,} held out{repeats(train, test)}"
         )
         report.line(f"Counted as liked: {what_counts(whole, at_least, 'value' in found)}")
-        table, trained = _compared(
+        table, trained, careful = _compared(
             hyperparameters,
             train,
             test,
@@ -89,12 +89,14 @@ def compare(
             report,
         )
         _print(table, report)
+        for sentence in careful:
+            report.line(f"Careful: {sentence}")
         if plot is not None:
             with replacing(plot) as partial:
                 table.plot().savefig(partial, dpi=120)
             report.line(f"Plot: {plot}")
         report.result = {"columns": found, "train": len(train), "test": len(test), "epochs": trained}
-        report.result |= table.to_dict()
+        report.result |= table.to_dict() | {"warnings": careful}
 
 
 def _compared(
@@ -105,13 +107,18 @@ def _compared(
     baselines: bool,
     training: dict[str, Any],
     report: Report,
-) -> tuple["Comparison", dict[str, int]]:
-    """The models, fitted or trained, each told when it is done; and the epochs that training took."""
+) -> tuple["Comparison", dict[str, int], list[str]]:
+    """The models, fitted or trained, each told when it is done; the epochs that training took; warnings.
+
+    A model worse than popularity has a warning: on the rows held out here if popularity is among the models,
+    else on those that chose its epochs.
+    """
     from kerasrec import zoo
     from kerasrec.cli._fit import train_by_recipe
     from kerasrec.evaluation import Comparison
     from kerasrec.evaluation._compare import BASELINES, fits
     from kerasrec.evaluation._plan import Plan
+    from kerasrec.recommender._training import worse
 
     # Refuses what cannot be measured before hours may go into training.
     plan = Plan(test, train, measured["k"], measured["metrics"])
@@ -119,21 +126,26 @@ def _compared(
     wanted = BASELINES if baselines else ()
     added = [name for name in wanted if name not in hyperparameters and fits(name, train, notes)]
     order = zoo.by_cost([*hyperparameters, *added])
-    reports, trained = {}, {}
+    reports, trained, careful = {}, {}, {}
     for place, name in enumerate(order, 1):
         begun = time.perf_counter()
         how = training | {"hyperparameters": hyperparameters.get(name, {})}
         done = train_by_recipe(name, train, how, report)
         if done.epochs is not None:
             trained[name] = done.epochs
+            careful[name] = done.worse
         with report.waiting(f"Evaluating {name}"):
             reports[name] = plan.run(done.model, name)
         figures = ", ".join(f"{metric} {reports[name][metric]:.4f}" for metric in reports[name].metrics)
         left = f"; left: {', '.join(order[place:])}" if place < len(order) else ""
         report.line(f"{name}: {figures}, in {time.perf_counter() - begun:.1f} s{left}")
     simple = [name for name in order if zoo.card(name).optimizer is None]
-    named = [*hyperparameters, *added]
-    return Comparison([reports[name] for name in named], simple, notes=notes), trained
+    table = Comparison([reports[name] for name in [*hyperparameters, *added]], simple, notes=notes)
+    if "popularity" in reports:
+        reached = {name: reports[name][table.metric] for name in trained}
+        simplest = reports["popularity"][table.metric]
+        careful = {name: worse(name, table.metric, x, simplest) for name, x in reached.items()}
+    return table, trained, [sentence for sentence in careful.values() if sentence]
 
 
 def _print(table: "Comparison", report: Report) -> None:

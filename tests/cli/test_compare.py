@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -131,6 +132,34 @@ def test_training_shows_a_bar_and_stops_where_ranking_gets_no_better(run, films,
     assert "Trying matrix_factorization on nine tenths, epoch " in done.err
     assert "validation NDCG@10" in done.err and "Training matrix_factorization, epoch " in done.err
     assert "matrix_factorization alone was measured" in done.out
+
+
+def test_each_model_has_a_line_when_it_is_done_the_cheapest_first(run, films):
+    done = run("compare", films[0], "--models", "ease,item_knn,popularity", "--metrics", "ndcg")
+    assert done.status == 0, done.err
+    figure = r": ndcg@10 0\.\d{4}, in \d+\.\d s"
+    first, second, third = re.findall(rf"^(?:\w+){figure}.*$", done.out, re.MULTILINE)
+    assert re.fullmatch(rf"popularity{figure}; left: item_knn, ease", first)
+    assert re.fullmatch(rf"item_knn{figure}; left: ease", second)
+    assert re.fullmatch(rf"ease{figure}", third)
+    assert done.out.index(third) < done.out.index("Models by ndcg@10")
+
+
+@pytest.mark.parametrize("baselines", ["--baselines", "--no-baselines"])
+def test_a_model_worse_than_popularity_says_so(run_json, tmp_path, monkeypatch, baselines):
+    """Everybody has the same popular items; a model that may not learn ranks at random."""
+    users, items = np.repeat(np.arange(60), 6), np.tile(np.arange(6), 60)
+    kept = np.random.default_rng(0).random(360) < 0.8
+    rare = {"user": np.arange(30), "item": 6 + np.arange(30)}
+    rows = pd.concat([pd.DataFrame({"user": users[kept], "item": items[kept]}), pd.DataFrame(rare)])
+    rows.to_csv(tmp_path / "clicks.csv", index=False)
+    recipe = kerasrec.zoo.Recipe({"loss": "full_softmax", "learning_rate": 1e-9}, epochs=1)
+    card = dataclasses.replace(kerasrec.zoo.card("hybrid"), recipe=recipe)
+    monkeypatch.setitem(kerasrec.zoo.registry._CARDS, "hybrid", card)
+    found = run_json("compare", "clicks.csv", baselines)
+    (sentence,) = found["warnings"]
+    assert sentence.lower().startswith("hybrid is worse than popularity on the held-out rows (ndcg@10 ")
+    assert found["models"][0]["model"] != "hybrid" or baselines == "--no-baselines"
 
 
 def test_a_time_column_holds_out_the_latest(run_json, films, tmp_path):

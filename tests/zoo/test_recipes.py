@@ -37,6 +37,20 @@ def test_the_whole_catalogue_where_it_is_cheap_and_a_shared_sample_where_it_is_d
     assert large.n_sampled_items < LARGE.n_items / 50 and large.sampler.shared
 
 
+@pytest.mark.parametrize("name", ["hybrid", "matrix_factorization"])
+@pytest.mark.parametrize(
+    "size",
+    [Size(31_013, 23_715, 230_000), Size(22_363, 12_101, 198_502), Size(1_892, 18_745, 92_834)],
+)
+def test_users_with_few_likes_begin_at_a_decomposition(name, size):
+    recipe = zoo.card(name).recipe_for(size)
+    assert recipe.settings["init"] == "svd" and recipe.settings["loss"] == "sampled_softmax"
+    assert recipe.epochs < zoo.card(name).recipe_for(SMALL).epochs
+    # A loss that is asked for has its own recipe, which begins at random.
+    assert "init" not in zoo.card(name).recipe_for(size, "bpr").settings
+    assert "init" not in zoo.card(name).recipe_for(LARGE).settings
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_no_recipe_needs_users_times_items(name):
     """Scores of a step and all tables with two slots of an optimizer, in float32, beside 8 GB."""
