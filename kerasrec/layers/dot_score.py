@@ -47,13 +47,13 @@ class DotScore(Score):
         """The biases as two more components: sums over `[U, I]`, also for gradients, would cost much more."""
         if type(self).compare_all is not DotScore.compare_all:  # a subclass that compares in another way
             return super().with_biases(user, item, user_bias, item_bias)
-        users, items = [user], [item]
+        users, items = [user], [keras.ops.transpose(item)]
         if user_bias is not None:
             users.append(user_bias)
-            items.append(keras.ops.ones_like(item[:, :1]))
+            items.append(keras.ops.ones_like(item[None, :, 0]))
         if item_bias is not None:
             users.append(keras.ops.ones_like(user[:, :1]))
-            items.append(item_bias)
+            items.append(keras.ops.transpose(item_bias))
         if len(users) == 1:
             return self.compare_all(user, item)
-        return self.compare_all(keras.ops.concatenate(users, axis=1), keras.ops.concatenate(items, axis=1))
+        return keras.ops.matmul(keras.ops.concatenate(users, axis=1), keras.ops.concatenate(items, axis=0))

@@ -2,45 +2,44 @@ from typing import Any
 
 from keras import ops
 
+from kerasrec.losses._pair_sums import counted, pair_sums
 from kerasrec.losses._ranking_loss import RankingLoss
 
 
-class PairwiseLoss(RankingLoss):
-    """The sum over a list's positives of the label times the mean over its negatives of a pair's loss.
+class _LeadLoss(RankingLoss):
+    """A loss of pairs that depends on nothing but by how much the worse entry's score leads.
 
-    A subclass gives `pair_loss(positive, negative)`.
+    A subclass gives `value(lead)` and its derivative `slope(lead)`, both elementwise.
     """
 
-    def pair_loss(self, positive: Any, negative: Any) -> Any:
-        """Scores `[B, P, 1]` of positives with scores `[B, 1, L]` to `[B, P, L]`."""
-        raise NotImplementedError(f"{type(self).__name__} must define `pair_loss`.")
+    def value(self, lead: Any) -> Any:
+        """The loss of a pair."""
+        raise NotImplementedError(f"{type(self).__name__} must define `value`.")
 
-    def list_loss(self, labels: Any, scores: Any) -> Any:
-        """`[B, L]` with `[B, L]` to `[B]`."""
-        gains, positives = self.positives(labels, scores)
-        pairs = self.pair_loss(positives[:, :, None], scores[:, None, :])
-        loss = _mean(pairs, ops.equal(labels, 0)[:, None, :])
-        return ops.sum(gains * loss, axis=-1)
+    def slope(self, lead: Any) -> Any:
+        """Its derivative."""
+        raise NotImplementedError(f"{type(self).__name__} must define `slope`.")
 
 
-class OrderedPairsLoss(RankingLoss):
-    """The sum over a list's positives of the mean over its entries with a smaller label of a pair's loss.
+class PairwiseLoss(_LeadLoss):
+    """The sum over a list's positives of the label times the mean over its negatives of a pair's loss."""
 
-    A subclass gives `margin_loss(margin)`, the loss of the score by which the better entry leads.
-    """
-
-    def margin_loss(self, margin: Any) -> Any:
-        """`[B, P, L]` to `[B, P, L]`."""
-        raise NotImplementedError(f"{type(self).__name__} must define `margin_loss`.")
-
-    def list_loss(self, labels: Any, scores: Any) -> Any:
-        """`[B, L]` with `[B, L]` to `[B]`."""
-        gains, positives = self.positives(labels, scores)
-        smaller = (labels[:, None, :] < gains[:, :, None]) & (labels >= 0)[:, None, :]
-        return ops.sum(_mean(self.margin_loss(positives[:, :, None] - scores[:, None, :]), smaller), axis=-1)
+    def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
+        """The loss of each list, `[B]`."""
+        sums = pair_sums(self.value, self.slope)(gains, positives, labels, scores)
+        n_negatives = counted(ops.equal(labels, 0), scores.dtype)
+        return ops.sum(gains * sums, axis=-1) / n_negatives
 
 
-def _mean(pairs: Any, taken: Any) -> Any:
-    """The mean over the last axis of the entries that are taken; 0 where there are none."""
-    taken = ops.cast(taken, pairs.dtype)
-    return ops.sum(pairs * taken, axis=-1) / ops.maximum(ops.sum(taken, axis=-1), 1.0)
+class OrderedPairsLoss(_LeadLoss):
+    """The sum over a list's positives of the mean over its entries with a smaller label of a pair's loss."""
+
+    def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
+        """The loss of each list, `[B]`."""
+        sums = pair_sums(self.value, self.slope, _is_smaller)(gains, positives, labels, scores)
+        n_smaller = counted(_is_smaller(gains[:, :, None], labels[:, None, :]), scores.dtype)
+        return ops.sum(sums / n_smaller, axis=-1)
+
+
+def _is_smaller(gains: Any, labels: Any) -> Any:
+    return (labels < gains) & (labels >= 0)

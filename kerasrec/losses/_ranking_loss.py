@@ -20,8 +20,10 @@ FEW = 8
 class RankingLoss(keras.losses.Loss):
     """What every ranking loss shares: labels and scores of lists, padding, and lists with nothing to rank.
 
-    A subclass gives `list_loss(labels, scores)`, `[B, L]` with `[B, L]` to `[B]`. Scores of padding come to
-    it as 0, so that whatever stands there reaches neither loss nor gradient.
+    A subclass gives `loss_of(gains, positives, labels, scores)`, positives `[B, P]` with lists `[B, L]` of
+    which those of label 0 are the negatives, to `[B]`; or `list_loss(labels, scores)`, `[B, L]` with `[B, L]`
+    to `[B]`, where it needs lists whole. Scores of padding come to it as 0, so that whatever stands there
+    reaches neither loss nor gradient.
 
     Where rows share their sampled items, labels may also be `[1, 1, N + S, 3]`, of the `N` rows' own items
     and of the `S` shared ones: label, item code and logarithm of the item's probability under the sampler. A
@@ -80,11 +82,28 @@ class RankingLoss(keras.losses.Loss):
                 f"Received: y_true {tuple(y_true.shape)}, y_pred {tuple(y_pred.shape)}."
             )
         labels, scores = at_least_float32(y_true), at_least_float32(y_pred)
-        return self.list_loss(labels, ops.where(labels >= 0, scores, ops.zeros_like(scores)))
+        if self.n_own != 1 or type(self).loss_of is RankingLoss.loss_of:
+            return self.list_loss(labels, _without_padding(labels, scores))
+        # One item of its own a row, and items that the batch shares: the former is the positive, or else
+        # there is nothing to rank. Taken apart first, lists are never put together.
+        (own, labels), (positives, scores) = (ops.split(x, [1], axis=1) for x in (labels, scores))
+        positives, scores = _without_padding(own, positives), _without_padding(labels, scores)
+        return self.loss_of(ops.relu(own), positives, labels, scores)
 
     def list_loss(self, labels: Any, scores: Any) -> Any:
         """`[B, L]` with `[B, L]` to `[B]`."""
-        raise NotImplementedError(f"{type(self).__name__} must define `list_loss`.")
+        return self.loss_of(*self.positives(labels, scores), labels, scores)
+
+    def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
+        """The loss of each list, `[B]`.
+
+        Args:
+            gains: labels of what counts as positive, `[B, P]`, 0 where a place is empty.
+            positives: their scores, `[B, P]`.
+            labels: `[B, L]`; entries of label 0 are the negatives.
+            scores: `[B, L]`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `loss_of` or `list_loss`.")
 
     def positives(self, labels: Any, *columns: Any) -> tuple[Any, ...]:
         """The entries that count as positives.
@@ -125,3 +144,7 @@ class RankingLoss(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""
         return {**super().get_config(), "max_positives": self.max_positives}
+
+
+def _without_padding(labels: Any, scores: Any) -> Any:
+    return ops.where(labels >= 0, scores, ops.zeros_like(scores))

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrec.losses._pair_sums import softplus
 from kerasrec.losses._pairwise_loss import PairwiseLoss
 
 
@@ -48,6 +49,10 @@ class BPR(PairwiseLoss):
         Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", 2009, section 4.1.
     """
 
-    def pair_loss(self, positive: Any, negative: Any) -> Any:
-        """`-log(sigmoid(positive - negative))`."""
-        return ops.softplus(negative - positive)
+    def value(self, lead: Any) -> Any:
+        """`-log(sigmoid(-lead))`."""
+        return softplus(lead)
+
+    def slope(self, lead: Any) -> Any:
+        """`sigmoid(lead)`."""
+        return ops.sigmoid(lead)

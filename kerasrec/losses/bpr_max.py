@@ -63,9 +63,8 @@ class BPRMax(RankingLoss):
             0.0 if regularization == 0 else positive_number("regularization", regularization)
         )
 
-    def list_loss(self, labels: Any, scores: Any) -> Any:
-        """`[B, L]` with `[B, L]` to `[B]`."""
-        gains, positives = self.positives(labels, scores)
+    def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
+        """The loss of each list, `[B]`."""
         negative = ops.equal(labels, 0)
         some = ops.any(negative, axis=-1)[:, None]
         # A list without negatives gets a softmax over all of its entries, and is left out at the end.

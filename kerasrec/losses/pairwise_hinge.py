@@ -60,9 +60,13 @@ class PairwiseHinge(OrderedPairsLoss):
         super().__init__(max_positives=max_positives, reduction=reduction, name=name, dtype=dtype)
         self.margin = positive_number("margin", margin)
 
-    def margin_loss(self, margin: Any) -> Any:
-        """`max(0, self.margin - margin)`."""
-        return ops.relu(self.margin - margin)
+    def value(self, lead: Any) -> Any:
+        """`max(0, margin + lead)`."""
+        return ops.relu(self.margin + lead)
+
+    def slope(self, lead: Any) -> Any:
+        """1 where the margin is violated, else 0."""
+        return ops.cast(self.margin + lead > 0, lead.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrec.losses._pair_sums import softplus
 from kerasrec.losses._pairwise_loss import OrderedPairsLoss
 
 
@@ -46,6 +47,10 @@ class PairwiseLogistic(OrderedPairsLoss):
         Burges et al., "Learning to rank using gradient descent", 2005, eq. 3 with certain order.
     """
 
-    def margin_loss(self, margin: Any) -> Any:
-        """`log(1 + exp(-margin))`."""
-        return ops.softplus(-margin)
+    def value(self, lead: Any) -> Any:
+        """`log(1 + exp(lead))`."""
+        return softplus(lead)
+
+    def slope(self, lead: Any) -> Any:
+        """`sigmoid(lead)`."""
+        return ops.sigmoid(lead)

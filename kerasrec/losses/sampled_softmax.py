@@ -111,9 +111,8 @@ class SampledSoftmax(RankingLoss):
             labels = ops.where(hit, -1.0, labels)
         return super().call(labels, scores)
 
-    def list_loss(self, labels: Any, scores: Any) -> Any:
-        """`[B, L]` with `[B, L]` to `[B]`."""
-        gains, positives = self.positives(labels, scores)
+    def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
+        """The loss of each list, `[B]`."""
         negatives = ops.logsumexp(ops.where(ops.equal(labels, 0), scores, -1e30), axis=-1, keepdims=True)
         return ops.sum(gains * ops.softplus(negatives - positives), axis=-1)
 

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrec.losses._pair_sums import counted
 from kerasrec.losses._pairwise_loss import PairwiseLoss
 
 
@@ -45,6 +46,17 @@ class TOP1(PairwiseLoss):
         Hidasi et al., "Session-based recommendations with recurrent neural networks", 2016, section 3.3.
     """
 
-    def pair_loss(self, positive: Any, negative: Any) -> Any:
-        """`sigmoid(negative - positive) + sigmoid(negative ** 2)`."""
-        return ops.sigmoid(negative - positive) + ops.sigmoid(ops.square(negative))
+    def value(self, lead: Any) -> Any:
+        """`sigmoid(lead)`."""
+        return ops.sigmoid(lead)
+
+    def slope(self, lead: Any) -> Any:
+        """The derivative of `sigmoid(lead)`."""
+        sigmoid = ops.sigmoid(lead)
+        return sigmoid * (1 - sigmoid)
+
+    def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
+        """The loss of each list, `[B]`; `sigmoid(score ** 2)` of a negative is the same for all positives."""
+        negative = ops.cast(ops.equal(labels, 0), scores.dtype)
+        sizes = ops.sum(negative * ops.sigmoid(ops.square(scores)), axis=-1) / counted(negative, scores.dtype)
+        return super().loss_of(gains, positives, labels, scores) + ops.sum(gains, axis=-1) * sizes

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from kerasrec._arguments import positive_integer
+from kerasrec.losses._pair_sums import counted, pair_sums
 from kerasrec.losses._ranking_loss import FEW, RankingLoss
 
 
@@ -77,24 +78,22 @@ class WARP(RankingLoss):
         self.n_items = positive_integer("n_items", n_items)
         self.max_sampled = None if max_sampled is None else positive_integer("max_sampled", max_sampled)
 
-    def list_loss(self, labels: Any, scores: Any) -> Any:
-        """`[B, L]` with `[B, L]` to `[B]`."""
-        gains, positives = self.positives(labels, scores)
+    def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
+        """The loss of each list, `[B]`."""
         if self.max_sampled is None:
-            return ops.sum(gains * self._of_all(positives, labels, scores), axis=-1)
+            return self._of_all(gains, positives, labels, scores)
         few = isinstance(positives.shape[1], int) and positives.shape[1] <= FEW
         of_first = self._without_sorting if few else self._by_sorting
         return ops.sum(gains * of_first(positives, labels, scores, self.max_sampled), axis=-1)
 
-    def _of_all(self, positives: Any, labels: Any, scores: Any) -> Any:
-        """Each positive's loss against all negatives, `[B, P]`."""
-        negative = ops.equal(labels, 0)[:, None, :]
-        margin = 1.0 - positives[:, :, None] + scores[:, None, :]  # [B, P, L]
-        violates = ops.cast((margin > 0) & negative, margin.dtype)
-        n_violating = ops.sum(violates, axis=-1)
-        share = n_violating / ops.maximum(ops.sum(ops.cast(negative, margin.dtype), axis=-1), 1.0)
+    def _of_all(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
+        """The loss of each list where all negatives are tried at once, `[B]`."""
+        negative = ops.equal(labels, 0)
+        violates = (scores[:, None, :] - positives[:, :, None] > -1) & negative[:, None, :]
+        n_violating = ops.sum(ops.cast(violates, scores.dtype), axis=-1)
+        share = n_violating / counted(negative, scores.dtype)[:, None]
         weight = ops.log(ops.maximum(1.0, (self.n_items - 1) * share)) / ops.maximum(n_violating, 1.0)
-        return weight * ops.sum(violates * margin, axis=-1)
+        return ops.sum(gains * weight * _violations(gains, positives, labels, scores), axis=-1)
 
     def _without_sorting(self, positives: Any, labels: Any, scores: Any, max_sampled: int) -> Any:
         """As `_by_sorting`, in memory `[B, P, L]`, for few positives."""
@@ -135,3 +134,6 @@ class WARP(RankingLoss):
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""
         return {**super().get_config(), "n_items": self.n_items, "max_sampled": self.max_sampled}
+
+
+_violations = pair_sums(lambda lead: ops.relu(1.0 + lead), lambda lead: ops.cast(1.0 + lead > 0, lead.dtype))

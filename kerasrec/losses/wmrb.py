@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kerasrec._arguments import positive_integer
+from kerasrec.losses._pair_sums import counted, pair_sums
 from kerasrec.losses._ranking_loss import FEW, RankingLoss
 
 
@@ -64,14 +65,17 @@ class WMRB(RankingLoss):
 
     def list_loss(self, labels: Any, scores: Any) -> Any:
         """`[B, L]` with `[B, L]` to `[B]`."""
-        negative = ops.cast(ops.equal(labels, 0), scores.dtype)
-        n_sampled = ops.maximum(ops.sum(negative, axis=-1, keepdims=True), 1.0)
         if self.max_positives is None and (self.n_own is None or self.n_own > FEW):
-            gains, violation = _violations_by_sorting(labels, scores)
-        else:
-            gains, positives = self.positives(labels, scores)
-            hinge = _floored(1.0 - positives[:, :, None] + scores[:, None, :])
-            violation = ops.sum(hinge * negative[:, None, :], axis=-1)
+            return self._of_violations(*_violations_by_sorting(labels, scores), labels)
+        return super().list_loss(labels, scores)
+
+    def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
+        """The loss of each list, `[B]`."""
+        return self._of_violations(gains, _violations(gains, positives, labels, scores), labels)
+
+    def _of_violations(self, gains: Any, violation: Any, labels: Any) -> Any:
+        """The loss of each list, given each positive's sum of hinges `[B, P]`."""
+        n_sampled = counted(ops.equal(labels, 0), violation.dtype)[:, None]
         rank = self.n_items / n_sampled * violation
         return ops.sum(
             ops.where(gains > 0, ops.log1p(self.weigh(rank, gains)), ops.zeros_like(rank)), axis=-1
@@ -111,6 +115,10 @@ def _violations_by_sorting(labels: Any, scores: Any) -> tuple[Any, Any]:
     negative = ops.cast(ops.equal(labels, 0), key.dtype)
     violation = ops.cumsum(negative * key, axis=-1) - ops.cumsum(negative, axis=-1) * key
     return ops.relu(labels), ops.where(labels > 0, _floored(violation), ops.zeros_like(violation))
+
+
+# At a margin of 0 the derivative is 1, as in `_floored`.
+_violations = pair_sums(lambda lead: ops.relu(1.0 + lead), lambda lead: ops.cast(1.0 + lead >= 0, lead.dtype))
 
 
 def _floored(x: Any) -> Any:

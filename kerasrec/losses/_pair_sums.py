@@ -1,0 +1,62 @@
+"""Sums over a list's negatives of what each pair with a positive costs, in few passes over the scores."""
+
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+
+PairSums = Callable[[Any, Any, Any, Any], Any]
+
+
+def pair_sums(
+    value: Callable[[Any], Any], slope: Callable[[Any], Any], taken: Callable[[Any, Any], Any] | None = None
+) -> PairSums:
+    """A function of the positives and negatives of lists to each positive's sum.
+
+    Its gradient is written out: what a backend derives keeps several arrays of the size of all pairs.
+
+    Args:
+        value: function of the score by which the negative leads, elementwise.
+        slope: its derivative.
+        taken: function of the labels of positives and of entries, which broadcast, to whether a pair counts. Defaults to `None`: entries of label 0 do.
+
+    Returns:
+        A function of labels `[B, P]` and scores `[B, P]` of positives and of labels `[B, L]` and scores
+        `[B, L]` of lists to sums `[B, P]`.
+    """
+
+    @ops.custom_gradient
+    def sums(gains: Any, positives: Any, labels: Any, scores: Any) -> tuple[Any, Any]:
+        single = positives.shape[1] == 1  # of three axes XLA makes loops that it does not vectorise
+        if single:
+            leads, entries, of = scores - positives, labels, gains
+        else:
+            leads, entries, of = (
+                scores[:, None, :] - positives[:, :, None],
+                labels[:, None, :],
+                gains[:, :, None],
+            )
+        counts = ops.equal(entries, 0) if taken is None else taken(of, entries)
+        slopes = ops.where(counts, slope(leads), ops.zeros_like(leads))
+        steepness = ops.sum(slopes, axis=-1, keepdims=single)
+
+        def gradient(*args: Any, upstream: Any = None) -> tuple[Any, Any, Any, Any]:
+            if upstream is None:
+                (upstream,) = args
+            of_scores = upstream * slopes if single else ops.sum(upstream[:, :, None] * slopes, axis=1)
+            return ops.zeros_like(gains), -upstream * steepness, ops.zeros_like(labels), of_scores
+
+        values = ops.where(counts, value(leads), ops.zeros_like(leads))
+        return ops.sum(values, axis=-1, keepdims=single), gradient
+
+    return sums
+
+
+def softplus(x: Any) -> Any:
+    """`log(1 + exp(x))`, with one exponential and one logarithm."""
+    return ops.relu(x) + ops.log1p(ops.exp(-ops.abs(x)))
+
+
+def counted(taken: Any, dtype: Any) -> Any:
+    """How many entries of the last axis are taken, at least 1."""
+    return ops.maximum(ops.sum(ops.cast(taken, dtype), axis=-1), 1.0)
