@@ -43,7 +43,7 @@ def full_softmax(seed: int = 0, epochs: int = 12, budget: float = 1e9) -> dict[s
         steps = N_USERS // batch_size * epochs
         schedule = keras.optimizers.schedules.PolynomialDecay(rate, steps, 0.0)
         optimizer = keras.optimizers.Adam(schedule, beta_1=0.8, beta_2=0.95)
-        model.compile(optimizer, kerasrec.losses.FullSoftmax())
+        model.compile(optimizer, kerasrec.losses.FullSoftmax(), row_sparse="lazy")
         return model, lambda: all_scores(users, items, biases, scale)
 
     start = time.perf_counter()

@@ -49,17 +49,16 @@ class Recipe:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-# Chosen among 209 settings drawn at random, by recall@10 on a tenth of the training interactions.
+# Chosen among 217 settings, most of them random, by recall@10 on a tenth of the training interactions.
 RECIPES = {
     "SampledSoftmax": Recipe(
         batch_size=2048,
-        n_sampled_items=512,
         exponent=0.5,
         epochs=5,
         rate=0.014,
-        beta_2=0.99,
-        user_l2=2.1e-2,
-        item_l2=1.4e-4,
+        beta_2=0.98,
+        user_l2=2e-2,
+        item_l2=1.35e-4,
         stddev=0.1,
         popularity=1.0,
     ),
@@ -75,17 +74,17 @@ RECIPES = {
         settings={"n_items": N_ITEMS},
     ),
     "BalancedWMRB": Recipe(
-        n_sampled_items=1024,
-        rate=0.02,
-        beta_2=0.98,
-        user_l2=3.8e-4,
-        item_l2=4.6e-4,
+        batch_size=2048,
+        n_sampled_items=512,
+        rate=0.01,
+        user_l2=5.7e-3,
+        item_l2=6.3e-4,
+        stddev=1 / 64,
+        popularity=1.0,
         settings={"n_items": N_ITEMS},
     ),
     "WARP": Recipe(
-        n_sampled_items=1024,
         epochs=6,
-        rate=0.03,
         beta_1=0.8,
         beta_2=0.95,
         user_l2=4.1e-3,
@@ -100,13 +99,7 @@ RECIPES = {
         settings={"n_items": N_ITEMS, "max_sampled": None},
     ),
     "BPR": Recipe(
-        n_sampled_items=512,
-        rate=0.042,
-        beta_1=0.8,
-        beta_2=0.95,
-        user_l2=8.5e-3,
-        item_l2=8e-6,
-        stddev=0.1,
+        rate=0.021, beta_1=0.8, beta_2=0.95, user_l2=8.5e-3, item_l2=3.2e-5, stddev=0.1, popularity=1.0
     ),
     "BPRMax": Recipe(
         n_sampled_items=128,
@@ -167,6 +160,7 @@ def sampled(
         seed=seed,
         log_q=name == "SampledSoftmax" and bool(recipe.exponent),
         balanced=name == "BalancedWMRB",
+        drop_remainder=True,
     )
 
     def make() -> tuple[Any, Any]:

@@ -12,6 +12,8 @@ _WHOLE_COMPONENTS, _SAMPLED_COMPONENTS = 128, 64
 SAMPLED = "sampled_softmax"
 # Of the whole catalogue: about so many steps, in at least 12 epochs and at most 40.
 _WHOLE_STEPS = 320
+# Scores of a batch at most: a quarter of a gigabyte, of which a step holds a few.
+_SCORES = 1 << 26
 # Of losses on samples: rows a step, and steps of an epoch below which its rows are fewer.
 _ROWS, _STEPS = (256, 4096), 64
 # Likes a user, below which data are sparse: training then begins at a decomposition and stays near it.
@@ -68,7 +70,7 @@ def loss_name(loss: Any) -> str | None:
 
 def _whole(size: Size, loss: Any) -> Recipe:
     """One row a user, whose scores of the whole catalogue are one matrix product."""
-    rows = 128 if size.n_users <= 2000 else 256
+    rows = min(128 if size.n_users <= 2000 else 256, max(1, _SCORES // size.n_items))
     epochs = min(40, max(12, round(_WHOLE_STEPS / -(-size.n_users // rows))))
     settings = {"n_components": _WHOLE_COMPONENTS, "loss": loss, "decay": 0.2, "learning_rate": 0.02}
     return Recipe(

@@ -9,6 +9,9 @@ from kerasrec.data._likes import likes_of
 from kerasrec.data.interactions import Interactions, check_interactions
 from kerasrec.data.model_inputs import ModelInputs
 
+# A step holds a few arrays of a batch's scores.
+_MOST_BYTES = 2e9
+
 
 class CatalogueBatches(keras.utils.PyDataset):
     """One row a user with all its positives at once, and one list of items for all rows of a batch.
@@ -43,8 +46,8 @@ class CatalogueBatches(keras.utils.PyDataset):
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
-        ValueError: if there are no positives, `list_size` is above the number of items, or an argument is not
-            one of those above.
+        ValueError: if there are no positives, `list_size` is above the number of items, the scores of a batch
+            take more than 2 GB, or an argument is not one of those above.
 
     Example:
         >>> from kerasrec.data import CatalogueBatches, Interactions
@@ -85,6 +88,14 @@ class CatalogueBatches(keras.utils.PyDataset):
                 f"Received: list_size={list_size} of {self.n_items}."
             )
         self.seed = random.randrange(2**32) if seed is None else seed
+        n_bytes = 4 * min(self.batch_size, interactions.n_users) * self.list_size
+        if n_bytes > _MOST_BYTES:
+            raise ValueError(
+                "The scores of a batch, `batch_size` times `list_size`, must take at most "
+                f"{_MOST_BYTES:,.0f} bytes; take a smaller `batch_size`, or a `list_size` with "
+                f"SampledSoftmax. Received: {self.batch_size:,} users with {self.list_size:,} items, which "
+                f"take {n_bytes:,} bytes."
+            )
         self.log_q = log_q
         self.dense = dense or log_q
         positives = likes_of(interactions)

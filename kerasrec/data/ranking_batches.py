@@ -55,6 +55,9 @@ class RankingBatches(keras.utils.PyDataset):
             `()`.
         model: a `keras.Model` whose inputs are to be supplied, as `ModelInputs` does; by `"interaction"`
             where it has a `history`, which ends before the positive. Defaults to `None`: `user` and `item`.
+        drop_remainder: bool, every batch has `batch_size` rows, and the rows that are left at the end of an
+            epoch, others each time, are left out; a step of another size is one more program to compile. Of
+            fewer rows than `batch_size` there is one batch. Defaults to `False`.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
@@ -92,6 +95,7 @@ class RankingBatches(keras.utils.PyDataset):
         log_q: bool = False,
         context: Sequence[str] = (),
         model: Any = None,
+        drop_remainder: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -139,6 +143,7 @@ class RankingBatches(keras.utils.PyDataset):
         max_negatives = positive_integer("max_negatives", max_negatives)
         self._negatives_of = ByUser(negatives, negatives.values, rng)
         self._n_negatives = min(max_negatives, self._negatives_of.largest)
+        self.drop_remainder = drop_remainder
         self._n_rows = len(positives)
         if by == "user":
             self._positives_of = ByUser(positives, self._labels, rng)
@@ -151,6 +156,8 @@ class RankingBatches(keras.utils.PyDataset):
         self.on_epoch_end()
 
     def __len__(self) -> int:
+        if self.drop_remainder:
+            return max(1, self._n_rows // self.batch_size)
         return -(-self._n_rows // self.batch_size)
 
     def on_epoch_end(self) -> None:

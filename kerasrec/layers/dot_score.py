@@ -5,6 +5,9 @@ import keras
 from kerasrec.layers._inner_product import inner_product
 from kerasrec.layers.score import Score
 
+# Users or items whose number is unknown count as so many.
+_LONG = 4096
+
 
 @keras.saving.register_keras_serializable("kerasrec")
 class DotScore(Score):
@@ -47,13 +50,20 @@ class DotScore(Score):
         """The biases as two more components: sums over `[U, I]`, also for gradients, would cost much more."""
         if type(self).compare_all is not DotScore.compare_all:  # a subclass that compares in another way
             return super().with_biases(user, item, user_bias, item_bias)
-        users, items = [user], [keras.ops.transpose(item)]
+        if user_bias is None and item_bias is None:
+            return self.compare_all(user, item)
+        users, items = [user], [item]
         if user_bias is not None:
             users.append(user_bias)
-            items.append(keras.ops.ones_like(item[None, :, 0]))
+            items.append(keras.ops.ones_like(item[:, :1]))
         if item_bias is not None:
             users.append(keras.ops.ones_like(user[:, :1]))
-            items.append(keras.ops.transpose(item_bias))
-        if len(users) == 1:
-            return self.compare_all(user, item)
+            items.append(item_bias)
+        if (item.shape[0] or _LONG) > (user.shape[0] or _LONG):
+            return self.compare_all(
+                keras.ops.concatenate(users, axis=1), keras.ops.concatenate(items, axis=1)
+            )
+        # Side by side only after the transposition, the items' gradient is the product of `[C, U]` with
+        # `[U, I]`; else XLA transposes the latter, which takes three times as long.
+        items = [keras.ops.transpose(part) for part in items]
         return keras.ops.matmul(keras.ops.concatenate(users, axis=1), keras.ops.concatenate(items, axis=0))

@@ -18,7 +18,8 @@ def pair_sums(
     Args:
         value: function of the score by which the negative leads, elementwise.
         slope: its derivative.
-        taken: function of the labels of positives and of entries, which broadcast, to whether a pair counts. Defaults to `None`: entries of label 0 do.
+        taken: function of the labels of positives and of entries, which broadcast, to whether a pair
+            counts. Defaults to `None`: entries of label 0 do.
 
     Returns:
         A function of labels `[B, P]` and scores `[B, P]` of positives and of labels `[B, L]` and scores

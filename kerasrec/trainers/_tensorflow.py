@@ -239,15 +239,28 @@ class TensorFlowEngine:
         if parts:
             _huge_pages.move(parts)
 
-    def _loop(self, stacks: Any, steps: Any, step: Callable[..., Any]) -> None:
-        def body(i: Any) -> tuple[Any]:
-            step(i, *tree.map_structure(lambda a: a[i], stacks))
-            return (i + 1,)
+    def _loop(self, stacks: Any, steps: Any, step: Callable[..., Any], xla: bool) -> None:
+        def at(i: Any) -> Any:
+            return tree.map_structure(lambda a: a[i], stacks)
 
-        tf.while_loop(lambda i: i < steps, body, [0], parallel_iterations=1)
+        if not xla:
+
+            def body(i: Any) -> tuple[Any]:
+                step(i, *at(i))
+                return (i + 1,)
+
+            tf.while_loop(lambda i: i < steps, body, [0], parallel_iterations=1)
+            return
+
+        # What XLA's loops over elements read out of the stack, by a counter in memory, it does not vectorise.
+        def ahead(i: Any, now: Any) -> tuple[Any, Any]:
+            step(i, *now)
+            return i + 1, at(tf.minimum(i + 1, steps - 1))
+
+        tf.while_loop(lambda i, now: i < steps, ahead, [0, at(0)], parallel_iterations=1)
 
     def _test(self, stack: Any, repeats: Any, missed: Any, steps: Any, batch_size: int, xla: bool) -> Any:
-        self._loop((stack,), steps, lambda _, batch: self._model.test_step(batch))
+        self._loop((stack,), steps, lambda _, batch: self._model.test_step(batch), xla)
         return self._model.get_metrics_result()
 
     def _predict(self, stack: Any, repeats: Any, missed: Any, steps: Any, batch_size: int, xla: bool) -> Any:
@@ -268,12 +281,13 @@ class TensorFlowEngine:
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
         plain = (why_not_by_rows(self._model.optimizer) and not scaled) or own_loss(self._model)
         if plain:
-            self._loop((stack,), steps, lambda _, batch: self._model.train_step(batch))
+            self._loop((stack,), steps, lambda _, batch: self._model.train_step(batch), xla)
         else:
             self._loop(
                 (stack, repeats),
                 steps,
                 lambda i, batch, found: self._train_step(i, batch, found, missed, batch_size, xla),
+                xla,
             )
         return self._model.get_metrics_result()
 

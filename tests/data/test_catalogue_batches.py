@@ -159,3 +159,14 @@ def test_a_batch_of_one_user_trains(n_users):
     history = model.fit(CatalogueBatches(x, 2, seed=0), epochs=1, verbose=0)
     # Scores begin near 0, so each of a user's two likes costs about log(4).
     assert history.history["loss"][0] == pytest.approx(2 * np.log(4), rel=0.1)
+
+
+def test_batches_whose_scores_would_not_fit_are_refused():
+    x = Interactions(range(600), range(600), user_ids=range(600), item_ids=range(1_000_000))
+    message = (
+        r"must take at most 2,000,000,000 bytes; take a smaller `batch_size`, or a `list_size` .* Received: "
+        r"512 users with 1,000,000 items, which take 2,048,000,000 bytes"
+    )
+    with pytest.raises(ValueError, match=message):
+        CatalogueBatches(x, 512)
+    assert len(CatalogueBatches(x, 256)) == 3 and len(CatalogueBatches(x, 512, list_size=1000)) == 2

@@ -327,3 +327,15 @@ def test_log_q_of_own_and_shared_items():
     assert inputs["item"].shape == (4, 2) and labels.shape == (4, 5, 3)
     np.testing.assert_array_equal(labels[..., 1], written_out(inputs))
     np.testing.assert_allclose(labels[..., 2], -np.log(6), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(4, [4, 4]), (9, [9]), (20, [9])])
+def test_batches_of_one_size_leave_out_the_rest(batch_size, sizes):
+    x = Interactions(range(9), [0] * 9, user_ids=range(9), item_ids=range(5))
+    batches = RankingBatches(x, batch_size, 2, seed=0, drop_remainder=True)
+    assert [len(batches[i][1]) for i in range(len(batches))] == sizes
+    seen = set()
+    for _ in range(12):
+        seen |= {int(u) for i in range(len(batches)) for u in batches[i][0]["user"][:, 0]}
+        batches.on_epoch_end()
+    assert seen == set(range(9))  # what one epoch leaves out another has

@@ -243,7 +243,7 @@ def little():
     for name in zoo.names():
         marks = [pytest.mark.slow] if name in TRAINED else []
         whole = name not in TRAINED or name in ("hybrid", "recommender_v2")
-        for case in ("one user", "one item", "two", "alike") if whole else ("two",):
+        for case in ("one", "one user", "one item", "two", "alike") if whole else ("two",):
             yield pytest.param(name, case, marks=marks)
 
 
@@ -251,6 +251,7 @@ def little():
 @pytest.mark.parametrize(("name", "case"), list(little()))
 def test_little_data_gives_a_model_or_a_sentence(name, case):
     users, items = {
+        "one": (np.array([0]), np.array([0])),
         "one user": (np.zeros(20, int), np.arange(20)),
         "one item": (np.arange(20), np.zeros(20, int)),
         "two": (np.array([0, 1]), np.array([0, 1])),
