@@ -92,7 +92,8 @@ class RankingLoss(keras.losses.Loss):
 
     def list_loss(self, labels: Any, scores: Any) -> Any:
         """`[B, L]` with `[B, L]` to `[B]`."""
-        return self.loss_of(*self.positives(labels, scores), labels, scores)
+        gains, positives = self.positives(labels, scores)
+        return self.loss_of(gains, positives, labels, scores)
 
     def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
         """The loss of each list, `[B]`.
