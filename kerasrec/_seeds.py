@@ -1,5 +1,6 @@
 """Seeds of everything random."""
 
+import numbers
 import random
 
 import keras
@@ -9,8 +10,19 @@ from keras.src.random import seed_generator
 from keras.src.utils import rng_utils
 
 
+def check_seed(seed: int) -> int:
+    """The seed, or a `ValueError` where it is none."""
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
+        raise ValueError(
+            "`seed` must be a whole number from 0 to below 2^32; `seed % 2**32` makes one of any. "
+            f"Received: seed={seed!r}."
+        )
+    return int(seed)
+
+
 def set_random_seed(seed: int) -> None:
     """As `keras.utils.set_random_seed`, without loading TensorFlow, which takes seconds, on JAX."""
+    seed = check_seed(seed)
     if keras.backend.backend() != "jax":
         keras.utils.set_random_seed(seed)
         return

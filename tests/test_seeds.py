@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+import kerasrec
 from kerasrec._seeds import set_random_seed
 
 
@@ -18,6 +19,20 @@ def test_it_draws_as_keras_s_own_does():
     expected = drawn()
     set_random_seed(3)
     assert drawn() == expected
+
+
+@pytest.mark.parametrize("seed", [2**64, 2**32, -1, 0.5, True, "1"])
+def test_what_is_no_seed(seed, tmp_path):
+    data = kerasrec.datasets.synthetic(20, 30, 100).interactions
+    message = rf"`seed` must be a whole number .*; `seed % 2\*\*32` makes one .* Received: seed={seed!r}\."
+    for refused in (
+        lambda: set_random_seed(seed),
+        lambda: kerasrec.Recommender.train(data, "popularity", seed=seed),
+        lambda: kerasrec.tuning.search(data, "item_knn", seed=seed, directory=tmp_path / "x"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            refused()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.processes

@@ -10,6 +10,7 @@ import keras_tuner
 
 from kerasrec import zoo
 from kerasrec._arguments import positive_integer
+from kerasrec._seeds import check_seed
 from kerasrec.data import Interactions, splits
 from kerasrec.data._extension import joined
 from kerasrec.tuning import _folder, _models, _objectives, _tuner, _workers
@@ -213,6 +214,7 @@ def _plan(
             f"or `from_csv`. Received: {type(interactions).__name__}."
         )
     max_trials = positive_integer("max_trials", max_trials)
+    seed = check_seed(seed)
     keep = positive_integer("keep", keep)
     patience = None if patience is None else positive_integer("patience", patience)
     card = zoo.card(model) if isinstance(model, str) else getattr(model, "card", None)

@@ -3,6 +3,9 @@
 import ast
 from typing import Any
 
+# NumPy and Keras take no larger one.
+MOST_SEED = 2**32 - 1
+
 
 def setting(text: str) -> tuple[str, Any]:
     """`n_components=20` as a name and a Python value; what is none stays text."""

@@ -11,7 +11,7 @@ from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library
 from kerasrec.cli._likes import likes, repeats, split, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
-from kerasrec.cli._settings import setting
+from kerasrec.cli._settings import MOST_SEED, setting
 
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
@@ -49,7 +49,9 @@ def compare(
         list[str] | None,
         typer.Option("--set", metavar="MODEL.NAME=VALUE", help="A hyperparameter of one of the models."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and weights.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same split and weights.")
+    ] = 0,
     plot: Annotated[Path | None, typer.Option(help="PNG to draw the table in.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,

@@ -24,6 +24,9 @@ def evaluate(
     ratings: Ratings,
     *,
     form: Form,
+    time_column: Annotated[
+        str | None, typer.Option(help="Column of times, by which the last rating of a pair counts.")
+    ] = None,
     skip_unknown: Annotated[
         bool, typer.Option("--skip-unknown", help="Leave out ratings of users and items new to the model.")
     ] = False,
@@ -44,7 +47,7 @@ def evaluate(
         catalogue: Any = find_catalogue(loaded)  # `load_model` refuses a file without
         rates = _rates(loaded.name)
         with report.waiting(f"Reading {ratings.name}"):
-            read = _table.read_ratings(ratings, form.columns(), form, needs_values=rates)
+            read = _table.read_ratings(ratings, form.columns(time_column), form, needs_values=rates)
         table, found = read.interactions, read.columns
         read.tell(report)
         if rates and at_least is not None:

@@ -9,7 +9,7 @@ from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library
 from kerasrec.cli._likes import likes, repeats, split, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
-from kerasrec.cli._settings import setting
+from kerasrec.cli._settings import MOST_SEED, setting
 
 if TYPE_CHECKING:
     import keras
@@ -56,7 +56,9 @@ def train(
         int | None,
         typer.Option(min=1, help="Epochs without a better figure there; the model's otherwise."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and weights.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same split and weights.")
+    ] = 0,
     plot: Annotated[bool, typer.Option(help="Write the learning curve beside the model.")] = True,
     as_json: AsJson = False,
     debug: Debug = False,

@@ -10,7 +10,7 @@ from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form, reads_table
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
-from kerasrec.cli._settings import setting
+from kerasrec.cli._settings import MOST_SEED, setting
 
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
@@ -68,7 +68,9 @@ def tune(
     time_column: Annotated[
         str | None, typer.Option(help="Column of times. Given, the latest rows are kept for the test.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="The same seed tries the same.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MOST_SEED, help="The same seed tries the same.")
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:

@@ -6,10 +6,12 @@ import keras
 import numpy as np
 
 from kerasrec.data import Features, Interactions
-from kerasrec.layers import Catalogue, find_catalogue
+from kerasrec.layers import Catalogue, FeatureLookup, find_catalogue
 from kerasrec.recommender import _metadata
 from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
+from kerasrec.recommender._reading import check_features
+from kerasrec.recommender._sides import find_sides
 from kerasrec.recommender._state import Computed, State
 from kerasrec.recommender.file import with_catalogue
 
@@ -47,6 +49,7 @@ def made(
         "user_features": _aligned("user_features", user_features, interactions.user_ids, "user"),
         "item_features": _aligned("item_features", item_features, interactions.item_ids, "item"),
     }
+    _check_features(model, features)
     if item_metadata is not None:
         item_metadata = _metadata.aligned(item_metadata, interactions.item_ids)
     return state_of(model, interactions, item_metadata=item_metadata, **features)
@@ -78,6 +81,16 @@ def _aligned(name: str, features: Any, ids: np.ndarray, side: str) -> Features |
     if not isinstance(features, Features):
         raise TypeError(f"`{name}` must be `kerasrec.data.Features`. Received: {type(features).__name__}.")
     return features.align(ids, side)
+
+
+def _check_features(model: keras.Model, features: dict[str, Features | None]) -> None:
+    """Refuse features that are not those of the model: new items would read rows of others."""
+    given = {name.removesuffix("_features"): x for name, x in features.items() if x is not None}
+    sides: Any = find_sides(model) if given else None
+    for side, own in given.items() if sides is not None else ():
+        for layer in getattr(sides, side).layers:
+            if isinstance(layer, FeatureLookup) and layer.n_values is not None:
+                check_features(layer, own.matrix, side)
 
 
 def _check_same(side: str, known: Any, given: np.ndarray) -> None:

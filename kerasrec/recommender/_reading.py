@@ -25,6 +25,25 @@ def reads(side: keras.Model, features: Features | None) -> bool:
     return features.n_features in sizes and _diagonal(features.matrix)
 
 
+def check_features(layer: FeatureLookup, matrix: Any, side: str) -> None:
+    """Refuse features that are not the table that a layer reads.
+
+    Args:
+        layer: with a table.
+        matrix: `[n, F]` in compressed rows.
+        side: `"user"` or `"item"`.
+    """
+    starts, indices, values = map(keras.ops.convert_to_numpy, (layer.starts, layer.indices, layer.values))
+    same = np.array_equal(np.diff(starts), np.minimum(np.diff(matrix.indptr), layer.width))
+    if layer.n_values == matrix.nnz:  # the table is not cut to a width
+        same = same and np.array_equal(indices, matrix.indices) and np.array_equal(values, matrix.data)
+    if not same:
+        raise ValueError(
+            f"`{side}_features` must be those that the model was made with. "
+            f"Received: features that differ from the table of layer {layer.name!r}."
+        )
+
+
 def without_rows(matrix: Any) -> np.ndarray:
     """Numbers of the columns that no entity has, of which training learned nothing."""
     return np.flatnonzero(matrix.getnnz(axis=0) == 0)

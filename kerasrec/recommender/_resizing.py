@@ -14,7 +14,7 @@ from kerasrec.layers import (
     FrequencyRegularization,
 )
 from kerasrec.layers._representation import Representation
-from kerasrec.recommender._reading import without_rows
+from kerasrec.recommender._reading import check_features, without_rows
 from kerasrec.recommender._sides import sides_of_layers
 
 
@@ -112,15 +112,7 @@ def _longer(layer: FeatureLookup, own: Growth, side: str) -> FeatureLookup:
     old = matrix[: own.before]
     cut = layer.n_values is not None and layer.n_values < old.nnz
     if layer.n_values is not None:
-        starts, indices, values = map(keras.ops.convert_to_numpy, (layer.starts, layer.indices, layer.values))
-        same = np.array_equal(np.diff(starts), np.minimum(np.diff(old.indptr), layer.width))
-        if not cut:
-            same = same and np.array_equal(indices, old.indices) and np.array_equal(values, old.data)
-        if not same:
-            raise ValueError(
-                f"`{side}_features` of the recommender must be those that its model was made with. "
-                f"Received: features that differ from the table of layer {layer.name!r}."
-            )
+        check_features(layer, old, side)
     settings = {"name": layer.name, "trainable": layer.trainable, "dtype": layer.dtype_policy}
     return FeatureLookup.from_matrix(matrix, layer.width if cut else None, **settings)
 

@@ -9,10 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrec import losses
 from kerasrec._forks import check_fork
 from kerasrec._memory import in_words
 from kerasrec._partial import check_room
-from kerasrec._seeds import set_random_seed
+from kerasrec._seeds import check_seed, set_random_seed
 from kerasrec.data import Interactions, pairs, splits
 from kerasrec.evaluation import RankingMetrics
 from kerasrec.recommender._batches import batches_for
@@ -130,6 +131,7 @@ def trained(
             "`validation` must be a share of the interactions, from 0 to below 1. "
             f"Received: validation={validation}."
         )
+    seed = check_seed(seed)
     card = zoo.card(name)
     recipe = zoo.recipe(name, interactions, **hyperparameters or {})
     recipe = recipe.replace(epochs=epochs, batch_size=batch_size, patience=patience)
@@ -213,6 +215,8 @@ def fit(
     batches = batches_for(model, interactions, recipe, seed, known=known)
     if batches is None:
         x, y = _columns(interactions)
+        if isinstance(model.loss, losses.Separation):  # compares values with 0
+            y = np.where(interactions.liked, interactions.gains, np.minimum(y, 0))
         batch_size = min(recipe.batch_size, len(interactions))
         of_test = {"validation_data": validation, "validation_batch_size": _PREDICT_BATCH}
         return model.fit(x, y, batch_size=batch_size, **(how if validation is None else how | of_test))

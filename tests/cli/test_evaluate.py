@@ -134,3 +134,17 @@ def test_files_that_are_no_models(fails, shop, tmp_path):
 def test_long_predictions_show_a_bar(run, shop, trained, monkeypatch):
     monkeypatch.setattr(_fit, "_PREDICT_BATCH", 2)
     assert "Predicting" in run("evaluate", trained[0], *shop).err
+
+
+@pytest.mark.slow
+def test_the_last_rating_counts_by_its_time(run_json, fails, shop, trained, tmp_path):
+    """Rows in another order than their times; without a column of times, the last row counts."""
+    path, _ = trained
+    user, item = "cust 00", "P-3é"
+    rows = f"user,item,rating,day\n{user},{item},4.5,02.03.2024\n{user},{item},1.0,28.02.2024\n"
+    (tmp_path / "again.csv").write_text(rows, encoding="utf-8")
+    predicted = Recommender.load(path).score([(user, item)])[0]
+    for options, rating in (([], 1.0), (["--time-column", "day", "--date-format", "%d.%m.%Y"], 4.5)):
+        errors = run_json("evaluate", path, "again.csv", *options)["errors"][0]
+        assert errors["count"] == 1
+        assert errors["RMSE"] == pytest.approx(abs(predicted - rating), rel=1e-5)

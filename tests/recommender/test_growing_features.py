@@ -236,3 +236,13 @@ def test_features_that_are_not_the_models():
     recommender.item_features = Features.indicator(IDS) + Features.numeric(SHELF["weight"])
     with pytest.raises(ValueError, match=r"`item_features` .* made with\. .* layer 'item_features'"):
         recommender.add_items(NEW)
+
+
+def test_features_that_are_not_the_model_s_are_refused_at_once(data, films, item_features):
+    model = kerasrec.zoo.create("hybrid", data, item_features=item_features, n_components=2)
+    Recommender(model, data, item_features=item_features)
+    shuffled = films.assign(genres=films["genres"].to_numpy()[::-1])
+    others = Features.indicator(films.index) + Features.multilabel(shuffled["genres"])
+    for wrong in (others, Features.multilabel(films["genres"])):
+        with pytest.raises(ValueError, match="`item_features` must be those that the model was made with"):
+            Recommender(model, data, item_features=wrong)

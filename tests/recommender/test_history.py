@@ -1,5 +1,6 @@
 """What users have had, through updates and files; the expected values are counted by hand."""
 
+import itertools
 import json
 
 import keras
@@ -184,17 +185,46 @@ def test_any_sequence_of_events_comes_to_one_table(said, how, rows, cuts):
         assert frame["time"].to_dict() == events.groupby(["user", "item"])["t"].max().to_dict()
 
 
-@settings(max_examples=3, deadline=None)
-@given(rows=rows, cuts=st.sets(st.integers(1, 11), min_size=1, max_size=2))
-def test_any_sequence_of_updates_comes_to_one_table(rows, cuts):
-    table = pd.DataFrame(rows, columns=["user", "item", "n", "t"])
-    places = [0, *sorted(cut for cut in cuts if cut < len(table)), len(table)]
-    recommender = None
-    for start, end in zip(places, places[1:], strict=False):
-        part = Interactions.from_frame(table.iloc[start:end], value="n", kind="counts")
-        if recommender is None:
-            recommender = held(part)
+_EVENTS = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.sampled_from("wxyz"), st.integers(1, 5)), min_size=1, max_size=12
+)
+
+
+@pytest.mark.parametrize("kind", ["ratings", "counts", "likes"])
+@pytest.mark.parametrize("timed", [True, False])
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(drawn=_EVENTS, data=st.data())
+def test_updates_and_extensions_come_to_one_table(kind, timed, drawn, data):
+    """In any order and in any parts; each second part comes by `extend` before the recommender sees it."""
+    times = data.draw(st.permutations(range(len(drawn)))) if timed else range(len(drawn))
+    frame = pd.DataFrame(drawn, columns=["user", "item", "n"]).assign(t=list(times))
+    how = {"time": "t"} if timed else {}
+    how |= {} if kind == "likes" else {"value": "n"}
+    frame["n"] = frame["n"].astype(float)
+    expected = {}  # by hand: of ratings the last one, counts added up, likes once
+    for row in frame.sort_values("t").itertuples():
+        before = expected.get((row.user, row.item), 0.0)
+        value = {"ratings": row.n, "counts": before + row.n, "likes": 1.0}[kind]
+        expected[row.user, row.item] = value
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(drawn)), max_size=4)) | {0, len(drawn)})
+    parts = [frame.iloc[start:stop] for start, stop in itertools.pairwise(cuts)]
+    made = [Interactions.from_frame(part, kind=kind, **how) for part in parts]
+    recommender = held(made[0])
+    waiting = None
+    for i, part in enumerate(made[1:]):
+        if waiting is not None:
+            waiting = waiting.extend(parts[i + 1])
+            recommender.update(waiting, epochs=0, verbose=0)
+            waiting = None
         else:
-            recommender.update(part, epochs=0, verbose=0)
-    frame = recommender.interactions.to_frame().set_index(["user", "item"])
-    assert frame["value"].to_dict() == table.groupby(["user", "item"])["n"].sum().to_dict()
+            waiting = part
+    if waiting is not None:
+        recommender.update(waiting, epochs=0, verbose=0)
+    assert table(recommender) == expected
+    assert recommender.interactions.kind == kind
+    whole = Interactions.from_frame(frame, kind=kind, **how).to_frame()
+    columns = ["user", "item", "value", *(["time"] if timed else [])]
+    found = recommender.interactions.to_frame()
+    pd.testing.assert_frame_equal(
+        *(x[columns].sort_values(["user", "item"], ignore_index=True) for x in (found, whole))
+    )

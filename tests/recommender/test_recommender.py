@@ -272,3 +272,17 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"scikit-learn cannot be written to a file"):
             recommender.save(tmp_path / "x.keras")
         assert not list(tmp_path.iterdir())
+
+
+def test_what_is_liked_is_above_a_dislike_to_separation():
+    """`at_least(-2)` makes likes of all three; a batch without a negative has no loss."""
+    frame = pd.DataFrame({"user": list("aab"), "item": list("xyx"), "value": [-1.0, 3.0, -2.0]})
+    ratings = Interactions.from_frame(frame, value="value", kind="ratings")
+    how = {
+        "name": "hybrid",
+        "epochs": 1,
+        "hyperparameters": {"loss": kerasrec.losses.Separation(), "l2": 0.0},
+    }
+    likes = trained(ratings.at_least(-2), **how).history["loss"]
+    assert likes == pytest.approx([0], abs=1e-6)
+    assert trained(ratings, **how).history["loss"][0] > 0.1
