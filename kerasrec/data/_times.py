@@ -57,6 +57,28 @@ def check_same(known: np.ndarray, dates: bool, new: np.ndarray, new_dates: bool,
         )
 
 
+def check_unit(times: np.ndarray, name: Any) -> None:
+    """Refuse a column of numbers in which moments count in several units.
+
+    Args:
+        times: int64.
+        name: of the column, for the message.
+    """
+    if not len(times) or _unit(times) is not None:
+        return
+    parts = {unit: (times >= least) & (times < most) for unit, (least, most) in _UNITS.items()}
+    counts = {unit: int(part.sum()) for unit, part in parts.items() if part.any()}
+    if len(counts) < 2 or sum(counts.values()) < len(times):
+        return  # other numbers than moments since 1970
+    unit = min(counts, key=lambda unit: counts[unit])
+    row = int(parts[unit].argmax())
+    listed = " and ".join(f"{count:,} that seem to be {unit}" for unit, count in counts.items())
+    raise ValueError(
+        f"Column {name!r} must count in one unit; divide or multiply the other rows. Received: {listed} "
+        f"since 1970, first {shown(times[row])} in row {row}."
+    )
+
+
 def _unit(times: np.ndarray) -> str | None:
     """The unit in which all of the times would lie between 1973 and 2286."""
     low, high = float(times.min()), float(times.max())

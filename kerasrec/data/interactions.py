@@ -148,6 +148,8 @@ class Interactions(Loaders):
         names = {"user": user, "item": item, "value": value, "time": time}
         parsed = _columns.parse(frame, names, {"user": user_ids, "item": item_ids}, context)
         dates = parsed.pop("dates")
+        if parsed["times"] is not None and not dates:
+            _times.check_unit(parsed["times"], time)
         said = frame.attrs.get(_ATTRIBUTE) if kind is None else None
         if isinstance(said, Mapping) and (value is not None or said.get("kind") != "ratings"):
             kind, duplicates = said.get("kind"), duplicates or said.get("duplicates")

@@ -1,5 +1,7 @@
 """Tables and codes that would give wrong interactions without a word."""
 
+import gzip
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -131,3 +133,30 @@ def test_a_name_in_place_of_a_model():
         evaluate("hybrid", x)
     with pytest.raises(TypeError, match="`item_features` must be `kerasrec.data.Features` .*: DataFrame"):
         zoo.create("hybrid", x, item_features=frame())
+
+
+def test_times_in_several_units():
+    frame = pd.DataFrame({"user": list("abcd"), "item": list("wxyz")})
+    seconds = [1714550400, 1714550401, 1714550402]
+    Interactions.from_frame(frame.assign(t=[*seconds, 1714550403]), time="t")
+    Interactions.from_frame(frame.assign(t=[*seconds, 5]), time="t")  # numbers that are no moments
+    message = (
+        r"Column 't' must count in one unit; divide or multiply the other rows\. Received: 3 that seem to be "
+        r"seconds and 1 that seem to be milliseconds since 1970, first 1714550403000 in row 3\."
+    )
+    with pytest.raises(ValueError, match=message):
+        Interactions.from_frame(frame.assign(t=[*seconds, 1714550403000]), time="t")
+
+
+def test_zones_and_quoted_lines_of_a_compressed_file(tmp_path):
+    """A review over two lines beside each rating, line ends of Windows, and times in three zones."""
+    rows = "".join(
+        f'u,i{i},{i},2024-05-01T23:30:00{zone},"nice\r\nvery ""good"", really"\r\n'
+        for i, zone in enumerate(("+02:00", "Z", "-05:00"))
+    )
+    with gzip.open(tmp_path / "reviews.csv.gz", "wt", newline="") as file:
+        file.write("user,item,stars,when,review\r\n" + rows)
+    found = Interactions.from_csv(tmp_path / "reviews.csv.gz", value="stars", time="when").to_frame()
+    assert found["value"].tolist() == [0, 1, 2]
+    expected = ["2024-05-01 21:30", "2024-05-01 23:30", "2024-05-02 04:30"]
+    assert found["time"].tolist() == list(map(pd.Timestamp, expected))
