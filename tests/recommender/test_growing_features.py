@@ -230,14 +230,6 @@ def test_a_table_that_was_cut_stays_cut():
     np.testing.assert_allclose(got, [9.99 * users[0] @ table[1], 12.5 * users[0] @ table[1]], rtol=1e-4)
 
 
-def test_features_that_are_not_the_models():
-    features = Features.numeric(SHELF["weight"]) + Features.indicator(IDS)
-    recommender = made(features, "item")
-    recommender.item_features = Features.indicator(IDS) + Features.numeric(SHELF["weight"])
-    with pytest.raises(ValueError, match=r"`item_features` .* made with\. .* layer 'item_features'"):
-        recommender.add_items(NEW)
-
-
 def test_features_that_are_not_the_model_s_are_refused_at_once(data, films, item_features):
     model = kerasrec.zoo.create("hybrid", data, item_features=item_features, n_components=2)
     Recommender(model, data, item_features=item_features)

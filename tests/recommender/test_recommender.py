@@ -274,15 +274,18 @@ class TestBadInput:
         assert not list(tmp_path.iterdir())
 
 
-def test_what_is_liked_is_above_a_dislike_to_separation():
-    """`at_least(-2)` makes likes of all three; a batch without a negative has no loss."""
+def test_what_is_liked_is_above_a_dislike_to_separation(monkeypatch):
+    """`at_least(-2)` makes likes of all three, each of which counts 1 where values cannot be weights."""
+    fit, given = kerasrec.Model.fit, []
+
+    def watched(self, x, y, **how):
+        given.append(y.tolist())
+        return fit(self, x, y, **how)
+
+    monkeypatch.setattr(kerasrec.Model, "fit", watched)
     frame = pd.DataFrame({"user": list("aab"), "item": list("xyx"), "value": [-1.0, 3.0, -2.0]})
     ratings = Interactions.from_frame(frame, value="value", kind="ratings")
-    how = {
-        "name": "hybrid",
-        "epochs": 1,
-        "hyperparameters": {"loss": kerasrec.losses.Separation(), "l2": 0.0},
-    }
-    likes = trained(ratings.at_least(-2), **how).history["loss"]
-    assert likes == pytest.approx([0], abs=1e-6)
-    assert trained(ratings, **how).history["loss"][0] > 0.1
+    loss = kerasrec.losses.Separation()
+    for interactions in (ratings, ratings.at_least(-2)):
+        trained(interactions, "hybrid", epochs=1, hyperparameters={"loss": loss})
+    assert given == [[-1, 3, -2], [1, 1, 1]]
