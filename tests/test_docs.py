@@ -78,3 +78,25 @@ def test_a_search(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="Tuning gained nothing significant"):
         names = run("tuning.md", last=1)
     assert len(names["result"].frame()) == 5
+
+
+@pytest.mark.slow
+def test_from_events_to_a_file(tmp_path, monkeypatch):
+    from kerasrec import Recommender
+    from kerasrec.data import Interactions
+    from kerasrec.serving import EventLog
+
+    monkeypatch.chdir(tmp_path)
+    pairs = [(user, item) for user in range(6) for item in range(5) if (user + item) % 2]
+    users, items = zip(*pairs, strict=True)
+    data = Interactions(
+        users, items, user_ids=[f"u{n}" for n in range(6)], item_ids=[f"i{n}" for n in range(5)]
+    )
+    Recommender.train(data, "hybrid", epochs=1, n_components=2, verbose=0).save("shop.keras")
+    EventLog("shop.events.jsonl").append([{"user": "u0", "item": "i0"}, {"user": "new", "item": "i1"}])
+    names = run("serving.md", last=1)
+    updated = Recommender.load("shop.keras")
+    assert (
+        "new" in updated.user_ids and "i0" not in updated.recommend("u0", k=5, short="fewer")["item"].tolist()
+    )
+    assert [path.name for path in tmp_path.glob("*.jsonl*")] == [f"{names['parts'][0].name}.done"]

@@ -59,7 +59,7 @@ def evaluate(
             if at_least is None and "value" in found:
                 at_least = _lowest_like(table, recommender.interactions, report)
             table = likes(table, at_least, "value" in found)
-        known = _recoded(table, catalogue, skip_unknown)
+        known = recoded(table, catalogue, skip_unknown)
         left_out = len(table) - len(known)
         report.result = {"model": loaded.name, "columns": found, "left_out": left_out}
         if rates:
@@ -121,7 +121,7 @@ def _ranking(recommender: "Recommender", known: "Interactions", report: Report) 
     report.result |= {"ranking": rows, "protocol": found.protocol}
 
 
-def _recoded(table: "Interactions", catalogue: "Catalogue", skip_unknown: bool) -> "Interactions":
+def recoded(table: "Interactions", catalogue: "Catalogue", skip_unknown: bool) -> "Interactions":
     """The interactions with the codes of the model."""
     users = _codes(table.user_ids, catalogue.user_ids)[table.users]
     items = _codes(table.item_ids, catalogue.item_ids)[table.items]

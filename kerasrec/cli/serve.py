@@ -1,9 +1,13 @@
+import dataclasses
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kerasrec.cli._form import Form, reads_table
+from kerasrec.cli._held_out import AtLeast, Test, held_out
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import Debug, Report, reporting
 
@@ -23,8 +27,10 @@ Beside = Annotated[
 TOKEN = "KERASREC_TOKEN"
 
 
+@reads_table
 def serve(
     model: Annotated[Path, typer.Argument(help="File of a recommender.", metavar="MODEL")],
+    *,
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
@@ -44,6 +50,9 @@ def serve(
     title: Title = None,
     picture: Picture = None,
     beside: Beside = None,
+    test: Test = None,
+    at_least: AtLeast = None,
+    form: Form,
     max_k: Annotated[int, typer.Option(min=1, help="The longest list.")] = 1000,
     max_ids: Annotated[int, typer.Option(min=1, help="The most ids of a request.")] = 10_000,
     max_body: Annotated[int, typer.Option(min=1, help="The most bytes of a request.")] = 1 << 20,
@@ -70,8 +79,11 @@ def serve(
             max_body=max_body,
         )
         check_models(settings)
-        load_library(report)
-        _server.run(settings, host, port, workers, lambda address: _tell(report, settings, address))
+        with _server.bound(host, port) as listening:
+            load_library(report)
+            with held_out(test, model, form, at_least, report) as later:
+                settings = dataclasses.replace(settings, held_out=later)
+                _server.run(settings, listening, workers, lambda address: _tell(report, settings, address))
         report.line("Stopped.")
 
 
@@ -107,3 +119,4 @@ def _tell(report: Report, settings: "Settings", address: str) -> None:
     elif settings.token is None:
         report.line("Every program of this machine may send events; a `--token` says who.")
     report.line(f"Events: {settings.log}")
+    sys.stdout.flush()  # whoever started it waits for the address

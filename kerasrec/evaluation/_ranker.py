@@ -96,7 +96,6 @@ class Ranker:
             ValueError: if a score is NaN.
         """
         users = np.asarray(users)
-        columns = None if seen is None else self.layout.columns[seen.items]
 
         def blocks() -> Iterator[tuple[np.ndarray, Any]]:
             step = self.batch_size * max(1, _PREPARED // self.batch_size)
@@ -110,9 +109,9 @@ class Ranker:
             where, prepared = block
             chosen = users[where]
             hidden = (np.empty(0, np.int64), np.empty(0, np.int64))
-            if seen is not None and columns is not None:
+            if seen is not None:
                 at, index = seen.index(chosen)
-                hidden = at, columns[index]
+                hidden = at, self.layout.columns[seen.items[index]]
             found, scores = self._top_k(where, prepared, hidden, min(k, self.layout.width), visit)
             bad = ~(scores < np.inf)  # NaN as well; what is hidden has minus infinity
             if bad.any():

@@ -1,6 +1,7 @@
 """Whatever goes wrong is one sentence in JSON."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -23,33 +24,43 @@ class Json(Response):
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
-def install(app: FastAPI) -> None:
-    """Give an application the answers for what goes wrong."""
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(Unknown, _unknown)
-    app.add_exception_handler(ValueError, _refused)
-    app.add_exception_handler(TypeError, _refused)
+def install(app: FastAPI, page: Callable[[str, int], Response]) -> None:
+    """Give an application the answers for what goes wrong.
+
+    Args:
+        app: `FastAPI`.
+        page: what a browser gets in place of JSON, from the sentence and the status.
+    """
+
+    def said(request: Request, detail: str, status: int, headers: Any = None) -> Response:
+        if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/"):
+            return page(detail, status)
+        return Json({"detail": detail}, status, headers)
+
+    async def http(request: Request, error: Any) -> Response:
+        return said(request, str(error.detail), error.status_code, error.headers)
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        return said(request, str(error), 404)
+
+    async def refused(request: Request, error: Exception) -> Response:
+        return said(request, " ".join(str(error).split()), 422)
+
+    async def invalid(request: Request, error: Any) -> Response:
+        return said(request, *_invalid(error.errors()[0]))
+
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Unknown, unknown)
+    app.add_exception_handler(ValueError, refused)
+    app.add_exception_handler(TypeError, refused)
 
 
-async def _http(request: Request, error: Any) -> Response:
-    return Json({"detail": str(error.detail)}, error.status_code, error.headers)
-
-
-async def _unknown(request: Request, error: Exception) -> Response:
-    return Json({"detail": str(error)}, 404)
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    return Json({"detail": " ".join(str(error).split())}, 422)
-
-
-async def _invalid(request: Request, error: Any) -> Response:
-    first = error.errors()[0]
+def _invalid(first: Any) -> tuple[str, int]:
     if first["type"] == "json_invalid":
         where = f"character {first['loc'][-1]}"
-        return Json({"detail": f"The body must be JSON. Received: {first['ctx']['error']} at {where}."}, 400)
+        return f"The body must be JSON. Received: {first['ctx']['error']} at {where}.", 400
     place = ".".join(map(str, first["loc"][1:])) or "The body"
     received = repr(first.get("input"))
     received = received if len(received) <= _SHOWN else f"{received[:_SHOWN]}..."
-    return Json({"detail": f"`{place}`: {first['msg']}. Received: {received}."}, 422)
+    return f"`{place}`: {first['msg']}. Received: {received}.", 422

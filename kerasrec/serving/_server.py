@@ -3,8 +3,10 @@
 import os
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrec.serving.app import create_app
@@ -15,75 +17,22 @@ if TYPE_CHECKING:
 
 # Settings for the processes of a server, which start from nothing.
 _SETTINGS = "KERASREC_SERVING"
+_FAILED = "failed.txt"
 _PATIENCE = 30
+# What tells uvicorn that a process would fail again.
+STARTUP_FAILURE = 3
 
 
-def run(settings: Settings, host: str, port: int, workers: int, told: Callable[[str], None]) -> None:
-    """Serve until a signal comes.
+def bound(host: str, port: int) -> socket.socket:
+    """A socket at an address, which nobody can take any more.
 
     Args:
-        settings: `Settings`.
         host: address to listen at.
         port: int; 0 takes a free one.
-        workers: int, processes.
-        told: called with the address once everything is ready to start.
 
     Raises:
-        ValueError: if the address or the port cannot be had, or the file cannot be served.
+        ValueError: if the address or the port cannot be had.
     """
-    import uvicorn
-
-    listening = _bound(host, port)
-    try:
-        options: dict[str, Any] = {
-            "access_log": False,
-            "log_config": _LOGGING,
-            "timeout_graceful_shutdown": _PATIENCE,
-            "server_header": False,
-        }
-        app = create_app(settings)  # with several processes only to see that it can be made
-        address = listening.getsockname()
-        name = f"[{address[0]}]" if ":" in address[0] else address[0]
-        told(f"http://{name}:{address[1]}")
-        if workers == 1:
-            config = uvicorn.Config(app, **options)
-            _ended_by_signal(lambda: uvicorn.Server(config).run(sockets=[listening]))
-            return
-        del app
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ |= {_SETTINGS: settings.to_json(), "PROMETHEUS_MULTIPROC_DIR": folder}
-            _ended_by_signal(
-                lambda: uvicorn.run(
-                    "kerasrec.serving._server:_of_environment",
-                    factory=True,
-                    fd=listening.fileno(),
-                    workers=workers,
-                    timeout_worker_healthcheck=_PATIENCE,
-                    **options,
-                )
-            )
-    finally:
-        listening.close()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine reach an address."""
-    try:
-        found = {info[4][0] for info in socket.getaddrinfo(host, None)}
-    except OSError:
-        return False
-    return all(str(address).startswith("127.") or address == "::1" for address in found)
-
-
-def _of_environment() -> "FastAPI":
-    """The application of one process of several."""
-    import kerasrec
-
-    kerasrec._load()  # the command does not do it by itself
-    return create_app(Settings.from_json(os.environ[_SETTINGS]))
-
-
-def _bound(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
@@ -103,6 +52,74 @@ def _bound(host: str, port: int) -> socket.socket:
         ) from error
     listening.set_inheritable(True)
     return listening
+
+
+def run(settings: Settings, listening: socket.socket, workers: int, told: Callable[[str], None]) -> None:
+    """Serve until a signal comes.
+
+    Args:
+        settings: `Settings`.
+        listening: what `bound` gave.
+        workers: int, processes.
+        told: called with the address before the first request can come.
+
+    Raises:
+        FileNotFoundError: if there is no file to serve.
+        ValueError: if it cannot be served.
+    """
+    import uvicorn
+
+    options: dict[str, Any] = {
+        "access_log": False,
+        "log_config": _LOGGING,
+        "timeout_graceful_shutdown": _PATIENCE,
+        "server_header": False,
+    }
+    address = listening.getsockname()
+    name = f"[{address[0]}]" if ":" in address[0] else address[0]
+    if workers == 1:
+        config = uvicorn.Config(create_app(settings), **options)
+        told(f"http://{name}:{address[1]}")
+        _ended_by_signal(lambda: uvicorn.Server(config).run(sockets=[listening]))
+        return
+    told(f"http://{name}:{address[1]}")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {_SETTINGS: settings.to_json(), "PROMETHEUS_MULTIPROC_DIR": folder}
+        _ended_by_signal(
+            lambda: uvicorn.run(
+                "kerasrec.serving._server:_of_environment",
+                factory=True,
+                fd=listening.fileno(),
+                workers=workers,
+                timeout_worker_healthcheck=_PATIENCE,
+                **options,
+            )
+        )
+        failed = Path(folder, _FAILED)
+        if failed.exists():
+            raise ValueError(failed.read_text(encoding="utf-8"))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach an address."""
+    try:
+        found = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return all(str(address).startswith("127.") or address == "::1" for address in found)
+
+
+def _of_environment() -> "FastAPI":
+    """The application of one process of several; one that cannot be made ends all of them."""
+    import kerasrec
+
+    kerasrec._load()  # the command does not do it by itself
+    try:
+        return create_app(Settings.from_json(os.environ[_SETTINGS]))
+    except (OSError, ValueError) as error:
+        failed = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], _FAILED)
+        failed.write_text(str(error), encoding="utf-8")
+        sys.exit(STARTUP_FAILURE)
 
 
 def _ended_by_signal(serve: Callable[[], None]) -> None:

@@ -34,18 +34,22 @@ def create_app(settings: Settings) -> "FastAPI":
     from kerasrec.serving._current import Current
     from kerasrec.serving._metrics import Metrics
     from kerasrec.serving._middleware import Guard
+    from kerasrec.serving.page import _views
 
     log = EventLog(settings.log)
     current = Current(settings.model, settings.title, settings.picture, swapped=log.reread)
+    beside = None if settings.beside is None else Current(settings.beside, settings.title, settings.picture)
     metrics = Metrics()
+    page = _views.Page(settings, current, beside, log)
 
     @contextlib.asynccontextmanager
     async def watching(app: FastAPI) -> AsyncIterator[None]:
-        watcher = asyncio.create_task(current.watch(settings.watch)) if settings.watch else None
+        watched = [each for each in (current, beside) if each is not None and settings.watch]
+        watchers = [asyncio.create_task(each.watch(settings.watch)) for each in watched]
         try:
             yield
         finally:
-            if watcher is not None:
+            for watcher in watchers:
                 watcher.cancel()
             log.close()
 
@@ -57,8 +61,9 @@ def create_app(settings: Settings) -> "FastAPI":
         docs_url=None,  # their pages come from elsewhere
         redoc_url=None,
     )
-    _problems.install(app)
+    _problems.install(app, page.problem)
     app.include_router(_routes.v1(settings, current, log, metrics))
     app.include_router(_routes.operations(current, metrics))
+    app.include_router(_views.router(page))
     app.add_middleware(Guard, metrics=metrics, max_body=settings.max_body)
     return app

@@ -122,7 +122,7 @@ class EventLog:
             self._file = os.open(self.path, os.O_RDONLY)
             self._inode = os.fstat(self._file).st_ino
         # Listed after the log was opened: whatever was put aside by then is here.
-        for part in taken_parts(self.path):
+        for part in _taken_parts(self.path):
             with contextlib.suppress(FileNotFoundError):  # done in the meantime
                 if part.name not in self._parts and os.stat(part).st_ino not in (before, self._inode):
                     self._read(part.read_bytes())
@@ -180,7 +180,7 @@ def take_events(path: str | os.PathLike[str]) -> list[Path]:
             if os.fstat(file).st_size:
                 stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
                 os.rename(path, path.with_name(f"{path.stem}.{stamp}.jsonl"))
-    return taken_parts(path)
+    return _taken_parts(path)
 
 
 def finish_events(parts: Sequence[str | os.PathLike[str]]) -> None:
@@ -193,7 +193,7 @@ def finish_events(parts: Sequence[str | os.PathLike[str]]) -> None:
         os.rename(part, f"{os.fspath(part)}.done")
 
 
-def taken_parts(path: Path) -> list[Path]:
+def _taken_parts(path: Path) -> list[Path]:
     """The parts of a log that were put aside and are not done."""
     stem = f"{path.stem}."
     found = [

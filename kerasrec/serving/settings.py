@@ -27,9 +27,9 @@ class Settings:
         token: what a writer must send. Defaults to `None`: nothing.
         writes: bool, whether events and reloads are taken at all. Defaults to `True`.
         max_k: int, the longest list. Defaults to `1000`.
-        max_ids: int, the most ids that one request may name. Defaults to `10_000`.
+        max_ids: int, the most ids that one request may name. Defaults to `10000`.
         max_events: int, the most events of one request. Defaults to `1000`.
-        max_body: int, the most bytes of a request. Defaults to `1 << 20`.
+        max_body: int, the most bytes of a request. Defaults to `1048576`.
         watch: float, seconds between two looks at the file; 0 never looks. Defaults to `1.0`.
 
     Raises:

@@ -1,0 +1,66 @@
+"""A table of what users had after the training, for the page."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kerasrec.cli import _table
+from kerasrec.cli._form import Form
+from kerasrec.cli._likes import likes
+
+if TYPE_CHECKING:
+    from kerasrec.cli._report import Report
+
+Test = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV or Parquet table of what users had after the training: hits are marked in the lists, and "
+        "figures have intervals."
+    ),
+]
+AtLeast = Annotated[float | None, typer.Option(help="Lowest value of --test that counts as liked.")]
+
+
+@contextlib.contextmanager
+def held_out(
+    test: Path | None, model: Path, form: Form, at_least: float | None, report: "Report"
+) -> Iterator[Path | None]:
+    """The table as `kerasrec.serving` reads it, with the ids of the model, for as long as it is needed.
+
+    Args:
+        test: the table, or `None`.
+        model: file of the recommender.
+        form: how the table is written.
+        at_least: lowest value that is a like, or `None`.
+        report: where to say how the table was read.
+    """
+    if test is None:
+        given = {**vars(form), "at_least": at_least}
+        named = [name for name, value in given.items() if value not in (None, False)]
+        if named:
+            option = "--" + named[0].replace("_", "-")
+            raise ValueError(f"`{option}` says how `--test` is written. Received: no `--test`.")
+        yield None
+        return
+    frame = _frame(test, model, form, at_least, report)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "test.parquet")
+        frame.to_parquet(path)
+        yield path
+
+
+def _frame(test: Path, model: Path, form: Form, at_least: float | None, report: "Report") -> Any:
+    from kerasrec.cli.evaluate import recoded
+    from kerasrec.recommender import read_catalogue
+
+    read = _table.read_ratings(test, form.columns(), form, needs_values=False)
+    read.tell(report)
+    liked = likes(read.interactions, at_least, "value" in read.columns)
+    known = recoded(liked, read_catalogue(model), skip_unknown=True)
+    if len(known) < len(liked):
+        report.line(f"Left out: {len(liked) - len(known):,} rows of {test.name} of unknown users or items")
+    return known.to_frame()[["user", "item", "value"]]

@@ -1,0 +1,111 @@
+"""How users and items of one model look to people: titles, pictures, and how they are found."""
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasrec.serving._answers import plain
+from kerasrec.serving._served import Served
+
+# Where a picture may come from; `javascript:` is no place.
+_PLACES = ("http://", "https://", "data:image/")
+
+
+class Card(NamedTuple):
+    """An item.
+
+    Attributes:
+        id: raw id.
+        title: str.
+        picture: address, or `None`.
+        facts: what else the metadata say, by column.
+        popularity: int, of how many users it is.
+    """
+
+    id: Any
+    title: str
+    picture: str | None
+    facts: dict[str, Any]
+    popularity: int
+
+
+class Look:
+    """Titles, pictures and a search for what one file has.
+
+    Args:
+        served: `Served`.
+        whole: bool, show only pictures that the metadata hold whole. Defaults to `False`.
+    """
+
+    def __init__(self, served: Served, whole: bool = False) -> None:
+        self.served = served
+        self._places = _PLACES[-1:] if whole else _PLACES
+
+    def card(self, item: Any, with_facts: bool = False) -> Card:
+        """What to show of a known item."""
+        served = self.served
+        code = served.code("item", item)
+        frame, facts, picture = served.recommender.item_metadata, {}, None
+        if frame is not None and served.picture is not None:
+            address = frame[served.picture].iloc[code]
+            picture = address if isinstance(address, str) and address.startswith(self._places) else None
+        if frame is not None and with_facts:
+            names = [name for name in served.columns if name not in (served.title, served.picture)]
+            facts = {name: plain(frame[name].iloc[code]) for name in names}
+        return Card(item, self.titles[code], picture, facts, int(served.popularity[code]))
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """What each item is called, by code: its id where nobody said."""
+        ids = self.served.recommender.item_ids.tolist()
+        frame = self.served.recommender.item_metadata
+        if frame is None or self.served.title is None:
+            return [str(raw) for raw in ids]
+        titles = [plain(entry) for entry in frame[self.served.title].tolist()]
+        return [
+            str(raw) if title in (None, "") else str(title) for raw, title in zip(ids, titles, strict=True)
+        ]
+
+    def items(self, text: str, n: int = 20) -> list[Any]:
+        """Items whose title or id has a text, the most popular first."""
+        codes = self._item_texts.having(text)
+        best = codes[np.argsort(-self.served.popularity[codes], kind="stable")][:n]
+        return list(self.served.recommender.item_ids[best].tolist())
+
+    def users(self, text: str, n: int = 20) -> list[Any]:
+        """Users whose id has a text; some with the longest histories where there is none."""
+        ids = self.served.recommender.user_ids
+        if not text:
+            return list(ids[np.argsort(-np.diff(self.served.starts), kind="stable")[:n]].tolist())
+        return list(ids[self._user_texts.having(text)[:n]].tolist())
+
+    @cached_property
+    def _item_texts(self) -> "_Texts":
+        ids = self.served.recommender.item_ids.tolist()
+        return _Texts([f"{title}\t{raw}" for title, raw in zip(self.titles, ids, strict=True)])
+
+    @cached_property
+    def _user_texts(self) -> "_Texts":
+        return _Texts([str(raw) for raw in self.served.recommender.user_ids.tolist()])
+
+
+class _Texts:
+    """Many texts in one, in which a search takes a millisecond."""
+
+    def __init__(self, texts: list[str]) -> None:
+        folded = [text.casefold().replace("\n", " ") for text in texts]
+        self.text = "\n".join(folded)
+        self.starts = np.concatenate([[0], np.cumsum([len(text) + 1 for text in folded])])
+
+    def having(self, text: str) -> np.ndarray:
+        """Numbers of the texts that have a text in them; those that begin with it first."""
+        wanted = text.strip().casefold().replace("\n", " ")
+        found: list[int] = []
+        place = self.text.find(wanted) if wanted else -1
+        while place >= 0:
+            number = int(np.searchsorted(self.starts, place, side="right")) - 1
+            found.append(number)
+            place = self.text.find(wanted, int(self.starts[number + 1]))
+        begins = [self.text.startswith(wanted, int(self.starts[number])) for number in found]
+        return np.array(found, np.int64)[np.argsort(~np.array(begins, bool), kind="stable")]

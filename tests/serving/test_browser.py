@@ -1,0 +1,112 @@
+"""The page in a real browser: every view clicked through, by keyboard, on a phone, in the dark."""
+
+import shutil
+import threading
+import time
+
+import pytest
+
+from kerasrec.serving import Settings, create_app
+
+pytestmark = pytest.mark.browser
+playwright = pytest.importorskip("playwright.sync_api", reason="needs `pip install playwright`")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def address(files):
+    import uvicorn
+
+    settings = Settings(files["shop"], beside=files["other"], title="title", watch=0)
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    with playwright.sync_playwright() as play:
+        found = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+        {"viewport": {"width": 390, "height": 800}, "color_scheme": "dark"},
+    ],
+    ids=["desk", "phone"],
+)
+def test_every_view(browser, address, how, tmp_path):
+    page = browser.new_page(**how)
+    said, foreign = [], []
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on(
+        "request", lambda request: None if request.url.startswith(address) else foreign.append(request.url)
+    )
+
+    def seen(name):
+        page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{name} is wider than the screen by {wide}"
+
+    page.goto(address)
+    seen("home")
+    page.keyboard.type("user 1")  # the search has the focus
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="user 1", exact=True).click()
+    assert page.get_by_role("heading", level=1).inner_text() == "User user 1"
+    assert page.locator("section").count() == 3
+    seen("user")
+    page.get_by_role("link", name="why").first.click()
+    assert page.get_by_role("heading", level=1).inner_text().startswith("Why ")
+    seen("why")
+    page.go_back()
+    page.locator("section[aria-labelledby=list] li a").first.click()
+    assert page.get_by_role("heading", name="Similar items").is_visible()
+    seen("item")
+    page.get_by_role("link", name="Somebody new").click()
+    page.locator("input#q:focus").wait_for()
+    page.keyboard.type("alert")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=alert**")
+    assert "<script>" in page.locator("section[aria-labelledby=found]").inner_text()
+    page.get_by_role("link", name="Add <script>").first.click()
+    page.locator("section[aria-labelledby=list] a:text-is('add')").nth(3).click()
+    assert page.locator("section[aria-labelledby=chosen] li").count() == 2
+    seen("new")
+    page.get_by_role("link", name="Map", exact=True).click()
+    page.locator("input#q:focus").wait_for()
+    page.keyboard.type("film 11")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=film**")
+    assert page.locator("circle.found").count() == 1
+    page.get_by_role("link", name="Closer to Film 11").click()
+    seen("map")
+    page.get_by_role("link", name="Figures").click()
+    page.get_by_role("heading", name="Never recommended").wait_for(timeout=60_000)
+    seen("figures")
+    assert said == [] and [url for url in foreign if not url.startswith(address)] == []
+    page.close()
+
+
+def test_no_serious_fault_for_people_with_a_screen_reader(browser, address):
+    axe = pytest.importorskip("axe_core_python.sync_playwright", reason="needs `pip install axe-core-python`")
+    for scheme in ("light", "dark"):
+        context = browser.new_context(bypass_csp=True, color_scheme=scheme)
+        page = context.new_page()
+        for view in ("", "user?id=user 1", "item?id=7", "why?user=user 1&item=7", "new?q=film&item=7", "map"):
+            page.goto(f"{address}/{view}")
+            faults = axe.Axe().run(page)["violations"]
+            assert [fault["id"] for fault in faults if fault["impact"] in ("serious", "critical")] == [], view
+        context.close()
