@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kerasrec._partial import partial_name
+from kerasrec._partial import replacing
 from kerasrec.serving._extra import require
 from kerasrec.serving.settings import Settings
 
@@ -33,10 +33,6 @@ def write_page(settings: Settings, path: Any) -> Path:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"`path` must be in a folder that exists; make {path.parent} first.")
     text = rendered(settings)
-    partial = partial_name(path)
-    try:
+    with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
