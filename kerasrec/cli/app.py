@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrec.cli import compare, datasets, demo, evaluate, page, recommend, serve, train, tune, zoo
+from kerasrec.cli import compare, datasets, demo, evaluate, page, recommend, serve, similar, train, tune, zoo
 
 app = typer.Typer(
     help="From a table of ratings to a trained, measured, saved recommender.",
@@ -19,6 +19,7 @@ app.command()(demo.demo)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(recommend.recommend)
+app.command()(similar.similar)
 app.command()(serve.serve)
 app.command()(page.page)
 app.command()(compare.compare)

@@ -1,19 +1,19 @@
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kerasrec.cli import _table
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form
-from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, reporting
+from kerasrec.cli._state import as_known, read_state, records
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-    from kerasrec.recommender import Recommender
+    from kerasrec.recommender._state import State
 
 
 def recommend(
@@ -67,36 +67,31 @@ def recommend(
             raise ValueError("`--separator`, `--encoding`, `--quoting` and `--names` need `--items`.")
         form = Form(separator=separator, encoding=encoding, quoting=quoting, names=names)
         shown = None if items is None else _titles(items, item_column, title_column, form)
-        load_library(report)
-        from kerasrec.recommender import Recommender
+        state = read_state(model, report)
+        from kerasrec.recommender import _lists, _newcomers
 
-        with report.waiting(f"Reading {model.name}"):
-            recommender = Recommender.load(model)
         if shown is not None:
-            _show(recommender, shown)
-        users = None if user is None else _raw(user, recommender.user_ids)
+            state = _with_titles(state, shown)
+        users = None if user is None else as_known(user, state.users.raw)
         if out is not None:
-            recommender.recommend_to_parquet(
-                out, users, k, exclude_seen=not include_seen, verbose=not as_json
+            _lists.recommend_to_parquet(
+                state, out, users, not as_json, k=k, exclude_seen=not include_seen, short="fewer"
             )
             report.line(f"Recommendations: {out}")
-            report.result = {"model": recommender.model.name, "file": str(out)}
+            report.result = {"model": state.name, "file": str(out)}
             return
         if item is not None:
-            liked = _raw(item, recommender.item_ids)
-            left = recommender.n_items - (0 if include_seen else len(set(liked)))
+            liked = as_known(item, state.items.raw)
+            left = state.n_items - (0 if include_seen else len(set(liked)))
             if left > 0:
-                frame = recommender.recommend_for_history(
-                    liked, k=min(k, left), exclude_seen=not include_seen
-                )
+                frame = _newcomers.recommend_for_history(state, liked, None, not include_seen, k=min(k, left))
             else:
-                frame = recommender.recommend_for_history(liked, k=1, exclude_seen=False).head(0)
+                frame = _newcomers.recommend_for_history(state, liked, None, False, k=1).head(0)
             title = f"For somebody who likes {', '.join(item)}"
         else:
-            frame = recommender.recommend(users, k, exclude_seen=not include_seen, short="fewer")
+            frame = _lists.recommend(state, users, k=k, exclude_seen=not include_seen, short="fewer")
             title = f"For user {', '.join(user or [])}"
-        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+        rows, plain = records(frame)
         if plain:
             report.table(title, plain, as_written=("user", "item"))
         without = list(map(str, users or ())) if item is None else [", ".join(item)]
@@ -104,7 +99,7 @@ def recommend(
         for who in without:
             if who not in served:
                 report.line(f"Nothing left for {who}: all items are seen; `--include-seen` lists those, too")
-        report.result = {"model": recommender.model.name, "recommendations": rows}
+        report.result = {"model": state.name, "recommendations": rows}
 
 
 def _check(user: list[str] | None, item: list[str] | None, out: Path | None) -> None:
@@ -116,17 +111,6 @@ def _check(user: list[str] | None, item: list[str] | None, out: Path | None) -> 
         raise ValueError("`--user`, `--item` or `--out` must say for whom. Received: none of them.")
     if item and out is not None:
         raise ValueError("`--out` must be given with users. Received: --item.")
-
-
-def _raw(texts: list[str], known: "np.ndarray") -> list[Any]:
-    """Ids as the model has them: numbers where its ids are."""
-    from kerasrec.data._ids import integer
-
-    ids = set(known.tolist())
-    if all(isinstance(entry, str) for entry in ids):
-        return texts
-    numbers = ((x, integer(x.strip())) for x in texts)
-    return [x if number is None or x in ids else number for x, number in numbers]
 
 
 def _titles(path: Path, item_column: str | None, title_column: str | None, form: Form) -> "pd.DataFrame":
@@ -144,23 +128,19 @@ def _titles(path: Path, item_column: str | None, title_column: str | None, form:
     return titles[titles.index.notna() & ~titles.index.duplicated()]
 
 
-def _show(recommender: "Recommender", titles: "pd.DataFrame") -> None:
-    """Let the lists have the columns of `titles`, whatever the type of the ids."""
+def _with_titles(state: "State", titles: "pd.DataFrame") -> "State":
+    """The state whose lists have the columns of `titles`, whatever the type of the ids."""
     import pandas as pd
 
     from kerasrec.data._columns import id_index
     from kerasrec.recommender._metadata import aligned
 
-    by_text = pd.Index(recommender.item_ids.astype(str))
+    by_text = pd.Index(state.items.raw.astype(str))
     place = by_text.get_indexer(id_index(titles.index).astype(str))
-    known = titles[place >= 0].set_axis(recommender.item_ids[place[place >= 0]], axis=0)
+    known = titles[place >= 0].set_axis(state.items.raw[place[place >= 0]], axis=0)
     if known.empty:
         raise ValueError(
             "`--items` must have the items of the model; name their column with `--item-column`. "
             f"Received: {titles.index[:1].tolist()}..., and the model has {by_text[:1].tolist()}..."
         )
-    recommender.item_metadata = aligned(known, recommender.item_ids)
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+    return replace(state, item_metadata=aligned(known, state.items.raw))

@@ -1,7 +1,30 @@
 """Exact full-catalogue evaluation, its report, comparison of models, and the callback for training."""
 
-from kerasrec.evaluation._compare import compare as compare
-from kerasrec.evaluation._evaluate import evaluate as evaluate
-from kerasrec.evaluation.comparison import Comparison as Comparison
-from kerasrec.evaluation.ranking_metrics import RankingMetrics as RankingMetrics
-from kerasrec.evaluation.report import EvaluationReport as EvaluationReport
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasrec.evaluation._compare import compare as compare
+    from kerasrec.evaluation._evaluate import evaluate as evaluate
+    from kerasrec.evaluation.comparison import Comparison as Comparison
+    from kerasrec.evaluation.ranking_metrics import RankingMetrics as RankingMetrics
+    from kerasrec.evaluation.report import EvaluationReport as EvaluationReport
+
+# Imported when asked for: the ranking itself needs no Keras.
+_MODULES = {
+    "compare": "_compare",
+    "evaluate": "_evaluate",
+    "Comparison": "comparison",
+    "RankingMetrics": "ranking_metrics",
+    "EvaluationReport": "report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"kerasrec.evaluation.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'kerasrec.evaluation' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

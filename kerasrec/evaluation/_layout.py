@@ -1,6 +1,7 @@
 """Where the score of each item stands in a row, so that a stable top-k needs no full sort."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class Layout:
         """Number of columns."""
         return len(self.items)
 
-    @property
+    @cached_property
     def empty(self) -> np.ndarray:
         """Columns without an item."""
         return np.flatnonzero(self.items < 0)

@@ -154,6 +154,8 @@ class FactorRows:
         The product finds candidates: whatever stands above the k-th best group's best, less twice the
         rounding error. Their exact scores decide.
         """
+        if len(prepared) == 1 and (one := self._top_k_of_one(prepared, hidden[1], k, buffer)):
+            return one
         layout, n_groups = self.layout, self.layout.n_groups
         with np.errstate(over="ignore", invalid="ignore"):
             np.matmul(prepared, self.items.T, out=buffer)
@@ -196,6 +198,33 @@ class FactorRows:
             columns, exact = layout.top_k(rows, k)
             where[heavy, : columns.shape[1]], scores[heavy, : columns.shape[1]] = columns, exact
         return where, scores
+
+    def _top_k_of_one(
+        self, prepared: np.ndarray, hidden: np.ndarray, k: int, buffer: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The same for one user in a few steps; `None` where scores are not finite, or too many are close."""
+        layout, n_groups = self.layout, self.layout.n_groups
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.matmul(prepared, self.items.T, out=buffer)
+            error = self._error(prepared)[0]
+        row = buffer[0]
+        row[hidden] = -np.inf
+        row[layout.empty] = -np.inf
+        best = layout.best_of_groups(buffer)[0]
+        if not np.isfinite(best.max()) or not np.isfinite(error):
+            return None
+        cut = n_groups - min(k, n_groups)
+        best.partition(cut)
+        columns = np.flatnonzero(row >= max(best[cut] - 2 * error, np.finfo(np.float32).min))
+        if not k <= len(columns) <= _MAX_CANDIDATES * k:
+            return None
+        # In tie order, which a stable sort keeps.
+        columns = columns[np.argsort(columns % n_groups * layout.depth + columns // n_groups)]
+        vectors = np.repeat(prepared.astype(np.float64), len(columns), axis=0)
+        with np.errstate(over="ignore"):
+            exact = np.einsum("qc,qc->q", vectors, self.items[columns].astype(np.float64)).astype(np.float32)
+        order = np.argsort(-exact, kind="stable")[:k]
+        return columns[None, order], exact[None, order]
 
     def _error(self, prepared: np.ndarray) -> np.ndarray:
         """A bound `[B]` on the rounding error of a float32 product: n u |x| |y|, and one u for the result."""

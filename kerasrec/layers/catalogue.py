@@ -1,15 +1,10 @@
-import json
-import math
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerasrec._version import __version__
-
-FORMAT = 2
-HEADER = "catalogue.json"
+from kerasrec._assets import Assets, check_ids, read_assets, write_assets
 
 
 @keras.saving.register_keras_serializable("kerasrec")
@@ -91,8 +86,8 @@ class Catalogue(keras.layers.Layer):
         """
         if not len(interactions):
             raise ValueError("`interactions` must not be empty. Received: 0 interactions.")
-        _check_ids("user_ids", interactions.user_ids)
-        _check_ids("item_ids", interactions.item_ids)
+        check_ids("user_ids", interactions.user_ids)
+        check_ids("item_ids", interactions.item_ids)
         self.user_ids, self.item_ids = interactions.user_ids, interactions.item_ids
         self.value_range = (float(interactions.values.min()), float(interactions.values.max()))
         self.seen = _rows(interactions) if seen else None
@@ -102,91 +97,19 @@ class Catalogue(keras.layers.Layer):
         """Write what it holds; nothing while empty."""
         if self.user_ids is None or self.item_ids is None:
             return
-        folder = Path(dir_path)
-        _write_ids(folder, "user_ids", self.user_ids)
-        _write_ids(folder, "item_ids", self.item_ids)
-        if self.seen is not None:
-            np.savez(folder / "seen.npz", indptr=self.seen[0], items=self.seen[1])
-        for name, arrays in self.attachments.items():
-            np.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
-        header = {
-            "format": FORMAT,
-            "kerasrec": __version__,
-            "value_range": self.value_range,
-            "attachments": list(self.attachments),
-        }
-        (folder / HEADER).write_text(json.dumps(header), encoding="utf-8")
+        assets = Assets(self.user_ids, self.item_ids, self.value_range, self.seen, self.attachments)
+        write_assets(Path(dir_path), assets)
 
     def load_assets(self, dir_path: str | None) -> None:
         """Read what `save_assets` wrote."""
         self._clear()
-        if dir_path is None or not (Path(dir_path) / HEADER).is_file():
-            return
-        folder = Path(dir_path)
-        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-        check_header(header)
-        self.user_ids, self.item_ids = _read_ids(folder, "user_ids"), _read_ids(folder, "item_ids")
-        self.value_range = _range(header.get("value_range"))
-        if (folder / "seen.npz").is_file():
-            with np.load(folder / "seen.npz", allow_pickle=False) as arrays:
-                self.seen = (arrays["indptr"], arrays["items"])
-            _check_seen(*self.seen, len(self.user_ids), len(self.item_ids))
-        for name in header.get("attachments", ()):
-            # A plain name: the header may come from anywhere.
-            with np.load(folder / f"{Path(name).name}.npz", allow_pickle=False) as arrays:
-                self.attachments[name] = dict(arrays)
+        found = None if dir_path is None else read_assets(Path(dir_path))
+        if found is not None:
+            self.user_ids, self.item_ids, self.value_range, self.seen, self.attachments = found
 
     def _clear(self) -> None:
         self.user_ids = self.item_ids = self.value_range = self.seen = None
         self.attachments = {}
-
-
-def check_header(header: dict[str, Any]) -> None:
-    """Refuse a file of a newer kerasrec.
-
-    Args:
-        header: what `Catalogue.save_assets` wrote to `catalogue.json`.
-
-    Raises:
-        ValueError: if the format is newer than this kerasrec's, or there is none.
-    """
-    found = header.get("format") if isinstance(header, dict) else None
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise ValueError(f"A file's header must name its format. Received: format={found!r}.")
-    if found > FORMAT:
-        raise ValueError(
-            f"The file's format must be at most {FORMAT}; upgrade kerasrec to read a newer one. "
-            f"Received: format {found}, written by kerasrec {header.get('kerasrec')}."
-        )
-
-
-def _range(found: Any) -> tuple[float, ...]:
-    numbers = isinstance(found, list) and len(found) == 2 and all(type(x) in (int, float) for x in found)
-    if not numbers or not -math.inf < found[0] <= found[1] < math.inf:
-        raise ValueError(
-            f"The range of values must be two numbers, the lower one first. Received: {str(found)[:80]}."
-        )
-    return tuple(map(float, found))
-
-
-def _check_seen(starts: np.ndarray, items: np.ndarray, n_users: int, n_items: int) -> None:
-    whole = starts.dtype.kind == items.dtype.kind == "i" and starts.ndim == items.ndim == 1
-    if (
-        not whole
-        or len(starts) != n_users + 1
-        or starts[0] != 0
-        or starts[-1] != len(items)
-        or (np.diff(starts) < 0).any()
-        or (len(items) and not 0 <= items.min() <= items.max() < n_items)
-    ):
-        raise ValueError(
-            "Seen items must be a list of items for each user. "
-            f"Received: {starts.shape} starts and {items.shape} items for {n_users} users, {n_items} items."
-        )
-    ascending = np.diff(items.astype(np.int64)) > 0
-    ascending[starts[(starts > 0) & (starts < len(items))] - 1] = True  # where the next user begins
-    if not ascending.all():
-        raise ValueError("Seen items of a user must ascend. Received: items that do not.")
 
 
 def find_catalogue(model: keras.Model) -> Catalogue | None:
@@ -210,44 +133,3 @@ def _rows(interactions: Any) -> tuple[np.ndarray, np.ndarray]:
     pairs = pairs[first]
     counts = np.bincount(pairs // n_items, minlength=interactions.n_users)
     return np.concatenate([[0], np.cumsum(counts)]), (pairs % n_items).astype(np.int32)
-
-
-def _check_ids(name: str, ids: np.ndarray) -> None:
-    if ids.dtype.kind == "i":
-        return
-    bad = [kind for kind in set(map(type, ids)) if kind is bool or not issubclass(kind, (str, int))]
-    if bad:
-        code = next(code for code, raw in enumerate(ids) if type(raw) in bad)
-        raise TypeError(
-            f"`{name}` must be text or whole numbers to be saved; convert the column with `.astype(str)`. "
-            f"Received: {ids[code]!r} of type {type(ids[code]).__name__}."
-        )
-    try:
-        "".join(raw for raw in ids if isinstance(raw, str)).encode()
-    except UnicodeEncodeError as error:
-        # Half a character, as `errors="surrogateescape"` leaves it.
-        half = error.object[error.start]
-        raise ValueError(
-            f"`{name}` must be valid Unicode to be saved; read the table with the encoding that it was "
-            f"written in. Received: {next(raw for raw in ids if isinstance(raw, str) and half in raw)!r}."
-        ) from error
-
-
-def _write_ids(folder: Path, name: str, ids: np.ndarray) -> None:
-    if ids.dtype.kind == "i":
-        np.save(folder / f"{name}.npy", ids, allow_pickle=False)
-    else:
-        (folder / f"{name}.json").write_text(json.dumps(ids.tolist()), encoding="utf-8")
-
-
-def _read_ids(folder: Path, name: str) -> np.ndarray:
-    if (folder / f"{name}.npy").is_file():
-        ids: np.ndarray = np.load(folder / f"{name}.npy", allow_pickle=False)
-    else:
-        listed = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        ids = np.empty(len(listed), dtype=object)
-        ids[:] = listed
-    _check_ids(name, ids)
-    if ids.ndim != 1 or len(set(ids.tolist())) != len(ids):
-        raise ValueError(f"`{name}` must be a list without repeats. Received: {ids.shape} with repeats.")
-    return ids

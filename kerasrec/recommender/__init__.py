@@ -1,7 +1,30 @@
 """The object that a product holds: a model, its ids and what users have, in one file."""
 
-from kerasrec.recommender.explanation import Explanation as Explanation
-from kerasrec.recommender.file import load_model as load_model
-from kerasrec.recommender.file import read_catalogue as read_catalogue
-from kerasrec.recommender.file import save_model as save_model
-from kerasrec.recommender.recommender import Recommender as Recommender
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasrec.recommender.explanation import Explanation as Explanation
+    from kerasrec.recommender.file import load_model as load_model
+    from kerasrec.recommender.file import read_catalogue as read_catalogue
+    from kerasrec.recommender.file import save_model as save_model
+    from kerasrec.recommender.recommender import Recommender as Recommender
+
+# Imported when asked for: lists of a file that holds vectors are made without Keras.
+_MODULES = {
+    "Explanation": "explanation",
+    "load_model": "file",
+    "read_catalogue": "file",
+    "save_model": "file",
+    "Recommender": "recommender",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"kerasrec.recommender.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'kerasrec.recommender' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

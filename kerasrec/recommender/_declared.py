@@ -8,46 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kerasrec.layers import find_catalogue, find_id_limits
+from kerasrec.recommender._archive import WEIGHTS
 from kerasrec.trainers._shapes import shapes_of
 
-WEIGHTS = "model.weights.h5"
 # Weights of a state that no file needs to hold (counters, seeds) are smaller.
 _SMALL = 1024
-
-
-def check_arrays(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse arrays whose headers declare more, or less, than follows them."""
-    for member in archive.infolist():
-        if member.filename.endswith(".npy"):
-            with archive.open(member) as file:
-                _check_array(file, member.file_size, member.filename, path)
-        elif member.filename.endswith(".npz"):
-            with archive.open(member) as file, zipfile.ZipFile(file) as nested:
-                check_arrays(nested, path)
-
-
-def _check_array(file: Any, n_bytes: int, name: str, path: Path) -> None:
-    try:
-        version = np.lib.format.read_magic(file)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, _, dtype = read[version](file)
-    except zipfile.BadZipFile:
-        raise
-    except Exception as error:  # NumPy reads the header as Python, and raises what its tokenizer raises
-        raise ValueError(f"{path} must hold arrays of NumPy. Received: {name}, which is none.") from error
-    if dtype.hasobject:
-        raise ValueError(
-            f"{path} holds objects in {name}, which cannot be read without executing them. Received: {dtype}."
-        )
-    declared = file.tell() + math.prod(shape) * dtype.itemsize
-    if declared != n_bytes:
-        raise ValueError(
-            f"Arrays of a model file must be as large as they say. Received: {name} of shape {shape}, "
-            f"{declared:,} bytes, in {n_bytes:,} of {path}."
-        )
 
 
 def shapes_of_weights(archive: zipfile.ZipFile, path: Path) -> "Counter[tuple[int, ...]]":

@@ -30,6 +30,27 @@ class Factors:
     scales: tuple[tuple[float, float], ...] = ()
 
     @property
+    def n_bytes(self) -> int:
+        """What the arrays take."""
+        tables = (self.user, self.item, self.user_bias, self.item_bias)
+        return sum(table.nbytes for table in tables if table is not None)
+
+    def check(self, n_users: int, n_items: int) -> None:
+        """Refuse tables that are not of so many users and items."""
+        shapes = {"user": self.user.shape, "item": self.item.shape}
+        width = self.user.shape[-1]
+        expected: dict[str, tuple[int, ...]] = {"user": (n_users, width), "item": (n_items, width)}
+        for name, bias, n in (("user", self.user_bias, n_users), ("item", self.item_bias, n_items)):
+            if bias is not None:
+                shapes[f"{name}_bias"], expected[f"{name}_bias"] = bias.shape, (n,)
+        tables = (self.user, self.item, self.user_bias, self.item_bias)
+        if shapes != expected or any(x is not None and x.dtype != np.float32 for x in tables):
+            raise ValueError(
+                f"vectors must be float32, one for each of {n_users} users and {n_items} items; there are "
+                + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            )
+
+    @property
     def users(self) -> dict[str, np.ndarray]:
         """What the model's user side gives, by name."""
         bias = {} if self.user_bias is None else {"user_bias": self.user_bias[:, None]}

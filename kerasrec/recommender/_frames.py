@@ -10,14 +10,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def list_frame(
-    state: State, users: np.ndarray | None, items: np.ndarray, scores: np.ndarray | None
-) -> "pd.DataFrame":
+def list_frame(state: State, users: Any, items: np.ndarray, scores: np.ndarray | None) -> "pd.DataFrame":
     """Rows of lists `[B, k]`; -1 is no item.
 
     Args:
         state: whose items they are.
-        users: raw ids `[B]`, or `None`: no column of users.
+        users: a column `[B * k]` of raw ids, or `None`: no column of users.
         items: codes `[B, k]`.
         scores: `[B, k]`, or `None`: no column of scores.
     """
@@ -27,7 +25,7 @@ def list_frame(
     columns: dict[str, Any] = {}
     codes, ranks = items.ravel(), np.tile(np.arange(1, k + 1), n)
     if users is not None:
-        columns["user"] = np.repeat(users, k)
+        columns["user"] = users
     columns |= {"rank": ranks, "item": codes}
     if scores is not None:
         columns["score"] = scores.ravel()
@@ -35,6 +33,6 @@ def list_frame(
     if not there.all():
         columns = {name: x[there] for name, x in columns.items()}
         codes = columns["item"]
-    columns["item"] = state.items.raw[codes]
-    columns |= {name: x[codes] for name, x in state.metadata_columns().items()}
-    return pd.DataFrame(columns, copy=False)
+    columns["item"] = state.items.column.take(codes)
+    # With an index at hand pandas does not ask each column how long it is.
+    return pd.DataFrame(columns | state.metadata_of(codes), pd.RangeIndex(len(codes)), copy=False)

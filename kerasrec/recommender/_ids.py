@@ -1,5 +1,6 @@
 """Raw ids of one side, and the way from them to codes."""
 
+import contextlib
 import difflib
 import threading
 from functools import cached_property
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _INDEXING = threading.Lock()
+# Ids that are looked up one by one.
+_FEW = 32
 
 
 class Ids:
@@ -39,6 +42,13 @@ class Ids:
             _ = len(index) and index[0] in index
         return index
 
+    @cached_property
+    def column(self) -> Any:
+        """The ids as a column of a frame, of which frames of some of them are made."""
+        import pandas as pd
+
+        return pd.Series(self.raw).array
+
     def codes(self, ids: Any) -> np.ndarray:
         """Codes of one raw id or several, all of them known."""
         return self.find(ids, unknown=False)[0]
@@ -46,10 +56,12 @@ class Ids:
     def find(self, ids: Any, unknown: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Codes of raw ids (-1 where one is unknown and that is allowed), and the ids themselves."""
         ids, index = several(ids), self.index
-        if isinstance(ids, list) and len(ids) == 1 and type(ids[0]) in (str, int) and ids[0] in index:
-            # Ten times as fast as an index of one.
-            code = np.array([index.get_loc(ids[0])], np.int32)
-            return code, np.array(ids, None if type(ids[0]) is int else object)
+        few = ids.tolist() if isinstance(ids, np.ndarray) and len(ids) <= _FEW else ids
+        if isinstance(few, list) and len(few) <= _FEW and {type(x) for x in few} in ({str}, {int}):
+            # Several times as fast as an index of them.
+            with contextlib.suppress(KeyError):
+                codes = np.array([index.get_loc(x) for x in few], np.int32)
+                return codes, np.array(few, None if type(few[0]) is int else object)
         try:
             wanted = id_index(ids)
             codes = index.get_indexer(wanted).astype(np.int32)

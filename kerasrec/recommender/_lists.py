@@ -219,7 +219,11 @@ def _answers(state: State, request: Request) -> Iterator["pd.DataFrame"]:
                 items[known], scores[known] = _of_known(state, ranker, codes[known], request)
             if not known.all():
                 items[~known] = popular(state, request.k, request.candidates)
-        frame = list_frame(state, ids, items, scores if request.with_scores else None)
+        if known.all():
+            names = state.users.column.take(np.repeat(codes, request.k))
+        else:
+            names = np.repeat(ids, request.k)
+        frame = list_frame(state, names, items, scores if request.with_scores else None)
         if request.unknown == "popular":
             frame["fallback"] = np.repeat(~known, request.k)[(items >= 0).ravel()]
         yield frame

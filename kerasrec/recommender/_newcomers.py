@@ -134,7 +134,8 @@ def _for_newcomers(
     items, scores = ranked(ranker, rows, k, seen)
     if ends is not None and with_scores:
         scores = _finished(state, ends, scores)
-    return list_frame(state, names if named else None, items, scores if with_scores else None)
+    owners = np.repeat(names, items.shape[1]) if named else None
+    return list_frame(state, owners, items, scores if with_scores else None)
 
 
 def _ranker_of(state: State, ends: "Ends", candidates: np.ndarray | None) -> Ranker:

@@ -8,9 +8,9 @@ import keras
 from kerasrec.data import Features
 from kerasrec.layers import find_catalogue
 from kerasrec.recommender import _metadata
+from kerasrec.recommender._archive import one_line
 from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
-from kerasrec.recommender._safety import one_line
 from kerasrec.recommender._state import Computed, State
 from kerasrec.recommender.file import load_model, save_model
 

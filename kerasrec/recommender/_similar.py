@@ -46,14 +46,14 @@ def similar(state: State, side: str, ids: Any, k: int, measure: str) -> "pd.Data
     found, scores = ranked(ranker, codes, k, state.once(f"{side}_itself", lambda: _itself(n)))
     found = found.ravel()
     columns = {
-        side: np.repeat(known.raw[codes], k),
+        side: known.column.take(np.repeat(codes, k)),
         "rank": np.tile(np.arange(1, k + 1), len(codes)),
-        "similar": known.raw[found],
+        "similar": known.column.take(found),
         "score": scores.ravel(),
     }
     if side == "item":
-        columns |= {name: x[found] for name, x in state.metadata_columns().items()}
-    return pd.DataFrame(columns, copy=False)
+        columns |= state.metadata_of(found)
+    return pd.DataFrame(columns, pd.RangeIndex(len(found)), copy=False)
 
 
 def matrix(state: State, side: str) -> "scipy.sparse.csr_matrix":

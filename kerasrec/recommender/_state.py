@@ -103,15 +103,15 @@ class State:
         """What `make()` gave when it was first asked for."""
         return self.computed.once(name, make)
 
-    def metadata_columns(self) -> dict[str, np.ndarray]:
-        """Columns of the metadata as arrays, a row an item; none without metadata."""
+    def metadata_of(self, codes: np.ndarray) -> dict[str, Any]:
+        """Columns of the metadata of some items, by name; none without metadata."""
 
-        def make() -> dict[str, np.ndarray]:
+        def make() -> dict[str, Any]:
             frame = self.item_metadata
-            return {} if frame is None else {name: frame[name].to_numpy() for name in frame.columns}
+            return {} if frame is None else {name: frame[name].array for name in frame.columns}
 
-        columns: dict[str, np.ndarray] = self.once("metadata", make)
-        return columns
+        columns: dict[str, Any] = self.once("metadata", make)
+        return {name: column.take(codes) for name, column in columns.items()}
 
     def recomputed(self) -> "State":
         """The same, of which nothing is computed yet."""

@@ -1,7 +1,6 @@
 """The file of a trained model: a `.keras` file that also knows the raw ids."""
 
 import contextlib
-import json
 import math
 import os
 import re
@@ -16,10 +15,12 @@ import keras
 from kerasrec._forks import check_fork
 from kerasrec._partial import replacing
 from kerasrec.layers import Catalogue, find_catalogue
-from kerasrec.layers.catalogue import HEADER, check_header
-from kerasrec.recommender._declared import check_arrays, check_config_fits, check_tables, shapes_of_weights
+from kerasrec.recommender._archive import keras_path, one_line, opened
+from kerasrec.recommender._declared import check_config_fits, check_tables, shapes_of_weights
+from kerasrec.recommender._factors import factors_of
 from kerasrec.recommender._history import History
-from kerasrec.recommender._safety import check_archive, check_config, check_nested, one_line
+from kerasrec.recommender._light import add_vectors
+from kerasrec.recommender._safety import check_config
 from kerasrec.trainers import Model
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def save_model(
         >>> len(kerasrec.recommender.read_catalogue(path).item_ids)
         30
     """
-    path = _keras_path(path)
+    path = keras_path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"`path` must be in a folder that exists; make {path.parent} first.")
     if path.is_dir():
@@ -96,8 +97,13 @@ def save_model(
     if model.compiled and not model.optimizer.built:
         # Keras builds it when it loads the file, and would warn that the file has no moments for it.
         model.optimizer.build(model.trainable_variables)
-    with replacing(path, _n_bytes(model)) as partial:
+    factors = None
+    if catalogue.seen is not None and catalogue.user_ids is not None and catalogue.item_ids is not None:
+        factors = factors_of(model, len(catalogue.user_ids), len(catalogue.item_ids))
+    with replacing(path, _n_bytes(model) + (0 if factors is None else factors.n_bytes)) as partial:
         model.save(partial)
+        if factors is not None:
+            add_vectors(partial, factors, model.name)
 
 
 def _n_bytes(model: keras.Model) -> int:
@@ -130,7 +136,7 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
         >>> kerasrec.recommender.load_model(path).name
         'recommender_v1'
     """
-    path = _keras_path(path)
+    path = keras_path(path)
     check_fork()
     with _opened(path) as (archive, _):
         check_config_fits(archive.read("config.json"), shapes_of_weights(archive, path), path)
@@ -189,7 +195,7 @@ def read_catalogue(path: str | os.PathLike[str]) -> Catalogue:
         True
     """
     catalogue = Catalogue()
-    with _opened(_keras_path(path)) as (archive, assets), tempfile.TemporaryDirectory() as folder:
+    with _opened(keras_path(path)) as (archive, assets), tempfile.TemporaryDirectory() as folder:
         try:
             for name in archive.namelist():
                 if name.startswith(assets):
@@ -202,45 +208,10 @@ def read_catalogue(path: str | os.PathLike[str]) -> Catalogue:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
-    """The archive of a model file and its folder of ids, once both are found to be harmless."""
-    if not path.is_file():
-        raise FileNotFoundError(f"`path` must be a model file; there is none at {path}.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-            if "config.json" not in members:
-                raise ValueError(
-                    f"`path` must be a model file of Keras. Received: {path}, another zip file "
-                    "or one that was cut off."
-                )
-            check_archive(archive, path)
-            check_nested(archive, path)
-            check_config(archive.read("config.json"), path)
-            check_arrays(archive, path)
-            headers = [name for name in members if name.rsplit("/", 1)[-1] == HEADER]
-            if not headers:
-                raise ValueError(
-                    "`path` must be written by `kerasrec.recommender.save_model`; "
-                    "`keras.models.load_model` reads other models of Keras. "
-                    f"Received: {path}, which holds no ids."
-                )
-            try:
-                header = json.loads(archive.read(headers[0]))
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"{path} must have a header in JSON. Received: {error}.") from error
-            check_header(header)
-            yield archive, headers[0].removesuffix(HEADER)
-    except zipfile.BadZipFile as error:
-        raise ValueError(
-            f"`path` must be a complete model file. Received: {path}, which is not one or was cut off "
-            f"({error})."
-        ) from error
-
-
-def _keras_path(path: str | os.PathLike[str]) -> Path:
-    if Path(path).suffix != ".keras":
-        raise ValueError(f"`path` must end in .keras. Received: {os.fspath(path)!r}.")
-    return Path(path)
+    """The archive of a model file and its folder of ids, once both are found to be harmless to build."""
+    with opened(path) as (archive, assets):
+        check_config(archive.read("config.json"), path)
+        yield archive, assets
 
 
 def with_catalogue(model: keras.Model) -> keras.Model:

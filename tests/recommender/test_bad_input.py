@@ -139,7 +139,7 @@ class TestFiles:
     )
     def test_ids_that_are_none(self, factorised, tmp_path, monkeypatch, ids, message):
         monkeypatch.setattr(
-            kerasrec.layers.catalogue,
+            kerasrec._assets,
             "_write_ids",
             lambda folder, name, own: np.save(folder / f"{name}.npy", ids if name == "item_ids" else own),
         )

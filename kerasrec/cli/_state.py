@@ -1,0 +1,48 @@
+"""What a trained file holds, read without Keras where it can be, and its lists as rows."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasrec.cli._library import load_library
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from kerasrec.cli._report import Report
+    from kerasrec.recommender._state import State
+
+
+def read_state(model: Path, report: "Report") -> "State":
+    """The state of a recommender's file; its model is loaded only where vectors do not say all of it."""
+    from kerasrec.recommender._light import read_light
+
+    state = read_light(model)
+    if state is None:
+        load_library(report)
+        from kerasrec.recommender import _saved
+
+        with report.waiting(f"Reading {model.name}"):
+            state = _saved.load(model)
+    return state
+
+
+def as_known(texts: list[str], known: "np.ndarray") -> list[Any]:
+    """Ids as the model has them: numbers where its ids are."""
+    from kerasrec.data._ids import integer
+
+    ids = set(known.tolist())
+    if all(isinstance(entry, str) for entry in ids):
+        return texts
+    numbers = ((x, integer(x.strip())) for x in texts)
+    return [x if number is None or x in ids else number for x, number in numbers]
+
+
+def records(frame: "pd.DataFrame") -> tuple[list[dict[Any, Any]], list[dict[Any, Any]]]:
+    """Rows of a frame as they are, and as plain values; what is missing is `None`."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return rows, [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,98 @@
+"""What lists need of a file, read without Keras: the vectors of a factorised model beside its weights.
+
+`save_model` computes them from the weights that it has just written, and notes the checksum of these. They
+are no assets of Keras: what writes the weights anew, such as `model.save`, leaves them out.
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrec._assets import read_assets
+from kerasrec.recommender import _metadata
+from kerasrec.recommender._archive import WEIGHTS, keras_path, one_line, opened
+from kerasrec.recommender._factors import Factors
+from kerasrec.recommender._history import History
+from kerasrec.recommender._ids import Ids
+from kerasrec.recommender._state import Computed, State
+
+_FOLDER = "vectors/"
+_ABOUT = f"{_FOLDER}about.json"
+_TABLES = ("user", "item", "user_bias", "item_bias")
+# What arrays and JSON of another form than was written raise.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+
+
+def add_vectors(path: Path, factors: Factors, name: str) -> None:
+    """Put vectors beside the weights of a file that was just written.
+
+    Args:
+        path: the file.
+        factors: what its weights come to.
+        name: of the model.
+    """
+    with zipfile.ZipFile(path, "a") as archive:
+        about = {"name": name, "weights": archive.getinfo(WEIGHTS).CRC, "scales": factors.scales}
+        archive.writestr(_ABOUT, json.dumps(about))
+        for table in _TABLES:
+            array = getattr(factors, table)
+            if array is not None:
+                with archive.open(f"{_FOLDER}{table}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def read_light(path: str | os.PathLike[str]) -> State | None:
+    """The state of a file that holds vectors, without its model; `None` where it must be loaded.
+
+    Args:
+        path: the file.
+    """
+    path = keras_path(path)
+    with opened(path) as (archive, folder):
+        if _ABOUT not in archive.namelist():
+            return None
+        try:
+            about = json.loads(archive.read(_ABOUT))
+            if archive.getinfo(WEIGHTS).CRC != about["weights"]:
+                return None  # other weights were written since
+            arrays = {
+                table: _array(archive, f"{_FOLDER}{table}.npy")
+                for table in _TABLES
+                if f"{_FOLDER}{table}.npy" in archive.namelist()
+            }
+            factors = Factors(
+                **arrays, scales=tuple((float(low), float(high)) for low, high in about["scales"])
+            )
+            return _state(archive, folder, factors, str(about["name"]))
+        except _UNREADABLE as error:
+            raise ValueError(f"{path} holds vectors that cannot be read: {one_line(str(error))}.") from error
+
+
+def _state(archive: zipfile.ZipFile, folder: str, factors: Factors, name: str) -> State | None:
+    with tempfile.TemporaryDirectory() as extracted:
+        for member in archive.namelist():
+            if member.startswith(folder) and not member.endswith("_features.npz"):
+                archive.extract(member, extracted)
+        assets = read_assets(Path(extracted, folder), ("history", "item_metadata"))
+    if assets is None or assets.seen is None:
+        return None
+    users, items = Ids(assets.user_ids, "user"), Ids(assets.item_ids, "item")
+    factors.check(len(users), len(items))
+    starts, seen = assets.seen
+    history = History.from_arrays(starts, seen, assets.attachments.get("history", {}), users.raw, items.raw)
+    metadata = None
+    if "item_metadata" in assets.attachments:
+        metadata = _metadata.from_arrays(assets.attachments["item_metadata"], len(items))
+    computed = Computed()
+    computed.once("factors", lambda: factors)
+    return State(None, name, users, items, history, item_metadata=metadata, computed=computed)
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> Any:
+    with archive.open(name) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
