@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     from kerasrec.recommender._state import State
 
 
-def read_state(model: Path, report: "Report") -> "State":
-    """The state of a recommender's file; its model is loaded only where vectors do not say all of it."""
+def read_state(model: Path, report: "Report", newcomers: bool = False) -> "State":
+    """The state of a recommender's file; its model is loaded only where vectors do not say all of it.
+
+    Args:
+        model: the file.
+        report: what is said meanwhile.
+        newcomers: bool, whether lists for histories are wanted. Defaults to `False`.
+    """
     from kerasrec.recommender._light import read_light
 
-    state = read_light(model)
+    state = read_light(model, newcomers)
     if state is None:
         load_library(report)
         from kerasrec.recommender import _saved

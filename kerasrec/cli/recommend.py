@@ -67,7 +67,7 @@ def recommend(
             raise ValueError("`--separator`, `--encoding`, `--quoting` and `--names` need `--items`.")
         form = Form(separator=separator, encoding=encoding, quoting=quoting, names=names)
         shown = None if items is None else _titles(items, item_column, title_column, form)
-        state = read_state(model, report)
+        state = read_state(model, report, newcomers=item is not None)
         from kerasrec.recommender import _lists, _newcomers
 
         if shown is not None:

@@ -92,6 +92,43 @@ class Sequences:
             raise ValueError(f"`lists` must hold item codes from 0 to {n_items - 1}. Received: {bad[0]}.")
         return found
 
+    @classmethod
+    def of_arrays(
+        cls, items: np.ndarray, starts: np.ndarray, times: np.ndarray | None, n_items: int
+    ) -> "Sequences":
+        """The sequences that have these attributes, as a file keeps them.
+
+        Args:
+            items: as the attribute.
+            starts: as the attribute.
+            times: as the attribute.
+            n_items: as the attribute.
+
+        Returns:
+            `Sequences`.
+
+        Raises:
+            ValueError: if they do not fit each other.
+        """
+        whole = (
+            items.dtype.kind == starts.dtype.kind == "i" and items.ndim == starts.ndim == 1 and len(starts)
+        )
+        if (
+            not whole
+            or (starts[0], starts[-1]) != (0, len(items))
+            or (np.diff(starts) < 0).any()
+            or (len(items) and not 0 <= items.min() <= items.max() < n_items)
+            or (times is not None and (times.shape != items.shape or times.dtype.kind != "i"))
+        ):
+            raise ValueError(
+                f"`items`, `starts` and `times` must be sequences of {n_items} items. "
+                f"Received: {items.shape} items and {starts.shape} starts."
+            )
+        found = cls.__new__(cls)
+        found.items, found.starts, found.times = items, starts, times
+        found.n_items, found.by_rows = n_items, False
+        return found
+
     def _fill(self, rows: Interactions, once: bool) -> None:
         order = by_time(rows.users, rows.times)
         if once:

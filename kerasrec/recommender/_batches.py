@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerasrec import losses
+from kerasrec._inputs import input_names
 from kerasrec.data import CatalogueBatches, Interactions, RankingBatches
 from kerasrec.losses._ranking_loss import RankingLoss
 from kerasrec.zoo import Recipe
@@ -38,11 +39,12 @@ def batches_for(
     if not isinstance(loss, _WHOLE) and not _takes_lists(model):
         return None
     interactions = confidence(interactions)
+    supplied = model if "history" in input_names(model) else None
     if isinstance(loss, _WHOLE):
-        return CatalogueBatches(interactions, by_user, seed=seed)
+        return CatalogueBatches(interactions, by_user, seed=seed, model=supplied)
     if shares:
         list_size = min(recipe.list_size or interactions.n_items, interactions.n_items)
-        return CatalogueBatches(interactions, by_user, list_size, seed=seed, log_q=True)
+        return CatalogueBatches(interactions, by_user, list_size, seed=seed, log_q=True, model=supplied)
     batches = RankingBatches(
         interactions,
         min(recipe.batch_size, len(interactions)),
@@ -51,6 +53,7 @@ def batches_for(
         seed=seed,
         balanced=isinstance(loss, losses.BalancedWMRB),
         log_q=isinstance(loss, losses.SampledSoftmax),
+        model=supplied,
     )
     if known is not None:
         batches.leave_out(known.take(known.liked))

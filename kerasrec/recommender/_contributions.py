@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from kerasrec.evaluation._models import outputs
+from kerasrec.data import ModelInputs
+from kerasrec.evaluation._models import outputs, user_outputs
 from kerasrec.layers import CosineScore, DotScore, EuclideanScore, FeatureLookup, TasteMixture
 from kerasrec.recommender._ends import Ends, side_of_features, takes_lists
 from kerasrec.recommender._sides import Sides
@@ -25,7 +26,9 @@ class Part(NamedTuple):
     exact: bool
 
 
-def of_towers(sides: Sides, user: int, item: int, by: str, names: list[str] | None) -> list[Part]:
+def of_towers(
+    sides: Sides, user: int, item: int, by: str, names: list[str] | None, inputs: ModelInputs
+) -> list[Part]:
     """Contributions to the score of a factorised model.
 
     Args:
@@ -34,8 +37,13 @@ def of_towers(sides: Sides, user: int, item: int, by: str, names: list[str] | No
         item: code.
         by: `"item"` or `"user"`, the side whose features are told apart, or `"component"`.
         names: names of that side's features, where they are known.
+        inputs: what supplies the model.
     """
-    ends = {side: _one(sides, side, code) for side, code in (("user", user), ("item", item))}
+    towers: Any = sides.towers
+    ends = {
+        "user": user_outputs(towers, np.array([user], np.int32), inputs),
+        "item": _one(sides, "item", item),
+    }
     if by != "component":
         found = _by_features(sides, by, user if by == "user" else item, ends, names)
         if found is not None:

@@ -52,11 +52,16 @@ def _parts(state: State, user: int, item: int, by: str | None, score: float) -> 
     if sides is not None and sides.towers is None:
         return _contributions.of_head(sides, user, item)
     if sides is not None:
+        inputs = _vectors.inputs(state)
+        if by == "user" and inputs.names != ("user",):
+            by = "component"  # a history has no features
         if by is None:
-            by = next((s for s in ("item", "user") if _contributions.lookup_of(sides, s)), "component")
+            by = next(
+                (s for s in _told_apart(inputs.names) if _contributions.lookup_of(sides, s)), "component"
+            )
         features = state.item_features if by == "item" else state.user_features
         names = None if features is None or by == "component" else features.names
-        return _contributions.of_towers(sides, user, item, by, names)
+        return _contributions.of_towers(sides, user, item, by, names, inputs)
     source = _vectors.source(state)
     if hasattr(source, "contributions"):
         kind, codes, values = source.contributions(user, item)
@@ -66,6 +71,10 @@ def _parts(state: State, user: int, item: int, by: str | None, score: float) -> 
             for code, value in zip(codes, values, strict=True)
         ]
     return [Part("model", state.name, score, True)]
+
+
+def _told_apart(names: tuple[str, ...]) -> tuple[str, ...]:
+    return ("item", "user") if names == ("user",) else ("item",)
 
 
 def _neighbors(state: State, user: int, item: int, n: int) -> "pd.DataFrame":

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrec.data import ModelInputs
 from kerasrec.evaluation._scorers import FactorScorer
 
 # Users' vectors are held where they take no more than this.
@@ -87,15 +88,16 @@ class HeldScorer(FactorScorer):
         return self.factors.finish(users, scores)
 
 
-def factors_of(model: Any, n_users: int, n_items: int) -> Factors | None:
+def factors_of(model: Any, n_users: int, n_items: int, inputs: ModelInputs | None = None) -> Factors | None:
     """The factors of a model; `None` where plain arrays do not say all of it.
 
     Args:
         model: `keras.Model`.
         n_users: int.
         n_items: int.
+        inputs: what supplies the model. Defaults to `None`: user codes alone.
     """
-    from kerasrec.evaluation._models import item_outputs, outputs
+    from kerasrec.evaluation._models import item_outputs, user_outputs
     from kerasrec.layers import Catalogue, DotScore, RatingScale, find_towers
 
     towers = find_towers(model)
@@ -106,7 +108,7 @@ def factors_of(model: Any, n_users: int, n_items: int) -> Factors | None:
     n_components = towers.user.output["user"].shape[-1]
     if not all(type(layer) is RatingScale for layer in scales) or 4 * n_components * n_users > _USER_BYTES:
         return None
-    user = outputs(towers.user, np.arange(n_users, dtype=np.int32))
+    user = user_outputs(towers, np.arange(n_users, dtype=np.int32), inputs)
     item = item_outputs(towers, np.arange(n_items, dtype=np.int32))
     biases = [side.get(name) for side, name in ((user, "user_bias"), (item, "item_bias"))]
     user_bias, item_bias = (None if x is None else x.reshape(-1) for x in biases)

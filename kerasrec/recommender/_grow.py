@@ -9,10 +9,11 @@ import keras
 import numpy as np
 
 from kerasrec._arguments import share, whole_number
-from kerasrec.data import Features, Interactions
+from kerasrec.data import Features, Interactions, Sequences
 from kerasrec.data._columns import id_array, id_index, several, shown, vocabulary
 from kerasrec.data._encoders import Indicator
 from kerasrec.recommender import _training, _vectors
+from kerasrec.recommender._history import appended
 from kerasrec.recommender._history import updated as history_after
 from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._made import state_of
@@ -23,6 +24,8 @@ from kerasrec.recommender._state import State
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_NONE = np.empty(0, np.int32)
 
 
 def with_items(state: State, metadata: Any) -> State:
@@ -123,20 +126,40 @@ def updated(
             "`interactions` must have likes, as the recommender was trained on those of at least "
             f"{whole._meaning.least:g}. Received: {len(interactions)} events, none of them."
         )
-    replayed = np.random.default_rng(seed).random(len(old)) < replay
-    trained_on = _together(old.take(replayed & ~np.isin(_keys(old), keys)), new)
+    draw = np.random.default_rng(seed)
+    if state.history.sequences is None:
+        replayed = draw.random(len(old)) < replay
+        trained_on = _together(old.take(replayed & ~np.isin(_keys(old), keys)), new)
+    else:  # a history is what came before in the same rows, so users come with all of theirs
+        replayed = draw.random(state.n_users) < replay
+        replayed[new.users] = True
+        trained_on = whole.take(replayed[whole.users])
     model = state.model if state.model is not before else _copied(state)
     recipe = _training.recipe_of(model, whole).replace(epochs=epochs, batch_size=batch_size)
     with _put_back(model) if model is before else contextlib.nullcontext():
         history = _training.fit(model, trained_on, recipe, seed, verbose, known=whole)
-    return _after(state, model, whole), history
+    return _after(state, model, whole, _sequences(state, interactions)), history
 
 
-def _after(state: State, model: keras.Model, interactions: Interactions) -> State:
+def _sequences(state: State, events: Interactions) -> Sequences | None:
+    """What users had in the order of time, once new events have come; `None` where no model asks for it."""
+    known = state.history.sequences
+    if known is None:
+        return None
+    users, items = (
+        ids.find(new)[0] for ids, new in ((state.users, events.user_ids), (state.items, events.item_ids))
+    )
+    return appended(known, Sequences(events), users, items, state.n_users, state.n_items)
+
+
+def _after(
+    state: State, model: keras.Model, interactions: Interactions, sequences: Sequences | None
+) -> State:
     """The state with another model, and all that users have had by then."""
     return state_of(
         model,
         interactions,
+        sequences,
         user_features=state.user_features,
         item_features=state.item_features,
         item_metadata=state.item_metadata,
@@ -191,7 +214,11 @@ def _resized(state: State, growth: dict[str, Growth], user_ids: np.ndarray, item
             f"Received: {state.name!r} of type {type(state.model).__name__}."
         )
     interactions = state.history.interactions(user_ids, item_ids)
-    return _after(state, resized(state.model, growth), interactions)
+    sequences = state.history.sequences
+    if sequences is not None:
+        nothing = Sequences.of_lists([], len(item_ids))
+        sequences = appended(sequences, nothing, _NONE, _NONE, len(user_ids), len(item_ids))
+    return _after(state, resized(state.model, growth), interactions, sequences)
 
 
 def _is_graph(model: keras.Model) -> bool:

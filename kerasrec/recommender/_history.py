@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from kerasrec.data import Interactions, _likes
+from kerasrec.data import Interactions, Sequences, _likes
 from kerasrec.data._events import merged
 from kerasrec.data._extension import joined
 from kerasrec.data._kinds import Meaning
@@ -18,14 +18,19 @@ class History(Ragged):
 
     Args:
         interactions: `Interactions`.
+        sequences: what users had in the order of time, or whether to read that off the interactions.
+            Defaults to `False`.
 
     Attributes:
         times: int64 as `items`, or `None`.
         n_events: int64 as `items`, of how many events a value is the mean, or `None`.
         meaning: what the values are.
+        sequences: each event of each user in the order of time, for models with an input `history`; else
+            `None`.
     """
 
-    def __init__(self, interactions: Interactions) -> None:
+    def __init__(self, interactions: Interactions, sequences: "Sequences | bool | None" = False) -> None:
+        self.sequences = Sequences(interactions) if sequences is True else sequences or None
         self.meaning = interactions._meaning
         one = interactions if self.meaning.duplicates == "error" else merged(interactions)
         super().__init__(one.users, one.items, one.n_users, one.values)
@@ -54,6 +59,10 @@ class History(Ragged):
     def to_arrays(self) -> dict[str, np.ndarray]:
         """What a file holds beside the pairs."""
         arrays = {"values": self.values, "times": self.times, "n_events": self.n_events}
+        if self.sequences is not None:
+            arrays |= {
+                f"sequence_{name}": getattr(self.sequences, name) for name in ("items", "starts", "times")
+            }
         meaning = np.frombuffer(json.dumps(asdict(self.meaning)).encode(), np.uint8)
         return {"meaning": meaning} | {name: x for name, x in arrays.items() if x is not None}
 
@@ -65,6 +74,7 @@ class History(Ragged):
         arrays: Mapping[str, np.ndarray],
         user_ids: np.ndarray,
         item_ids: np.ndarray,
+        ordered: bool = False,
     ) -> "History":
         """What `to_arrays` gave; of a file that does not say what its values are, likes or ratings."""
         users = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
@@ -85,7 +95,46 @@ class History(Ragged):
             if counts.shape != items.shape or counts.dtype.kind != "i" or (len(counts) and counts.min() < 1):
                 raise ValueError("the numbers of events do not fit the seen items")
             found._counts = counts
-        return cls(found)
+        return cls(found, ordered and (sequences_of(arrays, len(item_ids)) or True))
+
+
+def sequences_of(arrays: Mapping[str, np.ndarray], n_items: int) -> Sequences | None:
+    """The sequences that a file holds, if it does."""
+    if "sequence_items" not in arrays:
+        return None
+    items, starts, times = (arrays.get(f"sequence_{name}") for name in ("items", "starts", "times"))
+    if starts is None:
+        raise ValueError("sequences must say where those of each user begin")
+    return Sequences.of_arrays(arrays["sequence_items"], starts, times, n_items)
+
+
+def appended(
+    old: Sequences, new: Sequences, users: np.ndarray, items: np.ndarray, n_users: int, n_items: int
+) -> Sequences:
+    """Sequences that go on: what is new stands where its time is, or after all that was there.
+
+    Args:
+        old: of the recommender's codes.
+        new: the new events.
+        users: the recommender's code for each user of `new`.
+        items: the recommender's code for each item of `new`.
+        n_users: int, users by now.
+        n_items: int, items by now.
+    """
+    times = None
+    if old.times is not None:
+        # Events of which nobody said when come after those before.
+        later = np.full(len(new), old.times.max(initial=0)) if new.times is None else new.times
+        times = np.concatenate([old.times, later])
+    return Sequences.of_rows(
+        Interactions(
+            np.concatenate([old.users, users[new.users]]),
+            np.concatenate([old.items, items[new.items]]),
+            times=times,
+            user_ids=np.arange(n_users),
+            item_ids=np.arange(n_items),
+        )
+    )
 
 
 def updated(old: Interactions, new: Interactions) -> Interactions:

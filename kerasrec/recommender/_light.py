@@ -28,16 +28,18 @@ _TABLES = ("user", "item", "user_bias", "item_bias")
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
-def add_vectors(path: Path, factors: Factors, name: str) -> None:
+def add_vectors(path: Path, factors: Factors, name: str, inputs: tuple[str, ...]) -> None:
     """Put vectors beside the weights of a file that was just written.
 
     Args:
         path: the file.
         factors: what its weights come to.
         name: of the model.
+        inputs: names of its inputs but `item`.
     """
     with zipfile.ZipFile(path, "a") as archive:
         about = {"name": name, "weights": archive.getinfo(WEIGHTS).CRC, "scales": factors.scales}
+        about["by_history"] = "history" in inputs and "user" not in inputs
         archive.writestr(_ABOUT, json.dumps(about))
         for table in _TABLES:
             array = getattr(factors, table)
@@ -46,11 +48,13 @@ def add_vectors(path: Path, factors: Factors, name: str) -> None:
                     np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def read_light(path: str | os.PathLike[str]) -> State | None:
+def read_light(path: str | os.PathLike[str], newcomers: bool = False) -> State | None:
     """The state of a file that holds vectors, without its model; `None` where it must be loaded.
 
     Args:
         path: the file.
+        newcomers: bool, whether lists for histories are wanted, for which some models are needed themselves.
+            Defaults to `False`.
     """
     path = keras_path(path)
     with opened(path) as (archive, folder):
@@ -60,6 +64,8 @@ def read_light(path: str | os.PathLike[str]) -> State | None:
             about = json.loads(archive.read(_ABOUT))
             if archive.getinfo(WEIGHTS).CRC != about["weights"]:
                 return None  # other weights were written since
+            if newcomers and about["by_history"]:
+                return None
             arrays = {
                 table: _array(archive, f"{_FOLDER}{table}.npy")
                 for table in _TABLES

@@ -86,7 +86,9 @@ def score(state: State, pairs: Any) -> np.ndarray:
     from kerasrec.evaluation._models import pair_scores
 
     users, items = _columns(pairs)
-    return pair_scores(state.model, state.users.codes(users), state.items.codes(items))
+    return pair_scores(
+        state.model, state.users.codes(users), state.items.codes(items), _vectors.inputs(state)
+    )
 
 
 def popular(state: State, k: int, candidates: np.ndarray | None) -> np.ndarray:

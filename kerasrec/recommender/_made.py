@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrec.data import Features, Interactions
+from kerasrec._inputs import input_names
+from kerasrec.data import Features, Interactions, Sequences
 from kerasrec.layers import Catalogue, FeatureLookup, find_catalogue
 from kerasrec.recommender import _metadata
 from kerasrec.recommender._history import History
@@ -45,7 +46,7 @@ def made(
     if known is not None and known.filled:
         for side in ("user", "item"):
             _check_same(side, getattr(known, f"{side}_ids"), getattr(interactions, f"{side}_ids"))
-    features = {
+    features: dict[str, Any] = {
         "user_features": _aligned("user_features", user_features, interactions.user_ids, "user"),
         "item_features": _aligned("item_features", item_features, interactions.item_ids, "item"),
     }
@@ -55,12 +56,16 @@ def made(
     return state_of(model, interactions, item_metadata=item_metadata, **features)
 
 
-def state_of(model: keras.Model, interactions: Interactions, **known: Any) -> State:
+def state_of(
+    model: keras.Model, interactions: Interactions, sequences: Sequences | None = None, **known: Any
+) -> State:
     """The state of a model and what users have; the model's catalogue holds both from then on.
 
     Args:
         model: `keras.Model`.
         interactions: `Interactions` over all ids.
+        sequences: what users had in the order of time, if it is known. Defaults to `None`: as the
+            interactions have it.
         **known: features and metadata.
     """
     try:
@@ -68,7 +73,7 @@ def state_of(model: keras.Model, interactions: Interactions, **known: Any) -> St
         catalogue = find_catalogue(model) or Catalogue()
     except ValueError:  # a subclassed model serves as it is, but cannot be written to a file
         catalogue = Catalogue()
-    history = History(interactions)
+    history = History(interactions, sequences or "history" in input_names(model))
     catalogue.fill(interactions)
     catalogue.seen = history.starts, history.items
     users, items = Ids(interactions.user_ids, "user"), Ids(interactions.item_ids, "item")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data import _likes
+from kerasrec.data import ModelInputs, Sequences, _likes
 from kerasrec.data._columns import several, shown
 from kerasrec.data._encoders import Indicator
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
-from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer
+from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Scorer
 from kerasrec.recommender import _vectors
 from kerasrec.recommender._folding import FoldIn
 from kerasrec.recommender._frames import list_frame
@@ -53,10 +53,11 @@ def recommend_for_history(
             raise ValueError(f"A history must have at least one item. Received: none{who}.")
         codes.append(state.items.codes(own))
         given.append(_values(state, weights.get(name), len(codes[-1]), who))
+    ends = _ends_of_histories(state, codes, given) if _vectors.by_history_alone(state) else None
     rows = np.repeat(np.arange(len(codes)), [len(x) for x in codes])
     history = Ragged(rows, np.concatenate(codes), len(codes), np.concatenate(given))
     names = np.array(list(histories), object)
-    return _for_newcomers(state, names, history, None, exclude_seen, named=named, **how)
+    return _for_newcomers(state, names, history, ends, exclude_seen, named=named, **how)
 
 
 def recommend_for_features(state: State, frame: "pd.DataFrame", **how: Any) -> "pd.DataFrame":
@@ -91,6 +92,19 @@ def recommend_for_features(state: State, frame: "pd.DataFrame", **how: Any) -> "
     return _for_newcomers(state, np.asarray(frame.index), nothing, ends, exclude_seen=False, **how)
 
 
+def _ends_of_histories(state: State, codes: list[np.ndarray], values: list[np.ndarray]) -> "Ends | Scorer":
+    """What a model that knows users by their histories makes of these, of which likes count."""
+    from kerasrec.evaluation._models import scorer_of, user_outputs
+
+    least = state.history.meaning.least
+    lists = [own[_likes.liked(value, least)] for own, value in zip(codes, values, strict=True)]
+    inputs = ModelInputs(state.model, Sequences.of_lists(lists, state.n_items))
+    sides = _vectors.sides(state)
+    if sides is None or sides.towers is None:
+        return scorer_of(state.model, state.n_items, inputs)
+    return user_outputs(sides.towers, np.arange(len(lists), dtype=np.int32), inputs)
+
+
 def _values(state: State, values: Any, n: int, who: str) -> np.ndarray:
     """What a history is worth, one number an item."""
     if values is None:
@@ -111,7 +125,7 @@ def _for_newcomers(
     state: State,
     names: np.ndarray,
     history: Ragged,
-    ends: "Ends | None",
+    ends: "Ends | Scorer | None",
     exclude_seen: bool,
     k: int = 10,
     only: Any = None,
@@ -124,6 +138,10 @@ def _for_newcomers(
     seen = history if exclude_seen else None
     rows = np.arange(len(names), dtype=np.int32)
     check_left(state, names, rows, k, candidates, seen)
+    if isinstance(ends, Scorer):  # of what the model itself says
+        found, scores = ranked(Ranker(ends, SEED, candidates, state.name), rows, k, seen)
+        owners = np.repeat(names, found.shape[1]) if named else None
+        return list_frame(state, owners, found, scores if with_scores else None)
     if ends is None and _vectors.represents(state):
         fold: FoldIn = state.once("fold_in", lambda: FoldIn(*_vectors.for_folding(state), state.history))
         ends = fold(history)

@@ -17,6 +17,8 @@ from kerasrec.layers._representation import Representation
 from kerasrec.recommender._reading import check_features, without_rows
 from kerasrec.recommender._sides import sides_of_layers
 
+_TABLES = (FeatureEmbedding, FeatureLookup, FrequencyRegularization, keras.layers.Embedding)
+
 
 class Growth:
     """How many entities and features one side has before and after.
@@ -75,7 +77,7 @@ def resized(model: keras.Model, growth: dict[str, Growth]) -> keras.Model:
 
 def _larger(layer: Any, sides: set[str], growth: dict[str, Growth]) -> Any:
     config = layer.get_config()
-    side = next(iter(sides)) if len(sides) == 1 else None
+    side = _side_of(layer, sides)
     if hasattr(layer, "n_entries"):  # scores of histories know both
         return type(layer).from_config(
             {**config, "n_users": growth["user"].after, "n_items": growth["item"].after}
@@ -106,6 +108,14 @@ def _larger(layer: Any, sides: set[str], growth: dict[str, Growth]) -> Any:
     return type(layer).from_config(config)
 
 
+def _side_of(layer: Any, sides: set[str]) -> str | None:
+    """The side whose entities a layer has rows for; a history is one of items."""
+    if "history" not in sides:
+        return next(iter(sides)) if len(sides) == 1 and sides <= {"user", "item"} else None
+    reads_ids = isinstance(layer, _TABLES) or hasattr(layer, "id_limit")
+    return "item" if reads_ids and sides <= {"item", "history"} else None
+
+
 def _longer(layer: FeatureLookup, own: Growth, side: str) -> FeatureLookup:
     """The table of all features, cut to the width of the old one where that was cut."""
     matrix: Any = own.features.matrix  # type: ignore[union-attr]
@@ -132,7 +142,7 @@ def _table_of_features(layer: Any, sides: Any, growth: dict[str, Growth]) -> tup
     """The variable of a representation with one row a feature, and the rows that nothing was learned of."""
     if not isinstance(layer, Representation) or not layer.variables:
         return None
-    for side in sides.get(layer.name, ()):
+    for side in sides.get(layer.name, set()) & {"user", "item"}:
         own, first = growth[side], layer.variables[0]
         if len(own.unlearned) and layer.n_features == own.columns[0] == first.shape[0] and first.ndim == 2:
             return first, own.unlearned

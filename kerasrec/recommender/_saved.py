@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from kerasrec._inputs import input_names
 from kerasrec.data import Features
 from kerasrec.layers import find_catalogue
 from kerasrec.recommender import _metadata
@@ -65,7 +66,8 @@ def load(path: str | os.PathLike[str]) -> State:
 def _restored(model: keras.Model, catalogue: Any) -> State:
     users, items = Ids(catalogue.user_ids, "user"), Ids(catalogue.item_ids, "item")
     attached, (starts, seen) = catalogue.attachments, catalogue.seen
-    history = History.from_arrays(starts, seen, attached.get("history", {}), users.raw, items.raw)
+    arrays, ordered = attached.get("history", {}), "history" in input_names(model)
+    history = History.from_arrays(starts, seen, arrays, users.raw, items.raw, ordered)
     known: dict[str, Any] = {}
     for ids in (users, items):
         name = f"{ids.side}_features"

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrec._inputs import input_names
 from kerasrec.evaluation._models import outputs
 from kerasrec.layers import Towers, find_towers
 
@@ -52,9 +53,9 @@ def find_sides(model: keras.Model) -> Sides | None:
         named = {**towers.user.output, **towers.item.output}
         return Sides(towers.user, towers.item, named, model.outputs[0], towers)
     try:
-        inputs = {tensor.name: tensor for tensor in model.inputs}
+        inputs = dict(zip(input_names(model), model.inputs, strict=True))
         output = model.outputs[0]
-    except (AttributeError, TypeError, IndexError):  # subclassed models have no graph
+    except (AttributeError, TypeError, IndexError, ValueError):  # subclassed models have no graph
         return None
     if set(inputs) != {"user", "item"}:
         return None
@@ -107,7 +108,7 @@ def _sources(tensor: Any) -> list[Any]:
 
 def sides_of_layers(model: keras.Model) -> dict[str, set[str]]:
     """The inputs that each layer of a functional model depends on, by the layer's name."""
-    inputs = {id(tensor): tensor.name for tensor in model.inputs}
+    inputs = {id(tensor): name for name, tensor in zip(input_names(model), model.inputs, strict=True)}
     found: dict[str, set[str]] = {}
     for tensor, sides in _reached(model.outputs[0], inputs).values():
         found.setdefault(tensor._keras_history.operation.name, set()).update(sides)

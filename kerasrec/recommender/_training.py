@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasrec import losses
 from kerasrec._forks import check_fork
+from kerasrec._inputs import input_names
 from kerasrec._memory import in_words
 from kerasrec._partial import check_room
 from kerasrec._seeds import check_seed, set_random_seed
@@ -214,7 +215,7 @@ def fit(
     }
     batches = batches_for(model, interactions, recipe, seed, known=known)
     if batches is None:
-        x, y = _columns(interactions)
+        x, y = _columns(interactions, model)
         if isinstance(model.loss, losses.Separation):  # compares values with 0
             y = np.where(interactions.liked, interactions.gains, np.minimum(y, 0))
         batch_size = min(recipe.batch_size, len(interactions))
@@ -288,7 +289,11 @@ class _Judge:
         return self.callbacks[0].measure(zoo.create("popularity", self.fitted))["ndcg@10"]
 
 
-def _columns(interactions: Interactions) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Codes `[n, 1]` and values `[n]`."""
+def _columns(
+    interactions: Interactions, model: keras.Model | None = None
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Codes `[n, 1]`, histories `[n, H]` where a model takes them, and values `[n]`."""
+    if "history" in input_names(model):
+        return pairs(interactions, model=model)
     x, y = pairs(interactions)
     return {name: codes[:, None] for name, codes in x.items()}, y

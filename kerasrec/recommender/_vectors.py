@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec.data import ModelInputs
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import Scorer
 from kerasrec.recommender._factors import Factors, HeldScorer, factors_of
@@ -15,10 +16,22 @@ if TYPE_CHECKING:
     from kerasrec.recommender._sides import Sides
 
 
+def inputs(state: State) -> ModelInputs:
+    """What supplies the model for users by their codes: histories hold all that is known."""
+    found: ModelInputs = state.once("inputs", lambda: ModelInputs(state.model, state.history.sequences))
+    return found
+
+
+def by_history_alone(state: State) -> bool:
+    """Whether the model knows a user by the history, so that it takes those of others as well."""
+    names = inputs(state).names
+    return "history" in names and "user" not in names
+
+
 def factors(state: State) -> Factors | None:
     """The model as plain arrays; `None` where it does not factorise, or not by a dot product."""
     found: Factors | None = state.once(
-        "factors", lambda: factors_of(state.model, state.n_users, state.n_items)
+        "factors", lambda: factors_of(state.model, state.n_users, state.n_items, inputs(state))
     )
     return found
 
@@ -40,7 +53,7 @@ def scorer(state: State) -> Scorer:
             return HeldScorer(held)
         from kerasrec.evaluation._models import scorer_of
 
-        return scorer_of(state.model, state.n_items)
+        return scorer_of(state.model, state.n_items, inputs(state))
 
     found: Scorer = state.once("scorer", make)
     return found
@@ -63,8 +76,12 @@ def table(state: State, side: str) -> np.ndarray | None:
             vectors = getattr(held, side)
         elif (cut := sides(state)) is None:
             return None
+        elif side == "user":
+            ends = user_ends(state)
+            named = {name: x for name, x in ends.items() if not name.endswith("_bias")} or ends
+            vectors = np.concatenate([x.reshape(len(x), -1) for x in named.values()], axis=1)
         else:
-            vectors = cut.table(side, np.arange(len(state.ids(side)), dtype=np.int32))
+            vectors = cut.table("item", np.arange(state.n_items, dtype=np.int32))
         # Popularity has one number an item, of which every cosine is 1.
         return vectors if vectors.shape[1] > 1 and vectors.any() else None
 
@@ -87,11 +104,19 @@ def for_folding(state: State) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     held = factors(state)
     if held is not None:
         return held.item, held.users
-    from kerasrec.evaluation._models import outputs
+    cut: Any = sides(state)
+    return cut.table("item", np.arange(state.n_items, dtype=np.int32)), user_ends(state)
+
+
+def user_ends(state: State) -> dict[str, np.ndarray]:
+    """What the user's side of the model gives for all users, by name."""
+    from kerasrec.evaluation._models import outputs, user_outputs
 
     cut: Any = sides(state)
-    items = cut.table("item", np.arange(state.n_items, dtype=np.int32))
-    return items, outputs(cut.user, np.arange(state.n_users, dtype=np.int32))
+    codes = np.arange(state.n_users, dtype=np.int32)
+    if cut.towers is not None:
+        return user_outputs(cut.towers, codes, inputs(state))
+    return outputs(cut.user, codes)
 
 
 def check_table(state: State, side: str) -> np.ndarray:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, cast
 import keras
 
 from kerasrec._forks import check_fork
+from kerasrec._inputs import input_names
 from kerasrec._partial import replacing
+from kerasrec.data import ModelInputs
 from kerasrec.layers import Catalogue, find_catalogue
 from kerasrec.recommender._archive import keras_path, one_line, opened
 from kerasrec.recommender._declared import check_config_fits, check_tables, shapes_of_weights
 from kerasrec.recommender._factors import factors_of
-from kerasrec.recommender._history import History
+from kerasrec.recommender._history import History, sequences_of
 from kerasrec.recommender._light import add_vectors
 from kerasrec.recommender._safety import check_config
 from kerasrec.trainers import Model
@@ -88,7 +90,8 @@ def save_model(
     if interactions is not None:
         catalogue.fill(interactions, seen=seen)
         if seen:
-            catalogue.attachments = {"history": History(interactions).to_arrays()}
+            history = History(interactions, "history" in input_names(model))
+            catalogue.attachments = {"history": history.to_arrays()}
     elif not catalogue.filled:
         raise ValueError(
             "`interactions` must be given for a model that was not made by `kerasrec.zoo.create`: its codes "
@@ -99,11 +102,13 @@ def save_model(
         model.optimizer.build(model.trainable_variables)
     factors = None
     if catalogue.seen is not None and catalogue.user_ids is not None and catalogue.item_ids is not None:
-        factors = factors_of(model, len(catalogue.user_ids), len(catalogue.item_ids))
+        n_users, n_items = len(catalogue.user_ids), len(catalogue.item_ids)
+        inputs = ModelInputs(model, sequences_of(catalogue.attachments.get("history", {}), n_items))
+        factors = factors_of(model, n_users, n_items, inputs)
     with replacing(path, _n_bytes(model) + (0 if factors is None else factors.n_bytes)) as partial:
         model.save(partial)
         if factors is not None:
-            add_vectors(partial, factors, model.name)
+            add_vectors(partial, factors, model.name, inputs.names)
 
 
 def _n_bytes(model: keras.Model) -> int:
@@ -229,14 +234,14 @@ def with_catalogue(model: keras.Model) -> keras.Model:
     if find_catalogue(model) is not None:
         return model
     try:
-        inputs, output = model.input, model.output
-        named = {tensor.name for tensor in model.inputs} == {"user", "item"} and len(model.outputs) == 1
+        inputs, output, names = model.input, model.output, input_names(model)
+        named = "item" in names and len(names) > 1 and len(model.outputs) == 1
     except (AttributeError, ValueError):  # subclassed models have no graph
         named = False
     if not named:
         raise ValueError(
-            "`model` must be a functional model with inputs `user` and `item` and one output, or have a "
-            f"`kerasrec.layers.Catalogue` among its layers. Received: {model.name!r} of type "
+            "`model` must be a functional model with inputs `item` and `user` or `history`, and one output, "
+            f"or have a `kerasrec.layers.Catalogue` among its layers. Received: {model.name!r} of type "
             f"{type(model).__name__}."
         )
     wrapped = Model(inputs, Catalogue(name="score")(output), name=model.name)
