@@ -201,7 +201,9 @@ def test_saving_refuses_what_cannot_be_read_back(tmp_path):
     with pytest.raises(ValueError, match=r"not made by `kerasrec\.zoo\.create`"):
         save_model(plain_model(), tmp_path / "model.keras")
     one_input = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    with pytest.raises(ValueError, match=r"inputs `user` and `item` and one output.*of type Sequential"):
+    with pytest.raises(
+        ValueError, match=r"inputs `item` and `user` or `history`, and one output.*of type Sequential"
+    ):
         save_model(one_input, tmp_path / "model.keras", data)
 
     class Subclassed(keras.Model):
