@@ -59,6 +59,12 @@ class Child:
             raise StopIteration
         return said
 
+    def check(self):
+        """Refuse a child that failed at its work: killing it would say nothing."""
+        if self.ours.poll():
+            _, said = self.ours.recv()
+            raise AssertionError(said)
+
     def kill(self):
         self.process.kill()
         self.process.join()

@@ -39,6 +39,7 @@ def killed(work, folder, n, check):
         child = Child(work, folder)
         child.hear()
         time.sleep(draw.uniform(0, _SOON[work.__name__]))
+        child.check()
         child.kill()
         found["killed"] += 1
         found["in the midst of writing"] += any(path.name.startswith(".x.") for path in out(folder))

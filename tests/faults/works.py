@@ -55,7 +55,7 @@ def lists(folder):
     models = [Recommender.load(path) for path in sorted((folder / "models").iterdir())]
     yield
     for model in itertools.cycle(models):
-        model.recommend_to_parquet(folder / "out" / "x.parquet", k=3, batch_size=16, verbose=False)
+        model.recommend_to_parquet(folder / "out" / "x.parquet", k=3, verbose=False)
 
 
 def train(folder):
