@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from kerasrec.serving import _answers, _bodies
+from kerasrec.serving._batches import Batches
 from kerasrec.serving._bodies import Event, RawId
 from kerasrec.serving._current import Current
 from kerasrec.serving._metrics import Metrics
@@ -34,7 +35,7 @@ _WRITING = _BODY | {
 def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) -> APIRouter:
     """What programs ask: lists, neighbours, explanations, events."""
     router = APIRouter(prefix="/v1", default_response_class=Json)
-    limits = _Limits(settings)
+    limits, batches = _Limits(settings), Batches(log)
     writing = [Depends(_writer(settings))]
 
     @router.get("/recommend/{user:path}", response_model=_bodies.UserList, responses=_PROBLEMS)
@@ -47,7 +48,7 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
         raw: Any = user
         if unknown == "error" or served.known("user", user):
             raw = served.written("user", user)
-        (found,) = _answers.lists(served, log, [raw], k, exclude_seen, unknown=unknown)
+        found = await batches.ask(served, raw, k, exclude_seen, unknown)
         return Json({**found, "version": served.version})
 
     @router.post("/recommend", response_model=_bodies.Lists, responses=_BODY)

@@ -140,3 +140,18 @@ def test_explanations(client, recommender):
     assert [row["item"] for row in found["neighbors"]] == near["item"].tolist()
     assert [row["similarity"] for row in found["neighbors"]] == pytest.approx(near["similarity"].tolist())
     assert client.get("/v1/explain", params={"user": "100%", "item": "gone"}).status_code == 404
+
+
+def test_requests_at_the_same_moment_get_the_same_lists(client, recommender):
+    from concurrent.futures import ThreadPoolExecutor
+
+    users = [user for user in recommender.user_ids.tolist() if user not in ("../up", "%2F")] * 3 + [
+        "nobody"
+    ] * 5
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda user: client.get(f"/v1/recommend/{path(user)}?k=5"), users))
+    for user, answer in zip(users, answers, strict=True):
+        if user == "nobody":
+            assert answer.status_code == 404
+        else:
+            assert answered(answer.json()["items"]) == of(recommender.recommend(user, k=5))
