@@ -39,6 +39,16 @@ def history_length(model: Any) -> int | None:
     return min((length for length in lengths if length is not None), default=None)
 
 
+def sequence_targets(model: Any) -> str:
+    """What a model of histories learns from sequences: what its layers say, else the item after a history.
+
+    Args:
+        model: any `keras.Model`.
+    """
+    said = {getattr(layer, "sequence_targets", None) for layer in getattr(model, "layers", ())}
+    return next((targets for targets in ("masked", "next") if targets in said), "last")
+
+
 def history_is_ordered(model: Any) -> bool:
     """Whether the order of a history makes a difference to a model: no layer says `unordered_history`.
 

@@ -11,11 +11,13 @@ from kerasrec.zoo._card import Hyperparameter as Hyperparameter
 from kerasrec.zoo._recipe import FallingRate as FallingRate
 from kerasrec.zoo._recipe import Recipe as Recipe
 from kerasrec.zoo._recipe import Size as Size
+from kerasrec.zoo.bert4rec import BERT4Rec as BERT4Rec
 from kerasrec.zoo.content_recommender import ContentRecommender as ContentRecommender
 from kerasrec.zoo.deep_repr_recommender import DeepReprRecommender as DeepReprRecommender
 from kerasrec.zoo.ease import EASE as EASE
 from kerasrec.zoo.factorization_machine import FactorizationMachine as FactorizationMachine
 from kerasrec.zoo.global_bias import GlobalBias as GlobalBias
+from kerasrec.zoo.gru4rec import GRU4Rec as GRU4Rec
 from kerasrec.zoo.hybrid_recommender import HybridRecommender as HybridRecommender
 from kerasrec.zoo.implicit_als import ImplicitALS as ImplicitALS
 from kerasrec.zoo.item_knn import ItemKNN as ItemKNN
@@ -32,5 +34,7 @@ from kerasrec.zoo.registry import card as card
 from kerasrec.zoo.registry import create as create
 from kerasrec.zoo.registry import names as names
 from kerasrec.zoo.registry import recipe as recipe
+from kerasrec.zoo.sasrec import SASRec as SASRec
 from kerasrec.zoo.two_tower import TwoTower as TwoTower
 from kerasrec.zoo.user_knn import UserKNN as UserKNN
+from kerasrec.zoo.youtube_candidates import YouTubeCandidates as YouTubeCandidates

@@ -93,6 +93,7 @@ class Card:
         results: what `tests/reproductions` measured, as a table. Defaults to `""`.
         recipe: what the model trains best with: a `Recipe`, or a function of the `Size` of the data and of
             the loss that is wanted, or `None`. Defaults to `None`: the factory's defaults.
+        sequential: bool, whether the model says what comes after a history. Defaults to `False`.
 
     Example:
         >>> import kerasrec
@@ -111,6 +112,7 @@ class Card:
     metrics: tuple[str, ...] = ()
     results: str = ""
     recipe: Recipe | Callable[[Size, Any], Recipe] | None = None
+    sequential: bool = False
 
     def recipe_for(self, size: Size, loss: Any = None) -> Recipe:
         """What the model trains best with on data of this size.

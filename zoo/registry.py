@@ -9,11 +9,13 @@ import keras
 
 from kerasrec.layers import find_catalogue
 from kerasrec.zoo import (
+    bert4rec,
     content_recommender,
     deep_repr_recommender,
     ease,
     factorization_machine,
     global_bias,
+    gru4rec,
     hybrid_recommender,
     implicit_als,
     item_knn,
@@ -25,8 +27,10 @@ from kerasrec.zoo import (
     recommender_net,
     recommender_v1,
     recommender_v2,
+    sasrec,
     two_tower,
     user_knn,
+    youtube_candidates,
 )
 from kerasrec.zoo._card import Card
 from kerasrec.zoo._needs import needs_of
@@ -38,11 +42,13 @@ if TYPE_CHECKING:
 _CARDS: dict[str, Card] = {
     module.CARD.name: module.CARD
     for module in (
+        bert4rec,
         content_recommender,
         deep_repr_recommender,
         ease,
         factorization_machine,
         global_bias,
+        gru4rec,
         hybrid_recommender,
         implicit_als,
         item_knn,
@@ -54,8 +60,10 @@ _CARDS: dict[str, Card] = {
         recommender_net,
         recommender_v1,
         recommender_v2,
+        sasrec,
         two_tower,
         user_knn,
+        youtube_candidates,
     )
 }
 

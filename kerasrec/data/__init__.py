@@ -14,9 +14,14 @@ from kerasrec.data.sequences import Sequences as Sequences
 if TYPE_CHECKING:
     from kerasrec.data.catalogue_batches import CatalogueBatches as CatalogueBatches
     from kerasrec.data.ranking_batches import RankingBatches as RankingBatches
+    from kerasrec.data.sequence_batches import SequenceBatches as SequenceBatches
 
 # Imported when asked for: batches need Keras, and tables do not.
-_MODULES = {"CatalogueBatches": "catalogue_batches", "RankingBatches": "ranking_batches"}
+_MODULES = {
+    "CatalogueBatches": "catalogue_batches",
+    "RankingBatches": "ranking_batches",
+    "SequenceBatches": "sequence_batches",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 """Representations, scores and scales as Keras layers."""
 
+from kerasrec.layers.append_masked import AppendMasked as AppendMasked
 from kerasrec.layers.catalogue import Catalogue as Catalogue
 from kerasrec.layers.catalogue import find_catalogue as find_catalogue
 from kerasrec.layers.concatenate_pairs import ConcatenatePairs as ConcatenatePairs
@@ -15,11 +16,16 @@ from kerasrec.layers.frequency_regularization import FrequencyRegularization as 
 from kerasrec.layers.host_he_normal import HostHeNormal as HostHeNormal
 from kerasrec.layers.host_normal import HostNormal as HostNormal
 from kerasrec.layers.id_limits import find_id_limits as find_id_limits
+from kerasrec.layers.last_position import LastPosition as LastPosition
 from kerasrec.layers.layers_repr import LayersRepr as LayersRepr
 from kerasrec.layers.pass_through_repr import PassThroughRepr as PassThroughRepr
+from kerasrec.layers.pooled_history import PooledHistory as PooledHistory
+from kerasrec.layers.position_embedding import PositionEmbedding as PositionEmbedding
 from kerasrec.layers.rating_scale import RatingScale as RatingScale
 from kerasrec.layers.relu_repr import ReLURepr as ReLURepr
 from kerasrec.layers.score import Score as Score
+from kerasrec.layers.self_attention_block import SelfAttentionBlock as SelfAttentionBlock
+from kerasrec.layers.sequence_embedding import SequenceEmbedding as SequenceEmbedding
 from kerasrec.layers.sparse_linear_repr import SparseLinearRepr as SparseLinearRepr
 from kerasrec.layers.taste_mixture import TasteMixture as TasteMixture
 from kerasrec.layers.towers import Towers as Towers

@@ -57,7 +57,11 @@ class BinaryCrossEntropy(RankingLoss):
         return ops.sum(gains * ops.softplus(-positives), axis=-1) * self.confidence(labels) + wrong
 
     def confidence(self, labels: Any) -> Any:
-        """The exponent of the probability of a positive: 1, or `[B]`."""
+        """The exponent of the probability of a positive: 1, or `[B]`.
+
+        Args:
+            labels: `[B, L]`.
+        """
         return 1.0
 
     def get_config(self) -> dict[str, Any]:

@@ -76,13 +76,16 @@ class CatalogueCrossEntropy(keras.losses.Loss):
         """The reduced loss."""
         y_true, vectors = ops.convert_to_tensor(y_true), at_least_float32(ops.convert_to_tensor(y_pred))
         targets = ops.cast(ops.reshape(y_true, (-1,)), "int32")
-        n = targets.shape[0]
-        if n is None or len(vectors.shape) != 2 or vectors.shape[0] is None or vectors.shape[0] <= n:
+        n, n_vectors = targets.shape[0], vectors.shape[0]
+        known = n is not None and n_vectors is not None  # TensorFlow may trace with batches of any size
+        if len(vectors.shape) != 2 or (known and n_vectors <= n):
             raise ValueError(
                 "CatalogueCrossEntropy takes targets [batch, history] and vectors [positions + items, "
                 "n_components]; `kerasrec.data.SequenceBatches` makes such batches for a `kerasrec.Model`. "
                 f"Received: y_true {tuple(y_true.shape)}, y_pred {tuple(vectors.shape)}."
             )
+        if not known:
+            n = ops.shape(targets)[0]
         weights = ops.cast(targets >= 0, vectors.dtype)
         if sample_weight is not None:
             given = ops.reshape(ops.convert_to_tensor(sample_weight, vectors.dtype), (-1,))
@@ -111,16 +114,14 @@ def _cross_entropy(positions: Any, items: Any, codes: Any, weights: Any) -> tupl
     `positions` `[N, C]`, `items` `[I, C]`, `codes` `[N]` of the targets, `weights` `[N]`. A sum needs one
     pass: where its gradient is wanted it is this one's times a number, so that the scores are made once.
     """
-    n, n_items = positions.shape[0], items.shape[0]
     targets = ops.cast(codes, "int32")
-    size = max(1, min(n, _SCORES // n_items))
+    n, n_items = positions.shape[0], items.shape[0]
+    if n is None or n_items is None:
+        n, n_items = ops.shape(positions)[0], ops.shape(items)[0]
+        size = ops.maximum(1, ops.minimum(n, _SCORES // n_items))
+    else:
+        size = max(1, min(n, _SCORES // n_items))
     n_chunks = -(-n // size)
-    size = -(-n // n_chunks)
-    extra = n_chunks * size - n
-    if extra:
-        positions, targets, weights = (
-            ops.pad(x, [(0, extra), *[(0, 0)] * (len(x.shape) - 1)]) for x in (positions, targets, weights)
-        )
 
     def chunk(some: Any, target: Any, weight: Any) -> tuple[Any, Any, Any]:
         scores = ops.matmul(some, ops.transpose(items))  # [size, I]
@@ -135,26 +136,30 @@ def _cross_entropy(positions: Any, items: Any, codes: Any, weights: Any) -> tupl
         of_items = ops.matmul(ops.transpose(shares), some)
         return loss, back, of_items
 
-    if n_chunks == 1:
+    if isinstance(n_chunks, int) and n_chunks == 1:
         loss, of_positions, of_items = chunk(positions, targets, weights)
     else:
         zero = (ops.zeros((), items.dtype), ops.zeros_like(positions), ops.zeros_like(items))
+        n_components = positions.shape[1]
 
         def step(i: Any, sums: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-            start = i * size
-            some = ops.slice(positions, (start, 0), (size, positions.shape[1]))
+            # The last chunk begins where it ends at the end, and what was there before counts no more.
+            start = ops.minimum(i * size, n - size)
+            some = ops.slice(positions, (start, 0), (size, n_components))
             target, weight = (ops.slice(x, (start,), (size,)) for x in (targets, weights))
-            loss, back, of_items = chunk(some, target, weight)
+            is_new = ops.cast(start + ops.arange(size) >= i * size, weight.dtype)
+            loss, back, of_items = chunk(some, target, weight * is_new)
+            before = ops.slice(sums[1], (start, 0), (size, n_components))
             return (
                 sums[0] + loss,
-                ops.slice_update(sums[1], (start, 0), back),
+                ops.slice_update(sums[1], (start, 0), before + back),
                 sums[2] + of_items,
             )
 
         loss, of_positions, of_items = ops.fori_loop(0, n_chunks, step, zero)
     # Each target's own share, which is no part of the softmax.
     pulled = ops.segment_sum(weights[:, None] * positions, targets, n_items)
-    of_items, of_positions = of_items - pulled, of_positions[:n]
+    of_items = of_items - pulled
 
     def gradient(*args: Any, upstream: Any = None) -> tuple[Any, Any, Any, Any]:
         if upstream is None:
@@ -163,7 +168,7 @@ def _cross_entropy(positions: Any, items: Any, codes: Any, weights: Any) -> tupl
             of_positions * upstream,
             of_items * upstream,
             ops.zeros_like(codes),
-            ops.zeros_like(weights[:n]),
+            ops.zeros_like(weights),
         )
 
     return loss, gradient

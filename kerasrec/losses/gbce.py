@@ -73,7 +73,11 @@ class GBCE(BinaryCrossEntropy):
         self.calibration = float(calibration)
 
     def confidence(self, labels: Any) -> Any:
-        """`beta`, from the number of a list's negatives, `[B]`."""
+        """`beta`, from the number of a list's negatives, `[B]`.
+
+        Args:
+            labels: `[B, L]`.
+        """
         n_negatives = ops.sum(ops.cast(ops.equal(labels, 0), labels.dtype), axis=-1)
         share = ops.minimum(n_negatives / (self.n_items - 1), 1.0)
         return 1 - self.calibration * (1 - share)

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from kerasrec import losses
-from kerasrec._inputs import input_names
-from kerasrec.data import CatalogueBatches, Interactions, RankingBatches
+from kerasrec._inputs import input_names, sequence_targets
+from kerasrec.data import CatalogueBatches, Interactions, RankingBatches, SequenceBatches
 from kerasrec.losses._ranking_loss import RankingLoss
 from kerasrec.zoo import Recipe
 
@@ -31,11 +31,15 @@ def batches_for(
         known: `Interactions` that are no negatives either. Defaults to `None`.
     """
     loss = model.loss
+    if _takes_sequences(model):
+        return _sequences(
+            model, interactions if known is None else _of_users(known, interactions), recipe, seed
+        )
     by_user = min(recipe.batch_size, interactions.n_users)
     shares = recipe.list_size is not None and isinstance(loss, losses.SampledSoftmax)
     if known is not None and (shares or isinstance(loss, _WHOLE)):
         # What a user has, but is not in its row, would be a negative.
-        interactions = known.take(np.isin(known.users, np.unique(interactions.users)))
+        interactions = _of_users(known, interactions)
     if not isinstance(loss, _WHOLE) and not _takes_lists(model):
         return None
     interactions = confidence(interactions)
@@ -60,6 +64,24 @@ def batches_for(
     return batches
 
 
+def _of_users(known: Interactions, interactions: Interactions) -> Interactions:
+    """All that is known of the users of some interactions."""
+    return known.take(np.isin(known.users, np.unique(interactions.users)))
+
+
+def _sequences(model: keras.Model, interactions: Interactions, recipe: Recipe, seed: int) -> SequenceBatches:
+    """What a model of histories learns from: sequences, with samples unless its loss takes the catalogue."""
+    n_sampled = min(recipe.n_sampled_items, len(np.unique(interactions.items[interactions.liked])))
+    return SequenceBatches(
+        interactions,
+        recipe.batch_size,
+        n_sampled_items=None if isinstance(model.loss, losses.CatalogueCrossEntropy) else n_sampled,
+        sampler=recipe.sampler,
+        model=model,
+        seed=seed,
+    )
+
+
 def confidence(interactions: Interactions) -> Interactions:
     """Counts as weights of likes, on a log scale and 1 in the mean; anything else as it is.
 
@@ -77,6 +99,14 @@ def confidence(interactions: Interactions) -> Interactions:
         user_ids=interactions.user_ids,
         item_ids=interactions.item_ids,
     )
+
+
+def _takes_sequences(model: keras.Model) -> bool:
+    """Whether a model says what comes after a history: one of the zoo's, or one's own with such layers."""
+    from kerasrec import zoo
+
+    known = model.name in zoo.names() and zoo.card(model.name).sequential
+    return known or sequence_targets(model) != "last"
 
 
 def _takes_lists(model: keras.Model) -> bool:

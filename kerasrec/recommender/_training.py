@@ -143,7 +143,10 @@ def trained(
     share = (VALIDATION if epochs is None else 0.0) if validation is None else validation
     parts = None
     if share and recipe.epochs and (validation is not None or _can_hold_out(card, interactions, share)):
-        parts = splits.random_split(interactions, share, seed)
+        if card.sequential and interactions.times is not None:
+            parts = splits.leave_last_out(interactions)  # what is asked of it: the item after a history
+        else:
+            parts = splits.random_split(interactions, share, seed)
     forecast = Forecast(interactions, parts is not None, tell)
     n_epochs, history, judged = recipe.epochs, None, None
     if parts is not None:

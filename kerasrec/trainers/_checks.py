@@ -9,6 +9,7 @@ from kerasrec._inputs import MASKED, input_names
 from kerasrec.layers.id_limits import find_id_limits
 from kerasrec.layers.rating_scale import RatingScale
 from kerasrec.trainers._keras import tree
+from kerasrec.trainers._positions import TARGET
 from kerasrec.trainers._shared_items import SHARED
 
 
@@ -41,7 +42,7 @@ class DataCheck:
         for column, (limit, layer) in self._limits.items():
             given = [(column, self._column(x, column))]
             if shared and column == "item":
-                given.append((SHARED, x[SHARED]))
+                given += [(name, x.get(name)) for name in (SHARED, TARGET)]
             for column, ids in given:
                 if ids is None:
                     continue
@@ -66,7 +67,7 @@ class DataCheck:
                     f"`sample_weight` must be finite. Received: {wrong.size} others, the first is {wrong[0]}."
                 )
         leaves = tree.flatten(y)
-        if shared and self._names and len(leaves) == 1 and leaves[0] is not None:
+        if shared and "item" in x and self._names and len(leaves) == 1 and leaves[0] is not None:
             _check_shared_labels(np.asarray(leaves[0]), np.shape(x["item"])[-1], np.shape(x[SHARED])[-1])
         if self._scale is not None and len(leaves) == 1 and leaves[0] is not None:
             ratings = np.asarray(leaves[0])

@@ -3,8 +3,10 @@ from typing import Any
 
 import keras
 
+from kerasrec._inputs import input_names
 from kerasrec.layers.towers import find_towers
 from kerasrec.trainers._keras import Functional, functional_init_arguments
+from kerasrec.trainers._positions import asks_for_positions, of_positions
 from kerasrec.trainers._shared_items import SHARED, scorer
 from kerasrec.trainers._training import Training
 
@@ -22,6 +24,11 @@ class Model(Training, keras.Model):
     Beside a row's own items, inputs may hold `shared_item` `[1, S]`, items that all rows of the batch share:
     the output is then `[B, P + S]`, and where the model factorises the shared items cost one matrix product.
     Labels of shared items are 0 or -1. `kerasrec.data.RankingBatches` makes such batches.
+
+    A model with an input `history` that factorises also takes batches of sequences, without `item`, whose
+    positions all learn at once: with `target` `[B, H]` and `shared_item` `[1, S]` the output is
+    `[B * H, 1 + S]`, and without either it is vectors `[B * H + I, C]` for
+    `kerasrec.losses.CatalogueCrossEntropy`. `kerasrec.data.SequenceBatches` makes such batches.
 
     On PyTorch, under `run_eagerly`, with a `train_step` of one's own, with sparse or ragged inputs or under a
     distribution, it trains as a plain `keras.Model`.
@@ -64,6 +71,16 @@ class FunctionalModel(Model, Functional):
     """
 
     _score_shared: Callable[..., Any] | None = None
+    _of_positions: Callable[..., Any] | None = None
+
+    @property
+    def input_spec(self) -> Any:
+        """Keras's, but for a model of histories, whose batches need not have items."""
+        return None if "history" in input_names(self) else super().input_spec
+
+    @input_spec.setter
+    def input_spec(self, value: Any) -> None:
+        self._manual_input_spec = value
 
     # With these two names Keras of every version reads a file back as a functional model.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -77,6 +94,10 @@ class FunctionalModel(Model, Functional):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
         """Run the graph; ids of shape `[B]` count as `[B, 1]`."""
         inputs = _columns(inputs)
+        if asks_for_positions(input_names(self), inputs):
+            if self._of_positions is None:
+                self._of_positions = of_positions(self)
+            return self._of_positions(inputs, training=training)
 
         def graph(inputs: Any) -> Any:
             return super(FunctionalModel, self).call(inputs, training=training, mask=mask, **kwargs)

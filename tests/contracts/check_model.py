@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import kerasrec
-from kerasrec.data import Interactions, pairs
+from kerasrec.data import Interactions, ModelInputs, pairs
 from kerasrec.layers import find_catalogue
 
 
@@ -38,7 +38,8 @@ def small_data() -> Interactions:
     taste, kind = np.sin(np.arange(12)), np.cos(np.arange(17))
     values = np.round(3 + 2 * taste[users] * kind[items])
     ids = np.array([f"user {code}" for code in range(12)], object)
-    return Interactions(users, items, values, user_ids=ids, item_ids=np.arange(17) + 100)
+    times = np.arange(len(users)) * 7 % 11
+    return Interactions(users, items, values, times, user_ids=ids, item_ids=np.arange(17) + 100)
 
 
 def check_model(case: ModelCase, folder: Any) -> None:
@@ -49,7 +50,7 @@ def check_model(case: ModelCase, folder: Any) -> None:
     _check_card(card)
     assert isinstance(model, kerasrec.Model)
     assert model.name == card.name
-    assert {tensor.name for tensor in model.inputs} == {"user", "item"}
+    assert {tensor.name for tensor in model.inputs} in ({"user", "item"}, {"history", "item"})
     assert model.output_names == ["rating" if card.task == "rating" else "score"]
     assert find_catalogue(model).user_ids is data.user_ids
     assert len(json.dumps(model.get_config())) < 50_000, "what grows with the data belongs into assets"
@@ -61,7 +62,7 @@ def check_model(case: ModelCase, folder: Any) -> None:
         _check_mixed_precision(case, data)
     model.save(folder / "model.keras")
     loaded = keras.models.load_model(folder / "model.keras", compile=False)
-    x = _every_pair(data)
+    x = _every_pair(model, data)
     np.testing.assert_array_equal(_scores(loaded, x), _scores(model, x))
     if "seed" in inspect.signature(card.factory).parameters:
         for ours, theirs in zip(
@@ -84,9 +85,9 @@ def _seed(case):
     return {"seed": 7} if "seed" in factory else {}
 
 
-def _every_pair(data):
+def _every_pair(model, data):
     users, items = np.divmod(np.arange(data.n_users * data.n_items, dtype="int32"), data.n_items)
-    return {"user": users[:, None], "item": items[:, None]}
+    return {**ModelInputs(model, data).users(users), "item": items[:, None]}
 
 
 def _scores(model, x):
@@ -95,15 +96,16 @@ def _scores(model, x):
 
 def _check_forms(model, data):
     """Pairs `[B]` and `[B, 1]` and lists `[B, L]` agree, whatever the batch."""
-    x = _every_pair(data)
+    x = _every_pair(model, data)
     scores = _scores(model, x)
     assert scores.shape == (data.n_users * data.n_items, 1)
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
-    flat = model.predict({name: codes[:, 0] for name, codes in x.items()}, batch_size=50, verbose=0)
+    columns = {name: codes[:, 0] if codes.shape[1] == 1 else codes for name, codes in x.items()}
+    flat = model.predict(columns, batch_size=50, verbose=0)
     np.testing.assert_allclose(flat, scores, rtol=1e-5, atol=1e-6)
     lists = {
-        "user": np.arange(data.n_users, dtype="int32")[:, None],
+        **ModelInputs(model, data).users(np.arange(data.n_users)),
         "item": np.tile(np.arange(data.n_items, dtype="int32"), (data.n_users, 1)),
     }
     np.testing.assert_allclose(_scores(model, lists).reshape(-1, 1), scores, rtol=1e-5, atol=1e-6)
@@ -114,7 +116,7 @@ def _check_towers(model, data):
     towers = model.towers
     if towers is None:
         return
-    user = towers.user(np.arange(data.n_users, dtype="int32")[:, None])
+    user = towers.represent_user(ModelInputs(model, data).users(np.arange(data.n_users)))
     item = towers.item(np.arange(data.n_items, dtype="int32")[:, None])
     item = {name: x[:, 0] if len(x.shape) == 3 else x for name, x in item.items()}
     scores = towers.score.all_pairs(**user, **item)
@@ -122,7 +124,7 @@ def _check_towers(model, data):
         scores = transform(scores)
     np.testing.assert_allclose(
         keras.ops.convert_to_numpy(scores).reshape(-1, 1),
-        _scores(model, _every_pair(data)),
+        _scores(model, _every_pair(model, data)),
         rtol=1e-5,
         atol=1e-6,
     )
@@ -144,7 +146,7 @@ def _check_mixed_precision(case, data):
         keras.config.set_dtype_policy(policy)
     full = case.create(data)
     full.set_weights(half.get_weights())
-    x = _every_pair(data)
+    x = _every_pair(half, data)
     scores = _scores(half, x)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, _scores(full, x), rtol=2e-2, atol=2e-2)

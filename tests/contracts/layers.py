@@ -14,7 +14,13 @@ IDS = np.array([[3], [0], [9], [3]], "int32")
 BIASES = {"user_bias": USER[:, :1], "item_bias": ITEMS[:, :, :1]}
 L2 = keras.regularizers.L2(1e-3)
 
+# A history of each of the lists, with padding.
+HISTORY = np.array([[-1, -1, 3, 1, 4], [1, 5, 9, 2, 6], [-1, 5, 3, 5, 8], [-1, -1, -1, -1, 9]], "int32")
+
 LAYERS = [
+    LayerCase(
+        layers.AppendMasked, {"history": HISTORY}, (4, 6), lambda: {"history_length": 7}, keeps_dtype=True
+    ),
     LayerCase(layers.Catalogue, {"inputs": USER}, (4, 3), keeps_dtype=True),
     LayerCase(layers.ConcatenatePairs, {"user": USER, "item": ITEMS}, (4, 5, 6)),
     LayerCase(layers.CosineScore, {"user": USER, "item": ITEMS, **BIASES}, (4, 5)),
@@ -77,6 +83,46 @@ LAYERS = [
         {"inputs": USER},
         (4, 2),
         lambda: {"layers": [keras.layers.Dense(5, "relu"), keras.layers.Dense(2)], "n_features": 3},
+    ),
+    LayerCase(layers.LastPosition, {"inputs": ITEMS}, (4, 3)),
+    LayerCase(
+        layers.PooledHistory,
+        {"inputs": ITEMS, "history": HISTORY},
+        (4, 3),
+        lambda: {"how": "attention"},
+    ),
+    LayerCase(
+        layers.PositionEmbedding,
+        {"inputs": ITEMS},
+        (4, 5, 3),
+        lambda: {"history_length": 7, "initializer": keras.initializers.RandomNormal(seed=1)},
+    ),
+    LayerCase(
+        layers.SelfAttentionBlock,
+        {"inputs": ITEMS, "history": HISTORY},
+        (4, 5, 3),
+        lambda: {
+            "n_heads": 3,
+            "hidden": 7,
+            "dropout": 0.01,
+            "attention_dropout": 0.02,
+            "causal": False,
+            "norm": "post",
+            "activation": "gelu",
+        },
+    ),
+    LayerCase(
+        layers.SequenceEmbedding,
+        {"ids": HISTORY},
+        (4, 5, 6),
+        lambda: {
+            "n": 10,
+            "n_components": 6,
+            "masked": True,
+            "history_length": 9,
+            "embeddings_initializer": keras.initializers.RandomNormal(seed=1),
+            "embeddings_regularizer": keras.regularizers.L2(1e-3),
+        },
     ),
     LayerCase(
         layers.PassThroughRepr, {"inputs": ITEMS}, (4, 5, 3), lambda: {"n_components": 3, "n_features": 3}

@@ -3,7 +3,7 @@
 import scipy.sparse
 
 from contracts.check_model import ModelCase
-from kerasrec.data import Features, RankingBatches
+from kerasrec.data import Features, RankingBatches, SequenceBatches
 
 
 def lists(data, **settings):
@@ -22,12 +22,22 @@ def features(data):
     return {"user_features": of(data.user_ids), "item_features": of(data.item_ids)}
 
 
+def sequences(targets):
+    """Targets of a whole catalogue, of all users in one batch."""
+    how = {"length": 8, "targets": targets, "buckets": [8], "seed": 0}
+    return lambda data: SequenceBatches(data, 12 if targets != "last" else 50, **how)[0]
+
+
+SEQUENCES = {"n_components": 4, "history_length": 8, "loss": "ce"}
+
 MODELS = [
+    ModelCase("bert4rec", SEQUENCES, batch=sequences("masked")),
     ModelCase("content", features=features, batch=lists),
     ModelCase("deep_repr", {"n_components": 4}, features, lists),
     ModelCase("ease", {"ridge": 2.0}),
     ModelCase("factorization_machine", {"n_components": 4}, features, lists),
     ModelCase("global_bias"),
+    ModelCase("gru4rec", SEQUENCES, batch=sequences("next")),
     ModelCase("hybrid", features=features, batch=lists),
     ModelCase("implicit_als", {"n_components": 4, "l2": 1.0}),
     ModelCase("item_knn", {"n_neighbors": 5}),
@@ -39,6 +49,8 @@ MODELS = [
     ModelCase("recommender_net", {"n_components": 4}),
     ModelCase("recommender_v1", {"n_components": 4}),
     ModelCase("recommender_v2", {"n_components": 4}),
+    ModelCase("sasrec", SEQUENCES, batch=sequences("next")),
     ModelCase("two_tower", {"n_components": 4}, features, lambda data: lists(data, log_q=True)),
     ModelCase("user_knn", {"n_neighbors": 5}),
+    ModelCase("youtube_candidates", SEQUENCES, batch=sequences("last")),
 ]

@@ -1,0 +1,254 @@
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec._arguments import positive_integer
+from kerasrec._inputs import MASKED, PADDING, history_length, sequence_targets
+from kerasrec.data import _draws, samplers
+from kerasrec.data.interactions import Interactions
+from kerasrec.data.model_inputs import ModelInputs
+from kerasrec.data.sequences import Sequences, say_that_rows_decide
+
+_BUCKETS = (8, 16, 32, 64, 128, 256, 512)
+_CROPS = ("latest", "random", "all")
+_TARGETS = ("next", "masked", "last")
+
+
+class SequenceBatches(keras.utils.PyDataset):
+    """Sequences of users for `model.fit`, every position of which learns something.
+
+    What a position is to guess, its target:
+
+    - `"next"`: the item after it. One row teaches all of its positions at once, which a model that looks
+      back alone (causal attention, GRU) can take.
+    - `"masked"`: itself, hidden, for a model that looks both ways: a share `mask_rate` of a row's items is
+      replaced by -2, and these are the targets.
+    - `"last"`: rows are prefixes, each with the item after it, for a model that makes one vector of a
+      history.
+
+    Rows are sorted into buckets by length, padded on the left with -1, and batches hold rows of one bucket:
+    there are few shapes, and little padding. Every epoch has a new order, new crops, masks and samples; the
+    same seed gives the same ones.
+
+    Without samples, `x` holds `history` `[B, H]` and `y` the targets `[B, H]`, -1 where there is none, as
+    `CatalogueCrossEntropy` takes them. With `n_sampled_items`, `x` also holds `target` `[B, H]` and
+    `shared_item` `[1, S]`, one sample for all positions of the batch; `y` are the labels
+    `[1, 1, N + S, 3]` of `SampledSoftmax`, `GBCE` and other ranking losses, `N = B * H`; and weights
+    `[N, 1]`, 0 where there is no target, make the loss a mean over targets.
+
+    Args:
+        interactions: `Interactions`, or `Sequences`.
+        batch_size: int, rows a batch.
+        length: int, the most items of a history. Defaults to `None`: what `model` says, else 50.
+        targets: `"next"`, `"masked"` or `"last"`. Defaults to `None`: what `model` learns from, else
+            `"next"`.
+        n_sampled_items: int, sampled negatives that a batch shares. Defaults to `None`: the whole catalogue.
+        sampler: as in `RankingBatches`; `PopularitySampler(exponent)` for popularity to a power. Defaults to
+            `"uniform"`.
+        crops: of a sequence longer than that, `"latest"` takes the latest items, `"random"` others in each
+            epoch, and `"all"` cuts it into rows. Defaults to `"latest"`.
+        mask_rate: float, of `"masked"`. Defaults to `0.2`.
+        max_targets: int, of `"last"`: prefixes of each user in an epoch, chosen at random. Defaults to
+            `None`: all.
+        repeats: bool, whether repeated items stand at each of their events. Defaults to `True`.
+        buckets: lengths of the buckets. Defaults to `None`: powers of two from 8 on, and `length`.
+        model: the `keras.Model` that is to be trained, whose further inputs are supplied as `ModelInputs`
+            does. Defaults to `None`.
+        columns: as in `ModelInputs`. Defaults to `None`.
+        seed: int. Defaults to `None`: another one every time.
+        **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
+
+    Raises:
+        ValueError: if no user has two items, or an argument is not one of those above.
+
+    Example:
+        >>> from kerasrec.data import Interactions, SequenceBatches
+        >>> ids = {"user_ids": ["ann", "bob"], "item_ids": ["x", "y", "z"]}
+        >>> x = Interactions([0, 0, 0, 1], [2, 0, 1, 1], times=[1, 2, 3, 4], **ids)
+        >>> batches = SequenceBatches(x, batch_size=1, length=4, seed=0)
+        >>> inputs, targets = batches[0]
+        >>> inputs["history"].tolist(), targets.tolist()
+        ([[-1, -1, 2, 0]], [[-1, -1, 0, 1]])
+
+    References:
+        Kang and McAuley, "Self-attentive sequential recommendation", 2018, section 3.1; Sun et al.,
+        "BERT4Rec", 2019, section 3.6; Covington, Adams and Sargin, "Deep neural networks for YouTube
+        recommendations", 2016, section 3.3.
+    """
+
+    def __init__(
+        self,
+        interactions: Interactions | Sequences,
+        batch_size: int,
+        length: int | None = None,
+        targets: str | None = None,
+        n_sampled_items: int | None = None,
+        sampler: Any = "uniform",
+        crops: str = "latest",
+        mask_rate: float = 0.2,
+        max_targets: int | None = None,
+        repeats: bool = True,
+        buckets: Sequence[int] | None = None,
+        model: Any = None,
+        columns: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sequences = (
+            interactions if isinstance(interactions, Sequences) else Sequences(interactions, repeats)
+        )
+        self.batch_size = positive_integer("batch_size", batch_size)
+        known = None if model is None else history_length(model)
+        self.length = positive_integer("length", (known or 50) if length is None else length)
+        if targets is None:
+            targets = "next" if model is None else sequence_targets(model)
+        for name, value, choices in (("targets", targets, _TARGETS), ("crops", crops, _CROPS)):
+            if value not in choices:
+                raise ValueError(f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value!r}.")
+        if not 0 < mask_rate < 1:
+            raise ValueError(f"`mask_rate` must be between 0 and 1. Received: mask_rate={mask_rate}.")
+        self.targets, self.crops, self.mask_rate = targets, crops, mask_rate
+        self.max_targets = None if max_targets is None else positive_integer("max_targets", max_targets)
+        self.seed = random.randrange(2**32) if seed is None else seed
+        if self.sequences.by_rows and len(self.sequences):
+            say_that_rows_decide()
+        if self.sequences.counts.max(initial=0) < 2:
+            raise ValueError(
+                "`interactions` must have a user with two items, of which one comes after the other. "
+                f"Received: {len(self.sequences)} items of {self.sequences.n_users} users, one each at most."
+            )
+        self._buckets = np.unique([*(b for b in buckets or _BUCKETS if b < self.length), self.length])
+        self._inputs = ModelInputs(("history",) if model is None else model, self.sequences, columns)
+        self._make_pool(n_sampled_items, sampler)
+        self._epoch = -1
+        self.on_epoch_end()
+
+    def _make_pool(self, n_sampled_items: int | None, sampler: Any) -> None:
+        n_items = self.sequences.n_items
+        self.n_sampled_items = n_sampled_items
+        if n_sampled_items is None:
+            return
+        self.n_sampled_items = positive_integer("n_sampled_items", n_sampled_items)
+        counts = np.bincount(self.sequences.items, minlength=n_items)
+        probabilities = samplers.get(sampler).probabilities(counts)
+        self._pool = _draws.Pool(n_items, probabilities)
+        if self.n_sampled_items > self._pool.n_possible:
+            raise ValueError(
+                "`n_sampled_items` must be at most the number of items that the sampler draws. "
+                f"Received: n_sampled_items={n_sampled_items} of {self._pool.n_possible}."
+            )
+        if probabilities is None:
+            self._log_q = np.full(n_items, -np.log(n_items), np.float32)
+        else:
+            least = probabilities[probabilities > 0].min()
+            self._log_q = np.log(np.maximum(probabilities, least)).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def on_epoch_end(self) -> None:
+        """Draw another order, other crops, masks and samples."""
+        self._epoch += 1
+        rng = self._generator(self._epoch)
+        self._ends, self._starts, self._users = self._rows(rng)
+        lengths = np.minimum(self._ends - self._starts, self.length)
+        of = np.searchsorted(self._buckets, lengths)
+        batches = []
+        for bucket in range(len(self._buckets)):
+            rows = rng.permutation(np.flatnonzero(of == bucket))
+            parts = np.split(rows, np.arange(self.batch_size, len(rows), self.batch_size))
+            batches += [(int(self._buckets[bucket]), part) for part in parts if len(part)]
+        self._batches = [batches[i] for i in rng.permutation(len(batches))]
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        length, rows = self._batches[index]
+        rng = self._generator(self._epoch, index)
+        ends, starts = self._ends[rows], self._starts[rows]
+        if self.targets == "masked":
+            history = self.sequences.windows(ends, starts, length)
+            history, targets = self._masked(history, rng)
+        else:
+            history = self.sequences.windows(ends, starts, length)
+            if self.targets == "next":
+                targets = self.sequences.windows(ends + 1, starts + 1, length)
+            else:
+                targets = self.sequences.items[ends][:, None]
+        empty = self.batch_size - len(rows)
+        if empty:  # one shape for all batches of a bucket
+            history, targets = (
+                np.pad(x, ((0, empty), (0, 0)), constant_values=PADDING) for x in (history, targets)
+            )
+        inputs = {"history": history}
+        if len(self._inputs.names) > 1:
+            users = np.concatenate([self._users[rows], np.zeros(empty, np.int32)])
+            inputs = self._inputs.users(users) | inputs
+        if self.n_sampled_items is None:
+            return inputs, targets
+        return self._with_samples(inputs, targets, rng)
+
+    def _rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of each row of an epoch, the place after its history, where it begins, and its user."""
+        sequences = self.sequences
+        # What is masked is its own target; else the last item of a row has one after it.
+        after = 0 if self.targets == "masked" else 1
+        starts, ends = sequences.starts[:-1], sequences.starts[1:] - after
+        if self.targets == "last":
+            return self._prefixes(rng)
+        users = np.flatnonzero(sequences.counts > 1).astype(np.int32)
+        starts, ends = starts[users], ends[users]
+        longer = np.maximum(ends - starts - self.length, 0)
+        if self.crops == "random":
+            ends = ends - rng.integers(0, longer + 1)
+        elif self.crops == "all":
+            n_rows = -(-(ends - starts) // self.length)
+            place = np.arange(n_rows.sum()) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
+            users, starts = np.repeat(users, n_rows), np.repeat(starts, n_rows)
+            ends = np.repeat(ends, n_rows) - place * self.length
+        return ends, np.maximum(starts, ends - self.length), users
+
+    def _prefixes(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Every item with another before it is a target, or some of each user's."""
+        sequences = self.sequences
+        users = sequences.users
+        starts = sequences.starts[:-1][users]
+        places = np.arange(len(sequences))
+        chosen = places > starts
+        if self.max_targets is not None:
+            order = np.lexsort((rng.random(len(places)), ~chosen, users))
+            rank = np.empty(len(places), np.int64)
+            rank[order] = np.arange(len(places)) - starts[order]
+            chosen &= rank < self.max_targets
+        return places[chosen], np.maximum(starts, places - self.length)[chosen], users[chosen]
+
+    def _masked(self, history: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Histories with some items hidden, at least one a row, and what was there."""
+        there = history != PADDING
+        hidden = there & (rng.random(history.shape, np.float32) < self.mask_rate)
+        hidden[:, -1] |= ~hidden.any(axis=1) & there[:, -1]
+        return np.where(hidden, MASKED, history).astype(np.int32), np.where(hidden, history, PADDING)
+
+    def _with_samples(
+        self, inputs: dict[str, np.ndarray], targets: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Any, ...]:
+        n_sampled = self.n_sampled_items or 1
+        drawn, _ = _draws.without_replacement(
+            rng, self._pool, 1, n_sampled, lambda _, drawn: np.zeros(drawn.shape, bool)
+        )
+        codes, there = targets.ravel(), targets.ravel() >= 0
+        own = np.maximum(codes, 0)
+        n = len(own)
+        labels = np.zeros((1, 1, n + n_sampled, 3), np.float32)
+        columns = labels[0, 0]
+        columns[:n, 0] = np.where(there, 1, -1)
+        columns[:n, 1], columns[n:, 1] = own, drawn[0]
+        columns[:n, 2], columns[n:, 2] = self._log_q[own], self._log_q[drawn[0]]
+        weights = there[:, None].astype(np.float32) * (n / max(1, int(there.sum())))
+        shared = drawn.astype(np.int32)
+        return {**inputs, "target": np.maximum(targets, 0), "shared_item": shared}, labels, weights
+
+    def _generator(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))

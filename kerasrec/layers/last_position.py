@@ -1,0 +1,43 @@
+from typing import Any
+
+import keras
+
+
+@keras.saving.register_keras_serializable("kerasrec")
+class LastPosition(keras.layers.Layer):
+    """The vector of the latest position of a history: of a user who is at its end.
+
+    Where a model has this layer, `kerasrec.Model` trains on all positions before it at once
+    (`kerasrec.data.SequenceBatches`), and represents a user by the last one otherwise.
+
+    Args:
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[B, H, C]`, padded on the left.
+
+    Returns:
+        `[B, C]`.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> np.asarray(kerasrec.layers.LastPosition()(np.array([[[1.0], [2.0]]]))).tolist()
+        [[2.0]]
+    """
+
+    sequence_targets = "next"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """None: of a row that is padded on the left, the last position is there."""
+
+    def call(self, inputs: Any) -> Any:
+        """Take the last one."""
+        return inputs[:, -1]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """`[B, C]`."""
+        return (input_shape[0], input_shape[2])

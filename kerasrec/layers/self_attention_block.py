@@ -1,0 +1,156 @@
+import math
+from typing import Any, Literal
+
+import keras
+from keras import ops
+
+from kerasrec._arguments import positive_integer
+from kerasrec._inputs import PADDING
+
+# Below every score, and finite: a row that may look at nothing takes the mean of what is there.
+_HIDDEN = -1e9
+
+
+@keras.saving.register_keras_serializable("kerasrec")
+class SelfAttentionBlock(keras.layers.Layer):
+    """Self-attention over a history and a network at each position, each with a shortcut around it.
+
+    With `norm="pre"`: `x + attention(norm(x))`, then `x + network(norm(x))`; with `"post"`:
+    `norm(x + attention(x))`, then `norm(x + network(x))`. `network(x) = W2 activation(W1 x + b1) + b2`.
+
+    A position looks at those before it and itself (`causal=True`) or at all, never at padding.
+
+    Args:
+        n_heads: int, attention heads; they share the components. Defaults to `1`.
+        hidden: int, size of the network's hidden layer. Defaults to `None`: that of the input.
+        dropout: float, share of what is dropped in training, of attention and of both branches. Defaults to
+            `0.0`.
+        attention_dropout: float, share of the attention's weights dropped. Defaults to `None`: `dropout`.
+        causal: bool. Defaults to `True`.
+        norm: `"pre"` or `"post"`. Defaults to `"pre"`.
+        activation: of the network. Defaults to `"relu"`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `[B, H, C]`.
+        history: item codes `[B, H]`; -1 is padding.
+        training: as in Keras.
+
+    Returns:
+        `[B, H, C]`.
+
+    Raises:
+        ValueError: if a size is not a positive integer, the components cannot be shared by the heads, or
+            there is no such `norm`.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> block = kerasrec.layers.SelfAttentionBlock(n_heads=2)
+        >>> block(np.ones((1, 3, 4)), np.array([[-1, 5, 7]])).shape[2]
+        4
+
+    References:
+        Vaswani et al., "Attention is all you need", 2017, section 3; Kang and McAuley, "Self-attentive
+        sequential recommendation", 2018, sections 3.2 and 3.3; Xiong et al., "On layer normalization in the
+        transformer architecture", 2020.
+    """
+
+    def __init__(
+        self,
+        n_heads: int = 1,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        attention_dropout: float | None = None,
+        causal: bool = True,
+        norm: Literal["pre", "post"] = "pre",
+        activation: Any = "relu",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.n_heads = positive_integer("n_heads", n_heads)
+        self.hidden = None if hidden is None else positive_integer("hidden", hidden)
+        self.dropout, self.causal, self.norm = float(dropout), bool(causal), norm
+        self.attention_dropout = attention_dropout
+        self.activation = keras.activations.get(activation)
+        if norm not in ("pre", "post"):
+            raise ValueError(f"`norm` must be 'pre' or 'post'. Received: norm={norm!r}.")
+
+    def build(self, inputs_shape: Any, history_shape: Any = None) -> None:
+        """Create the layers inside."""
+        size = inputs_shape[-1]
+        if size % self.n_heads:
+            raise ValueError(
+                "The components must be a multiple of `n_heads`. "
+                f"Received: {size} components, n_heads={self.n_heads}."
+            )
+        shape, hidden = (None, None, size), self.hidden or size
+
+        def layer(made: keras.layers.Layer, input_shape: Any = shape) -> keras.layers.Layer:
+            made.build(input_shape)
+            return made
+
+        dense, dtype = keras.layers.Dense, self.dtype_policy
+        self.looked_for = layer(dense(3 * size, name="queries_keys_values", dtype=dtype))
+        self.found = layer(dense(size, name="attended", dtype=dtype))
+        self.inner = layer(dense(hidden, self.activation, name="inner", dtype=dtype))
+        self.outer = layer(dense(size, name="outer", dtype=dtype), (None, None, hidden))
+        self.norms = [
+            layer(keras.layers.LayerNormalization(epsilon=1e-6, name=f"norm_{i}", dtype=dtype))
+            for i in range(2)
+        ]
+        of_weights = self.dropout if self.attention_dropout is None else self.attention_dropout
+        self.drop = keras.layers.Dropout(self.dropout, dtype=dtype)
+        self.drop_weights = keras.layers.Dropout(of_weights, dtype=dtype)
+        self.built = True
+
+    def call(self, inputs: Any, history: Any, training: Any = None) -> Any:
+        """Attend, then transform."""
+        x = inputs
+        for branch, norm in zip((self._attend, self._transform), self.norms, strict=True):
+            if self.norm == "pre":
+                x = x + self.drop(branch(norm(x), history, training), training=training)
+            else:
+                x = norm(x + self.drop(branch(x, history, training), training=training))
+        return x
+
+    def _attend(self, x: Any, history: Any, training: Any) -> Any:
+        n_rows, length, size = ops.shape(x)
+        n_heads = self.n_heads
+        each = size // n_heads
+        # [3, B, heads, H, C / heads], and then one matrix a row and head: products of four axes are slow.
+        parts = ops.reshape(self.looked_for(x), (n_rows, length, 3, n_heads, each))
+        parts = ops.reshape(ops.transpose(parts, (2, 0, 3, 1, 4)), (3, n_rows * n_heads, length, each))
+        queries, keys, values = parts[0], parts[1], parts[2]
+        scores = ops.matmul(queries * (1 / math.sqrt(each)), ops.transpose(keys, (0, 2, 1)))
+        scores = ops.cast(scores, "float32")  # in half precision, what is hidden would overflow
+        visible = ops.not_equal(history, PADDING)[:, None, :]
+        if self.causal:
+            places = ops.arange(length)
+            visible = ops.logical_and(visible, (places[:, None] >= places[None, :])[None])
+        if n_heads > 1:
+            visible = ops.repeat(visible, n_heads, axis=0)
+        weights = ops.softmax(ops.where(visible, scores, _HIDDEN), axis=-1)
+        weights = self.drop_weights(ops.cast(weights, values.dtype), training=training)
+        attended = ops.reshape(ops.matmul(weights, values), (n_rows, n_heads, length, each))
+        attended = ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), (n_rows, length, size))
+        return self.found(attended)
+
+    def _transform(self, x: Any, history: Any, training: Any) -> Any:
+        return self.outer(self.drop(self.inner(x), training=training))
+
+    def compute_output_shape(self, inputs_shape: Any, history_shape: Any = None) -> Any:
+        """That of the input."""
+        return tuple(inputs_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Settings, for saving."""
+        return {
+            **super().get_config(),
+            "n_heads": self.n_heads,
+            "hidden": self.hidden,
+            "dropout": self.dropout,
+            "attention_dropout": self.attention_dropout,
+            "causal": self.causal,
+            "norm": self.norm,
+            "activation": keras.activations.serialize(self.activation),
+        }

@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+
+from kerasrec.data import Interactions, SequenceBatches, Sequences
+from kerasrec.data.samplers import PopularitySampler
+
+LISTS = [list(range(n)) for n in (3, 12, 1, 40, 2, 7, 0, 19)]
+N_ITEMS = 40
+
+
+def batches(size=3, lists=LISTS, **how):
+    return SequenceBatches(Sequences.of_lists(lists, N_ITEMS), size, **{"length": 16, "seed": 0, **how})
+
+
+def rows(of):
+    """Histories and targets of all rows of an epoch, without padding."""
+    found = []
+    for index in range(len(of)):
+        history, targets = of[index][0]["history"], of[index][1]
+        for items, wanted in zip(history, targets, strict=True):
+            assert (np.diff((items != -1).astype(int)) >= 0).all()  # padding is on the left
+            if (items != -1).any():
+                found.append(([int(x) for x in items if x != -1], [int(x) for x in wanted if x != -1]))
+    return sorted(found)
+
+
+def test_every_position_has_the_item_after_it():
+    expected = [(x[:-1][-16:], x[1:][-16:]) for x in LISTS if len(x) > 1]
+    assert rows(batches()) == sorted(expected)
+
+
+def test_shapes_are_those_of_the_buckets():
+    of = batches(2, lists=LISTS * 3)
+    shapes = {of[i][0]["history"].shape for i in range(len(of))}
+    assert shapes == {(2, 8), (2, 16)}
+    of = batches(2, buckets=[4, 12])
+    assert {of[i][0]["history"].shape for i in range(len(of))} == {(2, 4), (2, 12), (2, 16)}
+
+
+def test_all_crops_cover_every_transition_once():
+    found = rows(batches(crops="all"))
+    pairs = [pair for history, targets in found for pair in zip(history, targets, strict=True)]
+    assert sorted(pairs) == sorted(pair for x in LISTS for pair in zip(x, x[1:], strict=False))
+
+
+def test_random_crops_differ_from_epoch_to_epoch():
+    of = batches(crops="random")
+    ends = set()
+    for _ in range(20):
+        ends |= {history[-1] for history, _ in rows(of) if len(history) == 16}
+        of.on_epoch_end()
+    assert min(ends) < 20 and max(ends) <= 38 and len(ends) > 5
+
+
+def test_masked_items_are_the_targets():
+    of = batches(targets="masked", mask_rate=0.3)
+    hidden = total = 0
+    for index in range(len(of)):
+        inputs, targets = of[index]
+        history = inputs["history"]
+        assert ((targets >= 0) == (history == -2)).all()
+        used = (history != -1).any(axis=1)
+        assert (history[used] == -2).any(axis=1).all()
+        hidden, total = hidden + (history == -2).sum(), total + (history != -1).sum()
+        restored = np.where(history == -2, targets, history)
+        for items in restored[used]:
+            there = items[items >= 0]
+            assert (np.diff(there) == 1).all()
+    assert 0.15 < hidden / total < 0.5
+
+
+def test_prefixes():
+    found = rows(batches(targets="last", length=4))
+    expected = [(x[max(0, at - 4) : at], [x[at]]) for x in LISTS for at in range(1, len(x))]
+    assert found == sorted(expected)
+    few = rows(batches(targets="last", length=4, max_targets=2))
+    assert len(few) == sum(min(2, max(len(x) - 1, 0)) for x in LISTS)
+    assert all(row in expected for row in few)
+
+
+@pytest.mark.parametrize("sampler", ["uniform", PopularitySampler(exponent=0.5)])
+def test_shared_samples(sampler):
+    of = batches(n_sampled_items=5, sampler=sampler)
+    counts = np.bincount(sum(LISTS, []), minlength=N_ITEMS)
+    q = np.full(N_ITEMS, 1 / N_ITEMS) if sampler == "uniform" else counts**0.5 / (counts**0.5).sum()
+    for index in range(len(of)):
+        inputs, labels, weights = of[index]
+        shared, n = inputs["shared_item"], inputs["history"].size
+        assert shared.shape == (1, 5) and len(set(shared[0])) == 5
+        assert labels.shape == (1, 1, n + 5, 3)
+        own, of_shared = labels[0, 0, :n], labels[0, 0, n:]
+        there = inputs["history"].ravel() != -1
+        assert (own[:, 0] == np.where(there, 1, -1)).all() and not of_shared[:, 0].any()
+        assert (own[there, 1] == inputs["history"].ravel()[there] + 1).all()  # each list counts upwards
+        assert (inputs["target"].ravel()[there] == own[there, 1]).all()
+        assert of_shared[:, 1].tolist() == shared[0].tolist()
+        np.testing.assert_allclose(
+            labels[0, 0, :, 2][np.r_[there, [True] * 5]],
+            np.log(q[labels[0, 0, :, 1].astype(int)])[np.r_[there, [True] * 5]],
+            rtol=1e-5,
+        )
+        np.testing.assert_allclose(weights[:, 0], there * n / there.sum(), rtol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_batches():
+    def of(seed):
+        made = batches(seed=seed, n_sampled_items=4, crops="random")
+        made.on_epoch_end()
+        return [made[i] for i in range(len(made))]
+
+    one, two, other = of(3), of(3), of(4)
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a[0]["history"], b[0]["history"])
+        np.testing.assert_array_equal(a[1], b[1])
+    assert any(
+        a[0]["history"].shape != b[0]["history"].shape or (a[1] != b[1]).any()
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def test_one_item_repeated_and_repeats():
+    times = np.arange(5)
+    data = Interactions([0] * 5, [3] * 5, None, times, user_ids=[0], item_ids=np.arange(N_ITEMS))
+    assert rows(SequenceBatches(data, 1, seed=0)) == [([3] * 4, [3] * 4)]
+    with pytest.raises(ValueError, match="a user with two items, of which one comes after the other"):
+        SequenceBatches(data, 1, seed=0, repeats=False)
+
+
+def test_without_times_a_note_says_that_rows_count():
+    data = Interactions([0, 0], [1, 2], user_ids=[0], item_ids=np.arange(4))
+    with pytest.warns(UserWarning, match="have no times"):
+        SequenceBatches(data, 1)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"targets": "first"}, "`targets` must be one of next, masked, last. Received: targets='first'"),
+        ({"crops": "some"}, "`crops` must be one of latest, random, all. Received: crops='some'"),
+        ({"mask_rate": 1.0}, "`mask_rate` must be between 0 and 1. Received: mask_rate=1.0"),
+        ({"n_sampled_items": 41}, "`n_sampled_items` must be at most .* n_sampled_items=41 of 40"),
+        ({"length": 0}, "`length` must be a positive integer"),
+        ({"max_targets": 0}, "`max_targets` must be a positive integer"),
+        ({"lists": [[1], [2], []]}, "a user with two items, .* Received: 2 items of 3 users"),
+    ],
+)
+def test_bad_arguments(how, message):
+    with pytest.raises(ValueError, match=message):
+        batches(**how)

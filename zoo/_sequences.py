@@ -1,0 +1,70 @@
+"""What the models of sequences share: their inputs, item table, losses and assembly."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from kerasrec import losses
+from kerasrec._arguments import positive_integer
+from kerasrec.layers import Catalogue, DotScore, LastPosition, SequenceEmbedding
+from kerasrec.trainers import Model
+from kerasrec.zoo._card import Card, Hyperparameter
+
+# By name: cross-entropy over the catalogue, over shared negatives, gBCE, and one negative a positive.
+SEQUENCE_LOSSES = ("ce", "sampled", "gbce", "bce")
+LOSS = Hyperparameter("loss", "choice", "sampled", choices=SEQUENCE_LOSSES)
+N_COMPONENTS = Hyperparameter("n_components", "int", 64, low=32, high=256, log=True)
+DROPOUT = Hyperparameter("dropout", "float", 0.1, low=0.0, high=0.6)
+LEARNING_RATE = Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-2, log=True)
+
+
+def loss_of(loss: Any, n_items: int, temperature: float = 1.0) -> Any:
+    """A loss by its name, or itself."""
+    made: dict[str, Callable[[], keras.losses.Loss]] = {
+        "ce": lambda: losses.CatalogueCrossEntropy(temperature),
+        "sampled": lambda: losses.SampledSoftmax(temperature, max_positives=1),
+        "gbce": lambda: losses.GBCE(n_items),
+        "bce": lambda: losses.BinaryCrossEntropy(),
+        "bpr_max": lambda: losses.BPRMax(max_positives=1),
+    }
+    if isinstance(loss, str):
+        if loss not in made:
+            raise ValueError(f"`loss` must be a loss or one of {', '.join(made)}. Received: loss={loss!r}.")
+        return made[loss]()
+    if not isinstance(loss, keras.losses.Loss):
+        raise ValueError(f"`loss` must be a loss or one of {', '.join(made)}. Received: loss={loss!r}.")
+    return loss
+
+
+def history_input() -> Any:
+    """Input `history` `[B, H]`, of any length."""
+    return keras.Input((None,), name="history", dtype="int32")
+
+
+def item_table(
+    n_items: int, n_components: int, masked: bool = False, history_length: int | None = None
+) -> Any:
+    """The table of the items, of a history and of those that are scored."""
+    std = positive_integer("n_components", n_components) ** -0.5
+    return SequenceEmbedding(
+        n_items,
+        n_components,
+        masked=masked,
+        history_length=history_length,
+        embeddings_initializer=keras.initializers.RandomNormal(stddev=std),
+        name="item_embedding",
+    )
+
+
+def sequence_model(
+    card: Card, inputs: dict[str, Any], positions: Any, table: Any, learning_rate: Any, loss: Any
+) -> keras.Model:
+    """The compiled model of positions `[B, H, C]`, or of one vector `[B, C]` of a history."""
+    item = keras.Input((None,), name="item", dtype="int32")
+    user = LastPosition(name="last")(positions) if len(positions.shape) == 3 else positions
+    score = DotScore(name="dot", dtype="float32")(user, table(item))
+    output = Catalogue(name="score")(score)
+    model = Model({**inputs, "item": item}, output, name=card.name)
+    card.compile(model, learning_rate, loss=loss)
+    return model

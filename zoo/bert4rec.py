@@ -1,0 +1,110 @@
+from typing import Any
+
+import keras
+
+from kerasrec.layers import AppendMasked, PositionEmbedding, SelfAttentionBlock
+from kerasrec.zoo import _sequences
+from kerasrec.zoo._card import Card, Hyperparameter
+from kerasrec.zoo._hybrid import seeded
+from kerasrec.zoo._recipe import Recipe, Size
+
+
+def BERT4Rec(
+    n_items: int,
+    n_components: int = 64,
+    n_blocks: int = 2,
+    n_heads: int = 2,
+    history_length: int = 50,
+    dropout: float = 0.1,
+    loss: Any = "ce",
+    *,
+    learning_rate: Any = 1e-3,
+    seed: int | None = None,
+) -> keras.Model:
+    """Self-attention both ways over a history with hidden items, which it learns to guess.
+
+    `score(history, i) = f(history, [masked])_last . v_i`: a hidden item is appended to the history, and what
+    the blocks of attention make of it is compared with every item. In training, items inside the history are
+    hidden (`kerasrec.data.SequenceBatches` with `targets="masked"`).
+
+    Args:
+        n_items: int, number of items.
+        n_components: int, size of a vector. Defaults to `64`.
+        n_blocks: int, blocks of attention. Defaults to `2`.
+        n_heads: int, heads of each. Defaults to `2`.
+        history_length: int, the most items of a history; the latest count. Defaults to `50`.
+        dropout: float, share dropped in training. Defaults to `0.1`.
+        loss: as in `SASRec`. Defaults to `"ce"`.
+        learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
+        seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
+
+    Call arguments:
+        inputs: `{"history": item codes [B, H], "item": codes [B, L]}`; a list `[1, L]` is shared by the
+            batch.
+
+    Returns:
+        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+
+    Raises:
+        ValueError: if a size is not a positive integer, the components cannot be shared by the heads, or
+            there is no such loss.
+
+    Example:
+        >>> import kerasrec
+        >>> model = kerasrec.zoo.BERT4Rec(n_items=30, n_components=8, history_length=5)
+        >>> model.towers.user_inputs
+        ('history',)
+
+    References:
+        Sun et al., "BERT4Rec: sequential recommendation with bidirectional encoder representations from
+        transformer", 2019; Petrov and Macdonald, "A systematic review and replicability study of BERT4Rec",
+        2022.
+    """
+    with seeded(seed):
+        history = _sequences.history_input()
+        masked = AppendMasked(history_length, name="append_masked")(history)
+        table = _sequences.item_table(n_items, n_components, masked=True)
+        x = keras.layers.Rescaling(n_components**0.5, name="scale")(table(masked))
+        x = PositionEmbedding(history_length + 1, name="places")(x)
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
+        for i in range(n_blocks):
+            x = SelfAttentionBlock(
+                n_heads,
+                hidden=4 * n_components,
+                dropout=dropout,
+                attention_dropout=0.0,
+                causal=False,
+                activation="gelu",
+                name=f"block_{i}",
+            )(x, masked)
+        x = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
+        made = _sequences.loss_of(loss, n_items)
+        return _sequences.sequence_model(CARD, {"history": history}, x, table, learning_rate, made)
+
+
+def _recipe(size: Size, loss: Any = None) -> Recipe:
+    return Recipe({"loss": loss or "ce"}, batch_size=128, n_sampled_items=256, epochs=150, patience=15)
+
+
+CARD = Card(
+    name="bert4rec",
+    factory=BERT4Rec,
+    task="ranking",
+    summary="Self-attention both ways over a history with hidden items, which it learns to guess.",
+    reference=(
+        'Sun et al., "BERT4Rec: sequential recommendation with bidirectional encoder representations from '
+        'transformer", 2019.'
+    ),
+    hyperparameters=(
+        _sequences.N_COMPONENTS,
+        Hyperparameter("n_blocks", "int", 2, low=1, high=4),
+        Hyperparameter("n_heads", "choice", 2, choices=(1, 2, 4)),
+        Hyperparameter("history_length", "choice", 50, choices=(20, 50, 100, 200)),
+        _sequences.DROPOUT,
+        Hyperparameter("loss", "choice", "ce", choices=_sequences.SEQUENCE_LOSSES),
+        _sequences.LEARNING_RATE,
+    ),
+    loss="sampled_softmax",
+    recipe=_recipe,
+    sequential=True,
+)

@@ -1,0 +1,109 @@
+from typing import Any
+
+import keras
+
+from kerasrec._inputs import PADDING
+from kerasrec.zoo import _sequences
+from kerasrec.zoo._card import Card, Hyperparameter
+from kerasrec.zoo._hybrid import seeded
+from kerasrec.zoo._recipe import Recipe, Size
+
+
+def GRU4Rec(
+    n_items: int,
+    n_components: int = 128,
+    n_layers: int = 1,
+    history_length: int = 50,
+    dropout: float = 0.3,
+    embedding_dropout: float = 0.3,
+    loss: Any = "sampled",
+    *,
+    learning_rate: Any = 2e-3,
+    seed: int | None = None,
+) -> keras.Model:
+    """A recurrent network over what came before in a session, whose state is compared with every item.
+
+    `score(history, i) = h . v_i`, where `h` is the state of a gated recurrent unit after the vectors of the
+    history. These and the items that are scored have one table (constrained embedding). Nobody has a vector
+    but items, so a session of somebody unknown is all that it takes. Each session begins with an empty
+    state.
+
+    Args:
+        n_items: int, number of items.
+        n_components: int, size of a vector and of the state. Defaults to `128`.
+        n_layers: int, recurrent layers. Defaults to `1`.
+        history_length: int, the most items of a history; the latest count. Defaults to `50`.
+        dropout: float, share of the state dropped before it is compared. Defaults to `0.3`.
+        embedding_dropout: float, share of the items' vectors dropped in training. Defaults to `0.3`.
+        loss: as in `SASRec`, or `"bpr_max"`. Defaults to `"sampled"`.
+        learning_rate: float or learning rate schedule of Adam. Defaults to `2e-3`.
+        seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
+
+    Call arguments:
+        inputs: `{"history": item codes [B, H], "item": codes [B, L]}`; a list `[1, L]` is shared by the
+            batch.
+
+    Returns:
+        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+
+    Raises:
+        ValueError: if a size is not a positive integer, or there is no such loss.
+
+    Example:
+        >>> import kerasrec
+        >>> model = kerasrec.zoo.GRU4Rec(n_items=30, n_components=8, history_length=5)
+        >>> model.towers.user_inputs
+        ('history',)
+
+    References:
+        Hidasi and Karatzoglou, "Recurrent neural networks with top-k gains for session-based
+        recommendations", 2018; Hidasi and Czapp, "The effect of third party implementations on
+        reproducibility", 2023.
+    """
+    with seeded(seed):
+        history = _sequences.history_input()
+        table = _sequences.item_table(n_items, n_components, history_length=history_length)
+        x = keras.layers.Dropout(embedding_dropout, name="embedding_dropout")(table(history))
+        there = keras.ops.not_equal(history, PADDING)
+        for i in range(n_layers):
+            x = keras.layers.GRU(n_components, return_sequences=True, name=f"gru_{i}")(x, mask=there)
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
+        made = _sequences.loss_of(loss, n_items)
+        return _sequences.sequence_model(CARD, {"history": history}, x, table, learning_rate, made)
+
+
+def _recipe(size: Size, loss: Any = None) -> Recipe:
+    from kerasrec.data.samplers import PopularitySampler
+
+    return Recipe(
+        {"loss": loss or "sampled"},
+        schedule="linear",
+        batch_size=512,
+        n_sampled_items=min(2048, size.n_items),
+        sampler=PopularitySampler(exponent=0.5),
+        epochs=10,
+        patience=3,
+    )
+
+
+CARD = Card(
+    name="gru4rec",
+    factory=GRU4Rec,
+    task="ranking",
+    summary="A recurrent network over a session, whose state is compared with every item.",
+    reference=(
+        'Hidasi and Karatzoglou, "Recurrent neural networks with top-k gains for session-based '
+        'recommendations", 2018.'
+    ),
+    hyperparameters=(
+        Hyperparameter("n_components", "int", 128, low=32, high=512, log=True),
+        Hyperparameter("n_layers", "int", 1, low=1, high=2),
+        Hyperparameter("dropout", "float", 0.3, low=0.0, high=0.6),
+        Hyperparameter("embedding_dropout", "float", 0.3, low=0.0, high=0.6),
+        Hyperparameter("loss", "choice", "sampled", choices=("ce", "sampled", "gbce", "bce", "bpr_max")),
+        Hyperparameter("learning_rate", "float", 2e-3, low=1e-4, high=1e-2, log=True),
+    ),
+    loss="sampled_softmax",
+    recipe=_recipe,
+    sequential=True,
+)

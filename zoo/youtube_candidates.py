@@ -1,0 +1,109 @@
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
+
+from kerasrec.layers import PooledHistory
+from kerasrec.zoo import _sequences
+from kerasrec.zoo._card import Card, Hyperparameter
+from kerasrec.zoo._hybrid import Side, seeded
+from kerasrec.zoo._recipe import Recipe, Size
+
+
+def YouTubeCandidates(
+    n_items: int,
+    n_components: int = 64,
+    hidden: Sequence[int] = (128,),
+    history_length: int = 50,
+    pooling: Literal["mean", "attention"] = "mean",
+    dropout: float = 0.1,
+    user_features: Any = None,
+    example_age: bool = False,
+    loss: Any = "sampled",
+    *,
+    learning_rate: Any = 1e-3,
+    seed: int | None = None,
+) -> keras.Model:
+    """The mean of what a user had, through a network, compared with every item: YouTube's first stage.
+
+    `score(history, u, i) = network([mean_j v_j, W x_u, age]) . v_i`. The label is a later item than the
+    history's (`kerasrec.data.SequenceBatches` with `targets="last"`, and as many of each user with
+    `max_targets`), among negatives that a batch shares.
+
+    Args:
+        n_items: int, number of items.
+        n_components: int, size of a vector. Defaults to `64`.
+        hidden: sizes of the hidden layers; a last one of `n_components` follows. Defaults to `(128,)`.
+        history_length: int, the most items of a history; the latest count. Defaults to `50`.
+        pooling: `"mean"` or `"attention"`, as in `PooledHistory`. Defaults to `"mean"`.
+        dropout: float, share of hidden units dropped in training. Defaults to `0.1`.
+        user_features: `Features` of the users, or a matrix `[U, F]`. Defaults to `None`: none.
+        example_age: bool, whether there is an input `example_age` `[B, 1]`, how long before the end of the
+            data an example is. It is optional: 0 when a list is made. Defaults to `False`.
+        loss: as in `SASRec`. Defaults to `"sampled"`.
+        learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
+        seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
+
+    Call arguments:
+        inputs: `{"history": item codes [B, H], "item": codes [B, L]}`, with `user` codes `[B, 1]` where there
+            are features, and `example_age`; a list `[1, L]` is shared by the batch.
+
+    Returns:
+        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+
+    Raises:
+        ValueError: if a size is not a positive integer, or there is no such pooling or loss.
+
+    Example:
+        >>> import kerasrec
+        >>> model = kerasrec.zoo.YouTubeCandidates(n_items=30, n_components=8, history_length=5)
+        >>> model.towers.user_inputs
+        ('history',)
+
+    References:
+        Covington, Adams and Sargin, "Deep neural networks for YouTube recommendations", 2016, section 3.
+    """
+    with seeded(seed):
+        history = _sequences.history_input()
+        inputs = {"history": history}
+        table = _sequences.item_table(n_items, n_components, history_length=history_length)
+        parts = [PooledHistory(pooling, name="pooled")(table(history), history)]
+        if user_features is not None:
+            inputs["user"] = keras.Input((1,), name="user", dtype="int32")
+            side = Side("user", inputs["user"], user_features, None)
+            parts.append(side.represent("linear", n_components))
+        if example_age:
+            inputs["example_age"] = keras.Input((1,), name="example_age", optional=True)
+            parts.append(inputs["example_age"])
+        x = parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="features")(parts)
+        for i, size in enumerate(hidden):
+            x = keras.layers.Dense(size, "relu", name=f"hidden_{i}")(x)
+            x = keras.layers.Dropout(dropout, name=f"dropout_{i}")(x)
+        x = keras.layers.Dense(n_components, name="user_vector")(x)
+        made = _sequences.loss_of(loss, n_items)
+        return _sequences.sequence_model(CARD, inputs, x, table, learning_rate, made)
+
+
+def _recipe(size: Size, loss: Any = None) -> Recipe:
+    return Recipe({"loss": loss or "sampled"}, batch_size=1024, n_sampled_items=512, epochs=30, patience=3)
+
+
+CARD = Card(
+    name="youtube_candidates",
+    factory=YouTubeCandidates,
+    task="ranking",
+    summary="The mean of what a user had, through a network: the first stage of YouTube's recommender.",
+    reference='Covington, Adams and Sargin, "Deep neural networks for YouTube recommendations", 2016.',
+    hyperparameters=(
+        _sequences.N_COMPONENTS,
+        Hyperparameter("hidden", "choice", (128,), choices=((64,), (128,), (256, 128), (512, 256))),
+        Hyperparameter("history_length", "choice", 50, choices=(20, 50, 100, 200)),
+        Hyperparameter("pooling", "choice", "mean", choices=("mean", "attention")),
+        _sequences.DROPOUT,
+        _sequences.LOSS,
+        _sequences.LEARNING_RATE,
+    ),
+    loss="sampled_softmax",
+    recipe=_recipe,
+    sequential=True,
+)
