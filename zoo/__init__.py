@@ -16,6 +16,7 @@ from kerasrec.zoo.content_recommender import ContentRecommender as ContentRecomm
 from kerasrec.zoo.deep_repr_recommender import DeepReprRecommender as DeepReprRecommender
 from kerasrec.zoo.ease import EASE as EASE
 from kerasrec.zoo.factorization_machine import FactorizationMachine as FactorizationMachine
+from kerasrec.zoo.gf_cf import GFCF as GFCF
 from kerasrec.zoo.global_bias import GlobalBias as GlobalBias
 from kerasrec.zoo.gru4rec import GRU4Rec as GRU4Rec
 from kerasrec.zoo.hybrid_recommender import HybridRecommender as HybridRecommender

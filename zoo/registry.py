@@ -14,6 +14,7 @@ from kerasrec.zoo import (
     deep_repr_recommender,
     ease,
     factorization_machine,
+    gf_cf,
     global_bias,
     gru4rec,
     hybrid_recommender,
@@ -47,6 +48,7 @@ _CARDS: dict[str, Card] = {
         deep_repr_recommender,
         ease,
         factorization_machine,
+        gf_cf,
         global_bias,
         gru4rec,
         hybrid_recommender,
@@ -68,7 +70,7 @@ _CARDS: dict[str, Card] = {
 }
 
 # Closed forms, the cheapest first; what is trained comes after them.
-_CHEAP = ("random", "popularity", "global_bias", "item_knn", "user_knn", "pure_svd", "ease", "implicit_als")
+_CHEAP = ("random", "popularity", "global_bias", "item_knn", "user_knn", "pure_svd", "gf_cf", "ease", "implicit_als")
 
 _FROM_INTERACTIONS: dict[str, Callable[["Interactions"], Any]] = {
     "interactions": lambda data: data,

@@ -36,6 +36,7 @@ MODELS = [
     ModelCase("deep_repr", {"n_components": 4}, features, lists),
     ModelCase("ease", {"ridge": 2.0}),
     ModelCase("factorization_machine", {"n_components": 4}, features, lists),
+    ModelCase("gf_cf", {"n_components": 3}),
     ModelCase("global_bias"),
     ModelCase("gru4rec", SEQUENCES, batch=sequences("next")),
     ModelCase("hybrid", features=features, batch=lists),

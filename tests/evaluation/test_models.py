@@ -129,7 +129,7 @@ def test_what_scores_the_catalogue_itself_is_asked_to():
         assert list(block.items[user]) == ranked(source.scores[user], tie_order(N_ITEMS, 3), set(), 10)
 
 
-@pytest.mark.parametrize("name", ["ease", "item_knn", "user_knn", "random", "popularity"])
+@pytest.mark.parametrize("name", ["ease", "gf_cf", "item_knn", "user_knn", "random", "popularity"])
 def test_whole_rows_of_the_baselines_are_what_their_graph_gives(name):
     generator = np.random.default_rng(0)
     users, items = np.nonzero(generator.random((N_USERS, N_ITEMS)) < 0.2)

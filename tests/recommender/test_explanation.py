@@ -73,7 +73,7 @@ def test_gradient_times_input_through_a_deep_representation(data, item_features)
 
 
 def test_histories_are_added_up(data):
-    for name in ("ease", "item_knn", "user_knn"):
+    for name in ("ease", "gf_cf", "item_knn", "user_knn"):
         recommender = Recommender.train(data, name)
         explanation = recommender.explain("u1", 0)
         assert explanation.contributions["exact"].all()

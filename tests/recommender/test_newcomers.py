@@ -49,7 +49,7 @@ def test_values_count_where_training_had_several(data):
     assert 1.0 <= lists[0].min() <= lists[0].max() <= 5.0  # through the scale of the ratings
 
 
-@pytest.mark.parametrize("name", ["ease", "item_knn", "user_knn", "popularity"])
+@pytest.mark.parametrize("name", ["ease", "gf_cf", "item_knn", "user_knn", "popularity"])
 def test_histories_of_models_that_add_them_up_are_scored_as_in_training(data, name):
     """A newcomer with the history of a known user gets that user's list."""
     settings = {"n_neighbors": 12} if name == "user_knn" else {}

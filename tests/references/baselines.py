@@ -53,6 +53,17 @@ def pure_svd(x, n_components):
     return (u[:, :n_components] * s[:n_components]) @ v[:n_components]
 
 
+def gf_cf(x, n_components, alpha):
+    """Shen et al., 2021, eq. 13 to 15, with the singular vectors of a whole decomposition."""
+    by_user, by_item = x.sum(axis=1), x.sum(axis=0)
+    scale = np.sqrt(np.outer(by_user, by_item))
+    n = np.divide(x, scale, where=scale > 0, out=np.zeros_like(x))
+    v = np.linalg.svd(n, full_matrices=False)[2][:n_components].T
+    root = np.sqrt(by_item)
+    inverse = np.divide(1, root, where=root > 0, out=np.zeros_like(root))
+    return x @ n.T @ n + alpha * (x * inverse) @ v @ v.T * root
+
+
 def als_loss(x, users, items, alpha, l2):
     """Hu, Koren and Volinsky, 2008, eq. 3."""
     error = (1 + alpha * x) * ((x > 0) - users @ items.T) ** 2

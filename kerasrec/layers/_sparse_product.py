@@ -1,0 +1,73 @@
+"""A sparse matrix times a dense one, by the backend's own product where it has one."""
+
+import warnings
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def sparse_product(starts: Any, rows: Any, columns: Any, values: Any, dense: Any) -> Any:
+    """`out[r] = sum of values[e] * dense[columns[e]]` over the entries e of row r; 0 for a row without any.
+
+    TensorFlow, JAX on a CPU and PyTorch have a product of such matrices, which needs no memory per entry and
+    takes a fifth of the time of a gather and a sum by segments. It has no gradient here: whoever needs one
+    gives the product with the transposed matrix.
+
+    Args:
+        starts: int32 `[n + 1]`; the entries of row r are `starts[r]:starts[r + 1]`.
+        rows: int32 `[E]`, the row of each entry, ascending.
+        columns: int32 `[E]`.
+        values: float32 `[E]`.
+        dense: float32 `[m, C]`.
+
+    Returns:
+        float32 `[n, C]`.
+    """
+    starts, rows, columns, values = (
+        ops.convert_to_tensor(x) for x in (starts, rows, columns, values)
+    )
+    n = starts.shape[0] - 1
+    if not columns.shape[0]:
+        return ops.zeros((n, dense.shape[1]), "float32")
+    return _PRODUCTS.get(keras.backend.backend(), _by_segments)(n, starts, rows, columns, values, dense)
+
+
+def rows_of(starts: Any, n_entries: int) -> Any:
+    """The row of each entry `[E]`, given where rows start."""
+    entries = ops.arange(n_entries, dtype="int32")
+    return ops.cast(ops.searchsorted(ops.convert_to_tensor(starts), entries, side="right"), "int32") - 1
+
+
+def _by_segments(n: int, starts: Any, rows: Any, columns: Any, values: Any, dense: Any) -> Any:
+    """Entry by entry: memory `[E, C]`."""
+    parts = ops.take(dense, columns, axis=0) * values[:, None]
+    return ops.segment_sum(parts, rows, num_segments=n)
+
+
+def _jax(n: int, starts: Any, rows: Any, columns: Any, values: Any, dense: Any) -> Any:
+    from jax.experimental import sparse
+
+    return sparse.BCSR((values, columns, starts), shape=(n, dense.shape[0])) @ dense
+
+
+def _tensorflow(n: int, starts: Any, rows: Any, columns: Any, values: Any, dense: Any) -> Any:
+    import tensorflow as tf
+
+    places = tf.stack([tf.cast(rows, tf.int64), tf.cast(columns, tf.int64)], axis=1)
+    shape = tf.stack([tf.constant(n, tf.int64), tf.cast(tf.shape(dense)[0], tf.int64)])
+    matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(indices=places, values=values, dense_shape=shape)
+    product = tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense)
+    return tf.ensure_shape(product, (n, dense.shape[1]))
+
+
+def _torch(n: int, starts: Any, rows: Any, columns: Any, values: Any, dense: Any) -> Any:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that these matrices are new, and unchecked
+        matrix = torch.sparse_csr_tensor(starts, columns, values, (n, dense.shape[0]))
+    return matrix @ dense
+
+
+_PRODUCTS = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}

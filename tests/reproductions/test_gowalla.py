@@ -1,0 +1,62 @@
+"""The models of graphs on Gowalla, in the split of LightGCN.
+
+Protocol: `train.txt` and `valid.txt` together are LightGCN's training part (810,128 check-ins), `test.txt` its
+test part (217,242); all 29,858 users have test items; the whole catalogue of 40,981 items is ranked without
+the user's training items, equal scores in the pseudo-random order of seed 0. NDCG@20 is over that of the best
+list of min(20, test items), as in LightGCN's code. Settings were chosen on `valid.txt`.
+With `KERASREC_REPRODUCTION=quick`, as in CI, 2,000 users are evaluated.
+"""
+
+import re
+
+import numpy as np
+import pytest
+
+from kerasrec import zoo
+from kerasrec.data import Interactions
+from kerasrec.evaluation import evaluate
+
+pytestmark = pytest.mark.reproduction
+N_USERS, N_ITEMS = 29_858, 40_981
+
+
+@pytest.fixture(scope="module")
+def split(shared_data):
+    train, test = (
+        _read(*(shared_data / "gowalla" / f"{name}.txt" for name in names))
+        for names in (("train", "valid"), ("test",))
+    )
+    assert (len(train), len(test)) == (810_128, 217_242)
+    return train, test
+
+
+def _read(*paths):
+    """Interactions of files with a line a user: its number, and those of its items."""
+    lines = [np.array(line.split(), int) for path in paths for line in path.read_text().splitlines()]
+    users = np.repeat([line[0] for line in lines], [len(line) - 1 for line in lines])
+    items = np.concatenate([line[1:] for line in lines])
+    return Interactions(users, items, user_ids=np.arange(N_USERS), item_ids=np.arange(N_ITEMS))
+
+
+def figures(model, train, test, quick):
+    """Recall@20 and NDCG@20."""
+    users = np.random.default_rng(0).choice(N_USERS, 2000, replace=False) if quick else None
+    report = evaluate(model, test, train, k=20, metrics=["recall", "ndcg"], users=users)
+    assert report.n_users == (2000 if quick else N_USERS)
+    return report["recall@20"], report["ndcg@20"]
+
+
+def shown(name, line):
+    """The two figures of a line of the card's results."""
+    found = re.search(rf"^{line} +(0\.\d{{4}}) +(0\.\d{{4}})$", zoo.card(name).results, re.MULTILINE)
+    return [float(found[1]), float(found[2])]
+
+
+def test_gf_cf_in_closed_form(split, quick):
+    found = figures(zoo.create("gf_cf", split[0]), *split, quick)
+    print("\nrecall@20, ndcg@20:", np.round(found, 4))
+    if quick:
+        assert found[0] >= 0.170 and found[1] >= 0.138
+    else:
+        assert found[0] >= 0.183 and found[1] >= 0.150
+        np.testing.assert_allclose(found, shown("gf_cf", "gf_cf"), atol=0.0005)
