@@ -22,6 +22,7 @@ from kerasrec.zoo.gru4rec import GRU4Rec as GRU4Rec
 from kerasrec.zoo.hybrid_recommender import HybridRecommender as HybridRecommender
 from kerasrec.zoo.implicit_als import ImplicitALS as ImplicitALS
 from kerasrec.zoo.item_knn import ItemKNN as ItemKNN
+from kerasrec.zoo.lightgcn import LightGCN as LightGCN
 from kerasrec.zoo.matrix_factorization import MatrixFactorization as MatrixFactorization
 from kerasrec.zoo.mixture_of_tastes import MixtureOfTastes as MixtureOfTastes
 from kerasrec.zoo.popularity import Popularity as Popularity

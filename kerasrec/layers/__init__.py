@@ -13,6 +13,7 @@ from kerasrec.layers.feature_dropout import FeatureDropout as FeatureDropout
 from kerasrec.layers.feature_embedding import FeatureEmbedding as FeatureEmbedding
 from kerasrec.layers.feature_lookup import FeatureLookup as FeatureLookup
 from kerasrec.layers.frequency_regularization import FrequencyRegularization as FrequencyRegularization
+from kerasrec.layers.graph_embedding import GraphEmbedding as GraphEmbedding
 from kerasrec.layers.host_he_normal import HostHeNormal as HostHeNormal
 from kerasrec.layers.host_normal import HostNormal as HostNormal
 from kerasrec.layers.id_limits import find_id_limits as find_id_limits

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 
-def sparse_product(starts: Any, rows: Any, columns: Any, values: Any, dense: Any) -> Any:
+def sparse_product(starts: Any, columns: Any, values: Any, dense: Any) -> Any:
     """`out[r] = sum of values[e] * dense[columns[e]]` over the entries e of row r; 0 for a row without any.
 
     TensorFlow, JAX on a CPU and PyTorch have a product of such matrices, which needs no memory per entry and
@@ -16,7 +16,6 @@ def sparse_product(starts: Any, rows: Any, columns: Any, values: Any, dense: Any
 
     Args:
         starts: int32 `[n + 1]`; the entries of row r are `starts[r]:starts[r + 1]`.
-        rows: int32 `[E]`, the row of each entry, ascending.
         columns: int32 `[E]`.
         values: float32 `[E]`.
         dense: float32 `[m, C]`.
@@ -24,36 +23,29 @@ def sparse_product(starts: Any, rows: Any, columns: Any, values: Any, dense: Any
     Returns:
         float32 `[n, C]`.
     """
-    starts, rows, columns, values = (
-        ops.convert_to_tensor(x) for x in (starts, rows, columns, values)
-    )
+    starts, columns, values = (ops.convert_to_tensor(x) for x in (starts, columns, values))
     n = starts.shape[0] - 1
     if not columns.shape[0]:
         return ops.zeros((n, dense.shape[1]), "float32")
-    return _PRODUCTS.get(keras.backend.backend(), _by_segments)(n, starts, rows, columns, values, dense)
+    return _PRODUCTS.get(keras.backend.backend(), _by_segments)(n, starts, columns, values, dense)
 
 
-def rows_of(starts: Any, n_entries: int) -> Any:
-    """The row of each entry `[E]`, given where rows start."""
-    entries = ops.arange(n_entries, dtype="int32")
-    return ops.cast(ops.searchsorted(ops.convert_to_tensor(starts), entries, side="right"), "int32") - 1
-
-
-def _by_segments(n: int, starts: Any, rows: Any, columns: Any, values: Any, dense: Any) -> Any:
+def _by_segments(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
     """Entry by entry: memory `[E, C]`."""
     parts = ops.take(dense, columns, axis=0) * values[:, None]
-    return ops.segment_sum(parts, rows, num_segments=n)
+    return ops.segment_sum(parts, _rows_of(starts, columns.shape[0]), num_segments=n)
 
 
-def _jax(n: int, starts: Any, rows: Any, columns: Any, values: Any, dense: Any) -> Any:
+def _jax(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
     from jax.experimental import sparse
 
     return sparse.BCSR((values, columns, starts), shape=(n, dense.shape[0])) @ dense
 
 
-def _tensorflow(n: int, starts: Any, rows: Any, columns: Any, values: Any, dense: Any) -> Any:
+def _tensorflow(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
     import tensorflow as tf
 
+    rows = _rows_of(starts, columns.shape[0])
     places = tf.stack([tf.cast(rows, tf.int64), tf.cast(columns, tf.int64)], axis=1)
     shape = tf.stack([tf.constant(n, tf.int64), tf.cast(tf.shape(dense)[0], tf.int64)])
     matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(indices=places, values=values, dense_shape=shape)
@@ -61,7 +53,7 @@ def _tensorflow(n: int, starts: Any, rows: Any, columns: Any, values: Any, dense
     return tf.ensure_shape(product, (n, dense.shape[1]))
 
 
-def _torch(n: int, starts: Any, rows: Any, columns: Any, values: Any, dense: Any) -> Any:
+def _torch(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
     import torch
 
     with warnings.catch_warnings():
@@ -71,3 +63,9 @@ def _torch(n: int, starts: Any, rows: Any, columns: Any, values: Any, dense: Any
 
 
 _PRODUCTS = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
+
+
+def _rows_of(starts: Any, n_entries: int) -> Any:
+    """The row of each entry `[E]`."""
+    entries = ops.arange(n_entries, dtype="int32")
+    return ops.cast(ops.searchsorted(starts, entries, side="right"), "int32") - 1

@@ -12,8 +12,8 @@ _SAME_VALUES = ("Cast", "ExpandDims", "Flatten", "Reshape", "Squeeze")
 def find_id_limits(model: Any) -> dict[str, tuple[int, str]]:
     """For each input that tables are read by, the rows of the smallest one and its layer's name.
 
-    Tables are those of `keras.layers.Embedding` and of layers with an attribute `id_limit`, also inside
-    nested models.
+    Tables are those of `keras.layers.Embedding` and of layers with an attribute `id_limit`, or a method
+    `id_limit_of` of the arguments of a call, also inside nested models.
 
     Args:
         model: any `keras.Model`.
@@ -46,14 +46,20 @@ def find_id_limits(model: Any) -> dict[str, tuple[int, str]]:
                     if name in inner:
                         note(tensor, *inner[name])
             continue
-        limit = (
-            layer.input_dim if isinstance(layer, keras.layers.Embedding) else getattr(layer, "id_limit", None)
-        )
-        if limit is not None:
-            for node in layer._inbound_nodes:
-                for tensor in node.input_tensors:
-                    note(tensor, limit, layer.name)
+        for node in layer._inbound_nodes:
+            limit = _limit(layer, node)
+            for tensor in node.input_tensors if limit is not None else ():
+                note(tensor, limit, layer.name)
     return limits
+
+
+def _limit(layer: Any, node: Any) -> int | None:
+    """The rows of the table that a layer reads in one of its calls; `None` where there is none."""
+    if isinstance(layer, keras.layers.Embedding):
+        return layer.input_dim
+    if hasattr(layer, "id_limit_of"):  # the tables of both sides
+        return layer.id_limit_of(**node.arguments.kwargs)
+    return getattr(layer, "id_limit", None)
 
 
 def _has_graph(model: Any) -> bool:

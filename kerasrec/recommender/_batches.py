@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasrec import losses
 from kerasrec._inputs import input_names, sequence_targets
-from kerasrec.data import CatalogueBatches, Interactions, RankingBatches, SequenceBatches
+from kerasrec.data import CatalogueBatches, Interactions, RankingBatches, SequenceBatches, samplers
 from kerasrec.losses._ranking_loss import RankingLoss
 from kerasrec.zoo import Recipe
 
@@ -56,7 +56,7 @@ def batches_for(
         recipe.sampler,
         seed=seed,
         balanced=isinstance(loss, losses.BalancedWMRB),
-        log_q=isinstance(loss, losses.SampledSoftmax),
+        log_q=isinstance(loss, losses.SampledSoftmax) and not _is_uniform(recipe.sampler),
         model=supplied,
     )
     if known is not None:
@@ -80,6 +80,11 @@ def _sequences(model: keras.Model, interactions: Interactions, recipe: Recipe, s
         model=model,
         seed=seed,
     )
+
+
+def _is_uniform(sampler: Any) -> bool:
+    """Whether the correction for what a sampler favours is the same for all items, and cancels."""
+    return sampler == "uniform" or type(sampler) is samplers.UniformSampler
 
 
 def confidence(interactions: Interactions) -> Interactions:

@@ -11,6 +11,7 @@ from kerasrec.trainers._checks import DataCheck, check_arrays
 from kerasrec.trainers._forms import form_of, why_no_form
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
 from kerasrec.trainers._missed import Missed, at_work
+from kerasrec.trainers._refreshing import Refreshing, refreshing_layers
 from kerasrec.trainers._rows import own_loss, why_not_by_rows, why_not_this_table
 
 if TYPE_CHECKING:
@@ -456,14 +457,19 @@ class Training(_Mixed):
         return TensorFlowMissed(self.optimizer, form)
 
     def _with_settling(self, callbacks: Any) -> Any:
-        """The callbacks, and first of all one that brings up to date what traced functions read."""
-        if self._missed is None:
+        """The callbacks, and first of all those that bring up to date what functions and layers keep."""
+        layers = refreshing_layers(self)
+        first: list[Any] = [] if self._missed is None else [_Settling(self._missed)]
+        first += [Refreshing(layers)] if layers else []
+        if not first:
             return callbacks
         if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.callbacks.insert(0, _Settling(self._missed))
+            callbacks.callbacks[:0] = first
+            for callback in first:
+                callback.set_model(self)
             return callbacks
         listed = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
-        return [_Settling(self._missed), *(callback for callback in listed if callback is not None)]
+        return [*first, *(callback for callback in listed if callback is not None)]
 
     def _watch_tables(self) -> None:
         """See who reads tables, from before the first step on: on TensorFlow, traced functions keep them."""

@@ -4,6 +4,7 @@ from typing import Any
 import keras
 
 from kerasrec._inputs import input_names
+from kerasrec.layers._once import one_call
 from kerasrec.layers.towers import find_towers
 from kerasrec.trainers._keras import Functional, functional_init_arguments
 from kerasrec.trainers._positions import asks_for_positions, of_positions
@@ -98,7 +99,10 @@ class FunctionalModel(Model, Functional):
             if self._of_positions is None:
                 self._of_positions = of_positions(self)
             return self._of_positions(inputs, training=training)
+        with one_call():
+            return self._call(inputs, training, mask, **kwargs)
 
+    def _call(self, inputs: Any, training: bool | None, mask: Any, **kwargs: Any) -> Any:
         def graph(inputs: Any) -> Any:
             return super(FunctionalModel, self).call(inputs, training=training, mask=mask, **kwargs)
 

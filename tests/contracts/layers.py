@@ -79,6 +79,23 @@ LAYERS = [
         keeps_dtype=True,
     ),
     LayerCase(
+        layers.GraphEmbedding,
+        {"ids": IDS},
+        (4, 6),
+        lambda: {
+            "n_users": 10,
+            "n_items": 4,
+            "n_edges": 7,
+            "n_components": 6,
+            "n_layers": 2,
+            "alpha": 0.6,
+            "beta": -0.1,
+            "first_weight": 0.2,
+            "l2": 1e-3,
+            "embeddings_initializer": keras.initializers.RandomNormal(seed=1),
+        },
+    ),
+    LayerCase(
         layers.LayersRepr,
         {"inputs": USER},
         (4, 2),

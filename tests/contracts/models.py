@@ -42,6 +42,7 @@ MODELS = [
     ModelCase("hybrid", features=features, batch=lists),
     ModelCase("implicit_als", {"n_components": 4, "l2": 1.0}),
     ModelCase("item_knn", {"n_neighbors": 5}),
+    ModelCase("lightgcn", {"n_components": 4}, batch=lists),
     ModelCase("matrix_factorization", batch=lists),
     ModelCase("mixture_of_tastes", {"n_tastes": 2}, features, lists),
     ModelCase("popularity"),

@@ -4,7 +4,7 @@ import pytest
 import scipy.sparse
 
 from kerasrec.layers import _sparse_product
-from kerasrec.layers._sparse_product import rows_of, sparse_product
+from kerasrec.layers._sparse_product import sparse_product
 
 
 @pytest.fixture
@@ -18,8 +18,7 @@ def matrix():
 
 def product(matrix, dense):
     starts = matrix.indptr.astype(np.int32)
-    rows = rows_of(starts, matrix.nnz)
-    return sparse_product(starts, rows, matrix.indices.astype(np.int32), matrix.data, dense)
+    return sparse_product(starts, matrix.indices.astype(np.int32), matrix.data, dense)
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -36,9 +35,3 @@ def test_no_entries():
     empty = scipy.sparse.csr_matrix((3, 4), dtype=np.float32)
     found = keras.ops.convert_to_numpy(product(empty, keras.ops.ones((4, 2))))
     np.testing.assert_array_equal(found, np.zeros((3, 2)))
-
-
-def test_rows(matrix):
-    expected = np.repeat(np.arange(9), np.diff(matrix.indptr))
-    found = keras.ops.convert_to_numpy(rows_of(matrix.indptr.astype(np.int32), matrix.nnz))
-    np.testing.assert_array_equal(found, expected)

@@ -59,4 +59,4 @@ def test_gf_cf_in_closed_form(split, quick):
         assert found[0] >= 0.170 and found[1] >= 0.138
     else:
         assert found[0] >= 0.183 and found[1] >= 0.150
-        np.testing.assert_allclose(found, shown("gf_cf", "gf_cf"), atol=0.0005)
+        np.testing.assert_allclose(found, shown("gf_cf", "default settings"), atol=0.0005)

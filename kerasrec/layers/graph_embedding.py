@@ -1,0 +1,255 @@
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasrec._arguments import positive_integer, whole_number
+from kerasrec.layers._lookup import lookup
+from kerasrec.layers._once import once
+from kerasrec.layers._sparse_product import sparse_product
+from kerasrec.layers.host_normal import HostNormal
+
+
+@keras.saving.register_keras_serializable("kerasrec")
+class GraphEmbedding(keras.layers.Layer):
+    """Vectors of users and items, passed on along the graph of who has what.
+
+    With `E` the tables of users and items, one above the other, `A` the matrix of the edges between them and
+    `D` that of the numbers of edges, the vectors are
+
+        first_weight E + (1 - first_weight) / n_layers * sum_(k = 1..n_layers) (D^-alpha A D^-beta)^k E
+
+    Who has no edge keeps `first_weight` times the own row. In training the vectors are computed from the
+    tables, once a step. Otherwise they are read from a cache, so that a model on them factorises and a row
+    costs a row: `kerasrec.Model.fit` renews it after every epoch; after a training loop of your own, or after
+    weights of the tables were set by hand, call `refresh`.
+
+    Args:
+        n_users: int.
+        n_items: int.
+        n_edges: int, edges of the graph; `fill` takes them.
+        n_components: int, size of a vector.
+        n_layers: int, times that vectors are passed on. Defaults to `3`.
+        alpha: float, exponent of the number of edges of who receives. Defaults to `0.5`.
+        beta: float, exponent of that of who gives. Defaults to `0.5`.
+        first_weight: float from 0 to 1, weight of the own row. Defaults to `None`: `1 / (n_layers + 1)`, that
+            of every layer.
+        l2: float, half of which weighs the squared length of the rows of the tables that a step reads (a mean
+            over the batch). Defaults to `0.0`.
+        embeddings_initializer: of both tables. Defaults to `None`: `HostNormal(0.0, 0.1)`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        ids: codes of users `[B]` or `[B, 1]`, or of lists of items `[B, L]`.
+        side: `"user"` or `"item"`, whose codes they are. Defaults to `"user"`.
+        training: bool, whether vectors are computed, or read from the cache.
+
+    Returns:
+        Vectors of users `[B, C]`, or of items `[B, L, C]`.
+
+    Raises:
+        ValueError: if a size is no positive integer, `n_layers` no whole number, an exponent or weight is out
+            of range, or `side` is neither.
+
+    Example:
+        >>> import numpy as np, kerasrec
+        >>> layer = kerasrec.layers.GraphEmbedding(2, 2, 3, n_components=4)
+        >>> layer.fill([0, 1, 1], [0, 0, 1])
+        >>> tuple(layer(np.array([0, 1]), side="user").shape)
+        (2, 4)
+
+    References:
+        He et al., "LightGCN: simplifying and powering graph convolution network for recommendation", 2020,
+        eq. 3 and 4; Lee, Kim and Shin, "Revisiting LightGCN: unexpected inflexibility, inconsistency, and a
+        remedy towards improved recommendation", 2024 (the exponents and the weight).
+    """
+
+    def __init__(
+        self,
+        n_users: int,
+        n_items: int,
+        n_edges: int,
+        n_components: int,
+        n_layers: int = 3,
+        alpha: float = 0.5,
+        beta: float = 0.5,
+        first_weight: float | None = None,
+        l2: float = 0.0,
+        embeddings_initializer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.n_users, self.n_items = positive_integer("n_users", n_users), positive_integer("n_items", n_items)
+        self.n_edges = whole_number("n_edges", n_edges)
+        self.n_components = positive_integer("n_components", n_components)
+        self.n_layers = whole_number("n_layers", n_layers)
+        for name, exponent in (("alpha", alpha), ("beta", beta)):
+            if not -10 <= exponent <= 10:
+                raise ValueError(f"`{name}` must be an exponent from -10 to 10. Received: {name}={exponent}.")
+        if first_weight is not None and not 0 <= first_weight <= 1:
+            raise ValueError(
+                f"`first_weight` must be a share from 0 to 1. Received: first_weight={first_weight}."
+            )
+        if not 0 <= l2 < float("inf"):
+            raise ValueError(f"`l2` must be a finite number of at least 0. Received: l2={l2}.")
+        self.alpha, self.beta, self.first_weight, self.l2 = alpha, beta, first_weight, l2
+        self.embeddings_initializer = keras.initializers.get(embeddings_initializer or HostNormal(0.0, 0.1))
+        self.autocast = False
+        if keras.backend.backend() == "tensorflow":
+            self.supports_jit = False  # XLA has no product of sparse matrices there
+
+    def id_limit_of(self, side: str = "user", **kwargs: Any) -> int:
+        """Ids of a side are below this number.
+
+        Args:
+            side: `"user"` or `"item"`. Defaults to `"user"`.
+            **kwargs: other arguments of a call.
+        """
+        return self.n_users if side == "user" else self.n_items
+
+    def build(self, ids_shape: Any) -> None:
+        """Create the tables `[n, C]`, the edges from both ends, and the cache."""
+        initializer = self.embeddings_initializer
+        for side, n in (("user", self.n_users), ("item", self.n_items)):
+            own = initializer
+            if side == "item":  # one seed would draw the same rows for both
+                config = initializer.get_config()
+                seed = config.get("seed")
+                config |= {"seed": seed + 1} if isinstance(seed, int) else {}
+                own = type(initializer).from_config(config)
+            table = self.add_weight(
+                shape=(n, self.n_components), initializer=own, dtype="float32", name=f"{side}_embeddings"
+            )
+            setattr(self, f"{side}_embeddings", table)
+        for side, n in (("user", self.n_users), ("item", self.n_items)):
+            for name, shape, dtype in (
+                ("starts", (n + 1,), "int32"),
+                ("others", (self.n_edges,), "int32"),
+                ("vectors", (n, self.n_components), "float32"),
+            ):
+                begin = self._all_of_the_first if name == "starts" else "zeros"
+                weight = self.add_weight(
+                    shape=shape, initializer=begin, dtype=dtype, trainable=False, name=f"{side}_{name}"
+                )
+                setattr(self, f"{side}_{name}", weight)
+        self.built = True
+
+    def fill(self, users: Any, items: Any) -> None:
+        """Take the edges, and renew the cache.
+
+        Args:
+            users: codes `[E]`.
+            items: codes `[E]`; a pair that comes twice counts twice.
+
+        Raises:
+            ValueError: if there are more or fewer than `n_edges`, or a code is out of range.
+        """
+        if not self.built:
+            self.build(None)
+        users, items = (np.asarray(x, np.int64) for x in (users, items))
+        if users.shape != (self.n_edges,) or items.shape != (self.n_edges,):
+            raise ValueError(
+                f"There must be `n_edges`={self.n_edges} users and items of edges. "
+                f"Received: {users.shape} and {items.shape}."
+            )
+        for side, codes in (("user", users), ("item", items)):
+            limit = self.id_limit_of(side)
+            if len(codes) and not 0 <= codes.min() <= codes.max() < limit:
+                raise ValueError(
+                    f"Codes of {side}s must be from 0 to {limit - 1}. "
+                    f"Received: {codes.min()} to {codes.max()}."
+                )
+        for side, own, others in (("user", users, items), ("item", items, users)):
+            order = np.lexsort((others, own))
+            counts = np.bincount(own, minlength=self.id_limit_of(side))
+            getattr(self, f"{side}_starts").assign(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+            getattr(self, f"{side}_others").assign(others[order].astype(np.int32))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Compute the vectors from the tables, and keep them."""
+        users, items = self.propagate()
+        self.user_vectors.assign(users)
+        self.item_vectors.assign(items)
+
+    def propagate(self) -> tuple[Any, Any]:
+        """Vectors of all users `[U, C]` and of all items `[I, C]`, from the tables."""
+        graph = self._graph()
+        one = 1 / (self.n_layers + 1) if self.first_weight is None else self.first_weight
+        each = (1 - one) / max(1, self.n_layers)
+        users, items = (ops.convert_to_tensor(x) for x in (self.user_embeddings, self.item_embeddings))
+        sums = [users * one, items * one]
+        for _ in range(self.n_layers):
+            users, items = (
+                graph["to_user"](items * graph["item_gives"]) * graph["user_receives"],
+                graph["to_item"](users * graph["user_gives"]) * graph["item_receives"],
+            )
+            sums = [sums[0] + each * users, sums[1] + each * items]
+        return sums[0], sums[1]
+
+    def call(self, ids: Any, side: Literal["user", "item"] = "user", training: bool | None = None) -> Any:
+        """Vectors of some users or items."""
+        self._check_side(side)
+        ids = ops.cast(ids, "int32")
+        if side == "user" and len(ids.shape) == 2 and ids.shape[1] == 1:
+            ids = ops.squeeze(ids, axis=1)
+        if not training:
+            return ops.cast(lookup(getattr(self, f"{side}_vectors"), ids), self.compute_dtype)
+        vectors = once(self, self.propagate)[0 if side == "user" else 1]
+        if self.l2 and not (len(ids.shape) == 2 and ids.shape[0] == 1):  # not of items that a batch shares
+            rows = ops.take(ops.convert_to_tensor(getattr(self, f"{side}_embeddings")), ids, axis=0)
+            n = ops.cast(ops.shape(ids)[0], "float32")
+            self.add_loss(0.5 * self.l2 * ops.sum(ops.square(rows)) / n)
+        return ops.cast(ops.take(vectors, ids, axis=0), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Settings, for saving."""
+        names = ("n_users", "n_items", "n_edges", "n_components", "n_layers", "alpha", "beta", "first_weight")
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in names},
+            "l2": self.l2,
+            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
+        }
+
+    def _all_of_the_first(self, shape: Any, dtype: Any = None) -> Any:
+        """Where rows start before `fill`: all edges are between the first user and the first item."""
+        return ops.cast(ops.where(ops.arange(shape[0]) > 0, self.n_edges, 0), dtype or "int32")
+
+    def _graph(self) -> dict[str, Any]:
+        """The two products with the matrix of edges, and what vectors are multiplied by on the way."""
+        ends = {}
+        for side in ("user", "item"):
+            starts = ops.convert_to_tensor(getattr(self, f"{side}_starts"))
+            others = ops.convert_to_tensor(getattr(self, f"{side}_others"))
+            ends[side] = starts, others
+        values = ops.ones((self.n_edges,), "float32")
+        found: dict[str, Any] = {}
+        for side, other in (("user", "item"), ("item", "user")):
+            found[f"to_{side}"] = _product(ends[side], ends[other], values)
+            starts = ends[side][0]
+            counts = ops.cast(starts[1:] - starts[:-1], "float32")[:, None]
+            logs = ops.log(ops.maximum(counts, 1.0))
+            found[f"{side}_receives"] = ops.exp(-self.alpha * logs)
+            found[f"{side}_gives"] = ops.exp(-self.beta * logs)
+        return found
+
+    @staticmethod
+    def _check_side(side: str) -> None:
+        if side not in ("user", "item"):
+            raise ValueError(f"`side` must be 'user' or 'item'. Received: side={side!r}.")
+
+
+def _product(own: Any, other: Any, values: Any) -> Any:
+    """The sums of the vectors of others over the edges of each; its gradient is that of the other end."""
+
+    @ops.custom_gradient
+    def product(vectors: Any) -> Any:
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            upstream = args[0] if upstream is None else upstream
+            return sparse_product(*other, values, upstream)
+
+        return sparse_product(*own, values, vectors), gradient
+
+    return product

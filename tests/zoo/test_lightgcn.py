@@ -1,0 +1,112 @@
+import keras
+import numpy as np
+import pytest
+from references.graphs import propagated
+from zoo_models import of_counts, scores
+
+import kerasrec
+from kerasrec.data import RankingBatches, samplers
+from kerasrec.evaluation import RankingMetrics
+from kerasrec.layers import find_id_limits
+
+
+def tables(model):
+    graph = model.get_layer("graph")
+    return [keras.ops.convert_to_numpy(x) for x in (graph.user_embeddings, graph.item_embeddings)]
+
+
+def batches(interactions):
+    shared = samplers.UniformSampler(shared=True, replace=False)
+    return RankingBatches(interactions, 64, 8, sampler=shared, seed=0)
+
+
+@pytest.mark.parametrize("score", ["dot", "cosine"])
+def test_scores_are_those_of_the_propagated_vectors(counts, interactions, score):
+    model = kerasrec.zoo.LightGCN(interactions, 4, score=score, seed=1)
+    users, items = propagated((counts > 0).astype(float), *tables(model))
+    if score == "cosine":
+        users, items = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (users, items))
+    np.testing.assert_allclose(scores(model, 30, 20), users @ items.T, rtol=1e-4, atol=1e-6)
+
+
+def test_after_training_the_vectors_are_those_of_the_tables(counts, interactions):
+    """Validation and callbacks see those of the epoch, too."""
+    model = kerasrec.zoo.LightGCN(
+        interactions, 4, loss="sampled_softmax", score="cosine", temperature=0.2, learning_rate=0.02, seed=1
+    )
+    before, seen = tables(model), []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append((scores(model, 30, 20), tables(model)))
+
+    held_out = {"user": np.array([[0], [1]]), "item": np.array([[0], [1]])}, np.ones((2, 1))
+    losses = model.fit(
+        batches(interactions), epochs=3, verbose=0, callbacks=[Look()], validation_data=held_out
+    ).history
+    assert losses["loss"][-1] < losses["loss"][0]
+    assert not np.allclose(before[0], tables(model)[0])
+    for found, (users, items) in [*seen, (scores(model, 30, 20), tables(model))]:
+        users, items = propagated((counts > 0).astype(float), users, items)
+        users, items = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (users, items))
+        np.testing.assert_allclose(found, users @ items.T, rtol=1e-3, atol=1e-4)
+
+
+def test_beats_popularity_on_data_with_structure():
+    rng = np.random.default_rng(0)
+    groups = rng.integers(4, size=120), rng.integers(4, size=60)
+    x = rng.random((120, 60)) < np.where(groups[0][:, None] == groups[1], 0.4, 0.02)
+    x[5] = x[:, 7] = False  # nobody and nothing
+    data = of_counts(x.astype(float))
+    train, test = kerasrec.data.splits.random_split(data, 0.2, seed=0)
+    model = kerasrec.zoo.create("lightgcn", train, n_components=8, learning_rate=0.05, seed=0)
+    ranking = RankingMetrics(test, train)
+    found = model.fit(batches(train), epochs=5, verbose=0, callbacks=[ranking]).history["val_ndcg@10"]
+    popular = ranking.measure(kerasrec.zoo.create("popularity", train))["ndcg@10"]
+    assert found[-1] > 1.5 * popular
+
+
+def test_starts_from_the_singular_vectors(counts, interactions):
+    model = kerasrec.zoo.LightGCN(interactions, 4, start="svd")
+    users, items = tables(model)
+    x = (counts > 0).astype(float)
+    by_user, by_item = (np.maximum(x.sum(axis=axis), 1) for axis in (1, 0))
+    u, s, v = np.linalg.svd(x / np.sqrt(np.outer(by_user, by_item)))
+    expected = (u[:, :4] * s[:4]) @ v[:4]
+    found = users @ items.T
+    np.testing.assert_allclose(found / np.linalg.norm(found), expected / np.linalg.norm(expected), atol=1e-4)
+
+
+def test_a_file_has_the_graph_and_the_vectors(interactions, tmp_path):
+    model = kerasrec.zoo.create("lightgcn", interactions, n_components=4)
+    model.fit(batches(interactions), epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(scores(loaded, 30, 20), scores(model, 30, 20))
+    loaded.fit(batches(interactions), epochs=1, verbose=0)
+    assert not np.allclose(scores(loaded, 30, 20), scores(model, 30, 20))
+
+
+def test_a_recommender_of_it_grows(interactions):
+    recommender = kerasrec.Recommender.train(
+        interactions, "lightgcn", epochs=1, hyperparameters={"n_components": 4}, verbose=0
+    )
+    before = recommender.recommend([0], k=5)
+    recommender.add_users(["newcomer"] if interactions.user_ids.dtype.kind == "U" else [1000])
+    recommender.add_items([2000])
+    assert recommender.recommend([0], k=5, exclude=[2000]).equals(before)
+    assert len(recommender.recommend_for_history([0, 1, 2], k=3)) == 3
+
+
+def test_ids_are_checked_against_the_table_of_their_side(interactions):
+    model = kerasrec.zoo.LightGCN(interactions, 4)
+    assert find_id_limits(model) == {"user": (30, "graph"), "item": (20, "graph")}
+
+
+def test_bad_input(interactions):
+    with pytest.raises(ValueError, match="`start` must be one of random, svd. Received: start='x'"):
+        kerasrec.zoo.LightGCN(interactions, start="x")
+    with pytest.raises(ValueError, match="`temperature` must be a finite number above 0. Received: temp"):
+        kerasrec.zoo.LightGCN(interactions, temperature=0)
+    with pytest.raises(ValueError, match="`interactions` must have values above 0"):
+        kerasrec.zoo.LightGCN(interactions.take(np.zeros(len(interactions), bool)))
