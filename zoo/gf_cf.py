@@ -192,16 +192,16 @@ class GraphFilterScore(HistoryScore):
         own = matrix[user]
         holders = matrix[:, [item]].toarray()[:, 0] * weights["user"] * weights["item"][item]
         links = (matrix.T @ holders)[own.indices]
-        links += self.alpha * (weights["vectors"][own.indices] @ weights["vectors"][item]) * weights["out"][item]
+        links += (
+            self.alpha * (weights["vectors"][own.indices] @ weights["vectors"][item]) * weights["out"][item]
+        )
         return "item", own.indices, own.data * weights["item"][own.indices] * links
 
     def _weights(self) -> dict[str, np.ndarray]:
         by_user, by_item, vectors = (
             ops.convert_to_numpy(x) for x in (self.user_sums, self.item_sums, self.vectors)
         )
-        user, item = (
-            np.divide(1, x, where=x > 0, out=np.zeros_like(x)) for x in (by_user, np.sqrt(by_item))
-        )
+        user, item = (np.divide(1, x, where=x > 0, out=np.zeros_like(x)) for x in (by_user, np.sqrt(by_item)))
         return {"user": user, "item": item, "out": np.sqrt(by_item), "vectors": vectors}
 
     def _filters(self) -> Callable[["scipy.sparse.csr_matrix"], np.ndarray]:

@@ -61,7 +61,7 @@ def LightGCN(
         temperature: float, divides the scores in `loss="sampled_softmax"`; well below 1 where `score` is
             `"cosine"`. Defaults to `1.0`.
         start: what the tables begin with: `"random"`, or `"svd"`, the singular vectors of the graph, which
-            take seconds and save half of the epochs. Defaults to `"random"`.
+            take seconds and are ahead in the first epochs. Defaults to `"random"`.
         l2: float, half of which weighs the squared rows of the table that a step reads. Defaults to `1e-4`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
@@ -98,7 +98,8 @@ def LightGCN(
     user, item = id_inputs()
     with seeded(seed):
         graph = GraphEmbedding(
-            *matrix.shape,
+            matrix.shape[0],
+            matrix.shape[1],
             matrix.nnz,
             n_components,
             n_layers,
@@ -116,12 +117,12 @@ def LightGCN(
         model = assemble(
             CARD, user, item, compare(*vectors), learning_rate, loss=loss_of(loss, matrix.shape[1])
         )
-    if start == "svd":
-        for table, own in zip(
-            (graph.user_embeddings, graph.item_embeddings), _directions(matrix, n_components), strict=True
-        ):
-            table.assign(own)
     graph.fill(users, items)
+    if start == "svd":
+        tables = graph.user_embeddings, graph.item_embeddings
+        for table, own in zip(tables, _directions(matrix, n_components), strict=True):
+            table.assign(own)
+        graph.refresh()
     return model
 
 

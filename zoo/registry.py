@@ -23,6 +23,7 @@ from kerasrec.zoo import (
     lightgcn,
     matrix_factorization,
     mixture_of_tastes,
+    neumf,
     popularity,
     pure_svd,
     random,
@@ -58,6 +59,7 @@ _CARDS: dict[str, Card] = {
         lightgcn,
         matrix_factorization,
         mixture_of_tastes,
+        neumf,
         popularity,
         pure_svd,
         random,
@@ -72,7 +74,17 @@ _CARDS: dict[str, Card] = {
 }
 
 # Closed forms, the cheapest first; what is trained comes after them.
-_CHEAP = ("random", "popularity", "global_bias", "item_knn", "user_knn", "pure_svd", "gf_cf", "ease", "implicit_als")
+_CHEAP = (
+    "random",
+    "popularity",
+    "global_bias",
+    "item_knn",
+    "user_knn",
+    "pure_svd",
+    "gf_cf",
+    "ease",
+    "implicit_als",
+)
 
 _FROM_INTERACTIONS: dict[str, Callable[["Interactions"], Any]] = {
     "interactions": lambda data: data,

@@ -188,6 +188,56 @@ def cold_item_split(interactions: Interactions, test_size: float = 0.1, seed: in
     return _cold_split(interactions, interactions.items, test_size, seed, "items")
 
 
+def held_out_users(
+    interactions: Interactions, test_size: float = 0.1, given: float = 0.8, seed: int | None = None
+) -> tuple[Interactions, Interactions, Interactions]:
+    """Users at random, held out of training with a part of their items given ("strong generalisation").
+
+    A model learns from `train`, is told what is `given` of the others, and has to find what is in `test`:
+    `kerasrec.evaluation.evaluate(model, test, train, given=given)`.
+
+    Args:
+        interactions: `Interactions`.
+        test_size: share of the users who have interactions (rounded up), or their number. Defaults to `0.1`.
+        given: share of each of their rows that is given (rounded, halves up), taken at random; at least one
+            row is, and one is not. Who has a single row is left out of both. Defaults to `0.8`.
+        seed: int. Defaults to `None`: another split every time.
+
+    Returns:
+        `(train, given, test)`, rows in their order.
+
+    Raises:
+        ValueError: if fewer than two users have interactions, one part would be empty, or `given` is not a
+            share between 0 and 1.
+
+    Example:
+        >>> from kerasrec.data import Interactions, splits
+        >>> x = Interactions([0, 0, 1, 1], [0, 1, 0, 1], user_ids=["ann", "bob"], item_ids=["x", "y"])
+        >>> train, given, test = splits.held_out_users(x, test_size=1, given=0.5, seed=0)
+        >>> len(train), len(given), len(test)
+        (2, 1, 1)
+
+    References:
+        Marlin, "Collaborative filtering: a machine learning perspective", 2004, section 3.3; Liang et al.,
+        "Variational autoencoders for collaborative filtering", 2018, section 4.3.
+    """
+    if not _share(given):
+        raise ValueError(f"`given` must be a share between 0 and 1. Received: given={given!r}.")
+    train, others = cold_user_split(interactions, test_size, seed)
+    counts = np.bincount(others.users, minlength=others.n_users)
+    n_test = np.maximum(np.minimum(counts - np.floor(counts * given + 0.5), counts - 1), 1)
+    n_test[counts < 2] = 0
+    if not n_test.any():
+        raise ValueError(
+            "A user held out must have at least two interactions, one to give and one to find. "
+            f"Received: {np.count_nonzero(counts)} users of whom none has."
+        )
+    several = counts[others.users] > 1
+    shuffled = np.random.default_rng(seed).random(len(others))
+    test = _last_of_each_user(others, shuffled, n_test, np.ones(len(others), bool))
+    return train, others.take(several & ~test), others.take(test)
+
+
 def _parts(
     things: np.ndarray, test_size: float, seed: int | None, what: str
 ) -> tuple[np.ndarray, np.ndarray]:

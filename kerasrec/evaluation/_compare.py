@@ -28,6 +28,8 @@ def compare(
     level: float = 0.05,
     history: Interactions | Sequences | None = None,
     columns: Mapping[str, Any] | None = None,
+    candidates: Interactions | None = None,
+    given: Interactions | None = None,
 ) -> Comparison:
     """Evaluate several models on the same users, beside baselines, and test the differences.
 
@@ -57,6 +59,8 @@ def compare(
         level: float, largest adjusted p-value that counts as a difference. Defaults to `0.05`.
         history: as in `evaluate`. Defaults to `None`: `train`.
         columns: as in `evaluate`. Defaults to `None`.
+        candidates: as in `evaluate`. Defaults to `None`: the catalogue.
+        given: as in `evaluate`. Defaults to `None`.
 
     Returns:
         `Comparison`.
@@ -94,6 +98,8 @@ def compare(
         item_features,
         history=history,
         columns=columns,
+        candidates=candidates,
+        given=given,
     )
     notes: list[str] = []
     taken = {name for name, _ in named}

@@ -22,6 +22,8 @@ def evaluate(
     name: str | None = None,
     history: Interactions | Sequences | None = None,
     columns: Mapping[str, Any] | None = None,
+    candidates: Interactions | None = None,
+    given: Interactions | None = None,
 ) -> EvaluationReport:
     """Rank the whole catalogue for every user with test items, exactly, and measure the lists.
 
@@ -55,6 +57,12 @@ def evaluate(
         history: `Interactions` or `kerasrec.data.Sequences`, what users had before, for models with an input
             `history`. Defaults to `None`: `train`.
         columns: further inputs of the users' side by name, arrays `[U]` by user code. Defaults to `None`.
+        candidates: `Interactions`, whose pairs are the items that are ranked for each user, beside the
+            relevant ones, in place of the catalogue; such figures are called sampled, and are compared with
+            none that are exact. Defaults to `None`.
+        given: `Interactions`, what is known of users who were held out of training
+            (`kerasrec.data.splits.held_out_users`): their histories, and what is left out of their lists.
+            Models without an input `history` fold these users in. Defaults to `None`.
 
     Returns:
         `EvaluationReport`.
@@ -85,6 +93,8 @@ def evaluate(
         item_features,
         history=history,
         columns=columns,
+        candidates=candidates,
+        given=given,
     )
     return plan.run(keras_model(model), name)
 

@@ -7,8 +7,10 @@ import keras
 import numpy as np
 
 from kerasrec._forks import check_fork
-from kerasrec.data import ModelInputs
+from kerasrec.data import Interactions, ModelInputs
+from kerasrec.evaluation._folding import FoldIn
 from kerasrec.evaluation._layout import Layout
+from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Rows, Scorer
 from kerasrec.layers import DotScore, Towers, find_towers
 
@@ -163,6 +165,57 @@ class _PairCalls:
             inputs = {name: np.repeat(x, len(items), axis=0) for name, x in inputs.items()}
             inputs["item"] = np.tile(items, len(users))[:, None]
         return np.asarray(self.model.predict_on_batch(inputs), np.float32).reshape(shape)
+
+
+def takes_pairs_alone(scorer: Scorer) -> bool:
+    """Whether a scorer calls its model pair by pair."""
+    return isinstance(scorer, CatalogueScorer) and isinstance(scorer.score, _PairCalls)
+
+
+def folded_scorer(model: Any, given: Interactions, train: Interactions) -> Scorer:
+    """What scores users who were not in training by the items given of them.
+
+    Models that score histories do so; the users of a factorised model are represented by `FoldIn`.
+
+    Args:
+        model: what `scorer_of` takes, without an input `history`.
+        given: `Interactions` of those users.
+        train: `Interactions` that the model was trained on.
+    """
+    likes = given.take(given.liked)
+    source = _catalogue_source(model)
+    if hasattr(source, "score_histories"):
+        rows = likes.to_csr()
+        rows.data[:] = 1
+        return CatalogueScorer(lambda users: source.score_histories(rows[users]), given.n_items)
+    towers = find_towers(model) if source is None else None
+    if towers is None or towers.user_inputs != ("user",):
+        raise ValueError(
+            "A model must represent users and items, score histories, or have an input `history` to be "
+            f"evaluated on users held out of training. Received: {getattr(model, 'name', model)!r}."
+        )
+    known = train.take(train.liked)
+    items = item_outputs(towers, np.arange(given.n_items, dtype=np.int32))
+    fold = FoldIn(
+        items["item"],
+        outputs(towers.user, np.arange(given.n_users, dtype=np.int32)),
+        Ragged(known.users, known.items, known.n_users, known.gains),
+    )
+    mean = float(known.gains.mean())
+
+    def score(users: np.ndarray) -> np.ndarray:
+        chosen = np.isin(likes.users, users)
+        row_of = np.zeros(given.n_users, np.int64)
+        row_of[users] = np.arange(len(users))
+        own = Ragged(
+            row_of[likes.users[chosen]],
+            likes.items[chosen],
+            len(users),
+            np.full(int(chosen.sum()), mean, np.float32),
+        )
+        return np.asarray(keras.ops.convert_to_numpy(towers.score.all_pairs(**fold(own), **items)))
+
+    return CatalogueScorer(score, given.n_items)
 
 
 def pair_scores(

@@ -11,10 +11,11 @@ from kerasrec.data import Interactions, ModelInputs, Sequences
 from kerasrec.data._columns import shown
 from kerasrec.data.interactions import check_interactions
 from kerasrec.evaluation import _measures
+from kerasrec.evaluation._candidates import Candidates, check_scores
 from kerasrec.evaluation._figure import Figure
 from kerasrec.evaluation._judged import Judged
 from kerasrec.evaluation._layout import Layout
-from kerasrec.evaluation._models import pair_scores, scorer_of
+from kerasrec.evaluation._models import folded_scorer, pair_scores, scorer_of, takes_pairs_alone
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
@@ -45,6 +46,9 @@ class Plan:
         n_users: int, so many users at random; `None` for all.
         history: `Interactions` or `Sequences`, what users had before; `None` for `train`.
         columns: columns of the users by name, or `None`.
+        candidates: `Interactions`, the items that are ranked for each user beside the relevant ones, or
+            `None`: the catalogue.
+        given: `Interactions`, what is given of users who were held out of training, or `None`.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class Plan:
         n_users: int | None = None,
         history: Interactions | Sequences | None = None,
         columns: Mapping[str, Any] | None = None,
+        candidates: Interactions | None = None,
+        given: Interactions | None = None,
     ) -> None:
         check_interactions("test", test)
         if train is not None:
@@ -68,6 +74,9 @@ class Plan:
         self.cuts = _cuts(k)
         self.metrics = _known(metrics)
         self.test, self.train = test, train
+        self.given = given
+        if given is not None and history is None:
+            history = given
         self._history, self._columns = train if history is None else history, columns
         self.seed = seed
         self.batch_size = None if batch_size is None else positive_integer("batch_size", batch_size)
@@ -78,13 +87,20 @@ class Plan:
         needing = [name for name in ("novelty", "popularity_bias") if name in self.metrics and train is None]
         if isinstance(history, Interactions):
             _same_ids("history", history.user_ids, test.user_ids, history.item_ids, test.item_ids)
+        for name, other in (("candidates", candidates), ("given", given)):
+            if other is not None:
+                check_interactions(name, other)
+                _same_ids(name, other.user_ids, test.user_ids, other.item_ids, test.item_ids)
+        if given is not None and train is None:
+            raise ValueError("`train` must be given beside `given`, which is of users that it lacks.")
         if needing:
             raise ValueError(f"`train` must be given for {needing[0]}, which counts its interactions.")
         self.features = _feature_matrix(item_features, test) if "diversity" in self.metrics else None
 
         self.seen = None
-        if train is not None and exclude_seen:
-            self.seen = Ragged(train.users, train.items, test.n_users)
+        had = train if given is None else given
+        if had is not None and exclude_seen:
+            self.seen = Ragged(had.users, had.items, test.n_users)
         relevant = Ragged(test.users, test.items, test.n_users, test.gains)
         positive = relevant.values > 0
         if self.seen is not None:
@@ -110,11 +126,33 @@ class Plan:
             if train is None
             else f"{len(train):,} interactions, {_print(train.users, train.items, train.values)}",
             "catalogue": f"{test.n_items:,} items",
-            "left out": "nothing" if self.seen is None else "the user's training items",
+            "left out": "nothing"
+            if self.seen is None
+            else "the user's training items"
+            if given is None
+            else "the items given of the user",
             "relevant": _relevant(test),
             "k": list(self.cuts),
             "ties": f"pseudo-random order, seed {seed}",
         }
+        if given is not None:
+            self._check_held_out(given, train)
+            self.protocol["given"] = (
+                f"{len(given):,} interactions of users held out of training, "
+                f"{_print(given.users, given.items, given.values)}"
+            )
+        self.candidates = None
+        if candidates is not None:
+            if "auc" in self.metrics:
+                raise ValueError(
+                    "`metrics` must do without auc, which is of the whole catalogue, where "
+                    "`candidates` are given."
+                )
+            self.candidates = Candidates(candidates, self.users, self.relevant, self.seen)
+            self.protocol["catalogue"] = (
+                f"sampled: {self.candidates.said} of {test.n_items:,} items, "
+                f"{_print(self.candidates.items.starts, self.candidates.items.items)}"
+            )
 
     @property
     def ranks(self) -> bool:
@@ -148,6 +186,8 @@ class Plan:
         Args:
             model: what `scorer_of` takes.
         """
+        if self.given is not None and self.train is not None and "history" not in input_names(model):
+            return folded_scorer(model, self.given, self.train)
         return scorer_of(model, self.test.n_items, self.inputs(model) if input_names(model) else None)
 
     def run(self, model: Any, name: str | None = None, scorer: Scorer | None = None) -> EvaluationReport:
@@ -163,13 +203,17 @@ class Plan:
         figures: dict[str, Figure] = {}
         judged = None
         if self.ranks:
-            judged, areas = self._rank(scorer or self.scorer(model), name)
+            if self.candidates is not None:
+                judged, areas = self._rank_candidates(model, scorer or self.scorer(model), name), None
+            else:
+                judged, areas = self._rank(scorer or self.scorer(model), name)
             figures = self._ranking_figures(judged, areas)
         if "rmse" in self.metrics or "mae" in self.metrics:
             figures |= self._rating_figures(model, name)
         histories = popularity = None
         if self.train is not None:
-            histories = np.bincount(self.train.users, minlength=self.test.n_users)[self.users]
+            had = self.train if self.given is None else self.given
+            histories = np.bincount(had.users, minlength=self.test.n_users)[self.users]
             popularity = np.bincount(self.train.items, minlength=self.test.n_items)
         ids = self.test.user_ids, self.test.item_ids
         population = Population(self.users, *ids, judged, histories, popularity)
@@ -214,6 +258,30 @@ class Plan:
         visit = None if areas is None else _Areas(areas, self.relevant, ranker.layout)
         ranked = ranker.rank(self.users, max(self.cuts), self.seen, visit)
         return Judged(np.concatenate([block.items for block in ranked]), self.relevant), areas
+
+    def _rank_candidates(self, model: Any, scorer: Scorer, name: str) -> Judged:
+        candidates: Any = self.candidates
+        if takes_pairs_alone(scorer):
+            users = self.users[candidates.rows]
+            scores = pair_scores(model, users, candidates.items.items, self.inputs(model))
+        else:
+            scores = candidates.scores(scorer, self.seed, name, self.batch_size)
+        check_scores(scores, name)
+        return Judged(candidates.ranked(scores, max(self.cuts), self.seed), self.relevant)
+
+    def _check_held_out(self, given: Interactions, train: Any) -> None:
+        trained = np.bincount(train.users, minlength=train.n_users)[self.users] > 0
+        without = np.bincount(given.users, minlength=given.n_users)[self.users] == 0
+        for bad, rule, what in (
+            (trained, "`train` must not have the users that `given` is of", "are in both"),
+            (without, "`given` must have items of every user with test items", "have none"),
+        ):
+            if bad.any():
+                first = shown(self.test.user_ids[self.users[np.flatnonzero(bad)[0]]])
+                raise ValueError(
+                    f"{rule}; `splits.held_out_users` parts them. "
+                    f"Received: {bad.sum()} of {len(bad)} users {what}, first {first}."
+                )
 
     def _ranking_figures(self, judged: Judged, areas: np.ndarray | None) -> dict[str, Figure]:
         figures: dict[str, Figure] = {}

@@ -31,6 +31,8 @@ class RankingMetrics(keras.callbacks.Callback):
         exclude_seen: bool, as in `evaluate`. Defaults to `True`.
         history: as in `evaluate`. Defaults to `None`: `train`.
         columns: as in `evaluate`. Defaults to `None`.
+        candidates: as in `evaluate`. Defaults to `None`: the catalogue.
+        given: as in `evaluate`. Defaults to `None`.
 
     Attributes:
         report: the last `EvaluationReport`; `None` before the first.
@@ -66,6 +68,8 @@ class RankingMetrics(keras.callbacks.Callback):
         exclude_seen: bool = True,
         history: Interactions | Sequences | None = None,
         columns: Mapping[str, Any] | None = None,
+        candidates: Interactions | None = None,
+        given: Interactions | None = None,
     ) -> None:
         super().__init__()
         self.every = positive_integer("every", every)
@@ -81,6 +85,8 @@ class RankingMetrics(keras.callbacks.Callback):
             n_users=n_users,
             history=history,
             columns=columns,
+            candidates=candidates,
+            given=given,
         )
         self._forget()
 
@@ -91,7 +97,8 @@ class RankingMetrics(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Evaluate, and write the figures into `logs`."""
         if self.report is None or (epoch + 1) % self.every == 0:
-            if self._scorer is None:  # here, as a subclassed model may be built by its first batch
+            folds = self._plan.given is not None  # with the weights of the moment
+            if self._scorer is None or folds:  # here, as a subclassed model may be built by its first batch
                 self._scorer = self._plan.scorer(self.model)
             self.report = self._plan.run(self.model, scorer=self._scorer)
         if logs is not None:

@@ -80,7 +80,10 @@ class GraphEmbedding(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.n_users, self.n_items = positive_integer("n_users", n_users), positive_integer("n_items", n_items)
+        self.n_users, self.n_items = (
+            positive_integer("n_users", n_users),
+            positive_integer("n_items", n_items),
+        )
         self.n_edges = whole_number("n_edges", n_edges)
         self.n_components = positive_integer("n_components", n_components)
         self.n_layers = whole_number("n_layers", n_layers)
@@ -203,6 +206,17 @@ class GraphEmbedding(keras.layers.Layer):
             self.add_loss(0.5 * self.l2 * ops.sum(ops.square(rows)) / n)
         return ops.cast(ops.take(vectors, ids, axis=0), self.compute_dtype)
 
+    def compute_output_spec(self, ids: Any, side: str = "user", training: bool | None = None) -> Any:
+        """A vector a user, a list of vectors a list of items."""
+        self._check_side(side)
+        single = len(ids.shape) == 1 or (side == "user" and ids.shape[1] == 1)
+        shape = (*ids.shape[: 1 if single else 2], self.n_components)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def compute_output_shape(self, ids_shape: Any) -> tuple[int | None, ...]:
+        """Of users: `[B, C]`."""
+        return (*ids_shape[: 1 if len(ids_shape) == 1 or ids_shape[1] == 1 else 2], self.n_components)
+
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""
         names = ("n_users", "n_items", "n_edges", "n_components", "n_layers", "alpha", "beta", "first_weight")
@@ -248,8 +262,8 @@ def _product(own: Any, other: Any, values: Any) -> Any:
     def product(vectors: Any) -> Any:
         def gradient(*args: Any, upstream: Any = None) -> Any:
             upstream = args[0] if upstream is None else upstream
-            return sparse_product(*other, values, upstream)
+            return sparse_product(other[0], other[1], values, upstream)
 
-        return sparse_product(*own, values, vectors), gradient
+        return sparse_product(own[0], own[1], values, vectors), gradient
 
     return product

@@ -48,8 +48,9 @@ def find_id_limits(model: Any) -> dict[str, tuple[int, str]]:
             continue
         for node in layer._inbound_nodes:
             limit = _limit(layer, node)
-            for tensor in node.input_tensors if limit is not None else ():
-                note(tensor, limit, layer.name)
+            if limit is not None:
+                for tensor in node.input_tensors:
+                    note(tensor, limit, layer.name)
     return limits
 
 

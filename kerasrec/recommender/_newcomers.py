@@ -9,11 +9,11 @@ from kerasrec._arguments import positive_integer
 from kerasrec.data import ModelInputs, Sequences, _likes
 from kerasrec.data._columns import several, shown
 from kerasrec.data._encoders import Indicator
+from kerasrec.evaluation._folding import FoldIn
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Scorer
 from kerasrec.recommender import _vectors
-from kerasrec.recommender._folding import FoldIn
 from kerasrec.recommender._frames import list_frame
 from kerasrec.recommender._lists import candidates_of, check_left, ranked
 from kerasrec.recommender._state import SEED, State

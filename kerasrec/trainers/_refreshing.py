@@ -6,7 +6,7 @@ import keras
 
 
 class Refreshing(keras.callbacks.Callback):
-    """Calls `refresh` of every layer that has it, before validation and before other callbacks see an epoch's end.
+    """Calls `refresh` of every layer that has it, before others see the end of an epoch.
 
     Args:
         layers: those layers.

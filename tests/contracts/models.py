@@ -45,6 +45,7 @@ MODELS = [
     ModelCase("lightgcn", {"n_components": 4}, batch=lists),
     ModelCase("matrix_factorization", batch=lists),
     ModelCase("mixture_of_tastes", {"n_tastes": 2}, features, lists),
+    ModelCase("neumf", {"n_components": 4}, batch=lists),
     ModelCase("popularity"),
     ModelCase("pure_svd", {"n_components": 4}),
     ModelCase("random"),

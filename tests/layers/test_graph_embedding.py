@@ -57,9 +57,7 @@ def test_who_has_no_edge_keeps_the_own_row(edges):
 
 def test_a_graph_without_edges():
     layer = layer_of(np.zeros((2, 3)))
-    np.testing.assert_allclose(
-        numbers(layer.item_vectors), numbers(layer.item_embeddings) / 4, rtol=1e-6
-    )
+    np.testing.assert_allclose(numbers(layer.item_vectors), numbers(layer.item_embeddings) / 4, rtol=1e-6)
 
 
 def test_the_two_tables_begin_otherwise(edges):

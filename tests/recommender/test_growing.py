@@ -136,7 +136,9 @@ def test_models_on_ids_grow(data, name):
     assert not table[20:].any()
 
 
-@pytest.mark.parametrize("name", ["ease", "gf_cf", "item_knn", "user_knn", "implicit_als", "popularity", "random"])
+@pytest.mark.parametrize(
+    "name", ["ease", "gf_cf", "item_knn", "user_knn", "implicit_als", "popularity", "random"]
+)
 def test_baselines_grow(data, name):
     recommender = Recommender.train(data, name)
     lists = recommender.recommend(k=3)

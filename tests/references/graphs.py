@@ -4,7 +4,7 @@ import numpy as np
 
 
 def propagated(x, users, items, n_layers=3, alpha=0.5, beta=0.5, first_weight=None):
-    """He et al., 2020, eq. 7 and 8, with the exponents of Lee et al., 2024; nodes without edges get nothing."""
+    """He et al., 2020, eq. 7 and 8, with the exponents of Lee et al., 2024."""
     n_users = len(x)
     a = np.block([[np.zeros((n_users, n_users)), x], [x.T, np.zeros((x.shape[1], x.shape[1]))]])
     degrees = np.maximum(a.sum(axis=1), 1)

@@ -82,7 +82,9 @@ def test_no_matrix_of_items_by_items():
 def test_bad_input(interactions):
     with pytest.raises(ValueError, match="`alpha` must be a finite number of at least 0. Received: alpha=-1"):
         kerasrec.zoo.GFCF(interactions, alpha=-1)
-    with pytest.raises(ValueError, match="`n_components` must be a positive integer. Received: n_components=0"):
+    with pytest.raises(
+        ValueError, match="`n_components` must be a positive integer. Received: n_components=0"
+    ):
         kerasrec.zoo.GFCF(interactions, n_components=0)
     with pytest.raises(ValueError, match="`values` must be one of .* Received: values='x'"):
         kerasrec.zoo.GFCF(interactions, values="x")

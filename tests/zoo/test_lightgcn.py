@@ -88,9 +88,7 @@ def test_a_file_has_the_graph_and_the_vectors(interactions, tmp_path):
 
 
 def test_a_recommender_of_it_grows(interactions):
-    recommender = kerasrec.Recommender.train(
-        interactions, "lightgcn", epochs=1, hyperparameters={"n_components": 4}, verbose=0
-    )
+    recommender = kerasrec.Recommender.train(interactions, "lightgcn", epochs=1, n_components=4, verbose=0)
     before = recommender.recommend([0], k=5)
     recommender.add_users(["newcomer"] if interactions.user_ids.dtype.kind == "U" else [1000])
     recommender.add_items([2000])

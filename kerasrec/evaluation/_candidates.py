@@ -1,0 +1,110 @@
+"""Ranking a few given items for each user in place of the catalogue: the protocol of sampled metrics."""
+
+from typing import Any
+
+import numpy as np
+
+from kerasrec.data import Interactions
+from kerasrec.data._columns import shown
+from kerasrec.evaluation._layout import tie_order
+from kerasrec.evaluation._ragged import Ragged
+from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._scorers import Scorer
+
+
+class Candidates:
+    """What is ranked for each user: the relevant items, and the given ones.
+
+    Args:
+        given: `Interactions`, whose pairs are the given items.
+        users: user codes `[U]`, those that are evaluated.
+        relevant: their relevant items, by row.
+        seen: items that are not ranked, by user code, or `None`.
+
+    Attributes:
+        items: `Ragged`, what is ranked, by row.
+
+    Raises:
+        ValueError: if a user has no given items.
+    """
+
+    def __init__(self, given: Interactions, users: np.ndarray, relevant: Ragged, seen: Ragged | None) -> None:
+        row_of = np.full(given.n_users, -1)
+        row_of[users] = np.arange(len(users))
+        rows = row_of[given.users]
+        there = rows >= 0
+        without = np.flatnonzero(np.bincount(rows[there], minlength=len(users)) == 0)
+        if len(without):
+            raise ValueError(
+                "`candidates` must have items for every user that is evaluated; give `users`, or the "
+                "catalogue is ranked without `candidates`. "
+                f"Received: none for {len(without)} of {len(users)} users, "
+                f"first {shown(given.user_ids[users[without[0]]])}."
+            )
+        rows, items = rows[there], given.items[there]
+        if seen is not None:
+            left = seen.find(users[rows], items) < 0
+            rows, items = rows[left], items[left]
+        owner = np.repeat(np.arange(len(users)), np.diff(relevant.starts))
+        self.users = users
+        self.n_items = given.n_items
+        self.items = Ragged(
+            np.concatenate([rows, owner]), np.concatenate([items, relevant.items]), len(users)
+        )
+
+    @property
+    def said(self) -> str:
+        """How many there are, for the protocol."""
+        counts = np.diff(self.items.starts)
+        return f"{counts.mean():.4g} fixed items a user"
+
+    def ranked(self, scores: np.ndarray, k: int, seed: int) -> np.ndarray:
+        """The best candidates of each user, `[U, k]`; -1 behind the last one.
+
+        Args:
+            scores: `[n]`, those of `items.items`.
+            k: int.
+            seed: int, of the order among equal scores.
+        """
+        place = np.empty(self.n_items, np.int64)
+        place[tie_order(self.n_items, seed)] = np.arange(self.n_items)
+        rows = self.rows
+        best = np.lexsort((place[self.items.items], -(scores + np.float32(0)), rows))
+        ranks = np.arange(len(rows)) - self.items.starts[rows]
+        lists = np.full((len(self.users), k), -1, np.int32)
+        top = ranks < k
+        lists[rows[top], ranks[top]] = self.items.items[best][top]
+        return lists
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The row of each entry of `items`."""
+        return np.repeat(np.arange(len(self.users)), np.diff(self.items.starts))
+
+    def scores(self, scorer: Scorer, seed: int, name: str, batch_size: int | None) -> np.ndarray:
+        """What a scorer of the catalogue gives for the candidates, `[n]`.
+
+        Args:
+            scorer: `Scorer`.
+            seed: int, of the layout.
+            name: what an error calls the model.
+            batch_size: int or `None`, users in a block.
+        """
+        ranker = Ranker(scorer, seed, name=name, batch_size=batch_size)
+        found = np.empty(len(self.items), np.float32)
+        columns = ranker.layout.columns[self.items.items]
+
+        def visit(where: np.ndarray, scores: np.ndarray) -> None:
+            at, index = self.items.index(where)
+            found[index] = scores[at, columns[index]]
+
+        for _ in ranker.rank(self.users, 1, None, visit):
+            pass
+        return found
+
+
+def check_scores(scores: np.ndarray, name: Any) -> None:
+    """Refuse what cannot be ranked."""
+    if not np.isfinite(scores).all():
+        what = "NaN" if np.isnan(scores).any() else "infinity"
+        raise ValueError(f"Scores must be finite. Received: {what} from {name!r}.")
