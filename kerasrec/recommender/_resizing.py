@@ -78,7 +78,7 @@ def resized(model: keras.Model, growth: dict[str, Growth]) -> keras.Model:
 def _larger(layer: Any, sides: set[str], growth: dict[str, Growth]) -> Any:
     config = layer.get_config()
     side = _side_of(layer, sides)
-    if hasattr(layer, "n_entries"):  # scores of histories know both
+    if hasattr(layer, "n_entries") or hasattr(layer, "n_edges"):  # scores of histories and graphs know both
         return type(layer).from_config(
             {**config, "n_users": growth["user"].after, "n_items": growth["item"].after}
         )
@@ -157,7 +157,7 @@ def _padded(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
     padded = np.zeros(shape, value.dtype)
     if variable.name == "factors":  # of entities that nothing is known of
         padded[:] = 1
-    elif variable.name == "starts":  # rows of a history; new ones are empty
+    elif variable.name.endswith("starts"):  # rows of a history or a graph; new ones are empty
         padded[:] = value[-1]
     padded[tuple(slice(0, n) for n in value.shape)] = value
     return padded

@@ -2,7 +2,7 @@
 
 Protocol: `train.txt` and `valid.txt` together are LightGCN's training part (810,128 check-ins), `test.txt`
 its test part (217,242); all 29,858 users have test items; the whole catalogue of 40,981 items is ranked
-without the user's training items, equal scores in the pseudo-random order of seed 0. NDCG@20 is over that of the
+without the user's training items, equal scores in pseudo-random order, seed 0. NDCG@20 is over that of the
 best list of min(20, test items), as in LightGCN's code. Settings were chosen on `valid.txt`.
 With `KERASREC_REPRODUCTION=quick`, as in CI, 2,000 users are evaluated.
 """
