@@ -16,9 +16,8 @@ on a tenth of the training interactions. The form of the recipe, the factor of 1
 earlier trials that looked at the test interactions; on that tenth they were only compared with others.
 
 Losses on sampled negatives have a recipe each, `RECIPES` in `_sampled.py`: one row an interaction, 128 to
-1,024
-negatives that all rows of a batch share, one matrix product; Adam, its rate falling linearly. They were
-chosen on a tenth of the training interactions (`sampled(name, held_out=0.1)`).
+1,024 negatives that all rows of a batch share, one matrix product; Adam, its rate falling linearly. They
+were chosen on a tenth of the training interactions (`sampled(name, held_out=0.1)`).
 
 The peers run in the environment whose interpreter `KERASREC_PEERS_PYTHON` names (`requirements.txt` has
 them). Where LightFM is missing, its 8.6 s are scaled by a calibration.
