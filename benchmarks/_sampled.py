@@ -49,8 +49,8 @@ class Recipe:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-# Chosen among 213 settings, most of them random, by recall@10 on a tenth of the training interactions and, where
-# two were close, by their time.
+# Chosen among 213 settings, most of them random, by recall@10 on a tenth of the training interactions and,
+# where two were close, by their time.
 RECIPES = {
     "SampledSoftmax": Recipe(
         batch_size=2048,
