@@ -82,7 +82,7 @@ def LightGCN(
         >>> x = Interactions([0, 0, 1], [0, 1, 1], user_ids=["ann", "bob"], item_ids=["x", "y"])
         >>> model = kerasrec.zoo.LightGCN(x, n_components=8)
         >>> model.towers.user.output_shape
-        {'user': (None, 8)}
+        (None, 8)
 
     References:
         He et al., "LightGCN: simplifying and powering graph convolution network for recommendation", 2020,
