@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec.data._columns import several
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.recommender import _contributions, _lists, _similar, _vectors
 from kerasrec.recommender._contributions import Part
@@ -45,6 +46,24 @@ def explain(state: State, user: Any, item: Any, by: str | None, n_neighbors: int
     frame = frame.iloc[order].reset_index(drop=True)
     raw = float(frame["contribution"].sum())
     return Explanation(user, item, score, raw, frame, _neighbors(state, user_code, item_code, n_neighbors))
+
+
+def explain_list(
+    state: State, user: Any, items: Any, k: int, by: str | None, n_neighbors: int
+) -> list[Explanation]:
+    """What gives each item of a list its score.
+
+    Args:
+        state: `State`.
+        user: raw user id.
+        items: raw item ids, or `None`: those that `recommend` gives.
+        k: int, length of the list where `items` is `None`.
+        by: as in `explain`.
+        n_neighbors: int, items of the history to name.
+    """
+    if items is None:
+        items = _lists.recommend(state, user, k=k, short="fewer")["item"].tolist()
+    return [explain(state, user, item, by, n_neighbors) for item in several(items)]
 
 
 def _parts(state: State, user: int, item: int, by: str | None, score: float) -> list[Part]:

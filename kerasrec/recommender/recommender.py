@@ -480,6 +480,27 @@ class Recommender:
         """
         return _explain.explain(self._now(), user, item, by, n_neighbors)
 
+    def explain_list(
+        self, user: Any, items: Any = None, k: int = 10, by: str | None = None, n_neighbors: int = 5
+    ) -> list[Explanation]:
+        """What gives each item of a user's list its score; all are of one model.
+
+        Args:
+            user: raw user id.
+            items: raw item ids. Defaults to `None`: the `k` that `recommend` gives the user.
+            k: int, length of the list where no items are given; fewer where fewer are left. Defaults to `10`.
+            by: as in `explain`. Defaults to `None`.
+            n_neighbors: int, items of the history to name. Defaults to `5`.
+
+        Returns:
+            List of `Explanation`, in the order of the list.
+
+        Raises:
+            ValueError: if the user or an item is unknown, `user` is several, or `by` is none of those of
+                `explain`.
+        """
+        return _explain.explain_list(self._now(), user, items, k, by, n_neighbors)
+
     def add_items(self, metadata: Any) -> None:
         """Make room for new items: tables and optimizer slots grow, old rows stay bit for bit.
 

@@ -143,3 +143,20 @@ def test_bad_input(factorised):
         factorised.explain("u99", 0)
     with pytest.raises(ValueError, match=r"must be one raw id each\. Received: 2 users and 1 items"):
         factorised.explain(["u1", "u2"], 0)
+
+
+def test_a_whole_list_is_explained(hybrid):
+    found = hybrid.explain_list("u3", k=4, n_neighbors=2)
+    listed = hybrid.recommend("u3", k=4)
+    assert [x.item for x in found] == listed["item"].tolist()
+    np.testing.assert_allclose([x.score for x in found], listed["score"], rtol=1e-5)
+    assert all(x.user == "u3" and len(x.neighbors) <= 2 for x in found)
+
+
+def test_items_that_are_given_are_explained(hybrid):
+    assert [x.item for x in hybrid.explain_list("u1", [160, 10])] == [160, 10]
+    assert hybrid.explain_list("u1", [10])[0].score == pytest.approx(hybrid.explain("u1", 10).score)
+    with pytest.raises(ValueError, match="unknown"):
+        hybrid.explain_list("u1", [10, 99999])
+    with pytest.raises(ValueError, match="must be one raw id each"):
+        hybrid.explain_list(["u1", "u2"], [10])
