@@ -1,6 +1,7 @@
 """Another file takes the place of the one that is served, whole or not at all."""
 
 import asyncio
+import gc
 import os
 import shutil
 
@@ -111,3 +112,16 @@ def test_a_change_of_the_file_is_seen(files, tmp_path):
     asyncio.run(asyncio.wait_for(change(), 60))
     assert swaps == [current.served.version] and current.served.version != first
     assert (current.n_swaps, current.n_refused) == (1, 1)
+
+
+def test_what_is_there_for_long_is_not_collected_in_each_round(files, tmp_path):
+    path = tmp_path / "shop.keras"
+    shutil.copy(files["shop"], path)
+    gc.unfreeze()
+    current = Current(path)
+    before = gc.get_freeze_count()
+    assert before > 100_000  # Keras and its backend alone are that many objects
+    place(files["other"], path)
+    current.reload()
+    assert gc.get_freeze_count() == pytest.approx(before, rel=0.2)
+    gc.unfreeze()
