@@ -248,6 +248,7 @@ def little():
 
 
 @pytest.mark.filterwarnings("ignore:.* is worse than:UserWarning")
+@pytest.mark.filterwarnings("ignore:The interactions have no times:UserWarning")
 @pytest.mark.parametrize(("name", "case"), list(little()))
 def test_little_data_gives_a_model_or_a_sentence(name, case):
     users, items = {
