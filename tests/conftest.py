@@ -3,8 +3,13 @@ from pathlib import Path
 
 import keras
 import pytest
+from hypothesis import settings
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# A busy machine is no fault, and a case that fails once must fail again.
+settings.register_profile("kerasrec", deadline=None, derandomize=True)
+settings.load_profile("kerasrec")
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ def epoch(batches):
     return [batches[i] for i in range(len(batches))]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 99), n=st.integers(1, 60), batch_size=st.integers(1, 8), part=st.booleans())
 def test_labels_are_the_users_rows_of_the_matrix(seed, n, batch_size, part):
     rng = np.random.default_rng(seed)

@@ -130,7 +130,7 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("kind", COLUMNS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_laws(kind, data):
     """Finite; the same in `transform` as in the fit; a permutation of rows changes nothing else."""

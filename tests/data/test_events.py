@@ -155,7 +155,7 @@ cells = st.lists(
 
 
 @pytest.mark.parametrize(("kind", "how"), [("ratings", "last"), ("counts", "sum"), ("mean", "mean")])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cells=cells, at=st.integers(1, 6), least=st.none() | st.integers(1, 6))
 def test_a_split_by_time_is_that_of_two_tables(kind, how, cells, at, least):
     """Each part is what pandas makes of its events alone."""
@@ -176,7 +176,7 @@ def test_a_split_by_time_is_that_of_two_tables(kind, how, cells, at, least):
         assert table(part) == pytest.approx(side.to_dict())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cells=cells, n=st.integers(1, 3))
 def test_leaving_the_last_out_is_that_of_two_tables(cells, n):
     events = pd.DataFrame(cells, columns=["user", "item", "value", "time"])

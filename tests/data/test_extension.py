@@ -59,7 +59,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "timed", "valued"), CASES)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(cut=tables())
 def test_extend_comes_to_one_table(kind, timed, valued, cut):
     events, cuts = cut
@@ -75,7 +75,7 @@ def test_extend_comes_to_one_table(kind, timed, valued, cut):
 
 
 @pytest.mark.parametrize(("kind", "timed", "valued"), [case for case in CASES if case[1]])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(cut=tables(), at=st.integers(1, 4))
 def test_what_was_extended_is_split_as_one_table(kind, timed, valued, cut, at):
     events, cuts = cut
@@ -93,7 +93,7 @@ def test_what_was_extended_is_split_as_one_table(kind, timed, valued, cut, at):
         assert found(part) == (pytest.approx(values), times)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(cut=tables(), least=st.integers(1, 5))
 def test_likes_of_what_was_extended_are_those_of_one_table(cut, least):
     """Of ratings without times, the last row counts, wherever `at_least` is called."""

@@ -71,7 +71,7 @@ def test_numeric():
 labels = st.lists(st.lists(st.sampled_from("abcd")), min_size=1, max_size=8)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows=labels.filter(any))
 def test_multilabel_against_scikit_learn(rows):
     series = pd.Series(["|".join(row) for row in rows], name="x")
@@ -81,7 +81,7 @@ def test_multilabel_against_scikit_learn(rows):
     assert dense(features) == binarizer.transform(rows).tolist()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows=st.lists(st.text("ab Ä1-"), min_size=1, max_size=8), min_count=st.integers(1, 3))
 def test_text_against_scikit_learn(rows, min_count):
     vectorizer = CountVectorizer(token_pattern=r"(?u)\b\w+\b", min_df=min_count, binary=True)
@@ -185,7 +185,7 @@ def test_align():
         without_ids.align(range(3), "user")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 999), n=st.integers(1, 6), width=st.integers(1, 6))
 def test_bags_hold_the_same_rows(seed, n, width):
     rng = np.random.default_rng(seed)

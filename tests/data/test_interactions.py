@@ -52,7 +52,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows=rows, data=st.data())
 def test_frame_round_trip_and_codes_independent_of_row_order(rows, data):
     table = pd.DataFrame(rows, columns=["user", "item"]).assign(value=np.arange(len(rows), dtype=np.float32))
@@ -112,7 +112,7 @@ def test_duplicates(policy, time, rows):
         assert x.times.max() == 9
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cells=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(-9, 9)), min_size=1))
 def test_duplicates_against_pandas(cells):
     table = pd.DataFrame(cells, columns=["user", "item", "value"])

@@ -44,7 +44,7 @@ def table(x):
 
 @pytest.mark.parametrize("by", ["interaction", "user"])
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=repr)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(x=interactions(), batch_size=st.integers(3, 8), seed=st.integers(0, 99))
 def test_rows_hold_the_positives_and_negatives_of_their_user(sampler, by, x, batch_size, seed):
     values = table(x)

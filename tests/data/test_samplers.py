@@ -79,7 +79,7 @@ def test_draws_without_replacement_follow_numpy(n, probabilities):
     assert (np.abs(share - expected) <= 4.5 * error + 1e-9).all()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     size=st.integers(1, 30),
     n=st.integers(1, 30),
@@ -113,7 +113,7 @@ def test_unwanted_draws_are_replaced():
         assert counts[:50].sum() == 0 and chisquare(counts[50:]).pvalue > 0.001
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(pairs=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12)), min_size=1))
 def test_membership_against_a_set(pairs):
     users, items = np.array(pairs, np.int32).T

@@ -48,7 +48,7 @@ RANDOM = [splits.random_split, splits.per_user_split, splits.cold_user_split, sp
 
 
 @pytest.mark.parametrize("split", RANDOM)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(whole=interactions(), test_size=sizes, seed=seeds)
 def test_random_splits_partition_and_repeat(split, whole, test_size, seed):
     parts = drawn(split, whole, test_size, seed)
@@ -60,7 +60,7 @@ def test_random_splits_partition_and_repeat(split, whole, test_size, seed):
 @pytest.mark.parametrize(
     ("split", "side"), [(splits.cold_user_split, "users"), (splits.cold_item_split, "items")]
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(whole=interactions(), test_size=sizes, seed=seeds)
 def test_no_user_or_item_leaks_in_the_cold_splits(split, side, whole, test_size, seed):
     train, test = drawn(split, whole, test_size, seed)
@@ -72,7 +72,7 @@ cuts = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(whole=interactions(), cut=cuts)
 def test_no_test_event_is_earlier_in_the_time_split(whole, cut):
     train, test = drawn(splits.time_split, whole, **cut)
@@ -82,7 +82,7 @@ def test_no_test_event_is_earlier_in_the_time_split(whole, cut):
         assert train.times.max() < cut["at"] <= test.times.min()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(whole=interactions(), n=st.integers(1, 3))
 def test_no_test_event_is_earlier_in_leave_last_out(whole, n):
     train, test = drawn(splits.leave_last_out, whole, n)
@@ -95,7 +95,7 @@ def test_no_test_event_is_earlier_in_leave_last_out(whole, n):
             assert len(theirs) == n and mine.max() <= theirs.min()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(whole=interactions(), test_size=sizes, seed=seeds)
 def test_per_user_split_takes_the_share_of_each_user(whole, test_size, seed):
     train, test = drawn(splits.per_user_split, whole, test_size, seed)

@@ -161,7 +161,7 @@ rows = st.lists(
 
 
 @pytest.mark.parametrize(("said", "how"), CASES)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(rows=rows, cuts=st.sets(st.integers(1, 11), max_size=3))
 def test_any_sequence_of_events_comes_to_one_table(said, how, rows, cuts):
     """As pandas says; the history goes through the form of a file between two of them."""
@@ -192,7 +192,7 @@ _EVENTS = st.lists(
 
 @pytest.mark.parametrize("kind", ["ratings", "counts", "likes"])
 @pytest.mark.parametrize("timed", [True, False])
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8)
 @given(drawn=_EVENTS, data=st.data())
 def test_updates_and_extensions_come_to_one_table(kind, timed, drawn, data):
     """In any order and in any parts; each second part comes by `extend` before the recommender sees it."""
