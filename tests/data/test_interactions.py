@@ -359,4 +359,6 @@ def test_pairs_feed_fit():
     )
     model = keras.Model({"user": user, "item": item}, keras.layers.Dense(1)(keras.layers.Flatten()(both)))
     model.compile("sgd", "mse")
+    before = model.get_weights()
     model.fit(*pairs(x), verbose=0)
+    assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))

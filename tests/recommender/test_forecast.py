@@ -77,8 +77,9 @@ def test_what_is_done_within_a_minute_says_nothing(clock, said):
     assert said == []
 
 
-def test_without_a_reader_nothing_is_said(clock):
+def test_without_a_reader_nothing_is_said(clock, capsys):
     data = Interactions([0], [0], user_ids=range(2), item_ids=range(2))
     callback = Forecast(data, False)
     callback.set_params({"epochs": 1000, "steps": 1000})
     run(callback, clock, compiling=1.0, step=1.0, steps=10)
+    assert capsys.readouterr() == ("", "")
