@@ -1,8 +1,8 @@
-"""One user's list and fold-in among 100,000 items, lists of all MovieLens 1M users, and a large file.
+"""One user's list and fold-in among 100,000 items, by ONNX among 5,000, lists of everybody, and a large file.
 
 Latencies are medians of 200 calls after a warm-up, each of another user, 64 components. Lists of all users
 stand beside the bare ranking, `kerasrec.evaluation`'s own of the same model and users, seen items left out,
-without frames of raw ids. The file has a million users with text ids and 1,000 items, 8 components.
+without frames of raw ids. ONNX is run by onnxruntime in one thread, and compared for every user. The file has a million users with text ids and 1,000 items, 8 components.
 """
 
 import statistics
@@ -18,6 +18,10 @@ BACKENDS = ("tensorflow", "jax")
 LIMITS = {
     "recommend ms": ("recommend for one user, 100,000 items, ms", 5),
     "fold-in ms": ("recommend_for_history, 100,000 items, ms", 5),
+    "ONNX ms": ("ONNX, one user, 5,000 items, vectors, ms", 0.5),
+    "ONNX EASE ms": ("ONNX, one user, 5,000 items, EASE, ms", 0.5),
+    "ONNX item_knn ms": ("ONNX, one user, 5,000 items, item_knn, ms", 0.5),
+    "ONNX wrong": ("ONNX, 5,000 items: lists that differ from recommend", 0),
     "load s": ("load a file of 1,000,000 text ids, s", 3),
     "all over bare": ("all users of MovieLens 1M over the bare ranking", 1.3),
 }
@@ -56,7 +60,7 @@ def run(quick: bool = False) -> list[dict]:
 
 
 def measure(quick: bool) -> dict:
-    return _latency(quick) | _file(quick) | _everybody(quick)
+    return _latency(quick) | _onnx(quick) | _file(quick) | _everybody(quick)
 
 
 def _latency(quick: bool) -> dict:
@@ -76,6 +80,56 @@ def _latency(quick: bool) -> dict:
         "recommend p95 ms": 1e3 * sorted(alone)[int(0.95 * n_calls)],
         "fold-in ms": 1e3 * statistics.median(folded),
     }
+
+
+def _onnx(quick: bool) -> dict:
+    import onnxruntime
+
+    from kerasrec import Recommender
+
+    n_users, n_items, n_calls = (300, 500, 20) if quick else (5_000, 5_000, 500)
+    data = _popular(n_users, n_items, 60)
+    found, wrong = {}, 0
+    for name in ("", "ease", "item_knn"):
+        if name:
+            recommender = Recommender.train(data, name, verbose=0)
+        else:
+            recommender = _made(n_users, n_items, 64, 60 * n_users)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        with tempfile.TemporaryDirectory() as folder:
+            recommender.export(Path(folder, "x.onnx"))
+            runs = onnxruntime.InferenceSession(
+                str(Path(folder, "x.onnx")), options, providers=["CPUExecutionProvider"]
+            )
+        users, k = recommender.user_ids.astype(object), np.array(10)
+
+        def ask(call: int, runs=runs, users=users, k=k) -> None:
+            runs.run(None, {"user": users[call % len(users) :][:1], "k": k})
+
+        _seconds(ask, 20)
+        label = {"": "ONNX ms", "ease": "ONNX EASE ms"}.get(name, f"ONNX {name} ms")
+        found[label] = 1e3 * statistics.median(_seconds(ask, n_calls))
+        items = [runs.run(None, {"user": users[n : n + 100], "k": k})[0] for n in range(0, n_users, 100)]
+        expected = recommender.recommend(k=10)["item"].to_numpy().reshape(-1, 10)
+        wrong += int((np.concatenate(items) != expected).any(axis=1).sum())
+    return found | {"ONNX wrong": wrong}
+
+
+def _popular(n_users: int, n_items: int, each: int):
+    """Who has what, a few items being had by many."""
+    from kerasrec.data import Interactions
+
+    draw = np.random.default_rng(0)
+    share = 1 / (20.0 + np.arange(n_items))
+    items = draw.choice(n_items, n_users * each, p=share / share.sum())
+    keys = np.unique(np.repeat(np.arange(n_users), each) * n_items + items)
+    return Interactions(
+        keys // n_items,
+        keys % n_items,
+        user_ids=np.array([f"user-{code}" for code in range(n_users)], object),
+        item_ids=np.array([f"item-{code}" for code in range(n_items)], object),
+    )
 
 
 def _file(quick: bool) -> dict:

@@ -86,6 +86,10 @@ class HistoryScore(keras.layers.Layer):
         valued.data = means[valued.indices].astype(np.float32)
         return valued
 
+    def item_links(self) -> "np.ndarray | scipy.sparse.csr_matrix | None":
+        """What each item `[I, I]` that a user has gives to each item; `None` where it depends on more."""
+        return None
+
     def contributions(self, user: int, item: int) -> tuple[str, np.ndarray, np.ndarray]:
         """What gives a pair its score.
 
@@ -198,8 +202,12 @@ class ItemWeightsScore(HistoryScore):
 
     def catalogue_scorer(self) -> Callable[[np.ndarray], np.ndarray]:
         """A function of user codes `[B]` that gives their scores of the whole catalogue `[B, I]`."""
-        matrix, weights = self.matrix(), ops.convert_to_numpy(self.item_weights)
+        matrix, weights = self.matrix(), self.item_links()
         return lambda users: matrix[users] @ weights
+
+    def item_links(self) -> np.ndarray:
+        """The weights `[I, I]`."""
+        return ops.convert_to_numpy(self.item_weights)
 
     def score_histories(self, histories: "scipy.sparse.csr_matrix") -> np.ndarray:
         """Scores `[B, I]` of the whole catalogue for users who were not in training.
@@ -276,11 +284,15 @@ class NeighborScore(HistoryScore):
 
     def catalogue_scorer(self) -> Callable[[np.ndarray], np.ndarray]:
         """A function of user codes `[B]` that gives their scores of the whole catalogue `[B, I]`."""
-        matrix, table = self.matrix(), self._table()
-        if self.of == "item":
-            by_neighbor = table.T.tocsr()
+        matrix, by_neighbor = self.matrix(), self.item_links()
+        if by_neighbor is not None:
             return lambda users: (matrix[users] @ by_neighbor).toarray()
+        table = self._table()
         return lambda users: (table[users] @ matrix).toarray()
+
+    def item_links(self) -> "scipy.sparse.csr_matrix | None":
+        """By neighbour the items that it is near to, `[I, I]`; `None` where neighbours are users."""
+        return self._table().T.tocsr() if self.of == "item" else None
 
     def score_histories(self, histories: "scipy.sparse.csr_matrix") -> np.ndarray:
         """Scores `[B, I]` of the whole catalogue for users who were not in training.

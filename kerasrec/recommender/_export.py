@@ -26,9 +26,9 @@ def export(state: State, folder: str | os.PathLike[str]) -> None:
         )
     path = Path(folder)
     if path.exists() and (path.is_file() or any(path.iterdir())):
-        raise ValueError(f"`folder` must be new or empty. Received: {os.fspath(folder)!r}.")
+        raise ValueError(f"`path` must be new or empty. Received: {os.fspath(folder)!r}.")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"`folder` must be in a folder that exists; make {path.parent} first.")
+        raise FileNotFoundError(f"`path` must be in a folder that exists; make {path.parent} first.")
     import tensorflow as tf
 
     ids = {"user": _tensor(state.users.raw, "user"), "item": _tensor(state.items.raw, "item")}

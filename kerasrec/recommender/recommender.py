@@ -679,23 +679,36 @@ class Recommender:
         found._begin(_saved.load(path))
         return found
 
-    def export(self, folder: str | os.PathLike[str]) -> None:
-        """Write a TensorFlow SavedModel that plain TensorFlow serves, without Keras or kerasrec.
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write what other programs serve without Keras or kerasrec: raw ids in, raw ids out.
 
-        Its signature takes raw ids `user` `[B]` (text or int64, as the ids are) and `k`, and gives raw ids
-        `items` `[B, k]` and `scores` `[B, k]`, seen items left out and ties as everywhere. Where fewer than
-        `k` are left, items are empty text or -1, with a score of minus infinity. An unknown user is an error.
+        A path that ends in `.onnx` becomes one ONNX file, made on any backend, for onnxruntime, Triton or a
+        browser: of every model that represents users and items, or whose items lead to items (EASE,
+        neighbours of items). Any other path becomes a folder with a TensorFlow SavedModel, of any model, on
+        the TensorFlow backend.
+
+        Both take raw ids `user` `[B]` (text or int64, as the ids are) and `k`, and give raw ids `items`
+        `[B, k]` and `scores` `[B, k]`, seen items left out and ties as everywhere. Where fewer than `k` are
+        left, items are empty text or -1, with a score of minus infinity. An unknown user is an error of the
+        SavedModel, and has no items in ONNX, which knows no errors. `k` is int32 there and int64 here, a
+        number without dimensions.
 
         Args:
-            folder: a new or empty folder.
+            path: a file ending in `.onnx`, which is replaced, or a new or empty folder.
 
         Raises:
-            ValueError: if the backend is not TensorFlow, the folder holds something, or ids are of two types.
-            FileNotFoundError: if the folder that `folder` is to be in does not exist.
+            ValueError: if ids are of two types, the model is none that ONNX holds, the extra `onnx` is
+                missing, or, of a folder, the backend is not TensorFlow or it holds something.
+            FileNotFoundError: if the folder that `path` is to be in does not exist.
         """
+        if Path(path).suffix == ".onnx":
+            from kerasrec.recommender._onnx import export_onnx
+
+            export_onnx(self._now(), path)
+            return
         from kerasrec.recommender._export import export
 
-        export(self._now(), folder)
+        export(self._now(), path)
 
 
 def _from_bytes(cls: type[Recommender], content: bytes) -> Recommender:

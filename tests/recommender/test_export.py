@@ -81,7 +81,7 @@ def test_lists_end_where_nothing_is_left(tmp_path):
 def test_bad_places_and_ids(factorised, data, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("keep")
-    with pytest.raises(ValueError, match=r"`folder` must be new or empty\. Received: .*full"):
+    with pytest.raises(ValueError, match=r"`path` must be new or empty\. Received: .*full"):
         factorised.export(tmp_path / "full")
     with pytest.raises(FileNotFoundError, match=r"make .*nowhere first"):
         factorised.export(tmp_path / "nowhere" / "x")

@@ -1,0 +1,141 @@
+"""An ONNX graph, written node by node."""
+
+from typing import Any
+
+import numpy as np
+
+
+class Graph:
+    """The nodes and constants of a graph; what they are called is a number.
+
+    Attributes:
+        made: its nodes, each after those whose outputs it takes.
+        constants: its tensors.
+        n_bytes: int, what the constants take.
+    """
+
+    def __init__(self, prefix: str = "x") -> None:
+        self.made: list[Any] = []
+        self.constants: list[Any] = []
+        self.n_bytes = 0
+        self._prefix, self._count = prefix, 0
+
+    def constant(self, value: Any) -> str:
+        """The name of an array that the graph holds.
+
+        Args:
+            value: array or number; text as an object array of bytes.
+        """
+        from onnx import TensorProto, helper, numpy_helper
+
+        array = np.asarray(value)
+        name = self._name()
+        if array.dtype.kind == "O":
+            self.constants.append(helper.make_tensor(name, TensorProto.STRING, array.shape, array.tolist()))
+            self.n_bytes += sum(map(len, array.tolist()))
+        else:
+            self.constants.append(
+                numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+            )
+            self.n_bytes += array.nbytes
+        return name
+
+    def node(self, operation: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """The name of what an operation gives.
+
+        Args:
+            operation: of ONNX.
+            *inputs: names.
+            output: name of the result. Defaults to `None`: a number.
+            **attributes: of the operation.
+        """
+        return self.nodes(operation, 1, *inputs, outputs=[output or self._name()], **attributes)[0]
+
+    def nodes(
+        self, operation: str, n: int, *inputs: str, outputs: list[str] | None = None, **attributes: Any
+    ) -> list[str]:
+        """The names of all that an operation gives.
+
+        Args:
+            operation: of ONNX.
+            n: int, outputs.
+            *inputs: names.
+            outputs: names of the results. Defaults to `None`: numbers.
+            **attributes: of the operation.
+        """
+        from onnx import helper
+
+        outputs = outputs or [self._name() for _ in range(n)]
+        self.made.append(helper.make_node(operation, inputs, outputs, **attributes))
+        return outputs
+
+    def cast(self, what: str, dtype: Any) -> str:
+        """The same in another type of numbers."""
+        from onnx import helper
+
+        return self.node("Cast", what, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def filled(self, shape: str, value: Any) -> str:
+        """An array of one value.
+
+        Args:
+            shape: name of the shape.
+            value: NumPy number.
+        """
+        from onnx import numpy_helper
+
+        tensor = numpy_helper.from_array(np.asarray(value).reshape(1))
+        return self.node("ConstantOfShape", shape, value=tensor)
+
+    def rows(self, starts: str, rows: str) -> tuple[str, str]:
+        """The entries of some rows of a ragged array, one row after the other.
+
+        Args:
+            starts: where each row begins, and an end, int64 `[n + 1]`.
+            rows: numbers of rows, int64 `[R]`.
+
+        Returns:
+            For each entry the position of its row in `rows`, and its place in the array.
+        """
+        zero, one = self.constant(np.int64(0)), self.constant(np.int64(1))
+        first = self.node("Gather", starts, rows)
+        counts = self.node("Sub", self.node("Gather", starts, self.node("Add", rows, one)), first)
+        offsets = self.node("Sub", self.node("CumSum", counts, zero), counts)
+        total = self.node("ReduceSum", counts, keepdims=1)
+        # A one where a row begins: their running sum is the number of the row.
+        marks = self.node(
+            "ScatterElements",
+            self.filled(self.node("Add", total, one), np.int64(0)),
+            offsets,
+            self.filled(self.node("Shape", rows), np.int64(1)),
+            reduction="add",
+        )
+        begun = self.node("Slice", self.node("CumSum", marks, zero), self.constant(np.array([0])), total)
+        owner = self.node("Sub", begun, one)
+        count = self.node("Squeeze", total)
+        shift = self.node("Gather", self.node("Sub", first, offsets), owner)
+        return owner, self.node("Add", self.node("Range", zero, count, one), shift)
+
+    def subgraph(self, name: str, inputs: list[str], output: str, dtype: Any) -> Any:
+        """What is written so far as the body of a `Scan`, which sees the names of the graph around it.
+
+        Args:
+            name: of the body.
+            inputs: names of its inputs, numbers of int64.
+            output: name of its output `[N]`.
+            dtype: of the output.
+        """
+        from onnx import TensorProto, helper
+
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        return helper.make_graph(
+            self.made,
+            name,
+            [helper.make_tensor_value_info(own, TensorProto.INT64, []) for own in inputs],
+            [helper.make_tensor_value_info(output, kind, [None])],
+            self.constants,
+        )
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"{self._prefix}{self._count}"
