@@ -2,7 +2,8 @@
 
 Latencies are medians of 200 calls after a warm-up, each of another user, 64 components. Lists of all users
 stand beside the bare ranking, `kerasrec.evaluation`'s own of the same model and users, seen items left out,
-without frames of raw ids. ONNX is run by onnxruntime in one thread, and compared for every user. The file has a million users with text ids and 1,000 items, 8 components.
+without frames of raw ids. ONNX is run by onnxruntime in one thread, and the lists of all users are compared.
+The file has a million users with text ids and 1,000 items, 8 components.
 """
 
 import statistics
