@@ -25,6 +25,7 @@ from kerasrec.zoo.item_knn import ItemKNN as ItemKNN
 from kerasrec.zoo.lightgcn import LightGCN as LightGCN
 from kerasrec.zoo.matrix_factorization import MatrixFactorization as MatrixFactorization
 from kerasrec.zoo.mixture_of_tastes import MixtureOfTastes as MixtureOfTastes
+from kerasrec.zoo.mult_vae import MultVAE as MultVAE
 from kerasrec.zoo.neumf import NeuMF as NeuMF
 from kerasrec.zoo.popularity import Popularity as Popularity
 from kerasrec.zoo.pure_svd import PureSVD as PureSVD

@@ -109,6 +109,8 @@ class CatalogueBatches(keras.utils.PyDataset):
         lengths = np.diff(self._rows.indptr)
         self._users = np.flatnonzero(lengths).astype(np.int32)
         self._n_entries = _room(lengths[self._users], self.batch_size)
+        # One shape for all batches: what is padded costs less than another program.
+        self._longest = int(self._inputs.sequences.counts.max()) if self._inputs.needs_history else 1
         counts = np.bincount(positives.items, minlength=self.n_items)
         share = min(1.0, self.batch_size / len(self._users))
         self._is_wanted = 1 - (1 - share) ** counts  # that one of the item's users is in a batch
@@ -132,12 +134,12 @@ class CatalogueBatches(keras.utils.PyDataset):
             items, log_q = self._draw(rows, self._generator(self._epoch, index))
             rows = rows[:, items]
         if not self.dense:
-            return {**self._inputs.users(users), "item": items[None]}, self._by_places(rows)
+            return {**self._inputs.users(users, self._longest), "item": items[None]}, self._by_places(rows)
         labels = rows.toarray()
         if self.log_q:
             columns = (labels, *np.broadcast_arrays(items.astype(np.float32), log_q, labels)[:2])
             labels = np.stack(columns, axis=-1)
-        return {**self._inputs.users(users), "item": items[None]}, labels
+        return {**self._inputs.users(users, self._longest), "item": items[None]}, labels
 
     def _by_places(self, rows: Any) -> np.ndarray:
         """Rows, places and values of a batch's positives, `[1, N, 3]`."""

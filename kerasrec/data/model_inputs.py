@@ -95,21 +95,23 @@ class ModelInputs:
             self._say(self._sequences)
         return self._sequences
 
-    def users(self, users: Any) -> dict[str, np.ndarray]:
+    def users(self, users: Any, length: int = 1) -> dict[str, np.ndarray]:
         """The inputs of users' side, of whom a whole catalogue is ranked for, by name.
 
         Args:
             users: user codes `[B]`.
+            length: int, what histories are padded to at least, so that many calls have one shape.
+                Defaults to `1`.
 
         Returns:
             Arrays with a row a user. Histories are as long as the longest of these users' (one of few
-            lengths), and at most `length`.
+            lengths), and at most the attribute `length`.
         """
         users = np.asarray(users, np.int32)
         found = {name: self._column(name, users) for name in self.names if name != "history"}
         if self.needs_history:
             counts = self.sequences.counts[users]
-            found["history"] = self.sequences.latest(users, self._padded(counts.max(initial=1)))
+            found["history"] = self.sequences.latest(users, self._padded(counts.max(initial=length)))
         return found
 
     def pairs(self, interactions: Interactions, rows: Any = None) -> dict[str, np.ndarray]:

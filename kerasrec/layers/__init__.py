@@ -13,10 +13,12 @@ from kerasrec.layers.feature_dropout import FeatureDropout as FeatureDropout
 from kerasrec.layers.feature_embedding import FeatureEmbedding as FeatureEmbedding
 from kerasrec.layers.feature_lookup import FeatureLookup as FeatureLookup
 from kerasrec.layers.frequency_regularization import FrequencyRegularization as FrequencyRegularization
+from kerasrec.layers.gaussian_sampling import GaussianSampling as GaussianSampling
 from kerasrec.layers.graph_embedding import GraphEmbedding as GraphEmbedding
 from kerasrec.layers.host_he_normal import HostHeNormal as HostHeNormal
 from kerasrec.layers.host_normal import HostNormal as HostNormal
 from kerasrec.layers.id_limits import find_id_limits as find_id_limits
+from kerasrec.layers.item_bag import ItemBag as ItemBag
 from kerasrec.layers.last_position import LastPosition as LastPosition
 from kerasrec.layers.layers_repr import LayersRepr as LayersRepr
 from kerasrec.layers.pass_through_repr import PassThroughRepr as PassThroughRepr

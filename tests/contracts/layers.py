@@ -79,6 +79,12 @@ LAYERS = [
         keeps_dtype=True,
     ),
     LayerCase(
+        layers.GaussianSampling,
+        {"inputs": ITEMS[:, 0, :2]},
+        (4, 1),
+        lambda: {"beta": 0.5, "anneal_steps": 10, "seed": 3},
+    ),
+    LayerCase(
         layers.GraphEmbedding,
         {"ids": IDS},
         (4, 6),
@@ -100,6 +106,20 @@ LAYERS = [
         {"inputs": USER},
         (4, 2),
         lambda: {"layers": [keras.layers.Dense(5, "relu"), keras.layers.Dense(2)], "n_features": 3},
+    ),
+    LayerCase(
+        layers.ItemBag,
+        {"ids": HISTORY},
+        (4, 6),
+        lambda: {
+            "n": 10,
+            "n_components": 6,
+            "dropout": 0.1,
+            "use_bias": True,
+            "seed": 3,
+            "embeddings_initializer": keras.initializers.RandomNormal(seed=1),
+            "embeddings_regularizer": L2,
+        },
     ),
     LayerCase(layers.LastPosition, {"inputs": ITEMS}, (4, 3)),
     LayerCase(

@@ -1,9 +1,10 @@
 """One case for every model of the zoo."""
 
+import numpy as np
 import scipy.sparse
 
 from contracts.check_model import ModelCase
-from kerasrec.data import Features, RankingBatches, SequenceBatches
+from kerasrec.data import CatalogueBatches, Features, RankingBatches, SequenceBatches
 
 
 def lists(data, **settings):
@@ -28,6 +29,13 @@ def sequences(targets):
     return lambda data: SequenceBatches(data, 12 if targets != "last" else 50, **how)[0]
 
 
+def rows(data):
+    """Whole rows of users with the items in them as input, all in one batch."""
+    model = ["history", "item"]
+    x, y = CatalogueBatches(data, data.n_users, dense=True, model=model, seed=0)[0]
+    return {**x, "item": np.repeat(x["item"], len(y), axis=0)}, y
+
+
 SEQUENCES = {"n_components": 4, "history_length": 8, "loss": "ce"}
 
 MODELS = [
@@ -45,6 +53,7 @@ MODELS = [
     ModelCase("lightgcn", {"n_components": 4}, batch=lists),
     ModelCase("matrix_factorization", batch=lists),
     ModelCase("mixture_of_tastes", {"n_tastes": 2}, features, lists),
+    ModelCase("mult_vae", {"n_components": 3, "hidden": (5,), "dropout": 0.0}, batch=rows),
     ModelCase("neumf", {"n_components": 4}, batch=lists),
     ModelCase("popularity"),
     ModelCase("pure_svd", {"n_components": 4}),

@@ -170,3 +170,14 @@ def test_batches_whose_scores_would_not_fit_are_refused():
     with pytest.raises(ValueError, match=message):
         CatalogueBatches(x, 512)
     assert len(CatalogueBatches(x, 256)) == 3 and len(CatalogueBatches(x, 512, list_size=1000)) == 2
+
+
+def test_a_history_is_the_whole_row_and_all_batches_have_one_shape():
+    counts = np.append(np.ones(20, int), 12)
+    users = np.repeat(np.arange(21), counts)
+    items = np.concatenate([(np.arange(n) + user) % 15 for user, n in enumerate(counts)])
+    x = Interactions(users, items, times=users, user_ids=range(21), item_ids=range(15))
+    for inputs, labels in epoch(CatalogueBatches(x, 7, seed=0, dense=True, model=["history", "item"])):
+        assert inputs["history"].shape == (7, 16)
+        for history, row in zip(inputs["history"], labels, strict=True):
+            assert set(history[history >= 0]) == set(np.flatnonzero(row))

@@ -1,0 +1,146 @@
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kerasrec._arguments import positive_integer
+from kerasrec.layers import Catalogue, DotScore, FeatureEmbedding, GaussianSampling, HostNormal, ItemBag
+from kerasrec.losses import FullSoftmax
+from kerasrec.trainers import Model
+from kerasrec.zoo._card import Card, Hyperparameter
+from kerasrec.zoo._hybrid import loss_of, seeded
+from kerasrec.zoo._parts import seeds
+from kerasrec.zoo._recipe import Recipe, Size
+from kerasrec.zoo._sequences import history_input
+
+# Scores of a batch at most: a quarter of a gigabyte, of which a step holds a few.
+_SCORES = 1 << 26
+_ROWS = (16, 512)
+
+
+def MultVAE(
+    n_items: int,
+    n_components: int = 200,
+    hidden: Sequence[int] = (600,),
+    variational: bool = True,
+    dropout: float = 0.5,
+    beta: float = 0.2,
+    anneal_steps: int = 200_000,
+    loss: Any = None,
+    *,
+    learning_rate: Any = 1e-3,
+    seed: int | None = None,
+) -> keras.Model:
+    """A variational autoencoder of what users have: a set of items in, a probability of each item out.
+
+    The user's row of ones and zeros, brought to length 1 and partly dropped, goes through layers of `hidden`
+    units to a normal distribution of `n_components` numbers, and a draw of it through the same layers in
+    reverse to `f`; `score(history, i) = f . w_i + b_i`. The loss is the multinomial likelihood of the row
+    among the whole catalogue (`kerasrec.data.CatalogueBatches` with `model`) plus a weight, which rises from
+    step to step, times the divergence of the distribution from the standard one. The user has no vector: a
+    newcomer's items are all that it takes, and their order makes no difference.
+
+    With `variational=False` it is Mult-DAE, without the distribution; `hidden=()` is as published.
+
+    Args:
+        n_items: int, number of items.
+        n_components: int, size of the code. Defaults to `200`.
+        hidden: sizes of the layers before the code, and in reverse after it. Defaults to `(600,)`.
+        variational: bool, whether the code is drawn from a distribution. Defaults to `True`.
+        dropout: float, share of a user's items dropped in training. Defaults to `0.5`.
+        beta: float, the largest weight of the divergence. Defaults to `0.2`.
+        anneal_steps: int, steps in which the weight would rise to 1. Defaults to `200_000`.
+        loss: as in `HybridRecommender`. Defaults to `None`: `FullSoftmax()`.
+        learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
+        seed: int, for the initial weights and what is drawn in training. Defaults to `None`: Keras's global
+            generator.
+
+    Call arguments:
+        inputs: `{"history": item codes [B, H], "item": codes [B, L]}`; a list `[1, L]` is shared by the
+            batch.
+
+    Returns:
+        A compiled `keras.Model` with outputs `[B, L]`, logits.
+
+    Raises:
+        ValueError: if a size is not a positive integer, `dropout` is no share, or `beta` is negative.
+
+    Example:
+        >>> import kerasrec
+        >>> model = kerasrec.zoo.MultVAE(n_items=30, n_components=4, hidden=(8,))
+        >>> model.towers.user_inputs
+        ('history',)
+
+    References:
+        Liang et al., "Variational autoencoders for collaborative filtering", 2018.
+    """
+    n_items = positive_integer("n_items", n_items)
+    n_components = positive_integer("n_components", n_components)
+    sizes = [positive_integer("hidden", size) for size in hidden]
+    of = seeds(seed)
+
+    def dense(x: Any, size: int, name: str, activation: str | None) -> Any:
+        init = keras.initializers.GlorotUniform(next(of))
+        return keras.layers.Dense(size, activation, kernel_initializer=init, name=name)(x)
+
+    def glorot(size: int) -> HostNormal:
+        return HostNormal(0.0, (2 / (n_items + size)) ** 0.5, next(of))
+
+    with seeded(seed):
+        history = history_input()
+        widths = [*sizes, 2 * n_components if variational else n_components]  # a mean and a variance
+        bag = ItemBag(n_items, widths[0], dropout, True, next(of), glorot(widths[0]), name="encoder_0")
+        x = bag(history)
+        for i, width in enumerate(widths[1:], 1):
+            x = dense(keras.ops.tanh(x), width, f"encoder_{i}", None)
+        x = (
+            GaussianSampling(beta, anneal_steps, next(of), name="code")(x)
+            if variational
+            else keras.ops.tanh(x)
+        )
+        for i, size in enumerate(reversed(sizes)):
+            x = dense(x, size, f"decoder_{i}", "tanh")
+        item = keras.Input((None,), name="item", dtype="int32")
+        vectors = FeatureEmbedding(n_items, x.shape[-1], glorot(x.shape[-1]), name="item_embedding")(item)
+        biases = FeatureEmbedding(n_items, 1, "zeros", name="item_bias")(item)
+        score = DotScore(name="dot", dtype="float32")(x, vectors, item_bias=biases)
+        model = Model({"history": history, "item": item}, Catalogue(name="score")(score), name=CARD.name)
+    CARD.compile(model, learning_rate, loss=FullSoftmax() if loss is None else loss_of(loss, n_items))
+    return model
+
+
+def _recipe(size: Size, loss: Any = None) -> Recipe:
+    """About a dozen steps an epoch; the divergence has its whole weight after half of them."""
+    low, high = _ROWS
+    rows = min(high, max(low, 1 << (max(1, size.n_users // 8).bit_length() - 1)))
+    rows = min(rows, max(1, _SCORES // size.n_items))
+    epochs, beta = 100, 0.2
+    steps = epochs * -(-size.n_users // rows)
+    settings = {"beta": beta, "anneal_steps": max(1, round(steps / 2 / beta))}
+    return Recipe(
+        settings | ({} if loss is None else {"loss": loss}),
+        schedule="linear",
+        batch_size=rows,
+        row_sparse=False,
+        epochs=epochs,
+        patience=15,
+    )
+
+
+CARD = Card(
+    name="mult_vae",
+    factory=MultVAE,
+    task="ranking",
+    summary="A variational autoencoder: the set of a user's items in, a probability of each item out.",
+    reference='Liang et al., "Variational autoencoders for collaborative filtering", 2018, eq. 2 to 7.',
+    hyperparameters=(
+        Hyperparameter("n_components", "int", 200, low=16, high=512, log=True),
+        Hyperparameter("hidden", "choice", (600,), choices=((), (200,), (600,), (1200,), (600, 600))),
+        Hyperparameter("variational", "bool", True),
+        Hyperparameter("dropout", "float", 0.5, low=0.1, high=0.9),
+        Hyperparameter("beta", "float", 0.2, low=0.0, high=1.0, when=("variational", (True,))),
+        Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-2, log=True),
+    ),
+    loss="full_softmax",
+    recipe=_recipe,
+)
