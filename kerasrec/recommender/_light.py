@@ -8,13 +8,14 @@ import json
 import os
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasrec._assets import read_assets
-from kerasrec.recommender import _metadata
+from kerasrec.recommender import _index, _metadata
 from kerasrec.recommender._archive import WEIGHTS, keras_path, one_line, opened
 from kerasrec.recommender._factors import Factors
 from kerasrec.recommender._history import History
@@ -74,9 +75,12 @@ def read_light(path: str | os.PathLike[str], newcomers: bool = False) -> State |
             factors = Factors(
                 **arrays, scales=tuple((float(low), float(high)) for low, high in about["scales"])
             )
-            return _state(archive, folder, factors, str(about["name"]))
+            state = _state(archive, folder, factors, str(about["name"]))
         except _UNREADABLE as error:
             raise ValueError(f"{path} holds vectors that cannot be read: {one_line(str(error))}.") from error
+    if state is None:
+        return None
+    return replace(state, index=_index.read(path, about["weights"], state.n_items))
 
 
 def _state(archive: zipfile.ZipFile, folder: str, factors: Factors, name: str) -> State | None:

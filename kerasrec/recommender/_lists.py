@@ -14,7 +14,7 @@ from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
-from kerasrec.recommender import _vectors
+from kerasrec.recommender import _index, _vectors
 from kerasrec.recommender._frames import list_frame
 from kerasrec.recommender._state import SEED, State
 from kerasrec.recommender._written import ParquetLists
@@ -38,6 +38,7 @@ class Request(NamedTuple):
         seen: items to leave out, or `None`.
         unknown: what is done with unknown users.
         with_scores: bool.
+        index: what finds the items.
     """
 
     ids: np.ndarray
@@ -47,6 +48,7 @@ class Request(NamedTuple):
     seen: Ragged | None
     unknown: str
     with_scores: bool
+    index: str
 
 
 def recommend(state: State, users: Any = None, **how: Any) -> "pd.DataFrame":
@@ -141,7 +143,9 @@ def check_left(
         )
 
 
-def ranked(ranker: Ranker, codes: np.ndarray, k: int, seen: Ragged | None) -> tuple[np.ndarray, np.ndarray]:
+def ranked(
+    ranker: "Ranker | _index.Nearest", codes: np.ndarray, k: int, seen: Ragged | None
+) -> tuple[np.ndarray, np.ndarray]:
     """The best items of some users and the scores that ranked them, both `[B, k]`."""
     blocks = list(ranker.rank(codes, k, seen))
     if len(blocks) == 1:
@@ -159,6 +163,7 @@ def _request(
     with_scores: bool = True,
     unknown: str = "error",
     short: str | None = None,
+    index: str = "auto",
 ) -> Request:
     k = positive_integer("k", k)
     if unknown not in UNKNOWN:
@@ -183,7 +188,7 @@ def _request(
     if candidates is not None and not len(candidates):
         ids, codes, candidates = ids[:0], codes[:0], None  # nothing for anybody
     k = min(k, state.n_items if candidates is None else len(candidates))
-    return Request(ids, codes, k, candidates, seen, unknown, with_scores)
+    return Request(ids, codes, k, candidates, seen, unknown, with_scores, index)
 
 
 def _known_codes(state: State, argument: str, ids: Any) -> np.ndarray:
@@ -207,7 +212,7 @@ def _known_codes(state: State, argument: str, ids: Any) -> np.ndarray:
 
 def _answers(state: State, request: Request) -> Iterator["pd.DataFrame"]:
     """Frames of some users at a time; one empty frame where there are none."""
-    ranker = _vectors.ranker(state, request.candidates)
+    ranker = _index.ranker(state, request.index, request.candidates)
     for start in range(0, max(1, len(request.ids)), _USERS_AT_ONCE):
         part = slice(start, start + _USERS_AT_ONCE)
         ids, codes = request.ids[part], request.codes[part]
@@ -232,7 +237,7 @@ def _answers(state: State, request: Request) -> Iterator["pd.DataFrame"]:
 
 
 def _of_known(
-    state: State, ranker: Ranker, codes: np.ndarray, request: Request
+    state: State, ranker: "Ranker | _index.Nearest", codes: np.ndarray, request: Request
 ) -> tuple[np.ndarray, np.ndarray]:
     items, scores = ranked(ranker, codes, request.k, request.seen)
     return items, _vectors.scorer(state).finish(codes, scores) if request.with_scores else scores

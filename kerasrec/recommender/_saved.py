@@ -1,6 +1,9 @@
 """A recommender's state as a file, and back."""
 
 import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,8 +11,8 @@ import keras
 from kerasrec._inputs import input_names
 from kerasrec.data import Features
 from kerasrec.layers import find_catalogue
-from kerasrec.recommender import _metadata
-from kerasrec.recommender._archive import one_line
+from kerasrec.recommender import _index, _metadata
+from kerasrec.recommender._archive import WEIGHTS, one_line
 from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._state import Computed, State
@@ -40,6 +43,11 @@ def save(state: State, path: str | os.PathLike[str]) -> None:
     if catalogue is not None:
         catalogue.attachments = attachments
     save_model(state.model, path)  # refuses a model without a catalogue
+    if state.index is None:
+        _index.remove(Path(path))
+        return
+    with zipfile.ZipFile(path) as archive:
+        _index.write(state.index, Path(path), archive.getinfo(WEIGHTS).CRC)
 
 
 def load(path: str | os.PathLike[str]) -> State:
@@ -55,8 +63,11 @@ def load(path: str | os.PathLike[str]) -> State:
             "A recommender's file must say which user has which item; write it with `Recommender.save` "
             f"or `save_model(..., interactions, seen=True)`. Received: {os.fspath(path)}, which does not."
         )
+    with zipfile.ZipFile(path) as archive:
+        weights = archive.getinfo(WEIGHTS).CRC
+    index = _index.read(Path(path), weights, len(catalogue.item_ids))
     try:
-        return _restored(model, catalogue)
+        return replace(_restored(model, catalogue), index=index)
     except _UNREADABLE as error:
         raise ValueError(
             f"{os.fspath(path)} holds a recommender that cannot be read: {one_line(str(error))}."

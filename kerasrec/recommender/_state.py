@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import keras
     import pandas as pd
 
+    from kerasrec.recommender._index import Index
+
 # The order among equal scores is that of `kerasrec.evaluation.evaluate`.
 SEED = 0
 
@@ -63,6 +65,7 @@ class State:
         user_features: `Features` or `None`.
         item_features: `Features` or `None`.
         item_metadata: frame with a row an item, in the order of the codes, or `None`.
+        index: finds the best of many items, or `None`.
         computed: what was computed from all this, once.
     """
 
@@ -74,6 +77,7 @@ class State:
     user_features: Features | None = None
     item_features: Features | None = None
     item_metadata: "pd.DataFrame | None" = None
+    index: "Index | None" = None
     computed: Computed = field(default_factory=Computed)
 
     @property
@@ -115,7 +119,7 @@ class State:
 
     def recomputed(self) -> "State":
         """The same, of which nothing is computed yet."""
-        return replace(self, computed=Computed(self.model))
+        return replace(self, computed=Computed(self.model), index=None)
 
     def of_now(self) -> "State":
         """The same where the model has not been trained since anything was computed."""
