@@ -59,11 +59,8 @@ class Index:
 
     def search(self, vectors: np.ndarray, k: int) -> np.ndarray:
         """Codes `[B, k]` of items that are likely to be the best; -1 where there are no more."""
-        import faiss
-
-        found: np.ndarray = self.faiss.search(
-            vectors, min(k, self.n_items), params=faiss.SearchParametersIVF(nprobe=self.n_probe)
-        )[1]
+        how = _faiss().SearchParametersIVF(nprobe=self.n_probe)
+        found: np.ndarray = self.faiss.search(vectors, min(k, self.n_items), params=how)[1]
         return found
 
     def changed(self, removed: np.ndarray, added: np.ndarray, vectors: np.ndarray, n_items: int) -> "Index":
@@ -75,12 +72,11 @@ class Index:
             vectors: float32, a row for each of `added`.
             n_items: int, items afterwards.
         """
-        import faiss
-
+        faiss = _faiss()
         # One that is mapped from a file cannot change: its bytes are read.
         grown = faiss.deserialize_index(faiss.serialize_index(self.faiss))
         if len(removed):
-            grown.remove_ids(removed.astype(np.int64))
+            grown.remove_ids(faiss.IDSelectorBatch(removed.astype(np.int64)))
         if len(added):
             grown.add_with_ids(vectors, added.astype(np.int64))
         return replace(self, faiss=grown, n_items=n_items, weights=None)
@@ -260,12 +256,10 @@ def write(index: Index, path: Path, weights: int) -> None:
         path: the model's file.
         weights: checksum of the weights in it.
     """
-    import faiss
-
     about = {name: x for name, x in asdict(replace(index, faiss=None)).items() if name != "faiss"}
     line = json.dumps(about | {"weights": weights}).encode()
     with replacing(beside(path), index.n_items * 4) as partial:
-        faiss.write_index(index.faiss, os.fspath(partial))
+        _faiss().write_index(index.faiss, os.fspath(partial))
         with partial.open("ab") as file:  # faiss reads no further than its own
             file.write(line + len(line).to_bytes(8, "little") + _MAGIC)
 

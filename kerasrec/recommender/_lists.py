@@ -38,7 +38,7 @@ class Request(NamedTuple):
         seen: items to leave out, or `None`.
         unknown: what is done with unknown users.
         with_scores: bool.
-        index: what finds the items.
+        finder: what finds the items, one of `_index.INDEXES`.
     """
 
     ids: np.ndarray
@@ -48,7 +48,7 @@ class Request(NamedTuple):
     seen: Ragged | None
     unknown: str
     with_scores: bool
-    index: str
+    finder: str
 
 
 def recommend(state: State, users: Any = None, **how: Any) -> "pd.DataFrame":
@@ -212,7 +212,7 @@ def _known_codes(state: State, argument: str, ids: Any) -> np.ndarray:
 
 def _answers(state: State, request: Request) -> Iterator["pd.DataFrame"]:
     """Frames of some users at a time; one empty frame where there are none."""
-    ranker = _index.ranker(state, request.index, request.candidates)
+    ranker = _index.ranker(state, request.finder, request.candidates)
     for start in range(0, max(1, len(request.ids)), _USERS_AT_ONCE):
         part = slice(start, start + _USERS_AT_ONCE)
         ids, codes = request.ids[part], request.codes[part]
