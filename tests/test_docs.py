@@ -38,6 +38,34 @@ def shop(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_every_page_with_code_is_run_here():
+    pages = {
+        path.relative_to(DOCS).as_posix()
+        for path in DOCS.rglob("*.md")
+        if "```python\n" in path.read_text(encoding="utf-8")
+    }
+    run_here = set(re.findall(r'"([\w/]+\.md)"', Path(__file__).read_text(encoding="utf-8")))
+    assert "index.md" in pages and pages <= run_here  # those of "tensorrec.md" by `tests/compat`
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page",
+    [
+        "index.md",
+        "guides/from_lightfm.md",
+        "guides/from_implicit.md",
+        "guides/from_surprise.md",
+        "guides/from_tfrs.md",
+    ],
+)
+def test_a_first_program(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = run(page)
+    assert names["recommender"].n_users > 0
+    assert capsys.readouterr().out.strip()
+
+
 @pytest.mark.slow
 def test_a_working_week(shop, capsys):
     names = run("recommender.md")

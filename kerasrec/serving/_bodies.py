@@ -18,7 +18,7 @@ class Many(_Body):
     """Lists of several users."""
 
     users: list[RawId] = Field(min_length=1, description="Raw user ids.")
-    k: int = Field(10, ge=1, description="Length of a list.")
+    k: int | None = Field(None, ge=1, description="Length of a list; 10 otherwise.")
     exclude_seen: bool = Field(True, description="Leave out what a user had.")
     only: list[RawId] | None = Field(None, description="The items that may be recommended; all otherwise.")
     exclude: list[RawId] | None = Field(None, description="Items that may not be recommended.")
@@ -32,7 +32,7 @@ class History(_Body):
 
     items: list[RawId] = Field(min_length=1, description="Raw item ids.")
     values: list[float] | None = Field(None, description="What each is worth, a number an item.")
-    k: int = Field(10, ge=1, description="Length of the list.")
+    k: int | None = Field(None, ge=1, description="Length of the list; 10 otherwise.")
     only: list[RawId] | None = Field(None, description="The items that may be recommended; all otherwise.")
     exclude: list[RawId] | None = Field(None, description="Items that may not be recommended.")
 

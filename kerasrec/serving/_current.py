@@ -12,7 +12,7 @@ from pathlib import Path
 from kerasrec.serving._served import Served, load
 
 _LOG = logging.getLogger("kerasrec.serving")
-_Signature = tuple[int, int, int]
+_Signature = tuple[int, ...]
 
 
 class Current:
@@ -96,4 +96,8 @@ def _signature(path: Path) -> _Signature | None:
         there = os.stat(path)
     except OSError:
         return None
-    return there.st_mtime_ns, there.st_size, there.st_ino
+    try:
+        index = os.stat(path.with_suffix(".index"))  # written after the file that it belongs to
+    except OSError:
+        return there.st_mtime_ns, there.st_size, there.st_ino
+    return there.st_mtime_ns, there.st_size, there.st_ino, index.st_mtime_ns, index.st_size, index.st_ino

@@ -20,6 +20,8 @@ from kerasrec.serving.events import EventLog
 from kerasrec.serving.settings import Settings
 
 K = Annotated[int, Query(ge=1, description="Length of the list.")]
+# Where nobody says how long a list is to be, and the longest is not shorter.
+_LENGTH = 10
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": _bodies.Problem, "description": "An id that the model does not know."},
     413: {"model": _bodies.Problem, "description": "The body is too large."},
@@ -37,10 +39,11 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
     router = APIRouter(prefix="/v1", default_response_class=Json)
     limits, batches = _Limits(settings), Batches(log)
     writing = [Depends(_writer(settings))]
+    length = min(_LENGTH, settings.max_k)
 
     @router.get("/recommend/{user:path}", response_model=_bodies.UserList, responses=_PROBLEMS)
     async def recommend(
-        user: str, k: K = 10, exclude_seen: bool = True, unknown: _bodies.Unknown = "error"
+        user: str, k: K = length, exclude_seen: bool = True, unknown: _bodies.Unknown = "error"
     ) -> Response:
         """The best items for one user."""
         limits.k(k)
@@ -54,16 +57,16 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
     @router.post("/recommend", response_model=_bodies.Lists, responses=_BODY)
     def recommend_many(body: _bodies.Many) -> Response:
         """The best items for each of several users, in one go."""
-        limits.k(body.k)
+        k = length if body.k is None else limits.k(body.k)
         limits.ids(users=body.users, only=body.only, exclude=body.exclude)
         served = current.served
         found = _answers.lists(
-            served, log, body.users, body.k, body.exclude_seen, body.only, body.exclude, body.unknown
+            served, log, body.users, k, body.exclude_seen, body.only, body.exclude, body.unknown
         )
         return Json({"lists": found, "version": served.version})
 
     @router.get("/similar/{item:path}", response_model=_bodies.Items, responses=_PROBLEMS)
-    async def similar(item: str, k: K = 10) -> Response:
+    async def similar(item: str, k: K = length) -> Response:
         """The items most like an item."""
         limits.k(k)
         served = current.served
@@ -73,10 +76,10 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
     @router.post("/history", response_model=_bodies.Items, responses=_BODY)
     def history(body: _bodies.History) -> Response:
         """The best items for somebody who was not in training, from what they have."""
-        limits.k(body.k)
+        k = length if body.k is None else limits.k(body.k)
         limits.ids(items=body.items, only=body.only, exclude=body.exclude)
         served = current.served
-        found = _answers.history_list(served, body.items, body.values, body.k, body.only, body.exclude)
+        found = _answers.history_list(served, body.items, body.values, k, body.only, body.exclude)
         return Json({"items": found, "version": served.version})
 
     @router.get("/explain", response_model=_bodies.Explanation, responses=_PROBLEMS)
@@ -136,9 +139,10 @@ class _Limits:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def k(self, k: int) -> None:
+    def k(self, k: int) -> int:
         if k > self.settings.max_k:
             raise ValueError(f"`k` must be at most {self.settings.max_k:,}. Received: k={k}.")
+        return k
 
     def ids(self, **lists: list[RawId] | None) -> None:
         for name, ids in lists.items():

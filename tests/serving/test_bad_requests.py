@@ -99,3 +99,13 @@ def test_headers_keep_data_from_being_markup(client):
     answer = client.get("/v1/recommend/%3Cscript%3Ealert(1)%3C%2Fscript%3E")
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_longest_list_may_be_shorter_than_the_usual_one(serve):
+    client = serve(max_k=3)
+    answers = [client.get("/v1/recommend/user 1"), client.get("/v1/similar/item 1")]
+    answers.append(client.post("/v1/history", json={"items": ["item 1"]}))
+    assert [len(answer.json()["items"]) for answer in answers] == [3, 3, 3]
+    many = client.post("/v1/recommend", json={"users": ["user 1", "user 2"]}).json()["lists"]
+    assert [len(own["items"]) for own in many] == [3, 3]
+    assert client.get("/v1/recommend/user 1?k=4").status_code == 422

@@ -9,7 +9,7 @@ import pytest
 
 from kerasrec import Recommender
 from kerasrec.serving import Settings, create_app
-from kerasrec.serving._current import Current
+from kerasrec.serving._current import Current, _signature
 
 
 def items(client):
@@ -125,3 +125,11 @@ def test_what_is_there_for_long_is_not_collected_in_each_round(files, tmp_path):
     current.reload()
     assert gc.get_freeze_count() == pytest.approx(before, rel=0.2)
     gc.unfreeze()
+
+
+def test_an_index_that_comes_after_its_file_is_a_change(files, tmp_path):
+    path = tmp_path / "shop.keras"
+    shutil.copy(files["shop"], path)
+    before = _signature(path)
+    (tmp_path / "shop.index").write_bytes(b"1")
+    assert _signature(path) != before == _signature(path)[:3]
