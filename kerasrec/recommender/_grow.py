@@ -19,7 +19,7 @@ from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._made import state_of
 from kerasrec.recommender._metadata import aligned
 from kerasrec.recommender._reading import reads
-from kerasrec.recommender._resizing import Growth, resized
+from kerasrec.recommender._resizing import Growth, is_of_a_graph, resized
 from kerasrec.recommender._state import State
 
 if TYPE_CHECKING:
@@ -134,7 +134,9 @@ def updated(
         replayed = draw.random(state.n_users) < replay
         replayed[new.users] = True
         trained_on = whole.take(replayed[whole.users])
-    model = state.model if state.model is not before else _copied(state)
+    model = state.model
+    if model is before or any(map(is_of_a_graph, model.layers)):
+        model = _copied(state, whole)
     recipe = _training.recipe_of(model, whole).replace(epochs=epochs, batch_size=batch_size)
     with _put_back(model) if model is before else contextlib.nullcontext():
         history = _training.fit(model, trained_on, recipe, seed, verbose, known=whole)
@@ -228,16 +230,23 @@ def _is_graph(model: keras.Model) -> bool:
         return False
 
 
-def _copied(state: State) -> keras.Model:
+def _copied(state: State, interactions: Interactions) -> keras.Model:
     """A model of the same weights and optimizer's state to train, while lists come from the other.
+
+    A graph has the edges of these interactions, new ones among them.
 
     A subclassed model, or one whose loss its settings do not name, is trained itself.
     """
     if not _is_graph(state.model):
         return state.model
     same = {"user": Growth(state.n_users, state.n_users), "item": Growth(state.n_items, state.n_items)}
+    edges = None
+    if any(map(is_of_a_graph, state.model.layers)):
+        from kerasrec.zoo._fitted import positives
+
+        edges = positives(interactions).nonzero()
     try:
-        return resized(state.model, same)
+        return resized(state.model, same, edges)
     except (TypeError, ValueError):
         return state.model
 

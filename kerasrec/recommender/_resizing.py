@@ -39,12 +39,15 @@ class Growth:
             self.unlearned = without_rows(features.matrix[:before, :columns])
 
 
-def resized(model: keras.Model, growth: dict[str, Growth]) -> keras.Model:
+def resized(
+    model: keras.Model, growth: dict[str, Growth], edges: tuple[np.ndarray, np.ndarray] | None = None
+) -> keras.Model:
     """The model for more users, items or both; rows that are new are 0, and so are their optimizer slots.
 
     Args:
         model: functional `keras.Model`, whose weights stay as they are.
         growth: by side, `"user"` and `"item"`.
+        edges: users and items of the edges that a graph has from now on. Defaults to `None`: those it has.
 
     Returns:
         A new `keras.Model`, compiled as the old one, with its optimizer's state.
@@ -57,12 +60,18 @@ def resized(model: keras.Model, growth: dict[str, Growth]) -> keras.Model:
             return layer  # an operation, which has no weights
         if id(layer) not in pairs:  # a shared layer stays one
             pairs[id(layer)] = layer, _larger(layer, sides.get(layer.name, set()), growth)
+            if edges is not None and is_of_a_graph(layer):
+                config = {**pairs[id(layer)][1].get_config(), "n_edges": len(edges[0])}
+                pairs[id(layer)] = layer, type(layer).from_config(config)
         return pairs[id(layer)][1]
 
     grown = keras.models.clone_model(model, clone_function=larger)
     for old, new in pairs.values():
         if isinstance(new, FeatureLookup) and new.n != old.n:
             continue  # made from the new matrix
+        if edges is not None and is_of_a_graph(new):
+            _with_edges(old, new, edges)
+            continue
         table = _table_of_features(old, sides, growth)
         for before, after in zip(old.variables, new.variables, strict=True):
             value = _padded(before, tuple(after.shape))
@@ -75,10 +84,26 @@ def resized(model: keras.Model, growth: dict[str, Growth]) -> keras.Model:
     return grown
 
 
+def is_of_a_graph(layer: Any) -> bool:
+    """Whether a layer holds the edges between users and items.
+
+    Args:
+        layer: of a model.
+    """
+    return hasattr(layer, "n_edges")
+
+
+def _with_edges(old: Any, new: Any, edges: tuple[np.ndarray, np.ndarray]) -> None:
+    """Give a layer the tables of another, and edges of its own."""
+    for before, after in zip(old.trainable_variables, new.trainable_variables, strict=True):
+        after.assign(_padded(before, tuple(after.shape)))
+    new.fill(*edges)
+
+
 def _larger(layer: Any, sides: set[str], growth: dict[str, Growth]) -> Any:
     config = layer.get_config()
     side = _side_of(layer, sides)
-    if hasattr(layer, "n_entries") or hasattr(layer, "n_edges"):  # scores of histories and graphs know both
+    if hasattr(layer, "n_entries") or is_of_a_graph(layer):  # scores of histories and graphs know both
         return type(layer).from_config(
             {**config, "n_users": growth["user"].after, "n_items": growth["item"].after}
         )

@@ -6,8 +6,10 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 
 import kerasrec
+from kerasrec import Recommender
 from kerasrec.data import Interactions, ModelInputs, pairs
 from kerasrec.layers import find_catalogue
 
@@ -64,6 +66,7 @@ def check_model(case: ModelCase, folder: Any) -> None:
     loaded = keras.models.load_model(folder / "model.keras", compile=False)
     x = _every_pair(model, data)
     np.testing.assert_array_equal(_scores(loaded, x), _scores(model, x))
+    _check_recommender(case, model, data, folder / "recommender.keras")
     if "seed" in inspect.signature(card.factory).parameters:
         for ours, theirs in zip(
             model.get_weights(), case.create(data, **_seed(case)).get_weights(), strict=True
@@ -128,6 +131,27 @@ def _check_towers(model, data):
         rtol=1e-5,
         atol=1e-6,
     )
+
+
+def _check_recommender(case, model, data, path):
+    """What is trained is measured, makes lists, also for somebody new, goes through a file, and grows."""
+    measured = kerasrec.evaluation.evaluate(model, data, history=data, k=3, metrics=["ndcg"])
+    assert 0 <= measured["ndcg@3"] <= 1
+    features = case.features(data)
+    made = Recommender(model, data, **features)
+    lists = made.recommend(k=4)
+    assert len(lists) == 4 * data.n_users and np.isfinite(lists["score"]).all()
+    made.save(path)
+    pd.testing.assert_frame_equal(Recommender.load(path).recommend(k=4), lists)
+    newcomer = made.recommend_for_history([100, 103, 107], k=5)
+    assert newcomer["score"].is_monotonic_decreasing and not {100, 103, 107} & set(newcomer["item"])
+    if features:  # what is new needs a frame of features: tests/recommender/test_growing_features.py
+        return
+    made.add_items([2000])
+    made.add_users(["somebody new"])
+    scores = made.score(list(zip(lists["user"], lists["item"], strict=True)))
+    np.testing.assert_allclose(scores, lists["score"], rtol=1e-5, atol=1e-6)
+    assert len(made.recommend("somebody new", k=18)) == 18
 
 
 def _check_learns(case, data):

@@ -96,6 +96,40 @@ def test_a_recommender_of_it_grows(interactions):
     assert len(recommender.recommend_for_history([0, 1, 2], k=3)) == 3
 
 
+def test_an_update_passes_vectors_on_along_new_edges(counts, interactions):
+    recommender = kerasrec.Recommender.train(
+        interactions, "lightgcn", epochs=1, n_components=4, score="dot", loss="bpr", verbose=0
+    )
+    new = kerasrec.data.Interactions(
+        [4, 9, 30], [7, 7, 20], [1.0, 3.0, 2.0], user_ids=np.arange(31), item_ids=np.arange(21)
+    )  # two users and an item without edges so far, a user and an item that are new
+    recommender.update(new, epochs=1, verbose=0)
+    x = np.zeros((31, 21))
+    x[:30, :20] = counts > 0
+    x[[4, 9, 30], [7, 7, 20]] = 1
+    users, items = propagated(x, *tables(recommender.model))
+    expected = users @ items.T
+    np.testing.assert_allclose(scores(recommender.model, 31, 21), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_users_without_edges_keep_their_own_vectors(counts, interactions):
+    """Two users and an item have no edge: nothing is passed on to them, and their lists are made."""
+    model = kerasrec.zoo.LightGCN(interactions, 4, first_weight=0.3, seed=1)
+    users, items = (keras.ops.convert_to_numpy(x) for x in model.get_layer("graph").propagate())
+    own = tables(model)
+    np.testing.assert_allclose(users[[4, 9]], 0.3 * own[0][[4, 9]], rtol=1e-5)
+    np.testing.assert_allclose(items[7], 0.3 * own[1][7], rtol=1e-5)
+    assert len(kerasrec.Recommender(model, interactions).recommend(4, k=3)) == 3
+
+
+def test_a_single_event_a_user():
+    data = of_counts(np.eye(6))
+    model = kerasrec.zoo.create("lightgcn", data, n_components=4, seed=0)
+    assert np.isfinite(scores(model, 6, 6)).all()
+    losses = model.fit(RankingBatches(data, 3, 2, seed=0), epochs=2, verbose=0).history["loss"]
+    assert np.isfinite(losses).all() and np.isfinite(scores(model, 6, 6)).all()
+
+
 def test_ids_are_checked_against_the_table_of_their_side(interactions):
     model = kerasrec.zoo.LightGCN(interactions, 4)
     assert find_id_limits(model) == {"user": (30, "graph"), "item": (20, "graph")}

@@ -119,6 +119,13 @@ def test_a_newcomer_is_told_by_items_and_grows_in(recommender, tmp_path):
     assert len(grown.recommend([2000], k=4)) == 4
 
 
+def test_a_single_event_a_user_and_one_without():
+    data = of_counts(np.vstack([np.eye(6), np.zeros((1, 6))]))
+    model = kerasrec.zoo.create("mult_vae", data, n_components=2, hidden=(3,), seed=0)
+    losses = model.fit(CatalogueBatches(data, 3, model=model, seed=0), epochs=2, verbose=0).history["loss"]
+    assert np.isfinite(losses).all() and np.isfinite(all_scores(model, data)).all()
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="`hidden` must be a positive integer. Received: hidden=0"):
         kerasrec.zoo.MultVAE(5, hidden=(0,))
