@@ -23,9 +23,11 @@ def claim(folder: Path, arguments: Mapping[str, Any]) -> None:
     arguments = {name: _text(x) for name, x in arguments.items()}
     about = read_json(folder / _ABOUT)
     if about is None:
-        # A search that was killed as it began leaves what it had not yet written.
+        # A search that was killed as it began leaves what it had not yet written; rivals have folders within.
         begun = f".{_ABOUT}."
-        if folder.is_dir() and not all(path.name.startswith(begun) for path in folder.iterdir()):
+        if folder.is_dir() and not all(
+            path.name.startswith(begun) or (path / _ABOUT).is_file() for path in folder.iterdir()
+        ):
             raise ValueError(
                 "`directory` must be empty, new, or the folder of the same search. "
                 f"Received: {str(folder)!r}, which holds something else."

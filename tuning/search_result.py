@@ -1,6 +1,7 @@
 import dataclasses
+import functools
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,13 @@ import keras_tuner
 import numpy as np
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
+from kerasrec import zoo
 from kerasrec._arguments import positive_integer
 from kerasrec._seeds import set_random_seed
 from kerasrec.data import Interactions
-from kerasrec.evaluation import Comparison, compare, evaluate
+from kerasrec.evaluation import Comparison, evaluate
+from kerasrec.evaluation._compare import baselines_for
+from kerasrec.evaluation._one_by_one import one_by_one
 from kerasrec.evaluation._plan import Plan as EvaluationPlan
 from kerasrec.tuning._plan import Plan
 from kerasrec.tuning._record import Record
@@ -196,6 +200,7 @@ class SearchResult:
         baselines: Any = None,
         rivals: "Mapping[str, SearchResult] | None" = None,
         seeds: int = 1,
+        tell: Callable[[str], None] | None = None,
     ) -> Comparison:
         """The best hyperparameters on a test set that the search has not seen, beside the defaults.
 
@@ -215,6 +220,8 @@ class SearchResult:
                 and stand beside. Defaults to `None`.
             seeds: int, how often the best and the defaults are trained; the table has the first of them, a
                 note the means of all. Defaults to `1`.
+            tell: what is given a line when a model is trained and measured, e.g. `print`, the cheapest
+                first, with what is left. Defaults to `None`.
 
         Returns:
             `Comparison` of `"tuned"`, `"default"`, the rivals and the baselines.
@@ -229,10 +236,16 @@ class SearchResult:
             metrics = dict.fromkeys([str(own), "ndcg", "recall"]) if ranking else _RATING_METRICS
         how: dict[str, Any] = {"k": k or objective.k, "metrics": tuple(metrics)}
         seeds = positive_integer("seeds", seeds)
-        EvaluationPlan(test, self._plan.whole, **how)  # refuses what is wrong before anything is trained
-        models = {"tuned": self.best_model(retrain=True), "default": self._default_model(self._plan.seed)}
-        models |= {name: rival.best_model(retrain=True) for name, rival in (rivals or {}).items()}
-        table = compare(models, self._plan.whole, test, baselines=baselines, **how)
+        # Refuses what is wrong before anything is trained.
+        plan = EvaluationPlan(test, self._plan.whole, **how)
+        makers: dict[str, Callable[[], keras.Model]] = {
+            "tuned": functools.partial(self.best_model, retrain=True),
+            "default": functools.partial(self._default_model, self._plan.seed),
+        }
+        makers |= {
+            name: functools.partial(rival.best_model, retrain=True) for name, rival in (rivals or {}).items()
+        }
+        table = self._compared(plan, makers, {"tuned": self, "default": self, **(rivals or {})}, baselines, tell)
         deciding = {f"{objective.metric}@{how['k']}", str(objective.metric)} & set(
             table.reports["tuned"].metrics
         )
@@ -257,6 +270,32 @@ class SearchResult:
             )
         self._tested = table
         return table
+
+    def _compared(
+        self,
+        plan: EvaluationPlan,
+        makers: dict[str, Callable[[], keras.Model]],
+        searches: "Mapping[str, SearchResult]",
+        baselines: Any,
+        tell: Callable[[str], None] | None,
+    ) -> Comparison:
+        """Make and measure the models and baselines, the cheapest first."""
+        notes: list[str] = []
+        added = baselines_for(plan.metrics, self._plan.whole, baselines, makers, notes)
+        models = {name: search._model_name for name, search in searches.items()} | {x: x for x in added}
+        makers |= {name: functools.partial(zoo.create, name, self._plan.whole) for name in added}
+        known = [model for model in models.values() if model is not None]
+        place = {model: i for i, model in enumerate(zoo.by_cost(known))}
+        order = sorted(makers, key=lambda name: place.get(models[name] or "", len(place)))
+        reports = one_by_one(plan, {name: makers[name] for name in order}, tell)
+        simple = [x for x, model in models.items() if model and zoo.card(model).optimizer is None]
+        return Comparison([reports[name] for name in makers], simple, notes=notes)
+
+    @property
+    def _model_name(self) -> str | None:
+        """Name of the model in the zoo; `None` of another."""
+        models = self._plan.hypermodel
+        return models.card.name if isinstance(models, HyperRecommender) else None
 
     def _over_seeds(self, table: Comparison, test: Any, seeds: int, how: Mapping[str, Any]) -> str:
         """The deciding figure of the best and of the defaults, each trained from several seeds."""

@@ -190,20 +190,15 @@ def hybrid(
         )
     if init not in INITS:
         raise ValueError(f"`init` must be one of {', '.join(INITS)}. Received: init={init!r}.")
-    for name, asked in (("decay", bool(decay)), ("init", init == "svd")):
-        if asked and interactions is None:
-            raise ValueError(
-                f"`interactions` must be given for `{name}`, which follows them. "
-                f"Received: {name}={decay if name == 'decay' else init!r}, interactions=None."
-            )
+    if init == "svd":
+        _check_given("init", init, interactions)
     codes = id_inputs()
     with seeded(seed):
         regularizer = keras.regularizers.L2(l2) if l2 else None
         user = Side("user", codes[0], user_features, regularizer, user_feature_dropout)
         item = Side("item", codes[1], item_features, regularizer, item_feature_dropout)
         warn_without_identity(card, [side for side in (user, item) if side.name in identity])
-        if decay:
-            _decay_by_count(user, item, decay, interactions, _is_whole(loss_of(loss, item.n)))
+        decay_by_count((user, item), decay, interactions, loss)
         compare = score_layer(score)
         arguments = {
             "user": user.represent(user_repr, n_components, n_tastes=n_tastes if n_tastes > 1 else None),
@@ -243,21 +238,35 @@ def _begin_with_svd(user: Side, item: Side, n_components: int, interactions: Any
         layer.kernel.assign(kernel)
 
 
-def _is_whole(loss: Any) -> bool:
-    """Whether a loss takes the whole catalogue, one row a user."""
-    return isinstance(loss, (losses.FullSoftmax, losses.DenseRMSE, losses.DenseSeparation))
+def _check_given(name: str, value: Any, interactions: Any) -> None:
+    if interactions is None:
+        raise ValueError(
+            f"`interactions` must be given for `{name}`, which follows them. "
+            f"Received: {name}={value!r}, interactions=None."
+        )
 
 
-def _decay_by_count(user: Side, item: Side, decay: float, interactions: Any, whole: bool) -> None:
-    """Of whole rows, per user in proportion to its positives, and per item to the root of its share.
+def decay_by_count(sides: tuple[Side, Side], decay: float, interactions: Any, loss: Any) -> None:
+    """Let the representations that users and items will have decay; not at all of 0.
 
-    A user is then read once an epoch, an item in every step. Otherwise a row is a positive, and a user is
-    read as often as it has positives: its decay is the same each time.
+    Of whole rows, that of a user in proportion to its positives, and that of an item to the root of its
+    share: a user is then read once an epoch, an item in every step. Otherwise a row is a positive, and a user
+    is read as often as it has positives: its decay is the same each time.
+
+    Args:
+        sides: the users and the items.
+        decay: float, weight in the loss.
+        interactions: `Interactions`, or `None`.
+        loss: as the factories take it.
     """
+    if not decay:
+        return
+    _check_given("decay", decay, interactions)
+    user, item = sides
     there = interactions.liked
     by_user = np.bincount(interactions.users[there], minlength=user.n)
     by_item = np.bincount(interactions.items[there], minlength=item.n)
-    if not whole:
+    if not isinstance(loss_of(loss, item.n), (losses.FullSoftmax, losses.DenseRMSE, losses.DenseSeparation)):
         user.decay = functools.partial(FrequencyRegularization, user.n, decay)
         item.decay = functools.partial(FrequencyRegularization.from_counts, by_item, decay, 0.5)
         return

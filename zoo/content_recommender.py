@@ -3,7 +3,7 @@ from typing import Any
 import keras
 
 from kerasrec.zoo._card import Card
-from kerasrec.zoo._hybrid import BIASED, L2, LEARNING_RATE, LOSS, hybrid
+from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, hybrid
 
 
 def ContentRecommender(
@@ -16,6 +16,8 @@ def ContentRecommender(
     biased: bool = True,
     *,
     l2: float = 0.0,
+    decay: float = 0.0,
+    interactions: Any = None,
     learning_rate: Any = 1e-2,
     seed: int | None = None,
 ) -> keras.Model:
@@ -35,6 +37,8 @@ def ContentRecommender(
         loss: as in `HybridRecommender`. Defaults to `"wmrb"`.
         biased: bool, whether features have a bias each. Defaults to `True`.
         l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        decay: float, as in `HybridRecommender`. Defaults to `0.0`.
+        interactions: `Interactions`, for `decay`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -75,6 +79,8 @@ def ContentRecommender(
         loss=loss,
         biased=biased,
         l2=l2,
+        decay=decay,
+        interactions=interactions,
         learning_rate=learning_rate,
         seed=seed,
         identity=("user",),
@@ -87,7 +93,7 @@ CARD = Card(
     task="ranking",
     summary="A weight of each user for each feature of the items, whose features are taken as they stand.",
     reference='Pazzani and Billsus, "Content-based recommendation systems", 2007; Kirk, "TensorRec", 2018.',
-    hyperparameters=(LOSS, BIASED, L2, LEARNING_RATE),
+    hyperparameters=(LOSS, BIASED, L2, DECAY, LEARNING_RATE),
     loss="wmrb",
     results="""\
 MovieLens latest-small (September 2018), genres, WMRB with 1 % of the films sampled, beside popularity

@@ -3,7 +3,7 @@ from typing import Any
 import keras
 
 from kerasrec.zoo._card import Card, Hyperparameter
-from kerasrec.zoo._hybrid import BIASED, L2, LEARNING_RATE, LOSS, hybrid
+from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, hybrid
 
 
 def DeepReprRecommender(
@@ -17,6 +17,8 @@ def DeepReprRecommender(
     biased: bool = True,
     *,
     l2: float = 0.0,
+    decay: float = 0.0,
+    interactions: Any = None,
     learning_rate: Any = 1e-2,
     user_feature_dropout: Any = None,
     item_feature_dropout: Any = None,
@@ -40,6 +42,8 @@ def DeepReprRecommender(
         loss: as in `HybridRecommender`. Defaults to `"wmrb"`.
         biased: bool, whether features have a bias each. Defaults to `True`.
         l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        decay: float, as in `HybridRecommender`. Defaults to `0.0`.
+        interactions: `Interactions`, for `decay`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         user_feature_dropout: `FeatureDropout`, which drops in training what later users will not have.
             Defaults to `None`.
@@ -76,6 +80,8 @@ def DeepReprRecommender(
         loss=loss,
         biased=biased,
         l2=l2,
+        decay=decay,
+        interactions=interactions,
         learning_rate=learning_rate,
         user_feature_dropout=user_feature_dropout,
         item_feature_dropout=item_feature_dropout,
@@ -101,6 +107,7 @@ CARD = Card(
         LOSS,
         BIASED,
         L2,
+        DECAY,
         LEARNING_RATE,
     ),
     loss="wmrb",

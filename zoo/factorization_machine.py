@@ -10,10 +10,12 @@ from kerasrec.layers._features import as_bag, as_ids, linear
 from kerasrec.layers._lookup import lookup
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._hybrid import (
+    DECAY,
     L2,
     LEARNING_RATE,
     LOSS,
     Side,
+    decay_by_count,
     loss_of,
     score_layer,
     seeded,
@@ -29,6 +31,8 @@ def FactorizationMachine(
     loss: Any = "bpr",
     *,
     l2: float = 0.0,
+    decay: float = 0.0,
+    interactions: Any = None,
     learning_rate: Any = 1e-2,
     seed: int | None = None,
 ) -> keras.Model:
@@ -49,6 +53,8 @@ def FactorizationMachine(
         n_components: int, size of a feature's vector. Defaults to `8`.
         loss: as in `HybridRecommender`. Defaults to `"bpr"`.
         l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        decay: float, as in `HybridRecommender`. Defaults to `0.0`.
+        interactions: `Interactions`, for `decay`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -81,6 +87,7 @@ def FactorizationMachine(
             Side("item", codes[1], item_features, regularizer),
         )
         warn_without_identity(CARD, sides)
+        decay_by_count(sides, decay, interactions, loss)
         for side in sides:
             vectors, pairs = PairsOfFeatures(
                 n_components,
@@ -89,7 +96,7 @@ def FactorizationMachine(
                 kernel_regularizer=regularizer,
                 name=f"{side.name}_repr",
             )(side.bag)
-            arguments[side.name] = vectors
+            arguments[side.name] = vectors if side.decay is None else side.decay()(vectors, side.codes)
             arguments[f"{side.name}_bias"] = keras.layers.Add(dtype="float32")([side.bias(), pairs])
         output = score_layer("dot")(**arguments)
         return assemble(CARD, *codes, output, learning_rate, loss=loss_of(loss, sides[1].n))
@@ -143,6 +150,7 @@ CARD = Card(
         Hyperparameter("n_components", "int", 8, low=2, high=256, log=True),
         Hyperparameter("loss", "choice", "bpr", choices=LOSS.choices),
         L2,
+        DECAY,
         LEARNING_RATE,
     ),
     loss="bpr",

@@ -3,7 +3,7 @@ from typing import Any
 import keras
 
 from kerasrec.zoo._card import Card, Hyperparameter
-from kerasrec.zoo._hybrid import BIASED, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
+from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
 
 
 def MixtureOfTastes(
@@ -19,6 +19,8 @@ def MixtureOfTastes(
     biased: bool = True,
     *,
     l2: float = 0.0,
+    decay: float = 0.0,
+    interactions: Any = None,
     learning_rate: Any = 1e-2,
     seed: int | None = None,
 ) -> keras.Model:
@@ -41,6 +43,8 @@ def MixtureOfTastes(
         loss: as in `HybridRecommender`. Defaults to `"wmrb"`.
         biased: bool, whether features have a bias each. Defaults to `True`.
         l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        decay: float, as in `HybridRecommender`. Defaults to `0.0`.
+        interactions: `Interactions`, for `decay`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -76,6 +80,8 @@ def MixtureOfTastes(
         loss=loss,
         biased=biased,
         l2=l2,
+        decay=decay,
+        interactions=interactions,
         learning_rate=learning_rate,
         seed=seed,
     )
@@ -95,6 +101,7 @@ CARD = Card(
         LOSS,
         BIASED,
         L2,
+        DECAY,
         LEARNING_RATE,
     ),
     loss="wmrb",

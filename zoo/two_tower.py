@@ -6,7 +6,7 @@ import keras
 from kerasrec.layers import DeepRepr
 from kerasrec.losses import SampledSoftmax
 from kerasrec.zoo._card import Card, Hyperparameter
-from kerasrec.zoo._hybrid import L2, hybrid, seeded
+from kerasrec.zoo._hybrid import DECAY, L2, hybrid, seeded
 
 
 def TwoTower(
@@ -21,6 +21,8 @@ def TwoTower(
     biased: bool = False,
     *,
     l2: float = 0.0,
+    decay: float = 0.0,
+    interactions: Any = None,
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
@@ -43,6 +45,8 @@ def TwoTower(
         loss: as in `HybridRecommender`. Defaults to `None`: `SampledSoftmax(temperature)`.
         biased: bool, whether features have a bias each. Defaults to `False`.
         l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        decay: float, as in `HybridRecommender`. Defaults to `0.0`.
+        interactions: `Interactions`, for `decay`; `create` gives them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -89,6 +93,8 @@ def TwoTower(
         loss=SampledSoftmax(temperature) if loss is None else loss,
         biased=biased,
         l2=l2,
+        decay=decay,
+        interactions=interactions,
         learning_rate=learning_rate,
         seed=seed,
     )
@@ -112,6 +118,7 @@ CARD = Card(
         Hyperparameter("dropout", "float", 0.0, low=0.0, high=0.5),
         Hyperparameter("temperature", "float", 1.0, low=0.02, high=1.0, log=True),
         L2,
+        DECAY,
         Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, log=True),
     ),
     loss="sampled_softmax",

@@ -1,4 +1,4 @@
-import time
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,29 +118,28 @@ def _compared(
     from kerasrec import zoo
     from kerasrec.cli._fit import train_by_recipe
     from kerasrec.evaluation import Comparison
-    from kerasrec.evaluation._compare import BASELINES, fits
+    from kerasrec.evaluation._compare import baselines_for
+    from kerasrec.evaluation._one_by_one import one_by_one
     from kerasrec.evaluation._plan import Plan
     from kerasrec.recommender._training import worse
 
     # Refuses what cannot be measured before hours may go into training.
     plan = Plan(test, train, measured["k"], measured["metrics"])
     notes: list[str] = []
-    wanted = BASELINES if baselines else ()
-    added = [name for name in wanted if name not in hyperparameters and fits(name, train, notes)]
+    added = baselines_for(plan.metrics, train, None if baselines else (), hyperparameters, notes)
     order = zoo.by_cost([*hyperparameters, *added])
-    reports, trained, careful = {}, {}, {}
-    for place, name in enumerate(order, 1):
-        begun = time.perf_counter()
+    trained, careful = {}, {}
+
+    def make(name: str) -> Any:
         how = training | {"hyperparameters": hyperparameters.get(name, {})}
         done = train_by_recipe(name, train, how, report)
         if done.epochs is not None:
             trained[name] = done.epochs
             careful[name] = done.worse
-        with report.waiting(f"Evaluating {name}"):
-            reports[name] = plan.run(done.model, name)
-        figures = ", ".join(f"{metric} {reports[name][metric]:.4f}" for metric in reports[name].metrics)
-        left = f"; left: {', '.join(order[place:])}" if place < len(order) else ""
-        report.line(f"{name}: {figures}, in {time.perf_counter() - begun:.1f} s{left}")
+        return done.model
+
+    makers = {name: functools.partial(make, name) for name in order}
+    reports = one_by_one(plan, makers, report.line, report.waiting)
     simple = [name for name in order if zoo.card(name).optimizer is None]
     table = Comparison([reports[name] for name in [*hyperparameters, *added]], simple, notes=notes)
     if "popularity" in reports:

@@ -1,5 +1,7 @@
 import ast
 import os
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,31 +118,33 @@ def tune(
             f"{n_kept:,} of them kept from the search"
         )
 
+        from kerasrec import zoo
         from kerasrec.tuning import search
 
-        how: dict[str, Any] = {"workers": workers, "verbose": not as_json}
+        names = [zoo.card(x).name for x in _names([*job.rivals] if rivals is None else rivals.split(","))]
+        main = zoo.card(model or job.model).name
+        names = [name for name in names if name != main] if held_out is not None else []
         wanted = _objective(objective, model, job)
-        result = search(
-            train,
-            model or job.model,
-            wanted,
-            chief=chief,
-            worker=worker,
-            directory=directory,
-            **how,
-            **further,
-        )
-        if worker is not None:
-            report.line(f"The chief has enough: {len(result.frame()):,} trials.")
-            return
+        # A chief's workers, and a worker, know of this one alone.
+        order = [main, *names] if chief or worker else zoo.by_cost([main, *names])
+        same = {name: x for name, x in further.items() if name not in ("fixed", "space")}
+        found = {}
+        for place, name in enumerate(order, 1):
+            begun = time.perf_counter()
+            own = {"directory": directory, "chief": chief, "worker": worker, **further}
+            how = own if name == main else {"directory": directory / name, **same}
+            if names:
+                report.line(f"Tuning {name}")
+            found[name] = search(train, name, wanted, workers=workers, verbose=not as_json, **how)
+            if worker is not None:
+                report.line(f"The chief has enough: {len(found[name].frame()):,} trials.")
+                return
+            if names:
+                report.line(_row(found[name], name, time.perf_counter() - begun, order[place:]))
+        result = found.pop(main)
         _tell(result, report)
         if held_out is not None:
-            same = {name: x for name, x in further.items() if name not in ("fixed", "space")}
-            others = {}
-            for name in [*job.rivals] if rivals is None else filter(None, rivals.split(",")):
-                report.line(f"Tuning {name} beside it")
-                others[name] = search(train, name, wanted, directory=directory / name, **how, **same)
-            _test(result, held_out, others, test_seeds or job.seeds, report)
+            _test(result, held_out, found, test_seeds or job.seeds, report)
         _write(result, out, page, report)
         report.result |= {"columns": read.columns, "directory": str(directory), "file": str(out)}
 
@@ -222,6 +226,18 @@ def _range(text: str) -> tuple[str, Any]:
     return name, values
 
 
+def _names(given: Iterable[str]) -> list[str]:
+    """Names without spaces around them, each once."""
+    return list(dict.fromkeys(name.strip() for name in given if name.strip()))
+
+
+def _row(result: "SearchResult", name: str, seconds: float, left: list[str]) -> str:
+    """What a search found, and what is left."""
+    found = f"{result.objective} {result.best_score:.4f}"
+    rest = f"; left: {', '.join(left)}" if left else ""
+    return f"{name}: {found}, the best of {len(result.frame()):,} trials, in {seconds:.1f} s{rest}"
+
+
 def _tell(result: "SearchResult", report: Report) -> None:
     frame = result.frame().sort_values("score", ascending=result.direction == "min")
     rows = frame.drop(columns="started").to_dict("records")
@@ -253,7 +269,7 @@ def _test(
 
     with report.waiting("Testing the best beside the defaults"), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
-        table = result.refit(test, rivals=rivals, seeds=seeds)
+        table = result.refit(test, rivals=rivals, seeds=seeds, tell=report.line)
     frame = table.to_frame()
     report.table(
         f"On {len(test):,} rows that the search has not seen",

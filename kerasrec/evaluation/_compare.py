@@ -1,8 +1,10 @@
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kerasrec.data import Interactions, Sequences
 from kerasrec.evaluation._evaluate import keras_model
+from kerasrec.evaluation._one_by_one import one_by_one
 from kerasrec.evaluation._plan import DEFAULT_METRICS, RATING, Plan
 from kerasrec.evaluation.comparison import Comparison
 from kerasrec.evaluation.report import EvaluationReport
@@ -30,6 +32,7 @@ def compare(
     columns: Mapping[str, Any] | None = None,
     candidates: Interactions | None = None,
     given: Interactions | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Evaluate several models on the same users, beside baselines, and test the differences.
 
@@ -61,6 +64,8 @@ def compare(
         columns: as in `evaluate`. Defaults to `None`.
         candidates: as in `evaluate`. Defaults to `None`: the catalogue.
         given: as in `evaluate`. Defaults to `None`.
+        tell: what is given a line when a model is measured, e.g. `print`: its figures and what is left, the
+            baselines first. Defaults to `None`.
 
     Returns:
         `Comparison`.
@@ -101,28 +106,63 @@ def compare(
         candidates=candidates,
         given=given,
     )
+    _check_fitted_and_different(named)
     notes: list[str] = []
-    taken = {name for name, _ in named}
-    if baselines is None:
-        baselines = RATING_BASELINES if set(RATING) & set(plan.metrics) else BASELINES
-    added = [name for name in baselines if name not in taken and fits(name, train, notes)]
-    reports = []
-    for name, model in [*named, *((name, name) for name in added)]:
-        if isinstance(model, EvaluationReport):
-            reports.append(model.renamed(name))
-            continue
-        if isinstance(model, str):
-            from kerasrec import zoo
-
-            if zoo.card(model).optimizer is not None:
-                raise ValueError(
-                    f"A model given by name must come fitted; train {model} and give the model. "
-                    f"Received: {model!r}."
-                )
-            model = zoo.create(model, train)
-        reports.append(plan.run(keras_model(model), name))
+    added = baselines_for(plan.metrics, train, baselines, [name for name, _ in named], notes)
     simple = [name for name, model in named if _is_baseline(model)]
-    return Comparison(reports, [*simple, *added], metric, significance, level, notes)
+    makers = {name: functools.partial(_fitted, model, train) for name, model in named}
+    makers |= {name: functools.partial(_fitted, name, train) for name in added}
+    order = [*added, *simple, *(name for name, _ in named if name not in simple)]
+    done = one_by_one(plan, {name: makers[name] for name in order}, tell)
+    return Comparison(
+        [done[name] for name in makers], [*simple, *added], metric, significance, level, notes
+    )
+
+
+def baselines_for(
+    metrics: Iterable[str],
+    train: Interactions,
+    wanted: Iterable[str] | None,
+    taken: Iterable[str],
+    notes: list[str],
+) -> list[str]:
+    """Names of the baselines to set beside models.
+
+    Args:
+        metrics: names of metrics.
+        train: `Interactions` that they are to be fitted on.
+        wanted: names, or `None` for those that suit the metrics.
+        taken: names that models have.
+        notes: list, to which a note is added for each that is too large to be fitted.
+    """
+    if wanted is None:
+        wanted = RATING_BASELINES if set(RATING) & set(metrics) else BASELINES
+    from kerasrec import zoo
+
+    return zoo.by_cost(name for name in wanted if name not in taken and _fits(name, train, notes))
+
+
+def _check_fitted_and_different(named: Sequence[tuple[str, Any]]) -> None:
+    from kerasrec import zoo
+
+    names = [name for name, _ in named]
+    for name, model in named:
+        if names.count(name) > 1:
+            raise ValueError(f"Models must have different names. Received: {name!r} more than once.")
+        if isinstance(model, str) and zoo.card(model).optimizer is not None:
+            raise ValueError(
+                f"A model given by name must come fitted; train {model} and give the model. "
+                f"Received: {model!r}."
+            )
+
+
+def _fitted(model: Any, train: Interactions) -> Any:
+    """A model, fitted if it is given by its name in the zoo."""
+    if not isinstance(model, str):
+        return model
+    from kerasrec import zoo
+
+    return zoo.create(model, train)
 
 
 def _named(models: Any) -> list[tuple[str, Any]]:
@@ -145,14 +185,8 @@ def _is_baseline(model: Any) -> bool:
     return name in zoo.names() and zoo.card(name).optimizer is None
 
 
-def fits(name: str, train: Interactions, notes: list[str]) -> bool:
-    """Whether a baseline can be fitted in memory; a note where not.
-
-    Args:
-        name: of a model.
-        train: `Interactions`.
-        notes: list, to which the note is added.
-    """
+def _fits(name: str, train: Interactions, notes: list[str]) -> bool:
+    """Whether a baseline can be fitted in memory; a note if not."""
     from kerasrec.zoo import ease
 
     if name == ease.CARD.name and (too_large := ease.too_large(train.n_items)):

@@ -55,6 +55,21 @@ def test_a_table_of_test_rows_and_models_beside(run_json, shop, tmp_path):
     assert (tmp_path / "search" / "ease" / "oracle.json").is_file()
 
 
+def test_each_model_has_a_line_when_it_is_done_the_cheapest_first(run, shop):
+    done = run("tune", *shop, *QUICK, "--max-trials", 1, "--rivals", "ease, popularity")
+    assert done.status == 0, done.err
+    found = r"val_ndcg@10 \d\.\d{4}, the best of 1 trials, in \d+\.\d s"
+    rows = re.findall(rf"^(\w+): {found}(?:; left: (.*))?$", done.out, re.MULTILINE)
+    assert rows == [("popularity", "item_knn, ease"), ("item_knn", "ease"), ("ease", "")]
+    # And again when they are tested.
+    figures = r"(?:ndcg|recall)@10 \d\.\d{4}"
+    tested = re.findall(
+        rf"^(\w+): {figures}, {figures}, in \d+\.\d s(?:; left: (.*))?$", done.out, re.MULTILINE
+    )
+    assert [name for name, _ in tested] == ["popularity", "tuned", "default", "item_knn", "ease"]
+    assert tested[1][1] == "default, item_knn, ease" and tested[-1][1] == ""
+
+
 def test_jobs_are_listed(run, run_json):
     names = [job["job"] for job in run_json("tune", "--list")["jobs"]]
     assert "recommender_v2" in names and names == sorted(names)

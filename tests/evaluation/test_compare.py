@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -116,6 +117,17 @@ def test_models_of_the_zoo_by_name_are_fitted(data):
     assert sorted(table.reports) == sorted(table.baselines) == ["implicit_als", "popularity"]
     with pytest.raises(ValueError, match="A model given by name must come fitted; train recommender_v1"):
         compare("recommender_v1", train, test)
+
+
+def test_each_model_is_told_when_it_is_measured(data):
+    train, test = data
+    said = []
+    models = {"mine": Given("one", test, 0.8), "ALS": "implicit_als"}
+    compare(models, train, test, metrics=["ndcg"], baselines=["ease", "popularity"], tell=said.append)
+    assert [line.partition(":")[0] for line in said] == ["popularity", "ease", "ALS", "mine"]
+    assert re.fullmatch(r"ease: ndcg@10 \d\.\d{4}, in \d+\.\d s; left: ALS, mine", said[1])
+    with pytest.raises(ValueError, match=r"must have different names. Received: 'ease' more than once"):
+        compare(["ease", "ease"], train, test)
 
 
 def test_reports_made_before_can_be_compared(data):

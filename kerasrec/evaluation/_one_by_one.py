@@ -1,0 +1,46 @@
+"""Models measured one after the other, each told when it is done."""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kerasrec.evaluation._evaluate import keras_model
+from kerasrec.evaluation._plan import Plan
+from kerasrec.evaluation.report import EvaluationReport
+
+
+def one_by_one(
+    plan: Plan,
+    makers: Mapping[str, Callable[[], Any]],
+    tell: Callable[[str], None] | None = None,
+    waiting: Callable[[str], contextlib.AbstractContextManager[Any]] = lambda what: contextlib.nullcontext(),
+) -> dict[str, EvaluationReport]:
+    """Make and measure models, in this order.
+
+    Args:
+        plan: `Plan`.
+        makers: what makes each model, by its name; a report made before is taken as it is.
+        tell: what is given a line when a model is done: its figures, the seconds that it took, and the names
+            of those that are left. Defaults to `None`.
+        waiting: gives a context in which a model is measured. Defaults to one that shows nothing.
+
+    Returns:
+        Their reports, by name.
+    """
+    reports: dict[str, EvaluationReport] = {}
+    order = list(makers)
+    for place, (name, make) in enumerate(makers.items(), 1):
+        begun = time.perf_counter()
+        model = make()
+        if isinstance(model, EvaluationReport):
+            reports[name] = model.renamed(name)
+            continue
+        with waiting(f"Evaluating {name}"):
+            reports[name] = plan.run(keras_model(model), name)
+        if tell is not None:
+            report = reports[name]
+            figures = ", ".join(f"{metric} {report[metric]:.4f}" for metric in report.metrics)
+            left = f"; left: {', '.join(order[place:])}" if place < len(order) else ""
+            tell(f"{name}: {figures}, in {time.perf_counter() - begun:.1f} s{left}")
+    return reports
