@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from kerasrec import losses
-from kerasrec._arguments import positive_integer
+from kerasrec._arguments import positive_integer, positive_number
 from kerasrec.layers import (
     CosineScore,
     DeepRepr,
@@ -302,6 +302,13 @@ def loss_of(loss: Any, n_items: int) -> Any:
         f"`loss` must be a loss, a function of labels and scores, a name of Keras's, or one of "
         f"{', '.join(LOSSES)}. Received: loss={loss!r}."
     )
+
+
+def softmax_of(loss: Any, temperature: float) -> Any:
+    """A softmax that is given by its name, at a temperature; any other loss as it is."""
+    temperature = positive_number("temperature", temperature)
+    known = {"sampled_softmax": losses.SampledSoftmax, "full_softmax": losses.FullSoftmax}
+    return known[loss](temperature) if isinstance(loss, str) and loss in known else loss
 
 
 @contextlib.contextmanager

@@ -43,6 +43,24 @@ def recipe(size: Size, loss: Any = None) -> Recipe:
     return _sampled(size, loss)
 
 
+def from_random(size: Size, loss: Any = None, **settings: Any) -> Recipe:
+    """Of a model that shares the hybrid's parts, but knows no decomposition to begin at.
+
+    Args:
+        size: of the data.
+        loss: as in `recipe`. Defaults to `None`: softmax over the whole catalogue, or over a sample that a
+            batch shares if the catalogue is too dear.
+        **settings: what suits the model better than what suits the hybrid, with that softmax; of a sample
+            `decay` is another, and stays the hybrid's.
+    """
+    if loss is not None:
+        return recipe(size, loss)
+    if not is_dear(size):
+        return _whole(size, "full_softmax").with_settings(**settings)
+    settings.pop("decay", None)
+    return _sampled(size, SAMPLED).with_settings(**settings)
+
+
 def is_dear(size: Size) -> bool:
     """Whether an epoch of softmax over the whole catalogue takes too long.
 

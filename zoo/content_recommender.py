@@ -1,9 +1,13 @@
+import dataclasses
 from typing import Any
 
 import keras
 
 from kerasrec.zoo._card import Card
 from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, hybrid
+from kerasrec.zoo._hybrid_recipes import from_random
+from kerasrec.zoo._recipe import Recipe, Size
+from kerasrec.zoo._results import BY_RECIPE
 
 
 def ContentRecommender(
@@ -87,6 +91,14 @@ def ContentRecommender(
     )
 
 
+def _recipe(size: Size, loss: Any = None) -> Recipe:
+    """That of a matrix factorisation, of as many components as there are features."""
+    found = from_random(size, loss)
+    return dataclasses.replace(
+        found, settings={name: x for name, x in found.settings.items() if name != "n_components"}
+    )
+
+
 CARD = Card(
     name="content",
     factory=ContentRecommender,
@@ -95,10 +107,14 @@ CARD = Card(
     reference='Pazzani and Billsus, "Content-based recommendation systems", 2007; Kirk, "TensorRec", 2018.',
     hyperparameters=(LOSS, BIASED, L2, DECAY, LEARNING_RATE),
     loss="wmrb",
+    recipe=_recipe,
     results="""\
 MovieLens latest-small (September 2018), genres, WMRB with 1 % of the films sampled, beside popularity
 (published: 0.0471 in train, 0.0130 in test); protocol and the other models at the card of hybrid.
                     train recall     test recall  recall, unseen    ndcg, unseen
 popularity                0.0751          0.0733          0.1003          0.1631
-content                   0.0188          0.0095          0.0112          0.0213""",
+content                   0.0188          0.0095          0.0112          0.0213
+
+"""
+    + BY_RECIPE,
 )

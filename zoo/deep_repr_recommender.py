@@ -3,7 +3,10 @@ from typing import Any
 import keras
 
 from kerasrec.zoo._card import Card, Hyperparameter
-from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, hybrid
+from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, hybrid, softmax_of
+from kerasrec.zoo._hybrid_recipes import from_random
+from kerasrec.zoo._recipe import Recipe, Size
+from kerasrec.zoo._results import BY_RECIPE
 
 
 def DeepReprRecommender(
@@ -19,6 +22,7 @@ def DeepReprRecommender(
     l2: float = 0.0,
     decay: float = 0.0,
     interactions: Any = None,
+    temperature: float = 1.0,
     learning_rate: Any = 1e-2,
     user_feature_dropout: Any = None,
     item_feature_dropout: Any = None,
@@ -44,6 +48,8 @@ def DeepReprRecommender(
         l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
         decay: float, as in `HybridRecommender`. Defaults to `0.0`.
         interactions: `Interactions`, for `decay`; `create` gives them. Defaults to `None`.
+        temperature: float, divides the scores in a softmax that is given by name; well below 1 if `score` is
+            `"cosine"`. Defaults to `1.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         user_feature_dropout: `FeatureDropout`, which drops in training what later users will not have.
             Defaults to `None`.
@@ -57,8 +63,8 @@ def DeepReprRecommender(
         A compiled `keras.Model` with outputs `[B, L]`, not bounded.
 
     Raises:
-        ValueError: if a size is not a positive integer, features are empty or not finite, or a part has no
-            such name.
+        ValueError: if a size is not a positive integer, features are empty or not finite, a part has no
+            such name, or `temperature` is not above 0.
 
     Example:
         >>> import kerasrec
@@ -77,7 +83,7 @@ def DeepReprRecommender(
         user_repr=user_repr,
         item_repr=item_repr,
         score=score,
-        loss=loss,
+        loss=softmax_of(loss, temperature),
         biased=biased,
         l2=l2,
         decay=decay,
@@ -87,6 +93,12 @@ def DeepReprRecommender(
         item_feature_dropout=item_feature_dropout,
         seed=seed,
     )
+
+
+def _recipe(size: Size, loss: Any = None) -> Recipe:
+    """Cosines over a low temperature: with dot products, networks learn little but what is popular."""
+    cosines = {"score": "cosine", "temperature": 0.1}
+    return from_random(size, loss, n_components=20, decay=0.05, learning_rate=0.01, **cosines)
 
 
 _REPRESENTATIONS = ("linear", "normalized_linear", "deep")
@@ -111,6 +123,7 @@ CARD = Card(
         LEARNING_RATE,
     ),
     loss="wmrb",
+    recipe=_recipe,
     results="""\
 Book-Crossing, likes are ratings of at least 7, books with five likes or more; a fifth of the readers new, one
 split, seed 0, on JAX; all 9,971 books ranked (examples/book_crossing_cold_users.py). Rows are representations
@@ -129,5 +142,8 @@ popularity        0.1302    0.0038    0.0427    0.1117    0.0019    0.0321    0.
 linear, linear    0.3528    0.0103    0.1274    0.1745    0.0031    0.0528    0.1544    0.0044    0.0481
 linear, deep      0.1986    0.0054    0.0589    0.1320    0.0022    0.0344    0.1637    0.0046    0.0532
 deep, linear      0.1651    0.0046    0.0465    0.1225    0.0020    0.0301    0.1433    0.0042    0.0452
-deep, deep        0.1928    0.0054    0.0557    0.1392    0.0023    0.0356    0.1496    0.0043    0.0496""",
+deep, deep        0.1928    0.0054    0.0557    0.1392    0.0023    0.0356    0.1496    0.0043    0.0496
+
+"""
+    + BY_RECIPE,
 )

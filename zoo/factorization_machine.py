@@ -21,7 +21,10 @@ from kerasrec.zoo._hybrid import (
     seeded,
     warn_without_identity,
 )
+from kerasrec.zoo._hybrid_recipes import from_random
 from kerasrec.zoo._parts import assemble, id_inputs
+from kerasrec.zoo._recipe import Recipe, Size
+from kerasrec.zoo._results import BY_RECIPE
 
 
 def FactorizationMachine(
@@ -140,6 +143,11 @@ class PairsOfFeatures(SparseLinearRepr):
         return vectors, (*vectors[:-1], 1)
 
 
+def _recipe(size: Size, loss: Any = None) -> Recipe:
+    """That of a matrix factorisation."""
+    return from_random(size, loss)
+
+
 CARD = Card(
     name="factorization_machine",
     factory=FactorizationMachine,
@@ -154,4 +162,6 @@ CARD = Card(
         LEARNING_RATE,
     ),
     loss="bpr",
+    recipe=_recipe,
+    results=BY_RECIPE,
 )

@@ -11,6 +11,7 @@ from kerasrec.zoo._fitted import positives
 from kerasrec.zoo._hybrid import loss_of, score_layer, seeded
 from kerasrec.zoo._parts import assemble, id_inputs
 from kerasrec.zoo._recipe import Recipe, Size
+from kerasrec.zoo._results import BY_RECIPE
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -198,4 +199,5 @@ CARD = Card(
     ),
     loss="bpr",
     recipe=_recipe,
+    results=BY_RECIPE,
 )

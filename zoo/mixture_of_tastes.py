@@ -4,6 +4,9 @@ import keras
 
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._hybrid import BIASED, DECAY, L2, LEARNING_RATE, LOSS, N_COMPONENTS, hybrid
+from kerasrec.zoo._hybrid_recipes import from_random
+from kerasrec.zoo._recipe import Recipe, Size
+from kerasrec.zoo._results import BY_RECIPE
 
 
 def MixtureOfTastes(
@@ -87,6 +90,11 @@ def MixtureOfTastes(
     )
 
 
+def _recipe(size: Size, loss: Any = None) -> Recipe:
+    """Smaller vectors, since a user has several, at a lower rate."""
+    return from_random(size, loss, n_components=64, decay=0.1, learning_rate=0.01)
+
+
 CARD = Card(
     name="mixture_of_tastes",
     factory=MixtureOfTastes,
@@ -105,4 +113,6 @@ CARD = Card(
         LEARNING_RATE,
     ),
     loss="wmrb",
+    recipe=_recipe,
+    results=BY_RECIPE,
 )

@@ -11,6 +11,7 @@ from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._hybrid import loss_of, seeded
 from kerasrec.zoo._parts import assemble, id_inputs, seeds
 from kerasrec.zoo._recipe import Recipe, Size
+from kerasrec.zoo._results import BY_RECIPE
 
 PARTS = ("neumf", "gmf", "mlp")
 _STDDEV = 0.01
@@ -124,4 +125,5 @@ CARD = Card(
     ),
     loss="binary_cross_entropy",
     recipe=_recipe,
+    results=BY_RECIPE,
 )

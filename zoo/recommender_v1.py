@@ -5,6 +5,7 @@ import keras
 from kerasrec.layers import DotScore
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._parts import assemble, id_inputs, seeds, table
+from kerasrec.zoo._results import RATED_BY_RECIPE
 
 
 def RecommenderV1(
@@ -77,5 +78,8 @@ test mean squared error by epoch. By rows is kerasrec's default, whole tables is
 epoch               1      2      3      4      5
 published        3.46   1.65   1.35   1.26   1.22
 whole tables     3.47   1.65   1.34   1.25   1.21
-by rows          3.57   1.65   1.33   1.24   1.21""",
+by rows          3.57   1.65   1.33   1.24   1.21
+
+"""
+    + RATED_BY_RECIPE,
 )

@@ -4,9 +4,11 @@ from typing import Any
 import keras
 
 from kerasrec.layers import DeepRepr
-from kerasrec.losses import SampledSoftmax
 from kerasrec.zoo._card import Card, Hyperparameter
-from kerasrec.zoo._hybrid import DECAY, L2, hybrid, seeded
+from kerasrec.zoo._hybrid import DECAY, L2, hybrid, seeded, softmax_of
+from kerasrec.zoo._hybrid_recipes import from_random
+from kerasrec.zoo._recipe import Recipe, Size
+from kerasrec.zoo._results import BY_RECIPE
 
 
 def TwoTower(
@@ -39,10 +41,10 @@ def TwoTower(
         n_components: int, size of a representation. Defaults to `32`.
         hidden: sizes of the hidden layers of both networks, at least one. Defaults to `(64,)`.
         dropout: float, share of hidden units dropped in training. Defaults to `0.0`.
-        temperature: float, divides the scores in the loss; well below 1 where `score` is `"cosine"`. Defaults
-            to `1.0`.
+        temperature: float, divides the scores in a softmax that is given by name; well below 1 if `score` is
+            `"cosine"`. Defaults to `1.0`.
         score: as in `HybridRecommender`. Defaults to `"dot"`.
-        loss: as in `HybridRecommender`. Defaults to `None`: `SampledSoftmax(temperature)`.
+        loss: as in `HybridRecommender`. Defaults to `None`: `"sampled_softmax"`.
         biased: bool, whether features have a bias each. Defaults to `False`.
         l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
         decay: float, as in `HybridRecommender`. Defaults to `0.0`.
@@ -90,7 +92,7 @@ def TwoTower(
         user_repr=user_repr,
         item_repr=item_repr,
         score=score,
-        loss=SampledSoftmax(temperature) if loss is None else loss,
+        loss=softmax_of("sampled_softmax" if loss is None else loss, temperature),
         biased=biased,
         l2=l2,
         decay=decay,
@@ -98,6 +100,12 @@ def TwoTower(
         learning_rate=learning_rate,
         seed=seed,
     )
+
+
+def _recipe(size: Size, loss: Any = None) -> Recipe:
+    """Cosines over a low temperature: with dot products, networks learn little but what is popular."""
+    networks = {"hidden": (128,), "score": "cosine", "temperature": 0.1}
+    return from_random(size, loss, n_components=64, decay=0.0, **networks)
 
 
 CARD = Card(
@@ -122,4 +130,6 @@ CARD = Card(
         Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, log=True),
     ),
     loss="sampled_softmax",
+    recipe=_recipe,
+    results=BY_RECIPE,
 )

@@ -51,6 +51,27 @@ def test_users_with_few_likes_begin_at_a_decomposition(name, size):
     assert "init" not in zoo.card(name).recipe_for(LARGE).settings
 
 
+@pytest.mark.parametrize(
+    "name", ["content", "deep_repr", "factorization_machine", "mixture_of_tastes", "two_tower"]
+)
+def test_models_of_the_hybrid_s_parts_choose_as_it_does(name):
+    small, large = (zoo.card(name).recipe_for(size) for size in (SMALL, LARGE))
+    assert small.settings["loss"] == "full_softmax" and large.settings["loss"] == "sampled_softmax"
+    assert large.sampler.shared and large.n_sampled_items < LARGE.n_items / 50
+    # Of a sample, a vector decays each time that it is read.
+    assert large.settings["decay"] == zoo.card("hybrid").recipe_for(LARGE).settings["decay"]
+    assert zoo.card(name).recipe_for(SMALL, "bpr").settings["loss"] == "bpr"
+
+
+@pytest.mark.parametrize("name", ["two_tower", "deep_repr"])
+@pytest.mark.parametrize("loss", ["full_softmax", "sampled_softmax"])
+def test_a_softmax_by_name_has_the_temperature(data, name, loss):
+    model = zoo.create(name, data, n_components=2, loss=loss, temperature=0.25)
+    assert model.loss.get_config()["temperature"] == 0.25
+    with pytest.raises(ValueError, match=r"`temperature` must be a finite number above 0. Received: temp"):
+        zoo.create(name, data, loss="bpr", temperature=0.0)
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_no_recipe_needs_users_times_items(name):
     """Scores of a step and all tables with two slots of an optimizer, in float32, beside 8 GB."""
@@ -239,18 +260,23 @@ def test_a_model_worse_than_popularity_says_so(recipe):
 
 
 def little():
-    """Every model in closed form and the two defaults on all, each of the others on the least data."""
+    """Every model in closed form and the two defaults on all, each of the others on three kinds."""
+    least = ("one user", "one item", "two")
     for name in zoo.names():
         marks = [pytest.mark.slow] if name in TRAINED else []
         whole = name not in TRAINED or name in ("hybrid", "recommender_v2")
-        for case in ("one", "one user", "one item", "two", "alike") if whole else ("two",):
+        for case in (*least, "one", "alike") if whole else least:
             yield pytest.param(name, case, marks=marks)
 
 
 @pytest.mark.filterwarnings("ignore:.* is worse than:UserWarning")
 @pytest.mark.filterwarnings("ignore:The interactions have no times:UserWarning")
 @pytest.mark.parametrize(("name", "case"), list(little()))
-def test_little_data_gives_a_model_or_a_sentence(name, case):
+def test_little_data_gives_a_model_or_a_sentence(name, case, monkeypatch):
+    card = zoo.card(name)
+    if card.optimizer is not None and name not in ("hybrid", "recommender_v2"):
+        short = dataclasses.replace(card, recipe=lambda *size: card.recipe_for(*size).replace(epochs=2))
+        monkeypatch.setitem(zoo.registry._CARDS, name, short)
     users, items = {
         "one": (np.array([0]), np.array([0])),
         "one user": (np.zeros(20, int), np.arange(20)),
