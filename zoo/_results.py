@@ -26,8 +26,8 @@ popularity            0.1422     0.0910       0.0041  0.1350, 0.1632  0.0005"""
 BY_RECIPE = """\
 MovieLens latest-small (September 2018), `Recommender.train` with nothing but the name, on TensorFlow; 80/20
 at random, one split and seed 0; likes are ratings of at least 4, ranked in the whole catalogue without the
-likes of training. Content has genres; it cannot tell films of the same genres apart, and says that it is worse than
-popularity.
+likes of training. Content has genres; it cannot tell films of the same genres apart, and says that it is
+worse than popularity.
                        ndcg@10  recall@10  epochs
 factorization_machine   0.2762     0.2009      29
 matrix_factorization    0.2736     0.1995      25
