@@ -245,7 +245,8 @@ class SearchResult:
         makers |= {
             name: functools.partial(rival.best_model, retrain=True) for name, rival in (rivals or {}).items()
         }
-        table = self._compared(plan, makers, {"tuned": self, "default": self, **(rivals or {})}, baselines, tell)
+        searches = {"tuned": self, "default": self, **(rivals or {})}
+        table = self._compared(plan, makers, searches, baselines, tell)
         deciding = {f"{objective.metric}@{how['k']}", str(objective.metric)} & set(
             table.reports["tuned"].metrics
         )

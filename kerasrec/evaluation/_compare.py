@@ -114,9 +114,7 @@ def compare(
     makers |= {name: functools.partial(_fitted, name, train) for name in added}
     order = [*added, *simple, *(name for name, _ in named if name not in simple)]
     done = one_by_one(plan, {name: makers[name] for name in order}, tell)
-    return Comparison(
-        [done[name] for name in makers], [*simple, *added], metric, significance, level, notes
-    )
+    return Comparison([done[name] for name in makers], [*simple, *added], metric, significance, level, notes)
 
 
 def baselines_for(
