@@ -46,13 +46,13 @@ def item_table(
     n_items: int, n_components: int, masked: bool = False, history_length: int | None = None
 ) -> Any:
     """The table of the items, of a history and of those that are scored."""
-    std = positive_integer("n_components", n_components) ** -0.5
     return SequenceEmbedding(
         n_items,
-        n_components,
+        positive_integer("n_components", n_components),
         masked=masked,
         history_length=history_length,
-        embeddings_initializer=keras.initializers.RandomNormal(stddev=std),
+        # Small: what an item of few events was drawn with is noise that training leaves in its vector.
+        embeddings_initializer=keras.initializers.RandomNormal(stddev=0.02),
         name="item_embedding",
     )
 

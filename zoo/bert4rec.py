@@ -65,7 +65,9 @@ def BERT4Rec(
         masked = AppendMasked(history_length, name="append_masked")(history)
         table = _sequences.item_table(n_items, n_components, masked=True)
         x = keras.layers.Rescaling(n_components**0.5, name="scale")(table(masked))
-        x = PositionEmbedding(history_length + 1, name="places")(x)
+        # As large as an item's vector: what is hidden is told by its place alone.
+        places = keras.initializers.RandomNormal(stddev=1.0)
+        x = PositionEmbedding(history_length + 1, places, name="places")(x)
         x = keras.layers.Dropout(dropout, name="dropout")(x)
         for i in range(n_blocks):
             x = SelfAttentionBlock(

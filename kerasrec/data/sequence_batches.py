@@ -12,8 +12,12 @@ from kerasrec.data.interactions import Interactions
 from kerasrec.data.model_inputs import ModelInputs
 from kerasrec.data.sequences import Sequences, say_that_rows_decide
 
-_BUCKETS = (8, 16, 32, 64, 128, 256, 512)
+_BUCKETS = (4, 8, 16, 32, 64, 128, 256, 512)
 _CROPS = ("latest", "random", "all")
+# Batches of one shape that follow each other hold so many places, in at most so many batches.
+_PLACES_IN_A_ROW, _BATCHES_IN_A_ROW = 1 << 17, 32
+# The share of rows whose last item is hidden, beside others: that is what a model is asked after training.
+_LAST_HIDDEN = 0.5
 _TARGETS = ("next", "masked", "last")
 
 
@@ -25,19 +29,21 @@ class SequenceBatches(keras.utils.PyDataset):
     - `"next"`: the item after it. One row teaches all of its positions at once, which a model that looks
       back alone (causal attention, GRU) can take.
     - `"masked"`: itself, hidden, for a model that looks both ways: a share `mask_rate` of a row's items is
-      replaced by -2, and these are the targets.
+      replaced by -2, and in half of the rows the last item, and these are the targets.
     - `"last"`: rows are prefixes, each with the item after it, for a model that makes one vector of a
       history.
 
     Rows are sorted into buckets by length, padded on the left with -1, and batches hold rows of one bucket:
-    there are few shapes, and little padding. Every epoch has a new order, new crops, masks and samples; the
-    same seed gives the same ones.
+    there are few shapes, and little padding. Some batches of one shape follow each other, so that one
+    compiled call takes them. Every epoch has a new order, new crops, masks and samples; the same seed gives
+    the same ones.
 
     Without samples, `x` holds `history` `[B, H]` and `y` the targets `[B, H]`, -1 where there is none, as
     `CatalogueCrossEntropy` takes them. With `n_sampled_items`, `x` also holds `target` `[B, H]` and
     `shared_item` `[1, S]`, one sample for all positions of the batch; `y` are the labels
     `[1, 1, N + S, 3]` of `SampledSoftmax`, `GBCE` and other ranking losses, `N = B * H`; and weights
-    `[N, 1]`, 0 where there is no target, make the loss a mean over targets.
+    `[N, 1]`, 0 where there is no target, make the loss a mean over targets. Of `"masked"`, where few places
+    have a target, `x` also holds `place` `[B, P]`, which of the `H` these are, and the targets are `[B, P]`.
 
     Args:
         interactions: `Interactions`, or `Sequences`.
@@ -54,7 +60,7 @@ class SequenceBatches(keras.utils.PyDataset):
         max_targets: int, of `"last"`: prefixes of each user in an epoch, chosen at random. Defaults to
             `None`: all.
         repeats: bool, whether repeated items stand at each of their events. Defaults to `True`.
-        buckets: lengths of the buckets. Defaults to `None`: powers of two from 8 on, and `length`.
+        buckets: lengths of the buckets. Defaults to `None`: powers of two from 4 on, and `length`.
         model: the `keras.Model` that is to be trained, whose further inputs are supplied as `ModelInputs`
             does. Defaults to `None`.
         columns: as in `ModelInputs`. Defaults to `None`.
@@ -124,6 +130,8 @@ class SequenceBatches(keras.utils.PyDataset):
         self._buckets = np.unique([*(b for b in buckets or _BUCKETS if b < self.length), self.length])
         self._inputs = ModelInputs(("history",) if model is None else model, self.sequences, columns)
         self._make_pool(n_sampled_items, sampler)
+        places = self.batch_size * self.length
+        self.steps_in_a_row = min(max(_PLACES_IN_A_ROW // places, 1), _BATCHES_IN_A_ROW)
         self._epoch = -1
         self.on_epoch_end()
 
@@ -157,32 +165,35 @@ class SequenceBatches(keras.utils.PyDataset):
         self._ends, self._starts, self._users = self._rows(rng)
         lengths = np.minimum(self._ends - self._starts, self.length)
         of = np.searchsorted(self._buckets, lengths)
-        batches = []
+        runs = []
         for bucket in range(len(self._buckets)):
             rows = rng.permutation(np.flatnonzero(of == bucket))
             parts = np.split(rows, np.arange(self.batch_size, len(rows), self.batch_size))
-            batches += [(int(self._buckets[bucket]), part) for part in parts if len(part)]
-        self._batches = [batches[i] for i in rng.permutation(len(batches))]
+            batches = [(int(self._buckets[bucket]), part) for part in parts if len(part)]
+            runs += [
+                batches[i : i + self.steps_in_a_row] for i in range(0, len(batches), self.steps_in_a_row)
+            ]
+        self._batches = [batch for i in rng.permutation(len(runs)) for batch in runs[i]]
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         length, rows = self._batches[index]
         rng = self._generator(self._epoch, index)
         ends, starts = self._ends[rows], self._starts[rows]
+        history = self.sequences.windows(ends, starts, length)
         if self.targets == "masked":
-            history = self.sequences.windows(ends, starts, length)
             history, targets = self._masked(history, rng)
+        elif self.targets == "next":
+            targets = self.sequences.windows(ends + 1, starts + 1, length)
         else:
-            history = self.sequences.windows(ends, starts, length)
-            if self.targets == "next":
-                targets = self.sequences.windows(ends + 1, starts + 1, length)
-            else:
-                targets = self.sequences.items[ends][:, None]
+            targets = self.sequences.items[ends][:, None]
         empty = self.batch_size - len(rows)
         if empty:  # one shape for all batches of a bucket
             history, targets = (
                 np.pad(x, ((0, empty), (0, 0)), constant_values=PADDING) for x in (history, targets)
             )
         inputs = {"history": history}
+        if self.targets == "masked":
+            inputs["place"], targets = self._places(targets, rng)
         if len(self._inputs.names) > 1:
             users = np.concatenate([self._users[rows], np.zeros(empty, np.int32)])
             inputs = self._inputs.users(users) | inputs
@@ -228,8 +239,19 @@ class SequenceBatches(keras.utils.PyDataset):
         """Histories with some items hidden, at least one a row, and what was there."""
         there = history != PADDING
         hidden = there & (rng.random(history.shape, np.float32) < self.mask_rate)
-        hidden[:, -1] |= ~hidden.any(axis=1) & there[:, -1]
+        last = rng.random(len(history)) < _LAST_HIDDEN
+        hidden[:, -1] |= (last | ~hidden.any(axis=1)) & there[:, -1]
         return np.where(hidden, MASKED, history).astype(np.int32), np.where(hidden, history, PADDING)
+
+    def _places(self, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Which places of each row have a target, and these, as many for all batches of a bucket."""
+        length = targets.shape[1]
+        expected = length * self.mask_rate + _LAST_HIDDEN
+        n = min(length, int(expected + 3 * expected**0.5) + 1)
+        # Of a row with more, some are hidden, but not asked for.
+        order = np.argsort(rng.random(targets.shape, np.float32) + 2 * (targets == PADDING), axis=1)
+        places = np.sort(order[:, :n], axis=1).astype(np.int32)
+        return places, np.take_along_axis(targets, places, axis=1)
 
     def _with_samples(
         self, inputs: dict[str, np.ndarray], targets: np.ndarray, rng: np.random.Generator

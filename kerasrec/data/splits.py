@@ -19,6 +19,7 @@ from kerasrec._arguments import positive_integer
 from kerasrec.data._columns import are_dates, nanoseconds
 from kerasrec.data._events import behind, parted
 from kerasrec.data.interactions import Interactions, check_interactions
+from kerasrec.data.sequences import Sequences
 
 Split = tuple[Interactions, Interactions]
 
@@ -236,6 +237,53 @@ def held_out_users(
     shuffled = np.random.default_rng(seed).random(len(others))
     test = _last_of_each_user(others, shuffled, n_test, np.ones(len(others), bool))
     return train, others.take(several & ~test), others.take(test)
+
+
+def prefixes(interactions: Interactions | Sequences, length: int = 50) -> tuple[Sequences, Interactions]:
+    """Every item of a session but the first as a test of its own, with what came before it as its history.
+
+    A session of `n` items makes `n - 1` rows of a test, which are its users: they stand for nobody that a
+    model was trained on. Evaluate with them a model of histories, and as a session may have an item again:
+    `evaluate(model, test, history=history, exclude_seen=False)`.
+
+    Args:
+        interactions: `Interactions`, whose users are the sessions, or `Sequences`.
+        length: int, the most items of a history, the latest ones. Defaults to `50`.
+
+    Returns:
+        `(history, test)`: `Sequences`, and `Interactions` of users `0..n-1`, with one item each.
+
+    Raises:
+        ValueError: if no session has two items, or `length` is not a positive integer.
+
+    Example:
+        >>> from kerasrec.data import Interactions, splits
+        >>> x = Interactions([0, 0, 0], [2, 0, 2], times=[1, 2, 3], user_ids=["s"], item_ids=["x", "y", "z"])
+        >>> history, test = splits.prefixes(x.take([0, 1]))
+        >>> history.latest([0], 2).tolist(), test.items.tolist()
+        ([[-1, 2]], [0])
+
+    References:
+        Li et al., "Neural attentive session-based recommendation", 2017, section 4.1.
+    """
+    length = positive_integer("length", length)
+    sequences = interactions if isinstance(interactions, Sequences) else Sequences(interactions)
+    begins = np.repeat(sequences.starts[:-1], sequences.counts)
+    targets = np.flatnonzero(np.arange(len(sequences)) > begins)
+    if not len(targets):
+        raise ValueError(
+            "`interactions` must have a session of two items, of which one comes after the other. "
+            f"Received: {len(sequences)} items of {sequences.n_users} sessions."
+        )
+    n_before = np.minimum(targets - begins[targets], length)
+    starts = np.concatenate([[0], np.cumsum(n_before)])
+    places = np.arange(starts[-1]) + np.repeat(targets - n_before - starts[:-1], n_before)
+    history = Sequences.of_arrays(sequences.items[places], starts, None, sequences.n_items)
+    item_ids = (
+        interactions.item_ids if isinstance(interactions, Interactions) else np.arange(sequences.n_items)
+    )
+    users = np.arange(len(targets))
+    return history, Interactions(users, sequences.items[targets], user_ids=users, item_ids=item_ids)
 
 
 def _parts(

@@ -67,7 +67,7 @@ class SequenceEmbedding(FeatureEmbedding):
         if self.masked:
             self.masked_vector = self.add_weight(
                 shape=(self.n_components,),
-                initializer=keras.initializers.RandomNormal(stddev=self.n_components**-0.5),
+                initializer=keras.initializers.RandomNormal(stddev=0.02),
                 name="masked",
             )
 

@@ -14,6 +14,7 @@ from kerasrec.layers.towers import Towers, find_towers
 from kerasrec.trainers._shared_items import SHARED
 
 TARGET = "target"
+PLACE = "place"
 
 
 def asks_for_positions(names: tuple[str, ...], inputs: Any) -> bool:
@@ -31,7 +32,8 @@ def of_positions(model: Any) -> Callable[..., Any]:
 
     With `target` `[B, H]` and `shared_item` `[1, S]` it gives scores `[B * H, 1 + S]`: of each position's own
     target and of the shared items, by one matrix product. Without items it gives the vectors of the positions
-    and of the whole catalogue, `[B * H + I, C]`, as `CatalogueCrossEntropy` takes them.
+    and of the whole catalogue, `[B * H + I, C]`, as `CatalogueCrossEntropy` takes them. With `place` `[B, P]`
+    it does so for some of the positions of each row.
 
     Args:
         model: a functional `kerasrec.Model`.
@@ -64,7 +66,12 @@ class _Positions(keras.layers.Layer):
         towers = self._towers
         given = {key: inputs[name] for key, name in self._keys.items()}
         vectors = self._positions(given, training=training)
+        length = ops.shape(vectors)[1]
         vectors = ops.reshape(vectors, (-1, vectors.shape[-1]))  # [N, C]
+        if PLACE in inputs:  # few places have a target
+            places = ops.convert_to_tensor(inputs[PLACE])
+            rows = ops.arange(ops.shape(places)[0], dtype="int32")[:, None]
+            vectors = ops.take(vectors, ops.reshape(rows * length + places, (-1,)), axis=0)
         if SHARED not in inputs:
             return self._with_catalogue(vectors, training)
         shared, target = (ops.convert_to_tensor(inputs[name]) for name in (SHARED, TARGET))

@@ -385,7 +385,10 @@ class Training(_Mixed):
             steps_per_epoch = min(limit, steps_per_epoch or limit)
         if steps is None:
             num_batches = steps_per_epoch or inner.num_batches
-            automatic = automatic_steps(inner.batch_size, num_batches, batch_bytes(inner))
+            # A data set whose batches have several shapes says how many of one follow each other.
+            automatic = getattr(data["x"], "steps_in_a_row", None) or automatic_steps(
+                inner.batch_size, num_batches, batch_bytes(inner)
+            )
             steps = automatic if self._steps_setting == "auto" else int(self._steps_setting)
             self.steps_per_execution = steps
         return BlockAdapter(

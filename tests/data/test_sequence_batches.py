@@ -32,7 +32,7 @@ def test_every_position_has_the_item_after_it():
 def test_shapes_are_those_of_the_buckets():
     of = batches(2, lists=LISTS * 3)
     shapes = {of[i][0]["history"].shape for i in range(len(of))}
-    assert shapes == {(2, 8), (2, 16)}
+    assert shapes == {(2, 4), (2, 8), (2, 16)}
     of = batches(2, buckets=[4, 12])
     assert {of[i][0]["history"].shape for i in range(len(of))} == {(2, 4), (2, 12), (2, 16)}
 
@@ -52,21 +52,55 @@ def test_random_crops_differ_from_epoch_to_epoch():
     assert min(ends) < 20 and max(ends) <= 38 and len(ends) > 5
 
 
+def restored(inputs, targets):
+    """Histories with what is hidden in its place, and where that was."""
+    history = inputs["history"].copy()
+    hidden = history == -2
+    for row, places, wanted in zip(history, inputs["place"], targets, strict=True):
+        assert (np.diff(places) > 0).all()
+        asked = places[wanted >= 0]
+        assert (row[asked] == -2).all()
+        row[asked] = wanted[wanted >= 0]
+    return history, hidden
+
+
 def test_masked_items_are_the_targets():
-    of = batches(targets="masked", mask_rate=0.3)
-    hidden = total = 0
+    of = batches(targets="masked", mask_rate=0.3, lists=LISTS * 60)
+    hidden = total = last = n_rows = left = asked = 0
+    for index in range(len(of)):
+        history, was_hidden = restored(*of[index])
+        used = (history != -1).any(axis=1)
+        assert was_hidden[used].any(axis=1).all() and not was_hidden[~used].any()
+        # Few are hidden beyond those that there is a place for.
+        left, asked = left + (history == -2).sum(), asked + (of[index][1] >= 0).sum()
+        for items in history[used]:
+            there = np.flatnonzero(items >= 0)
+            assert (items[there] - there == items[there[0]] - there[0]).all()
+        hidden, total = hidden + was_hidden[:, :-1].sum(), total + (history[:, :-1] != -1).sum()
+        long = (history >= 0).sum(axis=1) > 9  # a short row has its last item hidden where no other is
+        last, n_rows = last + was_hidden[long, -1].sum(), n_rows + long.sum()
+    assert left < 0.02 * asked
+    assert 0.25 < hidden / total < 0.35  # the rate
+    assert 0.55 < last / n_rows < 0.75  # half of the rows, and of the others the rate
+
+
+def test_places_of_masked_items_have_one_shape_a_bucket():
+    of = batches(2, targets="masked", lists=LISTS * 10)
+    shapes = {}
     for index in range(len(of)):
         inputs, targets = of[index]
-        history = inputs["history"]
-        assert ((targets >= 0) == (history == -2)).all()
-        used = (history != -1).any(axis=1)
-        assert (history[used] == -2).any(axis=1).all()
-        hidden, total = hidden + (history == -2).sum(), total + (history != -1).sum()
-        restored = np.where(history == -2, targets, history)
-        for items in restored[used]:
-            there = items[items >= 0]
-            assert (np.diff(there) == 1).all()
-    assert 0.15 < hidden / total < 0.5
+        shapes.setdefault(inputs["history"].shape, set()).add((inputs["place"].shape, targets.shape))
+    assert len(shapes) > 1 and all(len(found) == 1 for found in shapes.values())
+
+
+def test_batches_of_one_shape_follow_each_other():
+    of = batches(1, lists=LISTS * 40, length=4096, buckets=[8])
+    assert of.steps_in_a_row == 32
+    lengths = [of[i][0]["history"].shape[1] for i in range(len(of))]
+    changes = np.count_nonzero(np.diff(lengths))
+    n_runs = -(-lengths.count(8) // 32) + -(-lengths.count(4096) // 32)
+    assert 1 <= changes < n_runs
+    assert batches(64, length=16384, buckets=[8]).steps_in_a_row == 1
 
 
 def test_prefixes():

@@ -1,0 +1,199 @@
+"""SASRec on MovieLens 1M and Amazon Beauty: kerasrec beside the same network in plain Keras.
+
+Plain Keras pads all histories to the model's length and takes the cross-entropy over the whole catalogue at
+every position; kerasrec has buckets of lengths and negatives that a batch shares (512 on MovieLens, 256 on
+Beauty). Data are the order of SASRec's and S3-Rec's files; all but the last two items of a user are trained
+on. Seconds of an epoch: of plain Keras the batches of a part of it after the first ones, times their number;
+of kerasrec the median epoch after the first. Compilation stands beside both (`first s`: of plain Keras the
+first batch, of kerasrec the first epoch). `whole s` is a whole training at a rate that falls linearly from
+0.002, compilation included and evaluation left out; NDCG@10 is of the last item among all items,
+seen ones left out, over all users.
+"""
+
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+
+from benchmarks._measure import data_folder, digits, in_process, ratio_row
+
+CASES: dict[str, dict[str, Any]] = {
+    "movielens-1m": {
+        "file": "sasrec_sequences.txt",
+        "length": 200,
+        "n_blocks": 2,
+        "dropout": 0.1,
+        "batch_size": 32,
+        "n_sampled_items": 512,
+        "plain_steps": 12,
+        "epochs": 16,
+        "required": (3, 6),
+    },
+    "amazon-beauty": {
+        "file": "sequences.txt",
+        "length": 50,
+        "n_blocks": 1,
+        "dropout": 0.5,
+        "batch_size": 128,
+        "n_sampled_items": 256,
+        "plain_steps": 10,
+        "epochs": 60,
+        "required": (10, 30),
+    },
+}
+N_COMPONENTS = 64
+
+
+def run(quick: bool = False) -> list[dict]:
+    found = [measure(name, quick) for name in CASES]
+    return [ratio for ratio, _ in found] + [row for _, rows in found for row in rows]
+
+
+def measure(name: str, quick: bool = False) -> tuple[dict, list[dict]]:
+    """The ratio of a data set, and the figures of both."""
+    data_folder(name)
+    plain, ours = (
+        in_process(
+            f"benchmarks.sequences:{code}",
+            {"name": name, "quick": quick},
+            "jax",
+            {"KERASREC_COMPILATION_CACHE": "0"},
+        )
+        for code in ("plain", "ours")
+    )
+    ratio = plain["epoch s"] / ours["epoch s"]
+    figures = [
+        {
+            "data": name,
+            "code": code,
+            "epoch s": digits(found["epoch s"]),
+            "first s": digits(found["first s"]),
+            "epochs": found.get("epochs"),
+            "whole s": found.get("whole s"),
+            "ndcg@10": found.get("ndcg@10"),
+            "peak MB": found["peak_mb"],
+        }
+        for code, found in (("plain Keras", plain), ("kerasrec", ours))
+    ]
+    required = CASES[name]["required"]
+    return ratio_row(f"plain Keras / kerasrec: seconds an epoch, {name}", [ratio], *required), figures
+
+
+def sequences(name: str, quick: bool) -> tuple[list[np.ndarray], int]:
+    """Item codes of each user, oldest first, and the number of items."""
+    path = data_folder(name) / CASES[name]["file"]
+    lists = [np.array(line.split()[1:], int) for line in path.read_text().splitlines()]
+    lists = lists[:500] if quick else lists
+    known, codes = np.unique(np.concatenate(lists), return_inverse=True)
+    return np.split(codes.astype("int32"), np.cumsum([len(x) for x in lists])[:-1]), len(known)
+
+
+def ours(name: str, quick: bool) -> dict[str, Any]:
+    """Epochs of kerasrec, and what they reach."""
+    from benchmarks._clock import EpochClock
+    from kerasrec import zoo
+    from kerasrec.data import Interactions, SequenceBatches, Sequences
+    from kerasrec.evaluation import evaluate
+
+    case = CASES[name]
+    lists, n_items = sequences(name, quick)
+    recipe = zoo.Recipe(schedule="linear", epochs=2 if quick else case["epochs"])
+    start = time.perf_counter()
+    settings = {key: case[key] for key in ("n_blocks", "dropout")}
+    model = zoo.SASRec(
+        n_items, N_COMPONENTS, history_length=case["length"], learning_rate=2e-3, seed=0, **settings
+    )
+    batches = SequenceBatches(
+        Sequences.of_lists([x[:-2] for x in lists], n_items),
+        case["batch_size"],
+        n_sampled_items=case["n_sampled_items"],
+        model=model,
+        seed=0,
+    )
+    clock = EpochClock()
+    model.fit(batches, epochs=recipe.epochs, verbose=0, callbacks=[clock, zoo.FallingRate(recipe)])
+    whole = time.perf_counter() - start
+    users = np.arange(len(lists))
+    test = Interactions(users, [x[-1] for x in lists], user_ids=users, item_ids=np.arange(n_items))
+    rest = Interactions(
+        np.repeat(users, [len(x) - 1 for x in lists]),
+        np.concatenate([x[:-1] for x in lists]),
+        times=np.concatenate([np.arange(len(x) - 1) for x in lists]),
+        user_ids=users,
+        item_ids=np.arange(n_items),
+    )
+    return {
+        "epoch s": statistics.median(clock.seconds[1:]),
+        "first s": clock.seconds[0],
+        "epochs": recipe.epochs,
+        "whole s": digits(whole),
+        "ndcg@10": evaluate(model, test, rest, metrics=["ndcg"])["ndcg@10"],
+    }
+
+
+def plain(name: str, quick: bool) -> dict[str, Any]:
+    """Some batches of plain Keras."""
+    case = CASES[name]
+    lists, n_items = sequences(name, quick)
+    length, size = case["length"], case["batch_size"]
+    lists = [x[:-2] for x in lists if len(x) > 3]
+    n_batches = -(-len(lists) // size)
+    steps = 2 if quick else case["plain_steps"]
+    history = np.zeros((steps * size, length), "int32")  # 0 is padding
+    target, weight = np.zeros_like(history), np.zeros(history.shape, "float32")
+    for row, items in enumerate(lists[: len(history)]):
+        some = items[-length - 1 :]
+        history[row, length - len(some) + 1 :] = some[:-1] + 1
+        target[row, length - len(some) + 1 :] = some[1:]
+        weight[row, length - len(some) + 1 :] = 1
+    model = network(n_items, length, case["n_blocks"], case["dropout"])
+    data = {"sample_weight": weight, "batch_size": size, "verbose": 0}
+    start = time.perf_counter()
+    model.fit(history[:size], target[:size], **{**data, "sample_weight": weight[:size]})
+    first = time.perf_counter() - start
+    start = time.perf_counter()
+    model.fit(history, target, **data)
+    return {"epoch s": (time.perf_counter() - start) / steps * n_batches, "first s": first}
+
+
+def network(n_items: int, length: int, n_blocks: int, dropout: float) -> Any:
+    """SASRec of Keras's layers, whose output are the scores of all items at every position."""
+    import keras
+    from keras import layers, ops
+
+    class Net(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = layers.Embedding(n_items + 1, N_COMPONENTS)
+            self.places = layers.Embedding(length, N_COMPONENTS)
+            self.dropout = layers.Dropout(dropout)
+            self.attention = [
+                layers.MultiHeadAttention(1, N_COMPONENTS, dropout=dropout) for _ in range(n_blocks)
+            ]
+            self.dense = [
+                [layers.Dense(N_COMPONENTS, "relu"), layers.Dense(N_COMPONENTS)] for _ in range(n_blocks)
+            ]
+            self.norms = [
+                [layers.LayerNormalization(epsilon=1e-6) for _ in range(2)] for _ in range(n_blocks)
+            ]
+            self.last = layers.LayerNormalization(epsilon=1e-6)
+
+        def call(self, history: Any, training: Any = None) -> Any:
+            there = ops.not_equal(history, 0)
+            x = self.table(history) * N_COMPONENTS**0.5 + self.places(ops.arange(length))
+            x = self.dropout(x, training=training)
+            parts = zip(self.attention, self.dense, self.norms, strict=True)
+            for attention, (inner, outer), (first, second) in parts:
+                y = first(x)
+                mask = ops.expand_dims(there, 1)
+                y = attention(y, y, attention_mask=mask, use_causal_mask=True, training=training)
+                x = x + self.dropout(y, training=training)
+                y = self.dropout(inner(second(x)), training=training)
+                x = x + self.dropout(outer(y), training=training)
+            return ops.matmul(self.last(x), ops.transpose(self.table.embeddings[1:]))
+
+    model = Net()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-3), loss)
+    return model
