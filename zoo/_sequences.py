@@ -51,7 +51,6 @@ def item_table(
         positive_integer("n_components", n_components),
         masked=masked,
         history_length=history_length,
-        # Small: what an item of few events was drawn with is noise that training leaves in its vector.
         embeddings_initializer=keras.initializers.RandomNormal(stddev=0.02),
         name="item_embedding",
     )
