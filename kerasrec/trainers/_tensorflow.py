@@ -165,9 +165,11 @@ class TensorFlowEngine:
     def _function(self, mode: str, run: Any, stack: Any, xla: bool = False) -> Callable[[Any], Any]:
         """The compiled function of a number of steps that begin with a run's first."""
         leaves = tree.flatten(stack)
-        # A leaf of one row is one for all samples (a list of items that they share), and stays so.
+        # A leaf of one row is one for all samples (a list of items that they share), and stays so. Of a batch of
+        # one sample all are: with an unknown number of rows, lists would have an unknown length for the loss.
         batch_size = max(leaf.shape[1] for leaf in leaves)
-        spec = tuple((leaf.dtype, leaf.shape[1] == 1 < batch_size, leaf.shape[2:]) for leaf in leaves)
+        stays = batch_size > 1 or mode != "predict"
+        spec = tuple((leaf.dtype, leaf.shape[1] == 1 and stays, leaf.shape[2:]) for leaf in leaves)
         key = mode, repr(tree.map_structure(lambda _: None, stack)), spec, xla
         if key not in self._traced:
             with at_work(self._missed):
@@ -193,10 +195,9 @@ class TensorFlowEngine:
             Whether the function is for the single-threaded executor, which must be known while tracing, the
             function, and the tables that it makes good.
         """
+        stays = batch_size > 1 or mode != "predict"
         signature = tree.map_structure(
-            lambda a: tf.TensorSpec(
-                (None, 1 if a.shape[1] == 1 < batch_size else None, *a.shape[2:]), a.dtype
-            ),
+            lambda a: tf.TensorSpec((None, 1 if a.shape[1] == 1 and stays else None, *a.shape[2:]), a.dtype),
             stack,
         )
         repeats = repeats_signature(tree.flatten(stack)) if mode == "train" else {}
