@@ -42,15 +42,39 @@ def replacing(path: str | os.PathLike[str], n_bytes: int = 0) -> Iterator[Path]:
         OSError: if there is no room, or the folder cannot be written to; it names `path` and the remedy.
     """
     path = Path(path)
+    with _own_folder(path, n_bytes) as folder:
+        yield folder / path.name
+        if (folder / path.name).is_dir() and path.is_dir():
+            path.rmdir()  # Windows replaces no folder
+        os.replace(folder / path.name, path)
+
+
+@contextlib.contextmanager
+def replacing_within(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Where to write files of the folder `path`: they go there, beside others, when all are written.
+
+    Args:
+        path: the folder, which may be there.
+
+    Raises:
+        OSError: if there is no room, or the folder cannot be written to; it names `path` and the remedy.
+    """
+    path = Path(path)
+    with _own_folder(path) as folder:
+        yield folder
+        path.mkdir(exist_ok=True)
+        for written in sorted(folder.iterdir()):
+            os.replace(written, path / written.name)
+
+
+@contextlib.contextmanager
+def _own_folder(path: Path, n_bytes: int = 0) -> Iterator[Path]:
     with writing(path, n_bytes):
         _clear(path)
-        folder = path.with_name(f"{_beginning(path)}{_machine()}-{os.getpid()}-{next(_counter)}")
+        folder = path.with_name(f"{_beginning(path)}{machine()}-{os.getpid()}-{next(_counter)}")
         folder.mkdir()
         try:
-            yield folder / path.name
-            if (folder / path.name).is_dir() and path.is_dir():
-                path.rmdir()  # Windows replaces no folder
-            os.replace(folder / path.name, path)
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -108,19 +132,31 @@ def _beginning(path: Path) -> str:
 
 def _clear(path: Path) -> None:
     """Remove what earlier writers of `path` left that are no more."""
-    form = re.compile(rf"{re.escape(_beginning(path))}([0-9a-f]+)-(\d+)-\d+")
-    for other in path.parent.iterdir():
+    remove_abandoned(path.parent, re.compile(rf"{re.escape(_beginning(path))}([0-9a-f]+)-(\d+)-\d+"))
+
+
+def remove_abandoned(place: Path, form: re.Pattern[str]) -> None:
+    """Remove folders of processes that are no more, and of other machines' from more than an hour ago.
+
+    Args:
+        place: the folder that they are in.
+        form: of their names; its groups are the machine and the process.
+    """
+    for other in place.iterdir():
         named = form.fullmatch(other.name)
         if named:
             with contextlib.suppress(OSError):
-                gone = named[1] == _machine() and not _runs(int(named[2]))
+                gone = named[1] == machine() and not _runs(int(named[2]))
                 if gone or time.time() - other.stat().st_mtime > _ABANDONED_SECONDS:
                     shutil.rmtree(other, ignore_errors=True)
 
 
-def _machine() -> str:
-    """Processes of other machines that share the folder have numbers of their own."""
-    return f"{zlib.crc32(platform.node().encode()):08x}"
+def machine() -> str:
+    """A name for what gives processes their numbers: a machine, or a container on it."""
+    numbers = ""
+    with contextlib.suppress(OSError):  # Linux alone
+        numbers = os.readlink("/proc/self/ns/pid")
+    return f"{zlib.crc32((platform.node() + numbers).encode()):08x}"
 
 
 def _runs(process: int) -> bool:

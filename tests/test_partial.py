@@ -5,15 +5,18 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import keras
 import pytest
 import scipy.sparse
+from keras.src.saving import saving_lib
 
 import kerasrec
-from kerasrec._partial import replacing
+from kerasrec._partial import replacing, replacing_within
+from kerasrec._temporary import temporary
 from kerasrec.compat import TensorRec, input_utils
 
 ROOM = "make room or write elsewhere"
@@ -68,6 +71,37 @@ def left_by(path, process, age=0.0, machine=None):
     (folder / path.name).write_text("half")
     os.utime(folder, (time.time() - age,) * 2)
     return folder.name
+
+
+def test_files_of_a_folder_come_together_and_beside_others(tmp_path):
+    folder = tmp_path / "map"
+    for content in ("1", "2"):
+        with replacing_within(folder) as partial:
+            (partial / "a").write_text(content)
+            (partial / "b").write_text(content)
+            assert not folder.exists() or (folder / "a").read_text() == "1"
+        (folder / "somebody's").write_text("")
+    with pytest.raises(RuntimeError, match="half way"), replacing_within(folder) as partial:
+        (partial / "a").write_text("3")
+        raise RuntimeError("half way")
+    assert names(tmp_path) == ["map"] and names(folder) == ["a", "b", "somebody's"]
+    assert [(folder / name).read_text() for name in "ab"] == ["2", "2"]
+
+
+def test_what_a_killed_process_unpacked_goes(tmp_path, monkeypatch):
+    """Keras unpacks what it saves and loads in folders that nobody could tell from others'."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    with temporary() as folder:
+        assert Path(saving_lib.get_temp_dir()).parent == folder
+        left = tmp_path / folder.name.replace(f"-{os.getpid()}-", f"-{done.pid}-")
+        (left / "unpacked").mkdir(parents=True)
+        with temporary() as other:
+            assert names(tmp_path) == sorted([folder.name, other.name])
+    assert names(tmp_path) == []
+    own = Path(saving_lib.get_temp_dir())  # of who saves a model of Keras alone
+    assert own.parent == tmp_path and not own.name.startswith("kerasrec")
 
 
 def test_what_dead_and_forgotten_writers_left_goes(tmp_path):

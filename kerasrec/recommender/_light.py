@@ -6,7 +6,6 @@ are no assets of Keras: what writes the weights anew, such as `model.save`, leav
 
 import json
 import os
-import tempfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kerasrec._assets import read_assets
+from kerasrec._temporary import temporary
 from kerasrec.recommender import _index, _metadata
 from kerasrec.recommender._archive import WEIGHTS, keras_path, one_line, opened
 from kerasrec.recommender._factors import Factors
@@ -84,11 +84,11 @@ def read_light(path: str | os.PathLike[str], newcomers: bool = False) -> State |
 
 
 def _state(archive: zipfile.ZipFile, folder: str, factors: Factors, name: str) -> State | None:
-    with tempfile.TemporaryDirectory() as extracted:
+    with temporary() as extracted:
         for member in archive.namelist():
             if member.startswith(folder) and not member.endswith("_features.npz"):
                 archive.extract(member, extracted)
-        assets = read_assets(Path(extracted, folder), ("history", "item_metadata"))
+        assets = read_assets(extracted / folder, ("history", "item_metadata"))
     if assets is None or assets.seen is None:
         return None
     users, items = Ids(assets.user_ids, "user"), Ids(assets.item_ids, "item")

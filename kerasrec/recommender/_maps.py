@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrec._arguments import positive_integer
+from kerasrec._partial import replacing_within
 from kerasrec.recommender import _vectors
 from kerasrec.recommender._lists import popular
+from kerasrec.recommender._pictures import check_picture, write_picture
 from kerasrec.recommender._state import State
 
 if TYPE_CHECKING:
@@ -22,16 +24,18 @@ def project(state: State, folder: str | os.PathLike[str]) -> None:
     path = Path(folder)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"`folder` must be in a folder that exists; make {path.parent} first.")
-    path.mkdir(exist_ok=True)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"`folder` must be a folder. Received: {os.fspath(folder)!r}, a file.")
     config = []
-    for name, table in tables.items():
-        np.savetxt(path / f"{name}.tsv", table, fmt="%.6g", delimiter="\t")
-        _labels(state, name).to_csv(path / f"{name}_metadata.tsv", sep="\t", index=False)
-        config.append(
-            f'embeddings {{\n  tensor_name: "{name}"\n  tensor_path: "{name}.tsv"\n'
-            f'  metadata_path: "{name}_metadata.tsv"\n}}\n'
-        )
-    (path / "projector_config.pbtxt").write_text("".join(config), encoding="utf-8")
+    with replacing_within(path) as partial:
+        for name, table in tables.items():
+            np.savetxt(partial / f"{name}.tsv", table, fmt="%.6g", delimiter="\t")
+            _labels(state, name).to_csv(partial / f"{name}_metadata.tsv", sep="\t", index=False)
+            config.append(
+                f'embeddings {{\n  tensor_name: "{name}"\n  tensor_path: "{name}.tsv"\n'
+                f'  metadata_path: "{name}_metadata.tsv"\n}}\n'
+            )
+        (partial / "projector_config.pbtxt").write_text("".join(config), encoding="utf-8")
 
 
 def plot_items(
@@ -41,8 +45,7 @@ def plot_items(
     from matplotlib.figure import Figure
 
     names = _names(state, label)
-    if path is not None and not Path(path).parent.is_dir():
-        raise FileNotFoundError(f"`path` must be in a folder that exists; make {Path(path).parent} first.")
+    check_picture(path)
     shown = popular(state, min(positive_integer("n_items", n_items), state.n_items), None)
     table = _vectors.check_table(state, "item")[shown].astype(np.float64)
     table -= table.mean(axis=0)
@@ -62,7 +65,7 @@ def plot_items(
     axes.set_ylabel(f"second direction, {share[1]:.0%}")
     axes.set_title(f"{len(shown)} items of {state.name}")
     if path is not None:
-        figure.savefig(path, dpi=150)
+        write_picture(figure, path)
     return figure
 
 

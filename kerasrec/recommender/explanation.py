@@ -1,8 +1,8 @@
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrec.data._columns import shown
+from kerasrec.recommender._pictures import check_picture, write_picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,7 @@ class Explanation:
         """
         from matplotlib.figure import Figure
 
+        check_picture(path)
         bars = self.contributions.head(_MOST_BARS)[::-1]
         figure = Figure(figsize=(7, 1.2 + 0.28 * len(bars)), layout="constrained")
         axes = figure.add_subplot()
@@ -78,9 +79,5 @@ class Explanation:
             f"User {self.user}, item {self.item}: score {self.score:.4g}", fontsize=10, parse_math=False
         )
         if path is not None:
-            if not Path(path).parent.is_dir():
-                raise FileNotFoundError(
-                    f"`path` must be in a folder that exists; make {Path(path).parent} first."
-                )
-            figure.savefig(path, dpi=150)
+            write_picture(figure, path)
         return figure

@@ -4,7 +4,6 @@ import contextlib
 import math
 import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import keras
 from kerasrec._forks import check_fork
 from kerasrec._inputs import input_names
 from kerasrec._partial import replacing
+from kerasrec._temporary import temporary
 from kerasrec.data import ModelInputs
 from kerasrec.layers import Catalogue, find_catalogue
 from kerasrec.recommender._archive import keras_path, one_line, opened
@@ -106,7 +106,8 @@ def save_model(
         inputs = ModelInputs(model, sequences_of(catalogue.attachments.get("history", {}), n_items))
         factors = factors_of(model, n_users, n_items, inputs)
     with replacing(path, _n_bytes(model) + (0 if factors is None else factors.n_bytes)) as partial:
-        model.save(partial)
+        with temporary():
+            model.save(partial)
         if factors is not None:
             add_vectors(partial, factors, model.name, inputs.names)
 
@@ -157,8 +158,8 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
 @contextlib.contextmanager
 def _elsewhere(path: Path) -> Iterator[Path]:
     """The file by a name in another folder: Keras unpacks large weights beside the name that it is given."""
-    with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder, path.name)
+    with temporary() as folder:
+        link = folder / path.name
         try:
             link.symlink_to(path.resolve())
         except OSError:  # Windows gives the right to few
@@ -200,7 +201,7 @@ def read_catalogue(path: str | os.PathLike[str]) -> Catalogue:
         True
     """
     catalogue = Catalogue()
-    with _opened(keras_path(path)) as (archive, assets), tempfile.TemporaryDirectory() as folder:
+    with _opened(keras_path(path)) as (archive, assets), temporary() as folder:
         try:
             for name in archive.namelist():
                 if name.startswith(assets):

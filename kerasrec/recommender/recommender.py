@@ -1,5 +1,4 @@
 import os
-import tempfile
 import threading
 import warnings
 from dataclasses import replace
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kerasrec._temporary import temporary
 from kerasrec.data import Features, Interactions
 from kerasrec.recommender import (
     _explain,
@@ -699,8 +699,8 @@ class Recommender:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled, copied and sent to other processes in the form of its file."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "recommender.keras")
+        with temporary() as folder:
+            path = folder / "recommender.keras"
             self.save(path)
             return _from_bytes, (type(self), path.read_bytes())
 
@@ -758,7 +758,7 @@ class Recommender:
 
 def _from_bytes(cls: type[Recommender], content: bytes) -> Recommender:
     """What `Recommender.__reduce__` took apart."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "recommender.keras")
+    with temporary() as folder:
+        path = folder / "recommender.keras"
         path.write_bytes(content)
         return cls.load(path)

@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 import threading
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -218,7 +219,7 @@ def read_events(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if there are no events in it.
+        ValueError: if there are no events in it, or one has no rating where the others are ratings.
     """
     import pandas as pd
 
@@ -227,6 +228,9 @@ def read_events(
     several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     lines = [line for path in several for line in Path(path).read_bytes().splitlines()]
     events = [event for event in map(_event, lines) if event is not None]
+    n_damaged = sum(1 for line in lines if line.strip()) - len(events)
+    if n_damaged:
+        warnings.warn(f"{n_damaged:,} lines of the log are no events and are left out.", stacklevel=2)
     if not events:
         names = ", ".join(os.fspath(path) for path in several) or "no file"
         raise ValueError(f"`paths` must hold at least one event. Received: none in {names}.")
@@ -235,6 +239,12 @@ def read_events(
         "user": [event["user"] for event in events],
         "item": [event["item"] for event in events],
     }
+    without = [event for event in events if event.get("value") is None]
+    if known.kind == "ratings" and without:
+        raise ValueError(
+            "Events must have values where the model was made of ratings; leave those without out. "
+            f"Received: {len(without):,} without, the first of item {without[0]['item']!r}."
+        )
     if known.kind != "likes":
         columns["value"] = [1.0 if event.get("value") is None else event["value"] for event in events]
     times = _times(events, known)

@@ -165,8 +165,8 @@ class TensorFlowEngine:
     def _function(self, mode: str, run: Any, stack: Any, xla: bool = False) -> Callable[[Any], Any]:
         """The compiled function of a number of steps that begin with a run's first."""
         leaves = tree.flatten(stack)
-        # A leaf of one row is one for all samples (a list of items that they share), and stays so. Of a batch of
-        # one sample all are: with an unknown number of rows, lists would have an unknown length for the loss.
+        # A leaf of one row is one for all samples (a list of items that they share), and stays so. So are all
+        # of a batch of one sample: of an unknown number of rows, lists would have an unknown length.
         batch_size = max(leaf.shape[1] for leaf in leaves)
         stays = batch_size > 1 or mode != "predict"
         spec = tuple((leaf.dtype, leaf.shape[1] == 1 and stays, leaf.shape[2:]) for leaf in leaves)

@@ -9,20 +9,52 @@ from typing import Any
 
 import numpy as np
 
-KINDS = ("flip", "cut", "flip a member", "cut a member", "JSON", "header", "array", "swap", "drop")
+KINDS = (
+    *("flip", "cut", "flip a member", "cut a member", "JSON", "header", "array", "swap", "drop"),
+    *("class", "foreign", "outside", "pickled", "bomb"),
+)
 # What stands in place of a setting.
 _ODD = (None, -1, 2**40, 2**63, "x", "../x", [], {}, 1e308, True)
+_OTHERS = (
+    "Dense",
+    "Lambda",
+    "TFSMLayer",
+    "TorchModuleWrapper",
+    "InputLayer",
+    "Catalogue",
+    "DotScore",
+    "eval",
+    "x",
+)
+_CALLS = (
+    ("os", "mkdir"),
+    ("os", "system"),
+    ("builtins", "eval"),
+    ("subprocess", "run"),
+    ("shutil", "rmtree"),
+)
 
 
-def damaged(whole: bytes, seed: int) -> tuple[str, bytes]:
+def damaged(whole: bytes, seed: int, target: Path) -> tuple[str, bytes]:
     """What was done to a file, and the file.
 
     Args:
         whole: a file of `Recommender.save`.
         seed: int.
+        target: what a hostile file tries to make.
     """
     draw = random.Random(seed)
     kind = draw.choice(KINDS)
+    if kind == "class":
+        return kind, foreign(whole, target, None, draw.choice(_OTHERS), draw)
+    if kind == "foreign":
+        return kind, foreign(whole, target, *draw.choice(_CALLS), draw)
+    if kind == "outside":
+        return kind, outside(whole, target, draw.choice(("/", "../" * 9, "a/../../", "..\\..\\", "C:/")))
+    if kind == "pickled":
+        return kind, pickled(whole, target, draw)
+    if kind == "bomb":
+        return kind, bomb(whole, draw)
     if kind == "flip":
         return kind, _flipped(whole, draw)
     if kind == "cut":
@@ -48,38 +80,55 @@ def damaged(whole: bytes, seed: int) -> tuple[str, bytes]:
     return f"{kind}, {name}", _zipped(members)
 
 
-def bomb(whole: bytes) -> bytes:
-    """A file with an archive inside that unpacks to 256 MB of zeros."""
+def bomb(whole: bytes, draw: random.Random) -> bytes:
+    """A file with an array of 256 MB of zeros in a member, or an archive of such in it."""
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.npy", "w") as file:
         for _ in range(16):
             file.write(bytes(1 << 24))
-    return _with(whole, "assets/layers/catalogue/seen.npz", inner.getvalue())
+    if draw.random() < 0.5:
+        return _with(whole, _some_arrays(whole, draw), inner.getvalue())
+    unpacked = io.BytesIO(whole)
+    with zipfile.ZipFile(unpacked, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("assets/layers/catalogue/more.npy", bytes(1 << 28))
+    return unpacked.getvalue()
 
 
-def outside(whole: bytes, path: Path) -> bytes:
+def outside(whole: bytes, path: Path, way: str) -> bytes:
     """A file with a member that would be written outside of it."""
-    return _with(whole, f"../../../..{path}", b"written")
+    return _with(whole, f"{way}{str(path).lstrip('/')}", b"written")
 
 
-def pickled(whole: bytes, path: Path) -> bytes:
+def pickled(whole: bytes, path: Path, draw: random.Random) -> bytes:
     """A file with an array that makes a file when it is unpickled."""
 
     class Touch:
         def __reduce__(self) -> Any:
             return Path.touch, (path,)
 
-    content = io.BytesIO()
-    np.savez(content, indptr=np.array([Touch()], object), items=np.zeros(1, int))
-    return _with(whole, "assets/layers/catalogue/seen.npz", content.getvalue())
+    content, name = io.BytesIO(), _some_arrays(whole, draw)
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive, np.load(io.BytesIO(archive.read(name))) as arrays:
+        chosen = draw.choice(arrays.files)
+        np.savez(
+            content, **{x: np.array([Touch()], object) if x == chosen else arrays[x] for x in arrays.files}
+        )
+    return _with(whole, name, content.getvalue())
 
 
-def foreign(whole: bytes, path: Path) -> bytes:
-    """A file whose config names a function of the operating system."""
+def foreign(whole: bytes, path: Path, module: str | None, name: str, draw: random.Random) -> bytes:
+    """A file of which a layer, or the model, is of another class, or a function; `None` leaves the module."""
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         config = json.loads(archive.read("config.json"))
-    config["config"]["layers"][-1] |= {"module": "os", "class_name": "mkdir", "config": {"path": str(path)}}
+    part = draw.choice([config, *config["config"]["layers"]])
+    part["class_name"] = name
+    if module is not None:
+        part |= {"module": module, "registered_name": None, "config": {"path": str(path)}}
     return _with(whole, "config.json", json.dumps(config).encode())
+
+
+def _some_arrays(whole: bytes, draw: random.Random) -> str:
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        return draw.choice([name for name in archive.namelist() if name.endswith(".npz")])
 
 
 def _with(whole: bytes, name: str, content: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import tempfile
 import time
 from collections import Counter
 
@@ -20,14 +21,17 @@ KILLS = [
 ]
 # Seconds within which a child is killed: about what two rounds of its work take.
 _SOON = {"save": 0.5, "lists": 0.5, "train": 3.0, "update": 2.5, "tune": 1.0}
+# Works that train for most of their time: every other kill waits until they write, and comes that soon after.
+_WRITE_SELDOM = {"train": 0.1, "update": 0.1}
 
 
 @pytest.fixture
-def folder(tmp_path):
-    for name in ("out", "models"):
+def folder(tmp_path, monkeypatch):
+    for name in ("out", "models", "tmp"):
         (tmp_path / name).mkdir()
     for name in ("popularity", "item_knn"):
         Recommender.train(works.data(), name).save(tmp_path / "models" / f"{name}.keras")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     return tmp_path
 
 
@@ -38,14 +42,26 @@ def killed(work, folder, n, check):
     for _ in range(n):
         child = Child(work, folder)
         child.hear()
-        time.sleep(draw.uniform(0, _SOON[work.__name__]))
+        name, before = work.__name__, writing(folder)
+        if name in _WRITE_SELDOM and found["killed"] % 2:
+            while not writing(folder) - before:
+                child.check()
+                time.sleep(0.001)
+            time.sleep(draw.uniform(0, _WRITE_SELDOM[name]))
+        else:
+            time.sleep(draw.uniform(0, _SOON[name]))
         child.check()
         child.kill()
         found["killed"] += 1
-        found["in the midst of writing"] += any(path.name.startswith(".x.") for path in out(folder))
+        found["in the midst of writing"] += bool(writing(folder) - before)
         check()
     print(work.__name__, dict(found))
     return found
+
+
+def writing(folder):
+    """Names of the hidden folders in which something is written, or was by who is no more."""
+    return {path.name for path in out(folder) if path.name.startswith(".x.")}
 
 
 def out(folder):
@@ -53,8 +69,9 @@ def out(folder):
 
 
 def check_nothing_stays(folder, *names):
-    """After the next writer there is what was written, and nothing else."""
+    """After the next writer there is what was written, and nothing else; nor what Keras unpacked."""
     assert sorted(path.name for path in out(folder)) == sorted(names)
+    assert not list((folder / "tmp").iterdir())
 
 
 @pytest.mark.parametrize("n", KILLS)
@@ -153,19 +170,35 @@ def counts(recommender, others=False):
     return values
 
 
+def written(search):
+    """What a search has come to, as far as it is in its file."""
+    path = search / "search.json"
+    return path.read_bytes() if path.exists() else None
+
+
 @pytest.mark.parametrize("n", KILLS)
 def test_tune(folder, n, tmp_path_factory):
     """A search goes on in its folder however often it is killed, and ends as one that was not."""
     draw = random.Random(0)
     how = {"interactions": works.data(), "model": "item_knn", **works.SEARCH}
     whole = kerasrec.tuning.search(directory=tmp_path_factory.mktemp("whole"), **how)
+    kills = Counter()
     for i in range(n // 2):
         search = folder / f"search {i}"
-        for _ in range(2):
+        for waits in (False, True):
             child = Child(works.tune, search)
             child.hear()
-            time.sleep(draw.uniform(0, _SOON["tune"]))
+            before = written(search)
+            if waits:  # until a trial has begun or ended
+                while written(search) == before:
+                    child.check()
+                    time.sleep(0.001)
+            time.sleep(draw.uniform(0, 0.1 if waits else _SOON["tune"]))
+            child.check()
+            kills["killed"] += child.process.is_alive()
             child.kill()
+            kills["with trials"] += (search / "search.json").exists()
+            kills["in the midst of writing"] += any(path.name != ".lock" for path in search.rglob(".*"))
             for path in search.rglob("[!.]*.json"):
                 json.loads(path.read_bytes())
         found = kerasrec.tuning.search(directory=search, **how)
@@ -174,3 +207,4 @@ def test_tune(folder, n, tmp_path_factory):
         assert found.best_hyperparameters == whole.best_hyperparameters
         left = [path for path in search.rglob(".*") if path.name != ".lock"]
         assert not left
+    print("tune", dict(kills))

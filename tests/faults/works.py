@@ -1,6 +1,7 @@
 """What children of `children` do until they are killed; each yields when it begins."""
 
 import itertools
+import tempfile
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,7 @@ def event():
 def save(folder):
     """Two models, by turns, to one file."""
     models = [Recommender.load(path) for path in sorted((folder / "models").iterdir())]
+    tempfile.tempdir = str(folder / "tmp")
     yield
     for model in itertools.cycle(models):
         model.save(folder / "out" / "x.keras")
@@ -73,6 +75,7 @@ def update(folder):
     """One event after the other, each in the file before the next one comes."""
     path = folder / "out" / "x.keras"
     recommender = Recommender.load(path)
+    tempfile.tempdir = str(folder / "tmp")
     yield
     while True:
         recommender.update(event(), verbose=0)
