@@ -1,5 +1,6 @@
 """CSV, Parquet and SQL as frames that hold only the columns asked for."""
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ _SETTLED = {
     "engine",
 }
 _ON_A_LINE = frozenset("\t\r\n")
+# What MySQL and PostgreSQL write for NULL, and spreadsheets for a number of more than eleven digits.
+_NULL = r"\N"
+_ROUNDED = re.compile(r"\d([.,]\d+)?E\+1\d")
 
 
 def existing(path: Any) -> Path:
@@ -102,6 +106,7 @@ def read_csv(
         if name in frame:
             _check_missing(path, name, frame[name], options)
             frame[name] = as_written(frame[name], vocabulary)
+            _check_written(name, frame[name], options)
             if "quoting" not in options:
                 _check_lines(name, frame[name])
     return frame
@@ -154,6 +159,26 @@ def _check_missing(path: Path, name: Any, column: "pd.Series[Any]", options: dic
             f"Column {name!r} must not have missing ids. Received: {texts.sum()} that may be ids or may say "
             f"that there is none, first {written[row]!r} in row {row}. Drop those rows, or take them for ids "
             "with `keep_default_na=False` (in the command `--keep-na`)."
+        )
+
+
+def _check_written(name: Any, column: "pd.Series[Any]", options: dict[str, Any]) -> None:
+    """Refuse what databases write for no id, and spreadsheets for ids that they have rounded."""
+    import pandas as pd
+
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return
+    texts = [text for text in column.cat.categories if isinstance(text, str)]
+    if _NULL in texts and {"keep_default_na", "na_filter", "na_values"}.isdisjoint(options):
+        raise ValueError(
+            f"Column {name!r} must not have missing ids. Received: '\\N', which databases write for none. Drop "
+            "those rows, or take it for an id with `keep_default_na=False` (in the command `--keep-na`)."
+        )
+    rounded = next((text for text in texts if text[-4:-1] == "E+1" and _ROUNDED.fullmatch(text)), None)
+    if rounded is not None:
+        raise ValueError(
+            f"Column {name!r} must not have numbers that a spreadsheet has rounded, as several ids became one. "
+            f"Received: {rounded!r}. Write the table again with that column as text."
         )
 
 

@@ -103,6 +103,23 @@ def test_csv_ids_stay_as_written(tmp_path, written, expected):
     assert Interactions.from_csv(path).user_ids.tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("user", "message"),
+    [
+        ("\\N", r"missing ids. Received: '\\\\N', which databases write for none"),
+        ("4.00638E+12", "a spreadsheet has rounded, .* Received: '4.00638E\\+12'"),
+        ("4,00638E+12", "a spreadsheet has rounded"),
+    ],
+)
+def test_ids_that_other_programs_have_lost(tmp_path, user, message):
+    (tmp_path / "t.csv").write_text(f"user;item\n{user};x\nb;y\n")
+    with pytest.raises(ValueError, match=message):
+        Interactions.from_csv(tmp_path / "t.csv", sep=";")
+    (tmp_path / "t.csv").write_text("user;item\n\\N;x\n4.00638E+1;y\n4.00638e+12;z\n")
+    x = Interactions.from_csv(tmp_path / "t.csv", sep=";", keep_default_na=False)
+    assert [x.user_ids[u] for u in x.users] == ["\\N", "4.00638E+1", "4.00638e+12"]
+
+
 def test_csv_ids_against_a_given_vocabulary(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("user,item\n1,x\n2,x\n")
