@@ -171,13 +171,13 @@ def _check_written(name: Any, column: "pd.Series[Any]", options: dict[str, Any])
     texts = [text for text in column.cat.categories if isinstance(text, str)]
     if _NULL in texts and {"keep_default_na", "na_filter", "na_values"}.isdisjoint(options):
         raise ValueError(
-            f"Column {name!r} must not have missing ids. Received: '\\N', which databases write for none. Drop "
-            "those rows, or take it for an id with `keep_default_na=False` (in the command `--keep-na`)."
+            f"Column {name!r} must not have missing ids. Received: '\\N', which databases write for none. "
+            "Drop those rows, or take it for an id with `keep_default_na=False` (in the command `--keep-na`)."
         )
     rounded = next((text for text in texts if text[-4:-1] == "E+1" and _ROUNDED.fullmatch(text)), None)
     if rounded is not None:
         raise ValueError(
-            f"Column {name!r} must not have numbers that a spreadsheet has rounded, as several ids became one. "
+            f"Column {name!r} must not have numbers that a spreadsheet has rounded: several became one. "
             f"Received: {rounded!r}. Write the table again with that column as text."
         )
 

@@ -225,7 +225,7 @@ def test_events_are_read_as_what_the_recommender_was_made_of(tmp_path):
     assert pd.Timestamp(ratings.times[0]) > pd.Timestamp("2026-01-03")  # the later one came without a time
     assert read(kind="likes").times is None
     log.append([{"user": "a", "item": "y"}])
-    assert len(read(kind="likes")) == 2 and read(kind="counts").values.tolist() == [2, 1]
+    assert len(read(kind="likes")) == 2 and read(kind="counts").values.tolist() == [5, 1]
     with pytest.raises(ValueError, match="must have values .* Received: 1 without, the first of item 'y'"):
         read(kind="ratings", value="value")  # as 1.0, it would be the worst rating
     with open(log.path, "a") as file:
