@@ -71,7 +71,8 @@ def out(folder):
 def check_nothing_stays(folder, *names):
     """After the next writer there is what was written, and nothing else; nor what Keras unpacked."""
     assert sorted(path.name for path in out(folder)) == sorted(names)
-    assert not list((folder / "tmp").iterdir())
+    # The socket of the children's own server stays.
+    assert not [path for path in (folder / "tmp").iterdir() if not path.name.startswith("pymp-")]
 
 
 @pytest.mark.parametrize("n", KILLS)
