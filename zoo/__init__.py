@@ -13,7 +13,10 @@ from kerasrec.zoo._recipe import Recipe as Recipe
 from kerasrec.zoo._recipe import Size as Size
 from kerasrec.zoo.bert4rec import BERT4Rec as BERT4Rec
 from kerasrec.zoo.content_recommender import ContentRecommender as ContentRecommender
+from kerasrec.zoo.dcn import DCN as DCN
 from kerasrec.zoo.deep_repr_recommender import DeepReprRecommender as DeepReprRecommender
+from kerasrec.zoo.deepfm import DeepFM as DeepFM
+from kerasrec.zoo.dnn import DNN as DNN
 from kerasrec.zoo.ease import EASE as EASE
 from kerasrec.zoo.factorization_machine import FactorizationMachine as FactorizationMachine
 from kerasrec.zoo.gf_cf import GFCF as GFCF
@@ -23,6 +26,7 @@ from kerasrec.zoo.hybrid_recommender import HybridRecommender as HybridRecommend
 from kerasrec.zoo.implicit_als import ImplicitALS as ImplicitALS
 from kerasrec.zoo.item_knn import ItemKNN as ItemKNN
 from kerasrec.zoo.lightgcn import LightGCN as LightGCN
+from kerasrec.zoo.logistic_regression import LogisticRegression as LogisticRegression
 from kerasrec.zoo.matrix_factorization import MatrixFactorization as MatrixFactorization
 from kerasrec.zoo.mixture_of_tastes import MixtureOfTastes as MixtureOfTastes
 from kerasrec.zoo.mult_vae import MultVAE as MultVAE

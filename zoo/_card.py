@@ -81,7 +81,8 @@ class Card:
         factory: makes the model; its arguments are the model's settings. Those called `n_users`, `n_items`,
             `min_rating`, `max_rating`, `interactions`, `user_features` and `item_features` are filled from
             the data by `create`. A factory that takes `interactions` may return a model already fitted.
-        task: `"rating"` (the output is a rating) or `"ranking"` (only the order counts).
+        task: `"rating"` (the output is a rating), `"ranking"` (only the order counts) or `"click"` (the
+            output is the probability of a click, of columns of a table).
         summary: what it computes, in a sentence or two.
         reference: the paper or post that it comes from.
         hyperparameters: the settings worth searching. Defaults to `()`.
@@ -103,7 +104,7 @@ class Card:
 
     name: str
     factory: Callable[..., keras.Model]
-    task: Literal["rating", "ranking"]
+    task: Literal["rating", "ranking", "click"]
     summary: str
     reference: str
     hyperparameters: tuple[Hyperparameter, ...] = ()

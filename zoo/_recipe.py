@@ -11,7 +11,7 @@ import keras
 from kerasrec._arguments import positive_integer, whole_number
 
 if TYPE_CHECKING:
-    from kerasrec.data import Interactions
+    from kerasrec.data import Impressions, Interactions
 
 Schedule = Literal["constant", "linear", "cosine"]
 SCHEDULES: tuple[Schedule, ...] = ("constant", "linear", "cosine")
@@ -39,12 +39,14 @@ class Size:
     n_interactions: int
 
     @classmethod
-    def of(cls, interactions: "Interactions") -> "Size":
+    def of(cls, interactions: "Interactions | Impressions") -> "Size":
         """That of these interactions.
 
         Args:
-            interactions: `Interactions`.
+            interactions: `Interactions`; or `Impressions`, of which the rows are counted alone.
         """
+        if not hasattr(interactions, "n_items"):
+            return cls(0, 0, len(interactions))
         return cls(interactions.n_users, interactions.n_items, len(interactions))
 
 

@@ -11,7 +11,10 @@ from kerasrec.layers import find_catalogue
 from kerasrec.zoo import (
     bert4rec,
     content_recommender,
+    dcn,
     deep_repr_recommender,
+    deepfm,
+    dnn,
     ease,
     factorization_machine,
     gf_cf,
@@ -21,6 +24,7 @@ from kerasrec.zoo import (
     implicit_als,
     item_knn,
     lightgcn,
+    logistic_regression,
     matrix_factorization,
     mixture_of_tastes,
     mult_vae,
@@ -41,14 +45,17 @@ from kerasrec.zoo._needs import needs_of
 from kerasrec.zoo._recipe import Recipe, Size
 
 if TYPE_CHECKING:
-    from kerasrec.data import Interactions
+    from kerasrec.data import Impressions, Interactions
 
 _CARDS: dict[str, Card] = {
     module.CARD.name: module.CARD
     for module in (
         bert4rec,
         content_recommender,
+        dcn,
         deep_repr_recommender,
+        deepfm,
+        dnn,
         ease,
         factorization_machine,
         gf_cf,
@@ -58,6 +65,7 @@ _CARDS: dict[str, Card] = {
         implicit_als,
         item_knn,
         lightgcn,
+        logistic_regression,
         matrix_factorization,
         mixture_of_tastes,
         mult_vae,
@@ -88,6 +96,7 @@ _CHEAP = (
     "implicit_als",
 )
 
+_FROM_DATA = ("user_features", "item_features", "interactions", "columns")
 _FROM_INTERACTIONS: dict[str, Callable[["Interactions"], Any]] = {
     "interactions": lambda data: data,
     "n_users": lambda data: data.n_users,
@@ -135,7 +144,7 @@ def card(name: str) -> Card:
 
 def create(
     name: str,
-    interactions: "Interactions",
+    interactions: "Interactions | Impressions",
     *,
     user_features: Any = None,
     item_features: Any = None,
@@ -149,7 +158,7 @@ def create(
 
     Args:
         name: name of the model, or of its factory.
-        interactions: `Interactions`, the training data.
+        interactions: `Interactions`, the training data; or `Impressions`, for a model of clicks.
         user_features: `Features` of the users, or a matrix `[U, F]` in the order of the codes, for models
             that take them. Features that have ids are brought into that order. Defaults to `None`: the
             identity, for models that need features.
@@ -171,6 +180,8 @@ def create(
         36
     """
     found = card(name)
+    if found.task == "click":
+        return _of_columns(found, interactions, hyperparameters)
     given = {"user_features": user_features, "item_features": item_features, **hyperparameters}
     make = maker(found, interactions, given)
     needs_of(found, interactions, hyperparameters, make).check()
@@ -179,6 +190,20 @@ def create(
     if catalogue is not None:
         catalogue.fill(interactions)
     return model
+
+
+def _of_columns(found: Card, impressions: Any, hyperparameters: Mapping[str, Any]) -> keras.Model:
+    """A model of clicks for the columns of impressions."""
+    from kerasrec.data import Impressions
+
+    if not isinstance(impressions, Impressions):
+        raise TypeError(
+            f"{found.name} must be made for `kerasrec.data.Impressions`, which are columns and clicks; make "
+            f"them with `Impressions.from_frame`. Received: {type(impressions).__name__}."
+        )
+    impressions.check_classes()
+    _accepted(found, hyperparameters)
+    return found.factory(impressions.columns, **hyperparameters)
 
 
 def maker(found: Card, interactions: "Interactions", given: Mapping[str, Any]) -> Callable[[], keras.Model]:
@@ -212,7 +237,7 @@ def maker(found: Card, interactions: "Interactions", given: Mapping[str, Any]) -
     return lambda: found.factory(**arguments)
 
 
-def recipe(name: str, interactions: "Interactions", **hyperparameters: Any) -> Recipe:
+def recipe(name: str, interactions: "Interactions | Impressions", **hyperparameters: Any) -> Recipe:
     """What a model trains best with on given data.
 
     `Recommender.train` and the commands go by it; `create` and the factories have the defaults that were
@@ -220,7 +245,7 @@ def recipe(name: str, interactions: "Interactions", **hyperparameters: Any) -> R
 
     Args:
         name: name of the model, or of its factory.
-        interactions: `Interactions`, the training data, whose size counts.
+        interactions: `Interactions`, the training data, whose size counts; or `Impressions`.
         **hyperparameters: arguments of the factory; those given win over the recipe's, and a `loss` has the
             recipe of that loss.
 
@@ -238,7 +263,8 @@ def recipe(name: str, interactions: "Interactions", **hyperparameters: Any) -> R
     """
     found = card(name)
     _accepted(found, hyperparameters)
-    _check(interactions)
+    if found.task != "click":
+        _check(interactions)
     chosen = found.recipe_for(Size.of(interactions), hyperparameters.get("loss"))
     given = dict(hyperparameters)
     if callable(found.recipe):
@@ -267,7 +293,7 @@ def by_cost(models: Iterable[str]) -> list[str]:
 def _accepted(found: Card, hyperparameters: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
     """What a model's factory takes; an error if something else is among the hyperparameters."""
     accepted = inspect.signature(found.factory).parameters
-    settings = [key for key in accepted if key not in ("user_features", "item_features", "interactions")]
+    settings = [key for key in accepted if key not in _FROM_DATA]
     for key in hyperparameters:
         if key not in settings:
             value = hyperparameters[key]

@@ -48,7 +48,7 @@ def train_by_recipe(
         def callbacks(phase: str) -> list[Any]:
             if not bars:
                 bars.append(shown.enter_context(report.progress()))
-            return [_bar(bars[0], _PHASES[phase].format(name))]
+            return [bar(bars[0], _PHASES[phase].format(name))]
 
         return trained(
             train, name, **how, callbacks=callbacks, tell=report.line, watched=watched, place=place
@@ -63,12 +63,12 @@ def predict(model: "keras.Model", interactions: "Interactions", report: "Report"
     # Few rows are done before a bar could be seen.
     shown = len(interactions) > 20 * _PREDICT_BATCH
     with report.progress() if shown else contextlib.nullcontext() as progress:
-        callbacks = [_bar(progress, "Predicting")] if progress else []
+        callbacks = [bar(progress, "Predicting")] if progress else []
         ratings = model.predict(x, batch_size=_PREDICT_BATCH, callbacks=callbacks, verbose=0)
     return np.asarray(ratings, np.float64)[:, 0]
 
 
-def _bar(progress: "Progress", description: str) -> Any:
+def bar(progress: "Progress", description: str) -> Any:
     """A Keras callback that moves a progress bar, batch by batch."""
     import keras
 
@@ -85,6 +85,7 @@ def _bar(progress: "Progress", description: str) -> Any:
             figures = {
                 "RMSE": logs.get(f"val_{RMSE}", logs.get(RMSE)),
                 "validation NDCG@10": logs.get("val_ndcg@10"),
+                "validation AUC": logs.get("val_auc"),
             }
             figure = "".join(f", {name} {x:.4f}" for name, x in figures.items() if x is not None)
             text = f"{description}, epoch {epoch + 1} of {self.params['epochs']}{figure}"

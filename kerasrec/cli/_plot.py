@@ -16,7 +16,9 @@ def learning_curve(path: Path, history: Mapping[str, Sequence[float]]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     metric, label = (RMSE, "RMSE") if RMSE in history else ("loss", "loss")
-    ranked = history.get("val_ndcg@10")
+    ranked, named = history.get("val_ndcg@10"), "NDCG@10"
+    if "val_auc" in history:
+        ranked, named = history["val_auc"], "AUC"
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     epochs = range(1, len(history[metric]) + 1)
@@ -25,8 +27,8 @@ def learning_curve(path: Path, history: Mapping[str, Sequence[float]]) -> None:
         axes.plot(epochs, history[f"val_{metric}"], marker="o", label="test rows")
     if ranked is not None:
         beside = axes.twinx()
-        beside.plot(epochs, ranked, marker="o", color="C1", label="NDCG@10 of held-out rows")
-        beside.set_ylabel("NDCG@10")
+        beside.plot(epochs, ranked, marker="o", color="C1", label=f"{named} of held-out rows")
+        beside.set_ylabel(named)
         beside.legend(loc="lower right")
     axes.set(xlabel="epoch", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -33,10 +33,11 @@ def evaluate(
     at_least: Annotated[
         float | None, typer.Option(help="Lowest rating that is a like, for a ranking model.")
     ] = None,
+    label: Annotated[str | None, typer.Option(help="Column of clicks, for a model of clicks.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Measure a trained model on a table: its error, or how it ranks what users did not have in training."""
+    """Measure a trained model on a table: its error, how it ranks what users did not have, or its clicks."""
     with reporting(as_json, debug) as report:
         load_library(report)
         from kerasrec.layers import find_catalogue
@@ -45,6 +46,9 @@ def evaluate(
         with report.waiting(f"Reading {model.name}"):
             loaded = load_model(model)
         catalogue: Any = find_catalogue(loaded)  # `load_model` refuses a file without
+        if "columns" in catalogue.attachments:
+            _clicks(model, ratings, label, form, report)
+            return
         rates = _rates(loaded.name)
         with report.waiting(f"Reading {ratings.name}"):
             read = _table.read_ratings(ratings, form.columns(time_column), form, needs_values=rates)
@@ -68,6 +72,15 @@ def evaluate(
             _ranking(recommender, known, report)
         if skip_unknown:
             report.line(f"Left out: {left_out:,} {'ratings' if rates else 'rows'} of unknown users or items")
+
+
+def _clicks(model: Path, table: Path, label: str | None, form: Form, report: Report) -> None:
+    from kerasrec.cli._clicks import evaluate_clicks
+    from kerasrec.recommender import Ranker
+
+    if label is None:
+        raise ValueError("`--label` must name the column of clicks. Received: no `--label`.")
+    evaluate_clicks(Ranker.load(model), table, label, form, report)
 
 
 def _errors(model: "keras.Model", known: "Interactions", catalogue: "Catalogue", report: Report) -> None:

@@ -36,6 +36,21 @@ def train(
         float | None,
         typer.Option(help="Lowest rating that is a like, for a ranking model; others are left out."),
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column of clicks, 1 or 0, of a table of impressions: trains a model of clicks."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=KIND",
+            help="What a column is to a model of clicks: category, hashed, labels, number, log1p, quantiles, "
+            "time or ignore. Guessed otherwise.",
+        ),
+    ] = None,
+    watch_time: Annotated[
+        str | None, typer.Option(help="Column of the time watched, for youtube_ranker.")
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(min=1, help="Passes over the rows; as many as are best on a tenth of them otherwise."),
@@ -63,18 +78,40 @@ def train(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Train a model on a table of ratings, or of who had what, measure it and write it to a file.
+    """Train a model on a table of ratings, of who had what, or of clicks; measure it and write it to a file.
 
-    A rating model is measured by its error on rows held out, a ranking model by how well it ranks them in the
-    whole catalogue. The training is that of `Recommender.train`, with the same defaults.
+    With `--label` the table is one of impressions, whose other columns a model of clicks reads. A rating
+    model is measured by its error on rows held out, a ranking model by how well it ranks them in the whole
+    catalogue. The training is that of `Recommender.train`, or `Ranker.train`, with the same defaults.
     """
     with reporting(as_json, debug) as report:
         check_writable(out, ".keras")
         hyperparameters = dict(map(setting, settings or ()))
+        how = {
+            "hyperparameters": hyperparameters,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "validation": validation,
+            "patience": patience,
+            "seed": seed,
+        }
+        if label is not None:
+            _refuse_with_label({"at-least": at_least, "value-column": form.value_column, "kind": form.kind})
+            load_library(report)
+            from kerasrec.cli._clicks import DEFAULT, train_clicks
+
+            name = model or DEFAULT
+            train_clicks(ratings, name, label, form, column, watch_time, how, test_size, out, plot, report)
+            return
+        _refuse_without_label({"column": column, "watch-time": watch_time})
         _table.check_columns(ratings, form.columns(time_column), form)
         load_library(report)
         from kerasrec import zoo
 
+        if model is not None and zoo.card(model).task == "click":
+            raise ValueError(
+                f"`--label` must name the column of clicks, for {model}. Received: no `--label`."
+            )
         rates = model is not None and zoo.card(model).task == "rating"
         with report.waiting(f"Reading {ratings.name}"):
             table = _table.read_ratings(ratings, form.columns(time_column), form, rates)
@@ -103,14 +140,6 @@ def train(
             "kind": whole.kind,
             "users": whole.n_users,
             "items": whole.n_items,
-        }
-        how = {
-            "hyperparameters": hyperparameters,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "validation": validation,
-            "patience": patience,
-            "seed": seed,
         }
         train_and_write(model, used, (fitted, held_out), how, out, plot, report)
 
@@ -173,3 +202,18 @@ def train_and_write(
         report.line(f"Careful: {worse}")
         report.result["warning"] = worse
     return training.model
+
+
+def _refuse_with_label(given: dict[str, Any]) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"`--{option}` must be left out with `--label`: a model of clicks has no ratings. "
+                f"Received: {value!r}."
+            )
+
+
+def _refuse_without_label(given: dict[str, Any]) -> None:
+    for option, value in given.items():
+        if value:
+            raise ValueError(f"`--{option}` needs `--label`, the column of clicks. Received: no `--label`.")

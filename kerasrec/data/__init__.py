@@ -3,9 +3,12 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kerasrec.data import columns as columns
 from kerasrec.data import samplers as samplers
 from kerasrec.data import splits as splits
 from kerasrec.data.features import Features as Features
+from kerasrec.data.impressions import Impressions as Impressions
+from kerasrec.data.input_columns import InputColumns as InputColumns
 from kerasrec.data.interactions import Interactions as Interactions
 from kerasrec.data.model_inputs import ModelInputs as ModelInputs
 from kerasrec.data.pairs import pairs as pairs

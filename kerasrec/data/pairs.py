@@ -3,12 +3,13 @@ from typing import Any
 
 import numpy as np
 
+from kerasrec.data.impressions import Impressions
 from kerasrec.data.interactions import Interactions, check_interactions
 from kerasrec.data.model_inputs import ModelInputs
 
 
 def pairs(
-    interactions: Interactions,
+    interactions: Interactions | Impressions,
     context: Sequence[str] = (),
     model: Any = None,
     columns: Mapping[str, Any] | None = None,
@@ -16,7 +17,7 @@ def pairs(
     """What `model.fit` takes for rating models: inputs and targets, one row an interaction.
 
     Args:
-        interactions: `Interactions`.
+        interactions: `Interactions`; or `Impressions`, whose columns are the inputs.
         context: names of context columns to add to the inputs. Defaults to `()`.
         model: a `keras.Model` whose inputs are to be supplied, as `ModelInputs` does: a `history` holds what
             the user had before the row. Defaults to `None`: `user` and `item`.
@@ -33,6 +34,8 @@ def pairs(
         >>> x["user"].tolist(), x["item"].tolist(), y.tolist()
         ([0, 1], [0, 0], [4.0, 2.0])
     """
+    if isinstance(interactions, Impressions):
+        return interactions.inputs, interactions.labels
     check_interactions("interactions", interactions)
     if model is not None:
         given = ModelInputs(model, columns=columns).pairs(interactions)

@@ -3,9 +3,13 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kerasrec.evaluation import click_figures as click_figures
+
 if TYPE_CHECKING:
     from kerasrec.evaluation._compare import compare as compare
     from kerasrec.evaluation._evaluate import evaluate as evaluate
+    from kerasrec.evaluation.click_metrics import ClickMetrics as ClickMetrics
+    from kerasrec.evaluation.click_report import ClickReport as ClickReport
     from kerasrec.evaluation.comparison import Comparison as Comparison
     from kerasrec.evaluation.ranking_metrics import RankingMetrics as RankingMetrics
     from kerasrec.evaluation.report import EvaluationReport as EvaluationReport
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "compare": "_compare",
     "evaluate": "_evaluate",
+    "ClickMetrics": "click_metrics",
+    "ClickReport": "click_report",
     "Comparison": "comparison",
     "RankingMetrics": "ranking_metrics",
     "EvaluationReport": "report",

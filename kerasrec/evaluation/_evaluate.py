@@ -3,14 +3,16 @@ from typing import Any
 
 import keras
 
-from kerasrec.data import Interactions, Sequences
+from kerasrec.data import Impressions, Interactions, Sequences
 from kerasrec.evaluation._plan import DEFAULT_METRICS, Plan
+from kerasrec.evaluation.click_metrics import click_report
+from kerasrec.evaluation.click_report import ClickReport
 from kerasrec.evaluation.report import EvaluationReport
 
 
 def evaluate(
     model: Any,
-    test: Interactions,
+    test: Interactions | Impressions,
     train: Interactions | None = None,
     k: int | Sequence[int] = (10,),
     metrics: Iterable[str] = DEFAULT_METRICS,
@@ -24,7 +26,7 @@ def evaluate(
     columns: Mapping[str, Any] | None = None,
     candidates: Interactions | None = None,
     given: Interactions | None = None,
-) -> EvaluationReport:
+) -> EvaluationReport | ClickReport:
     """Rank the whole catalogue for every user with test items, exactly, and measure the lists.
 
     A test interaction is relevant where its value is above 0 (`test.at_least(4)` makes likes of ratings).
@@ -38,7 +40,8 @@ def evaluate(
     Args:
         model: a `keras.Model` with an input `item` and others of `kerasrec.data.ModelInputs`, a recommender
             that holds one, or anything with a method `score_catalogue(user_codes) -> [B, I]`.
-        test: `Interactions` held out.
+        test: `Interactions` held out; or `Impressions`, for the probabilities of a click model, of which the
+            other arguments but `name` do not speak.
         train: `Interactions` that the model was trained on: what to leave out, and what slices, novelty and
             popularity are counted from. Defaults to `None`: nothing is left out, and the report says so.
         k: cut-off of the lists, or several. Defaults to `(10,)`.
@@ -65,7 +68,7 @@ def evaluate(
             Models without an input `history` fold these users in. Defaults to `None`.
 
     Returns:
-        `EvaluationReport`.
+        `EvaluationReport`; of impressions `ClickReport`.
 
     Raises:
         ValueError: if `k` is not positive, a metric does not exist or lacks what it needs, the test set is
@@ -73,7 +76,7 @@ def evaluate(
 
     Example:
         >>> import kerasrec
-        >>> from kerasrec.data import Interactions, Sequences
+        >>> from kerasrec.data import Impressions, Interactions, Sequences
         >>> ids = {"user_ids": ["ann", "bob"], "item_ids": ["x", "y", "z"]}
         >>> train, test = Interactions([0, 0, 1], [0, 1, 1], **ids), Interactions([0, 1], [2, 0], **ids)
         >>> model = kerasrec.zoo.create("popularity", train)
@@ -81,6 +84,8 @@ def evaluate(
         >>> report["recall@1"], report.per_user("recall@2").to_dict()
         (1.0, {'ann': 1.0, 'bob': 1.0})
     """
+    if isinstance(test, Impressions):
+        return click_report(model, test, name)
     plan = Plan(
         test,
         train,

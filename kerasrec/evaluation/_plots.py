@@ -88,3 +88,25 @@ def _bars(
     axes.set_ylim(len(places) - 0.4, -0.6)
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def plot_reliability(frame: "pd.DataFrame", title: str) -> "Plot":
+    """The share of clicks over the predicted probability, beside the diagonal, and the rows of each bin.
+
+    Args:
+        frame: `low`, `high`, `predicted`, `clicked` and `rows` by bin.
+        title: what was measured, on what.
+    """
+    from matplotlib.figure import Figure as Plot
+
+    plot = Plot(figsize=(5, 5.5), layout="constrained")
+    above, below = plot.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [4, 1]})
+    above.plot([0, 1], [0, 1], color=_BASELINE, linestyle="--", label="true probabilities")
+    above.plot(frame["predicted"], frame["clicked"], color=_OURS, marker="o", label="model")
+    above.set(ylabel="share clicked", xlim=(0, 1), ylim=(0, 1))
+    above.legend(loc="upper left", frameon=False)
+    widths = frame["high"] - frame["low"]
+    below.bar(frame["low"], frame["rows"], widths, align="edge", color=_OURS, edgecolor="white")
+    below.set(xlabel="predicted probability", ylabel="rows", yscale="log")
+    plot.suptitle(title, fontsize="medium")
+    return plot

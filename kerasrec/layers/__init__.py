@@ -12,6 +12,7 @@ from kerasrec.layers.feature_bias import FeatureBias as FeatureBias
 from kerasrec.layers.feature_dropout import FeatureDropout as FeatureDropout
 from kerasrec.layers.feature_embedding import FeatureEmbedding as FeatureEmbedding
 from kerasrec.layers.feature_lookup import FeatureLookup as FeatureLookup
+from kerasrec.layers.field_embedding import FieldEmbedding as FieldEmbedding
 from kerasrec.layers.frequency_regularization import FrequencyRegularization as FrequencyRegularization
 from kerasrec.layers.gaussian_sampling import GaussianSampling as GaussianSampling
 from kerasrec.layers.graph_embedding import GraphEmbedding as GraphEmbedding

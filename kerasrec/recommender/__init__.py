@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from kerasrec.recommender.file import load_model as load_model
     from kerasrec.recommender.file import read_catalogue as read_catalogue
     from kerasrec.recommender.file import save_model as save_model
+    from kerasrec.recommender.ranker import Ranker as Ranker
     from kerasrec.recommender.recommender import Recommender as Recommender
 
 # Imported when asked for: lists of a file that holds vectors are made without Keras.
@@ -16,6 +17,7 @@ _MODULES = {
     "load_model": "file",
     "read_catalogue": "file",
     "save_model": "file",
+    "Ranker": "ranker",
     "Recommender": "recommender",
 }
 

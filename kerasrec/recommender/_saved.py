@@ -58,6 +58,11 @@ def load(path: str | os.PathLike[str]) -> State:
     """
     model = load_model(path)
     catalogue: Any = find_catalogue(model)
+    if "columns" in catalogue.attachments:
+        raise ValueError(
+            "A recommender's file must hold what users have; `kerasrec.Ranker.load` reads a model of clicks. "
+            f"Received: {os.fspath(path)}, a model of clicks."
+        )
     if catalogue.seen is None:
         raise ValueError(
             "A recommender's file must say which user has which item; write it with `Recommender.save` "

@@ -66,6 +66,18 @@ LAYERS = [
         },
     ),
     LayerCase(
+        layers.FieldEmbedding,
+        {"ids": np.array([[3, 1, -1], [0, 0, 1], [9, 1, 0], [3, -1, -1]], "int32")},
+        (4, 2, 6),
+        lambda: {
+            "sizes": [10, 2],
+            "n_components": 6,
+            "widths": [1, 2],
+            "embeddings_initializer": keras.initializers.RandomNormal(seed=1),
+            "embeddings_regularizer": keras.regularizers.L2(1e-3),
+        },
+    ),
+    LayerCase(
         layers.FeatureLookup,
         {"codes": IDS},
         {"indices": (4, 3), "weights": (4, 3)},

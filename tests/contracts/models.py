@@ -66,3 +66,12 @@ MODELS = [
     ModelCase("user_knn", {"n_neighbors": 5}),
     ModelCase("youtube_candidates", SEQUENCES, batch=sequences("last")),
 ]
+
+# Models of clicks, small.
+_NETWORK = {"n_components": 4, "hidden": (8,)}
+CLICK_MODELS = {
+    "dcn": {**_NETWORK, "n_crosses": 2, "rank": 3},
+    "deepfm": _NETWORK,
+    "dnn": _NETWORK,
+    "logistic_regression": {},
+}

@@ -15,7 +15,8 @@ from kerasrec.recommender import _training
 from kerasrec.tuning import HyperRecommender
 from kerasrec.zoo import FallingRate, Recipe, Size
 
-TRAINED = [name for name in zoo.names() if zoo.card(name).optimizer is not None]
+OF_INTERACTIONS = [name for name in zoo.names() if zoo.card(name).task != "click"]
+TRAINED = [name for name in OF_INTERACTIONS if zoo.card(name).optimizer is not None]
 SMALL, LARGE = Size(600, 10_000, 40_000), Size(1_000_000, 500_000, 20_000_000)
 
 
@@ -262,7 +263,7 @@ def test_a_model_worse_than_popularity_says_so(recipe):
 def little():
     """Every model in closed form and the two defaults on all, each of the others on three kinds."""
     least = ("one user", "one item", "two")
-    for name in zoo.names():
+    for name in OF_INTERACTIONS:
         marks = [pytest.mark.slow] if name in TRAINED else []
         whole = name not in TRAINED or name in ("hybrid", "recommender_v2")
         for case in (*least, "one", "alike") if whole else least:

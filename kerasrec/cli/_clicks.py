@@ -1,0 +1,198 @@
+"""Models of clicks on the command line: a table of impressions, read, trained on and measured."""
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasrec.cli import _table
+from kerasrec.cli._form import Form
+from kerasrec.cli._report import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kerasrec.data import Impressions
+    from kerasrec.evaluation import ClickReport
+
+DEFAULT = "dcn"
+_SIMPLE = "logistic_regression"
+_SHOWN = ("auc", "log_loss", "user_auc", "calibration_error")
+
+
+def read_table(path: Path, form: Form) -> "pd.DataFrame":
+    """A table as it is written: text, and numbers where all of a column are.
+
+    Args:
+        path: CSV file, or Parquet.
+        form: how the file is written.
+    """
+    import pandas as pd
+
+    from kerasrec.cli._dialect import dialect_of
+    from kerasrec.data._readers import as_written, existing
+
+    existing(path)
+    if _table.is_parquet(path):
+        return pd.read_parquet(path)
+    dialect = dialect_of(path, form, lambda names: len(names) > 1)
+    frame = pd.read_csv(path, **dialect.options, dtype=str, index_col=False).set_axis(dialect.names, axis=1)
+    for name in frame.columns:
+        there = frame[name].dropna()
+        numbers = pd.to_numeric(there, errors="coerce")
+        fractions = len(there) and bool(numbers.notna().all()) and bool((numbers % 1 != 0).any())
+        frame[name] = pd.to_numeric(frame[name]) if fractions else as_written(frame[name])
+    return frame
+
+
+def declared(said: list[str] | None, names: list[str]) -> dict[str, str]:
+    """`price=log1p` as a kind by the name of the column.
+
+    Args:
+        said: what was said.
+        names: of the columns of the table.
+    """
+    from kerasrec.data import columns
+
+    found = {}
+    for text in said or ():
+        name, equals, kind = text.rpartition("=")
+        if not equals:
+            raise ValueError(f"`--column` must be NAME=KIND, e.g. price=log1p. Received: {text!r}.")
+        if name not in names:
+            raise ValueError(
+                f"`--column` must name a column of the table: {', '.join(map(repr, names))}. "
+                f"Received: {name!r}."
+            )
+        if kind != "ignore":
+            columns.get(kind)
+        found[name] = kind
+    return found
+
+
+def impressions_of(
+    frame: "pd.DataFrame", label: str, form: Form, said: list[str] | None, watch_time: str | None
+) -> "Impressions":
+    """The impressions of a table, whose columns are guessed as far as they are not declared."""
+    from kerasrec.data import Impressions, InputColumns
+
+    names = [str(name) for name in frame.columns]
+    if label not in names:
+        raise ValueError(
+            f"`--label` must name a column of the table: {', '.join(map(repr, names))}. Received: {label!r}."
+        )
+    kinds = declared(said, names)
+    sides = {}
+    for side in ("user", "item"):
+        given = getattr(form, f"{side}_column")
+        if given is not None and given not in names:
+            raise ValueError(
+                f"`--{side}-column` must name a column of the table. Received: {given!r}; "
+                f"its columns are {', '.join(map(repr, names))}."
+            )
+        guessed = _table._guess([name for name in names if name not in (label, watch_time)], side)
+        sides[side] = given or guessed
+    left_out = [label, *kinds, *([watch_time] if watch_time else [])]
+    guessed_kinds: dict[str, Any] = dict(InputColumns.guess(frame, left_out))
+    kinds = {name: kind for name, kind in kinds.items() if kind != "ignore"}
+    guessed_kinds |= {name: "category" for name in sides.values() if name is not None and name not in kinds}
+    columns = {
+        name: (kinds | guessed_kinds)[name] for name in names if name in kinds or name in guessed_kinds
+    }
+    return Impressions.from_frame(frame, label, columns, **sides, watch_time=watch_time)
+
+
+def train_clicks(
+    path: Path,
+    model: str,
+    label: str,
+    form: Form,
+    said: list[str] | None,
+    watch_time: str | None,
+    how: dict[str, Any],
+    test_size: float,
+    out: Path,
+    plot: bool,
+    report: Report,
+) -> None:
+    """Train a model of clicks on a table, measure it beside the simplest one, and write it."""
+    from kerasrec.cli._plot import learning_curve
+    from kerasrec.recommender import Ranker
+
+    with report.waiting(f"Reading {path.name}"):
+        whole = impressions_of(read_table(path, form), label, form, said, watch_time)
+    whole.check_classes(f"Column {label!r}")
+    fitted, held_out = whole.split(test_size, how["seed"]) if test_size else (whole, None)
+    if held_out is not None:
+        held_out.check_classes("The rows held out")  # before training
+    kinds = {name: kind.kind for name, kind in whole.columns.fitted.items()}
+    report.line("Columns: " + ", ".join(f"{name} {kind}" for name, kind in kinds.items()))
+    report.line("`--column NAME=KIND` sets another kind, or `ignore`")
+    report.line(
+        f"{len(whole):,} rows, {whole.labels.mean():.1%} clicked, "
+        f"{len(held_out) if held_out else 0:,} of them held out"
+    )
+    training = _trained(fitted, model, how, report)
+    ranker = Ranker(training.model)
+    report.result |= {
+        "model": model,
+        "columns": kinds,
+        "user": whole.columns.user,
+        "item": whole.columns.item,
+        "trained_on": len(fitted),
+        "epochs": training.epochs,
+        "history": training.history,
+    }
+    if training.chosen:
+        report.line(f"Best after {training.epochs} epochs on held-out rows")
+    worse = ""
+    if held_out is not None:
+        found = {model: ranker.evaluate(held_out)}
+        if model != _SIMPLE:
+            simple = {**how, "hyperparameters": {}, "epochs": None, "batch_size": None}
+            with report.waiting(f"Training {_SIMPLE}"):
+                found[_SIMPLE] = Ranker(_trained(fitted, _SIMPLE, simple, None).model).evaluate(held_out)
+        rows = [_row(name, one) for name, one in found.items()]
+        report.table(f"Figures of {len(held_out):,} held-out rows", rows)
+        report.result |= {"held_out": len(held_out), "test": rows}
+        if found[model]["auc"] < found.get(_SIMPLE, found[model])["auc"]:
+            worse = f"{model} is worse than {_SIMPLE} on the held-out rows: take that, more data or settings."
+    ranker.save(out)
+    report.line(f"Model: {out}")
+    report.result["file"] = str(out)
+    if plot and training.history and training.epochs:
+        curve = out.with_suffix(".png")
+        learning_curve(curve, training.history)
+        report.line(f"Learning curve: {curve}")
+        report.result["plot"] = str(curve)
+    if worse:
+        report.line(f"Careful: {worse}")
+        report.result["warning"] = worse
+
+
+def evaluate_clicks(ranker: Any, path: Path, label: str, form: Form, report: Report) -> None:
+    """Measure a model of clicks on a table."""
+    with report.waiting(f"Reading {path.name}"):
+        frame = read_table(path, form)
+    found = ranker.evaluate(frame, label)
+    rows = found.to_frame().reset_index().to_dict("records")
+    report.table(f"Figures of {ranker.model.name}, {len(frame):,} rows", rows)
+    unit = "users" if ranker.columns.user is not None else "rows"
+    report.line(f"low, high: 95 % interval over {unit}.")
+    reliability = found.reliability().to_dict("records")
+    report.table("Predicted and clicked, by predicted probability", reliability)
+    report.result |= {"model": ranker.model.name, "figures": rows, "reliability": reliability}
+
+
+def _trained(fitted: "Impressions", model: str, how: dict[str, Any], report: Report | None) -> Any:
+    from kerasrec.cli._fit import bar
+    from kerasrec.cli._library import set_seed
+    from kerasrec.recommender._click_training import trained_on_clicks
+
+    set_seed(how["seed"])
+    with contextlib.ExitStack() as shown:
+        bars = [] if report is None else [bar(shown.enter_context(report.progress()), f"Training {model}")]
+        return trained_on_clicks(fitted, model, **how, callbacks=lambda phase: bars)
+
+
+def _row(name: str, found: "ClickReport") -> dict[str, Any]:
+    return {"model": name, **{figure: found[figure] for figure in _SHOWN if figure in found}}

@@ -1,0 +1,73 @@
+from typing import Any
+
+import keras
+
+from kerasrec.data import Impressions
+from kerasrec.evaluation.click_report import ClickReport
+
+_PREDICT_BATCH = 8192
+
+
+class ClickMetrics(keras.callbacks.Callback):
+    """Exact figures of held-out impressions during `model.fit`.
+
+    They stand in `logs` as `val_auc`, `val_log_loss` and so on, so that `EarlyStopping`, `ModelCheckpoint`
+    and keras-tuner find them there. Put it before those callbacks; `val_auc` and `val_user_auc` are better
+    where they are higher (`mode="max"`), the others where they are lower.
+
+    Args:
+        validation: `Impressions` held out of training, with the columns of the training data.
+
+    Attributes:
+        report: the last `ClickReport`; `None` before the first.
+
+    Raises:
+        ValueError: if all rows were clicked, or none.
+
+    Example:
+        >>> import pandas as pd, kerasrec
+        >>> from kerasrec.data import Impressions
+        >>> frame = pd.DataFrame({"device": ["phone", "tablet"] * 4, "clicked": [1, 0, 1, 1] * 2})
+        >>> shown = Impressions.from_frame(frame, "clicked", {"device": "category"})
+        >>> model = kerasrec.zoo.create("logistic_regression", shown)
+        >>> figures = kerasrec.evaluation.ClickMetrics(shown)
+        >>> history = model.fit(shown.inputs, shown.labels, verbose=0, callbacks=[figures])
+        >>> sorted(history.history)
+        ['loss', 'val_auc', 'val_calibration_error', 'val_log_loss']
+    """
+
+    report: ClickReport | None
+
+    def __init__(self, validation: Impressions) -> None:
+        super().__init__()
+        validation.check_classes("The validation impressions")
+        self.validation = validation
+        self.report = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Predict, and write the figures into `logs`."""
+        self.report = click_report(self.model, self.validation)
+        if logs is not None:
+            wanted = [name for name in self.report.metrics if not name.startswith("mean_")]
+            logs.update({f"val_{name}": self.report[name] for name in wanted})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "ClickMetrics":
+        """A callback for another model, as keras-tuner makes one a trial; the data is shared."""
+        return ClickMetrics(self.validation)
+
+
+def click_report(model: Any, test: Impressions, name: str | None = None) -> ClickReport:
+    """The figures of a model on impressions.
+
+    Args:
+        model: a `keras.Model` of these columns, something that holds one, or a function of the inputs.
+        test: `Impressions`.
+        name: of the model. Defaults to `None`: its own.
+    """
+    held = getattr(model, "model", model)
+    if isinstance(held, keras.Model):
+        scores = held.predict(test.inputs, batch_size=_PREDICT_BATCH, verbose=0)
+    else:
+        scores = held(test.inputs)
+    own = name or getattr(held, "name", None) or getattr(held, "__name__", "model")
+    return ClickReport(own, test.labels, scores, test.users, test.weights)

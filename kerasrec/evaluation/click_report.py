@@ -1,0 +1,206 @@
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec.evaluation import click_figures
+from kerasrec.evaluation._json import Written
+from kerasrec.evaluation._names import unknown_name
+from kerasrec.evaluation._plots import plot_reliability
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure as Plot
+
+# Rows that are drawn again for the intervals, all resamples together, and fewest and most resamples.
+_ROWS, _RESAMPLES = 50_000_000, (200, 1000)
+
+
+class ClickReport(Written):
+    """What `evaluate` measured of probabilities of clicks: figures, intervals over users, calibration.
+
+    `report["auc"]` is a figure; others are `log_loss`, `user_auc` (the AUC of each user's own rows, weighted
+    by their number), `calibration_error`, and `mean_predicted` beside `mean_clicked`.
+
+    Args:
+        name: name of the model.
+        labels: `[n]`.
+        scores: probabilities `[n]`.
+        users: code of the user of each row, `[n]`. Defaults to `None`: none, and rows are drawn again for the
+            intervals.
+        weights: `[n]`. Defaults to `None`: 1.
+
+    Attributes:
+        name: name of the model.
+        protocol: dict, what has to be equal for two reports to be comparable.
+
+    Raises:
+        ValueError: if all rows were clicked, or none, or a score is NaN.
+
+    Example:
+        >>> from kerasrec.evaluation import ClickReport
+        >>> ClickReport("mine", [1, 0, 0, 1], [0.9, 0.4, 0.8, 0.6])["auc"]
+        0.75
+    """
+
+    def __init__(self, name: str, labels: Any, scores: Any, users: Any = None, weights: Any = None) -> None:
+        self.name = name
+        self.labels, self.scores, self.weights = click_figures._columns(labels, scores, weights)
+        self.users = None if users is None else np.unique(np.asarray(users), return_inverse=True)[1]
+        self.protocol: dict[str, Any] = {"rows": len(self.labels), "clicked": float(self.labels.mean())}
+        if self.users is not None:
+            self.protocol["users"] = int(self.users.max()) + 1
+        self._sample = _Sample(self)
+        self._figures = self._sample.figures(np.ones(self._sample.n_units))
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the figures."""
+        return list(self._figures)
+
+    def __getitem__(self, metric: str) -> float:
+        if metric not in self._figures:
+            raise ValueError(unknown_name("metric", metric, self._figures))
+        return self._figures[metric]
+
+    def __contains__(self, metric: object) -> bool:
+        return metric in self._figures
+
+    def renamed(self, name: str) -> "ClickReport":
+        """The same report of a model that is called something else.
+
+        Args:
+            name: str.
+        """
+        return ClickReport(name, self.labels, self.scores, self.users, self.weights)
+
+    def interval(self, metric: str) -> tuple[float, float]:
+        """The 95 % bootstrap interval of a figure, over users, or over rows where there are no users.
+
+        Args:
+            metric: name, e.g. `"auc"`.
+
+        Returns:
+            Lower and upper end.
+
+        Raises:
+            ValueError: if there is no such figure.
+        """
+        if metric not in self._figures:
+            raise ValueError(unknown_name("metric", metric, self._figures))
+        low, high = np.nanquantile(self._resampled[metric], [0.025, 0.975])
+        return float(low), float(high)
+
+    def difference(self, other: "ClickReport", metric: str = "auc") -> tuple[float, float]:
+        """How much higher a figure is than another model's on the same rows, and the p-value of none.
+
+        Both are measured on the same users drawn again (a paired bootstrap).
+
+        Args:
+            other: `ClickReport` of another model.
+            metric: name. Defaults to `"auc"`.
+
+        Returns:
+            The difference, and the two-sided p-value.
+
+        Raises:
+            ValueError: if the rows are others, or there is no such figure.
+        """
+        if not np.array_equal(self.labels, other.labels) or not np.array_equal(self.weights, other.weights):
+            raise ValueError(
+                "Reports must be of the same rows to be compared. "
+                f"Received: {len(self.labels)} and {len(other.labels)} rows with other labels or weights."
+            )
+        found = self[metric] - other[metric]
+        differences = self._resampled[metric] - other._resampled[metric]
+        differences = differences[np.isfinite(differences)]
+        at_most = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
+        return found, min(1.0, 2 * (at_most + 1) / (len(differences) + 1))
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A frame with a row a figure: `value`, and `low` and `high` end of its 95 % interval."""
+        import pandas as pd
+
+        rows = {name: (value, *self.interval(name)) for name, value in self._figures.items()}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"]).rename_axis(
+            "metric"
+        )
+
+    def reliability(self, n_bins: int = 10) -> "pd.DataFrame":
+        """What was predicted beside what happened, as `click_figures.reliability` gives it.
+
+        Args:
+            n_bins: int. Defaults to `10`.
+
+        Returns:
+            Frame with a row a bin.
+        """
+        return click_figures.reliability(self.labels, self.scores, self.weights, n_bins)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Figures, intervals, calibration and protocol, of dicts and lists."""
+        return {
+            "model": self.name,
+            "protocol": self.protocol,
+            "figures": self.to_frame().reset_index().to_dict("records"),
+            "reliability": self.reliability().to_dict("records"),
+        }
+
+    def plot(self) -> "Plot":
+        """The reliability plot: the share of clicks over the predicted probability, and how many rows."""
+        return plot_reliability(self.reliability(), f"{self.name}, {len(self.labels):,} rows")
+
+    def __repr__(self) -> str:
+        lines = [f"{self.name}: {len(self.labels):,} rows"]
+        for name, value in self._figures.items():
+            low, high = self.interval(name)
+            lines.append(f"  {name:20} {value:.4f}  [{low:.4f}, {high:.4f}]")
+        return "\n".join(lines)
+
+    @cached_property
+    def _resampled(self) -> dict[str, np.ndarray]:
+        n_units = self._sample.n_units
+        n_resamples = int(np.clip(_ROWS // len(self.labels), *_RESAMPLES))
+        rng = np.random.default_rng(0)
+        found: dict[str, list[float]] = {name: [] for name in self._figures}
+        for _ in range(n_resamples):
+            counts = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)
+            for name, value in self._sample.figures(counts).items():
+                found[name].append(value)
+        return {name: np.asarray(values) for name, values in found.items()}
+
+
+class _Sample:
+    """The figures of rows whose users were drawn some number of times each."""
+
+    def __init__(self, report: ClickReport) -> None:
+        self._labels, self._scores, self._weights = report.labels, report.scores, report.weights
+        self._users = report.users
+        self._order = click_figures.Order(self._labels, self._scores)
+        self._losses = click_figures.losses(self._labels, self._scores)
+        self.n_units = len(self._labels) if self._users is None else int(self._users.max()) + 1
+        if self._users is not None:
+            areas, sizes = click_figures.areas_of_users(
+                self._labels, self._scores, self._users, self._weights
+            )
+            self._areas, self._sizes = np.nan_to_num(areas), np.where(np.isfinite(areas), sizes, 0.0)
+
+    def figures(self, counts: np.ndarray) -> dict[str, float]:
+        weights = self._weights * (counts if self._users is None else counts[self._users])
+        total = weights.sum()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            try:
+                area = self._order.auc(weights)
+            except ValueError:
+                if (counts == 1).all():
+                    raise
+                area = float("nan")  # a resample of one class
+            found = {"auc": area, "log_loss": float(self._losses @ weights / total)}
+            if self._users is not None:
+                sizes = self._sizes * counts
+                found["user_auc"] = float(self._areas @ sizes / sizes.sum())
+            _, clicked, predicted = click_figures.bins(self._labels, self._scores, weights, 10)
+            found["calibration_error"] = float(np.abs(clicked - predicted).sum() / total)
+            found["mean_predicted"] = float(predicted.sum() / total)
+            found["mean_clicked"] = float(clicked.sum() / total)
+        return found

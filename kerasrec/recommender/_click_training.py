@@ -1,0 +1,118 @@
+"""A model of clicks, trained as its recipe says: until held-out rows are ordered no better."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from kerasrec._arguments import share
+from kerasrec._forks import check_fork
+from kerasrec._seeds import check_seed, set_random_seed
+from kerasrec.data import Impressions
+from kerasrec.evaluation import ClickMetrics
+from kerasrec.recommender._training import Training
+
+VALIDATION = 0.1
+FIGURE = "val_auc"
+# On a plateau the rate falls to this share of it.
+_FALL = 0.1
+_FEWEST = 20
+
+
+def trained_on_clicks(
+    impressions: Impressions,
+    name: str,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    hyperparameters: dict[str, Any] | None = None,
+    validation: float | Impressions | None = None,
+    patience: int | None = None,
+    seed: int = 0,
+    verbose: Any = 0,
+    callbacks: Callable[[str], Sequence[keras.callbacks.Callback]] = lambda phase: (),
+) -> Training:
+    """A model of clicks, with the weights of its best epoch.
+
+    Args:
+        impressions: `Impressions`.
+        name: of the model.
+        epochs: int, most passes over the rows. Defaults to `None`: the recipe's.
+        batch_size: int. Defaults to `None`: the recipe's.
+        hyperparameters: arguments of the factory. Defaults to `None`.
+        validation: share of the rows held out, or impressions that were. Defaults to `None`: a tenth, or
+            none if `epochs` are given.
+        patience: int, epochs without a better AUC. Defaults to `None`: the recipe's.
+        seed: int, of the split, the weights and the order. Defaults to `0`.
+        verbose: as in `keras.Model.fit`. Defaults to `0`.
+        callbacks: gives Keras callbacks for `"training"`. Defaults to none.
+    """
+    from kerasrec import zoo
+
+    if not isinstance(impressions, Impressions):
+        raise TypeError(
+            "`impressions` must be `kerasrec.data.Impressions`; make them with `Impressions.from_frame`. "
+            f"Received: {type(impressions).__name__}."
+        )
+    impressions.check_classes()
+    if zoo.card(name).task != "click":
+        clicks = ", ".join(x for x in zoo.names() if zoo.card(x).task == "click")
+        raise ValueError(f"`model` must be a model of clicks: {clicks}. Received: model={name!r}.")
+    check_fork()
+    seed = check_seed(seed)
+    recipe = zoo.recipe(name, impressions, **hyperparameters or {})
+    recipe = recipe.replace(epochs=epochs, batch_size=batch_size, patience=patience)
+    fitted, held_out = _parts(impressions, validation, epochs, seed)
+    set_random_seed(seed)
+    model = zoo.create(name, fitted, **{"seed": seed, **recipe.settings})
+    own: list[keras.callbacks.Callback] = []
+    stop = None
+    if held_out is not None:
+        stop = keras.callbacks.EarlyStopping(
+            FIGURE, patience=max(1, recipe.patience), mode="max", restore_best_weights=True
+        )
+        falls = keras.callbacks.ReduceLROnPlateau(FIGURE, _FALL, patience=1, mode="max", min_delta=1e-6)
+        own = [ClickMetrics(held_out), falls, stop]
+    done = model.fit(
+        fitted.inputs,
+        targets(model, fitted),
+        sample_weight=fitted.weights,
+        batch_size=min(recipe.batch_size, len(fitted)),
+        epochs=recipe.epochs,
+        verbose=verbose,
+        callbacks=[*own, *callbacks("training")],
+    )
+    history = {key: [float(x) for x in values] for key, values in done.history.items()}
+    if stop is None or not recipe.epochs:
+        return Training(model, recipe.epochs, history)
+    best = int(stop.best_epoch)
+    return Training(model, best + 1, history, True, ("AUC@click", history[FIGURE][best], 0.5))
+
+
+def targets(model: keras.Model, impressions: Impressions) -> Any:
+    """What a model learns of impressions: the clicks, or the time that was watched.
+
+    Args:
+        model: `keras.Model`.
+        impressions: `Impressions`.
+    """
+    if list(model.output_names) != ["expected"]:
+        return impressions.labels
+    if impressions.watch_time is None:
+        raise ValueError(
+            f"{model.name} needs to know how long was watched: give `watch_time=` to "
+            "`Impressions.from_frame`. Received: impressions without."
+        )
+    return impressions.watch_time
+
+
+def _parts(
+    impressions: Impressions, validation: float | Impressions | None, epochs: int | None, seed: int
+) -> tuple[Impressions, Impressions | None]:
+    if isinstance(validation, Impressions):
+        return impressions, validation
+    if validation is None:
+        validation = VALIDATION if epochs is None and len(impressions) >= _FEWEST else 0.0
+    if not share("validation", validation):
+        return impressions, None
+    return impressions.split(validation, seed)

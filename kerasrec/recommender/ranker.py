@@ -1,0 +1,317 @@
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from kerasrec.data import Impressions, InputColumns
+from kerasrec.data._columns import several, shown
+from kerasrec.evaluation import ClickReport
+from kerasrec.evaluation.click_metrics import click_report
+from kerasrec.layers import find_catalogue
+from kerasrec.recommender import _metadata
+from kerasrec.recommender._archive import one_line
+from kerasrec.recommender._click_training import trained_on_clicks
+from kerasrec.recommender.file import load_model, save_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PREDICT_BATCH = 8192
+_ID = "id of the row"
+
+
+class Ranker:
+    """A trained model of clicks with its columns: rows of a table in, probabilities out, in one file.
+
+    Args:
+        model: `keras.Model` of `kerasrec.zoo` with `task="click"`, which carries its columns.
+        users: frame indexed by raw user id with columns that the model reads of users, for `rank`.
+            Defaults to `None`.
+        items: the same of items. Defaults to `None`.
+
+    Attributes:
+        model: the `keras.Model`.
+        columns: `InputColumns`.
+        users: frame, or `None`.
+        items: frame, or `None`.
+
+    Raises:
+        ValueError: if the model carries no columns, or a frame has an id twice.
+
+    Example:
+        >>> import pandas as pd, kerasrec
+        >>> from kerasrec.data import Impressions
+        >>> frame = pd.DataFrame(
+        ...     {"user": ["ann", "bob"] * 4, "item": list("xyyx") * 2, "device": ["phone"] * 8}
+        ... ).assign(clicked=[1, 0, 1, 1, 0, 0, 1, 0])
+        >>> shown = Impressions.from_frame(frame, "clicked", {"device": "category"}, user="user", item="item")
+        >>> ranker = kerasrec.Ranker.train(shown, model="logistic_regression", epochs=1, verbose=0)
+        >>> ranker.rank("ann", ["x", "y"], context={"device": "phone"}).columns.tolist()
+        ['user', 'rank', 'item', 'score']
+    """
+
+    def __init__(self, model: keras.Model, users: Any = None, items: Any = None) -> None:
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"`model` must be a `keras.Model` of clicks. Received: {type(model).__name__}.")
+        self.model = model
+        self.columns = columns_of(model)
+        self.users = None if users is None else _table("users", users)
+        self.items = None if items is None else _table("items", items)
+
+    @classmethod
+    def train(
+        cls,
+        impressions: Impressions,
+        model: str = "dcn",
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        validation: float | Impressions | None = None,
+        patience: int | None = None,
+        users: Any = None,
+        items: Any = None,
+        seed: int = 0,
+        verbose: Any = "auto",
+        **hyperparameters: Any,
+    ) -> "Ranker":
+        """Make a model of clicks for these impressions, train it until it gets no better, and hold it.
+
+        A tenth of the rows is held out at random. After each epoch the model orders them; where their AUC is
+        no better, the learning rate falls to a tenth, and after `patience` such epochs training stops with
+        the weights of the best one. These models overfit after few epochs.
+
+        Args:
+            impressions: `Impressions`.
+            model: name in `kerasrec.zoo`, of a model with `task="click"`. Defaults to `"dcn"`.
+            epochs: int, passes over all rows, of which then none are held out. Defaults to `None`: as many as
+                are best, and not more than the recipe says.
+            batch_size: int. Defaults to `None`: the recipe's.
+            validation: float, share of the rows held out; or `Impressions` that were held out, e.g. later
+                ones. Given together with `epochs`, these are the most. Defaults to `None`: 0.1, or none if
+                `epochs` are given.
+            patience: int, epochs without a better AUC. Defaults to `None`: the recipe's.
+            users: as in `Ranker`. Defaults to `None`.
+            items: as in `Ranker`. Defaults to `None`.
+            seed: int, of the split, the initial weights and the batches. Defaults to `0`.
+            verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
+            **hyperparameters: arguments of the model's factory.
+
+        Returns:
+            `Ranker`.
+
+        Raises:
+            ValueError: as `kerasrec.zoo.create` raises, or if all rows were clicked, or none.
+        """
+        training = trained_on_clicks(
+            impressions,
+            model,
+            epochs=epochs,
+            batch_size=batch_size,
+            hyperparameters=hyperparameters,
+            validation=validation,
+            patience=patience,
+            seed=seed,
+            verbose=verbose,
+        )
+        return cls(training.model, users, items)
+
+    def __repr__(self) -> str:
+        return f"Ranker({self.model.name!r}, {self.columns!r})"
+
+    def score(self, frame: "pd.DataFrame") -> np.ndarray:
+        """The probability of a click for the rows of a table.
+
+        Args:
+            frame: a table with the columns that the model was trained with, raw entries as they are. Columns
+                that it lacks are looked up in `users` and `items`.
+
+        Returns:
+            float32, one a row; of a model of watch time its expectation.
+
+        Raises:
+            ValueError: if a column is missing that has no default, or an entry is not of its kind.
+        """
+        if not len(frame):
+            return np.empty(0, np.float32)
+        inputs = self.columns.encode(self._joined(frame))
+        return np.asarray(self.model.predict(inputs, batch_size=_PREDICT_BATCH, verbose=0), np.float32)[:, 0]
+
+    def rank(self, user: Any, items: Any, context: Mapping[str, Any] | None = None) -> "pd.DataFrame":
+        """Some items in the order in which a user is likely to click them, in a situation.
+
+        Args:
+            user: raw user id; `None` where no column names users.
+            items: raw item ids; or a frame with a row an item, which has the columns of the items.
+            context: entry by the name of the column, what is the same for all items: the device, the hour.
+                Defaults to `None`: the model reads no such column.
+
+        Returns:
+            Frame with a row an item: `user`, `rank` (from 1), `item`, `score`.
+
+        Raises:
+            ValueError: if the model reads a column that is given nowhere and has no default, or `context`
+                names a column that it does not read.
+        """
+        import pandas as pd
+
+        given = dict(context or {})
+        unknown = [name for name in given if name not in self.columns.fitted]
+        if unknown:
+            raise ValueError(
+                "`context` must name columns that the model reads: "
+                f"{', '.join(map(repr, self.columns.fitted))}. Received: {unknown[0]!r}."
+            )
+        frame, name = self._rows(items)
+        if not len(frame):
+            raise ValueError("`items` must name at least one item. Received: none.")
+        if self.columns.user is not None:
+            frame = frame.assign(**{self.columns.user: user})
+        scores = self.score(frame.assign(**given))
+        order = np.argsort(-scores, kind="stable")
+        found = {"rank": np.arange(1, len(order) + 1), "item": frame[name].to_numpy()[order]}
+        user_column = {} if user is None else {"user": [user] * len(order)}
+        return pd.DataFrame({**user_column, **found, "score": scores[order]})
+
+    def evaluate(self, test: "Impressions | pd.DataFrame", label: str | None = None) -> ClickReport:
+        """What the probabilities are worth on impressions held out.
+
+        Args:
+            test: `Impressions` with the model's columns; or a table, as `score` takes it.
+            label: name of the column of clicks of a table. Defaults to `None`, for impressions.
+
+        Returns:
+            `ClickReport`.
+
+        Raises:
+            ValueError: if a table has no label, or all rows were clicked, or none.
+        """
+        if not isinstance(test, Impressions):
+            if label is None:
+                raise ValueError("`label` must name the column of clicks of a table. Received: label=None.")
+            test = Impressions.from_frame(self._joined(test), label, self.columns)
+        return click_report(self.model, test)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one `.keras` file, which replaces another one only when it is complete.
+
+        Args:
+            path: the file, ending in `.keras`.
+
+        Raises:
+            ValueError: if `path` does not end in `.keras`.
+            FileNotFoundError: if the folder does not exist.
+        """
+        attachments = {"columns": self.columns.to_arrays()}
+        for name, table in (("user_table", self.users), ("item_table", self.items)):
+            if table is not None:
+                attachments[name] = _metadata.to_arrays(table.rename_axis(_ID).reset_index())
+        catalogue: Any = find_catalogue(self.model)
+        catalogue.attachments = attachments
+        save_model(self.model, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Ranker":
+        """Read what `save` wrote; nothing in the file is executed.
+
+        Args:
+            path: the file.
+
+        Returns:
+            `Ranker`.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is not a complete and harmless file of a model of clicks.
+        """
+        model = load_model(path)
+        attached = getattr(find_catalogue(model), "attachments", {})
+        try:
+            tables = {
+                f"{side}s": _read_table(attached[f"{side}_table"])
+                for side in ("user", "item")
+                if f"{side}_table" in attached
+            }
+            return cls(model, **tables)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{os.fspath(path)} holds no model of clicks that can be read: {one_line(str(error))}"
+            ) from error
+
+    def _rows(self, items: Any) -> tuple["pd.DataFrame", str]:
+        """A frame with a row an item, and the name of its column of items."""
+        import pandas as pd
+
+        name = self.columns.item
+        if isinstance(items, pd.DataFrame):
+            if name is not None and name not in items.columns:
+                items = items.rename_axis(name).reset_index()
+            if name is None:
+                name = _ID
+                items = items.rename_axis(name).reset_index()
+            return items, name
+        if name is None:
+            raise ValueError(
+                "`items` must be a frame with the columns of the items: the model knows them by no id. "
+                f"Received: {type(items).__name__}."
+            )
+        return pd.DataFrame({name: several(items)}), name
+
+    def _joined(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """The table with the columns that the tables of users and items have and it lacks."""
+        for side, table in (("user", self.users), ("item", self.items)):
+            key = getattr(self.columns, side)
+            if table is None or key is None or key not in frame.columns:
+                continue
+            wanted = [name for name in table.columns if name not in frame.columns]
+            if wanted:
+                found = table[wanted].reindex(frame[key].to_numpy()).set_axis(frame.index)
+                frame = frame.assign(**{name: found[name] for name in wanted})
+        return frame
+
+
+def columns_of(model: keras.Model) -> InputColumns:
+    """The columns that a model of clicks carries.
+
+    Args:
+        model: `keras.Model`.
+
+    Returns:
+        `InputColumns`.
+
+    Raises:
+        ValueError: if it carries none.
+
+    Example:
+        >>> import pandas as pd, kerasrec
+        >>> columns = kerasrec.data.InputColumns.fit(pd.DataFrame({"age": [20.5, 30.0]}), {"age": "number"})
+        >>> kerasrec.recommender.ranker.columns_of(kerasrec.zoo.LogisticRegression(columns))
+        InputColumns(age: number)
+    """
+    attached = getattr(find_catalogue(model), "attachments", {})
+    if "columns" not in attached:
+        raise ValueError(
+            "`model` must be a model of clicks, which carries its columns; `kerasrec.Recommender` holds "
+            f"others. Received: {model.name!r}."
+        )
+    return InputColumns.from_arrays(attached["columns"])
+
+
+def _table(argument: str, frame: Any) -> "pd.DataFrame":
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(
+            f"`{argument}` must be a pandas DataFrame indexed by raw id. Received: {type(frame).__name__}."
+        )
+    if not frame.index.is_unique:
+        again = shown(frame.index[frame.index.duplicated()][0])
+        raise ValueError(f"`{argument}` must have one row an id. Received: {again} more than once.")
+    return frame
+
+
+def _read_table(arrays: Mapping[str, np.ndarray]) -> "pd.DataFrame":
+    import json
+
+    n = json.loads(arrays["header"].tobytes())["rows"]
+    return _metadata.from_arrays(arrays, n).set_index(_ID)

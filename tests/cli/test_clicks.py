@@ -1,0 +1,67 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+import kerasrec
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """A table of impressions: whether something is clicked depends on the device and the price."""
+    rng = np.random.default_rng(0)
+    n = 1500
+    frame = pd.DataFrame(
+        {
+            "user_id": [f"{code:03d}" for code in rng.integers(20, size=n)],
+            "item_id": rng.integers(10, size=n),
+            "device": rng.choice(["phone", "tablet"], n),
+            "price": rng.gamma(2, 10, n).round(2),
+        }
+    )
+    odds = np.where(frame["device"] == "phone", 2, -2) - np.log1p(frame["price"]) + 2
+    frame["clicked"] = (rng.random(n) < 1 / (1 + np.exp(-odds))).astype(int)
+    path = tmp_path_factory.mktemp("clicks") / "clicks.csv"
+    frame.to_csv(path, sep=";", index=False)
+    return path, frame
+
+
+@pytest.mark.slow
+def test_a_table_becomes_a_model_that_scores_its_columns(run, run_json, shown):
+    path, frame = shown
+    how = ["--model", "logistic_regression", "--set", "learning_rate=0.05", "--column", "price=log1p"]
+    result = run_json("train", path, "--label", "clicked", *how)
+    kinds = {"user_id": "category", "item_id": "category", "device": "category", "price": "number"}
+    assert result["columns"] == kinds
+    assert (result["user"], result["item"]) == ("user_id", "item_id")
+    assert (result["trained_on"], result["held_out"]) == (1350, 150)
+    assert result["test"][0]["auc"] > 0.75
+    ranker = kerasrec.Ranker.load("model.keras")
+    found = run_json("evaluate", "model.keras", path, "--label", "clicked")
+    expected = roc_auc_score(frame["clicked"], ranker.score(frame))
+    assert found["figures"][0]["metric"] == "auc"
+    assert found["figures"][0]["value"] == pytest.approx(expected, abs=1e-6)
+    assert sum(bin["rows"] for bin in found["reliability"]) == 1500
+    assert "003" in ranker.columns.fitted["user_id"].state  # as written
+    # Beside the simplest model; with nothing learned it says so.
+    bad = ["--model", "dnn", "--set", "hidden=(4,)", "--set", "learning_rate=1e-9", "--epochs", 1]
+    done = run("train", path, "--label", "clicked", *bad, "--no-plot")
+    assert done.status == 0, done.err
+    assert "Careful: dnn is worse than logistic_regression on the held-out rows" in done.out
+
+
+def test_bad_options(fails, shown):
+    path, _ = shown
+    assert "`--label` must name a column of the table: 'user_id'" in fails("train", path, "--label", "bought")
+    message = fails("train", path, "--label", "clicked", "--column", "price=cheap")
+    assert "A column must be one of category" in message and "'cheap'" in message
+    assert "must be NAME=KIND" in fails("train", path, "--label", "clicked", "--column", "price")
+    message = fails("train", path, "--label", "clicked", "--column", "colour=category")
+    assert "`--column` must name a column of the table" in message
+    message = fails("train", path, "--label", "clicked", "--user-column", "who")
+    assert "`--user-column` must name a column of the table. Received: 'who'" in message
+    assert "`--label` must name the column of clicks, for dcn" in fails("train", path, "--model", "dcn")
+    assert "`--column` needs `--label`" in fails("train", path, "--column", "price=log1p")
+    message = fails("train", path, "--label", "clicked", "--at-least", 4)
+    assert "`--at-least` must be left out with `--label`" in message
+    assert "labels other than 0, 1 and" in fails("train", path, "--label", "price")

@@ -1,0 +1,206 @@
+"""Models of clicks: each against plain NumPy or another library, and what all of them owe."""
+
+import inspect
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from contracts.models import CLICK_MODELS
+
+import kerasrec
+from kerasrec.data import Impressions, InputColumns, Interactions
+from kerasrec.recommender.ranker import columns_of
+
+
+def table(n=400, seed=0):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "user": rng.integers(8, size=n),
+            "item": rng.choice(list("abcdef"), n),
+            "genres": rng.choice(["War", "War|Drama", "Drama", ""], n),
+            "price": rng.gamma(2, 10, n),
+        }
+    )
+    odds = np.sin(frame["user"]) * 2 + (frame["item"] < "c") * 2 + frame["price"] / 20 - 2
+    return frame.assign(clicked=(rng.random(n) < 1 / (1 + np.exp(-odds))).astype(int))
+
+
+FRAME = table()
+KINDS = {"genres": "labels", "price": "number"}
+SHOWN = Impressions.from_frame(FRAME, "clicked", KINDS, user="user", item="item")
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def outputs(model, inputs=SHOWN.inputs):
+    return keras.ops.convert_to_numpy(model({name: x[:50] for name, x in inputs.items()}, training=False))
+
+
+def randomised(model, seed=0):
+    """With weights of a size at which every part counts."""
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(0, 0.5, x.shape).astype("float32") for x in model.get_weights()])
+    return {
+        variable.path: np.asarray(x) for variable, x in zip(model.weights, model.get_weights(), strict=True)
+    }
+
+
+def one_hot(inputs=SHOWN.inputs):
+    """The same rows as one matrix: ones of the categories, shares of the labels, numbers."""
+    blocks = []
+    for name, kind in SHOWN.columns.categories.items():
+        ids = inputs[name][:50]
+        block = np.zeros((len(ids), kind.n))
+        for place in range(ids.shape[1]):
+            there = ids[:, place] >= 0
+            np.add.at(block, (np.flatnonzero(there), ids[there, place]), 1)
+        blocks.append(block / block.sum(axis=1, keepdims=True))
+    return np.concatenate([*blocks, inputs["price"][:50]], axis=1)
+
+
+def by_end(weights, end):
+    return next(x for path, x in weights.items() if path.endswith(end))
+
+
+def linear_by_hand(weights):
+    rows = np.concatenate(
+        [by_end(weights, "linear_weights/embeddings"), by_end(weights, "linear_numbers/kernel")]
+    )
+    return one_hot() @ rows
+
+
+def vectors_by_hand(weights):
+    """`[B, F, C]`."""
+    v = np.concatenate(
+        [by_end(weights, "field_embedding/embeddings"), by_end(weights, "number_embedding/kernel")]
+    )
+    ends = np.cumsum([kind.n for kind in SHOWN.columns.categories.values()])
+    fields = np.split(np.arange(len(v)), ends)
+    return np.stack([one_hot()[:, field] @ v[field] for field in fields], axis=1)
+
+
+def test_logistic_regression_is_a_weight_a_feature():
+    model = kerasrec.zoo.create("logistic_regression", SHOWN)
+    weights = randomised(model)
+    expected = sigmoid(linear_by_hand(weights) + by_end(weights, "intercept"))
+    np.testing.assert_allclose(outputs(model), expected, rtol=1e-5)
+
+
+def test_deepfm_without_a_network_is_the_machine_over_all_pairs():
+    model = kerasrec.zoo.create("deepfm", SHOWN, n_components=3, hidden=())
+    weights = randomised(model)
+    v = vectors_by_hand(weights)
+    all_pairs = sum(
+        (v[:, f] * v[:, g]).sum(axis=1) for f in range(v.shape[1]) for g in range(f + 1, v.shape[1])
+    )
+    expected = sigmoid(linear_by_hand(weights)[:, 0] + all_pairs + by_end(weights, "intercept"))
+    np.testing.assert_allclose(outputs(model)[:, 0], expected, rtol=1e-4)
+
+
+def test_dnn_is_a_network_on_the_vectors_side_by_side():
+    model = kerasrec.zoo.create("dnn", SHOWN, n_components=3, hidden=(5,), batch_norm=False)
+    weights = randomised(model)
+    x = vectors_by_hand(weights).reshape(50, -1)
+    x = np.maximum(0, x @ by_end(weights, "hidden_0/kernel") + by_end(weights, "hidden_0/bias"))
+    expected = sigmoid(x @ by_end(weights, "weigh/kernel") + by_end(weights, "weigh/bias"))
+    np.testing.assert_allclose(outputs(model), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_crosses_are_those_of_keras_rs(rank):
+    from keras_rs.layers import FeatureCross
+
+    model = kerasrec.zoo.create("dcn", SHOWN, n_components=3, n_crosses=2, rank=rank, hidden=())
+    weights = randomised(model)
+    first = x = vectors_by_hand(weights).reshape(50, -1).astype("float32")
+    for place in range(2):
+        cross = FeatureCross(projection_dim=rank)
+        cross(first, x)
+        given = [by_end(weights, f"cross_{place}/{name}") for name in ("kernel", "bias")]
+        given = given if rank is None else [by_end(weights, f"down_{place}/kernel"), *given]
+        cross.set_weights(given)
+        x = cross(first, x)
+    x = keras.ops.convert_to_numpy(x)
+    expected = sigmoid(x @ by_end(weights, "weigh/kernel") + by_end(weights, "weigh/bias"))
+    np.testing.assert_allclose(outputs(model), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, settings", CLICK_MODELS.items(), ids=str)
+def test_what_every_model_owes(name, settings, tmp_path):
+    card = kerasrec.zoo.card(name)
+    factory = inspect.signature(card.factory).parameters
+    for setting in card.hyperparameters:
+        assert factory[setting.name].default == setting.default
+    model = kerasrec.zoo.create(name, SHOWN, seed=3, learning_rate=0.02, l2=1e-6, **settings)
+    assert model.name == name and isinstance(model, kerasrec.Model)
+    before = outputs(model)
+    again = kerasrec.zoo.create(name, SHOWN, seed=3, learning_rate=0.02, l2=1e-6, **settings)
+    np.testing.assert_array_equal(outputs(again), before)
+    losses = model.fit(
+        SHOWN.inputs, SHOWN.labels, batch_size=50, epochs=8, verbose=0, sample_weight=np.ones(len(SHOWN))
+    ).history["loss"]
+    assert losses[-1] < losses[0]
+    assert kerasrec.evaluation.evaluate(model, SHOWN)["auc"] > 0.75
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(outputs(loaded), outputs(model))
+    assert repr(columns_of(loaded)) == repr(SHOWN.columns)
+
+
+@pytest.mark.parametrize("n_categories", [0, 1])
+def test_columns_may_be_numbers_alone_or_one_category(n_categories):
+    kinds = {"price": "number"} if n_categories == 0 else {"item": "category"}
+    columns = InputColumns.fit(FRAME, kinds)
+    for name, settings in CLICK_MODELS.items():
+        model = kerasrec.zoo.card(name).factory(columns, **settings)
+        assert outputs(model, columns.encode(FRAME)).shape == (50, 1)
+
+
+@pytest.mark.slow
+def test_the_table_of_the_fields_is_updated_by_rows():
+    """A row that no batch reads stays bit for bit, and those that were read move."""
+    wide = FRAME.assign(item=[f"i{x}" for x in range(len(FRAME))])
+    shown = Impressions.from_frame(wide, "clicked", {}, user="user", item="item")
+    model = kerasrec.zoo.create("deepfm", shown, n_components=4, hidden=())
+    model.compile("adam", "binary_crossentropy", row_sparse=True)
+    table = model.get_layer("field_embedding").embeddings
+    before = np.asarray(table)
+    model.fit({name: x[:10] for name, x in shown.inputs.items()}, shown.labels[:10], batch_size=5, verbose=0)
+    moved = np.flatnonzero((np.asarray(table) != before).any(axis=1))
+    sizes = [kind.n for kind in shown.columns.categories.values()]
+    read = {*shown.inputs["user"][:10, 0], *(sizes[0] + shown.inputs["item"][:10, 0])}
+    assert set(moved) == read
+
+
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (
+            lambda: kerasrec.zoo.create("dcn", Interactions([0], [0], user_ids=["a"], item_ids=["x"])),
+            TypeError,
+            "dcn must be made for `kerasrec.data.Impressions`.*Received: Interactions",
+        ),
+        (
+            lambda: kerasrec.zoo.create("dcn", SHOWN.take(SHOWN.labels == 1)),
+            ValueError,
+            "must have rows that were clicked and rows that were not",
+        ),
+        (lambda: kerasrec.zoo.create("dcn", SHOWN, ranks=3), ValueError, "Did you mean 'rank'"),
+        (
+            lambda: kerasrec.zoo.create("dcn", SHOWN, n_crosses=0),
+            ValueError,
+            "`n_crosses` must be a positive",
+        ),
+        (lambda: kerasrec.zoo.create("dnn", SHOWN, hidden=()), ValueError, "`hidden` must have the sizes"),
+        (lambda: kerasrec.zoo.create("dnn", SHOWN, dropout=2), ValueError, "`dropout` must be a share"),
+        (lambda: kerasrec.zoo.DNN({"a": 3}), TypeError, "`columns` must be fitted .*InputColumns"),
+    ],
+)
+def test_bad_input(make, error, message):
+    with pytest.raises(error, match=message):
+        make()

@@ -1,0 +1,73 @@
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from kerasrec.zoo._card import Card
+from kerasrec.zoo._clicks import (
+    L2,
+    LEARNING_RATE,
+    Fields,
+    Intercept,
+    click_model,
+    recipe,
+)
+from kerasrec.zoo._hybrid import seeded
+
+if TYPE_CHECKING:
+    from kerasrec.data import InputColumns
+
+
+def LogisticRegression(
+    columns: "InputColumns",
+    *,
+    l2: float = 0.0,
+    learning_rate: Any = 1e-3,
+    seed: int | None = None,
+) -> keras.Model:
+    """A weight a category and a number, summed: the simplest model of clicks.
+
+    `p = sigmoid(b + sum_f w_f[category_f] + sum_n w_n x_n)`. What every other model is to beat.
+
+    Args:
+        columns: fitted `InputColumns`, such as `impressions.columns`.
+        l2: float, weight of the squared tables in the loss. Defaults to `0.0`.
+        learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
+        seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
+
+    Call arguments:
+        inputs: `{name: codes or numbers [B, W]}`, as `columns.encode` gives them.
+
+    Returns:
+        A compiled `keras.Model` with outputs `[B, 1]`, probabilities.
+
+    Raises:
+        ValueError: if `learning_rate` is no positive number.
+
+    Example:
+        >>> import pandas as pd, kerasrec
+        >>> frame = pd.DataFrame({"user": ["ann", "bob"], "device": ["phone", "tablet"]})
+        >>> columns = kerasrec.data.InputColumns.fit(frame, {"user": "category", "device": "category"})
+        >>> kerasrec.zoo.LogisticRegression(columns).count_params()  # 4 rows a column, and the constant
+        9
+
+    References:
+        McMahan et al., "Ad click prediction: a view from the trenches", 2013.
+    """
+    with seeded(seed):
+        fields = Fields(columns, l2, seed)
+        return click_model(CARD, fields, Intercept()(fields.linear()), learning_rate)
+
+
+CARD = Card(
+    name="logistic_regression",
+    factory=LogisticRegression,
+    task="click",
+    summary="A weight a category and a number, summed: the simplest model of clicks.",
+    reference='McMahan et al., "Ad click prediction: a view from the trenches", 2013.',
+    hyperparameters=(
+        L2,
+        LEARNING_RATE,
+    ),
+    loss="binary_crossentropy",
+    recipe=recipe,
+)
