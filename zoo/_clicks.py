@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from kerasrec.data import InputColumns
 
 _STDDEV = 0.01
+# Of the moving averages of a batch normalisation: an epoch of a small table has few steps.
+_MOMENTUM = 0.9
 # Steps of an epoch that a small table is to have, and most rows a step.
 _STEPS, _LARGEST, _SMALLEST = 40, 4096, 32
 
@@ -168,7 +170,7 @@ def deep(x: Any, hidden: Sequence[int], dropout: float, batch_norm: bool, name: 
         units = positive_integer("hidden", size)
         x = keras.layers.Dense(units, use_bias=not batch_norm, name=f"{name}_{place}")(x)
         if batch_norm:
-            x = keras.layers.BatchNormalization(name=f"{name}_{place}_norm")(x)
+            x = keras.layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_{place}_norm")(x)
         x = keras.layers.ReLU(name=f"{name}_{place}_relu")(x)
         if dropout:
             x = keras.layers.Dropout(dropout, name=f"{name}_{place}_dropout")(x)
