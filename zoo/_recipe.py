@@ -45,9 +45,8 @@ class Size:
         Args:
             interactions: `Interactions`; or `Impressions`, of which the rows are counted alone.
         """
-        if not hasattr(interactions, "n_items"):
-            return cls(0, 0, len(interactions))
-        return cls(interactions.n_users, interactions.n_items, len(interactions))
+        n_items: int = getattr(interactions, "n_items", 0)
+        return cls((interactions.n_users or 0) if n_items else 0, n_items, len(interactions))
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ from kerasrec.zoo._needs import needs_of
 from kerasrec.zoo._recipe import Recipe, Size
 
 if TYPE_CHECKING:
-    from kerasrec.data import Impressions, Interactions
+    from kerasrec.data import Interactions
 
 _CARDS: dict[str, Card] = {
     module.CARD.name: module.CARD
@@ -144,7 +144,7 @@ def card(name: str) -> Card:
 
 def create(
     name: str,
-    interactions: "Interactions | Impressions",
+    interactions: Any,
     *,
     user_features: Any = None,
     item_features: Any = None,
@@ -237,7 +237,7 @@ def maker(found: Card, interactions: "Interactions", given: Mapping[str, Any]) -
     return lambda: found.factory(**arguments)
 
 
-def recipe(name: str, interactions: "Interactions | Impressions", **hyperparameters: Any) -> Recipe:
+def recipe(name: str, interactions: Any, **hyperparameters: Any) -> Recipe:
     """What a model trains best with on given data.
 
     `Recommender.train` and the commands go by it; `create` and the factories have the defaults that were

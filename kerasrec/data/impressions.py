@@ -97,8 +97,9 @@ class Impressions:
         """
         taken = {"label": label, "weight": weight, "watch_time": watch_time}
         labels = _labels(column(frame, label, "label"), label)
-        fitted = columns
-        if not isinstance(fitted, InputColumns):
+        if isinstance(columns, InputColumns):
+            fitted = columns
+        else:
             clash = [name for name in columns if name in taken.values()]
             if clash:
                 raise ValueError(

@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import keras
 
@@ -8,6 +8,16 @@ from kerasrec.evaluation._plan import DEFAULT_METRICS, Plan
 from kerasrec.evaluation.click_metrics import click_report
 from kerasrec.evaluation.click_report import ClickReport
 from kerasrec.evaluation.report import EvaluationReport
+
+
+@overload
+def evaluate(model: Any, test: Impressions, *, name: str | None = None) -> ClickReport: ...
+
+
+@overload
+def evaluate(
+    model: Any, test: Interactions, train: Interactions | None = None, **how: Any
+) -> EvaluationReport: ...
 
 
 def evaluate(
