@@ -16,7 +16,21 @@ def evaluate(model: Any, test: Impressions, *, name: str | None = None) -> Click
 
 @overload
 def evaluate(
-    model: Any, test: Interactions, train: Interactions | None = None, **how: Any
+    model: Any,
+    test: Interactions,
+    train: Interactions | None = None,
+    k: int | Sequence[int] = (10,),
+    metrics: Iterable[str] = DEFAULT_METRICS,
+    users: Any = None,
+    exclude_seen: bool = True,
+    batch_size: int | None = None,
+    seed: int = 0,
+    item_features: Any = None,
+    name: str | None = None,
+    history: Interactions | Sequences | None = None,
+    columns: Mapping[str, Any] | None = None,
+    candidates: Interactions | None = None,
+    given: Interactions | None = None,
 ) -> EvaluationReport: ...
 
 

@@ -69,5 +69,5 @@ def click_report(model: Any, test: Impressions, name: str | None = None) -> Clic
         scores = held.predict(test.inputs, batch_size=_PREDICT_BATCH, verbose=0)
     else:
         scores = held(test.inputs)
-    own: str = name or getattr(held, "name", "") or getattr(held, "__name__", "model")
+    own = str(name or getattr(held, "name", "") or getattr(held, "__name__", "model"))
     return ClickReport(own, test.labels, scores, test.users, test.weights)

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrec.evaluation import click_figures
+from kerasrec.evaluation import _click_sums, click_figures
 from kerasrec.evaluation._json import Written
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._plots import plot_reliability
@@ -45,7 +45,7 @@ class ClickReport(Written):
 
     def __init__(self, name: str, labels: Any, scores: Any, users: Any = None, weights: Any = None) -> None:
         self.name = name
-        self.labels, self.scores, self.weights = click_figures._columns(labels, scores, weights)
+        self.labels, self.scores, self.weights = _click_sums.columns(labels, scores, weights)
         self.users = None if users is None else np.unique(np.asarray(users), return_inverse=True)[1]
         self.protocol: dict[str, Any] = {"rows": len(self.labels), "clicked": float(self.labels.mean())}
         if self.users is not None:
@@ -176,13 +176,11 @@ class _Sample:
     def __init__(self, report: ClickReport) -> None:
         self._labels, self._scores, self._weights = report.labels, report.scores, report.weights
         self._users = report.users
-        self._order = click_figures.Order(self._labels, self._scores)
-        self._losses = click_figures.losses(self._labels, self._scores)
+        self._order = _click_sums.Order(self._labels, self._scores)
+        self._losses = _click_sums.losses(self._labels, self._scores)
         self.n_units = len(self._labels) if self._users is None else int(self._users.max()) + 1
         if self._users is not None:
-            areas, sizes = click_figures.areas_of_users(
-                self._labels, self._scores, self._users, self._weights
-            )
+            areas, sizes = _click_sums.areas_of_users(self._labels, self._scores, self._users, self._weights)
             self._areas, self._sizes = np.nan_to_num(areas), np.where(np.isfinite(areas), sizes, 0.0)
 
     def figures(self, counts: np.ndarray) -> dict[str, float]:
@@ -199,7 +197,7 @@ class _Sample:
             if self._users is not None:
                 sizes = self._sizes * counts
                 found["user_auc"] = float(self._areas @ sizes / sizes.sum())
-            _, clicked, predicted = click_figures.bins(self._labels, self._scores, weights, 10)
+            _, clicked, predicted = _click_sums.bins(self._labels, self._scores, weights, 10)
             found["calibration_error"] = float(np.abs(clicked - predicted).sum() / total)
             found["mean_predicted"] = float(predicted.sum() / total)
             found["mean_clicked"] = float(clicked.sum() / total)
