@@ -67,6 +67,22 @@ def test_a_first_program(page, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+def test_a_table_of_clicks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    columns = {
+        "user": ["ann", "bob"],
+        "item": ["x", "y"],
+        "device": ["phone", "tv"],
+        "genres": ["War", "War|Drama"],
+    }
+    shown = pd.DataFrame({name: entries * 40 for name, entries in columns.items()})
+    shown = shown.assign(price=range(1, 81), when="2024-01-03", clicked=[1, 0, 0, 1, 1] * 16)
+    shown.to_csv("clicks.csv", index=False)
+    names = run("clicks.md")
+    assert len(names["ranker"].score(shown)) == 80 and (tmp_path / "clicks.keras").exists()
+
+
+@pytest.mark.slow
 def test_a_working_week(shop, capsys):
     names = run("recommender.md")
     held = names["recommender"]
