@@ -35,10 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--write", action="store_true", help="put the results into RESULTS.md, plots beside it"
     )
     parser.add_argument("--short", action="store_true", help="of rows: calls of fit that make few steps")
-    parser.add_argument("--rounds", type=int, help="of fit_rating and rows: how often all is measured")
-    parser.add_argument(
-        "--parts", help="of fit_rating and rows: a file that keeps what was measured, to go on from it"
-    )
+    parser.add_argument("--rounds", type=int, help="how often all is measured, where a benchmark has rounds")
+    parser.add_argument("--parts", help="a file that keeps what was measured, to go on from it after a stop")
     options = parser.parse_args(arguments)
     if options.list or not options.name:
         for name in MODULES:
@@ -68,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(name: str, how: dict[str, Any]) -> dict[str, Any]:
+    how = {option: value for option, value in how.items() if option in _options(name)}
     result = in_process(f"benchmarks.{MODULES[name]}:run", how)
     return {
         "benchmark": f"{name} --short" if how.get("short") else name,
@@ -81,8 +80,18 @@ def _run(name: str, how: dict[str, Any]) -> dict[str, Any]:
 
 
 def _docstring(name: str) -> str:
+    return ast.get_docstring(_source(name)) or ""
+
+
+def _options(name: str) -> set[str]:
+    """The arguments of a benchmark's `run`."""
+    functions = (node for node in _source(name).body if isinstance(node, ast.FunctionDef))
+    return {argument.arg for node in functions if node.name == "run" for argument in node.args.args}
+
+
+def _source(name: str) -> ast.Module:
     # Read, not imported: this process stays small.
-    return ast.get_docstring(ast.parse((FOLDER / f"{MODULES[name]}.py").read_text())) or ""
+    return ast.parse((FOLDER / f"{MODULES[name]}.py").read_text())
 
 
 def _plot(name: str, rows: list[dict[str, Any]]) -> None:

@@ -19,10 +19,10 @@ N_USERS, N_ITEMS, N_PAIRS = 31_013, 23_715, 230_000
 BATCH_SIZE, N_COMPONENTS = 256, 128
 
 
-def run(quick: bool = False) -> list[dict]:
+def run(quick: bool = False, rounds: int = 3) -> list[dict]:
     cases = ["tensorflow", "jax"]
     results = dict(
-        zip(cases, alternate(cases, 1 if quick else 3, lambda case: _measure(case, quick)), strict=True)
+        zip(cases, alternate(cases, 1 if quick else rounds, lambda case: _measure(case, quick)), strict=True)
     )
     rows = [
         ratio_row(

@@ -16,7 +16,7 @@ from benchmarks._measure import alternate, data_folder, in_process, middle, rati
 CASES = {"movielens": ("none", "genres", "genres and tags"), "drawn": ("none", "500 tags")}
 
 
-def run(quick: bool = False) -> list[dict]:
+def run(quick: bool = False, rounds: int = 3) -> list[dict]:
     cases = [
         (backend, data, features)
         for backend in ("tensorflow", "jax")
@@ -26,7 +26,7 @@ def run(quick: bool = False) -> list[dict]:
     results = dict(
         zip(
             cases,
-            alternate(cases, 1 if quick else 3, lambda case: _measure(case, quick)),
+            alternate(cases, 1 if quick else rounds, lambda case: _measure(case, quick)),
             strict=True,
         )
     )

@@ -7,7 +7,7 @@ side, which takes the cube of their number. The others have no limit of their ow
 
 from typing import Any
 
-from benchmarks._measure import digits, in_process, say
+from benchmarks._measure import alternate, digits, in_process
 
 CASES = [
     ("ease", 5000, 36_514, {"max_bytes": 16e9}),
@@ -20,13 +20,12 @@ CASES = [
 
 
 def run(quick: bool = False) -> list[dict]:
+    share = 100 if quick else 1
+    cases = [
+        (name, n_users // share, n_items // share, settings) for name, n_users, n_items, settings in CASES
+    ]
     rows = []
-    for name, n_users, n_items, settings in CASES:
-        if quick:
-            n_users, n_items = n_users // 100, n_items // 100
-        say(f"{name}: {n_users:,} users, {n_items:,} items")
-        arguments = {"name": name, "n_users": n_users, "n_items": n_items, "settings": settings}
-        result = in_process("benchmarks.limits:fit", arguments)
+    for (name, n_users, n_items, _), (result,) in zip(cases, alternate(cases, 1, _measure), strict=True):
         rows.append(
             {
                 "model": name,
@@ -38,6 +37,12 @@ def run(quick: bool = False) -> list[dict]:
             }
         )
     return rows
+
+
+def _measure(case: tuple[str, int, int, dict[str, Any]]) -> dict[str, Any]:
+    return in_process(
+        "benchmarks.limits:fit", dict(zip(("name", "n_users", "n_items", "settings"), case, strict=True))
+    )
 
 
 def fit(name: str, n_users: int, n_items: int, settings: dict[str, Any]) -> dict[str, Any]:

@@ -76,13 +76,20 @@ class Holders:
         """Whether users `[B]` have items `[S]`: `[B, S]`."""
         users, row_of = np.unique(users, return_inverse=True)
         items, column_of = np.unique(items, return_inverse=True)
-        has = np.zeros((len(users), len(items)), bool)
         if _degree(self._users_of, items) < _degree(self._items_of, users):
             columns, rows = _places(self._users_of, items, users)
         else:
             rows, columns = _places(self._items_of, users, items)
-        has[rows, columns] = True
-        return has[:, column_of][row_of]
+        n = len(column_of)
+        has = np.zeros((len(users), n), bool)
+        if len(items) == n:  # each item once: where it is asked for
+            where = np.empty(n, np.intp)
+            where[column_of] = np.arange(n)
+            has.ravel()[rows * n + where[columns]] = True
+        else:
+            has[rows, columns] = True
+            has = has[:, column_of]
+        return has[row_of]
 
 
 def _degree(matrix: Any, lines: np.ndarray) -> int:

@@ -64,7 +64,12 @@ class CatalogueBatches(keras.utils.PyDataset):
         Liang et al., "Variational autoencoders for collaborative filtering", 2018, section 2 (the whole
         catalogue); Yi et al., "Sampling-bias-corrected neural modeling for large corpus item
         recommendations", 2019 (the correction).
+
+    Attributes:
+        batches_in_thread: bool, `kerasrec.Model.fit` lets another thread make the next batches.
     """
+
+    batches_in_thread = True
 
     def __init__(
         self,

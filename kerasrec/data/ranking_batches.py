@@ -50,7 +50,9 @@ class RankingBatches(keras.utils.PyDataset):
         max_negatives: int, the most given negatives of a row; of more, some are taken each time. Defaults to
             `10`.
         log_q: bool, labels are `[B, L, 3]`: label, item code and the logarithm of the item's probability
-            under the sampler, as `SampledSoftmax` takes them. Defaults to `False`.
+            under the sampler, as `SampledSoftmax` takes them. Where rows have one item of their own and
+            share the others, `[1, 1, B + S, 3 + W]`, the same of own and of shared items, and in the `W`
+            columns which shared items a row leaves out, a bit each. Defaults to `False`.
         context: names of context columns to add to the inputs, `[B, 1]`, by `"interaction"`. Defaults to
             `()`.
         model: a `keras.Model` whose inputs are to be supplied, as `ModelInputs` does; by `"interaction"`
@@ -78,7 +80,12 @@ class RankingBatches(keras.utils.PyDataset):
         >>> inputs, labels = RankingBatches(x, batch_size=3, n_sampled_items=4, sampler=shared, seed=0)[0]
         >>> inputs["item"].shape, inputs["shared_item"].shape, labels.shape
         ((3, 1), (1, 4), (3, 5))
+
+    Attributes:
+        batches_in_thread: bool, `kerasrec.Model.fit` lets another thread make the next batches.
     """
+
+    batches_in_thread = True
 
     def __init__(
         self,
@@ -184,7 +191,9 @@ class RankingBatches(keras.utils.PyDataset):
         else:
             sampled = np.where(good, sampled, own[:, :1])
             inputs = {"item": np.concatenate([own, sampled], axis=1)}
-        if self._log_q is not None:
+        if self._log_q is not None and self.sampler.shared and own.shape[1] == 1:
+            labels = self._shared_labels(own_labels[:, 0], own[:, 0], sampled[0], good)
+        elif self._log_q is not None:
             listed = np.concatenate([own, np.broadcast_to(sampled, good.shape)], axis=1)
             columns = np.broadcast_arrays(labels, listed.astype(np.float32), self._log_q[listed])
             labels = np.stack(columns, axis=-1)
@@ -194,6 +203,25 @@ class RankingBatches(keras.utils.PyDataset):
         else:
             known = self._inputs.pairs(self._positives, chosen)
         return {**known, **inputs, **context}, labels
+
+    def _shared_labels(
+        self, labels: np.ndarray, own: np.ndarray, shared: np.ndarray, good: np.ndarray
+    ) -> np.ndarray:
+        """`[1, 1, B + S, 3 + W]`: a tenth of what they would take written out for each row.
+
+        Args:
+            labels: of the rows' own items, `[B]`.
+            own: the rows' own items, `[B]`.
+            shared: `[S]`.
+            good: for which rows the shared items count, `[B, S]`.
+        """
+        left_out = np.packbits(~good, axis=1)
+        columns = np.zeros((len(own) + len(shared), 3 + left_out.shape[1]), np.float32)
+        columns[: len(own), 0] = labels
+        columns[: len(own), 3:] = left_out
+        items = np.concatenate([own, shared])
+        columns[:, 1], columns[:, 2] = items, self._log_q[items]
+        return columns[None, None]
 
     def leave_out(self, positives: Interactions) -> None:
         """Let no user get one of these as a negative, e.g. positives of an earlier time.

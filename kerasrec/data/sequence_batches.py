@@ -83,7 +83,12 @@ class SequenceBatches(keras.utils.PyDataset):
         Kang and McAuley, "Self-attentive sequential recommendation", 2018, section 3.1; Sun et al.,
         "BERT4Rec", 2019, section 3.6; Covington, Adams and Sargin, "Deep neural networks for YouTube
         recommendations", 2016, section 3.3.
+
+    Attributes:
+        batches_in_thread: bool, `kerasrec.Model.fit` lets another thread make the next batches.
     """
+
+    batches_in_thread = True
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Labels of rows that share their sampled items: `[1, 1, N + S, 3]`, with scores `[N, 1 + S]`."""
+"""Labels of rows that share their sampled items: `[1, 1, N + S, 3 + W]`, with scores `[N, 1 + S]`."""
 
 from typing import Any
 
@@ -14,8 +14,9 @@ def spread(y_true: Any, y_pred: Any, remove_hits: bool = True) -> tuple[Any, Any
     """Labels and logarithms of probabilities, both `[N, 1 + S]`.
 
     Args:
-        y_true: `[1, 1, N + S, 3]`: label, item code and logarithm of the probability under the sampler, of
-            each row's own item and then of each shared one.
+        y_true: `[1, 1, N + S, 3 + W]`: label, item code and logarithm of the probability under the sampler,
+            of each row's own item and then of each shared one; in the other columns of a row, eight shared
+            items each, as `np.packbits` has them, which of them the row leaves out.
         y_pred: scores `[N, 1 + S]`.
         remove_hits: bool, whether a shared item that is a row's own has label -1 there.
     """
@@ -26,6 +27,11 @@ def spread(y_true: Any, y_pred: Any, remove_hits: bool = True) -> tuple[Any, Any
     empty = own <= 0
     if remove_hits:
         empty = empty | ops.equal(codes[:n, None], codes[None, n:])
+    if y_true.shape[3] > 3:
+        places = ops.arange(7, -1, -1, dtype="int32")
+        packed = ops.cast(y_true[0, 0, :n, 3:, None], "int32")
+        bits = ops.bitwise_and(ops.right_shift(packed, places), 1)
+        empty = empty | ops.equal(ops.reshape(bits, (n, -1))[:, :n_shared], 1)
     shared = ops.where(empty, -1.0, ops.zeros_like(own)) + ops.zeros((1, n_shared), own.dtype)
     spread_log_q = ops.concatenate([log_q[:n, None], ops.zeros_like(own) + log_q[None, n:]], axis=1)
     return ops.concatenate([own, shared], axis=1), spread_log_q

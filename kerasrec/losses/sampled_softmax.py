@@ -47,7 +47,8 @@ class SampledSoftmax(RankingLoss):
     Call arguments:
         y_true: labels `[B, L]`: > 0 positive and its weight, 0 negative, -1 padding; or `[B, L, 3]`: labels,
             item ids and `log_q`; or, where the rows share their negatives, the same of their own items and
-            then of the shared ones, `[1, 1, B + S, 3]`.
+            then of the shared ones, `[1, 1, B + S, 3]`, after which a row may have columns that say which
+            shared items it leaves out, as `np.packbits` packs them.
         y_pred: scores `[B, L]`.
         sample_weight: `[B]` or `[B, 1]`, one weight a list, or `None`.
 

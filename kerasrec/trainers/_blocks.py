@@ -88,13 +88,29 @@ def batch_bytes(adapter: Any) -> int:
     if isinstance(adapter, ArrayDataAdapter):
         whole = sum(getattr(leaf, "nbytes", 0) for leaf in tree.flatten(adapter._inputs))
         return int(whole * adapter.batch_size // max(adapter._num_samples, 1))
-    if isinstance(adapter, PyDatasetAdapter) and adapter.num_batches != 0:
-        leaves = tree.flatten(adapter.py_dataset[0])
-    elif isinstance(adapter, GeneratorDataAdapter):
-        leaves = tree.flatten(adapter._first_batches[0])
+    return sum(getattr(leaf, "nbytes", 0) for leaf in tree.flatten(_known_batch(adapter)))
+
+
+def batch_work(adapter: Any) -> tuple[int, int]:
+    """How many rows an adapter's batch has, and how many scores a model gives for it, about.
+
+    A list of one row is one that all rows of the batch share. Both are 0 where that is unknown.
+    """
+    if isinstance(adapter, ArrayDataAdapter):
+        leaves, n_rows = tree.flatten(adapter._inputs), adapter.batch_size
     else:
-        return 0
-    return sum(getattr(leaf, "nbytes", 0) for leaf in leaves)
+        leaves = [leaf for leaf in tree.flatten(_known_batch(adapter)) if hasattr(leaf, "shape")]
+        n_rows = max((leaf.shape[0] for leaf in leaves if leaf.shape), default=0)
+    # Labels by their places, and their like, have more axes.
+    widths = [leaf.shape[1] for leaf in leaves if len(leaf.shape) == 2]
+    return n_rows, n_rows * max(widths, default=1)
+
+
+def _known_batch(adapter: Any) -> Any:
+    """A batch of a stream that may be looked at, or an empty tuple."""
+    if isinstance(adapter, PyDatasetAdapter) and adapter.num_batches != 0:
+        return adapter.py_dataset[0]
+    return adapter._first_batches[0] if isinstance(adapter, GeneratorDataAdapter) else ()
 
 
 class BlockAdapter(DataAdapter):
@@ -237,8 +253,14 @@ class BlockAdapter(DataAdapter):
                 self.steps if self._padded else 1,
                 lambda run: self.ahead(run),
             )
+        # Batches that say so may be made by another thread, as far as an epoch goes.
+        data = self.inner.py_dataset if isinstance(self.inner, PyDatasetAdapter) else None
+        in_thread = getattr(data, "batches_in_thread", False) and on_host() and self._steps_per_epoch is None
         return _StreamBatches(
-            iter(self.inner.get_numpy_iterator()), self._check, self.steps if self._padded else 1
+            iter(self.inner.get_numpy_iterator()),
+            self._check,
+            self.steps if self._padded else 1,
+            (lambda run: self.ahead(run)) if in_thread else None,
         )
 
 
@@ -325,15 +347,36 @@ class _ArrayBatches(_Batches):
 
 
 class _StreamBatches(_Batches):
-    """Batches stacked as they come; a batch of another shape begins another run."""
+    """Batches stacked as they come; a batch of another shape begins another run.
 
-    def __init__(self, batches: Iterator[Any], check: Callable[[Any], None], least: int) -> None:
+    Args:
+        batches: the batches.
+        check: function that refuses bad data.
+        least: int, entries that a stack has at least.
+        and_ahead: what is to be done with a run ahead; the next block is then made while the device works on
+            this one. `None` where batches are to be made in the caller's thread, when they are taken.
+    """
+
+    def __init__(
+        self,
+        batches: Iterator[Any],
+        check: Callable[[Any], None],
+        least: int,
+        and_ahead: Callable[[Run], Run] | None = None,
+    ) -> None:
         self._batches = batches
         self._check = check
         self._least = least
+        self._and_ahead = and_ahead
+        self._next: Future[Block] | None = None
         self._ahead: list[Any] = []
 
     def take(self, steps: int) -> Block:
+        block = self._block(steps) if self._next is None else self._next.result()
+        self._next = _gathering.submit(self._block, steps) if block and self._and_ahead else None
+        return block
+
+    def _block(self, steps: int) -> Block:
         runs: list[list[Any]] = []
         for _ in range(steps):
             if not self._look():
@@ -349,7 +392,7 @@ class _StreamBatches(_Batches):
                 {"stack": tree.map_structure(lambda *leaves: np.stack(leaves), *padded), "steps": len(run)}
             )
             self._check(block[-1]["stack"])
-        return block
+        return [self._and_ahead(run) for run in block] if self._and_ahead else block
 
     def _look(self) -> bool:
         if not self._ahead and (batch := next(self._batches, None)) is not None:

@@ -15,6 +15,9 @@ from kerasrec.trainers._watched import Kind, forget, others, watch
 
 # Of what is farther back than this, the sums no longer depend.
 _FORGOTTEN = 1e-12
+# Steps that are remembered, and the most that one call may make: half of them, where counting begins again.
+_REMEMBERED = 2**18
+MOST_STEPS = _REMEMBERED // 2
 # Elements of a table that are brought up to date at once.
 AT_ONCE = 2**20
 
@@ -57,7 +60,7 @@ class Missed:
     """
 
     iterations: int | None = None
-    limit = 2**18
+    limit = _REMEMBERED
 
     def __init__(self, optimizer: Any, form: Form) -> None:
         self.form = form

@@ -43,9 +43,11 @@ from kerasrec.trainers._tensorflow_rows import (
 
 # Up to this many samples a step, handing work to threads costs more than it saves.
 _SMALL_BATCH = 1024
-# From so many samples or steps over all epochs on, XLA gains more than the seconds that it takes for each
-# shape: half a microsecond a sample in large batches, some hundred a step in small ones.
+# From so many samples, scores or steps over all epochs on, XLA gains more than the seconds that it takes for
+# each shape: half a microsecond a sample in large batches, some hundred a step in small ones, and some
+# nanoseconds a score where each row has a list of them.
 _SAMPLES_WORTH_COMPILING = 2_000_000
+_SCORES_WORTH_COMPILING = 300_000_000
 _STEPS_WORTH_COMPILING = 20_000
 # Data of ever new shapes would have XLA compile for ever: behind so many, new ones run without it.
 _MOST_PROGRAMS = 8
@@ -53,7 +55,7 @@ _MOST_PROGRAMS = 8
 _COMPILING_SINCE = (2, 21)
 
 
-def worth_compiling(model: Any, setting: bool | str, n_steps: int, batch_size: int) -> bool:
+def worth_compiling(model: Any, setting: bool | str, n_steps: int, batch_size: int, n_scores: int) -> bool:
     """Whether XLA is to compile the training steps of a model.
 
     Args:
@@ -61,6 +63,7 @@ def worth_compiling(model: Any, setting: bool | str, n_steps: int, batch_size: i
         setting: the `jit_compile` that it was compiled with.
         n_steps: int, steps that the training makes over all its epochs; 0 where that is unknown.
         batch_size: int, samples a step; 0 where that is unknown.
+        n_scores: int, scores a step, about; 0 where that is unknown.
 
     Returns:
         bool.
@@ -68,7 +71,11 @@ def worth_compiling(model: Any, setting: bool | str, n_steps: int, batch_size: i
     if setting != "auto":
         return bool(model.jit_compile)
     version = tuple(int(part) for part in tf.__version__.split(".")[:2])
-    long = n_steps >= _STEPS_WORTH_COMPILING or n_steps * batch_size >= _SAMPLES_WORTH_COMPILING
+    long = (
+        n_steps >= _STEPS_WORTH_COMPILING
+        or n_steps * batch_size >= _SAMPLES_WORTH_COMPILING
+        or n_steps * n_scores >= _SCORES_WORTH_COMPILING
+    )
     return long and version >= _COMPILING_SINCE and model_supports_jit(model)
 
 

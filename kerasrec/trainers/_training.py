@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from kerasrec.layers.towers import Towers, find_towers
-from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps, batch_bytes
+from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps, batch_bytes, batch_work
 from kerasrec.trainers._checks import DataCheck, check_arrays
 from kerasrec.trainers._forms import form_of, why_no_form
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
-from kerasrec.trainers._missed import Missed, at_work
+from kerasrec.trainers._missed import MOST_STEPS, Missed, at_work
 from kerasrec.trainers._refreshing import Refreshing, refreshing_layers
 from kerasrec.trainers._rows import own_loss, why_not_by_rows, why_not_this_table
 
@@ -79,7 +79,7 @@ class Training(_Mixed):
             metrics: as in Keras.
             weighted_metrics: as in Keras.
             run_eagerly: as in Keras.
-            steps_per_execution: int of at least 1, or `"auto"`: how many batches run in one compiled call.
+            steps_per_execution: int from 1 to 131,072, or `"auto"`: how many batches run in one compiled call.
                 Batch-level callbacks are called once a call. Defaults to `"auto"`.
             jit_compile: bool or `"auto"`, whether XLA compiles the training steps on TensorFlow; `"auto"`:
                 in a `fit` that is long enough to gain from it. Elsewhere as in Keras. Defaults to `"auto"`.
@@ -106,6 +106,11 @@ class Training(_Mixed):
             raise ValueError(
                 "`steps_per_execution` must be a positive integer or 'auto'. "
                 f"Received: steps_per_execution={steps_per_execution!r}."
+            )
+        if steps_per_execution != "auto" and steps_per_execution > MOST_STEPS:
+            raise ValueError(
+                f"`steps_per_execution` must be at most {MOST_STEPS:,}, since the steps of a call are counted "
+                f"ahead; 'auto' takes up to 256. Received: steps_per_execution={steps_per_execution}."
             )
         if row_sparse not in (True, False, "auto", "lazy"):
             raise ValueError(
@@ -412,7 +417,7 @@ class Training(_Mixed):
 
         n_steps = epochs * (steps_per_epoch or inner.num_batches or 0)
         # Once compiled, it stays so.
-        self._xla = self._xla or worth_compiling(self, self._jit_setting, n_steps, inner.batch_size or 0)
+        self._xla = self._xla or worth_compiling(self, self._jit_setting, n_steps, *batch_work(inner))
         return self._xla
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:

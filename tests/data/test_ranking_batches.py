@@ -329,6 +329,25 @@ def test_log_q_of_own_and_shared_items():
     np.testing.assert_allclose(labels[..., 2], -np.log(6), rtol=1e-6)
 
 
+def test_log_q_where_rows_have_one_item_of_their_own():
+    x = grid()
+    sampler = samplers.PopularitySampler(exponent=1, shared=True, replace=False)
+    arguments = {"batch_size": 7, "n_sampled_items": 11, "sampler": sampler, "seed": 5}
+    plain_inputs, plain = RankingBatches(x, **arguments)[0]
+    inputs, labels = RankingBatches(x, **arguments, log_q=True)[0]
+    for name in ("user", "item", "shared_item"):
+        np.testing.assert_array_equal(inputs[name], plain_inputs[name])
+    assert labels.shape == (1, 1, 7 + 11, 3 + 2) and labels.dtype == np.float32
+    codes = np.concatenate([inputs["item"][:, 0], inputs["shared_item"][0]])
+    share = np.bincount(x.items, minlength=x.n_items) / len(x)
+    np.testing.assert_array_equal(labels[0, 0, :, 0], [*plain[:, 0], *[0] * 11])
+    np.testing.assert_array_equal(labels[0, 0, :, 1], codes)
+    np.testing.assert_allclose(labels[0, 0, :, 2], np.log(share[codes]), rtol=1e-6)
+    bits = np.unpackbits(labels[0, 0, :7, 3:].astype(np.uint8), axis=1)
+    np.testing.assert_array_equal(bits[:, :11], plain[:, 1:] == -1)
+    assert bits[:, :11].any() and not bits[:, 11:].any()
+
+
 @pytest.mark.parametrize(("batch_size", "sizes"), [(4, [4, 4]), (9, [9]), (20, [9])])
 def test_batches_of_one_size_leave_out_the_rest(batch_size, sizes):
     x = Interactions(range(9), [0] * 9, user_ids=range(9), item_ids=range(5))

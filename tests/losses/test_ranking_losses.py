@@ -452,6 +452,24 @@ def test_labels_of_shared_items_are_the_same_written_out(name):
     assert got[2] == 0
 
 
+@pytest.mark.parametrize("name", ["sampled_softmax", "wmrb"])
+def test_a_row_may_leave_out_shared_items(name):
+    compact, dense, of_q, scores = shared_labels()
+    left_out = np.random.default_rng(0).random((6, 5)) < 0.4
+    columns = np.zeros((1, 1, 11, 1))
+    columns[0, 0, :6] = np.packbits(left_out, axis=1)
+    dense[:, 1:] = np.where(left_out, -1.0, dense[:, 1:])
+    loss = make(name, reduction=None, dtype=best_dtype())
+    got = keras.ops.convert_to_numpy(compiled(loss)(np.concatenate([compact, columns], axis=-1), scores))
+    expected = of_lists(name, dense, scores)
+    if name == "sampled_softmax":
+        expected = [
+            reference.sampled_softmax(y, s, log_q=q, **LOSSES[name][1])
+            for y, s, q in zip(dense, scores, of_q, strict=True)
+        ]
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-7)
+
+
 def test_hits_among_shared_items_may_count():
     compact, dense, of_q, scores = shared_labels()
     hits = np.where((dense == -1) & (dense[:, :1] > 0), 0, dense)

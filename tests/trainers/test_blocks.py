@@ -1,5 +1,6 @@
 """Data of every kind, in blocks, give the numbers and the warnings that Keras gives."""
 
+import threading
 import warnings
 
 import keras
@@ -156,6 +157,31 @@ def test_a_py_dataset(same):
     assert calls[0] == calls[1]
     same(lambda model: model.fit(Batches(), epochs=3, verbose=0))
     same(lambda model: model.fit(Batches(), epochs=3, steps_per_epoch=3, shuffle=False, verbose=0))
+
+
+@pytest.mark.parametrize("in_thread", [True, False])
+def test_batches_that_allow_it_are_made_by_another_thread(pair, in_thread):
+    makers, seen = [], []
+
+    class Batches(keras.utils.PyDataset):
+        batches_in_thread = in_thread
+
+        def __len__(self):
+            return 300  # two calls an epoch
+
+        def __getitem__(self, index):
+            if index == 200 and 200 in seen:
+                raise OSError("the disk is gone")
+            if index:  # the first one is looked at before
+                seen.append(index)
+                makers.append(threading.current_thread() is threading.main_thread())
+            part = slice(index % 4 * BATCH, index % 4 * BATCH + BATCH)
+            return {name: column[part] for name, column in x.items()}, y[part]
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        pair[0].fit(Batches(), epochs=2, shuffle=False, verbose=0)
+    assert seen == [*range(1, 300), *range(1, 200)]
+    assert set(makers) == ({True, False} if in_thread and fused else {True})
 
 
 def test_a_tensorflow_dataset(same):

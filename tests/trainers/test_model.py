@@ -201,6 +201,15 @@ def test_steps_per_execution_is_checked(steps):
         build(kerasrec.Model).compile("sgd", "mean_squared_error", steps_per_execution=steps)
 
 
+def test_steps_per_execution_has_a_limit():
+    model = build(kerasrec.Model)
+    model.compile("sgd", "mean_squared_error", steps_per_execution=131_072)
+    with pytest.raises(
+        ValueError, match=r"must be at most 131,072, .* Received: steps_per_execution=131073\."
+    ):
+        model.compile("sgd", "mean_squared_error", steps_per_execution=131_073)
+
+
 @pytest.mark.parametrize("row_sparse", ["x", None, 2])
 def test_row_sparse_is_checked(row_sparse):
     with pytest.raises(

@@ -12,12 +12,13 @@ pytestmark = pytest.mark.skipif(backend != "tensorflow", reason="how TensorFlow 
 
 @pytest.fixture
 def worth(monkeypatch):
-    """Sets from how many samples, or from how many steps, on XLA is taken."""
+    """Sets from how many samples, steps or scores on XLA is taken."""
     from kerasrec.trainers import _tensorflow
 
-    def set_to(n_samples, n_steps=10**9):
+    def set_to(n_samples, n_steps=10**9, n_scores=10**12):
         monkeypatch.setattr(_tensorflow, "_SAMPLES_WORTH_COMPILING", n_samples)
         monkeypatch.setattr(_tensorflow, "_STEPS_WORTH_COMPILING", n_steps)
+        monkeypatch.setattr(_tensorflow, "_SCORES_WORTH_COMPILING", n_scores)
 
     return set_to
 
@@ -56,6 +57,31 @@ def test_a_training_counts_by_the_steps_of_all_its_epochs(worth):
     fit(ours)
     assert not takes_xla(ours)
     fit(ours, epochs=2)
+    assert takes_xla(ours)
+
+
+def test_a_training_counts_by_the_scores_of_lists_that_a_data_set_makes(worth):
+    class Lists(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return {"user": np.zeros((4, 1), "int32"), "item": np.ones((4, 5), "int32")}, np.zeros((4, 5))
+
+    user, item = (keras.Input((n,), name=name, dtype="int32") for name, n in (("user", 1), ("item", None)))
+    vectors = [keras.layers.Embedding(7, 2)(ids) for ids in (user, item)]
+    scores = keras.layers.Reshape((-1,))(keras.layers.Dot(axes=2)(vectors))
+    ours = kerasrec.Model({"user": user, "item": item}, scores)
+    ours.compile("sgd", "mean_squared_error")
+    worth(10**9, n_scores=2 * 3 * 4 * 5)
+    ours.fit(Lists(), verbose=0)
+    assert not takes_xla(ours)
+    ours.fit(Lists(), epochs=2, verbose=0)
+    assert takes_xla(ours)
+    # By its samples a data set counts as arrays do.
+    ours.compile("sgd", "mean_squared_error")
+    worth(3 * 4)
+    ours.fit(Lists(), verbose=0)
     assert takes_xla(ours)
 
 
