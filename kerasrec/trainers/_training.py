@@ -109,7 +109,7 @@ class Training(_Mixed):
             )
         if steps_per_execution != "auto" and steps_per_execution > MOST_STEPS:
             raise ValueError(
-                f"`steps_per_execution` must be at most {MOST_STEPS:,}, since the steps of a call are counted "
+                f"`steps_per_execution` must be at most {MOST_STEPS:,}, since a call's steps are counted "
                 f"ahead; 'auto' takes up to 256. Received: steps_per_execution={steps_per_execution}."
             )
         if row_sparse not in (True, False, "auto", "lazy"):
