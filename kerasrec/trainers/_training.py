@@ -79,8 +79,8 @@ class Training(_Mixed):
             metrics: as in Keras.
             weighted_metrics: as in Keras.
             run_eagerly: as in Keras.
-            steps_per_execution: int from 1 to 131,072, or `"auto"`: how many batches run in one compiled call.
-                Batch-level callbacks are called once a call. Defaults to `"auto"`.
+            steps_per_execution: int from 1 to 131,072, or `"auto"`: how many batches run in one compiled
+                call. Batch-level callbacks are called once a call. Defaults to `"auto"`.
             jit_compile: bool or `"auto"`, whether XLA compiles the training steps on TensorFlow; `"auto"`:
                 in a `fit` that is long enough to gain from it. Elsewhere as in Keras. Defaults to `"auto"`.
             auto_scale_loss: as in Keras.
