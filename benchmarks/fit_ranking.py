@@ -15,8 +15,8 @@ count) * |vector|^2. Batch, rate, epochs, initial vectors and the strength of th
 on a tenth of the training interactions. The form of the recipe, the factor of 10 and Adam's betas come from
 earlier trials that looked at the test interactions; on that tenth they were only compared with others.
 
-`WMRB, 100 samples` is TensorRec's own protocol: its loss, 100 sampled items, 64 components. It stands beside the
-240 s after which TensorRec itself reached 0.117, which are not measured again here, nor scaled.
+`WMRB, 100 samples` is TensorRec's own protocol: its loss, 100 sampled items, 64 components. It stands beside
+the 240 s after which TensorRec itself reached 0.117, which are not measured again here, nor scaled.
 
 Losses on sampled negatives have a recipe each, `RECIPES` in `_sampled.py`: one row an interaction, 128 to
 1,024 negatives that all rows of a batch share, one matrix product; Adam, its rate falling linearly. They
