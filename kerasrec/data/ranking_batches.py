@@ -192,7 +192,7 @@ class RankingBatches(keras.utils.PyDataset):
             sampled = np.where(good, sampled, own[:, :1])
             inputs = {"item": np.concatenate([own, sampled], axis=1)}
         if self._log_q is not None and self.sampler.shared and own.shape[1] == 1:
-            labels = self._shared_labels(own_labels[:, 0], own[:, 0], sampled[0], good)
+            labels = _shared_labels(own_labels[:, 0], own[:, 0], sampled[0], good, self._log_q)
         elif self._log_q is not None:
             listed = np.concatenate([own, np.broadcast_to(sampled, good.shape)], axis=1)
             columns = np.broadcast_arrays(labels, listed.astype(np.float32), self._log_q[listed])
@@ -203,25 +203,6 @@ class RankingBatches(keras.utils.PyDataset):
         else:
             known = self._inputs.pairs(self._positives, chosen)
         return {**known, **inputs, **context}, labels
-
-    def _shared_labels(
-        self, labels: np.ndarray, own: np.ndarray, shared: np.ndarray, good: np.ndarray
-    ) -> np.ndarray:
-        """`[1, 1, B + S, 3 + W]`: a tenth of what they would take written out for each row.
-
-        Args:
-            labels: of the rows' own items, `[B]`.
-            own: the rows' own items, `[B]`.
-            shared: `[S]`.
-            good: for which rows the shared items count, `[B, S]`.
-        """
-        left_out = np.packbits(~good, axis=1)
-        columns = np.zeros((len(own) + len(shared), 3 + left_out.shape[1]), np.float32)
-        columns[: len(own), 0] = labels
-        columns[: len(own), 3:] = left_out
-        items = np.concatenate([own, shared])
-        columns[:, 1], columns[:, 2] = items, self._log_q[items]
-        return columns[None, None]
 
     def leave_out(self, positives: Interactions) -> None:
         """Let no user get one of these as a negative, e.g. positives of an earlier time.
@@ -303,6 +284,27 @@ class RankingBatches(keras.utils.PyDataset):
         if self._pool is not None:
             return self._pool, lambda drawn: drawn
         return _draws.Pool(len(positives)), lambda drawn: positives[drawn]
+
+
+def _shared_labels(
+    labels: np.ndarray, own: np.ndarray, shared: np.ndarray, good: np.ndarray, log_q: np.ndarray
+) -> np.ndarray:
+    """`[1, 1, B + S, 3 + W]`: a tenth of what they would take written out for each row.
+
+    Args:
+        labels: of the rows' own items, `[B]`.
+        own: the rows' own items, `[B]`.
+        shared: `[S]`.
+        good: for which rows the shared items count, `[B, S]`.
+        log_q: `[I]`.
+    """
+    left_out = np.packbits(~good, axis=1)
+    columns = np.zeros((len(own) + len(shared), 3 + left_out.shape[1]), np.float32)
+    columns[: len(own), 0] = labels
+    columns[: len(own), 3:] = left_out
+    items = np.concatenate([own, shared])
+    columns[:, 1], columns[:, 2] = items, log_q[items]
+    return columns[None, None]
 
 
 def _negative_labels(there: np.ndarray) -> np.ndarray:

@@ -107,7 +107,7 @@ class Training(_Mixed):
                 "`steps_per_execution` must be a positive integer or 'auto'. "
                 f"Received: steps_per_execution={steps_per_execution!r}."
             )
-        if steps_per_execution != "auto" and steps_per_execution > MOST_STEPS:
+        if isinstance(steps_per_execution, int) and steps_per_execution > MOST_STEPS:
             raise ValueError(
                 f"`steps_per_execution` must be at most {MOST_STEPS:,}, since a call's steps are counted "
                 f"ahead; 'auto' takes up to 256. Received: steps_per_execution={steps_per_execution}."
