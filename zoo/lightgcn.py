@@ -149,18 +149,21 @@ def _directions(matrix: "scipy.sparse.csr_matrix", n_components: int) -> list[np
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """Softmax over a sample that the batch shares, of cosines, in large batches."""
+    """Softmax over a sample that the batch shares, of cosines, in batches of 64 steps an epoch and more.
+
+    A step costs the propagation, whatever the batch, so it is the number of steps that counts.
+    """
     from kerasrec.data.samplers import UniformSampler
 
-    settings: dict[str, Any] = {"loss": "sampled_softmax" if loss is None else loss, "start": "svd"}
+    settings: dict[str, Any] = {"loss": "sampled_softmax" if loss is None else loss}
     if settings["loss"] == "sampled_softmax" or isinstance(loss, SampledSoftmax):
-        settings |= {"score": "cosine", "temperature": 0.15, "l2": 0.0}
-    rows = min(32_768, max(256, 1 << (max(1, size.n_interactions // 24).bit_length() - 1)))
+        settings |= {"score": "cosine", "temperature": 0.12, "l2": 0.0}
+    rows = min(32_768, max(256, 1 << (max(1, size.n_interactions // 64).bit_length() - 1)))
     return Recipe(
         {**settings, "learning_rate": 0.03},
         schedule="linear",
         batch_size=rows,
-        n_sampled_items=min(512, size.n_items),
+        n_sampled_items=min(1024, size.n_items),
         sampler=UniformSampler(shared=True, replace=False),
         row_sparse=False,
         epochs=12,

@@ -16,6 +16,18 @@ from kerasrec.zoo._sequences import history_input
 # Scores of a batch at most: a quarter of a gigabyte, of which a step holds a few.
 _SCORES = 1 << 26
 _ROWS = (16, 512)
+_RESULTS = """\
+MovieLens 1M, likes are 4 and 5 stars (575,280), 604 users held out with four fifths of their likes given
+(`splits.held_out_users(likes, 0.1, 0.8, seed=0)`); the whole catalogue ranked without what is given. Mult-DAE
+(hidden=(), variational=False) in 256 rows a step, rate 0.002 that falls to 0, 100 epochs, on JAX, one run,
+not searched; the ridge of EASE (500) is the best of four on other users; other baselines have their defaults.
+EASE is ahead, by less than half of its interval (ndcg@100 0.4066 to 0.4364); Mult-VAE was not measured:
+              recall@20  recall@50  ndcg@100
+ease             0.2986     0.4576    0.4210
+mult_dae         0.2909     0.4592    0.4124
+implicit_als     0.2916     0.4500    0.4120
+item_knn         0.2510     0.3927    0.3674
+popularity       0.1388     0.2385    0.2165"""
 
 
 def MultVAE(
@@ -142,5 +154,6 @@ CARD = Card(
         Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-2, log=True),
     ),
     loss="full_softmax",
+    results=_RESULTS,
     recipe=_recipe,
 )
