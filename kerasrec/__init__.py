@@ -21,11 +21,17 @@ if TYPE_CHECKING:
     from kerasrec import zoo as zoo
     from kerasrec.recommender import Ranker as Ranker
     from kerasrec.recommender import Recommender as Recommender
+    from kerasrec.recommender import Rules as Rules
     from kerasrec.trainers import Model as Model
 
 # These register the classes that a model file can name.
 _REGISTERING = ("layers", "losses", "trainers", "zoo", "compat")
-_CLASSES = {"Model": "trainers", "Ranker": "recommender", "Recommender": "recommender"}
+_CLASSES = {
+    "Model": "trainers",
+    "Ranker": "recommender",
+    "Recommender": "recommender",
+    "Rules": "recommender",
+}
 # The rest may take pandas and scipy along, so it waits for its first use.
 _LAZY = ("data", "datasets", "evaluation", "recommender", "serving", "tuning")
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerasrec.cli import _table
+from kerasrec.cli import _rules, _table
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form
 from kerasrec.cli._report import AsJson, Debug, reporting
@@ -32,6 +32,14 @@ def recommend(
     out: Annotated[
         Path | None, typer.Option(help="Parquet file for the lists of all users, or of those named.")
     ] = None,
+    where: _rules.Where = None,
+    available: _rules.Available = None,
+    at_most: _rules.AtMost = None,
+    at_least: _rules.AtLeast = None,
+    boost: _rules.Boost = None,
+    diversity: _rules.Diversity = None,
+    calibrate: _rules.Calibrate = None,
+    explore: _rules.Explore = None,
     items: Annotated[
         Path | None,
         typer.Option(help="CSV or Parquet file with a row an item, to print its title beside each id."),
@@ -67,15 +75,17 @@ def recommend(
             raise ValueError("`--separator`, `--encoding`, `--quoting` and `--names` need `--items`.")
         form = Form(separator=separator, encoding=encoding, quoting=quoting, names=names)
         shown = None if items is None else _titles(items, item_column, title_column, form)
+        given = _rules.given(where, available, at_most, at_least, boost, diversity, calibrate, explore)
         state = read_state(model, report, newcomers=item is not None)
         from kerasrec.recommender import _lists, _newcomers
 
+        rules = _lists.rules_of(state, given)  # of the metadata in the file, whatever `--items` shows
         if shown is not None:
             state = _with_titles(state, shown)
         users = None if user is None else as_known(user, state.users.raw)
         if out is not None:
             _lists.recommend_to_parquet(
-                state, out, users, not as_json, k=k, exclude_seen=not include_seen, short="fewer"
+                state, out, users, not as_json, k=k, exclude_seen=not include_seen, short="fewer", rules=rules
             )
             report.line(f"Recommendations: {out}")
             report.result = {"model": state.name, "file": str(out)}
@@ -84,12 +94,16 @@ def recommend(
             liked = as_known(item, state.items.raw)
             left = state.n_items - (0 if include_seen else len(set(liked)))
             if left > 0:
-                frame = _newcomers.recommend_for_history(state, liked, None, not include_seen, k=min(k, left))
+                frame = _newcomers.recommend_for_history(
+                    state, liked, None, not include_seen, k=min(k, left), rules=rules
+                )
             else:
                 frame = _newcomers.recommend_for_history(state, liked, None, False, k=1).head(0)
             title = f"For somebody who likes {', '.join(item)}"
         else:
-            frame = _lists.recommend(state, users, k=k, exclude_seen=not include_seen, short="fewer")
+            frame = _lists.recommend(
+                state, users, k=k, exclude_seen=not include_seen, short="fewer", rules=rules
+            )
             title = f"For user {', '.join(user or [])}"
         rows, plain = records(frame)
         if plain:

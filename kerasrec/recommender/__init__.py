@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from kerasrec.recommender.file import save_model as save_model
     from kerasrec.recommender.ranker import Ranker as Ranker
     from kerasrec.recommender.recommender import Recommender as Recommender
+    from kerasrec.recommender.rules import Rules as Rules
 
 # Imported when asked for: lists of a file that holds vectors are made without Keras.
 _MODULES = {
@@ -19,6 +20,7 @@ _MODULES = {
     "save_model": "file",
     "Ranker": "ranker",
     "Recommender": "recommender",
+    "Rules": "rules",
 }
 
 

@@ -1,5 +1,6 @@
 """Lists of codes as frames of raw ids."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def list_frame(state: State, users: Any, items: np.ndarray, scores: np.ndarray | None) -> "pd.DataFrame":
+def list_frame(
+    state: State,
+    users: Any,
+    items: np.ndarray,
+    scores: np.ndarray | None,
+    extra: Mapping[str, np.ndarray] | None = None,
+) -> "pd.DataFrame":
     """Rows of lists `[B, k]`; -1 is no item.
 
     Args:
@@ -18,6 +25,7 @@ def list_frame(state: State, users: Any, items: np.ndarray, scores: np.ndarray |
         users: a column `[B * k]` of raw ids, or `None`: no column of users.
         items: codes `[B, k]`.
         scores: `[B, k]`, or `None`: no column of scores.
+        extra: further columns `[B, k]` by name. Defaults to `None`: none.
     """
     import pandas as pd
 
@@ -29,6 +37,8 @@ def list_frame(state: State, users: Any, items: np.ndarray, scores: np.ndarray |
     columns |= {"rank": ranks, "item": codes}
     if scores is not None:
         columns["score"] = scores.ravel()
+    for name, column in (extra or {}).items():
+        columns[name] = column.ravel()
     there = codes >= 0
     if not there.all():
         columns = {name: x[there] for name, x in columns.items()}

@@ -21,6 +21,7 @@ from kerasrec.recommender._factors import Factors
 from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._state import Computed, State
+from kerasrec.recommender.rules import Rules
 
 _FOLDER = "vectors/"
 _ABOUT = f"{_FOLDER}about.json"
@@ -88,7 +89,7 @@ def _state(archive: zipfile.ZipFile, folder: str, factors: Factors, name: str) -
         for member in archive.namelist():
             if member.startswith(folder) and not member.endswith("_features.npz"):
                 archive.extract(member, extracted)
-        assets = read_assets(extracted / folder, ("history", "item_metadata"))
+        assets = read_assets(extracted / folder, ("history", "item_metadata", "rules"))
     if assets is None or assets.seen is None:
         return None
     users, items = Ids(assets.user_ids, "user"), Ids(assets.item_ids, "item")
@@ -100,7 +101,8 @@ def _state(archive: zipfile.ZipFile, folder: str, factors: Factors, name: str) -
         metadata = _metadata.from_arrays(assets.attachments["item_metadata"], len(items))
     computed = Computed()
     computed.once("factors", lambda: factors)
-    return State(None, name, users, items, history, item_metadata=metadata, computed=computed)
+    rules = Rules.from_arrays(assets.attachments["rules"]) if "rules" in assets.attachments else None
+    return State(None, name, users, items, history, item_metadata=metadata, rules=rules, computed=computed)
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> Any:

@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,9 +16,13 @@ from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.recommender import _index, _vectors
+from kerasrec.recommender._choosing import Chosen, choose, of_counts
 from kerasrec.recommender._frames import list_frame
+from kerasrec.recommender._moves import Shortage, columns_of
+from kerasrec.recommender._ruled import Ruled, check_length, of_state, tastes
 from kerasrec.recommender._state import SEED, State
 from kerasrec.recommender._written import ParquetLists
+from kerasrec.recommender.rules import Rules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +44,11 @@ class Request(NamedTuple):
         unknown: what is done with unknown users.
         with_scores: bool.
         finder: what finds the items, one of `_index.INDEXES`.
+        ruled: rules that choose among the candidates, or `None`.
+        with_moves: bool, whether the frame says which rule moved what.
+        short: `"error"` or `"fewer"`.
+        shortage: what the rules left of lists so far.
+        draw: source of randomness for `explore`.
     """
 
     ids: np.ndarray
@@ -49,20 +59,28 @@ class Request(NamedTuple):
     unknown: str
     with_scores: bool
     finder: str
+    ruled: Ruled | None
+    with_moves: bool
+    short: str
+    shortage: Shortage
+    draw: np.random.Generator | None
 
 
-def recommend(state: State, users: Any = None, **how: Any) -> "pd.DataFrame":
+def recommend(state: State, users: Any = None, say: bool = True, **how: Any) -> "pd.DataFrame":
     """The best items for some users, or for all.
 
     Args:
         state: `State`.
         users: raw user id, or several. Defaults to `None`: all.
+        say: warn of lists that rules leave short. Defaults to `True`.
         **how: as `Recommender.recommend` takes it.
     """
     import pandas as pd
 
     request = _request(state, users, **how)
     parts = list(_answers(state, request))
+    if say:
+        request.shortage.say()
     return pd.concat(parts, ignore_index=True) if len(parts) != 1 else parts[0]
 
 
@@ -74,13 +92,15 @@ def recommend_to_parquet(
     with ParquetLists(path, len(request.ids), verbose) as lists:
         for first, part in enumerate(_answers(state, request)):
             lists.write(part, min((first + 1) * _USERS_AT_ONCE, len(request.ids)))
+    request.shortage.say()
     return lists.path
 
 
 def rank(state: State, user: Any, items: Any) -> "pd.DataFrame":
     """Some items in the order in which they suit a user."""
     codes = np.unique(state.items.codes(items))
-    return recommend(state, user, k=len(codes), exclude_seen=False, only=state.items.raw[codes])
+    only = state.items.raw[codes]
+    return recommend(replace(state, rules=None), user, k=len(codes), exclude_seen=False, only=only)
 
 
 def score(state: State, pairs: Any) -> np.ndarray:
@@ -103,15 +123,33 @@ def popular(state: State, k: int, candidates: np.ndarray | None) -> np.ndarray:
     return order[np.argsort(-counts[order], kind="stable")[:k]]
 
 
-def candidates_of(state: State, only: Any, exclude: Any) -> np.ndarray | None:
+def rules_of(state: State, rules: Ruled | Mapping[str, Any] | None) -> Ruled | None:
+    """The recommender's rules with those of a call in their place; `None` where there are none.
+
+    Args:
+        state: `State`.
+        rules: arguments of `Rules`, or rules that are looked up already.
+    """
+    if isinstance(rules, Ruled):
+        return rules
+    own = state.rules or Rules()
+    if rules:
+        own = own.but(**rules)
+    return of_state(state, own) if own.names else None
+
+
+def candidates_of(state: State, only: Any, exclude: Any, ruled: Ruled | None = None) -> np.ndarray | None:
     """Codes of the items that may be recommended; `None` for all."""
+    may = None if ruled is None else ruled.allowed
     if only is None and exclude is None:
-        return None
+        return None if may is None else np.flatnonzero(may).astype(np.int32)
     allowed = np.full(state.n_items, only is None)
     if only is not None:
         allowed[_known_codes(state, "only", only)] = True
     if exclude is not None:
         allowed[_known_codes(state, "exclude", exclude)] = False
+    if may is not None:
+        allowed &= may
     return np.flatnonzero(allowed).astype(np.int32)
 
 
@@ -137,8 +175,8 @@ def check_left(
     if len(short):
         first = short[np.argmin(left[short])]
         raise ValueError(
-            "`k` must be at most the number of items left for a user; a smaller `k`, more of `only` or "
-            "`exclude_seen=False` leaves enough, and short='fewer' gives what is left. "
+            "`k` must be at most the number of items left for a user; a smaller `k`, more of `only`, fewer "
+            "rules or `exclude_seen=False` leaves enough, and short='fewer' gives what is left. "
             f"Received: k={k}, and {left[first]} items left for user {shown(ids[first])}."
         )
 
@@ -164,8 +202,14 @@ def _request(
     unknown: str = "error",
     short: str | None = None,
     index: str = "auto",
+    with_moves: bool = False,
+    rules: Ruled | Mapping[str, Any] | None = None,
+    hidden: Sequence[Collection[Any]] | None = None,
 ) -> Request:
     k = positive_integer("k", k)
+    ruled = rules_of(state, rules)
+    if ruled is not None:
+        check_length(ruled, k)
     if unknown not in UNKNOWN:
         raise ValueError(unknown_name("unknown", unknown, UNKNOWN))
     if short is not None and short not in SHORT:
@@ -181,14 +225,36 @@ def _request(
         short = "error" if users is not None and len(users) == 1 else "fewer"
     if unknown == "skip":
         ids, codes = ids[codes >= 0], codes[codes >= 0]
-    candidates = candidates_of(state, only, exclude)
-    seen = state.history if exclude_seen else None
+    candidates = candidates_of(state, only, exclude, ruled)
+    seen: Ragged | None = state.history if exclude_seen else None
+    if hidden is not None and any(hidden):
+        seen = _with_hidden(state, seen, codes, hidden)
     if short == "error":
         check_left(state, ids, codes, k, candidates, seen)
     if candidates is not None and not len(candidates):
         ids, codes, candidates = ids[:0], codes[:0], None  # nothing for anybody
-    k = min(k, state.n_items if candidates is None else len(candidates))
-    return Request(ids, codes, k, candidates, seen, unknown, with_scores, index)
+    shortage = Shortage(ruled, k)
+    if ruled is None or not ruled.chooses:
+        k = min(k, state.n_items if candidates is None else len(candidates))
+    draw = None if ruled is None or not ruled.rules.explore else np.random.default_rng(ruled.rules.seed)
+    how = unknown, with_scores, index, ruled, with_moves, short, shortage, draw
+    return Request(ids, codes, k, candidates, seen, *how)
+
+
+def _with_hidden(
+    state: State, seen: Ragged | None, codes: np.ndarray, hidden: Sequence[Collection[Any]]
+) -> Ragged:
+    """What users have, with further items of some."""
+    known = [(code, state.items.find(list(items))[0]) for code, items in zip(codes, hidden, strict=True)]
+    pairs = [(code, items[items >= 0]) for code, items in known if code >= 0 and len(items)]
+    users = np.repeat([code for code, _ in pairs], [len(items) for _, items in pairs]).astype(np.int64)
+    items = np.concatenate([items for _, items in pairs]) if pairs else np.empty(0, np.int64)
+    if seen is not None:
+        # Of these users alone, who are few; the rows of others are not asked for.
+        own = np.unique(codes[codes >= 0])
+        rows, index = seen.index(own)
+        users, items = np.concatenate([users, own[rows]]), np.concatenate([items, seen.items[index]])
+    return Ragged(users, items, state.n_users)
 
 
 def _known_codes(state: State, argument: str, ids: Any) -> np.ndarray:
@@ -212,35 +278,79 @@ def _known_codes(state: State, argument: str, ids: Any) -> np.ndarray:
 
 def _answers(state: State, request: Request) -> Iterator["pd.DataFrame"]:
     """Frames of some users at a time; one empty frame where there are none."""
-    ranker = _index.ranker(state, request.finder, request.candidates)
+    # Rules that choose look at all items, whatever finds those of other lists.
+    chooses = request.ruled is not None and request.ruled.chooses
+    ranker: Any = _vectors.ranker(state, request.candidates) if chooses else None
+    if ranker is None:
+        ranker = _index.ranker(state, request.finder, request.candidates)
     for start in range(0, max(1, len(request.ids)), _USERS_AT_ONCE):
         part = slice(start, start + _USERS_AT_ONCE)
         ids, codes = request.ids[part], request.codes[part]
         known = codes >= 0
         if len(codes) and known.all():
-            items, scores = _of_known(state, ranker, codes, request)
+            items, scores, extra = _of_known(state, ranker, codes, request)
         else:
             items = np.full((len(ids), request.k), -1, np.int32)
             scores = np.full((len(ids), request.k), np.nan, np.float32)
-            if known.any():
-                items[known], scores[known] = _of_known(state, ranker, codes[known], request)
-            if not known.all():
-                items[~known] = popular(state, request.k, request.candidates)
+            extra = columns_of(None, request.ruled, request.with_moves, items.shape)
+            for which, lists in ((known, _of_known), (~known, _of_unknown)):
+                if which.any():
+                    items[which], scores[which], own = lists(state, ranker, codes[which], request)
+                    for name, column in own.items():
+                        extra[name][which] = column
+        request.shortage.add(ids, items, request.short)
         if known.all():
             names = state.users.column.take(np.repeat(codes, request.k))
         else:
             names = np.repeat(ids, request.k)
-        frame = list_frame(state, names, items, scores if request.with_scores else None)
+        frame = list_frame(state, names, items, scores if request.with_scores else None, extra)
         if request.unknown == "popular":
             frame["fallback"] = np.repeat(~known, request.k)[(items >= 0).ravel()]
         yield frame
 
 
+_Columns = dict[str, np.ndarray]
+
+
 def _of_known(
-    state: State, ranker: "Ranker | _index.Nearest", codes: np.ndarray, request: Request
-) -> tuple[np.ndarray, np.ndarray]:
-    items, scores = ranked(ranker, codes, request.k, request.seen)
-    return items, _vectors.scorer(state).finish(codes, scores) if request.with_scores else scores
+    state: State, ranker: Any, codes: np.ndarray, request: Request
+) -> tuple[np.ndarray, np.ndarray, _Columns]:
+    ruled = request.ruled
+    if ruled is None or not ruled.chooses:
+        items, scores = ranked(ranker, codes, request.k, request.seen)
+        extra = columns_of(None, None, request.with_moves, items.shape)
+    else:
+        taste = None if ruled.shares is None else tastes(ruled, state.history, codes)
+        chosen = choose(ruled, ranker, codes, request.k, request.seen, taste, request.draw)
+        items, scores, extra = _noted(chosen, request)
+    if request.with_scores:
+        scores = _vectors.scorer(state).finish(codes, scores)
+    return items, scores, extra
+
+
+def _of_unknown(
+    state: State, ranker: Any, codes: np.ndarray, request: Request
+) -> tuple[np.ndarray, np.ndarray, _Columns]:
+    """What is popular; rules hold there as well, but for those that need a history."""
+    ruled = request.ruled
+    if ruled is None or not ruled.chooses:
+        items = np.tile(popular(state, request.k, request.candidates), (len(codes), 1))
+        extra = columns_of(None, None, request.with_moves, items.shape)
+    else:
+        history = state.history
+        counts = np.bincount(history.items[history.liked], minlength=state.n_items)
+        everybody = np.zeros(len(codes), np.int32)
+        ranker = of_counts(ranker, counts)
+        items, _, extra = _noted(
+            choose(ruled, ranker, everybody, request.k, None, None, request.draw), request
+        )
+    return items, np.full(items.shape, np.nan, np.float32), extra
+
+
+def _noted(chosen: Chosen, request: Request) -> tuple[np.ndarray, np.ndarray, _Columns]:
+    request.shortage.missed(chosen.unmet)
+    extra = columns_of(chosen, request.ruled, request.with_moves, chosen.items.shape)
+    return chosen.items, chosen.scores, extra
 
 
 def _columns(pairs: Any) -> tuple[Any, Any]:

@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Names that a frame of recommendations has itself.
-TAKEN = ("user", "item", "rank", "score", "fallback", "similar")
+TAKEN = (
+    "user",
+    "item",
+    "rank",
+    "score",
+    "fallback",
+    "similar",
+    "rank_before",
+    "moved_by",
+    "propensity",
+)
 
 
 def aligned(metadata: Any, ids: np.ndarray) -> "pd.DataFrame":

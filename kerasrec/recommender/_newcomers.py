@@ -14,8 +14,11 @@ from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Scorer
 from kerasrec.recommender import _vectors
+from kerasrec.recommender._choosing import choose
 from kerasrec.recommender._frames import list_frame
-from kerasrec.recommender._lists import candidates_of, check_left, ranked
+from kerasrec.recommender._lists import candidates_of, check_left, ranked, rules_of
+from kerasrec.recommender._moves import Shortage, columns_of
+from kerasrec.recommender._ruled import Ruled, check_length, tastes
 from kerasrec.recommender._state import SEED, State
 
 if TYPE_CHECKING:
@@ -132,16 +135,21 @@ def _for_newcomers(
     exclude: Any = None,
     with_scores: bool = True,
     named: bool = True,
+    rules: Any = None,
 ) -> "pd.DataFrame":
     k = positive_integer("k", k)
-    candidates = candidates_of(state, only, exclude)
+    ruled = rules_of(state, rules)
+    if ruled is not None:
+        check_length(ruled, k)
+    candidates = candidates_of(state, only, exclude, ruled)
     seen = history if exclude_seen else None
     rows = np.arange(len(names), dtype=np.int32)
     check_left(state, names, rows, k, candidates, seen)
     if isinstance(ends, Scorer):  # of what the model itself says
-        found, scores = ranked(Ranker(ends, SEED, candidates, state.name), rows, k, seen)
-        owners = np.repeat(names, found.shape[1]) if named else None
-        return list_frame(state, owners, found, scores if with_scores else None)
+        ranker = Ranker(ends, SEED, candidates, state.name)
+        items, scores, extra = _lists_of(state, ranker, names, k, seen, history, ruled)
+        owners = np.repeat(names, items.shape[1]) if named else None
+        return list_frame(state, owners, items, scores if with_scores else None, extra)
     if ends is None and _vectors.represents(state):
         fold: FoldIn = state.once("fold_in", lambda: FoldIn(*_vectors.for_folding(state), state.history))
         ends = fold(history)
@@ -149,11 +157,33 @@ def _for_newcomers(
         ranker = _history_ranker(state, history, candidates)
     else:
         ranker = _ranker_of(state, ends, candidates)
-    items, scores = ranked(ranker, rows, k, seen)
+    items, scores, extra = _lists_of(state, ranker, names, k, seen, history, ruled)
     if ends is not None and with_scores:
         scores = _finished(state, ends, scores)
     owners = np.repeat(names, items.shape[1]) if named else None
-    return list_frame(state, owners, items, scores if with_scores else None)
+    return list_frame(state, owners, items, scores if with_scores else None, extra)
+
+
+def _lists_of(
+    state: State,
+    ranker: Ranker,
+    names: np.ndarray,
+    k: int,
+    seen: Ragged | None,
+    history: Ragged,
+    ruled: Ruled | None,
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Items and scores `[B, k]` of all newcomers, and further columns."""
+    rows = np.arange(len(names), dtype=np.int32)
+    if ruled is None or not ruled.chooses:
+        return *ranked(ranker, rows, k, seen), {}
+    taste = None if ruled.shares is None else tastes(ruled, history, rows)
+    chosen = choose(ruled, ranker, rows, k, seen, taste, np.random.default_rng(ruled.rules.seed))
+    shortage = Shortage(ruled, k)
+    shortage.missed(chosen.unmet)
+    shortage.add(names, chosen.items, "error")
+    shortage.say()
+    return chosen.items, chosen.scores, columns_of(chosen, ruled, False, chosen.items.shape)
 
 
 def _ranker_of(state: State, ends: "Ends", candidates: np.ndarray | None) -> Ranker:

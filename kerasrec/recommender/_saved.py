@@ -17,6 +17,7 @@ from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._state import Computed, State
 from kerasrec.recommender.file import load_model, save_model
+from kerasrec.recommender.rules import Rules
 
 # What arrays and JSON of another form than was written raise.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -36,6 +37,8 @@ def save(state: State, path: str | os.PathLike[str]) -> None:
             attachments[f"{side}_features"] = features.to_arrays()
     if state.item_metadata is not None:
         attachments["item_metadata"] = _metadata.to_arrays(state.item_metadata)
+    if state.rules is not None:
+        attachments["rules"] = state.rules.to_arrays()
     try:
         catalogue = find_catalogue(state.model)
     except (AttributeError, ValueError):
@@ -95,4 +98,6 @@ def _restored(model: keras.Model, catalogue: Any) -> State:
         known[name] = features
     if "item_metadata" in attached:
         known["item_metadata"] = _metadata.from_arrays(attached["item_metadata"], len(items))
+    if "rules" in attached:
+        known["rules"] = Rules.from_arrays(attached["rules"])
     return State(model, model.name, users, items, history, computed=Computed(model), **known)

@@ -10,6 +10,7 @@ import numpy as np
 from kerasrec.data import Features, Interactions
 from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
+from kerasrec.recommender.rules import Rules
 
 if TYPE_CHECKING:
     import keras
@@ -66,6 +67,7 @@ class State:
         item_features: `Features` or `None`.
         item_metadata: frame with a row an item, in the order of the codes, or `None`.
         index: finds the best of many items, or `None`.
+        rules: that its lists follow unless a call says otherwise, or `None`.
         computed: what was computed from all this, once.
     """
 
@@ -78,6 +80,7 @@ class State:
     item_features: Features | None = None
     item_metadata: "pd.DataFrame | None" = None
     index: "Index | None" = None
+    rules: Rules | None = None
     computed: Computed = field(default_factory=Computed)
 
     @property

@@ -1,6 +1,7 @@
 import os
 import threading
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,10 @@ from kerasrec.recommender import (
     _vectors,
 )
 from kerasrec.recommender._made import made
+from kerasrec.recommender._ruled import of_state
 from kerasrec.recommender._state import State
 from kerasrec.recommender.explanation import Explanation
+from kerasrec.recommender.rules import Rules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +51,7 @@ class Recommender:
         user_features: `Features`, or `None`.
         item_features: `Features`, or `None`.
         item_metadata: frame with a row an item, in the order of `item_ids`, or `None`.
+        rules: `kerasrec.Rules` that all lists follow, or `None`.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -195,6 +199,55 @@ class Recommender:
             self._become(replace(now.recomputed(), item_metadata=frame, index=now.index))
 
     @property
+    def rules(self) -> Rules | None:
+        """`Rules` that all lists follow unless a call says otherwise, kept in the file; or `None`."""
+        return self._state.rules
+
+    @rules.setter
+    def rules(self, rules: Rules | None) -> None:
+        if rules is not None:
+            if not isinstance(rules, Rules):
+                raise TypeError(f"`rules` must be `kerasrec.Rules`. Received: {type(rules).__name__}.")
+            rules.to_arrays()  # refuses what a file cannot hold
+        with self._growing:
+            now = self._now()
+            state = replace(now.recomputed(), rules=rules, index=now.index)
+            if rules is not None and rules.names:
+                of_state(state, rules)  # refuses what does not fit the metadata
+            self._become(state)
+
+    def evaluate_rules(
+        self,
+        test: Interactions,
+        k: int = 10,
+        metrics: Iterable[str] = ("ndcg", "recall", "diversity", "coverage"),
+        **rules: Any,
+    ) -> "pd.DataFrame":
+        """What each rule costs: lists without rules, with each alone, and with all together.
+
+        Users get the lists of `recommend`, without what they have in the recommender's own interactions,
+        which are to be those of training.
+
+        Args:
+            test: `Interactions` held out, with the same ids.
+            k: int, length of the lists. Defaults to `10`.
+            metrics: as in `kerasrec.evaluation.evaluate`; `diversity` is that of the item features or, where
+                there are none, of the model's representations. Defaults to
+                `("ndcg", "recall", "diversity", "coverage")`.
+            **rules: as in `recommend`.
+
+        Returns:
+            Frame with a row for `without`, each rule by its name, and `all`, and a column a metric, such as
+            `ndcg@10`.
+
+        Raises:
+            ValueError: as `recommend` and `kerasrec.evaluation.evaluate` raise, or if there are no rules.
+        """
+        from kerasrec.recommender._rule_costs import costs
+
+        return costs(self._now(), test, k, metrics, rules)
+
+    @property
     def user_ids(self) -> np.ndarray:
         """Raw ids of the users, by code."""
         return self._state.users.raw
@@ -235,6 +288,8 @@ class Recommender:
         unknown: str = "error",
         short: str | None = None,
         index: str = "auto",
+        with_moves: bool = False,
+        **rules: Any,
     ) -> "pd.DataFrame":
         """The best items for some users.
 
@@ -255,16 +310,22 @@ class Recommender:
                 who has nearly everything does not stop the lists of the others.
             index: what finds the items: `"exact"`, a look at all of them; `"faiss"`, what `build_index` made,
                 which finds nearly all of the best ones; or `"auto"`, the latter where it is there and 300,000
-                items or more may be recommended. Defaults to `"auto"`.
+                items or more may be recommended. Rules that choose look at all items. Defaults to `"auto"`.
+            with_moves: bool, whether the frame says what rules did: `rank_before`, the rank that the scores
+                alone give the item, 0 beyond the pool, and `moved_by`, the rules that brought it to its
+                place. Defaults to `False`.
+            **rules: arguments of `kerasrec.Rules`, such as `where="price < 20"`, `at_most={"brand": 2}` or
+                `diversity=0.3`; each takes the place of the recommender's own, and `None` switches that off.
 
         Returns:
             Frame with a row an item: `user`, `rank` (from 1), `item`, `score`, and the columns of the
             metadata; with `unknown="popular"` also `fallback`, true where the list is that of popular items,
-            whose score is missing.
+            whose score is missing; with `explore` also `propensity`.
 
         Raises:
-            ValueError: if a user or an item is unknown, fewer than `k` items are left for a user, or there is
-                no index.
+            TypeError: if there is no such rule.
+            ValueError: if a user or an item is unknown, fewer than `k` items are left for a user, there is
+                no index, or rules contradict each other or name columns that are missing.
         """
         return _lists.recommend(
             self._now(),
@@ -277,6 +338,8 @@ class Recommender:
             unknown=unknown,
             short=short,
             index=index,
+            with_moves=with_moves,
+            rules=rules,
         )
 
     def recommend_to_parquet(
@@ -292,6 +355,8 @@ class Recommender:
         short: str = "fewer",
         index: str = "auto",
         verbose: bool = True,
+        with_moves: bool = False,
+        **rules: Any,
     ) -> Path:
         """Write the best items for many users to a Parquet file, some users at a time, with a progress bar.
 
@@ -310,6 +375,8 @@ class Recommender:
                 stop the lists of the others.
             index: as in `recommend`. Defaults to `"auto"`.
             verbose: bool, show a progress bar on standard error. Defaults to `True`.
+            with_moves: as in `recommend`. Defaults to `False`.
+            **rules: as in `recommend`.
 
         Returns:
             The path.
@@ -331,6 +398,8 @@ class Recommender:
             unknown=unknown,
             short=short,
             index=index,
+            with_moves=with_moves,
+            rules=rules,
         )
 
     def build_index(self, min_recall: float = 0.95, seed: int = 0, verbose: bool = True) -> dict[str, Any]:
@@ -402,6 +471,7 @@ class Recommender:
         only: Any = None,
         exclude: Any = None,
         with_scores: bool = True,
+        **rules: Any,
     ) -> "pd.DataFrame":
         """The best items for someone who was not in training, from the items that they have.
 
@@ -418,6 +488,7 @@ class Recommender:
             only: raw ids of the items that may be recommended. Defaults to `None`: all.
             exclude: raw ids of items that may not. Defaults to `None`: none.
             with_scores: bool, whether the frame has scores. Defaults to `True`.
+            **rules: as in `recommend`.
 
         Returns:
             Frame as `recommend` gives it; without the column `user` where `items` is no dict.
@@ -435,6 +506,7 @@ class Recommender:
             only=only,
             exclude=exclude,
             with_scores=with_scores,
+            rules=rules,
         )
 
     def recommend_for_features(
@@ -444,6 +516,7 @@ class Recommender:
         only: Any = None,
         exclude: Any = None,
         with_scores: bool = True,
+        **rules: Any,
     ) -> "pd.DataFrame":
         """The best items for users of whom only features are known.
 
@@ -453,6 +526,7 @@ class Recommender:
             only: raw ids of the items that may be recommended. Defaults to `None`: all.
             exclude: raw ids of items that may not. Defaults to `None`: none.
             with_scores: bool, whether the frame has scores. Defaults to `True`.
+            **rules: as in `recommend`.
 
         Returns:
             Frame as `recommend` gives it; `user` is the index of `frame`.
@@ -462,7 +536,7 @@ class Recommender:
                 takes none.
         """
         return _newcomers.recommend_for_features(
-            self._now(), frame, k=k, only=only, exclude=exclude, with_scores=with_scores
+            self._now(), frame, k=k, only=only, exclude=exclude, with_scores=with_scores, rules=rules
         )
 
     def similar_items(self, items: Any, k: int = 10, measure: str = "cosine") -> "pd.DataFrame":

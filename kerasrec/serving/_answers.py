@@ -2,16 +2,15 @@
 
 import datetime
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kerasrec.recommender._lists import recommend, rules_of
 from kerasrec.serving._served import Served, Unknown
 from kerasrec.serving.events import EventLog
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_OWN = ("user", "rank", "item", "score", "fallback", "similar", "similarity", "value")
 
 
 def lists(
@@ -23,6 +22,7 @@ def lists(
     only: Collection[Any] | None = None,
     exclude: Collection[Any] | None = None,
     unknown: str = "error",
+    rules: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """A list a user, without what they had since the model was made.
 
@@ -35,6 +35,7 @@ def lists(
         only: raw ids of the items that may be recommended, or `None`.
         exclude: raw ids of the items that may not, or `None`.
         unknown: `"error"`, `"skip"` or `"popular"`.
+        rules: arguments of `kerasrec.Rules`, or `None`: the recommender's own.
     """
     if unknown == "error":
         served.check("user", list(users))
@@ -44,11 +45,17 @@ def lists(
     if not users or only == []:
         return [{"user": user, "items": [], "fallback": False} for user in users]
     had = [log.had(user) if exclude_seen else () for user in users]
-    # A longer list without what they had lately is the list without it: exact, and no ranking of its own.
-    extra = max(map(len, had))
-    frame = served.recommender.recommend(
-        users if len(users) > 1 else users[0],
+    state = served.recommender._now()
+    ruled = rules_of(state, rules)
+    # Without rules a longer list less what they had lately is the list without it, and no ranking of its own.
+    extra = max(map(len, had)) if ruled is None else 0
+    frame = recommend(
+        state,
+        users,
+        say=False,
         k=k + extra,
+        rules=ruled,
+        hidden=None if ruled is None else had,
         exclude_seen=exclude_seen,
         only=only,
         exclude=exclude or None,
@@ -147,6 +154,9 @@ def items_of(served: Served, frame: "pd.DataFrame", column: str = "item") -> lis
         {name: plain(value) for name, value in zip(names, head, strict=True)} | {"metadata": {}}
         for head in heads
     ]
+    if "propensity" in frame.columns:
+        for row, value in zip(rows, frame["propensity"].tolist(), strict=True):
+            row["propensity"] = value
     for name in served.columns:
         for row, value in zip(rows, frame[name].tolist(), strict=True):
             row["metadata"][name] = plain(value)

@@ -14,7 +14,24 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Many(_Body):
+class _Ruled(_Body):
+    """Rules of a request, each in the place of the recommender's own; `docs/recommender.md` explains them."""
+
+    where: str | None = Field(None, max_length=2000, description="Condition on columns of the metadata.")
+    available: str | None = Field(None, description="Column of truth values: what may be recommended.")
+    at_most: dict[str, int] | None = Field(None, description="How many items of a list share a value.")
+    at_least: dict[str, int] | None = Field(None, description="How many items of a list are true of it.")
+    boost: dict[str, float] | None = Field(None, description="What is added to the scores of items.")
+    diversity: float | None = Field(None, ge=0, le=1, description="Weight of the items' unlikeness.")
+    calibrate: str | dict[str, float] | None = Field(None, description="Column whose shares a list keeps.")
+    explore: float | None = Field(None, ge=0, lt=1, description="How often an item is drawn at random.")
+
+    def rules(self) -> dict[str, Any]:
+        """Those that the request names."""
+        return self.model_dump(include=set(_Ruled.model_fields) & self.model_fields_set)
+
+
+class Many(_Ruled):
     """Lists of several users."""
 
     users: list[RawId] = Field(min_length=1, description="Raw user ids.")
@@ -60,6 +77,7 @@ class Row(BaseModel):
     rank: int
     item: int | str
     score: float | None = Field(description="None where the list is that of popular items.")
+    propensity: float | None = Field(None, description="With `explore`: how probable the item was there.")
     metadata: dict[str, Any] = Field(description="What the recommender's metadata say of the item.")
 
 

@@ -60,9 +60,8 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
         k = length if body.k is None else limits.k(body.k)
         limits.ids(users=body.users, only=body.only, exclude=body.exclude)
         served = current.served
-        found = _answers.lists(
-            served, log, body.users, k, body.exclude_seen, body.only, body.exclude, body.unknown
-        )
+        how = k, body.exclude_seen, body.only, body.exclude, body.unknown, body.rules()
+        found = _answers.lists(served, log, body.users, *how)
         return Json({"lists": found, "version": served.version})
 
     @router.get("/similar/{item:path}", response_model=_bodies.Items, responses=_PROBLEMS)

@@ -183,3 +183,17 @@ def test_items_called_id_in_any_form(run_json, fails, numbers, tmp_path):
     found = run_json(*odd, "--encoding", "cp1252", "--names", "id,title,genre")
     assert [row["title"] for row in found["recommendations"]] == ["Amèlie"]
     assert "need `--items`" in fails("recommend", numbers, "-u", "432", "--encoding", "cp1252")
+
+
+def test_rules_are_options():
+    from kerasrec.cli._rules import given
+
+    found = given("new", None, ["brand=2"], None, ["price < 5=0.5"], 0.3, "genre=0.2", None)
+    expected = {"where": "new", "at_most": {"brand": 2}, "boost": {"price < 5": 0.5}, "diversity": 0.3}
+    assert found == expected | {"calibrate": {"genre": 0.2}}
+    with pytest.raises(
+        ValueError, match=r"`--at-most` must be COLUMN=N with a whole number\. Received: 'x=a'"
+    ):
+        given(None, None, ["x=a"], None, None, None, "genre", None)
+    with pytest.raises(ValueError, match=r"`--boost` must be COLUMN=N with a number\. Received: 'x'"):
+        given(None, None, None, None, ["x"], None, "genre", None)

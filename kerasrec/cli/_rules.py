@@ -1,0 +1,71 @@
+"""Rules of lists as options of the command line."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+Where = Annotated[
+    str | None,
+    typer.Option(help="Items that may be recommended: \"price < 20 and category == 'garden'\"."),
+]
+Available = Annotated[str | None, typer.Option(help="Column of truth values: items that may be recommended.")]
+AtMost = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=N", help="At most N items of a list share a value; may be repeated."),
+]
+AtLeast = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=N", help="At least N items of a list are true of it; may be repeated."),
+]
+Boost = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=X", help="Add X to the scores of items true of it; may be repeated."),
+]
+Diversity = Annotated[float | None, typer.Option(help="Weight of the items' unlikeness, 0 to 1.")]
+Calibrate = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN[=X]", help="Keep the shares of the user's history, with weight X."),
+]
+Explore = Annotated[float | None, typer.Option(help="How often a place is drawn at random, below 1.")]
+
+
+def given(
+    where: str | None,
+    available: str | None,
+    at_most: list[str] | None,
+    at_least: list[str] | None,
+    boost: list[str] | None,
+    diversity: float | None,
+    calibrate: str | None,
+    explore: float | None,
+) -> dict[str, Any]:
+    """The rules that were given, as arguments of `kerasrec.Rules`."""
+    wanted = calibrate
+    if calibrate is not None and "=" in calibrate:
+        wanted = _numbers("calibrate", [calibrate], float)
+    found = {
+        "where": where,
+        "available": available,
+        "at_most": _numbers("at-most", at_most, int),
+        "at_least": _numbers("at-least", at_least, int),
+        "boost": _numbers("boost", boost, float),
+        "diversity": diversity,
+        "calibrate": wanted,
+        "explore": explore,
+    }
+    return {name: rule for name, rule in found.items() if rule is not None}
+
+
+def _numbers(option: str, texts: list[str] | None, of: Callable[[str], Any]) -> Any:
+    found = {}
+    for text in texts or ():
+        column, equals, number = text.rpartition("=")
+        try:
+            found[column.strip()] = of(number)
+        except ValueError:
+            equals = ""
+        if not equals or not column.strip():
+            kind = "a whole number" if of is int else "a number"
+            raise ValueError(f"`--{option}` must be COLUMN=N with {kind}. Received: {text!r}.")
+    return found or None

@@ -1,0 +1,225 @@
+"""Lists that rules choose from what a ranker gives, for any number of users."""
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasrec.evaluation._ragged import Ragged
+from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._scorers import CatalogueScorer
+from kerasrec.recommender._exploring import explore, rows_at_once
+from kerasrec.recommender._picking import names_of, pick
+from kerasrec.recommender._ruled import Ruled
+
+# How much longer the next pool is where one does not fill the list.
+_LONGER = 4
+
+
+class Chosen(NamedTuple):
+    """Lists under rules.
+
+    Attributes:
+        items: item codes `[B, k]`; -1 behind the last one.
+        scores: the scores that ranked the items, without boosts, float32 `[B, k]`; minus infinity where there
+            is no item, NaN where an item was drawn.
+        before: `[B, k]`, rank that the scores alone give an item; 0 beyond the pool.
+        reasons: bool `[B, k, R]`, which rules moved an item.
+        propensities: `[B, k]`, or `None` without `explore`.
+        unmet: bool `[B, Q]`, which `at_least` could not be met.
+    """
+
+    items: np.ndarray
+    scores: np.ndarray
+    before: np.ndarray
+    reasons: np.ndarray
+    propensities: np.ndarray | None
+    unmet: np.ndarray
+
+
+def choose(
+    ruled: Ruled,
+    ranker: Ranker,
+    codes: np.ndarray,
+    k: int,
+    seen: Ragged | None,
+    taste: np.ndarray | None = None,
+    draw: np.random.Generator | None = None,
+) -> Chosen:
+    """The lists of some users.
+
+    The pool of a user is the best items of the whole catalogue, in order. Where it fills a list that depends
+    on the order of the items alone, the catalogue's full order would give the same list; where it does not,
+    it grows until it does or holds everything.
+
+    Args:
+        ruled: `Ruled`.
+        ranker: what ranks the items that may be recommended.
+        codes: users `[B]` as the ranker takes them.
+        k: int.
+        seen: items to leave out, or `None`.
+        taste: of these users `[B, G]`, for `calibrate`, or `None`.
+        draw: source of randomness for `explore`. Defaults to `None`.
+    """
+    width = max(k, ruled.rules.pool)
+    bare_items, bare_scores = _ranked(ranker, codes, width, seen)
+    added: np.ndarray | None = None
+    items, scores = bare_items, bare_scores
+    if ruled.boosts:
+        units = _units(bare_scores)
+        ranker = _boosted(ranker, ruled, codes, units)
+        items, scores = _ranked(ranker, codes, width, seen)
+        added = units
+    n_rules = len(names_of(ruled))
+    found = Chosen(
+        np.full((len(codes), k), -1, np.int32),
+        np.full((len(codes), k), -np.inf, np.float32),
+        np.zeros((len(codes), k), np.int64),
+        np.zeros((len(codes), k, n_rules), bool),
+        None,
+        np.zeros((len(codes), len(ruled.quotas)), bool),
+    )
+    rows = np.arange(len(codes))
+    while len(rows):
+        again = []
+        step = max(1, (1 << 22) // max(1, items.shape[1] * _depth(ruled)))
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            own = None if taste is None else taste[rows[part]]
+            picked = pick(ruled, items[part], scores[part], k, own)
+            short = ~picked.whole & (items[part][:, -1] >= 0)
+            if items.shape[1] >= ranker.scorer.n_items:
+                short[:] = False
+            done = rows[part][~short]
+            _put(found, done, picked, items[part], scores[part], ~short)
+            again.append(rows[part][short])
+        rows = np.concatenate(again)
+        if len(rows):
+            width = min(_LONGER * width, ranker.scorer.n_items)
+            items, scores = _ranked(ranker, codes[rows], width, seen)
+    found.before[:] = _places(found.items, bare_items)
+    if added is not None:
+        boost: Any = ruled.boost
+        there = found.items >= 0
+        more = np.where(there, boost[np.maximum(found.items, 0)] * added[:, None], 0.0)
+        found.scores[there] = (found.scores.astype(np.float64) - more)[there]
+    if not ruled.rules.explore:
+        return found
+    return _explored(ruled, ranker, codes, seen, found, np.random.default_rng() if draw is None else draw)
+
+
+def _ranked(
+    ranker: Ranker, codes: np.ndarray, width: int, seen: Ragged | None
+) -> tuple[np.ndarray, np.ndarray]:
+    blocks = list(ranker.rank(codes, width, seen))
+    if len(blocks) == 1:
+        return blocks[0].items, blocks[0].scores
+    return np.concatenate([x.items for x in blocks]), np.concatenate([x.scores for x in blocks])
+
+
+def _depth(ruled: Ruled) -> int:
+    """About how many numbers an item of a pool takes."""
+    parts = [part for part in (ruled.shares, ruled.vectors) if isinstance(part, np.ndarray)]
+    return 4 + sum(part.shape[1] for part in parts)
+
+
+def _units(scores: np.ndarray) -> np.ndarray:
+    """From the best score of each user to the last one of the pool, float64 `[B]`."""
+    exact = np.where(scores > -np.inf, scores, np.inf).astype(np.float64)
+    low = exact.min(axis=1, initial=np.inf)
+    high = np.where(scores > -np.inf, scores, -np.inf).astype(np.float64).max(axis=1, initial=-np.inf)
+    return np.where(np.isfinite(low), high - np.where(np.isfinite(low), low, 0.0), 0.0)
+
+
+def _put(
+    found: Chosen, rows: np.ndarray, picked: Any, items: np.ndarray, scores: np.ndarray, kept: np.ndarray
+) -> None:
+    places = picked.places[kept]
+    there = places >= 0
+    at = np.maximum(places, 0)
+    found.items[rows] = np.where(there, np.take_along_axis(items[kept], at, 1), -1)
+    found.scores[rows] = np.where(there, np.take_along_axis(scores[kept], at, 1), -np.inf)
+    found.reasons[rows] = picked.reasons[kept]
+    found.unmet[rows] = picked.unmet[kept]
+
+
+def _places(items: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """Rank of each item of a list in its pool, from 1; 0 where it is not there."""
+    found = np.zeros(items.shape, np.int64)
+    for place in range(items.shape[1]):
+        same = (pool == items[:, [place]]) & (items[:, [place]] >= 0)
+        found[:, place] = np.where(same.any(axis=1), same.argmax(axis=1) + 1, 0)
+    return found
+
+
+def _explored(
+    ruled: Ruled,
+    ranker: Ranker,
+    codes: np.ndarray,
+    seen: Ragged | None,
+    chosen: Chosen,
+    draw: np.random.Generator,
+) -> Chosen:
+    n_items = ranker.scorer.n_items
+    candidates = np.zeros(n_items, bool)
+    candidates[ranker.layout.items[ranker.layout.items >= 0]] = True
+    items, propensities = chosen.items.copy(), np.ones(chosen.items.shape)
+    step = rows_at_once(n_items)
+    for start in range(0, len(codes), step):
+        part = slice(start, start + step)
+        allowed = np.tile(candidates, (len(codes[part]), 1))
+        if seen is not None:
+            rows, index = seen.index(codes[part])
+            allowed[rows, seen.items[index]] = False
+        items[part], propensities[part] = explore(ruled, chosen.items[part], allowed, draw)
+    drawn = items != chosen.items
+    scores, reasons = chosen.scores.copy(), chosen.reasons.copy()
+    scores[drawn], reasons[drawn] = np.nan, False
+    reasons[..., -1] |= drawn
+    before = np.where(drawn, 0, chosen.before)
+    return Chosen(items, scores, before, reasons, propensities, chosen.unmet)
+
+
+def _boosted(ranker: Ranker, ruled: Ruled, codes: np.ndarray, units: np.ndarray) -> Ranker:
+    """The same ranker, whose scores have the boosts of each user added."""
+    order = np.argsort(codes, kind="stable")
+    found = copy.copy(ranker)
+    found.rows = _BoostedRows(ranker, ruled, codes[order], units[order])
+    return found
+
+
+class _Prepared:
+    """Prepared rows of a ranker with the unit of each."""
+
+    def __init__(self, rows: Any, units: np.ndarray) -> None:
+        self.rows, self.units = rows, units
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def __getitem__(self, part: slice) -> "_Prepared":
+        return _Prepared(self.rows[part], self.units[part])
+
+
+class _BoostedRows:
+    def __init__(self, ranker: Ranker, ruled: Ruled, codes: np.ndarray, units: np.ndarray) -> None:
+        boost: Any = ruled.boost
+        self.rows, self.codes, self.units = ranker.rows, codes, units
+        self.boost = np.where(ranker.layout.items >= 0, boost[np.maximum(ranker.layout.items, 0)], 0.0)
+        self.columns = np.flatnonzero(self.boost)
+
+    def prepare(self, users: np.ndarray) -> Any:
+        return _Prepared(self.rows.prepare(users), self.units[np.searchsorted(self.codes, users)])
+
+    def fill(self, prepared: Any, out: np.ndarray) -> None:
+        self.rows.fill(prepared.rows, out)
+        out[:, self.columns] += (prepared.units[:, None] * self.boost[self.columns]).astype(np.float32)
+
+
+def of_counts(ranker: Ranker, counts: np.ndarray) -> Ranker:
+    """A ranker of the same items that gives every user the same scores."""
+    row = counts.astype(np.float32)
+    scorer = CatalogueScorer(lambda codes: np.broadcast_to(row, (len(codes), len(row))), len(row))
+    found = copy.copy(ranker)
+    found.scorer, found.rows = scorer, scorer.arrange(ranker.layout)
+    return found

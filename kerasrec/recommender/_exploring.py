@@ -1,0 +1,70 @@
+"""Places whose item is drawn at random, with the probability of what stands there."""
+
+import numpy as np
+
+from kerasrec.recommender._ruled import Ruled
+
+# Bytes of the masks over the catalogue that are held at once.
+_BYTES = 64 << 20
+
+
+def explore(
+    ruled: Ruled, items: np.ndarray, allowed: np.ndarray, draw: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lists of which some items are drawn, and the probability of each item at its place.
+
+    From the top, the item of a place is drawn with probability `explore`, evenly from that item and all
+    others that may be recommended, are not in the list and keep `at_most` and `at_least` as they are.
+
+    Args:
+        ruled: `Ruled`.
+        items: item codes `[B, k]`; -1 behind the last one.
+        allowed: bool `[B, I]`, what may be recommended to whom.
+        draw: source of randomness.
+
+    Returns:
+        Item codes and propensities, both `[B, k]`.
+    """
+    share = float(ruled.rules.explore or 0.0)
+    found, propensities = items.copy(), np.ones(items.shape)
+    rows = np.arange(len(items))
+    for place in range(items.shape[1]):
+        there = found[:, place] >= 0
+        own = np.where(there, found[:, place], 0)
+        may = allowed.copy()
+        for other in range(items.shape[1]):
+            listed = found[:, other] >= 0
+            may[rows[listed], found[listed, other]] = False
+        _keep(ruled, found, place, may)
+        may[rows, own] = True
+        n_may = may.sum(axis=1)
+        explores = there & (draw.random(len(rows)) < share)
+        order = np.floor(draw.random(len(rows)) * n_may).astype(np.int64)
+        drawn = (np.cumsum(may, axis=1) > order[:, None]).argmax(axis=1)
+        kept = ~explores | (drawn == own)
+        propensities[:, place] = np.where(kept, 1 - share, 0.0) + share / n_may
+        found[:, place] = np.where(there, np.where(kept, own, drawn), -1)
+    return found, propensities
+
+
+def rows_at_once(n_items: int) -> int:
+    """How many users to explore for together."""
+    return max(1, _BYTES // (8 * n_items))
+
+
+def _keep(ruled: Ruled, found: np.ndarray, place: int, may: np.ndarray) -> None:
+    """Bar what would break a rule in the place of what stands there."""
+    others = np.delete(found, place, axis=1)
+    for cap in ruled.caps:
+        values = np.where((others >= 0)[:, :, None], cap.codes[np.maximum(others, 0)], -1)
+        values = values.reshape(len(found), -1)
+        counts = (values[:, :, None] == values[:, None, :]).sum(axis=2)
+        for at in range(values.shape[1]):
+            full = (values[:, at] >= 0) & (counts[:, at] >= cap.n)
+            if full.any():
+                may[full] &= ~(cap.codes[None] == values[full, at][:, None, None]).any(axis=2)
+    for quota in ruled.quotas:
+        true = (found >= 0) & quota.true[np.maximum(found, 0)]
+        count = true.sum(axis=1)
+        needed = true[:, place] & (count <= quota.n)
+        may[needed] &= quota.true
