@@ -231,11 +231,11 @@ def test_at_most_of_truth_values_conditions_and_lists(shop):
 
 def test_diversity_by_features_where_the_model_represents_nothing(data):
     features = kerasrec.data.Features.multilabel(METADATA["genre"].str.join("|"))
-    shop = Recommender.train(data, "popularity", item_features=features, item_metadata=METADATA)
+    bare = Recommender.train(data, "popularity")
+    shop = Recommender(bare.model, data, item_features=features, item_metadata=METADATA)
     apart, alike = shop.recommend("u0", k=3, diversity=0.9), shop.recommend("u0", k=3)
     kinds = apart["genre"].map(tuple).nunique()
     assert kinds == 3 and kinds >= alike["genre"].map(tuple).nunique()
-    bare = Recommender.train(data, "popularity")
     with pytest.raises(
         ValueError, match=r"`diversity` needs a model that represents items, or `item_features`"
     ):
