@@ -102,7 +102,7 @@ class Rules:
         if isinstance(self.calibrate, Mapping):
             if len(self.calibrate) != 1 or not all(map(_is_text, self.calibrate)):
                 raise ValueError(f"`calibrate` must name one column. Received: {self.calibrate!r}.")
-            _share("calibrate", *self.calibrate.values())
+            _share("calibrate", self.weight_of_calibration)
         if self.diversity is not None and self.weight_of_calibration + self.diversity > 1:
             raise ValueError(
                 "`diversity` and `calibrate` contradict each other: their weights must be at most 1 "
