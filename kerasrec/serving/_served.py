@@ -99,11 +99,11 @@ class Served:
     def warm(self) -> None:
         """Compute what the first request of each sort would wait for."""
         user, item = self.recommender.user_ids[0], self.recommender.item_ids[0]
-        self.recommender.recommend(user, k=1, short="fewer")
+        self.recommender.recommend(user, k=1, short="fewer", at_least=None)
         if len(self.recommender.item_ids) > 1:
             self.recommender.similar_items(item, k=1)
         try:
-            self.recommender.recommend_for_history([item], k=1, exclude_seen=False)
+            self.recommender.recommend_for_history([item], k=1, exclude_seen=False, at_least=None)
         except ValueError:
             return  # a model that has no way to score a history; its route says so
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from kerasrec import Recommender
+from kerasrec import Recommender, Rules
 
 
 def of(frame):
@@ -155,3 +155,26 @@ def test_requests_at_the_same_moment_get_the_same_lists(client, recommender):
             assert answer.status_code == 404
         else:
             assert answered(answer.json()["items"]) == of(recommender.recommend(user, k=5))
+
+
+def test_rules_of_a_request_and_of_the_file(serve, files, recommender, tmp_path):
+    own = Recommender.load(files["shop"])
+    own.rules = Rules(at_most={"title == 'Film 1' or title == 'Film 2'": 1}, at_least={"title != 'x'": 2})
+    own.save(tmp_path / "shop.keras")
+    client = serve()
+    found = client.get("/v1/recommend/user 1", params={"k": 6}).json()["items"]
+    assert answered(found) == of(own.recommend("user 1", k=6))
+    # An event hides its item before the rules choose, so that the list is as long as before.
+    event = {"user": "user 1", "item": found[0]["item"]}
+    client.post("/v1/events", json={"events": [event]})
+    again = client.get("/v1/recommend/user 1", params={"k": 6}).json()["items"]
+    assert answered(again) == of(own.recommend("user 1", k=6, exclude=[event["item"]]))
+    rules = {"where": "title != 'Film 3'", "diversity": 0.4, "at_most": None}
+    body = {"users": ["user 2", "user 3"], "k": 4, **rules}
+    lists = client.post("/v1/recommend", json=body).json()["lists"]
+    expected = own.recommend(["user 2", "user 3"], k=4, **rules)
+    assert [row for entry in lists for row in answered(entry["items"])] == of(expected)
+    drawn = client.post("/v1/recommend", json={**body, "explore": 0.2}).json()["lists"]
+    assert all(0 < row["propensity"] <= 1 for entry in drawn for row in entry["items"])
+    refused = client.post("/v1/recommend", json={**body, "where": "__import__('os')"})
+    assert refused.status_code == 422 and "`where` must be made of" in refused.json()["detail"]
