@@ -20,7 +20,7 @@ KILLS = [
     pytest.param(20, marks=pytest.mark.faults, id="all"),
 ]
 # Seconds within which a child is killed: about what two rounds of its work take.
-_SOON = {"save": 0.5, "lists": 0.5, "train": 3.0, "update": 2.5, "tune": 1.0}
+_SOON = {"save": 0.5, "lists": 0.5, "train": 3.0, "update": 2.5, "tune": 0.3}
 # Works that train for most of their time: every other kill waits until they write, and comes that soon after.
 _WRITE_SELDOM = {"train": 0.1, "update": 0.1}
 
@@ -181,22 +181,25 @@ def written(search):
 def test_tune(folder, n, tmp_path_factory):
     """A search goes on in its folder however often it is killed, and ends as one that was not."""
     draw = random.Random(0)
-    how = {"interactions": works.data(), "model": "item_knn", **works.SEARCH}
+    how = {"interactions": works.data(), "model": "item_knn", **works.TUNED}
     whole = kerasrec.tuning.search(directory=tmp_path_factory.mktemp("whole"), **how)
     kills = Counter()
-    for i in range(n // 2):
+    for i in range(4 * n):  # some searches end before they are killed
+        if kills["killed"] >= n:
+            break
         search = folder / f"search {i}"
         for waits in (False, True):
             child = Child(works.tune, search)
             child.hear()
             before = written(search)
             if waits:  # until a trial has begun or ended
-                while written(search) == before:
-                    child.check()
+                while written(search) == before and not child.ours.poll():
                     time.sleep(0.001)
             time.sleep(draw.uniform(0, 0.1 if waits else _SOON["tune"]))
-            child.check()
-            kills["killed"] += child.process.is_alive()
+            if child.ours.poll():  # it ended before, or failed
+                child.hear()
+            else:
+                kills["killed"] += 1
             child.kill()
             kills["with trials"] += (search / "search.json").exists()
             kills["in the midst of writing"] += any(path.name != ".lock" for path in search.rglob(".*"))
@@ -209,3 +212,4 @@ def test_tune(folder, n, tmp_path_factory):
         left = [path for path in search.rglob(".*") if path.name != ".lock"]
         assert not left
     print("tune", dict(kills))
+    assert kills["killed"] >= n

@@ -18,6 +18,9 @@ SEARCH = {
     "verbose": False,
 }
 
+# Of trials enough to be killed among them.
+TUNED = {**SEARCH, "max_trials": 8}
+
 
 def table():
     """Ratings in which everybody has about a third of 40 items."""
@@ -85,7 +88,7 @@ def update(folder):
 def tune(folder):
     """A search, which may have begun."""
     yield
-    kerasrec.tuning.search(data(), "item_knn", directory=folder, **SEARCH)
+    kerasrec.tuning.search(data(), "item_knn", directory=folder, **TUNED)
     yield
 
 
