@@ -110,20 +110,39 @@ class _Condition:
             raise self.error("`in` where a column is compared with a list", said)
         kinds = [_kind(value) for value in values]
         if "time" in kinds and "text" in kinds:
-            values = [_as_time(value) if isinstance(value, str) else value for value in values]
-            if None in [value if isinstance(value, type(None)) else 0 for value in values]:
-                raise self.error("a comparison of dates with dates", said)
+            dates: Any = values[kinds.index("time")]
+            values = [self.time(value, dates, said) if isinstance(value, str) else value for value in values]
         elif "mixed entries" in kinds:
             raise self.error("a comparison of columns of numbers, text or dates", said)
         elif kinds[0] != kinds[1]:
             raise self.error("a comparison of like with like", f"{kinds[0]} and {kinds[1]} in {said}", False)
-        return np.asarray(_COMPARISONS[type(op)](*values)).astype(bool)
+        try:
+            found: pd.Series[Any] = _COMPARISONS[type(op)](*values)
+        except TypeError:
+            raise self.error("a comparison of like with like", said, quote=False) from None
+        return found.to_numpy(bool, na_value=isinstance(op, ast.NotEq))
+
+    def time(self, text: Any, column: "pd.Series[Any]", said: str) -> Any:
+        """A date in text, in the time zone of a column where it names none."""
+        import pandas as pd
+
+        zone = column.dt.tz
+        try:
+            if not isinstance(text, str):
+                raise TypeError(text)
+            found = pd.Timestamp(text)
+        except (ValueError, TypeError):
+            raise self.error("a comparison of dates with dates", said) from None
+        return found.tz_localize(zone) if zone is not None and found.tz is None else found
 
     def member(self, left: ast.expr, right: ast.expr, said: str) -> np.ndarray:
         """`column in [...]`, or `"x" in column` where the entries of the column are lists."""
         if isinstance(left, ast.Name) and isinstance(right, (ast.List, ast.Tuple, ast.Set)):
             column, listed = self.column(left), self.literal(right)
-            wrong = [x for x in listed if _kind(x) != _kind(column) and _kind(column) != "time"]
+            if _kind(column) == "time":
+                listed = [self.time(x, column, said) for x in listed]
+                return column.isin(listed).to_numpy(bool)
+            wrong = [x for x in listed if _kind(x) != _kind(column)]
             if wrong:
                 kind = _kind(column)
                 raise self.error(
@@ -146,7 +165,9 @@ class _Condition:
                 f"`{self.rule}` must name columns of the metadata. Received: {name!r}; there are {listed}."
             )
         found: pd.Series[Any] = self.frame[name]
-        return found
+        categories = getattr(found.dtype, "categories", None)
+        # Categories compare as what they are, unless they have an order of their own.
+        return found if categories is None or found.cat.ordered else found.astype(categories.dtype)
 
     def literal(self, node: ast.expr) -> Any:
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
@@ -173,7 +194,9 @@ def truth_of(column: "pd.Series[Any]", rule: str, name: str) -> np.ndarray:
             f"`{rule}` must name a column of truth values, or compare it, as in \"{name} == 'x'\". "
             f"Received: {name!r}, which holds {bad[0]!r}."
         )
-    return there & np.array([bool(x) and x == x for x in entries], bool)
+    found = np.zeros(len(entries), bool)
+    found[there] = entries[there].astype(bool)
+    return found
 
 
 def _is_number(value: Any) -> bool:
@@ -194,12 +217,3 @@ def _kind(value: Any) -> str:
     if all(isinstance(entry, str) for entry in entries):
         return "text"
     return "number" if all(isinstance(x, (bool, int, float)) for x in entries) else "mixed entries"
-
-
-def _as_time(text: str) -> Any:
-    import pandas as pd
-
-    try:
-        return pd.Timestamp(text)
-    except ValueError:
-        return None
