@@ -4,6 +4,8 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import kerasrec
@@ -15,11 +17,18 @@ SETUP = "python3 -m venv .venv && . .venv/bin/activate && "
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working folder with the table that the README speaks of."""
+    """A working folder with the tables that the README speaks of."""
     data = kerasrec.datasets.synthetic(n_users=30, n_items=40, n_interactions=500).interactions
     data.to_frame().rename(columns={"item": "Produkt", "value": "rating"}).to_csv(
         tmp_path / "ratings.csv", index=False
     )
+    draw = np.random.default_rng(0)
+    for name in ("impressions.csv", "tomorrow.csv"):
+        shown = pd.DataFrame(
+            {"user": draw.integers(0, 30, 400), "item": draw.integers(0, 40, 400), "price": draw.random(400)}
+        )
+        shown["device"] = draw.choice(["phone", "desktop"], 400)
+        shown.assign(clicked=(draw.random(400) < shown["price"]).astype(int)).to_csv(tmp_path / name, index=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -102,6 +102,7 @@ def read_csv(
     for name in (*ids, *others):
         if name in frame:
             _once_in_header(path, name, frame, options)
+    _check_rows_for_header(path, [name for name in ids if name in frame], frame)
     for name, vocabulary in ids.items():
         if name in frame:
             _check_missing(path, name, frame[name], options)
@@ -196,6 +197,19 @@ def _check_lines(name: Any, column: "pd.Series[Any]") -> None:
                 "Where quotes are text, say `quoting=3` (in the command `--quoting none`); where they "
                 "enclose such ids, `quoting=0` (`--quoting standard`)."
             )
+
+
+def _check_rows_for_header(path: Path, names: Sequence[Any], frame: "pd.DataFrame") -> None:
+    """Refuse what several files, each with its header, become if they are put one after the other."""
+    if len(names) < 2:
+        return
+    rows = np.logical_and.reduce([(frame[name] == str(name)).to_numpy(bool) for name in names])
+    if rows.any():
+        raise ValueError(
+            "The rows of a table must not repeat its header; remove such lines, or read the files one by one "
+            f"and `extend` the first. Received: path={str(path)!r}, {int(rows.sum())} such rows, the first "
+            f"after {int(rows.argmax())} others."
+        )
 
 
 def _once_in_header(path: Path, name: Any, frame: "pd.DataFrame", options: dict[str, Any]) -> None:

@@ -165,6 +165,15 @@ def test_a_csv_that_has_a_column_twice(tmp_path):
     assert Interactions.from_csv(tmp_path / "t.csv", parse_dates=["item"]).user_ids.tolist() == ["a"]
 
 
+def test_rows_that_repeat_the_header(tmp_path):
+    path = tmp_path / "both.csv"
+    path.write_text("user,item\nanna,tea\nuser,item\nbob,milk\n")
+    with pytest.raises(ValueError, match="not repeat its header.* 1 such rows, the first after 1 others"):
+        Interactions.from_csv(path, user="user", item="item")
+    path.write_text("user,item\nanna,tea\nuser,milk\nbob,item\n")
+    assert Interactions.from_csv(path, user="user", item="item").n_users == 3
+
+
 def test_bad_files(tmp_path):
     for load in (Interactions.from_csv, Interactions.from_parquet):
         with pytest.raises(
