@@ -28,7 +28,8 @@ def folder(tmp_path, monkeypatch):
             {"user": draw.integers(0, 30, 400), "item": draw.integers(0, 40, 400), "price": draw.random(400)}
         )
         shown["device"] = draw.choice(["phone", "desktop"], 400)
-        shown.assign(clicked=(draw.random(400) < shown["price"]).astype(int)).to_csv(tmp_path / name, index=False)
+        shown["clicked"] = (draw.random(400) < shown["price"]).astype(int)
+        shown.to_csv(tmp_path / name, index=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
