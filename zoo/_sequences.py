@@ -10,6 +10,7 @@ from kerasrec._arguments import positive_integer
 from kerasrec.layers import Catalogue, DotScore, LastPosition, SequenceEmbedding
 from kerasrec.trainers import Model
 from kerasrec.zoo._card import Card, Hyperparameter
+from kerasrec.zoo._recipe import Size
 
 # By name: cross-entropy over the catalogue, over shared negatives, gBCE, and one negative a positive.
 SEQUENCE_LOSSES = ("ce", "sampled", "gbce", "bce")
@@ -35,6 +36,16 @@ def loss_of(loss: Any, n_items: int, temperature: float = 1.0) -> Any:
     if not isinstance(loss, keras.losses.Loss):
         raise ValueError(f"`loss` must be a loss or one of {', '.join(made)}. Received: loss={loss!r}.")
     return loss
+
+
+def batch_size(size: Size, most: int = 128) -> int:
+    """Users a step: few where there are few, so that an epoch has about a hundred steps.
+
+    Args:
+        size: `Size`.
+        most: int. Defaults to `128`.
+    """
+    return min(most, max(8, 1 << (max(1, size.n_users // 100).bit_length() - 1)))
 
 
 def history_input() -> Any:

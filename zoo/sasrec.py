@@ -77,8 +77,19 @@ def SASRec(
         return _sequences.sequence_model(CARD, {"history": history}, x, table, learning_rate, made)
 
 
+# Likes a user, below which half of everything is dropped: short histories are soon known by heart.
+_SHORT = 20
+
+
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    return Recipe({"loss": loss or "sampled"}, batch_size=128, n_sampled_items=256, epochs=100, patience=10)
+    short = size.n_interactions < _SHORT * max(1, size.n_users)
+    return Recipe(
+        {"loss": loss or "sampled", "dropout": 0.5 if short else 0.3},
+        batch_size=_sequences.batch_size(size),
+        n_sampled_items=2048,
+        epochs=100,
+        patience=10,
+    )
 
 
 CARD = Card(
@@ -97,6 +108,19 @@ CARD = Card(
         _sequences.LEARNING_RATE,
     ),
     loss="sampled_softmax",
+    results="""\
+Amazon Beauty (22,363 users, 12,101 items), one block, dropout 0.5, 2,048 shared negatives, a constant rate of
+0.001, on JAX, seed 0; the best of 50 epochs by the item before the last of 3,000 users. The last item of all
+users, the whole catalogue ranked without what a user had; equal scores in pseudo-random order, seed 0.
+Published for sampled softmax with 256 negatives a position: 0.0531 and 0.0921.
+            ndcg@10          95 %    recall@10
+sasrec       0.0494  0.0470, 0.0518     0.0823
+item_knn     0.0371  0.0349, 0.0392     0.0630
+popularity   0.0061  0.0053, 0.0068     0.0135
+
+MovieLens latest-small (September 2018), likes are ratings of at least 4, the last like of 610 users, trained
+by name alone, on JAX, seed 0 (with a dropout of 0.3); ranked as above, ndcg@10: sasrec 0.0374, item_knn
+0.0355, popularity 0.0219.""",
     recipe=_recipe,
     sequential=True,
 )
