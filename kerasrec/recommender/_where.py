@@ -117,10 +117,10 @@ class _Condition:
         elif kinds[0] != kinds[1]:
             raise self.error("a comparison of like with like", f"{kinds[0]} and {kinds[1]} in {said}", False)
         try:
-            found: pd.Series[Any] = _COMPARISONS[type(op)](*values)
+            met: pd.Series[Any] = _COMPARISONS[type(op)](*values)
         except TypeError:
             raise self.error("a comparison of like with like", said, quote=False) from None
-        return found.to_numpy(bool, na_value=isinstance(op, ast.NotEq))
+        return met.to_numpy(bool, na_value=isinstance(op, ast.NotEq))
 
     def time(self, text: Any, column: "pd.Series[Any]", said: str) -> Any:
         """A date in text, in the time zone of a column where it names none."""
@@ -141,7 +141,7 @@ class _Condition:
             column, listed = self.column(left), self.literal(right)
             if _kind(column) == "time":
                 listed = [self.time(x, column, said) for x in listed]
-                return column.isin(listed).to_numpy(bool)
+                return np.asarray(column.isin(listed), bool)
             wrong = [x for x in listed if _kind(x) != _kind(column)]
             if wrong:
                 kind = _kind(column)
