@@ -92,8 +92,8 @@ class FieldEmbedding(keras.layers.Layer):
             )
         ids = ops.cast(ids, "int32")
         if len(self.widths) == sum(self.widths):
-            return ops.cast(lookup(self.embeddings, ids + self._offsets), self.compute_dtype)
-        rows = lookup(self.embeddings, ops.maximum(ids, 0) + self._offsets)
+            return ops.cast(lookup(self.embeddings, ops.add(ids, self._offsets)), self.compute_dtype)
+        rows = lookup(self.embeddings, ops.add(ops.maximum(ids, 0), self._offsets))
         rows = ops.cast(rows, self.compute_dtype)
         there = ops.cast(ids >= 0, self.compute_dtype)[..., None]
         parts, end = [], 0

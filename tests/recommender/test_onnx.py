@@ -16,13 +16,13 @@ from kerasrec.zoo.implicit_als import CARD
 
 
 @keras.saving.register_keras_serializable("tests")
-class Manhattan(kerasrec.layers.Score):
+class CityBlock(kerasrec.layers.Score):
     def compare(self, user, item):
         return -keras.ops.sum(keras.ops.abs(user - item), axis=-1)
 
 
 @keras.saving.register_keras_serializable("tests")
-class Doubled(keras.layers.Layer):
+class Twice(keras.layers.Layer):
     keeps_order = True
 
     def call(self, inputs):
@@ -130,11 +130,11 @@ def test_what_it_cannot_hold_is_named(data, numbers, tmp_path):
     path = tmp_path / "x.onnx"
     with pytest.raises(ValueError, match=r"or whose items lead to items.*SavedModel\. Received: 'user_knn'"):
         Recommender.train(data, "user_knn").export(path)
-    with pytest.raises(ValueError, match=r"scores and scales of `kerasrec.layers`.*Received: Manhattan in"):
-        Recommender.train(data, "hybrid", epochs=0, score=Manhattan(), verbose=0).export(path)
+    with pytest.raises(ValueError, match=r"scores and scales of `kerasrec.layers`.*Received: CityBlock in"):
+        Recommender.train(data, "hybrid", epochs=0, score=CityBlock(), verbose=0).export(path)
     model = kerasrec.zoo.create("hybrid", data, n_components=2)
-    model = kerasrec.Model(model.input, Doubled()(model.output), name="doubled")
-    with pytest.raises(ValueError, match=r"Received: Doubled in 'doubled'"):
+    model = kerasrec.Model(model.input, Twice()(model.output), name="doubled")
+    with pytest.raises(ValueError, match=r"Received: Twice in 'doubled'"):
         Recommender(model, data).export(path)
     mixed = Interactions([0, 1], [0, 1], user_ids=["ann", 7], item_ids=["x", "y"])
     with pytest.raises(ValueError, match=r"Ids of users must be all text or all whole numbers.*7 among"):
