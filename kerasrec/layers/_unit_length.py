@@ -15,4 +15,4 @@ def unit_length(x: Any) -> Any:
     square = ops.sum(ops.square(wide), axis=-1, keepdims=True)
     short = square < 1e-12
     wide = ops.where(short, ops.stop_gradient(wide), wide)
-    return ops.cast(wide * ops.rsqrt(ops.where(short, ops.full_like(square, 1e-12), square)), x.dtype)
+    return ops.cast(wide * ops.rsqrt(ops.where(short, 1e-12 * ops.ones_like(square), square)), x.dtype)
