@@ -816,18 +816,25 @@ class Recommender:
             path: a file ending in `.onnx`, which is replaced, or a new or empty folder.
 
         Raises:
-            ValueError: if ids are of two types, the model is none that ONNX holds, the extra `onnx` is
-                missing, or, of a folder, the backend is not TensorFlow or it holds something.
+            ValueError: if ids are of two types, the recommender has rules, the model is none that ONNX holds,
+                the extra `onnx` is missing, or, of a folder, the backend is not TensorFlow or it holds
+                something.
             FileNotFoundError: if the folder that `path` is to be in does not exist.
         """
+        state = self._now()
+        if state.rules is not None and state.rules.names:
+            raise ValueError(
+                "Rules must be left out of an export, whose formats hold none: set `rules = None` before. "
+                f"Received: {', '.join(state.rules.names)}."
+            )
         if Path(path).suffix == ".onnx":
             from kerasrec.recommender._onnx import export_onnx
 
-            export_onnx(self._now(), path)
+            export_onnx(state, path)
             return
         from kerasrec.recommender._export import export
 
-        export(self._now(), path)
+        export(state, path)
 
 
 def _from_bytes(cls: type[Recommender], content: bytes) -> Recommender:

@@ -428,3 +428,12 @@ def test_what_rules_cost(shop, data):
     other = Interactions([0], [0], user_ids=["u0"], item_ids=["i0"])
     with pytest.raises(ValueError, match="`test` must have the ids of the recommender"):
         shop.evaluate_rules(other, diversity=0.1)
+
+
+@pytest.mark.parametrize("name", ["shop.onnx", "shop"])
+def test_an_export_would_forget_them(shop, tmp_path, name):
+    before = shop.rules
+    shop.rules = Rules(at_most={"brand": 1}, diversity=0.2)
+    with pytest.raises(ValueError, match=r"set `rules = None` before\. Received: at_most brand, diversity\."):
+        shop.export(tmp_path / name)
+    shop.rules = before
