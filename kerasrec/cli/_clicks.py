@@ -38,6 +38,14 @@ def read_table(path: Path, form: Form) -> "pd.DataFrame":
     frame = pd.read_csv(path, **dialect.options, dtype=str, index_col=False).set_axis(dialect.names, axis=1)
     for name in frame.columns:
         there = frame[name].dropna()
+        if len(there) and there.str.fullmatch(r"[+-]?\d+,\d+").all():
+            if form.decimal != ",":
+                raise ValueError(
+                    "Numbers with decimal commas must be said to be such, by `--decimal ,`. "
+                    f"Received: column {name!r} with {there.iloc[0]!r}."
+                )
+            frame[name] = pd.to_numeric(frame[name].str.replace(",", "."))
+            continue
         numbers = pd.to_numeric(there, errors="coerce")
         fractions = len(there) and bool(numbers.notna().all()) and bool((numbers % 1 != 0).any())
         frame[name] = pd.to_numeric(frame[name]) if fractions else as_written(frame[name])

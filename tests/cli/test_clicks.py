@@ -4,6 +4,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import kerasrec
+from kerasrec.cli._clicks import read_table
+from kerasrec.cli._form import Form
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +67,11 @@ def test_bad_options(fails, shown):
     message = fails("train", path, "--label", "clicked", "--at-least", 4)
     assert "`--at-least` must be left out with `--label`" in message
     assert "labels other than 0, 1 and" in fails("train", path, "--label", "price")
+
+
+def test_decimal_commas_are_numbers_or_asked_about(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("user;price;clicked\nann;9,50;1\nbob;12,00;0\n")
+    with pytest.raises(ValueError, match=r"by `--decimal ,`\. Received: column 'price' with '9,50'\."):
+        read_table(path, Form())
+    assert read_table(path, Form(decimal=","))["price"].tolist() == [9.5, 12.0]
