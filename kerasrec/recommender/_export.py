@@ -1,4 +1,4 @@
-"""A recommender as a TensorFlow SavedModel, which plain TensorFlow serves."""
+"""A recommender in a format that others serve: ONNX, or a TensorFlow SavedModel."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,27 @@ from kerasrec.recommender._ends import takes_lists
 from kerasrec.recommender._state import SEED, State
 
 
-def export(state: State, folder: str | os.PathLike[str]) -> None:
+def export(state: State, path: str | os.PathLike[str]) -> None:
+    """Write one ONNX file, or a folder with a SavedModel.
+
+    Args:
+        state: `State`.
+        path: a file ending in `.onnx`, or a new folder.
+    """
+    if state.rules is not None and state.rules.names:
+        raise ValueError(
+            "Rules must be left out of an export, whose formats hold none: set `rules = None` before. "
+            f"Received: {', '.join(state.rules.names)}."
+        )
+    if Path(path).suffix == ".onnx":
+        from kerasrec.recommender._onnx import export_onnx
+
+        export_onnx(state, path)
+    else:
+        _export_saved_model(state, path)
+
+
+def _export_saved_model(state: State, folder: str | os.PathLike[str]) -> None:
     """Write the SavedModel to a new folder, which is there only when it is complete."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError(

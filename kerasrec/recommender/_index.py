@@ -127,6 +127,19 @@ def built(
     return found, about
 
 
+def with_built(
+    state: State, min_recall: float, seed: int, tell: Callable[[str], None]
+) -> tuple[State, dict[str, Any]]:
+    """The state with an index, and what the index came to; arguments are those of `built`."""
+    index, about = built(state, min_recall, seed, tell)
+    return replace(state, index=index), about
+
+
+def after_training(old: State, new: State, history: Any) -> tuple[State, Any]:
+    """The state after more training with the index of the state before it, and what the training told."""
+    return after(old, new), history
+
+
 def after(old: State, new: State) -> State:
     """A state with the index of the state before it, as far as the items' vectors are the same.
 

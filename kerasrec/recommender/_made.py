@@ -1,5 +1,7 @@
 """The first state of a recommender, made of a model and the data that it was trained on."""
 
+import warnings
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -8,7 +10,7 @@ import numpy as np
 from kerasrec._inputs import input_names
 from kerasrec.data import Features, Interactions, Sequences
 from kerasrec.layers import Catalogue, FeatureLookup, find_catalogue
-from kerasrec.recommender import _metadata
+from kerasrec.recommender import _metadata, _training
 from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._reading import check_features
@@ -54,6 +56,52 @@ def made(
     if item_metadata is not None:
         item_metadata = _metadata.aligned(item_metadata, interactions.item_ids)
     return state_of(model, interactions, item_metadata=item_metadata, **features)
+
+
+def trained(
+    interactions: Interactions,
+    model: str,
+    user_features: Features | None = None,
+    item_features: Features | None = None,
+    item_metadata: Any = None,
+    verbose: Any = 0,
+    **how: Any,
+) -> State:
+    """A state with a model of the zoo that was trained for it.
+
+    Args:
+        interactions: `Interactions`.
+        model: name in `kerasrec.zoo`.
+        user_features: `Features` or `None`.
+        item_features: `Features` or `None`.
+        item_metadata: frame or `None`.
+        verbose: as in `keras.Model.fit`.
+        **how: as `_training.trained` takes it.
+    """
+    if item_metadata is not None and isinstance(interactions, Interactions):
+        # Refused before the training rather than after it.
+        _metadata.aligned(item_metadata, interactions.item_ids)
+    features = {"user_features": user_features, "item_features": item_features}
+    tell = print if verbose else None
+    training = _training.trained(interactions, model, features=features, verbose=verbose, tell=tell, **how)
+    if training.worse:
+        warnings.warn(training.worse, stacklevel=3)
+    return made(training.model, interactions, user_features, item_features, item_metadata)
+
+
+def with_metadata(state: State, frame: Any) -> State:
+    """The same with other metadata.
+
+    Args:
+        state: `State`.
+        frame: a row an item, in the order of the codes, or `None`.
+    """
+    if frame is not None and len(frame) != state.n_items:
+        raise ValueError(
+            "`item_metadata` must have a row an item, in the order of `item_ids`. "
+            f"Received: {len(frame)} rows for {state.n_items} items."
+        )
+    return replace(state.recomputed(), item_metadata=frame, index=state.index)
 
 
 def state_of(

@@ -1,6 +1,6 @@
 """Rules of one state: columns looked up, conditions evaluated, contradictions refused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,6 +113,23 @@ def _compiled(state: State, rules: Rules) -> Ruled:
         shares = table.shares(column)
     vectors = _directions(state) if rules.diversity else None
     return Ruled(rules, allowed, caps, quotas, boosts, shares, vectors)
+
+
+def with_rules(state: State, rules: Rules | None) -> State:
+    """The same state, whose lists follow other rules from now on.
+
+    Args:
+        state: `State`.
+        rules: `Rules`, or `None`: none.
+    """
+    if rules is not None:
+        if not isinstance(rules, Rules):
+            raise TypeError(f"`rules` must be `kerasrec.Rules`. Received: {type(rules).__name__}.")
+        rules.to_arrays()  # refuses what a file cannot hold
+    found = replace(state.recomputed(), rules=rules, index=state.index)
+    if rules is not None and rules.names:
+        of_state(found, rules)  # refuses what does not fit the metadata
+    return found
 
 
 def check_length(ruled: Ruled, k: int) -> None:

@@ -1,8 +1,5 @@
 import os
-import threading
-import warnings
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +13,15 @@ from kerasrec.recommender import (
     _grow,
     _index,
     _lists,
+    _made,
     _maps,
-    _metadata,
     _newcomers,
+    _ruled,
     _saved,
     _similar,
-    _training,
     _vectors,
 )
-from kerasrec.recommender._made import made
-from kerasrec.recommender._ruled import of_state
+from kerasrec.recommender._held import Held
 from kerasrec.recommender._state import State
 from kerasrec.recommender.explanation import Explanation
 from kerasrec.recommender.rules import Rules
@@ -73,12 +69,14 @@ class Recommender:
         item_features: Features | None = None,
         item_metadata: Any = None,
     ) -> None:
-        self._begin(made(model, interactions, user_features, item_features, item_metadata))
+        self._held = Held(_made.made(model, interactions, user_features, item_features, item_metadata))
 
-    def _begin(self, state: State) -> None:
-        self._state = state
-        self._replacing = threading.Lock()
-        self._growing = threading.Lock()
+    @classmethod
+    def _of(cls, state: State) -> "Recommender":
+        """One that holds a state."""
+        found = cls.__new__(cls)
+        found._held = Held(state)
+        return found
 
     @classmethod
     def train(
@@ -129,92 +127,61 @@ class Recommender:
             ValueError: as `kerasrec.zoo.create` and `Recommender` raise, or if `validation` is not from 0 to
                 below 1.
         """
-        if item_metadata is not None and isinstance(interactions, Interactions):
-            # Refused before the training rather than after it.
-            _metadata.aligned(item_metadata, interactions.item_ids)
-        training = _training.trained(
+        state = _made.trained(
             interactions,
             model,
+            user_features,
+            item_features,
+            item_metadata,
             epochs=epochs,
             batch_size=batch_size,
-            features={"user_features": user_features, "item_features": item_features},
-            hyperparameters=hyperparameters,
             validation=validation,
             patience=patience,
             seed=seed,
             verbose=verbose,
-            tell=print if verbose else None,
+            hyperparameters=hyperparameters,
         )
-        if training.worse:
-            warnings.warn(training.worse, stacklevel=2)
-        return cls(training.model, interactions, user_features, item_features, item_metadata)
+        return cls._of(state)
 
     def __repr__(self) -> str:
         return f"Recommender({self.model.name!r}, {self.n_users:,} users, {self.n_items:,} items)"
 
     def _now(self) -> State:
         """The current state, whose vectors are those of the weights as they are."""
-        state = self._state
-        now = state.of_now()
-        if now is not state:
-            with self._replacing:
-                if self._state is not state:  # by another thread
-                    return self._state
-                self._state = now
-        return now
-
-    def _become(self, state: State) -> None:
-        with self._replacing:
-            self._state = state
+        return self._held.now()
 
     @property
     def model(self) -> keras.Model:
         """The `keras.Model`; `update`, `add_items` and `add_users` put another one in its place."""
-        return self._state.model
+        return self._held.state.model
 
     @property
     def user_features(self) -> Features | None:
         """Those of all users, or `None`."""
-        return self._state.user_features
+        return self._held.state.user_features
 
     @property
     def item_features(self) -> Features | None:
         """Those of all items, or `None`."""
-        return self._state.item_features
+        return self._held.state.item_features
 
     @property
     def item_metadata(self) -> "pd.DataFrame | None":
         """Frame with a row an item, in the order of `item_ids`, or `None`."""
-        return self._state.item_metadata
+        return self._held.state.item_metadata
 
     @item_metadata.setter
     def item_metadata(self, frame: Any) -> None:
-        with self._growing:
-            if frame is not None and len(frame) != self.n_items:
-                raise ValueError(
-                    "`item_metadata` must have a row an item, in the order of `item_ids`. "
-                    f"Received: {len(frame)} rows for {self.n_items} items."
-                )
-            now = self._now()
-            self._become(replace(now.recomputed(), item_metadata=frame, index=now.index))
+        self._held.change(lambda state: _made.with_metadata(state, frame))
 
     @property
     def rules(self) -> Rules | None:
         """`Rules` that all lists follow unless a call says otherwise, kept in the file; or `None`."""
-        return self._state.rules
+        return self._held.state.rules
 
     @rules.setter
     def rules(self, rules: Rules | None) -> None:
-        if rules is not None:
-            if not isinstance(rules, Rules):
-                raise TypeError(f"`rules` must be `kerasrec.Rules`. Received: {type(rules).__name__}.")
-            rules.to_arrays()  # refuses what a file cannot hold
-        with self._growing:
-            now = self._now()
-            state = replace(now.recomputed(), rules=rules, index=now.index)
-            if rules is not None and rules.names:
-                of_state(state, rules)  # refuses what does not fit the metadata
-            self._become(state)
+        self._held.change(lambda state: _ruled.with_rules(state, rules))
 
     def evaluate_rules(
         self,
@@ -250,32 +217,31 @@ class Recommender:
     @property
     def user_ids(self) -> np.ndarray:
         """Raw ids of the users, by code."""
-        return self._state.users.raw
+        return self._held.state.users.raw
 
     @property
     def item_ids(self) -> np.ndarray:
         """Raw ids of the items, by code."""
-        return self._state.items.raw
+        return self._held.state.items.raw
 
     @property
     def n_users(self) -> int:
         """Number of users known."""
-        return self._state.n_users
+        return self._held.state.n_users
 
     @property
     def n_items(self) -> int:
         """Number of items known."""
-        return self._state.n_items
+        return self._held.state.n_items
 
     @property
     def interactions(self) -> Interactions:
         """What users have had: every pair once, with its value, its time where known, and their `kind`."""
-        return self._state.interactions
+        return self._held.state.interactions
 
     def refresh(self) -> None:
         """Forget what was computed from the weights; needed after weights were set by hand alone."""
-        with self._replacing:
-            self._state = self._state.recomputed()
+        self._held.refresh()
 
     def recommend(
         self,
@@ -427,11 +393,8 @@ class Recommender:
             ValueError: if the recall is too low, the model does not compare users and items by a dot product,
                 or the extra is missing.
         """
-        with self._growing:
-            now = self._now()
-            index, about = _index.built(now, min_recall, seed, print if verbose else lambda line: None)
-            self._become(replace(now, index=index))
-        return about
+        tell = print if verbose else lambda line: None
+        return self._held.change_and_tell(lambda state: _index.with_built(state, min_recall, seed, tell))
 
     def rank(self, user: Any, items: Any) -> "pd.DataFrame":
         """Some items in the order in which they suit a user, those that the user has included.
@@ -632,9 +595,7 @@ class Recommender:
             ValueError: if an id is known already or of another type than the others, a column is missing, or
                 a table of the model cannot grow.
         """
-        with self._growing:
-            now = self._now()
-            self._become(_index.after(now, _grow.with_items(now, metadata)))
+        self._held.change(lambda state: _index.after(state, _grow.with_items(state, metadata)))
 
     def add_users(self, features: Any) -> None:
         """Make room for new users, as `add_items` does for items.
@@ -646,9 +607,7 @@ class Recommender:
         Raises:
             ValueError: as `add_items` raises.
         """
-        with self._growing:
-            now = self._now()
-            self._become(_index.after(now, _grow.with_users(now, features)))
+        self._held.change(lambda state: _index.after(state, _grow.with_users(state, features)))
 
     def update(
         self,
@@ -685,21 +644,22 @@ class Recommender:
             ValueError: if the model was fitted in closed form, `replay` is not from 0 to 1, new users or
                 items lack the features that the model reads, or the events are of another kind.
         """
-        with self._growing:
-            now = self._now()
-            state, history = _grow.updated(
-                now,
-                interactions,
-                epochs,
-                replay,
-                user_features,
-                item_metadata,
-                batch_size,
-                seed,
-                verbose,
+        return self._held.change_and_tell(
+            lambda state: _index.after_training(
+                state,
+                *_grow.updated(
+                    state,
+                    interactions,
+                    epochs,
+                    replay,
+                    user_features,
+                    item_metadata,
+                    batch_size,
+                    seed,
+                    verbose,
+                ),
             )
-            self._become(_index.after(now, state))
-        return history
+        )
 
     def item_vectors(self) -> "pd.DataFrame":
         """The representations of all items, for a search index or another program.
@@ -794,9 +754,7 @@ class Recommender:
             FileNotFoundError: if there is no such file.
             ValueError: if it is not a complete and harmless file of a recommender.
         """
-        found = cls.__new__(cls)
-        found._begin(_saved.load(path))
-        return found
+        return cls._of(_saved.load(path))
 
     def export(self, path: str | os.PathLike[str]) -> None:
         """Write what other programs serve without Keras or kerasrec: raw ids in, raw ids out.
@@ -821,20 +779,9 @@ class Recommender:
                 something.
             FileNotFoundError: if the folder that `path` is to be in does not exist.
         """
-        state = self._now()
-        if state.rules is not None and state.rules.names:
-            raise ValueError(
-                "Rules must be left out of an export, whose formats hold none: set `rules = None` before. "
-                f"Received: {', '.join(state.rules.names)}."
-            )
-        if Path(path).suffix == ".onnx":
-            from kerasrec.recommender._onnx import export_onnx
-
-            export_onnx(state, path)
-            return
         from kerasrec.recommender._export import export
 
-        export(state, path)
+        export(self._now(), path)
 
 
 def _from_bytes(cls: type[Recommender], content: bytes) -> Recommender:

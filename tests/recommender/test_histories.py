@@ -121,7 +121,7 @@ def test_an_update_goes_on_with_the_history(made):
     made.update(data({"ann": [2], "dan": [4]}), epochs=0, verbose=0)
     np.testing.assert_array_equal(made.model.get_layer("items").embeddings.numpy(), items)
     # The new events came at time 0; those of one moment stand in the order in which they were told.
-    sequences = made._state.history.sequences
+    sequences = made._held.state.history.sequences
     assert sequences.latest([0], 3).tolist() == [[3, 2, 0]]
     assert next_of(made, "ann") == [10]
     assert next_of(made, "dan") == [50]
@@ -146,4 +146,4 @@ def test_training_goes_on():
     before = made.model.get_layer("after").kernel.numpy().copy()
     made.update(data({"ann": [7], "bob": [6]}), epochs=2, verbose=0)
     assert np.abs(made.model.get_layer("after").kernel.numpy() - before).max() > 0
-    assert made._state.history.sequences.counts.tolist() == [3, 2, 3]
+    assert made._held.state.history.sequences.counts.tolist() == [3, 2, 3]

@@ -42,8 +42,9 @@ def noise():
 
 def whole(recommender):
     """The same with an index that looks at all of its lists, and so finds everything."""
-    index = recommender._state.index
-    recommender._become(replace(recommender._state, index=replace(index, n_probe=index.faiss.nlist)))
+    index = recommender._held.state.index
+    widest = replace(index, n_probe=index.faiss.nlist)
+    recommender._held.change(lambda state: replace(state, index=widest))
     return recommender
 
 
@@ -54,7 +55,7 @@ def lists(recommender, index, **how):
 def test_lists_are_the_exact_ones_where_everything_is_found(vectors, monkeypatch):
     recommender = made(vectors)
     about = recommender.build_index(min_recall=0, verbose=False)
-    assert about["n_lists"] == 22 and whole(recommender)._state.index.faiss.ntotal == N_ITEMS
+    assert about["n_lists"] == 22 and whole(recommender)._held.state.index.faiss.ntotal == N_ITEMS
     others = [f"i{n}" for n in range(30)]
     for how in ({}, {"k": 1000}, {"exclude_seen": False}, {"exclude": others}, {"only": others}):
         exact = lists(recommender, "exact", **how)
@@ -91,7 +92,7 @@ def test_too_low_a_recall_is_refused(noise, monkeypatch, capsys):
         ValueError, match=r"at least 0\.9 of the ten best.*index='exact'\. Received: .* 1 of 45"
     ):
         recommender.build_index(min_recall=0.9)
-    assert recommender._state.index is None
+    assert recommender._held.state.index is None
     recommender.build_index(min_recall=0.01)
     assert "Index: 45 lists of 2,000 items" in capsys.readouterr().out
 
@@ -99,8 +100,8 @@ def test_too_low_a_recall_is_refused(noise, monkeypatch, capsys):
 def test_where_too_little_is_found_all_items_are_looked_at(vectors):
     recommender = made(vectors)
     recommender.build_index(min_recall=0, verbose=False)
-    one = replace(recommender._state, index=replace(recommender._state.index, n_probe=1))
-    recommender._become(one)
+    one = replace(recommender._held.state, index=replace(recommender._held.state.index, n_probe=1))
+    recommender._held.change(lambda state: one)
     assert set(recommender.recommend(3, k=3, index="faiss")["item"]) == {"i5", "i6", "i7"}
     exact = lists(recommender, "exact", k=400, users=[0, 1])
     assert exact.equals(lists(recommender, "faiss", k=400, users=[0, 1]))
@@ -135,7 +136,7 @@ def test_saved_beside_the_file_and_mapped(vectors, tmp_path):
     if os.path.exists("/proc/self/maps"):
         assert str(tmp_path / "shop.index") in Path("/proc/self/maps").read_text()
     light = read_light(tmp_path / "shop.keras")
-    assert light.index.recall == recommender._state.index.recall
+    assert light.index.recall == recommender._held.state.index.recall
 
     # A save without an index takes the old one away; a file of other weights refuses it.
     os.rename(tmp_path / "shop.index", tmp_path / "kept")
@@ -157,22 +158,22 @@ def test_saved_beside_the_file_and_mapped(vectors, tmp_path):
 def test_new_and_changed_items(vectors, monkeypatch):
     recommender = made(vectors)
     recommender.build_index(min_recall=0, verbose=False)
-    before = whole(recommender)._state
+    before = whole(recommender)._held.state
     recommender.add_items(["new 1", "new 2"])
-    assert recommender._state.index.n_items == recommender._state.index.faiss.ntotal == N_ITEMS + 2
+    assert recommender._held.state.index.n_items == recommender._held.state.index.faiss.ntotal == N_ITEMS + 2
     assert lists(recommender, "exact", k=2000).equals(lists(recommender, "faiss", k=2000))
     assert before.index.faiss.ntotal == N_ITEMS
 
     moved = vectors[1].copy()
     moved[10:20] *= 3
-    after = _index.after(before, made([vectors[0], moved])._state)
-    recommender._become(after)
+    after = _index.after(before, made([vectors[0], moved])._held.state)
+    recommender._held.change(lambda state: after)
     assert lists(recommender, "exact").equals(lists(recommender, "faiss"))
-    assert _index.after(before, made([vectors[0], 2 * vectors[1]])._state).index is None
+    assert _index.after(before, made([vectors[0], 2 * vectors[1]])._held.state).index is None
     recommender.item_metadata = recommender.item_metadata
-    assert recommender._state.index is not None
+    assert recommender._held.state.index is not None
     recommender.refresh()
-    assert recommender._state.index is None
+    assert recommender._held.state.index is None
 
 
 def test_bad_arguments(vectors, data, monkeypatch):

@@ -30,19 +30,19 @@ def weights(model):
 
 def test_a_state_does_not_change(made):
     with pytest.raises(dataclasses.FrozenInstanceError):
-        made._state.history = None
+        made._now().history = None
 
 
 @pytest.mark.slow
 def test_an_update_leaves_the_model_before_as_it_was(made):
     model, before, lists = made.model, weights(made.model), made.recommend(k=3)
-    old = made._state
+    old = made._held.state
     made.update(events(("u1", 0), ("u2", 10)), epochs=2, verbose=0)
     assert made.model is not model
     assert int(made.model.optimizer.iterations.numpy()) > int(model.optimizer.iterations.numpy())
     for now, then in zip(weights(model), before, strict=True):
         np.testing.assert_array_equal(now, then)
-    made._state = old  # whoever holds it still gets its lists
+    made._held.state = old  # whoever holds it still gets its lists
     pd.testing.assert_frame_equal(made.recommend(k=3), lists)
 
 
