@@ -157,11 +157,15 @@ class FactorRows:
         if len(prepared) == 1 and (one := self._top_k_of_one(prepared, hidden[1], k, buffer)):
             return one
         layout, n_groups = self.layout, self.layout.n_groups
+        # A row an item: BLAS then reads the items where they lie, and packs the few users alone.
+        product = buffer.reshape(layout.width, len(buffer))
         with np.errstate(over="ignore", invalid="ignore"):
-            np.matmul(prepared, self.items.T, out=buffer)
+            np.matmul(self.items, prepared.T, out=product)
             error = self._error(prepared)
-        hide(layout, buffer, hidden)
-        best = layout.best_of_groups(buffer)
+        product[hidden[::-1]] = -np.inf
+        product[layout.empty] = -np.inf
+        product = product.reshape(layout.depth, n_groups, len(buffer))
+        best = np.ascontiguousarray(product.max(axis=0).T)
         if not (best < np.inf).all():  # NaN as well; raised by the caller, who knows the users
             return np.zeros((len(buffer), 1), np.int64), best.max(axis=1, keepdims=True)
         cut = min(k, n_groups)
@@ -169,7 +173,7 @@ class FactorRows:
         # Never what is hidden; everything else where the bound overflows.
         threshold = np.fmax(threshold - 2 * error, np.finfo(np.float32).min)
         rows, groups = np.nonzero(best >= threshold[:, None])
-        members = buffer.reshape(len(buffer), layout.depth, n_groups)[rows, :, groups]
+        members = product[:, groups, rows].T
         found, ranks = np.nonzero(members >= threshold[rows, None])
         rows, columns = rows[found], groups[found] + n_groups * ranks
 
