@@ -164,8 +164,8 @@ class FactorRows:
             error = self._error(prepared)
         product[hidden[::-1]] = -np.inf
         product[layout.empty] = -np.inf
-        product = product.reshape(layout.depth, n_groups, len(buffer))
-        best = np.ascontiguousarray(product.max(axis=0).T)
+        by_group = product.reshape(layout.depth, n_groups, len(buffer))
+        best = np.ascontiguousarray(by_group.max(axis=0).T)
         if not (best < np.inf).all():  # NaN as well; raised by the caller, who knows the users
             return np.zeros((len(buffer), 1), np.int64), best.max(axis=1, keepdims=True)
         cut = min(k, n_groups)
@@ -173,7 +173,7 @@ class FactorRows:
         # Never what is hidden; everything else where the bound overflows.
         threshold = np.fmax(threshold - 2 * error, np.finfo(np.float32).min)
         rows, groups = np.nonzero(best >= threshold[:, None])
-        members = product[:, groups, rows].T
+        members = by_group[:, groups, rows].T
         found, ranks = np.nonzero(members >= threshold[rows, None])
         rows, columns = rows[found], groups[found] + n_groups * ranks
 
