@@ -135,19 +135,21 @@ def _clear(path: Path) -> None:
     remove_abandoned(path.parent, re.compile(rf"{re.escape(_beginning(path))}([0-9a-f]+)-(\d+)-\d+"))
 
 
-def remove_abandoned(place: Path, form: re.Pattern[str]) -> None:
+def remove_abandoned(place: Path, form: re.Pattern[str], of_others: bool = True) -> None:
     """Remove folders of processes that are no more, and of other machines' from more than an hour ago.
 
     Args:
         place: the folder that they are in.
         form: of their names; its groups are the machine and the process.
+        of_others: bool, other machines' too. Defaults to `True`.
     """
     for other in place.iterdir():
         named = form.fullmatch(other.name)
         if named:
             with contextlib.suppress(OSError):
                 gone = named[1] == machine() and not _runs(int(named[2]))
-                if gone or time.time() - other.stat().st_mtime > _ABANDONED_SECONDS:
+                old = of_others and time.time() - other.stat().st_mtime > _ABANDONED_SECONDS
+                if gone or old:
                     shutil.rmtree(other, ignore_errors=True)
 
 

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from kerasrec.cli import compare, datasets, demo, evaluate, page, recommend, serve, similar, train, tune, zoo
+from kerasrec.cli import (
+    compare,
+    datasets,
+    demo,
+    evaluate,
+    page,
+    prepare,
+    recommend,
+    serve,
+    similar,
+    train,
+    tune,
+    zoo,
+)
 
 app = typer.Typer(
     help="From a table of ratings to a trained, measured, saved recommender.",
@@ -16,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(demo.demo)
+app.command()(prepare.prepare)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(recommend.recommend)

@@ -1,5 +1,6 @@
 """The frames that `Interactions.describe` and `Features.describe` give, made of their columns."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,28 +31,49 @@ def describe_interactions(
         n_events: int.
         n_liked: int.
     """
+    counts = [np.bincount(codes, minlength=size) for codes, size in zip((users, items), shape, strict=True)]
+    return describe_blocks(counts[0], counts[1], [values] if len(values) else [], kind, n_events, n_liked)
+
+
+def describe_blocks(
+    of_users: np.ndarray,
+    of_items: np.ndarray,
+    values: Sequence[np.ndarray],
+    kind: str,
+    n_events: int,
+    n_liked: int,
+) -> "pd.DataFrame":
+    """The same of what each user and item has, and of values that come in blocks.
+
+    Args:
+        of_users: interactions of each user `[U]`.
+        of_items: interactions of each item `[I]`.
+        values: blocks of values, of which none is empty.
+        kind: as `describe_interactions`.
+        n_events: as `describe_interactions`.
+        n_liked: as `describe_interactions`.
+    """
     import pandas as pd
 
-    n, (n_users, n_items) = len(values), shape
-    cells = n_users * n_items
+    n, cells = sum(map(len, values)), len(of_users) * len(of_items)
     rows: dict[tuple[str, str], Any] = {
         ("all", "kind"): kind,
         ("all", "interactions"): n,
         ("all", "events"): n_events,
         ("all", "liked"): n_liked,
-        ("all", "users"): n_users,
-        ("all", "items"): n_items,
+        ("all", "users"): len(of_users),
+        ("all", "items"): len(of_items),
         ("all", "density"): n / cells if cells else 0.0,
     }
-    for group, codes, size in (("a user", users, n_users), ("an item", items, n_items)):
-        counts = np.bincount(codes, minlength=size)
+    for group, counts in (("a user", of_users), ("an item", of_items)):
         statistics: dict[str, Any] = {"least": np.min, "median": np.median, "mean": np.mean, "most": np.max}
-        if size:
+        if len(counts):
             rows |= {(group, name): f(counts).item() for name, f in statistics.items()}
     if n:
-        rows |= {("value", name): float(f(values)) for name, f in (("least", np.min), ("most", np.max))}
-        rows[("value", "mean")] = float(np.mean(values, dtype=np.float64))
-        rows |= {("histogram", name): count for name, count in _histogram(values)}
+        least, most = min(float(x.min()) for x in values), max(float(x.max()) for x in values)
+        rows |= {("value", "least"): least, ("value", "most"): most}
+        rows[("value", "mean")] = float(sum(np.sum(x, dtype=np.float64) for x in values) / n)
+        rows |= {("histogram", name): count for name, count in _histogram(values, (least, most))}
     index = pd.MultiIndex.from_tuples(rows, names=["group", "name"])
     return pd.DataFrame({"value": pd.Series(list(rows.values()), index, dtype=object)})
 
@@ -85,13 +107,21 @@ def describe_features(matrix: Any, column_names: list[str], row_ids: np.ndarray 
     )
 
 
-def _histogram(values: np.ndarray) -> list[tuple[str, int]]:
+def _histogram(values: Sequence[np.ndarray], ends: tuple[float, float]) -> list[tuple[str, int]]:
     """Counts of each value, or of ten equal ranges where there are many values."""
-    distinct, counts = np.unique(values, return_counts=True)
-    if len(distinct) <= MAX_BARS:
-        return [(f"{value:g}", int(count)) for value, count in zip(distinct, counts, strict=True)]
-    counts, edges = np.histogram(values.astype(np.float64), bins=10)
-    return [(f"{edges[i]:g} to {edges[i + 1]:g}", int(count)) for i, count in enumerate(counts)]
+    seen: dict[float, int] = {}
+    for block in values:
+        distinct, counts = np.unique(block, return_counts=True)
+        if len(distinct) <= MAX_BARS:
+            for value, count in zip(distinct, counts, strict=True):
+                seen[value] = seen.get(value, 0) + int(count)
+        if max(len(distinct), len(seen)) > MAX_BARS:
+            break
+    else:
+        return [(f"{value:g}", seen[value]) for value in sorted(seen)]
+    edges = np.histogram_bin_edges(np.array(ends), bins=10)
+    totals = np.sum([np.histogram(block.astype(np.float64), edges)[0] for block in values], axis=0)
+    return [(f"{edges[i]:g} to {edges[i + 1]:g}", int(count)) for i, count in enumerate(totals)]
 
 
 def _constant_columns(matrix: Any) -> np.ndarray:

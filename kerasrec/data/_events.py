@@ -61,6 +61,10 @@ class Events:
 
 def behind(interactions: "Interactions") -> tuple["Interactions", np.ndarray]:
     """The events of interactions, one a row, and which of them belong to a pair that `at_least` kept."""
+    from kerasrec.data import _opened
+
+    if interactions._disk is not None:
+        return interactions.events, _opened.shown(interactions)
     rows, shown = (interactions, None) if interactions._events is None else interactions._events.chosen()
     return rows, np.ones(len(rows), bool) if shown is None else shown
 

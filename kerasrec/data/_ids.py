@@ -95,14 +95,14 @@ def alike(raw: np.ndarray) -> tuple[Any, Any] | None:
     """Two ids that look the same, but for spaces around them, `.0`, the form of an accent or the type."""
     if raw.dtype.kind != "O":
         return None
-    keys = [_key(entry) for entry in raw]
-    if all(key is entry for key, entry in zip(keys, raw, strict=True)):
+    keys = [key(entry) for entry in raw]
+    if all(own is entry for own, entry in zip(keys, raw, strict=True)):
         return None
     seen: dict[Any, Any] = {}
-    for key, entry in zip(keys, raw, strict=True):
-        if key in seen:
-            return seen[key], entry
-        seen[key] = entry
+    for own, entry in zip(keys, raw, strict=True):
+        if own in seen:
+            return seen[own], entry
+        seen[own] = entry
     return None
 
 
@@ -144,7 +144,8 @@ def _encodes(text: str) -> bool:
         return False
 
 
-def _key(entry: Any) -> Any:
+def key(entry: Any) -> Any:
+    """What ids that look the same have in common; the entry itself if nothing about it is odd."""
     if not isinstance(entry, str):
         return str(entry) if isinstance(entry, (int, np.integer)) else entry
     text = entry

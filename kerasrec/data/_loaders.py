@@ -137,6 +137,110 @@ class Loaders:
         frame = _readers.read_sql(query, connection, _given(user, item, value, time, *context))
         return cls.from_frame(frame, user, item, value, time, user_ids, item_ids, duplicates, context, kind)
 
+    @classmethod
+    def prepare(
+        cls,
+        source: Any,
+        path: Any,
+        user: str = "user",
+        item: str = "item",
+        value: str | None = None,
+        time: str | None = None,
+        duplicates: str | None = None,
+        kind: str | None = None,
+        at_least: float | None = None,
+        memory: str = "2GB",
+        attach: str | None = None,
+        sep: str | None = None,
+        keep_na: bool = False,
+        verbose: bool = True,
+    ) -> "Self":
+        """Write a table that does not fit memory to a folder of columns, and open it.
+
+        DuckDB (the extra `large`) numbers the ids, codes the rows and orders them by user and time, within
+        `memory`; several events of a pair come to one row as in `from_frame`. The folder appears when all is
+        written. Called again after a kill, it goes on where it was. The disk needs about 25 bytes a row for
+        the folder, and twice that meanwhile.
+
+        Args:
+            source: Parquet or CSV: a file, a folder, a pattern such as `"events/*.parquet"`, or several; or a
+                query of DuckDB, which begins with SELECT, WITH or FROM.
+            path: the folder to be.
+            user: name of the column of raw user ids. Defaults to `"user"`.
+            item: name of the column of raw item ids. Defaults to `"item"`.
+            value: as in `from_frame`. Defaults to `None`.
+            time: as in `from_frame`. Defaults to `None`.
+            duplicates: as in `from_frame`. Defaults to `None`.
+            kind: as in `from_frame`. Defaults to `None`.
+            at_least: as in the method of this name. Defaults to `None`: all rows stay.
+            memory: what DuckDB may take; Python takes some 200 MB more. Defaults to `"2GB"`.
+            attach: a database that the query reads as `source`, such as `"shop.db"` or `"postgres:..."`.
+                Defaults to `None`.
+            sep: what separates the columns of a CSV. Defaults to `None`: a comma, in `.tsv` a tab.
+            keep_na: bool, whether `NA`, `null` and the like are ids in a CSV. Defaults to `False`: they are
+                refused.
+            verbose: bool, print a line for each stage. Defaults to `True`.
+
+        Returns:
+            `Interactions`, as `open` gives them.
+
+        Raises:
+            FileNotFoundError: if there is no such file, or no folder to write to.
+            ImportError: if DuckDB is not installed.
+            OSError: if the disk is full.
+            ValueError: as in `from_frame`; if the files differ in their types, one is cut, or they change
+                meanwhile; if `path` is there already or is being prepared.
+        """
+        from kerasrec.data import _prepare
+        from kerasrec.data._kinds import Meaning
+
+        request = _prepare.Request(
+            source,
+            {"user": user, "item": item, "value": value, "time": time},
+            Meaning.of(kind, duplicates, value is not None),
+            None if at_least is None else float(at_least),
+            memory,
+            attach,
+            sep,
+            keep_na,
+        )
+        return cls.open(_prepare.prepare(request, path, _prepare.printed if verbose else None), verify=False)
+
+    @classmethod
+    def open(cls, path: Any, verify: bool | None = None) -> "Self":
+        """The interactions of a folder that `prepare` wrote, over memory maps.
+
+        Rows stand by user, then by time. What is taken of them (`take`, `at_least`, splits) is held in memory
+        if it has at most four million rows, and written beside the folder otherwise, until it is no longer
+        needed. They cannot be extended.
+
+        Args:
+            path: the folder.
+            verify: bool, whether all checksums are compared, which reads everything. Defaults to `None`:
+                those of folders up to 1 GB. Sizes always are.
+
+        Returns:
+            `Interactions`.
+
+        Raises:
+            FileNotFoundError: if there is no such folder.
+            ValueError: if it is none, of a newer version, or its files are not those that were written.
+
+        Example:
+            >>> import pandas as pd, tempfile
+            >>> from kerasrec.data import Interactions
+            >>> folder = tempfile.mkdtemp()
+            >>> pd.DataFrame({"user": ["bob", "ann"], "item": [7, 9]}).to_parquet(f"{folder}/events.parquet")
+            >>> _ = Interactions.prepare(f"{folder}/*.parquet", f"{folder}/out", verbose=False)
+            >>> x = Interactions.open(f"{folder}/out")
+            >>> x.users.tolist(), x.user_ids.tolist(), x.items.tolist()
+            ([0, 1], ['ann', 'bob'], [1, 0])
+        """
+        from kerasrec.data import _opened
+
+        found: Any = _opened.opened(path, verify)
+        return found
+
 
 def _given(*names: Any) -> list[Any]:
     return list(dict.fromkeys(name for name in names if name is not None))

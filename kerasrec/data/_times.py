@@ -7,7 +7,7 @@ import numpy as np
 from kerasrec.data._columns import are_dates, nanoseconds, shown
 
 # Units in which numbers may count from 1970, by what moments between 1973 and 2286 come to.
-_UNITS = {
+UNITS = {
     "seconds": (1e8, 1e10),
     "milliseconds": (1e11, 1e13),
     "microseconds": (1e14, 1e16),
@@ -66,23 +66,38 @@ def check_unit(times: np.ndarray, name: Any) -> None:
     """
     if not len(times) or _unit(times) is not None:
         return
-    parts = {unit: (times >= least) & (times < most) for unit, (least, most) in _UNITS.items()}
+    parts = {unit: (times >= least) & (times < most) for unit, (least, most) in UNITS.items()}
     counts = {unit: int(part.sum()) for unit, part in parts.items() if part.any()}
     if len(counts) < 2 or sum(counts.values()) < len(times):
         return  # other numbers than moments since 1970
-    unit = min(counts, key=lambda unit: counts[unit])
-    row = int(parts[unit].argmax())
+    firsts = {unit: times[part.argmax()] for unit, part in parts.items() if part.any()}
+    rarest = min(counts, key=lambda unit: counts[unit])
+    check_one_unit(counts, firsts, name, f" in row {int(parts[rarest].argmax())}")
+
+
+def check_one_unit(counts: dict[str, int], firsts: dict[str, Any], name: Any, where: str = "") -> None:
+    """Refuse moments that count in several units.
+
+    Args:
+        counts: how many there are in each unit.
+        firsts: the first of each unit.
+        name: of the column, for the message.
+        where: the first of the rarest unit stands. Defaults to `""`.
+    """
+    if len(counts) < 2:
+        return
+    rarest = min(counts, key=lambda unit: counts[unit])
     listed = " and ".join(f"{count:,} that seem to be {unit}" for unit, count in counts.items())
     raise ValueError(
         f"Column {name!r} must count in one unit; divide or multiply the other rows. Received: {listed} "
-        f"since 1970, first {shown(times[row])} in row {row}."
+        f"since 1970, first {shown(firsts[rarest])}{where}."
     )
 
 
 def _unit(times: np.ndarray) -> str | None:
     """The unit in which all of the times would lie between 1973 and 2286."""
     low, high = float(times.min()), float(times.max())
-    found = (unit for unit, (least, most) in _UNITS.items() if least <= low and high < most)
+    found = (unit for unit, (least, most) in UNITS.items() if least <= low and high < most)
     return next(found, None)
 
 

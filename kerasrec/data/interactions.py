@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec._arguments import whole_number
-from kerasrec.data import _columns, _extension, _likes, _times
+from kerasrec._memory import check_memory
+from kerasrec.data import _columns, _extension, _likes, _opened, _times
 from kerasrec.data._codes import check, check_frame, codes_of, frozen, whole
 from kerasrec.data._describe import describe_interactions
 from kerasrec.data._events import Events, merged
+from kerasrec.data._folder import blocks
 from kerasrec.data._kinds import Meaning
 from kerasrec.data._loaders import Loaders
+from kerasrec.data._opened import BLOCK_ROWS, Disk
+from kerasrec.data._raw_ids import HeldIds, Ids
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 
 # Where a frame of `to_frame` says what its values are.
 _ATTRIBUTE = "kerasrec"
+# What a row of a frame takes, with its ids.
+_FRAME_BYTES = 100
 _NAMES = {"user": "user", "item": "item", "value": "value", "time": "time"}
 
 
@@ -90,14 +96,14 @@ class Interactions(Loaders):
         self.values = frozen(np.ones(n, np.float32) if values is None else values, np.float32)
         whole_times, dates = (None, False) if times is None else _times.times_of(times)
         self.times = None if whole_times is None else frozen(whole_times, np.int64)
-        self.user_ids = frozen(_columns.id_array(user_ids))
-        self.item_ids = frozen(_columns.id_array(item_ids))
+        self._user_ids, self._item_ids = _held(user_ids), _held(item_ids)
         self.context = {name: frozen(x) for name, x in (context or {}).items()}
         self.context_ids = {name: frozen(ids) for name, ids in (context_ids or {}).items()}
         self._columns = dict(columns or _NAMES)
         self._meaning = replace(Meaning.of(kind, None, values is not None), dates=dates)
         self._counts: np.ndarray | None = None  # how many events each value is the mean of
         self._events: Events | None = None
+        self._disk: Disk | None = None  # what is beside the columns where they are memory maps
         check(self, values is not None)
 
     @classmethod
@@ -157,6 +163,37 @@ class Interactions(Loaders):
         found._meaning = replace(Meaning.of(kind, duplicates, value is not None), dates=dates)
         return merged(found)
 
+    @classmethod
+    def _of(
+        cls,
+        users: np.ndarray,
+        items: np.ndarray,
+        values: np.ndarray,
+        times: np.ndarray | None,
+        user_ids: Ids,
+        item_ids: Ids,
+        meaning: Meaning,
+    ) -> "Interactions":
+        """Interactions of columns that are known to be right, and are not looked at."""
+        found = cls.__new__(cls)
+        found.users, found.items, found.values = frozen(users), frozen(items), frozen(values)
+        found.times = None if times is None else frozen(times)
+        found._user_ids, found._item_ids = user_ids, item_ids
+        found.context, found.context_ids = {}, {}
+        found._columns, found._meaning = dict(_NAMES), meaning
+        found._counts, found._events, found._disk = None, None, None
+        return found
+
+    @property
+    def user_ids(self) -> np.ndarray:
+        """Raw ids of the users by code, `[U]`."""
+        return self._user_ids.array
+
+    @property
+    def item_ids(self) -> np.ndarray:
+        """Raw ids of the items by code, `[I]`."""
+        return self._item_ids.array
+
     @property
     def kind(self) -> str:
         """What the values are: `"ratings"`, `"counts"` or `"likes"`."""
@@ -170,6 +207,8 @@ class Interactions(Loaders):
     @property
     def liked(self) -> np.ndarray:
         """Which interactions are likes, bool `[n]`: all that `at_least` kept; else those above 0."""
+        if self._disk is not None and self._all_liked:
+            return np.broadcast_to(np.True_, self.users.shape)
         return _likes.liked(self.values, self._meaning.least)
 
     @property
@@ -178,7 +217,10 @@ class Interactions(Loaders):
 
         A value of 0 or below cannot be a weight: after `at_least` with such a number every like counts 1.
         """
-        return _likes.gains(self.values, self._meaning.least)
+        least = self._meaning.least
+        if self._disk is not None and self._all_liked and (least is None or least > 0):
+            return self.values
+        return _likes.gains(self.values, least)
 
     @property
     def events(self) -> "Interactions":
@@ -187,17 +229,19 @@ class Interactions(Loaders):
         They are kept where there are times. Otherwise, and where no pair has several, these interactions
         themselves.
         """
+        if self._disk is not None:
+            return self._disk.events or self
         return self if self._events is None else self._events.chosen()[0]
 
     @property
     def n_users(self) -> int:
         """Size of the vocabulary of users."""
-        return len(self.user_ids)
+        return len(self._user_ids)
 
     @property
     def n_items(self) -> int:
         """Size of the vocabulary of items."""
-        return len(self.item_ids)
+        return len(self._item_ids)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -242,6 +286,8 @@ class Interactions(Loaders):
         Returns:
             `Interactions` over the same vocabularies.
         """
+        if self._disk is not None:
+            return _opened.taken(self, index)
         if isinstance(index, list):
             index = np.asarray(index, None if index else np.int64)
         return self._rows(index, None if self._events is None else self._events.take(index))
@@ -259,7 +305,7 @@ class Interactions(Loaders):
             ValueError: if there is no such kind.
         """
         said = Meaning.of(kind, self.duplicates if kind == self.kind else None, has_values=True)
-        found = self.take(slice(None))
+        found = self.take(slice(None))  # opened ones: a copy of what is said about them
         found._meaning = replace(self._meaning, kind=said.kind, duplicates=said.duplicates, stated=True)
         return found
 
@@ -278,6 +324,8 @@ class Interactions(Loaders):
         value = float(value)
         if np.isnan(value):
             raise ValueError(f"`value` must be a number. Received: value={value}.")
+        if self._disk is not None:
+            return _opened.parts(self, lambda part, _: [part.at_least(value)])[0]
         liked = _likes.liked(self.values, value)
         found = self._rows(liked, None if self._events is None else self._events.likes(liked))
         known = self._meaning
@@ -304,6 +352,8 @@ class Interactions(Loaders):
             `Interactions` over the same vocabularies.
         """
         min_user, min_item = whole_number("min_user", min_user), whole_number("min_item", min_item)
+        if self._disk is not None:
+            return _opened.filtered(self, min_user, min_item, core)
         users, items = self.users, self.items
         kept = np.arange(len(self))
         while True:
@@ -332,6 +382,11 @@ class Interactions(Loaders):
                 another than before, or `at_least` left something out that would add to new events.
         """
         check_frame(frame)
+        if self._disk is not None:
+            raise ValueError(
+                "Opened interactions must be prepared again to be extended: give the old files and the new "
+                f"ones to `Interactions.prepare`. Received: a frame of {len(frame):,} rows."
+            )
         vocabularies = {"user": self.user_ids, "item": self.item_ids, **self.context_ids}
         names = {**self._columns, "time": None if self.times is None else self._columns["time"]}
         new = _columns.parse(frame, names, vocabularies, tuple(self.context), grow=True)
@@ -347,6 +402,8 @@ class Interactions(Loaders):
         """
         import pandas as pd
 
+        if self._disk is not None:
+            check_memory(_FRAME_BYTES * len(self), f"a frame of {len(self):,} rows; `take` gives fewer")
         columns = {"user": self.user_ids[self.users], "item": self.item_ids[self.items], "value": self.values}
         if self.times is not None:
             columns["time"] = self.times.view("M8[ns]") if self._meaning.dates else self.times
@@ -361,14 +418,36 @@ class Interactions(Loaders):
         """A users-by-items matrix of the values; a value of 0 is stored."""
         import scipy.sparse
 
+        if self._disk is not None:  # the columns are the matrix
+            rows = self.values, self.items, self._disk.starts
+            return scipy.sparse.csr_matrix(rows, (self.n_users, self.n_items), copy=False)
         return scipy.sparse.csr_matrix((self.values, (self.users, self.items)), (self.n_users, self.n_items))
 
     def describe(self) -> "pd.DataFrame":
         """Counts, density, interactions a user and an item, and the histogram of values."""
+        if self._disk is not None:
+            return _opened.described(self)
         shape, n_liked = (self.n_users, self.n_items), int(self.liked.sum())
         return describe_interactions(
             self.users, self.items, self.values, shape, self.kind, len(self.events), n_liked
         )
+
+    @cached_property
+    def _all_liked(self) -> bool:
+        least = self._meaning.least
+        return all(_likes.liked(self.values[rows], least).all() for rows in blocks(len(self), BLOCK_ROWS))
+
+    @property
+    def _user_counts(self) -> np.ndarray:
+        """How many rows each user has, `[U]`."""
+        if self._disk is not None:
+            return np.diff(self._disk.starts)
+        return np.bincount(self.users, minlength=self.n_users)
+
+    @property
+    def _item_counts(self) -> np.ndarray:
+        """How many rows each item has, `[I]`."""
+        return _opened.counts_of(self.items, self.n_items)
 
     @cached_property
     def _user_index(self) -> "pd.Index[Any]":
@@ -380,10 +459,10 @@ class Interactions(Loaders):
 
     def _with(self, **changes: Any) -> "Interactions":
         """Other columns or vocabularies; the events of these rows are not those of the new ones."""
-        fields = ("users", "items", "values", "times", "user_ids", "item_ids", "context", "context_ids")
-        found = Interactions(
-            **{name: getattr(self, name) for name in fields} | changes, columns=self._columns
-        )
+        fields = ("users", "items", "values", "times", "context", "context_ids")
+        given: dict[str, Any] = {name: getattr(self, name) for name in fields}
+        given |= {"user_ids": self._user_ids, "item_ids": self._item_ids}
+        found = Interactions(**given | changes, columns=self._columns)
         found._meaning = self._meaning
         return found
 
@@ -399,6 +478,11 @@ class Interactions(Loaders):
         found._counts = None if self._counts is None else self._counts[index]
         found._events = events
         return found
+
+
+def _held(ids: Any) -> Ids:
+    """Raw ids as they are kept; those on disk stay there."""
+    return ids if isinstance(ids, Ids) else HeldIds(frozen(_columns.id_array(ids)))
 
 
 def check_interactions(name: str, value: Any) -> None:

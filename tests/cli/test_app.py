@@ -13,6 +13,7 @@ from kerasrec.cli.app import app
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "demo",
+    "prepare",
     "train",
     "evaluate",
     "recommend",

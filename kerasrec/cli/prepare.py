@@ -1,0 +1,120 @@
+"""`kerasrec prepare`: a table that does not fit memory as a folder that `kerasrec train` reads."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kerasrec.cli._form import Columns
+from kerasrec.cli._kind import guessed, told
+from kerasrec.cli._library import load_library
+from kerasrec.cli._report import AsJson, Debug, Report, reporting
+from kerasrec.cli._table import find_columns
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+
+def prepare(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Parquet or CSV files, a folder or a quoted pattern of them, or a query of DuckDB.",
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(help="The folder to be.")],
+    user_column: Annotated[
+        str | None, typer.Option(help="Column of user ids. Guessed from its name otherwise.")
+    ] = None,
+    item_column: Annotated[
+        str | None, typer.Option(help="Column of item ids. Guessed from its name otherwise.")
+    ] = None,
+    value_column: Annotated[
+        str | None, typer.Option(help="Column of ratings or counts. Guessed from its name otherwise.")
+    ] = None,
+    time_column: Annotated[str | None, typer.Option(help="Column of times.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What the values are: ratings (the last one counts), counts (they add up) or likes. Guessed "
+            "otherwise.",
+        ),
+    ] = None,
+    duplicates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="Where a user has an item twice: error, last, mean or sum. What the kind says otherwise.",
+        ),
+    ] = None,
+    at_least: Annotated[float | None, typer.Option(help="Lowest value that is kept, as a like.")] = None,
+    memory: Annotated[str, typer.Option(help="What DuckDB may take, e.g. 500MB.")] = "2GB",
+    attach: Annotated[
+        str | None, typer.Option(help="A database that the query reads as `source`, e.g. shop.db.")
+    ] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="What separates the columns of a CSV; a comma, in .tsv a tab.")
+    ] = None,
+    keep_na: Annotated[
+        bool, typer.Option("--keep-na", help="Take NA, null and the like for ids, not for missing ones.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write a table that does not fit memory to a folder of columns, within a limit of memory.
+
+    `kerasrec train OUT` trains on it, and `Interactions.open` opens it. A call that was stopped goes
+    on where it was when it is given again. Needs `pip install 'kerasrec[large]'`.
+    """
+    with reporting(as_json, debug) as report:
+        load_library(report)
+        from kerasrec.data import _prepare
+        from kerasrec.data._kinds import Meaning
+        from kerasrec.data._opened import opened
+
+        given: Any = source[0] if len(source) == 1 else source
+        separator = "\t" if separator == "\\t" else separator
+        try:
+            names = _prepare.names_of(given, attach, separator)
+        except ImportError as error:
+            raise ValueError(str(error)) from None
+        named = Columns(user_column, item_column, value_column, time_column)
+        found = find_columns(names, named, needs_values=False)
+        value = found.get("value")
+        said = guessed(value) if kind is None and duplicates != "sum" else kind
+        meaning = Meaning.of(said, duplicates, value is not None)
+        columns = {side: found.get(side) for side in ("user", "item", "value", "time")}
+        request = _prepare.Request(given, columns, meaning, at_least, memory, attach, separator, keep_na)
+        report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
+        with _stages(report) as progress:
+            _prepare.prepare(request, out, progress)
+        whole = opened(out, verify=False)
+        report.line(f"Kind: {told(whole, value, kind)}")
+        report.line(f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items: {out}")
+        report.result = {
+            "folder": str(out),
+            "columns": found,
+            "kind": whole.kind,
+            "rows": len(whole),
+            "events": len(whole.events),
+            "users": whole.n_users,
+            "items": whole.n_items,
+        }
+
+
+@contextlib.contextmanager
+def _stages(report: Report) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar for each stage, with the rows done."""
+    tasks: dict[str, TaskID] = {}
+    with report.progress() as bars:
+
+        def progress(stage: str, done: int, n_rows: int | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage.capitalize(), total=n_rows)
+            bars.update(tasks[stage], completed=done, total=n_rows)
+
+        yield progress

@@ -1,0 +1,102 @@
+"""Raw ids that stay on disk until somebody asks for one."""
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from kerasrec.data._columns import plain
+
+
+class Ids(ABC):
+    """Raw ids by code."""
+
+    @property
+    @abstractmethod
+    def array(self) -> np.ndarray:
+        """All of them, read-only: int64, or objects for text."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    def part(self, begin: int, end: int) -> "PartOfIds":
+        """Those of some codes, which are then numbered from 0."""
+        return PartOfIds(self, begin, end)
+
+
+class HeldIds(Ids):
+    """Raw ids in memory.
+
+    Args:
+        array: `[n]`.
+    """
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    @property
+    def array(self) -> np.ndarray:
+        """All of them."""
+        return self._array
+
+
+class RawIds(Ids):
+    """The raw ids by code of a Parquet file, read when they are first asked for.
+
+    Args:
+        path: the file, with a column `id`.
+        n: int, how many there are.
+    """
+
+    def __init__(self, path: Path, n: int) -> None:
+        self._path, self._n = path, n
+
+    def __len__(self) -> int:
+        return self._n
+
+    @property
+    def array(self) -> np.ndarray:
+        """All of them."""
+        return self._read
+
+    @cached_property
+    def _read(self) -> np.ndarray:
+        import pandas as pd
+        import pyarrow.parquet as pq
+
+        column = pq.read_table(self._path, columns=["id"]).column("id")
+        if len(column) != self._n:
+            raise ValueError(
+                "`path` must be as `Interactions.prepare` wrote it; run `kerasrec prepare` again. "
+                f"Received: {str(self._path)!r} with {len(column):,} ids of {self._n:,}."
+            )
+        found = plain(pd.Index(column.to_pandas()))
+        found = found.astype(object) if found.dtype.kind not in "iO" else found
+        found = found.view()
+        found.flags.writeable = False
+        return found
+
+
+class PartOfIds(Ids):
+    """Some of the raw ids, in the order of their codes.
+
+    Args:
+        whole: what they are of.
+        begin: int, the first code.
+        end: int, the code after the last.
+    """
+
+    def __init__(self, whole: Ids, begin: int, end: int) -> None:
+        self._whole, self._begin, self._end = whole, begin, end
+
+    def __len__(self) -> int:
+        return self._end - self._begin
+
+    @property
+    def array(self) -> np.ndarray:
+        """All of them."""
+        return self._whole.array[self._begin : self._end]

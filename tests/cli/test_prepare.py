@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasrec.data import Interactions
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "userId": rng.integers(0, 30, 400),
+            "movieId": [f"m{code}" for code in rng.integers(0, 20, 400)],
+            "rating": rng.integers(1, 6, 400),
+            "when": rng.integers(0, 1000, 400),
+        }
+    )
+    frame.to_parquet(tmp_path / "a.parquet")
+    return frame
+
+
+def test_prepare(run_json, table, tmp_path):
+    said = run_json("prepare", "*.parquet", "out", "--time-column", "when", "--memory", "500MB")
+    columns = {"user": "userId", "item": "movieId", "value": "rating", "time": "when"}
+    held = Interactions.from_frame(table, **columns, kind="ratings")
+    assert said == {
+        "folder": "out",
+        "columns": columns,
+        "kind": "ratings",
+        "rows": len(held),
+        "events": 400,
+        "users": held.n_users,
+        "items": 20,
+    }
+    opened = Interactions.open(tmp_path / "out")
+    assert opened.values.sum() == held.values.sum()
+
+
+def test_it_says_what_it_did(run, table):
+    done = run("prepare", "a.parquet", "out", "--kind", "likes")
+    assert done.status == 0
+    assert "Columns: user 'userId', item 'movieId', value 'rating'" in done.out
+    assert "Kind: likes" in done.out and "of 30 users and 20 items: out" in done.out
+    assert "Writing rows" in done.err and "400/400" in done.err
+
+
+def test_mistakes(fails, table):
+    assert fails("prepare", "*.csv", "out").startswith("`source` must name existing files")
+    said = fails("prepare", "a.parquet", "out", "--user-column", "who")
+    assert said.startswith("`--user-column` must name")
+    assert fails("prepare", "a.parquet", "out", "--kind", "much").startswith("`kind` must be one of")
