@@ -8,6 +8,7 @@ from kerasrec.layers._once import one_call
 from kerasrec.layers.towers import find_towers
 from kerasrec.trainers._keras import Functional, functional_init_arguments
 from kerasrec.trainers._positions import asks_for_positions, of_positions
+from kerasrec.trainers._shapes_alone import outputs_of_shapes, shapes_alone
 from kerasrec.trainers._shared_items import SHARED, scorer
 from kerasrec.trainers._training import Training
 
@@ -99,6 +100,8 @@ class FunctionalModel(Model, Functional):
             if self._of_positions is None:
                 self._of_positions = of_positions(self)
             return self._of_positions(inputs, training=training)
+        if shapes_alone(inputs):
+            return outputs_of_shapes(self, inputs)
         with one_call():
             return self._call(inputs, training, mask, **kwargs)
 

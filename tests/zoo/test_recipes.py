@@ -273,11 +273,7 @@ def little():
 @pytest.mark.filterwarnings("ignore:.* is worse than:UserWarning")
 @pytest.mark.filterwarnings("ignore:The interactions have no times:UserWarning")
 @pytest.mark.parametrize(("name", "case"), list(little()))
-def test_little_data_gives_a_model_or_a_sentence(name, case, monkeypatch, request):
-    if keras.backend.backend() == "torch" and name == "content" and case != "two":
-        # Where it can't trace a model without data, as here, it calls it with a code that these do not have.
-        reason = "to build a model on PyTorch, Keras calls it with codes of 1"
-        request.applymarker(pytest.mark.xfail(reason=reason, raises=RuntimeError, strict=True))
+def test_little_data_gives_a_model_or_a_sentence(name, case, monkeypatch):
     card = zoo.card(name)
     if card.optimizer is not None and name not in ("hybrid", "recommender_v2"):
         short = dataclasses.replace(card, recipe=lambda *size: card.recipe_for(*size).replace(epochs=2))
