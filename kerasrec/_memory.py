@@ -1,17 +1,21 @@
 """How much memory this process may still take, and what would not fit it."""
 
 import contextlib
+import functools
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Address space that a backend reserves before it trains, in all and for each core; TensorFlow aborts without.
 _RESERVED, _RESERVED_A_CORE = 5 << 28, 1 << 27
 # What others reserve that compute.
 _OF_OTHERS = 1 << 28
 _ROOT = Path("/")
+# What libraries say when an allocation fails: TensorFlow's and JAX's errors, and PyTorch's.
+_ENDED = ("ResourceExhausted", "RESOURCE_EXHAUSTED", "can't allocate memory", "out of memory")
 
 
 def check_memory(n_bytes: int, what: str, trains: bool = False) -> None:
@@ -41,6 +45,45 @@ def memory_left(trains: bool = False) -> int:
     """
     reserved = _RESERVED + _RESERVED_A_CORE * (os.cpu_count() or 1) if trains else _OF_OTHERS
     return max(0, min([_of_machine(), *(left - reserved for left in _of_limits()), *_of_containers()]))
+
+
+@contextlib.contextmanager
+def memory_ends(what: str) -> Iterator[None]:
+    """Say in one sentence that memory ended meanwhile, whichever library noticed it.
+
+    Args:
+        what: what needed it, in the message.
+
+    Raises:
+        ValueError: if it ended.
+    """
+    try:
+        yield
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        if isinstance(error, ValueError) or not (
+            isinstance(error, MemoryError) or any(words in said for words in _ENDED)
+        ):
+            raise
+        raise ValueError(
+            f"There must be memory for {what}: take a smaller `batch_size`, smaller sizes or a machine with "
+            f"more. Received: {memory_left():,} bytes left for this process."
+        ) from error
+
+
+def batches_in_memory(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a model's method say where memory ends in its batches, which the model's size does not foretell.
+
+    Args:
+        method: method of a model, which has a name.
+    """
+
+    @functools.wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with memory_ends(f"the batches of {self.name}"):
+            return method(self, *args, **kwargs)
+
+    return run
 
 
 def in_words(n_bytes: float) -> str:

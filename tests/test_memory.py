@@ -3,6 +3,7 @@
 import os
 import resource
 
+import keras
 import pytest
 
 import kerasrec
@@ -136,7 +137,6 @@ def test_pairs_of_items(data, monkeypatch):
 
 def test_looking_at_sizes_changes_no_name_and_no_seed(data):
     """A model made after the look at its tables is the model made without one."""
-    import keras
     import numpy as np
 
     made = []
@@ -163,3 +163,41 @@ def test_large_models_are_said(data, capsys, monkeypatch):
         "Memory for the weights of recommender_v2 and the moments of its optimizer: 3.6 kB, "
         "and as much on disk for a file of it." in said
     )
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow's is called."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 3.73 GiB for an array with shape (1000, 1000000)"),
+        ResourceExhaustedError("OOM when allocating tensor with shape[256,1000000]"),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 4000000000 bytes."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000 bytes."),
+        RuntimeError("CUDA out of memory. Tried to allocate 3.73 GiB"),
+    ],
+)
+def test_memory_that_ends_in_a_batch(error, data):
+    class Ends(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            raise error
+
+    model = zoo.create("popularity", data)
+    model.compile("sgd", "mse")
+    message = (
+        r"There must be memory for the batches of popularity: take a smaller `batch_size`, .* "
+        r"Received: [\d,]+ bytes left for this process\.$"
+    )
+    x, y = kerasrec.data.pairs(data)
+    with pytest.raises(ValueError, match=message) as caught:
+        model.fit(x, y, verbose=0, callbacks=[Ends()])
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a wheel came off"), ValueError("out of memory of names")])
+def test_other_errors_stay_what_they_are(error):
+    with pytest.raises(type(error)) as caught, _memory.memory_ends("x"):
+        raise error
+    assert caught.value is error

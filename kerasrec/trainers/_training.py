@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from kerasrec._memory import batches_in_memory
 from kerasrec.layers.towers import Towers, find_towers
 from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps, batch_bytes, batch_work
 from kerasrec.trainers._checks import DataCheck, check_arrays
@@ -167,6 +168,7 @@ class Training(_Mixed):
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
+    @batches_in_memory
     def fit(
         self,
         x: Any = None,
@@ -250,6 +252,7 @@ class Training(_Mixed):
                 validation_steps=validation_steps,
             )
 
+    @batches_in_memory
     def evaluate(
         self,
         x: Any = None,
@@ -277,6 +280,7 @@ class Training(_Mixed):
         with self._plainly():
             return super().evaluate(adapter, **how, steps=steps)
 
+    @batches_in_memory
     def predict(
         self,
         x: Any,
