@@ -62,8 +62,16 @@ class Child:
     def check(self):
         """Refuse a child that failed at its work: killing it would say nothing."""
         if self.ours.poll():
-            _, said = self.ours.recv()
-            raise AssertionError(said)
+            kind, said = self.ours.recv()
+            if kind == "failed":
+                raise AssertionError(said)
+
+    def died(self):
+        """Wait for the end, and whether a signal was it."""
+        self.process.join(_PATIENCE / 10)
+        if not self.process.exitcode:
+            self.check()
+        return self.process.exitcode is not None and self.process.exitcode < 0
 
     def kill(self):
         self.process.kill()
