@@ -29,13 +29,14 @@ def read_table(path: Path, form: Form) -> "pd.DataFrame":
     import pandas as pd
 
     from kerasrec.cli._dialect import dialect_of
-    from kerasrec.data._readers import as_written, existing
+    from kerasrec.data._readers import as_written, existing, read_csv
 
     existing(path)
     if _table.is_parquet(path):
         return pd.read_parquet(path)
     dialect = dialect_of(path, form, lambda names: len(names) > 1)
-    frame = pd.read_csv(path, **dialect.options, dtype=str, index_col=False).set_axis(dialect.names, axis=1)
+    options = dialect.options | {"dtype": str}
+    frame = read_csv(path, {}, dialect.names, options, audited=True).set_axis(dialect.names, axis=1)
     for name in frame.columns:
         there = frame[name].dropna()
         if len(there) and there.str.fullmatch(r"[+-]?\d+,\d+").all():

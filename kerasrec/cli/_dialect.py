@@ -28,6 +28,14 @@ _OTHERS = (
     (b"[{", "", "JSON: write it as CSV, e.g. with `pandas.read_json(...).to_csv(...)`"),
     (b"%PDF", "", "a PDF"),
 )
+# Beginnings of packed files, which are unpacked by the endings of their names.
+_PACKED = {
+    b"\x1f\x8b": ".gz",
+    b"BZh": ".bz2",
+    b"\xfd7zXZ": ".xz",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"PK\x03\x04": ".zip",
+}
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,12 @@ def check_table(path: Path) -> None:
     for beginning, ending, what in _OTHERS:
         if head.lower().startswith(beginning.lower()) and path.suffix.lower().endswith(ending):
             raise ValueError(f"{str(path)!r} must be a table, as CSV or Parquet. Received: {what}.")
+    for beginning, ending in _PACKED.items():
+        if head.startswith(beginning) and path.suffix.lower() != ending:
+            raise ValueError(
+                f"{str(path)!r} must be a table, as CSV or Parquet. Received: a packed file, whose name must "
+                f"end in {ending}."
+            )
 
 
 def _first_lines(path: Path, encoding: str) -> list[str]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from kerasrec._text import opened
 
 _BLOCK = 1 << 20
+# What may separate the columns of a table.
+_BETWEEN = ",;\t| "
 _SAMPLE_BYTES = 20_000
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -93,8 +95,10 @@ def encoding_of(path: Path) -> str:
 def _wide(path: Path, head: bytes) -> str:
     """UTF-16 without a mark: in a table every second byte is zero."""
     even, odd = head[::2].count(0), head[1::2].count(0)
-    if min(even, odd) * 20 < max(even, odd):
-        return "utf-16-le" if odd > even else "utf-16-be"
+    encoding = "utf-16-le" if odd > even else "utf-16-be"
+    text = head[: len(head) // 2 * 2].decode(encoding, errors="replace")
+    if min(even, odd) * 20 < max(even, odd) and any(mark in text for mark in _BETWEEN):
+        return encoding
     raise _no_text(path)
 
 

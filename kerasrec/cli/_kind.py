@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 # What names of columns of counts and amounts begin or end with.
 _COUNTS = (
-    "count quantity qty amount weight plays playcount views clicks purchases orders visits times units sales "
+    "count quantity qty amount weight plays listens playcount views clicks purchases orders visits times units sales "
     "total duration minutes seconds hours spent revenue price"
 ).split()
 _SEVERAL = {
@@ -27,10 +27,15 @@ def guessed(value_column: str | None, values: Any = ()) -> str:
     """The kind of values in a column of this name, of which these are some; of no column, likes."""
     if value_column is None:
         return "likes"
-    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", value_column).lower())
+    words = words_of(value_column)
     name = "".join(words)
     counted = any(word in _COUNTS for word in words) or name.startswith("num") or name in ("n", "playcount")
     return "counts" if counted or _has_tail(values) else "ratings"
+
+
+def words_of(name: str) -> list[str]:
+    """The words in the name of a column: `listen_count` and `listenCount` have two."""
+    return re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
 
 
 def _has_tail(values: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kerasrec.cli._dialect import dialect_of
 from kerasrec.cli._form import Columns, Form
-from kerasrec.cli._kind import guessed, told
+from kerasrec.cli._kind import guessed, told, words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +20,11 @@ _NOUNS = {
     "user": "user customer member reviewer visitor viewer reader listener player client account person",
     "item": "item movie film book isbn product asin sku song track artist album game anime recipe article "
     "video show business restaurant hotel title",
-    "value": "rating ratings score stars overall grade vote value playcount plays count weight quantity",
+    "value": "rating ratings score stars overall grade vote value playcount plays count weight quantity qty "
+    "amount listens views clicks purchases units",
 }
+# What the name of a column of counts ends with: `listen_count`, and not `discount`.
+_LAST_WORDS = [[word] for word in "count plays listens purchases orders quantity qty".split()]
 _WHAT = {"user": "users", "item": "items", "value": "ratings"}
 _ENDINGS = ("id", "", "no", "key", "code", "name")
 # Of a table of items: `name` is not their ids.
@@ -179,7 +182,7 @@ def read_items(
     """A table with a row an item, as it is written, and the name of the column of ids."""
     import pandas as pd
 
-    from kerasrec.data._readers import as_written
+    from kerasrec.data._readers import as_written, read_csv
 
     def guess(names: Sequence[str]) -> str | None:
         plain = (name for name in names if name.strip().lower() == "id")
@@ -206,7 +209,8 @@ def read_items(
     if dialect:
         # Ids stay as they are written, `007` as well, and a title may be `NA`.
         missing = {"keep_default_na": False, "na_values": [""]}
-        frame = pd.read_csv(path, **dialect.options | missing, dtype={by: str}, index_col=False)
+        options = dialect.options | missing | {"dtype": {by: str}}
+        frame = read_csv(path, {}, [by], options, audited=True)
         frame[by] = as_written(frame[by])
     return frame.set_axis(names, axis=1), by
 
@@ -269,7 +273,10 @@ def _guess(names: Sequence[str], side: str, endings: Sequence[str] = _ENDINGS) -
                     return by_form[form]
     if side != "value":
         return None
-    return next((name for form, name in by_form.items() if form.endswith(("rating", "score", "stars"))), None)
+    rated = next(
+        (name for form, name in by_form.items() if form.endswith(("rating", "score", "stars"))), None
+    )
+    return rated or next((name for name in names if words_of(str(name))[-1:] in _LAST_WORDS), None)
 
 
 def _headless(names: Sequence[str]) -> str:

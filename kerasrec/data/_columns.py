@@ -290,6 +290,7 @@ def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
         refuse(parsed.isna().to_numpy(), column, name, "times that are neither numbers nor ISO 8601", remedy)
         far = (parsed < pd.Timestamp.min.tz_localize("UTC")) | (parsed > pd.Timestamp.max.tz_localize("UTC"))
         refuse(far.to_numpy(), column, name, _TOO_FAR, "Correct or drop those rows.")
+        _check_zones(column, name)
         return parsed.dt.as_unit("ns").to_numpy("datetime64[ns]").astype(np.int64)
     raw = column.to_numpy()
     if raw.dtype.kind == "f":
@@ -297,6 +298,18 @@ def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
     if raw.dtype.kind in "fu":
         refuse(np.abs(raw) >= 2**63, column, name, _TOO_FAR, "Correct or drop those rows.")
     return raw.astype(np.int64)
+
+
+def _check_zones(column: "pd.Series[Any]", name: Any) -> None:
+    """Refuse texts of which some say their zone: the others would be taken for UTC."""
+    import pandas as pd
+
+    if not pd.api.types.is_string_dtype(column) or not len(column):
+        return
+    zoned = column.str.contains(r"[T ]\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$").to_numpy(bool)
+    if zoned.any():
+        remedy = "Give all of them, or none, the zone, as `Z` or `+01:00`."
+        refuse(~zoned, column, name, "times without a zone beside times with one", remedy)
 
 
 def are_dates(column: "pd.Series[Any]") -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasrec import _text
 from kerasrec.data import _ids
+from kerasrec.data._lines import check_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,6 @@ _SETTLED = {
     "dialect",
     "comment",
     "lineterminator",
-    "engine",
 }
 _ON_A_LINE = frozenset("\t\r\n")
 # What MySQL and PostgreSQL write for NULL, and spreadsheets for a number of more than eleven digits.
@@ -78,8 +78,7 @@ def read_csv(
         options = {**options, "dtype": dict.fromkeys((*ids, *texts), str)}
     options = {"index_col": False, **options}
     try:
-        if not audited:
-            check_quotes(path, options)
+        judged = audited or check_quotes(path, options)
         with warnings.catch_warnings(), _text.unpacking(path):
             warnings.filterwarnings("error", "Length of header", pd.errors.ParserWarning)
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # each column is checked later
@@ -99,6 +98,7 @@ def read_csv(
             "`path` must hold a CSV table; `sep`, `encoding` and `on_bad_lines` are passed to pandas."
             f" Received: path={str(path)!r}, on which pandas says: {str(error).strip()}{_excel(path)}"
         ) from error
+    check_lines(path, frame, options, judged)
     for name in (*ids, *others):
         if name in frame:
             _once_in_header(path, name, frame, options)
@@ -120,14 +120,18 @@ def _excel(path: Path) -> str:
     return ". Its first line is Excel's: leave it out with `skiprows=1`, and give its `sep`." if excel else ""
 
 
-def check_quotes(path: Path, options: dict[str, Any]) -> None:
-    """Refuse quotes that swallow rows or lose themselves, where `options` do not say what they are."""
+def check_quotes(path: Path, options: dict[str, Any]) -> bool:
+    """Refuse quotes that swallow rows or lose themselves, where `options` do not say what they are.
+
+    Returns:
+        Whether it is known what they are.
+    """
     separator = options.get("sep", options.get("delimiter", ","))
     skipped = options.get("skiprows") or 0
-    if not _SETTLED.isdisjoint(options) or not isinstance(skipped, int):
-        return
-    if not isinstance(separator, str) or len(separator) != 1:
-        return
+    if not _SETTLED.isdisjoint(options):
+        return True
+    if not isinstance(skipped, int) or not isinstance(separator, str) or len(separator) != 1:
+        return False
     encoding, spaces = options.get("encoding") or "utf-8", bool(options.get("skipinitialspace"))
     compression = options.get("compression", "infer")
     try:
@@ -143,6 +147,7 @@ def check_quotes(path: Path, options: dict[str, Any]) -> None:
             f"in the text, 0 takes them for the ends of fields. Received: path={str(path)!r}, whose lines "
             "have as many fields as its header only if they are text."
         )
+    return True
 
 
 def _check_missing(path: Path, name: Any, column: "pd.Series[Any]", options: dict[str, Any]) -> None:
@@ -236,11 +241,42 @@ def read_parquet(path: Any, columns: Sequence[Any]) -> "pd.DataFrame":
         names = table.schema.names
         if not set(columns) <= set(names):
             return table.schema.empty_table().to_pandas()
+        _check_types(path, table, columns)
         return table.to_table(columns=list(columns)).to_pandas(self_destruct=True, split_blocks=True)
     except pa.ArrowInvalid as error:
         raise ValueError(
             f"`path` must hold a Parquet table. Received: path={str(path)!r}, on which pyarrow says: {error}."
         ) from error
+
+
+def _check_types(path: Path, table: Any, columns: Sequence[Any]) -> None:
+    """Refuse files of a folder whose columns differ: pyarrow would read all as the first, `"007"` as 7."""
+    fragments = list(table.get_fragments())
+    for fragment in fragments if len(fragments) > 1 else ():
+        own = fragment.physical_schema
+        for name in columns:
+            type_of = table.schema.field(name).type
+            found = own.field(name).type if name in own.names else None
+            if found is None or _kind_of(found) != _kind_of(type_of):
+                raise ValueError(
+                    "The files of a folder must have the same columns of the same types; write them again, or "
+                    f"read them one by one and `extend` the first. Received: path={str(path)!r}, whose column "
+                    f"{name!r} is {type_of} in the first file and {found or 'missing'} in "
+                    f"{Path(fragment.path).name!r}."
+                )
+
+
+def _kind_of(arrow_type: Any) -> str:
+    """What all types of a kind share; between them nothing is lost without an error."""
+    import pyarrow.types as of
+
+    if of.is_dictionary(arrow_type):
+        return _kind_of(arrow_type.value_type)
+    if of.is_integer(arrow_type):
+        return "integer"
+    if of.is_string(arrow_type) or of.is_large_string(arrow_type):
+        return "text"
+    return "timestamp" if of.is_timestamp(arrow_type) else str(arrow_type)
 
 
 def read_sql(query: str, connection: Any, columns: Sequence[Any]) -> "pd.DataFrame":
@@ -265,6 +301,8 @@ def _chunks(query: str, connection: Any) -> Iterator["pd.DataFrame"]:
     cursor = connection.cursor()
     try:
         cursor.execute(query)
+        if cursor.description is None:
+            raise ValueError(f"`query` must select rows. Received: query={query!r}, which gives none.")
         names = [column[0] for column in cursor.description]
         rows = cursor.fetchmany(CHUNK_ROWS)
         while True:

@@ -292,6 +292,9 @@ class TestFiles:
             ("t.db", b"SQLite format 3\0", "a database: read it in Python with `Interactions.from_sql`"),
             ("t.csv", b"<!doctype html>", "a web page"),
             ("t.csv", b"\0\0user\0\0,item", "a file that is no text"),
+            ("t.csv", b"user,item,rating\nu,a\0b,3\n", "a file that is no text"),
+            ("t.csv", gzip.compress(b"user,item,rating\n"), r"a packed file, whose name must end in \.gz\."),
+            ("t.txt", b"PK\x03\x04....", r"a packed file, whose name must end in \.zip"),
         ],
     )
     def test_what_is_no_table(self, table, name, content, message):

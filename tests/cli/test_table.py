@@ -25,10 +25,16 @@ def table(path, text, encoding="utf-8"):
         (["title", "movie_id", "stars", "user_id"], ["user_id", "movie_id", "stars"]),
         ([" user ", "id_item", "SCORE"], [" user ", "id_item", "SCORE"]),
         (["userID", "artistID", "weight"], ["userID", "artistID", "weight"]),
+        (["user", "item", "listenCount", "discount"], ["user", "item", "listenCount"]),
+        (["user", "item", "amount"], ["user", "item", "amount"]),
     ],
 )
 def test_columns_are_known_by_their_names(names, expected):
     assert list(find_columns(names, Columns()).values()) == expected
+
+
+def test_names_that_only_sound_like_counts():
+    assert list(find_columns(["user", "item", "discount"], Columns(), needs_values=False)) == ["user", "item"]
 
 
 def test_named_columns_win_and_are_not_guessed_again():
