@@ -8,8 +8,8 @@ if TYPE_CHECKING:
 
 # What names of columns of counts and amounts begin or end with.
 _COUNTS = (
-    "count quantity qty amount weight plays listens playcount views clicks purchases orders visits times units "
-    "sales total duration minutes seconds hours spent revenue price"
+    "count quantity qty amount weight plays listens playcount views clicks purchases orders visits times "
+    "units sales total duration minutes seconds hours spent revenue price"
 ).split()
 _SEVERAL = {
     "error": "a user has an item once",

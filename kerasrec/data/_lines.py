@@ -77,7 +77,7 @@ def _n_lines(path: Path, options: Mapping[str, Any], skipped: int, separator: An
 
 
 def _is_row(line: str, separator: str) -> bool:
-    """pandas skips lines of spaces, unless these separate fields."""
+    """Whether pandas, which skips lines of spaces unless these separate fields, reads a row."""
     return bool(line.strip()) or separator in line.rstrip("\n")
 
 

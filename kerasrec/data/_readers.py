@@ -259,8 +259,9 @@ def _check_types(path: Path, table: Any, columns: Sequence[Any]) -> None:
             found = own.field(name).type if name in own.names else None
             if found is None or _kind_of(found) != _kind_of(type_of):
                 raise ValueError(
-                    "The files of a folder must have the same columns of the same types; write them again, or "
-                    f"read them one by one and `extend` the first. Received: path={str(path)!r}, whose column "
+                    "The files of a folder must have the same columns of the same types; write them again, "
+                    "or read them one by one and `extend` the first. Received: "
+                    f"path={str(path)!r}, whose column "
                     f"{name!r} is {type_of} in the first file and {found or 'missing'} in "
                     f"{Path(fragment.path).name!r}."
                 )

@@ -89,7 +89,7 @@ def update(folder):
 
 
 def tune(folder, moment=None):
-    """A search, which may have begun; it is killed in the midst of writing, at a step of that by its number."""
+    """A search, which may have begun, and which dies at a step of its writing by its number."""
     if moment is not None:
         sys.addaudithook(dies_at(moment))
     yield
