@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kerasrec.recommender import Ranker as Ranker
     from kerasrec.recommender import Recommender as Recommender
     from kerasrec.recommender import Rules as Rules
+    from kerasrec.recommender import TwoStage as TwoStage
+    from kerasrec.recommender import train_two_stages as train_two_stages
     from kerasrec.trainers import Model as Model
 
 # These register the classes that a model file can name.
@@ -31,6 +33,8 @@ _CLASSES = {
     "Ranker": "recommender",
     "Recommender": "recommender",
     "Rules": "recommender",
+    "TwoStage": "recommender",
+    "train_two_stages": "recommender",
 }
 # The rest may take pandas and scipy along, so it waits for its first use.
 _LAZY = ("data", "datasets", "evaluation", "recommender", "serving", "tuning")

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from kerasrec.recommender.ranker import Ranker as Ranker
     from kerasrec.recommender.recommender import Recommender as Recommender
     from kerasrec.recommender.rules import Rules as Rules
+    from kerasrec.recommender.two_stage import TwoStage as TwoStage
+    from kerasrec.recommender.two_stage_training import train_two_stages as train_two_stages
 
 # Imported when asked for: lists of a file that holds vectors are made without Keras.
 _MODULES = {
@@ -21,6 +23,8 @@ _MODULES = {
     "Ranker": "ranker",
     "Recommender": "recommender",
     "Rules": "rules",
+    "TwoStage": "two_stage",
+    "train_two_stages": "two_stage_training",
 }
 
 

@@ -62,6 +62,8 @@ def choose(
         draw: source of randomness for `explore`. Defaults to `None`.
     """
     width = max(k, ruled.rules.pool)
+    # Two stages: what the first one finds is looked through before it has to find more.
+    n_candidates = getattr(ranker, "n_candidates", 0)
     bare_items, bare_scores = _ranked(ranker, codes, width, seen)
     added: np.ndarray | None = None
     items, scores = bare_items, bare_scores
@@ -95,7 +97,8 @@ def choose(
             again.append(rows[part][short])
         rows = np.concatenate(again)
         if len(rows):
-            width = min(_LONGER * width, ranker.scorer.n_items)
+            longer = n_candidates if width < n_candidates else _LONGER * width
+            width = min(longer, ranker.scorer.n_items)
             items, scores = _ranked(ranker, codes[rows], width, seen)
     found.before[:] = _places(found.items, bare_items)
     if added is not None:
@@ -182,6 +185,9 @@ def _explored(
 
 def _boosted(ranker: Ranker, ruled: Ruled, codes: np.ndarray, units: np.ndarray) -> Ranker:
     """The same ranker, whose scores have the boosts of each user added."""
+    if hasattr(ranker, "boosted"):
+        two_stages: Any = ranker
+        return two_stages.boosted(ruled.boost, codes, units)
     order = np.argsort(codes, kind="stable")
     found = copy.copy(ranker)
     found.rows = _BoostedRows(ranker, ruled, codes[order], units[order])
@@ -218,6 +224,7 @@ class _BoostedRows:
 
 def of_counts(ranker: Ranker, counts: np.ndarray) -> Ranker:
     """A ranker of the same items that gives every user the same scores."""
+    ranker = getattr(ranker, "first", ranker)
     row = counts.astype(np.float32)
     scorer = CatalogueScorer(lambda codes: np.broadcast_to(row, (len(codes), len(row))), len(row))
     found = copy.copy(ranker)

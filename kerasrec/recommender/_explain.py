@@ -30,6 +30,9 @@ def explain(state: State, user: Any, item: Any, by: str | None, n_neighbors: int
     """
     import pandas as pd
 
+    second = None if state.order is None else state.order.second
+    if isinstance(second, State):
+        return explain(second, user, item, by, n_neighbors)  # its score is what orders
     if by is not None and by not in BY:
         raise ValueError(unknown_name("by", by, BY))
     users, items = state.users.codes(user), state.items.codes(item)
@@ -39,7 +42,12 @@ def explain(state: State, user: Any, item: Any, by: str | None, n_neighbors: int
         )
     user_code, item_code = int(users[0]), int(items[0])
     score = float(_lists.score(state, [(user, item)])[0])
-    parts = _parts(state, user_code, item_code, by, score)
+    if second is None:
+        parts = _parts(state, user_code, item_code, by, score)
+    else:
+        from kerasrec.recommender._click_parts import parts_of_clicks
+
+        parts = parts_of_clicks(state, user_code, item_code)
     frame = pd.DataFrame(parts, columns=list(Part._fields))
     frame["name"] = frame["name"].astype(object)
     order = np.argsort(-frame["contribution"].abs().to_numpy(), kind="stable")

@@ -29,6 +29,11 @@ def export(state: State, path: str | os.PathLike[str]) -> None:
             "Rules must be left out of an export, whose formats hold none: set `rules = None` before. "
             f"Received: {', '.join(state.rules.names)}."
         )
+    if state.order is not None:
+        raise ValueError(
+            "Formats that others serve hold one model: export the stages one by one, "
+            "`recommender.candidates.export(...)`. Received: two stages."
+        )
     if Path(path).suffix == ".onnx":
         from kerasrec.recommender._onnx import export_onnx
 

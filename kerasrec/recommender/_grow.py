@@ -1,7 +1,7 @@
 """More items, more users, this week's events: a new state, or an error and no state."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -50,12 +50,13 @@ def with_items(state: State, metadata: Any) -> State:
 
         table = pd.concat([table, aligned(frame[table.columns], ids)], ignore_index=True)
     state = replace(state, item_features=features, item_metadata=table)
-    return _resized(
+    found = _resized(
         state,
         {"user": Growth(state.n_users, state.n_users), "item": growth},
         state.users.raw,
         _joined(state.items.raw, ids),
     )
+    return _with_second(found, lambda second: with_items(second, metadata))
 
 
 def with_users(state: State, features: Any) -> State:
@@ -67,12 +68,13 @@ def with_users(state: State, features: Any) -> State:
     """
     ids, frame = _new(state.users, features)
     grown, growth = _grown(state, "user", ids, frame)
-    return _resized(
+    found = _resized(
         replace(state, user_features=grown),
         {"user": growth, "item": Growth(state.n_items, state.n_items)},
         _joined(state.users.raw, ids),
         state.items.raw,
     )
+    return _with_second(found, lambda second: with_users(second, features))
 
 
 def updated(
@@ -140,7 +142,9 @@ def updated(
     recipe = _training.recipe_of(model, whole).replace(epochs=epochs, batch_size=batch_size)
     with _put_back(model) if model is before else contextlib.nullcontext():
         history = _training.fit(model, trained_on, recipe, seed, verbose, known=whole)
-    return _after(state, model, whole, _sequences(state, interactions)), history
+    found = _after(state, model, whole, _sequences(state, interactions))
+    how = (epochs, replay, user_features, item_metadata, batch_size, seed, verbose)
+    return _with_second(found, lambda second: updated(second, interactions, *how)[0]), history
 
 
 def _sequences(state: State, events: Interactions) -> Sequences | None:
@@ -154,6 +158,14 @@ def _sequences(state: State, events: Interactions) -> Sequences | None:
     return appended(known, Sequences(events), users, items, state.n_users, state.n_items)
 
 
+def _with_second(state: State, grow: Callable[[State], State]) -> State:
+    """The same with a second stage that has grown or been trained as well; one of clicks stays as it is."""
+    order = state.order
+    if order is None or not isinstance(order.second, State):
+        return state
+    return replace(state, order=replace(order, second=grow(order.second)))
+
+
 def _after(
     state: State, model: keras.Model, interactions: Interactions, sequences: Sequences | None
 ) -> State:
@@ -165,6 +177,9 @@ def _after(
         user_features=state.user_features,
         item_features=state.item_features,
         item_metadata=state.item_metadata,
+        rules=state.rules,
+        order=state.order,
+        context_ids=state.context_ids,
     )
 
 

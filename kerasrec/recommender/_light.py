@@ -23,6 +23,8 @@ from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._state import Computed, State
 from kerasrec.recommender.rules import Rules
 
+# The name of a second stage among the assets.
+SECOND = "second_stage"
 _FOLDER = "vectors/"
 _ABOUT = f"{_FOLDER}about.json"
 _TABLES = ("user", "item", "user_bias", "item_bias")
@@ -68,6 +70,8 @@ def read_light(path: str | os.PathLike[str], newcomers: bool = False) -> State |
                 return None  # other weights were written since
             if newcomers and about["by_history"]:
                 return None
+            if f"{folder}{SECOND}.npz" in archive.namelist():
+                return None  # the second stage is a model
             arrays = {
                 table: _array(archive, f"{_FOLDER}{table}.npy")
                 for table in _TABLES

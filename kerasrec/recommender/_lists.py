@@ -15,11 +15,12 @@ from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
-from kerasrec.recommender import _index, _vectors
+from kerasrec.recommender import _index, _order, _vectors
 from kerasrec.recommender._choosing import Chosen, choose, of_counts
 from kerasrec.recommender._frames import list_frame
 from kerasrec.recommender._moves import Shortage, columns_of
 from kerasrec.recommender._ruled import Ruled, check_length, of_state, tastes
+from kerasrec.recommender._situations import check_context, in_context
 from kerasrec.recommender._state import SEED, State
 from kerasrec.recommender._written import ParquetLists
 from kerasrec.recommender.rules import Rules
@@ -66,17 +67,21 @@ class Request(NamedTuple):
     draw: np.random.Generator | None
 
 
-def recommend(state: State, users: Any = None, say: bool = True, **how: Any) -> "pd.DataFrame":
+def recommend(
+    state: State, users: Any = None, say: bool = True, context: Any = None, **how: Any
+) -> "pd.DataFrame":
     """The best items for some users, or for all.
 
     Args:
         state: `State`.
         users: raw user id, or several. Defaults to `None`: all.
         say: warn of lists that rules leave short. Defaults to `True`.
+        context: the situation, or `None`.
         **how: as `Recommender.recommend` takes it.
     """
     import pandas as pd
 
+    state = in_context(state, context)
     request = _request(state, users, **how)
     parts = list(_answers(state, request))
     if say:
@@ -85,9 +90,15 @@ def recommend(state: State, users: Any = None, say: bool = True, **how: Any) -> 
 
 
 def recommend_to_parquet(
-    state: State, path: str | os.PathLike[str], users: Any = None, verbose: bool = True, **how: Any
+    state: State,
+    path: str | os.PathLike[str],
+    users: Any = None,
+    verbose: bool = True,
+    context: Any = None,
+    **how: Any,
 ) -> Path:
     """The same into a file, some users at a time."""
+    state = in_context(state, context)
     request = _request(state, users, **how)
     with ParquetLists(path, len(request.ids), verbose) as lists:
         for first, part in enumerate(_answers(state, request)):
@@ -96,21 +107,24 @@ def recommend_to_parquet(
     return lists.path
 
 
-def rank(state: State, user: Any, items: Any) -> "pd.DataFrame":
+def rank(state: State, user: Any, items: Any, context: Any = None) -> "pd.DataFrame":
     """Some items in the order in which they suit a user."""
     codes = np.unique(state.items.codes(items))
     only = state.items.raw[codes]
-    return recommend(replace(state, rules=None), user, k=len(codes), exclude_seen=False, only=only)
+    state = replace(state, rules=None)
+    return recommend(state, user, k=len(codes), exclude_seen=False, only=only, context=context)
 
 
 def score(state: State, pairs: Any) -> np.ndarray:
-    """What the model gives for pairs of raw ids."""
+    """What the model gives for pairs of raw ids; of two stages that which orders."""
     from kerasrec.evaluation._models import pair_scores
 
     users, items = _columns(pairs)
-    return pair_scores(
-        state.model, state.users.codes(users), state.items.codes(items), _vectors.inputs(state)
-    )
+    user_codes, item_codes = state.users.codes(users), state.items.codes(items)
+    if state.order is not None:
+        return _order.pair_scores(state, user_codes, item_codes)
+    check_context(state)
+    return pair_scores(state.model, user_codes, item_codes, _vectors.inputs(state))
 
 
 def popular(state: State, k: int, candidates: np.ndarray | None) -> np.ndarray:
@@ -283,6 +297,7 @@ def _answers(state: State, request: Request) -> Iterator["pd.DataFrame"]:
     ranker: Any = _vectors.ranker(state, request.candidates) if chooses else None
     if ranker is None:
         ranker = _index.ranker(state, request.finder, request.candidates)
+    ranker = _order.staged(state, ranker)
     for start in range(0, max(1, len(request.ids)), _USERS_AT_ONCE):
         part = slice(start, start + _USERS_AT_ONCE)
         ids, codes = request.ids[part], request.codes[part]
@@ -324,7 +339,7 @@ def _of_known(
         chosen = choose(ruled, ranker, codes, request.k, request.seen, taste, request.draw)
         items, scores, extra = _noted(chosen, request)
     if request.with_scores:
-        scores = _vectors.scorer(state).finish(codes, scores)
+        scores = _order.finish(state, codes, scores)
     return items, scores, extra
 
 

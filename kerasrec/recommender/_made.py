@@ -15,6 +15,7 @@ from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._reading import check_features
 from kerasrec.recommender._sides import find_sides
+from kerasrec.recommender._situations import context_inputs
 from kerasrec.recommender._state import Computed, State
 from kerasrec.recommender.file import with_catalogue
 
@@ -125,6 +126,10 @@ def state_of(
     catalogue.fill(interactions)
     catalogue.seen = history.starts, history.items
     users, items = Ids(interactions.user_ids, "user"), Ids(interactions.item_ids, "item")
+    known.setdefault(
+        "context_ids",
+        {x: interactions.context_ids[x] for x in context_inputs(model) if x in interactions.context_ids},
+    )
     return State(model, model.name, users, items, history, computed=Computed(model), **known)
 
 

@@ -1,6 +1,6 @@
 """Users who were not in training: folded in from a few items, or from what is known of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from kerasrec.recommender._choosing import choose
 from kerasrec.recommender._frames import list_frame
 from kerasrec.recommender._lists import candidates_of, check_left, ranked, rules_of
 from kerasrec.recommender._moves import Shortage, columns_of
+from kerasrec.recommender._order import Staged, of_ranker
 from kerasrec.recommender._ruled import Ruled, check_length, tastes
+from kerasrec.recommender._situations import in_context
 from kerasrec.recommender._state import SEED, State
 
 if TYPE_CHECKING:
@@ -28,7 +30,12 @@ if TYPE_CHECKING:
 
 
 def recommend_for_history(
-    state: State, items: Any, values: Any = None, exclude_seen: bool = True, **how: Any
+    state: State,
+    items: Any,
+    values: Any = None,
+    exclude_seen: bool = True,
+    context: Any = None,
+    **how: Any,
 ) -> "pd.DataFrame":
     """The best items for someone who was not in training, from the items that they have.
 
@@ -37,8 +44,10 @@ def recommend_for_history(
         items: raw item ids, or a dict of them by a name for each of several users.
         values: one number an item, or a dict where `items` is one. Defaults to `None`.
         exclude_seen: leave out the history itself. Defaults to `True`.
+        context: the situation, or `None`.
         **how: as `Recommender.recommend_for_history` takes it.
     """
+    state = in_context(state, context)
     named = isinstance(items, Mapping)
     histories = {name: several(own) for name, own in (items if named else {None: items}).items()}
     if not histories:
@@ -56,11 +65,14 @@ def recommend_for_history(
             raise ValueError(f"A history must have at least one item. Received: none{who}.")
         codes.append(state.items.codes(own))
         given.append(_values(state, weights.get(name), len(codes[-1]), who))
-    ends = _ends_of_histories(state, codes, given) if _vectors.by_history_alone(state) else None
+
+    def ends_of(own: State) -> "Ends | Scorer | None":
+        return _ends_of_histories(own, codes, given) if _vectors.by_history_alone(own) else None
+
     rows = np.repeat(np.arange(len(codes)), [len(x) for x in codes])
     history = Ragged(rows, np.concatenate(codes), len(codes), np.concatenate(given))
     names = np.array(list(histories), object)
-    return _for_newcomers(state, names, history, ends, exclude_seen, named=named, **how)
+    return _for_newcomers(state, names, history, ends_of, exclude_seen, named=named, **how)
 
 
 def recommend_for_features(state: State, frame: "pd.DataFrame", **how: Any) -> "pd.DataFrame":
@@ -71,6 +83,16 @@ def recommend_for_features(state: State, frame: "pd.DataFrame", **how: Any) -> "
         frame: the columns that the user features were made from, indexed by a name for each user.
         **how: as `Recommender.recommend_for_features` takes it.
     """
+    nothing = Ragged([], [], len(frame))
+
+    def ends_of(own: State) -> "Ends":
+        return _ends_of_features(own, frame)
+
+    return _for_newcomers(state, np.asarray(frame.index), nothing, ends_of, exclude_seen=False, **how)
+
+
+def _ends_of_features(state: State, frame: "pd.DataFrame") -> "Ends":
+    """What the model makes of users' features."""
     from kerasrec.recommender._ends import side_of_features
     from kerasrec.recommender._reading import reads, without_rows
 
@@ -90,9 +112,7 @@ def recommend_for_features(state: State, frame: "pd.DataFrame", **how: Any) -> "
     matrix = features.transform(frame).matrix
     matrix[:, without_rows(features.matrix)] = 0  # of which nothing was learned
     matrix.eliminate_zeros()
-    ends = side_of_features(sides.user, matrix)
-    nothing = Ragged([], [], len(frame))
-    return _for_newcomers(state, np.asarray(frame.index), nothing, ends, exclude_seen=False, **how)
+    return side_of_features(sides.user, matrix)
 
 
 def _ends_of_histories(state: State, codes: list[np.ndarray], values: list[np.ndarray]) -> "Ends | Scorer":
@@ -128,7 +148,7 @@ def _for_newcomers(
     state: State,
     names: np.ndarray,
     history: Ragged,
-    ends: "Ends | Scorer | None",
+    ends_of: "Callable[[State], Ends | Scorer | None]",
     exclude_seen: bool,
     k: int = 10,
     only: Any = None,
@@ -145,28 +165,41 @@ def _for_newcomers(
     seen = history if exclude_seen else None
     rows = np.arange(len(names), dtype=np.int32)
     check_left(state, names, rows, k, candidates, seen)
-    if isinstance(ends, Scorer):  # of what the model itself says
-        ranker = Ranker(ends, SEED, candidates, state.name)
-        items, scores, extra = _lists_of(state, ranker, names, k, seen, history, ruled)
-        owners = np.repeat(names, items.shape[1]) if named else None
-        return list_frame(state, owners, items, scores if with_scores else None, extra)
-    if ends is None and _vectors.represents(state):
-        fold: FoldIn = state.once("fold_in", lambda: FoldIn(*_vectors.for_folding(state), state.history))
-        ends = fold(history)
-    if ends is None:
-        ranker = _history_ranker(state, history, candidates)
-    else:
-        ranker = _ranker_of(state, ends, candidates)
+    ranker, finish = _source(state, history, ends_of(state), candidates)
+    order = state.order
+    if order is not None and isinstance(order.second, State):
+        second, finish = _source(order.second, history, ends_of(order.second), None)
+        ranker = Staged(ranker, of_ranker(second), order.n_candidates, order.second.name)
+    elif order is not None:
+        from kerasrec.recommender._clicks import clicks_of
+
+        score = clicks_of(state).score(state, newcomers=history)
+        ranker, finish = Staged(ranker, score, order.n_candidates, order.second.model.name), None
     items, scores, extra = _lists_of(state, ranker, names, k, seen, history, ruled)
-    if ends is not None and with_scores:
-        scores = _finished(state, ends, scores)
+    if finish is not None and with_scores:
+        scores = finish(scores)
     owners = np.repeat(names, items.shape[1]) if named else None
     return list_frame(state, owners, items, scores if with_scores else None, extra)
 
 
+def _source(
+    state: State, history: Ragged, ends: "Ends | Scorer | None", candidates: np.ndarray | None
+) -> "tuple[Any, Callable[[np.ndarray], np.ndarray] | None]":
+    """A ranker whose users are newcomers, and what makes the model's scores of those that rank."""
+    if isinstance(ends, Scorer):  # of what the model itself says
+        return Ranker(ends, SEED, candidates, state.name), None
+    if ends is None and _vectors.represents(state):
+        fold: FoldIn = state.once("fold_in", lambda: FoldIn(*_vectors.for_folding(state), state.history))
+        ends = fold(history)
+    if ends is None:
+        return _history_ranker(state, history, candidates), None
+    known = ends
+    return _ranker_of(state, known, candidates), lambda scores: _finished(state, known, scores)
+
+
 def _lists_of(
     state: State,
-    ranker: Ranker,
+    ranker: Any,
     names: np.ndarray,
     k: int,
     seen: Ragged | None,

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrec.data import Interactions
 from kerasrec.evaluation._plan import Plan
-from kerasrec.recommender import _vectors
+from kerasrec.recommender import _order, _vectors
 from kerasrec.recommender._choosing import choose
 from kerasrec.recommender._lists import candidates_of, ranked
 from kerasrec.recommender._ruled import check_length, of_state, tastes
@@ -68,7 +68,8 @@ class _Lists:
         if self.ruled is not None:
             check_length(self.ruled, k)
         self.k = k
-        self.ranker = _vectors.ranker(self.state, candidates_of(self.state, None, None, self.ruled))
+        first = _vectors.ranker(self.state, candidates_of(self.state, None, None, self.ruled))
+        self.ranker = _order.staged(self.state, first)
 
     def score_catalogue(self, user_codes: np.ndarray) -> np.ndarray:
         """Scores `[B, I]`, minus infinity outside of the lists."""

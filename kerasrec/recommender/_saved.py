@@ -11,10 +11,11 @@ import keras
 from kerasrec._inputs import input_names
 from kerasrec.data import Features
 from kerasrec.layers import find_catalogue
-from kerasrec.recommender import _index, _metadata
+from kerasrec.recommender import _index, _metadata, _second
 from kerasrec.recommender._archive import WEIGHTS, one_line
 from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
+from kerasrec.recommender._second import SECOND
 from kerasrec.recommender._state import Computed, State
 from kerasrec.recommender.file import load_model, save_model
 from kerasrec.recommender.rules import Rules
@@ -39,6 +40,10 @@ def save(state: State, path: str | os.PathLike[str]) -> None:
         attachments["item_metadata"] = _metadata.to_arrays(state.item_metadata)
     if state.rules is not None:
         attachments["rules"] = state.rules.to_arrays()
+    if state.order is not None:
+        attachments[SECOND] = _second.to_arrays(state.order)
+    if state.context_ids:
+        attachments["context"] = _second.ids_to_arrays(state.context_ids)
     try:
         catalogue = find_catalogue(state.model)
     except (AttributeError, ValueError):
@@ -75,7 +80,10 @@ def load(path: str | os.PathLike[str]) -> State:
         weights = archive.getinfo(WEIGHTS).CRC
     index = _index.read(Path(path), weights, len(catalogue.item_ids))
     try:
-        return replace(_restored(model, catalogue), index=index)
+        state = replace(_restored(model, catalogue), index=index)
+        if SECOND not in catalogue.attachments:
+            return state
+        return replace(state, order=_second.from_arrays(catalogue.attachments[SECOND], load))
     except _UNREADABLE as error:
         raise ValueError(
             f"{os.fspath(path)} holds a recommender that cannot be read: {one_line(str(error))}."
@@ -100,4 +108,6 @@ def _restored(model: keras.Model, catalogue: Any) -> State:
         known["item_metadata"] = _metadata.from_arrays(attached["item_metadata"], len(items))
     if "rules" in attached:
         known["rules"] = Rules.from_arrays(attached["rules"])
+    if "context" in attached:
+        known["context_ids"] = _second.ids_from_arrays(attached["context"])
     return State(model, model.name, users, items, history, computed=Computed(model), **known)

@@ -1,7 +1,7 @@
 """What a recommender holds at one time. It never changes: a recommender goes on by holding another one."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kerasrec.recommender._index import Index
+    from kerasrec.recommender._order import Order
 
 # The order among equal scores is that of `kerasrec.evaluation.evaluate`.
 SEED = 0
@@ -68,6 +69,9 @@ class State:
         item_metadata: frame with a row an item, in the order of the codes, or `None`.
         index: finds the best of many items, or `None`.
         rules: that its lists follow unless a call says otherwise, or `None`.
+        order: what orders the items that the model finds, or `None`: the model itself.
+        context: the situation, entries by the name of the column, or `None`.
+        context_ids: categories of the context columns that the model reads, by name.
         computed: what was computed from all this, once.
     """
 
@@ -81,6 +85,9 @@ class State:
     item_metadata: "pd.DataFrame | None" = None
     index: "Index | None" = None
     rules: Rules | None = None
+    order: "Order | None" = None
+    context: Mapping[str, Any] | None = None
+    context_ids: Mapping[str, np.ndarray] = field(default_factory=dict)
     computed: Computed = field(default_factory=Computed)
 
     @property
@@ -126,4 +133,6 @@ class State:
 
     def of_now(self) -> "State":
         """The same where the model has not been trained since anything was computed."""
-        return self if self.computed.is_of(self.model) else self.recomputed()
+        found = self if self.computed.is_of(self.model) else self.recomputed()
+        order = None if self.order is None else self.order.of_now()
+        return found if order is self.order else replace(found, order=order)

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 def inputs(state: State) -> ModelInputs:
     """What supplies the model for users by their codes: histories hold all that is known."""
-    found: ModelInputs = state.once("inputs", lambda: ModelInputs(state.model, state.history.sequences))
+
+    def make() -> ModelInputs:
+        from kerasrec.recommender._situations import coded
+
+        return ModelInputs(state.model, state.history.sequences, context=coded(state))
+
+    found: ModelInputs = state.once("inputs", make)
     return found
 
 
@@ -48,6 +54,10 @@ def scorer(state: State) -> Scorer:
     """The cheapest way in which the whole catalogue can be scored."""
 
     def make() -> Scorer:
+        from kerasrec.recommender._situations import check_context
+
+        if state.model is not None:
+            check_context(state)
         held = factors(state)
         if held is not None:
             return HeldScorer(held)

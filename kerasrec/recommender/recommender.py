@@ -1,7 +1,7 @@
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 import numpy as np
@@ -22,6 +22,7 @@ from kerasrec.recommender import (
     _vectors,
 )
 from kerasrec.recommender._held import Held
+from kerasrec.recommender._situations import in_context
 from kerasrec.recommender._state import State
 from kerasrec.recommender.explanation import Explanation
 from kerasrec.recommender.rules import Rules
@@ -72,7 +73,7 @@ class Recommender:
         self._held = Held(_made.made(model, interactions, user_features, item_features, item_metadata))
 
     @classmethod
-    def _of(cls, state: State) -> "Recommender":
+    def _of(cls, state: State) -> Self:
         """One that holds a state."""
         found = cls.__new__(cls)
         found._held = Held(state)
@@ -255,6 +256,7 @@ class Recommender:
         short: str | None = None,
         index: str = "auto",
         with_moves: bool = False,
+        context: Mapping[str, Any] | None = None,
         **rules: Any,
     ) -> "pd.DataFrame":
         """The best items for some users.
@@ -280,6 +282,9 @@ class Recommender:
             with_moves: bool, whether the frame says what rules did: `rank_before`, the rank that the scores
                 alone give the item, 0 beyond the pool, and `moved_by`, the rules that brought it to its
                 place. Defaults to `False`.
+            context: entry by the name of the column, the situation in which the lists are wanted, for models
+                that read it: `{"device": "phone"}`. Of two stages a Series by raw user id says it of each
+                user. Defaults to `None`: what `in_context` said, or nothing.
             **rules: arguments of `kerasrec.Rules`, such as `where="price < 20"`, `at_most={"brand": 2}` or
                 `diversity=0.3`; each takes the place of the recommender's own, and `None` switches that off.
 
@@ -291,7 +296,8 @@ class Recommender:
         Raises:
             TypeError: if there is no such rule.
             ValueError: if a user or an item is unknown, fewer than `k` items are left for a user, there is
-                no index, or rules contradict each other or name columns that are missing.
+                no index, rules contradict each other or name columns that are missing, or `context` lacks
+                what the model reads.
         """
         return _lists.recommend(
             self._now(),
@@ -305,6 +311,7 @@ class Recommender:
             short=short,
             index=index,
             with_moves=with_moves,
+            context=context,
             rules=rules,
         )
 
@@ -322,6 +329,7 @@ class Recommender:
         index: str = "auto",
         verbose: bool = True,
         with_moves: bool = False,
+        context: Mapping[str, Any] | None = None,
         **rules: Any,
     ) -> Path:
         """Write the best items for many users to a Parquet file, some users at a time, with a progress bar.
@@ -342,6 +350,7 @@ class Recommender:
             index: as in `recommend`. Defaults to `"auto"`.
             verbose: bool, show a progress bar on standard error. Defaults to `True`.
             with_moves: as in `recommend`. Defaults to `False`.
+            context: as in `recommend`. Defaults to `None`.
             **rules: as in `recommend`.
 
         Returns:
@@ -365,6 +374,7 @@ class Recommender:
             short=short,
             index=index,
             with_moves=with_moves,
+            context=context,
             rules=rules,
         )
 
@@ -396,20 +406,36 @@ class Recommender:
         tell = print if verbose else lambda line: None
         return self._held.change_and_tell(lambda state: _index.with_built(state, min_recall, seed, tell))
 
-    def rank(self, user: Any, items: Any) -> "pd.DataFrame":
+    def in_context(self, context: Mapping[str, Any]) -> Self:
+        """The same in a situation, for all that it is asked.
+
+        Args:
+            context: as in `recommend`.
+
+        Returns:
+            A recommender of the same model, which goes its own way from then on.
+
+        Raises:
+            TypeError: if `context` is no dict.
+            ValueError: if it names a column that the model does not read.
+        """
+        return self._of(in_context(self._now(), context))
+
+    def rank(self, user: Any, items: Any, context: Mapping[str, Any] | None = None) -> "pd.DataFrame":
         """Some items in the order in which they suit a user, those that the user has included.
 
         Args:
             user: raw user id.
             items: raw item ids.
+            context: as in `recommend`. Defaults to `None`.
 
         Returns:
             Frame as `recommend` gives it.
 
         Raises:
-            ValueError: if the user or an item is unknown.
+            ValueError: if the user or an item is unknown, or `context` lacks what the model reads.
         """
-        return _lists.rank(self._now(), user, items)
+        return _lists.rank(self._now(), user, items, context)
 
     def score(self, pairs: Any) -> np.ndarray:
         """What the model gives for pairs of user and item.
@@ -434,6 +460,7 @@ class Recommender:
         only: Any = None,
         exclude: Any = None,
         with_scores: bool = True,
+        context: Mapping[str, Any] | None = None,
         **rules: Any,
     ) -> "pd.DataFrame":
         """The best items for someone who was not in training, from the items that they have.
@@ -451,6 +478,7 @@ class Recommender:
             only: raw ids of the items that may be recommended. Defaults to `None`: all.
             exclude: raw ids of items that may not. Defaults to `None`: none.
             with_scores: bool, whether the frame has scores. Defaults to `True`.
+            context: as in `recommend`. Defaults to `None`.
             **rules: as in `recommend`.
 
         Returns:
@@ -469,6 +497,7 @@ class Recommender:
             only=only,
             exclude=exclude,
             with_scores=with_scores,
+            context=context,
             rules=rules,
         )
 
@@ -748,13 +777,18 @@ class Recommender:
             path: the file.
 
         Returns:
-            `Recommender`.
+            `Recommender`; of a file of two stages `TwoStage`.
 
         Raises:
             FileNotFoundError: if there is no such file.
             ValueError: if it is not a complete and harmless file of a recommender.
         """
-        return cls._of(_saved.load(path))
+        state = _saved.load(path)
+        if state.order is None:
+            return cls._of(state)
+        from kerasrec.recommender.two_stage import TwoStage
+
+        return TwoStage._of(state)
 
     def export(self, path: str | os.PathLike[str]) -> None:
         """Write what other programs serve without Keras or kerasrec: raw ids in, raw ids out.

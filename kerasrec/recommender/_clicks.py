@@ -1,0 +1,184 @@
+"""A model of clicks as the second stage: its columns of users, items and the situation, by code."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec._forks import check_fork
+from kerasrec.data.columns import NO_LABEL, Column, Number
+from kerasrec.evaluation._ragged import Ragged
+from kerasrec.recommender._order import Score
+from kerasrec.recommender._state import State
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Inputs = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, np.ndarray]]
+
+# What two stages know of a pair and of both sides, by the name of the column. Counts have grown by the time
+# that the ranker is used; shares of the training rows stay within what it learned from.
+STAGE_COLUMNS: dict[str, Column] = {
+    "candidate_score": Number(),
+    "item_count": Number(scale="quantiles"),
+    "user_count": Number(scale="quantiles"),
+}
+_ROWS = 8192
+_FEWEST = 64
+
+
+def clicks_of(state: State) -> "Clicks":
+    """The second stage of a state, whose columns are encoded once."""
+    found: Clicks = state.once("clicks", lambda: Clicks(state))
+    return found
+
+
+class Clicks:
+    """What a model of clicks takes of users and items, by code.
+
+    Args:
+        state: whose second stage is a `Ranker`.
+    """
+
+    def __init__(self, state: State) -> None:
+        import pandas as pd
+
+        order: Any = state.order
+        ranker = order.second
+        self.model, self.columns = ranker.model, ranker.columns
+        self.names = self.columns.names
+        metadata = state.item_metadata
+        if metadata is not None:
+            metadata = metadata.set_axis(pd.Index(state.items.raw, tupleize_cols=False))
+        self.items = self._encoded(state.items.raw, self.columns.item, (ranker.items, metadata))
+        self.users = self._encoded(state.users.raw, self.columns.user, (ranker.users,))
+        self.item_count = np.bincount(state.history.items, minlength=state.n_items)
+        self.user_count = state.history.counts(np.arange(state.n_users))
+
+    def _encoded(
+        self, raw: np.ndarray, key: str | None, tables: "tuple[pd.DataFrame | None, ...]"
+    ) -> dict[str, np.ndarray]:
+        """Columns of one side, a row a code, by the name of the column."""
+        import pandas as pd
+
+        ids = pd.Index(raw, tupleize_cols=False)
+        known: dict[str, Any] = {} if key is None else {key: pd.Series(raw, name=key)}
+        for table in (table for table in tables if table is not None):
+            for name in table.columns:
+                if name in self.columns.fitted and name not in known and name not in STAGE_COLUMNS:
+                    known[name] = table[name].reindex(ids).reset_index(drop=True)
+        return {name: self._encode(name, entries) for name, entries in known.items()}
+
+    def _encode(self, name: str, entries: "pd.Series[Any]") -> np.ndarray:
+        kind = self.columns.fitted[name]
+        return kind.encode(kind.filled(entries))
+
+    def score(self, state: State, newcomers: "Ragged | None" = None) -> Score:
+        """What scores candidates in the situation of a state; arguments are those of `inputs`."""
+        inputs = self.inputs(state, newcomers)
+
+        def score(codes: np.ndarray, items: np.ndarray, found: np.ndarray) -> np.ndarray:
+            return predicted(self.model, inputs(codes, items, found), items.size).reshape(items.shape)
+
+        return score
+
+    def predicted_without_each(self, inputs: dict[str, np.ndarray]) -> list[float]:
+        """Log-odds of a row, and without each of its columns: a missing category, the mean of a number.
+
+        Args:
+            inputs: arrays `[1, W]`.
+        """
+        rows = {name: np.repeat(x, 1 + len(inputs), axis=0) for name, x in inputs.items()}
+        for place, plain in enumerate(self.names.values(), 1):
+            rows[plain][place] = 0
+            if rows[plain].shape[1] > 1 and rows[plain].dtype.kind == "i":
+                rows[plain][place, 1:] = NO_LABEL
+        found = predicted(self.model, rows, 1 + len(inputs)).astype(np.float64)
+        if list(self.model.output_names) == ["expected"]:
+            return [float(x) for x in np.log(np.maximum(found, 1e-30))]
+        found = np.clip(found, 1e-7, 1 - 1e-7)
+        return [float(x) for x in np.log(found / (1 - found))]
+
+    def inputs(self, state: State, newcomers: "Ragged | None" = None) -> Inputs:
+        """What gives the model's inputs for candidates in the situation of a state.
+
+        Args:
+            state: `State`.
+            newcomers: histories of users who are not those of the state, a row a user. Defaults to `None`.
+        """
+        import pandas as pd
+
+        given = dict(state.context or {})
+        users = dict(self.users)
+        user_count = self.user_count
+        if newcomers is not None:
+            user_count = newcomers.counts(np.arange(len(newcomers.starts) - 1))
+            users = {}
+        fixed: dict[str, np.ndarray] = {}
+        for name in self.columns.fitted:
+            if name in STAGE_COLUMNS:
+                continue
+            if name in given:
+                entry = given[name]
+                if isinstance(entry, pd.Series) and newcomers is None:
+                    own = entry.reindex(pd.Index(state.users.raw, tupleize_cols=False)).reset_index(drop=True)
+                    users[name] = self._encode(name, own.rename(name))
+                else:
+                    fixed[name] = self._encode(name, pd.Series([entry], name=name))
+            elif name not in self.items and name not in users:
+                fixed[name] = self._standing_in(name, newcomers is not None and name in self.users)
+
+        def rows_of(codes: np.ndarray, items: np.ndarray, found: np.ndarray) -> dict[str, np.ndarray]:
+            rows, of_items = np.repeat(codes, items.shape[1]), np.maximum(items, 0).ravel()
+            stage: dict[str, Callable[[], Any]] = {
+                "candidate_score": lambda: np.where(np.isfinite(found), found, 0.0).ravel(),
+                "item_count": lambda: self.item_count[of_items],
+                "user_count": lambda: user_count[rows],
+            }
+            inputs = {}
+            for name, plain in self.names.items():
+                if name in stage:
+                    inputs[plain] = self._encode(name, pd.Series(stage[name](), name=name))
+                elif name in fixed:
+                    inputs[plain] = np.repeat(fixed[name], len(rows), axis=0)
+                elif name in users:
+                    inputs[plain] = users[name][rows]
+                else:
+                    inputs[plain] = self.items[name][of_items]
+            return inputs
+
+        return rows_of
+
+    def _standing_in(self, name: str, of_newcomers: bool) -> np.ndarray:
+        """A column of which nothing is given: its default, or a missing entry of a category of newcomers."""
+        import pandas as pd
+
+        kind = self.columns.fitted[name]
+        if kind.default is not None or (of_newcomers and kind.n):
+            return self._encode(name, pd.Series([kind.default], name=name, dtype=object))
+        raise ValueError(
+            f"`context` must hold {name!r}, which the ranker reads of the situation: "
+            f"`context={{{name!r}: ...}}`, or a `default` that is declared with the column. "
+            "Received: a context without."
+        )
+
+
+def predicted(model: Any, inputs: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """What a model gives for rows of inputs, float32 `[n]`; blocks have a power of two of rows.
+
+    Args:
+        model: `keras.Model`.
+        inputs: arrays `[n, W]` by name.
+        n: int.
+    """
+    check_fork()
+    parts = []
+    for start in range(0, n, _ROWS):
+        block = {name: x[start : start + _ROWS] for name, x in inputs.items()}
+        rows = len(next(iter(block.values())))
+        size = max(_FEWEST, 1 << max(0, rows - 1).bit_length())
+        padded = {
+            name: np.concatenate([x, np.repeat(x[-1:], size - rows, axis=0)]) for name, x in block.items()
+        }
+        parts.append(np.asarray(model.predict_on_batch(padded), np.float32).reshape(-1)[:rows])
+    return np.concatenate(parts) if parts else np.empty(0, np.float32)

@@ -1,0 +1,213 @@
+"""The second of two stages: what a first model found, in the order of another one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec.data._columns import shown
+from kerasrec.evaluation._ragged import Ragged
+from kerasrec.evaluation._ranker import Ranked, Ranker
+from kerasrec.evaluation._scorers import FactorRows
+from kerasrec.recommender import _vectors
+from kerasrec.recommender._state import State
+
+if TYPE_CHECKING:
+    from kerasrec.recommender.ranker import Ranker as ClickRanker
+
+# Users `[B]`, items `[B, n]` and the scores that found them, to scores `[B, n]`.
+Score = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+# Numbers that are held at once where items are scored.
+_NUMBERS = 1 << 23
+
+
+@dataclass(frozen=True)
+class Order:
+    """What orders the candidates of a state.
+
+    Attributes:
+        second: a model of clicks with its columns, or the state of another recommender of the same ids.
+        n_candidates: int, how many of the best items of the first model it is shown.
+    """
+
+    second: "ClickRanker | State"
+    n_candidates: int
+
+    def of_now(self) -> "Order":
+        """The same where the second model has not been trained since anything was computed."""
+        if not isinstance(self.second, State):
+            return self
+        now = self.second.of_now()
+        return self if now is self.second else Order(now, self.n_candidates)
+
+
+class Staged:
+    """Ranks what another ranker finds in the order of other scores; equal ones stand as they were found.
+
+    Where a list asks for more items than there are candidates, more are found.
+
+    Args:
+        first: `Ranker`, or what finds items as one does.
+        score: what orders the items that it finds.
+        n_candidates: int, how many it finds at least.
+        name: what an error calls the model that orders.
+    """
+
+    def __init__(self, first: Any, score: Score, n_candidates: int, name: str) -> None:
+        self.first, self.score, self.n_candidates, self.name = first, score, n_candidates, name
+        self._boost: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self._found: dict[tuple[int, bytes], list[Ranked]] = {}
+
+    @property
+    def scorer(self) -> Any:
+        """That of the ranker that finds."""
+        return self.first.scorer
+
+    @property
+    def layout(self) -> Any:
+        """That of the ranker that finds."""
+        return self.first.layout
+
+    def boosted(self, boost: np.ndarray, codes: np.ndarray, units: np.ndarray) -> "Staged":
+        """The same with what is added to the scores of the candidates.
+
+        Args:
+            boost: of each item `[I]`.
+            codes: the users who will be asked for, `[B]`.
+            units: what multiplies it for each of them, `[B]`.
+        """
+        found = Staged(self.first, self.score, self.n_candidates, self.name)
+        order = np.argsort(codes, kind="stable")
+        found._boost, found._found = (boost, codes[order], units[order]), self._found
+        return found
+
+    def rank(self, users: Any, k: int, seen: Ragged | None = None) -> Iterator[Ranked]:
+        """The k best of the candidates of each user.
+
+        Args:
+            users: user codes `[U]`.
+            k: int.
+            seen: items to leave out, by user. Defaults to `None`: none.
+        """
+        users = np.asarray(users)
+        n = max(k, self.n_candidates)
+        key = n, users.tobytes()
+        if key not in self._found:
+            self._found.clear()  # lists with and without boosts are of the same candidates
+            self._found[key] = [self._scored(block) for block in self.first.rank(users, n, seen)]
+        for block in self._found[key]:
+            scores = block.scores
+            if self._boost is not None:
+                boost, codes, units = self._boost
+                unit = units[np.searchsorted(codes, block.users)][:, None]
+                scores = scores + (unit * boost[np.maximum(block.items, 0)]).astype(np.float32)
+            best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+            items, scores = np.take_along_axis(block.items, best, 1), np.take_along_axis(scores, best, 1)
+            yield Ranked(block.users, items, scores)
+
+    def _scored(self, block: Ranked) -> Ranked:
+        there = block.items >= 0
+        scores = np.where(there, self.score(block.users, block.items, block.scores), np.float32(-np.inf))
+        bad = there & ~np.isfinite(scores)
+        if bad.any():
+            row = int(np.argmax(bad.any(axis=1)))
+            raise ValueError(
+                f"Scores must be finite. Received: {shown(scores[row][bad[row]][0])} from {self.name!r}, "
+                f"first for user code {block.users[row]}; the model diverged in training or its inputs are "
+                "not finite."
+            )
+        return Ranked(block.users, block.items, scores)
+
+
+def staged(state: State, ranker: Any) -> Any:
+    """What ranks in two stages where a state has two; else the ranker itself.
+
+    Args:
+        state: `State`.
+        ranker: what finds the items of users of the state.
+    """
+    order = state.order
+    if order is None:
+        return ranker
+    if isinstance(order.second, State):
+        return Staged(ranker, of_ranker(_vectors.ranker(order.second)), order.n_candidates, order.second.name)
+    from kerasrec.recommender._clicks import clicks_of
+
+    score = clicks_of(state).score(state)
+    return Staged(ranker, score, order.n_candidates, order.second.model.name)
+
+
+def finish(state: State, codes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Scores `[B, k]` as the model gives them that ordered the items, from those that it ordered them by.
+
+    Args:
+        state: `State`.
+        codes: users `[B]`.
+        scores: float32 `[B, k]`.
+    """
+    if state.order is None:
+        return _vectors.scorer(state).finish(codes, scores)
+    second = state.order.second
+    return _vectors.scorer(second).finish(codes, scores) if isinstance(second, State) else scores
+
+
+def pair_scores(state: State, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """What the second stage gives for pairs, `[n]`.
+
+    Args:
+        state: `State` of two stages.
+        users: codes `[n]`.
+        items: codes `[n]`.
+    """
+    columns = items[:, None]
+    first = _vectors.ranker(state)
+    scores = staged(state, first).score(users, columns, scores_of(first, users, columns))
+    return finish(state, users, scores)[:, 0]
+
+
+def of_ranker(ranker: Ranker) -> Score:
+    """Scores of some items for each user, those that the ranker ranks all items by.
+
+    Args:
+        ranker: of all items.
+    """
+    return lambda users, items, _: scores_of(ranker, users, items)
+
+
+def scores_of(ranker: Ranker, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """The scores that a ranker ranks by, of some items for each user.
+
+    Args:
+        ranker: of all items.
+        users: as the ranker takes them `[B]`.
+        items: item codes `[B, n]`; what stands in the place of -1 means nothing.
+
+    Returns:
+        float32 `[B, n]`.
+    """
+    from kerasrec.evaluation._models import pair_scores, takes_pairs_alone
+
+    items = np.maximum(items, 0)
+    scorer: Any = ranker.scorer
+    if takes_pairs_alone(scorer):
+        calls = scorer.score
+        pairs = np.repeat(users, items.shape[1]), items.ravel()
+        return pair_scores(calls.model, *pairs, calls.inputs).reshape(items.shape)
+    found = np.empty(items.shape, np.float32)
+    rows: Any = ranker.rows
+    prepared: Any = rows.prepare(users)
+    columns = ranker.layout.columns[items]
+    of_factors = isinstance(rows, FactorRows)
+    width = items.shape[1] * rows.items.shape[1] if isinstance(rows, FactorRows) else ranker.layout.width
+    step = max(1, _NUMBERS // max(1, width))
+    for start in range(0, len(users), step):
+        part = slice(start, start + step)
+        if of_factors:
+            pair = prepared[part].astype(np.float64), rows.items[columns[part]].astype(np.float64)
+            found[part] = np.einsum("bc,bnc->bn", *pair)
+        else:
+            block = np.empty((len(users[part]), ranker.layout.width), np.float32)
+            rows.fill(prepared[part], block)
+            found[part] = np.take_along_axis(block, columns[part], 1)
+    return found

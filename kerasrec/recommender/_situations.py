@@ -1,0 +1,111 @@
+"""The situation in which lists are wanted: context columns that a model, or the second stage, reads."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from kerasrec._inputs import input_names, optional_inputs
+from kerasrec.data._columns import shown
+from kerasrec.recommender._state import Computed, State
+
+
+def context_inputs(model: Any) -> list[str]:
+    """Names of a model's inputs that neither users, items nor histories supply.
+
+    Args:
+        model: `keras.Model`, or `None`.
+    """
+    names = () if model is None else input_names(model)
+    return [name for name in names if name not in ("user", "item", "history")]
+
+
+def in_context(state: State, context: Any) -> State:
+    """The state in a situation.
+
+    Args:
+        state: `State`.
+        context: entries by the name of the column; or `None`: as it is.
+    """
+    if context is None:
+        return state
+    if not isinstance(context, Mapping):
+        raise TypeError(
+            "`context` must be a dict of entries by the name of the column. "
+            f"Received: {type(context).__name__}."
+        )
+    own = context_inputs(state.model)
+    may = list(dict.fromkeys([*own, *_of_second(state)]))
+    for name in context:
+        if name not in may:
+            raise ValueError(
+                "`context` must name columns of the situation that the model reads: "
+                f"{', '.join(map(repr, may)) or 'none'}. Received: {name!r}."
+            )
+    found = replace(state, context={**(state.context or {}), **context})
+    if any(name in own for name in context):
+        # What was computed is of another situation.
+        found = replace(found, computed=Computed(state.model), index=None)
+    order = state.order
+    if order is not None and isinstance(order.second, State):
+        mine = {name: x for name, x in context.items() if name in _names(order.second)}
+        found = replace(found, order=replace(order, second=in_context(order.second, mine or None)))
+    return found
+
+
+def coded(state: State) -> dict[str, Any]:
+    """What the inputs of the model's context hold, categories as codes.
+
+    Args:
+        state: `State`.
+    """
+    found: dict[str, Any] = {}
+    for name in context_inputs(state.model):
+        entry = (state.context or {}).get(name)
+        if entry is None:
+            continue
+        ids = state.context_ids.get(name)
+        if ids is None:
+            found[name] = entry
+            continue
+        place = np.flatnonzero(np.asarray(ids, object) == entry)
+        if not len(place):
+            raise ValueError(
+                f"`context` must hold entries of {name!r} that training knew, such as {shown(ids[0])}. "
+                f"Received: {shown(entry)}."
+            )
+        found[name] = place[0]
+    return found
+
+
+def check_context(state: State) -> None:
+    """Refuse a situation that lacks what the model reads.
+
+    Args:
+        state: `State`.
+    """
+    optional = optional_inputs(state.model)
+    for name in context_inputs(state.model):
+        if name not in optional and (state.context or {}).get(name) is None:
+            raise ValueError(
+                f"`context` must hold {name!r}, which the model reads of the situation: "
+                f"`context={{{name!r}: ...}}`. Received: a context without."
+            )
+
+
+def _names(state: State) -> list[str]:
+    return [*context_inputs(state.model), *_of_second(state)]
+
+
+def _of_second(state: State) -> list[str]:
+    """Columns that the second stage reads and a call may give."""
+    if state.order is None:
+        return []
+    second = state.order.second
+    if isinstance(second, State):
+        return _names(second)
+    from kerasrec.recommender._clicks import STAGE_COLUMNS
+
+    columns = second.columns
+    return [x for x in columns.fitted if x not in {columns.user, columns.item, *STAGE_COLUMNS}]

@@ -1,0 +1,182 @@
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrec._arguments import positive_integer
+from kerasrec._seeds import check_seed
+from kerasrec.data import Impressions, Interactions, splits
+from kerasrec.data.columns import Column
+from kerasrec.recommender import _metadata
+from kerasrec.recommender._clicks import STAGE_COLUMNS
+from kerasrec.recommender._shown import LABEL, shown_rows
+from kerasrec.recommender.ranker import Ranker
+from kerasrec.recommender.recommender import Recommender
+from kerasrec.recommender.two_stage import TwoStage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_VALIDATION = 0.1
+_FEWEST = 10
+
+
+def train_two_stages(
+    interactions: Interactions,
+    candidates: str = "implicit_als",
+    ranker: str = "dcn",
+    columns: Mapping[str, str | Column] | None = None,
+    users: Any = None,
+    items: Any = None,
+    n_candidates: int = 200,
+    later: float | int = 0.2,
+    n_negatives: int = 20,
+    n_requests: int = 3,
+    item_metadata: Any = None,
+    candidate_settings: Mapping[str, Any] | None = None,
+    ranker_settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    verbose: Any = "auto",
+) -> TwoStage:
+    """Train a model that finds candidates and one that orders them, on one table.
+
+    A ranker of clicks learns from what the first model would have shown: the first model is trained on the
+    earlier part of the interactions, its candidates for users with later likes are labelled by what these
+    took, and the ranker is trained on them until it orders the candidates of a tenth of these users no
+    better. Then the first model is trained again on all interactions. So nothing that the ranker learns from
+    was known to the model that found it. Any other model is trained on all interactions by itself.
+
+    A click model's score orders candidates; it is no probability of a click, as only some of the candidates
+    that were not taken are learned from.
+
+    Args:
+        interactions: `Interactions`. The columns of their `context` are the situation of each event.
+        candidates: name in `kerasrec.zoo` of the model that finds. Defaults to `"implicit_als"`.
+        ranker: name of the model that orders: one with `task="click"`, or any other.
+            Defaults to `"dcn"`.
+        columns: kinds of the columns that a ranker of clicks reads beside ids, counts and the score of the
+            first model, by name, as `kerasrec.data.columns.get` takes them: columns of `users`, of `items`,
+            and of the context. Defaults to `None`: none.
+        users: frame indexed by raw user id. Defaults to `None`.
+        items: frame indexed by raw item id. Defaults to `None`.
+        n_candidates: int, how many items the ranker orders. Defaults to `200`.
+        later: what the ranker learns from: a float, the latest share of all events, split at one moment; or
+            an int, the last events of each user. Defaults to `0.2`.
+        n_negatives: int, of the candidates that a user did not take, how many are learned from, drawn for
+            each request. Defaults to `20`.
+        n_requests: int, of the situations of a user's later likes, how many are learned from.
+            Defaults to `3`.
+        item_metadata: as in `Recommender`. Defaults to `None`.
+        candidate_settings: further arguments of `Recommender.train`. Defaults to `None`.
+        ranker_settings: further arguments of `Ranker.train`, or of `Recommender.train`. Defaults to `None`.
+        seed: int, of what is drawn and of both trainings. Defaults to `0`.
+        verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
+
+    Returns:
+        `TwoStage`.
+
+    Raises:
+        TypeError: if `interactions` are none.
+        ValueError: if they have no times, nothing that came later is among the candidates, or a column is
+            given nowhere.
+
+    Example:
+        >>> import kerasrec
+        >>> data = kerasrec.datasets.synthetic(40, 30, 600).interactions
+        >>> both = kerasrec.train_two_stages(data, "popularity", "ease", n_candidates=10, verbose=0)
+        >>> both.name
+        'popularity then ease'
+    """
+    from kerasrec import zoo
+
+    if not isinstance(interactions, Interactions):
+        raise TypeError(
+            "`interactions` must be `kerasrec.data.Interactions`; make them with `Interactions.from_frame`. "
+            f"Received: {type(interactions).__name__}."
+        )
+    for name, given in (
+        ("n_candidates", n_candidates),
+        ("n_negatives", n_negatives),
+        ("n_requests", n_requests),
+    ):
+        positive_integer(name, given)
+    seed = check_seed(seed)
+    how = {"seed": seed, "verbose": verbose}
+    first = {"model": candidates, **how, **(candidate_settings or {})}
+    second = {"model": ranker, **how, **(ranker_settings or {})}
+    of_clicks = zoo.card(ranker).task == "click"
+    if zoo.card(candidates).task == "click":
+        raise ValueError(
+            "`candidates` must be a model that ranks all items; a model of clicks orders what it finds "
+            f"(`ranker=`). Received: candidates={candidates!r}."
+        )
+    if item_metadata is not None:
+        _metadata.aligned(item_metadata, interactions.item_ids)  # refused before the training
+    orders: Ranker | Recommender
+    if of_clicks:
+        declared = _declared(columns, interactions, users, items)
+        earlier, after = _parts(interactions, later)
+        found = Recommender.train(earlier, **first)
+        table = shown_rows(found._now(), after, n_candidates, n_negatives, n_requests, seed)
+        orders = _ranker(table, declared, users, items, after, second)
+    else:
+        orders = Recommender.train(interactions, **second)
+    finds = Recommender.train(interactions, item_metadata=item_metadata, **first)
+    return TwoStage(finds, orders, n_candidates)
+
+
+def _declared(
+    columns: Mapping[str, str | Column] | None, interactions: Interactions, users: Any, items: Any
+) -> dict[str, str | Column]:
+    """Kinds of all columns, once it is sure that each is given somewhere."""
+    declared = dict(columns or {})
+    there = {"user", "item", *interactions.context}
+    for table in (users, items):
+        there |= set() if table is None else {*table.columns}
+    for name in declared:
+        if name in STAGE_COLUMNS or name == LABEL:
+            raise ValueError(
+                f"`columns` must not be called {', '.join((*STAGE_COLUMNS, LABEL))}, which two stages have "
+                f"themselves; rename yours. Received: {name!r}."
+            )
+        if name not in there:
+            raise ValueError(
+                "`columns` must be columns of `users`, of `items` or of the context of the interactions "
+                f"(`Interactions.from_frame(..., context=[...])`). Received: {name!r}, which is in none."
+            )
+    return {**declared, **STAGE_COLUMNS}
+
+
+def _parts(interactions: Interactions, later: float | int) -> tuple[Interactions, Interactions]:
+    if isinstance(later, (int, np.integer)) and not isinstance(later, bool):
+        return splits.leave_last_out(interactions, int(later))
+    return splits.time_split(interactions, test_size=later)
+
+
+def _ranker(
+    table: "pd.DataFrame",
+    declared: dict[str, str | Column],
+    users: Any,
+    items: Any,
+    after: Interactions,
+    settings: dict[str, Any],
+) -> Ranker:
+    """A ranker of what was shown, some users of which are held out to say when it is best."""
+    if not len(table) or not table[LABEL].any():
+        raise ValueError(
+            "The candidates must hold some of what users took later, for a ranker to learn from; a larger "
+            f"`n_candidates` or `later` may help. Received: none of {len(after):,} later events."
+        )
+    for key, given in (("user", users), ("item", items)):
+        for name in () if given is None else [x for x in given.columns if x in declared and x not in table]:
+            table[name] = given[name].reindex(table[key].to_numpy()).to_numpy()
+    shown = Impressions.from_frame(table, LABEL, declared, user="user", item="item")
+    if "validation" not in settings and "epochs" not in settings:
+        owners = np.unique(table["request"])
+        if len(owners) >= _FEWEST:
+            draw = np.random.default_rng(settings["seed"])
+            held = draw.permutation(owners)[: max(1, round(_VALIDATION * len(owners)))]
+            out = np.isin(table["request"], held)
+            settings = {**settings, "validation": shown.take(out)}
+            shown = shown.take(~out)
+    return Ranker.train(shown, users=users, items=items, **settings)
