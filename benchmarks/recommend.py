@@ -66,7 +66,7 @@ def measure(quick: bool) -> dict:
 
 def _latency(quick: bool) -> dict:
     n_items, n_calls = (5_000, 20) if quick else (100_000, 200)
-    recommender = _made(1_000, n_items, 64, 20 * 1_000)
+    recommender = made(1_000, n_items, 64, 20 * 1_000)
     users, items = recommender.user_ids.tolist(), recommender.item_ids
     first = _seconds(lambda call: recommender.recommend(users[call]), 1)[0]
     alone = _seconds(lambda call: recommender.recommend(users[call % len(users)]), n_calls)
@@ -95,7 +95,7 @@ def _onnx(quick: bool) -> dict:
         if name:
             recommender = Recommender.train(data, name, verbose=0)
         else:
-            recommender = _made(n_users, n_items, 64, 60 * n_users)
+            recommender = made(n_users, n_items, 64, 60 * n_users)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         with tempfile.TemporaryDirectory() as folder:
@@ -136,7 +136,7 @@ def _popular(n_users: int, n_items: int, each: int):
 def _file(quick: bool) -> dict:
     from kerasrec import Recommender
 
-    recommender = _made(10_000 if quick else 1_000_000, 1_000, 8, 2_000_000 if not quick else 20_000)
+    recommender = made(10_000 if quick else 1_000_000, 1_000, 8, 2_000_000 if not quick else 20_000)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "large.keras")
         start = time.perf_counter()
@@ -175,14 +175,14 @@ def _everybody(quick: bool) -> dict:
     return {"all over bare": statistics.median(ratios[1:])}
 
 
-def _made(n_users: int, n_items: int, n_components: int, n_seen: int):
+def made(n_users: int, n_items: int, n_components: int, n_seen: int, seed: int = 0):
     """A factorised model of random vectors; what is measured does not depend on them."""
     from kerasrec import Recommender
     from kerasrec.data import Interactions
     from kerasrec.zoo._fitted import factorised
     from kerasrec.zoo.implicit_als import CARD
 
-    draw = np.random.default_rng(0)
+    draw = np.random.default_rng(seed)
     keys = np.unique(draw.integers(0, n_users * n_items, n_seen))
     data = Interactions(
         keys // n_items,

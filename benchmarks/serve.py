@@ -37,12 +37,12 @@ def run(quick: bool = False) -> list[dict]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "made.keras")
             in_process("benchmarks.serve:make", {"n_items": n_items, "path": str(path)})
-            with _server(path) as (address, process):
+            with server(path) as (address, process):
                 wrong = _wrong(address, path, 50 if quick else 2000)
-                before = _memory_mb(process)
+                before = memory_mb(process)
                 found = [_load(address, 16, 1 if quick else 8) for _ in range(1 if quick else 3)]
                 alone = _load(address, 1, 1 if quick else 5)
-                after = _memory_mb(process)
+                after = memory_mb(process)
         what = f"{n_items:,} items, 16 connections"
         rows.append(ratio_row(f"{what}: requests/s", [x["rate"] for x in found], least))
         rows.append(ratio_row(f"{what}: p99 ms", [x["p99"] for x in found], most, lower_is_better=True))
@@ -65,9 +65,9 @@ def run(quick: bool = False) -> list[dict]:
 
 def make(n_items: int, path: str) -> dict:
     """Write a factorised model of random vectors."""
-    from benchmarks.recommend import _made
+    from benchmarks.recommend import made
 
-    _made(N_USERS, n_items, 64, 20 * N_USERS).save(path)
+    made(N_USERS, n_items, 64, 20 * N_USERS).save(path)
     return {}
 
 
@@ -158,7 +158,7 @@ def _by_threads(address: str, connections: int, seconds: int) -> dict:
 
 
 @contextlib.contextmanager
-def _server(path: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+def server(path: Path) -> Iterator[tuple[str, subprocess.Popen]]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", COMMAND, "serve", str(path), "--port", "0"]
     process = subprocess.Popen(
@@ -178,7 +178,7 @@ def _server(path: Path) -> Iterator[tuple[str, subprocess.Popen]]:
         process.communicate()
 
 
-def _memory_mb(process: subprocess.Popen) -> float:
+def memory_mb(process: subprocess.Popen) -> float:
     status = Path(f"/proc/{process.pid}/status")
     found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
     return int(found[1]) / 1e3 if found else float("nan")

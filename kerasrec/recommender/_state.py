@@ -45,6 +45,11 @@ class Computed:
                     self._known[name] = make()
         return self._known[name]
 
+    def put(self, name: str, value: Any) -> None:
+        """Hold the same thing in another place, e.g. on the disk; nothing that follows from it must be known."""
+        with self._lock:
+            self._known[name] = value
+
     def is_of(self, model: Any) -> bool:
         """Whether the model has not been trained since."""
         return getattr(model, "optimizer", None) is self._optimizer and self._count() == self._steps

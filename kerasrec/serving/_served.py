@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasrec.data._columns import id_index, shown
 from kerasrec.data._ids import integer
+from kerasrec.serving._shared import share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,6 +154,7 @@ def load(path: Path, title: str | None = None, picture: str | None = None) -> Se
         raise FileNotFoundError(f"There must be a model file at {str(path)!r}. Received: no file.")
     version = _digest(path)
     served = Served(Recommender.load(path), path, version, title, picture)
+    share(served.recommender._now(), path, version)
     served.warm()
     if _digest(path) != version:
         raise ValueError(f"The file must stay as it is while it is read. Received: another {path.name}.")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasrec.serving._shared import FOLDER
 from kerasrec.serving.app import create_app
 from kerasrec.serving.settings import Settings
 
@@ -84,7 +85,11 @@ def run(settings: Settings, listening: socket.socket, workers: int, told: Callab
         return
     told(f"http://{name}:{address[1]}")
     with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {_SETTINGS: settings.to_json(), "PROMETHEUS_MULTIPROC_DIR": folder}
+        os.environ |= {
+            _SETTINGS: settings.to_json(),
+            "PROMETHEUS_MULTIPROC_DIR": folder,
+            FOLDER: os.path.join(folder, "vectors"),
+        }
         _ended_by_signal(
             lambda: uvicorn.run(
                 "kerasrec.serving._server:_of_environment",

@@ -153,6 +153,13 @@ def test_loaded_swapped_and_killed_it_answers_right_and_loses_no_event(start, fi
     assert "Traceback" not in err
 
 
+def mapped_vectors(parent):
+    """Names of the arrays that each process of a server has mapped."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    maps = [set(re.findall(r"/vectors/.*/(\w+\.npy)", Path(f"/proc/{n}/maps").read_text())) for n in children]
+    return [names for names in maps if names]
+
+
 def test_several_processes_see_one_log(start, files, tmp_path):
     model = tmp_path / "shop.keras"
     shutil.copy(files["shop"], model)
@@ -168,6 +175,7 @@ def test_several_processes_see_one_log(start, files, tmp_path):
     for _ in range(20):  # each on a connection of its own, which any of them may take
         found = httpx2.get(f"{server.address}/v1/recommend/%252F?k=1").json()
         assert found["items"][0]["item"] != event["item"]
+    assert mapped_vectors(server.process.pid) == [{"arranged.npy", "item.npy", "user.npy"}] * 2
     assert "kerasrec_events_total 1.0" in httpx2.get(f"{server.address}/metrics").text
     status, out, err = server.end()
     assert (status, out.splitlines()[-1]) == (0, "Stopped."), err
