@@ -1,9 +1,9 @@
 """Ten minutes of `kerasrec serve` while its file is swapped and events come in: every answer compared.
 
 5,000 items, 20,000 users. Twelve connections ask for lists; a thirteenth sends events of users of their own,
-which are read back from the log after a kill; every twenty seconds the other of two files takes the place. Each
-answer names the version that gave it, and must be that file's `recommend`, to the last item. Memory is compared
-between the end of the second minute, when both files have been served, and the end.
+which are read back from the log after a kill; every twenty seconds the other of two files takes the place.
+Each answer names the version that gave it, and must be that file's `recommend`, to the last item. Memory is
+compared between the end of the second minute, when both files have been served, and the end.
 """
 
 import http.client

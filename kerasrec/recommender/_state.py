@@ -46,7 +46,7 @@ class Computed:
         return self._known[name]
 
     def put(self, name: str, value: Any) -> None:
-        """Hold the same thing in another place, e.g. on the disk; nothing that follows from it must be known."""
+        """Hold an equal thing, e.g. on the disk; nothing that follows from it may be known yet."""
         with self._lock:
             self._known[name] = value
 
