@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def share(state: State, path: Path, version: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tables = {name: getattr(held, name) for name in _TABLES}
-        mapped = {name: _mapped(folder, name, x) for name, x in tables.items() if x is not None}
+        mapped: Any = {name: _mapped(folder, name, x) for name, x in tables.items() if x is not None}
         state.computed.put("factors", replace(held, **mapped))
         rows = _vectors.ranker(state).rows
         if isinstance(rows, FactorRows):
