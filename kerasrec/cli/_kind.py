@@ -19,10 +19,6 @@ _SEVERAL = {
 }
 
 
-# Of a scale of ratings, the highest is not so many times the middle one.
-_TAIL = 10
-
-
 def guessed(value_column: str | None, values: Any = ()) -> str:
     """The kind of values in a column of this name, of which these are some; of no column, likes."""
     if value_column is None:
@@ -30,26 +26,16 @@ def guessed(value_column: str | None, values: Any = ()) -> str:
     words = words_of(value_column)
     name = "".join(words)
     counted = any(word in _COUNTS for word in words) or name.startswith("num") or name in ("n", "playcount")
-    return "counts" if counted or _has_tail(values) else "ratings"
+    if counted or not len(values):
+        return "counts" if counted else "ratings"
+    from kerasrec.data._kinds import have_long_tail
+
+    return "counts" if have_long_tail(values) else "ratings"
 
 
 def words_of(name: str) -> list[str]:
     """The words in the name of a column: `listen_count` and `listenCount` have two."""
     return re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
-
-
-def _has_tail(values: Any) -> bool:
-    """Whether they are whole numbers of 0 or more, of which some are far above the rest."""
-    import numpy as np
-
-    try:
-        values = np.asarray(values, np.float64)
-    except (TypeError, ValueError):  # refused where they are read
-        return False
-    if not len(values) or not np.isfinite(values).all():
-        return False
-    whole = values.min() >= 0 and bool((values == np.floor(values)).all())
-    return whole and bool(values.max() > _TAIL * max(1.0, float(np.median(values))))
 
 
 def told(interactions: "Interactions", value_column: str | None, said: str | None) -> str:

@@ -35,7 +35,9 @@ def tune(
     ] = None,
     tuner: Annotated[str | None, typer.Option(help="bayesian, random, hyperband or grid.")] = None,
     max_trials: Annotated[int | None, typer.Option(min=1, help="Most trials; 20, or a job's.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs a trial; 20, or a job's.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Most epochs a trial; the model's, or a job's.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting that is not searched.")
     ] = None,

@@ -4,11 +4,15 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 # What each kind does with several events of a pair.
 KINDS = {"ratings": "last", "counts": "sum", "likes": "last"}
 POLICIES = ("error", "last", "mean", "sum")
 # Policies whose result changes where an event is left out.
 ADDING = ("mean", "sum")
+# Of a scale of ratings, the highest is not so many times the middle one.
+_TAIL = 10
 
 
 @dataclass(frozen=True)
@@ -80,3 +84,19 @@ class Meaning:
                 f"Received: duplicates={duplicates!r}."
             )
         return replace(said, dates=self.dates, least=self.least, left_out=self.left_out)
+
+
+def have_long_tail(values: Any) -> bool:
+    """Whether values look like counts: whole numbers of 0 or more, of which some are far above the rest.
+
+    Args:
+        values: `[n]`; what is not numbers, or not finite, does not.
+    """
+    try:
+        values = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        return False
+    if not len(values) or not np.isfinite(values).all():
+        return False
+    whole = values.min() >= 0 and bool((values == np.floor(values)).all())
+    return whole and bool(values.max() > _TAIL * max(1.0, float(np.median(values))))

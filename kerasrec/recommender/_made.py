@@ -84,6 +84,8 @@ def trained(
         _metadata.aligned(item_metadata, interactions.item_ids)
     features = {"user_features": user_features, "item_features": item_features}
     tell = print if verbose else None
+    if isinstance(interactions, Interactions):
+        _training.say_what_values_are(interactions, model, tell)
     training = _training.trained(interactions, model, features=features, verbose=verbose, tell=tell, **how)
     if training.worse:
         warnings.warn(training.worse, stacklevel=3)

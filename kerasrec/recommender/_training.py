@@ -1,6 +1,7 @@
 """A model of the zoo, trained as its recipe says."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from kerasrec._memory import in_words
 from kerasrec._partial import check_room
 from kerasrec._seeds import check_seed, set_random_seed
 from kerasrec.data import Interactions, pairs, splits
+from kerasrec.data._kinds import have_long_tail
 from kerasrec.evaluation import RankingMetrics
 from kerasrec.recommender._batches import batches_for
 from kerasrec.recommender._forecast import Forecast
@@ -163,6 +165,30 @@ def trained(
     rows = _columns(watched) if watched is not None and card.task == "rating" and parts is None else None
     done = fit(model, interactions, recipe, seed, verbose, own, epochs=n_epochs, validation=rows)
     return Training(model, n_epochs, history or dict(done.history), parts is not None, judged)
+
+
+def say_what_values_are(interactions: Interactions, name: str, tell: Callable[[str], None] | None) -> None:
+    """Tell how a model takes counts; warn of values that look like counts and that nobody called ratings.
+
+    Args:
+        interactions: `Interactions`.
+        name: of the model.
+        tell: what prints a line, or `None`.
+    """
+    from kerasrec import zoo
+
+    card, values = zoo.card(name), interactions.values
+    if interactions.kind == "ratings" and not interactions._meaning.stated and have_long_tail(values):
+        effect = "is predicted as it is" if card.task == "rating" else "weighs a like as it is"
+        warnings.warn(
+            f"Values that look like counts are taken for ratings, each of which {effect}; make the "
+            "interactions with kind='counts', which weigh likes on a log scale, or with kind='ratings'. "
+            f"Received: whole numbers from {values.min():,.0f} to {values.max():,.0f}, half of them at most "
+            f"{np.median(values):,.0f}.",
+            stacklevel=4,
+        )
+    if tell is not None and interactions.kind == "counts" and card.task == "ranking" and card.optimizer:
+        tell("Every count above 0 is a like, and weighs the more the higher it is, on a log scale.")
 
 
 def recipe_of(model: keras.Model, interactions: Interactions) -> Recipe:

@@ -151,6 +151,36 @@ def test_ratings_outside_what_is_fitted_are_within_the_scale():
     assert (scale["minimum"], scale["maximum"]) == (1.0, 5.0)
 
 
+class TestValuesThatLookLikeCounts:
+    def values(self, **how):
+        """Nine plays of one and one of 900."""
+        users, items = np.repeat(np.arange(5), 2), np.tile([0, 1], 5)
+        counts = np.array([1.0] * 9 + [900.0])
+        return Interactions(users, items, counts, user_ids=range(5), item_ids=range(2), **how)
+
+    @pytest.mark.parametrize(
+        ("name", "effect"), [("popularity", "weighs a like"), ("global_bias", "is predicted")]
+    )
+    def test_nobody_said_what_they_are(self, name, effect):
+        message = (
+            rf"taken for ratings, each of which {effect} as it is; .* kind='counts'.* 1 to 900, half .* 1\."
+        )
+        with pytest.warns(UserWarning, match=message) as said:
+            Recommender.train(self.values(), name, verbose=0)
+        assert said[0].filename == __file__
+
+    @pytest.mark.parametrize("kind", ["counts", "ratings"])
+    def test_somebody_did(self, kind, capsys):
+        Recommender.train(self.values(kind=kind), "popularity", verbose=1)
+        assert "log scale" not in capsys.readouterr().out
+
+    def test_a_training_says_how_it_takes_counts(self, capsys):
+        Recommender.train(self.values(kind="counts"), "hybrid", epochs=0, n_components=2)
+        assert capsys.readouterr().out.startswith(
+            "Every count above 0 is a like, and weighs the more the higher"
+        )
+
+
 def test_a_file_of_save_model_is_a_recommender_where_it_says_who_has_what(data, tmp_path):
     model = kerasrec.zoo.create("popularity", data)
     kerasrec.recommender.save_model(model, tmp_path / "x.keras", data, seen=True)
