@@ -32,6 +32,7 @@ class Recipe:
         item_l2: float, the same of an item, times the root of its count over the mean count.
         stddev: float, of the normal initial vectors.
         popularity: float, item biases begin at so many times the centred logarithm of the item's count.
+        parts: int, how often an epoch quality is measured: some losses reach their target within two.
         settings: of the loss.
     """
 
@@ -46,6 +47,7 @@ class Recipe:
     item_l2: float = 1e-3
     stddev: float = 0.05
     popularity: float = 0.5
+    parts: int = 1
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -184,6 +186,7 @@ def sampled(
         balanced=name == "BalancedWMRB",
         drop_remainder=True,
     )
+    parts = _Parts(batches, recipe.parts)
 
     def make() -> tuple[Any, Any]:
         rng = np.random.default_rng(seed)
@@ -201,7 +204,7 @@ def sampled(
             item_bias=biases(item),
         )
         model = kerasrec.Model({"user": user, "item": item}, score)
-        steps = len(batches) * recipe.epochs
+        steps = len(parts) * recipe.parts * recipe.epochs
         schedule = keras.optimizers.schedules.PolynomialDecay(recipe.rate, steps, 0.0)
         # The tables have few more rows than a batch reads: whole, a step costs as much.
         model.compile(
@@ -211,7 +214,34 @@ def sampled(
         )
         return model, lambda: all_scores(users, items, biases, 1)
 
-    return fit(make, batches, train, test, recipe.epochs, budget, start)
+    return fit(make, parts, train, test, recipe.epochs * recipe.parts, budget, start)
+
+
+class _Parts(keras.utils.PyDataset):
+    """Batches whose epochs end, for Keras, several times: so often quality is measured.
+
+    Args:
+        batches: `RankingBatches`.
+        n_parts: int, how often an epoch ends. Batches that are left over are left out.
+    """
+
+    batches_in_thread = True
+
+    def __init__(self, batches: RankingBatches, n_parts: int) -> None:
+        super().__init__()
+        self._batches, self._n_parts, self._part = batches, n_parts, 0
+
+    def __len__(self) -> int:
+        return len(self._batches) // self._n_parts
+
+    def __getitem__(self, index: int) -> Any:
+        return self._batches[self._part * len(self) + index]
+
+    def on_epoch_end(self) -> None:
+        """Go on to the next part, and after the last to the next epoch."""
+        self._part = (self._part + 1) % self._n_parts
+        if not self._part:
+            self._batches.on_epoch_end()
 
 
 def _split(matrix: Any, share: float) -> tuple[Any, Any]:

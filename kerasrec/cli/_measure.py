@@ -6,6 +6,8 @@ import numpy as np
 
 METRICS = ("ndcg", "recall", "coverage")
 _K = 10
+# Scores that the ranking of held-out rows may take; of more, some of the users stand for all.
+_SCORES = 20_000_000_000
 
 if TYPE_CHECKING:
     import keras
@@ -51,7 +53,10 @@ def check_ranking(train: "Interactions", test: "Interactions") -> None:
 def ranked(
     model: "keras.Model", train: "Interactions", test: "Interactions", report: "Report"
 ) -> tuple[list[dict[str, Any]], str]:
-    """The ranking of a model and of popularity, one row a model, and a warning if popularity is better."""
+    """The ranking of a model and of popularity, one row a model, and a warning if popularity is better.
+
+    Of very many users and items some users are measured, and a line says how many.
+    """
     from kerasrec import zoo
     from kerasrec.evaluation import evaluate
     from kerasrec.recommender._training import worse
@@ -60,7 +65,15 @@ def ranked(
     if model.name != "popularity":
         models["popularity"] = zoo.create("popularity", train)
     figure = f"ndcg@{_K}"
+    users, there = None, np.unique(test.users)
+    most = max(1, _SCORES // test.n_items)
+    if len(there) > most:
+        users = test.user_ids[np.sort(np.random.default_rng(0).choice(there, most, replace=False))]
+        report.line(f"Measured on {most:,} of {len(there):,} users with held-out rows, drawn at random")
     with report.waiting("Evaluating"):
-        found = {name: evaluate(one, test, train, k=_K, metrics=METRICS) for name, one in models.items()}
+        found = {
+            name: evaluate(one, test, train, k=_K, metrics=METRICS, users=users)
+            for name, one in models.items()
+        }
     rows = [{"model": name, **{x: one[x] for x in one.metrics}} for name, one in found.items()]
     return rows, worse(model.name, "NDCG@10", found[model.name][figure], found["popularity"][figure])

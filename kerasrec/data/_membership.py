@@ -70,26 +70,22 @@ class Holders:
 
         there = np.ones(len(users), np.int8)
         self._items_of: Any = sparse.csr_matrix((there, (users, items)), (n_users, n_items))
-        self._users_of: Any = self._items_of.tocsc()
+        self._users_of: Any = self._items_of.T.tocsr()
 
     def __call__(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Whether users `[B]` have items `[S]`: `[B, S]`."""
-        users, row_of = np.unique(users, return_inverse=True)
-        items, column_of = np.unique(items, return_inverse=True)
-        if _degree(self._users_of, items) < _degree(self._items_of, users):
-            columns, rows = _places(self._users_of, items, users)
+        shape = len(users) + 1, len(items) + 1
+        by_items = _degree(self._users_of, items) < _degree(self._items_of, users)
+        if by_items:
+            columns, rows, same = _places(self._users_of, items, users)
         else:
-            rows, columns = _places(self._items_of, users, items)
-        n = len(column_of)
-        has = np.zeros((len(users), n), bool)
-        if len(items) == n:  # each item once: where it is asked for
-            where = np.empty(n, np.intp)
-            where[column_of] = np.arange(n)
-            has.ravel()[rows * n + where[columns]] = True
-        else:
-            has[rows, columns] = True
-            has = has[:, column_of]
-        return has[row_of]
+            rows, columns, same = _places(self._items_of, users, items)
+        has = np.zeros(shape, bool)
+        if has.size >= 2**31:
+            rows = rows.astype(np.int64)
+        has.ravel()[rows * shape[1] + columns] = True
+        has = has[:-1, :-1]
+        return has[same] if by_items else has[:, same]
 
 
 def _degree(matrix: Any, lines: np.ndarray) -> int:
@@ -97,25 +93,22 @@ def _degree(matrix: Any, lines: np.ndarray) -> int:
     return int(np.sum(matrix.indptr[lines + 1] - matrix.indptr[lines]))
 
 
-def _places(matrix: Any, lines: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The entries of lines of a compressed matrix that are among the wanted ones, which rise.
+def _places(matrix: Any, lines: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the entries of lines of a compressed matrix are among the wanted ones.
 
     Returns:
-        Places in `lines` and in `wanted`.
+        For each entry its place in `lines`; for each entry a place in `wanted`, `len(wanted)` where it is
+        not; and for each of the wanted ones the place that stands for it and for those that equal it.
     """
-    starts = matrix.indptr[lines]
-    counts = matrix.indptr[lines + 1] - starts
-    ends = np.cumsum(counts)
-    line = np.repeat(np.arange(len(lines)), counts)
-    entries = matrix.indices[np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)]
-    n = max(matrix.shape)
-    if n <= _CODES_AN_ENTRY * len(entries):
-        # Where each of them is among the wanted ones: several times as fast as a search.
-        place_of = np.full(n, -1, np.int32)
-        place_of[wanted] = np.arange(len(wanted))
-        place = place_of[entries]
-        found = place >= 0
-    else:
-        place = np.minimum(np.searchsorted(wanted, entries), len(wanted) - 1)
-        found = wanted[place] == entries
-    return line[found], place[found]
+    found = matrix[lines]
+    line = np.repeat(np.arange(len(lines), dtype=np.int32), np.diff(found.indptr))
+    n = matrix.shape[1]
+    if n <= _CODES_AN_ENTRY * len(line):
+        # A table of all codes is several times as fast as a search.
+        place_of = np.full(n, len(wanted), np.int32)
+        place_of[wanted] = np.arange(len(wanted), dtype=np.int32)
+        return line, place_of[found.indices], place_of[wanted]
+    wanted, first, inverse = np.unique(wanted, return_index=True, return_inverse=True)
+    rank = np.minimum(np.searchsorted(wanted, found.indices), len(wanted) - 1)
+    place = np.where(wanted[rank] == found.indices, first[rank], len(inverse))
+    return line, place, first[inverse]

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 import kerasrec
-from kerasrec.cli._measure import compared, errors
+from kerasrec.cli import _measure
+from kerasrec.cli._measure import compared, errors, ranked
 from kerasrec.cli._report import reporting
 from kerasrec.data import Interactions
 
@@ -31,3 +32,23 @@ def test_a_model_beside_the_baselines():
     a, b = ((1 - x) + (-1 - y)) / 7, (0 - x) / 6
     expected = np.mean([(4 + y + a - 1) ** 2, (4 + y + b - 2) ** 2, (4 + x - 3) ** 2])
     assert rows[2]["RMSE"] == pytest.approx(expected**0.5, rel=1e-6)
+
+
+def test_of_very_many_scores_some_users_are_ranked(monkeypatch, capsys):
+    ids = {"user_ids": ["a", "b", "c", "d", "e"], "item_ids": ["x", "y", "z"]}
+    train = Interactions([3, 3, 4], [0, 1, 0], **ids)  # x before y before z
+    test = Interactions([0, 1, 2], [0, 0, 1], **ids)  # NDCG of popularity: 1, 1 and 1 / log2(3)
+    model = kerasrec.zoo.create("popularity", train)
+
+    def measured():
+        with reporting(as_json=False, debug=False) as report:
+            rows, _ = ranked(model, train, test, report)
+        return rows[0]["ndcg@10"], capsys.readouterr().out
+
+    low = 1 / np.log2(3)
+    figure, said = measured()
+    assert figure == pytest.approx((2 + low) / 3) and "drawn at random" not in said
+    monkeypatch.setattr(_measure, "_SCORES", 6)
+    figure, said = measured()
+    assert "Measured on 2 of 3 users with held-out rows, drawn at random" in said
+    assert any(figure == pytest.approx(mean) for mean in (1, (1 + low) / 2))
