@@ -57,13 +57,15 @@ RECIPES = {
     "SampledSoftmax": Recipe(
         batch_size=2048,
         exponent=0.5,
-        epochs=5,
-        rate=0.014,
+        epochs=3,
+        rate=0.02,
+        beta_1=0.8,
         beta_2=0.98,
         user_l2=2e-2,
         item_l2=1.35e-4,
         stddev=0.1,
         popularity=1.0,
+        parts=8,
     ),
     "WMRB": Recipe(
         batch_size=2048,
@@ -74,6 +76,7 @@ RECIPES = {
         item_l2=1e-3,
         stddev=1 / 64,
         popularity=1.0,
+        parts=4,
         settings={"n_items": N_ITEMS},
     ),
     "WMRB, 100 samples": Recipe(
@@ -86,6 +89,7 @@ RECIPES = {
         item_l2=1e-3,
         stddev=1 / 64,
         popularity=1.0,
+        parts=4,
         settings={"n_items": N_ITEMS},
     ),
     "BalancedWMRB": Recipe(
@@ -104,6 +108,7 @@ RECIPES = {
         beta_2=0.95,
         user_l2=4.1e-3,
         item_l2=2e-3,
+        parts=4,
         settings={"n_items": N_ITEMS, "max_sampled": None},
     ),
     "KOSWARP": Recipe(
@@ -124,6 +129,7 @@ RECIPES = {
         item_l2=3.2e-5,
         stddev=0.1,
         popularity=1.0,
+        parts=4,
     ),
     "BPRMax": Recipe(
         n_sampled_items=128,

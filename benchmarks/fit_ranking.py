@@ -192,7 +192,7 @@ def _measure(case: tuple[str, str], quick: bool) -> dict[str, Any]:
     environment = {"KERASREC_COMPILATION_CACHE": "0"}
     if name == "FullSoftmax":
         return in_process("benchmarks._catalogue:full_softmax", {}, backend, environment)
-    arguments = {"name": name, "budget": 5.0 if quick else 60.0}
+    arguments = {"name": name, "budget": 5.0 if quick else 30.0}
     return in_process("benchmarks._sampled:sampled", arguments, backend, environment)
 
 

@@ -74,7 +74,7 @@ class RankingLoss(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each list, `[B]`."""
         if are_shared(y_true):
-            y_true = spread(at_least_float32(y_true), y_pred)[0]
+            y_true = spread(at_least_float32(y_true), y_pred)
         if len(y_true.shape) != 2 or len(y_pred.shape) != 2 or y_true.shape[1] != y_pred.shape[1]:
             raise ValueError(
                 f"{type(self).__name__} takes labels and scores of one shape [batch, list]; "

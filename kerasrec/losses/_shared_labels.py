@@ -1,8 +1,24 @@
 """Labels of rows that share their sampled items: `[1, 1, N + S, 3 + W]`, with scores `[N, 1 + S]`."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras import ops
+
+
+class SharedLabels(NamedTuple):
+    """What such labels say.
+
+    Attributes:
+        own: label of each row's own item, `[N, 1]`.
+        left_out: whether a shared item does not count for a row, `[N, S]`.
+        own_log_q: logarithm of the probability of each row's own item under the sampler, `[N, 1]`.
+        shared_log_q: that of each shared item, `[1, S]`.
+    """
+
+    own: Any
+    left_out: Any
+    own_log_q: Any
+    shared_log_q: Any
 
 
 def are_shared(y_true: Any) -> bool:
@@ -10,28 +26,33 @@ def are_shared(y_true: Any) -> bool:
     return len(tuple(getattr(y_true, "shape", ()))) == 4
 
 
-def spread(y_true: Any, y_pred: Any, remove_hits: bool = True) -> tuple[Any, Any]:
-    """Labels and logarithms of probabilities, both `[N, 1 + S]`.
+def parts(y_true: Any, y_pred: Any, remove_hits: bool = True) -> SharedLabels:
+    """What the labels say.
 
     Args:
         y_true: `[1, 1, N + S, 3 + W]`: label, item code and logarithm of the probability under the sampler,
             of each row's own item and then of each shared one; in the other columns of a row, eight shared
             items each, as `np.packbits` has them, which of them the row leaves out.
         y_pred: scores `[N, 1 + S]`.
-        remove_hits: bool, whether a shared item that is a row's own has label -1 there.
+        remove_hits: bool, whether a shared item that is a row's own does not count there.
     """
     n_shared = y_pred.shape[1] - 1
     labels, codes, log_q = (y_true[0, 0, :, column] for column in range(3))
     n = labels.shape[0] - n_shared
     own = labels[:n, None]
-    empty = own <= 0
+    left_out = ops.broadcast_to(own <= 0, (n, n_shared))
     if remove_hits:
-        empty = empty | ops.equal(codes[:n, None], codes[None, n:])
+        left_out = left_out | ops.equal(codes[:n, None], codes[None, n:])
     if y_true.shape[3] > 3:
         places = ops.arange(7, -1, -1, dtype="int32")
         packed = ops.cast(y_true[0, 0, :n, 3:, None], "int32")
         bits = ops.bitwise_and(ops.right_shift(packed, places), 1)
-        empty = empty | ops.equal(ops.reshape(bits, (n, -1))[:, :n_shared], 1)
-    shared = ops.where(empty, -1.0, ops.zeros_like(own)) + ops.zeros((1, n_shared), own.dtype)
-    spread_log_q = ops.concatenate([log_q[:n, None], ops.zeros_like(own) + log_q[None, n:]], axis=1)
-    return ops.concatenate([own, shared], axis=1), spread_log_q
+        left_out = left_out | ops.equal(ops.reshape(bits, (n, -1))[:, :n_shared], 1)
+    return SharedLabels(own, left_out, log_q[:n, None], log_q[None, n:])
+
+
+def spread(y_true: Any, y_pred: Any) -> Any:
+    """Labels as lists, `[N, 1 + S]`; the arguments are those of `parts`."""
+    found = parts(y_true, y_pred)
+    shared = ops.where(found.left_out, -1.0, ops.zeros_like(found.shared_log_q))
+    return ops.concatenate([found.own, shared], axis=1)

@@ -6,7 +6,7 @@ from keras import ops
 from kerasrec._arguments import positive_number
 from kerasrec._precision import at_least_float32
 from kerasrec.losses._ranking_loss import RankingLoss
-from kerasrec.losses._shared_labels import are_shared, spread
+from kerasrec.losses._shared_labels import SharedLabels, are_shared, parts
 
 
 @keras.saving.register_keras_serializable("kerasrec")
@@ -93,8 +93,7 @@ class SampledSoftmax(RankingLoss):
         """The loss of each list, `[B]`."""
         scores = at_least_float32(y_pred) / self.temperature
         if are_shared(y_true):
-            labels, log_q = spread(at_least_float32(y_true), scores, self.remove_accidental_hits)
-            return super().call(labels, scores - log_q if self.correct_sampling else scores)
+            return self._of_shared(parts(at_least_float32(y_true), scores, self.remove_accidental_hits), scores)
         if len(y_true.shape) != 3:
             return super().call(y_true, scores)
         if y_true.shape[2] != 3:
@@ -111,6 +110,15 @@ class SampledSoftmax(RankingLoss):
             hit = ops.any(same, axis=1) & ops.equal(labels, 0)
             labels = ops.where(hit, -1.0, labels)
         return super().call(labels, scores)
+
+    def _of_shared(self, parts: SharedLabels, scores: Any) -> Any:
+        """The loss of rows that share their sampled items, which are never put into lists, `[B]`."""
+        positives, scores = scores[:, :1], scores[:, 1:]
+        if self.correct_sampling:
+            positives, scores = positives - parts.own_log_q, scores - parts.shared_log_q
+        positives = ops.where(parts.own >= 0, positives, ops.zeros_like(positives))
+        labels = ops.where(parts.left_out, -1.0, ops.zeros_like(scores))
+        return self.loss_of(ops.relu(parts.own), positives, labels, scores)
 
     def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
         """The loss of each list, `[B]`."""
