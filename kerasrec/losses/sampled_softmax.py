@@ -93,7 +93,8 @@ class SampledSoftmax(RankingLoss):
         """The loss of each list, `[B]`."""
         scores = at_least_float32(y_pred) / self.temperature
         if are_shared(y_true):
-            return self._of_shared(parts(at_least_float32(y_true), scores, self.remove_accidental_hits), scores)
+            found = parts(at_least_float32(y_true), scores, self.remove_accidental_hits)
+            return self._of_shared(found, scores)
         if len(y_true.shape) != 3:
             return super().call(y_true, scores)
         if y_true.shape[2] != 3:
@@ -111,14 +112,14 @@ class SampledSoftmax(RankingLoss):
             labels = ops.where(hit, -1.0, labels)
         return super().call(labels, scores)
 
-    def _of_shared(self, parts: SharedLabels, scores: Any) -> Any:
+    def _of_shared(self, found: SharedLabels, scores: Any) -> Any:
         """The loss of rows that share their sampled items, which are never put into lists, `[B]`."""
         positives, scores = scores[:, :1], scores[:, 1:]
         if self.correct_sampling:
-            positives, scores = positives - parts.own_log_q, scores - parts.shared_log_q
-        positives = ops.where(parts.own >= 0, positives, ops.zeros_like(positives))
-        labels = ops.where(parts.left_out, -1.0, ops.zeros_like(scores))
-        return self.loss_of(ops.relu(parts.own), positives, labels, scores)
+            positives, scores = positives - found.own_log_q, scores - found.shared_log_q
+        positives = ops.where(found.own >= 0, positives, ops.zeros_like(positives))
+        labels = ops.where(found.left_out, -1.0, ops.zeros_like(scores))
+        return self.loss_of(ops.relu(found.own), positives, labels, scores)
 
     def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
         """The loss of each list, `[B]`."""
