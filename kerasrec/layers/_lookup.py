@@ -44,6 +44,9 @@ def lookup(table: keras.Variable, ids: Any) -> Any:
         rows = watcher.lookup(table, ids)
         if rows is not None:
             return rows
+    # A table whose rows lie on many devices reads them there.
+    if hasattr(table, "take_rows"):
+        return table.take_rows(ids)
     return keras.ops.take(table, ids, axis=0)
 
 

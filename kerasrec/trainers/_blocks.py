@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -15,9 +16,11 @@ from kerasrec.trainers._keras import (
     GeneratorDataAdapter,
     PyDatasetAdapter,
     TFDatasetAdapter,
+    distribution,
     tree,
 )
 from kerasrec.trainers._orders import orders
+from kerasrec.trainers.row_sharded import RowSharded
 
 # A run is batches of one shape, each leaf [steps, batch, ...]; a block is what one call works on. A block is
 # a list because a batch is a tuple: `train_on_batch` sends batches through the same functions.
@@ -125,6 +128,8 @@ class BlockAdapter(DataAdapter):
         shuffle: as in `fit`; counts for arrays only.
         padded: bool; stacks get `steps` entries whatever the run has, so that shapes do not change.
         count_blocks: bool; `num_batches` counts blocks.
+        handed: where blocks are left for whoever asked for the next one, who gets `()`: under a distribution
+            Keras would take them apart. `None` where they are given themselves.
 
     Attributes:
         ahead: function of a run to the run; what is to be done with it while the device works on another.
@@ -140,7 +145,9 @@ class BlockAdapter(DataAdapter):
         shuffle: Any = False,
         padded: bool = False,
         count_blocks: bool = False,
+        handed: deque[Block] | None = None,
     ) -> None:
+        self._handed = handed
         self.inner = inner
         self.steps = steps
         self._check = check
@@ -193,7 +200,7 @@ class BlockAdapter(DataAdapter):
 
     def get_jax_iterator(self) -> Iterator[Block]:
         """Blocks of one epoch."""
-        return iter(self)
+        return iter(self) if self._handed is None else self._handed_over(self._handed)
 
     def first_batch(self) -> Any:
         """The first batch, which the next epoch still sees."""
@@ -230,6 +237,11 @@ class BlockAdapter(DataAdapter):
                 self._left = self._new_batches()
                 self._left.begin(self.steps)
             yield block
+
+    def _handed_over(self, handed: deque[Block]) -> Iterator[Any]:
+        for block in self:
+            handed.append(block)
+            yield ()
 
     def shapes(self) -> list[Any]:
         """Shapes and types of the stacks that are known to come: for arrays, of full and of short batches."""
@@ -413,7 +425,8 @@ def on_host() -> bool:
     if keras.backend.backend() == "jax":
         import jax
 
-        return bool(jax.default_backend() == "cpu")
+        # For many devices each batch is made by NumPy, which also says whose rows it reads.
+        return bool(jax.default_backend() == "cpu" or isinstance(distribution(), RowSharded))
     import tensorflow as tf
 
     return not tf.config.list_logical_devices("GPU")

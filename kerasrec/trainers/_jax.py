@@ -14,14 +14,18 @@ import keras
 import numpy as np
 
 from kerasrec.trainers import _huge_pages
-from kerasrec.trainers._blocks import Run, on_host, runs_of
+from kerasrec.trainers._blocks import Block, Run, on_host, runs_of
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._interrupts import interrupts_held
 from kerasrec.trainers._jax_missed import CatchUp, JaxMissed
-from kerasrec.trainers._jax_rows import Plan, find_plan, train_step
+from kerasrec.trainers._jax_places import Places, shardings
+from kerasrec.trainers._jax_plan import Plan, find_plan
+from kerasrec.trainers._jax_rows import train_step
+from kerasrec.trainers._jax_sharded import capacity_of
 from kerasrec.trainers._keras import StatelessScope, tree
-from kerasrec.trainers._missed import at_work
-from kerasrec.trainers._repeats import Limits, Repeats, repeats_of, repeats_shapes
+from kerasrec.trainers._missed import Table, at_work
+from kerasrec.trainers._repeats import Limits, Repeats, most_of_one_owner, repeats_of, repeats_shapes
+from kerasrec.trainers.row_sharded import row_sharded
 
 # The names that Keras has for the parts of a training state.
 _STATE = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
@@ -44,12 +48,14 @@ class JaxEngine:
         self._model = model
         self._by_rows = by_rows
         self._missed = missed
-        self._shared_last = True
         self._check = DataCheck(model, targets=True)
         self._scratch: dict[tuple[Any, int], Any] = {}
         self._decided: dict[int, bool] = {}
         self._programs: dict[Any, tuple[Plan, Future[Any]]] = {}
         self._in_huge_pages: set[int] = set()
+        self._places = Places(row_sharded(model.variables))
+        # By a leaf of the batches and the number of its ids, how many rows of one owner there is room for.
+        self._capacities: dict[tuple[int, int], int] = {}
         # Where repeats are looked for.
         self.limits: Limits = {}
         _cache_programs()
@@ -67,9 +73,11 @@ class JaxEngine:
         """Run the next block's training steps; logs behind the last one, and the new state."""
         logs = None
         with self._given_back(state, _STATE) as held:
-            for run in runs_of(next(iterator), self._check):
+            for run in self._next(iterator):
                 plan, program = self._program("train", run["stack"])
                 repeats = repeats_of(run, plan.limits)
+                if self._overflow(plan, repeats):
+                    plan, program = self._program("train", run["stack"])
                 scratch = {key: self._scratch_array(key) for key in plan.scratch if key}
                 given, lasts = self._begin(plan, held, run["steps"])
                 if plan.tables:
@@ -78,7 +86,7 @@ class JaxEngine:
                 with interrupts_held():
                     # The old state's memory is gone behind this call.
                     held[:], scratch, lasts, logs = compiled(
-                        tuple(held), scratch, lasts, run["stack"], repeats, given, np.int32(run["steps"])
+                        tuple(held), scratch, lasts, *self._put(plan, run, repeats, given)
                     )
                     self._scratch.update(scratch)
                     if self._missed is not None:
@@ -91,24 +99,47 @@ class JaxEngine:
         """Run the next block's evaluation steps; logs behind the last one, and the new state."""
         logs = None
         with self._given_back(state, (*_STATE[:2], _STATE[3])) as held:
-            for run in runs_of(next(iterator), self._check):
-                compiled = self._program("test", run["stack"])[1].result()
-                held[1:], logs = compiled(tuple(held), run["stack"], np.int32(run["steps"]))
+            for run in self._next(iterator):
+                plan, program = self._program("test", run["stack"])
+                held[1:], logs = program.result()(tuple(held), *self._put(plan, run))
         return logs, tuple(held)
 
     def predict(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
         """Outputs of the next block's batches, one behind the other, and the state."""
         outputs = []
         with self._given_back(state, _STATE[:2]):
-            for run in runs_of(next(iterator), self._check):
-                compiled = self._program("predict", run["stack"])[1].result()
-                stacked = tree.map_structure(np.asarray, compiled(state, run["stack"]))
+            for run in self._next(iterator):
+                plan, program = self._program("predict", run["stack"])
+                stacked = program.result()(state, self._put(plan, run)[0])
+                stacked = tree.map_structure(np.asarray, stacked)
                 outputs.append(
                     tree.map_structure(
                         lambda a, steps=run["steps"]: a[:steps].reshape(-1, *a.shape[2:]), stacked
                     )
                 )
         return tree.map_structure(lambda *parts: np.concatenate(parts), *outputs), state
+
+    def _next(self, iterator: Iterator[Any]) -> Block:
+        item = next(iterator)
+        # Keras hands on what lies in a distribution's way; blocks take another.
+        return runs_of(self._model._handed.popleft() if item == () else item, self._check)
+
+    def _put(self, plan: Plan, run: Run, *more: Any) -> tuple[Any, ...]:
+        """A run's batches, what else a call takes, and its steps, where the program expects them."""
+        given = (run["stack"], *more, np.int32(run["steps"]))
+        return tuple(self._places.put(x, like) for x, like in zip(given, plan.given, strict=True))
+
+    def _overflow(self, plan: Plan, repeats: dict[int, Repeats]) -> bool:
+        """Whether more rows of one owner are read than there was room for; there is from now on."""
+        grown = False
+        for leaf, capacity in plan.capacities.items():
+            n_rows, ids = plan.rows_of_owner[leaf], repeats[leaf].ids
+            most = most_of_one_owner(ids, n_rows, self._places.mesh.size)
+            if most > capacity:
+                key = leaf, ids.shape[1]
+                self._capacities[key] = capacity_of(ids.shape[1], self._places.mesh.size, n_rows, most)
+                grown = True
+        return grown
 
     def _begin(self, plan: Plan, held: list[Any], n_steps: int) -> tuple[Any, dict[Any, Any]]:
         """What a call takes to make good what rows missed, and the last steps of the rows of its tables."""
@@ -164,12 +195,14 @@ class JaxEngine:
 
     def _program(self, mode: str, stack: Any) -> "tuple[Plan, Future[Any]]":
         """The compiled program for a shape, or its promise; tracing is done when this returns."""
-        stack = tree.map_structure(_abstract, stack)
-        key = (mode, tuple((leaf.shape, leaf.dtype) for leaf in tree.flatten(stack)))
+        places = self._places
+        stack = tree.map_structure(places.batches, stack)
+        room = tuple(sorted(self._capacities.items())) if mode == "train" else ()
+        key = (mode, tuple((leaf.shape, leaf.dtype) for leaf in tree.flatten(stack)), room)
         if key not in self._programs:
             model = self._model
             state = [
-                [_abstract(v) for v in variables]
+                [places.variable(v) for v in variables]
                 for variables in (
                     model.trainable_variables,
                     model.non_trainable_variables,
@@ -177,46 +210,83 @@ class JaxEngine:
                     model.metrics_variables,
                 )
             ]
-            steps = jax.ShapeDtypeStruct((), "int32")
+            steps = places.shape((), "int32")
             plan = Plan()
             if mode == "train":
                 with at_work(self._missed):
-                    plan = find_plan(model, self._by_rows, self._decided, state, stack, on_host())
-                    self._register(plan)
-                self.limits.update(plan.limits)
-                scratch = {key: jax.ShapeDtypeStruct((key[1],), "int32") for key in plan.scratch if key}
-                leaves = tree.flatten(stack)
-                repeats = {
-                    number: Repeats(
-                        *(
-                            jax.ShapeDtypeStruct(shape, "int32")
-                            for shape in repeats_shapes(leaves[number].shape, limit)
-                        )
-                    )
-                    for number, (limit, _) in plan.limits.items()
-                }
+                    plan = self._find_plan(state, stack)
+                if mode == "train" and tuple(sorted(self._capacities.items())) != room:
+                    return self._program(mode, stack)
+                scratch = {key: places.shape((key[1],), "int32") for key in plan.scratch if key}
                 given: Any = ()
                 lasts: dict[Any, Any] = {}
                 if self._missed is not None:
-                    given = self._missed.signature()
-                    keys = {self._missed.tables[id(model.trainable_variables[i])].last for i in plan.tables}
-                    lasts = {key: _abstract(self._missed.lasts[key]) for key in keys}
-                function = jax.jit(functools.partial(self._train, plan), donate_argnums=(0, 1, 2))
+                    given = tree.map_structure(
+                        lambda a: places.shape(a.shape, a.dtype), self._missed.signature()
+                    )
+                    tables = [self._missed.tables[id(model.trainable_variables[i])] for i in plan.tables]
+                    lasts = {table.last: self._last_steps_of(table) for table in tables}
+                repeats = self._repeats_of(plan, stack)
+                plan.given = (stack, repeats, given, steps)
+                arguments = (tuple(state), scratch, lasts, *plan.given)
                 with at_work(self._missed):
-                    lowered = function.lower(tuple(state), scratch, lasts, stack, repeats, given, steps)
+                    lowered = self._jit(
+                        functools.partial(self._train, plan), arguments[:3], donate_argnums=(0, 1, 2)
+                    ).lower(*arguments)
             elif mode == "test":
-                lowered = jax.jit(self._test).lower((state[0], state[1], state[3]), stack, steps)
+                held = (state[0], state[1], state[3])
+                lowered = self._jit(self._test, (held[1:],)).lower(held, stack, steps)
+                plan.given = (stack, steps)
             else:
-                lowered = jax.jit(self._predict).lower((state[0], state[1]), stack)
+                lowered = self._jit(self._predict).lower((state[0], state[1]), stack)
+                plan.given = (stack, steps)
             self._programs[key] = plan, _compiler.submit(lowered.compile)
         return self._programs[key]
+
+    def _find_plan(self, state: Any, stack: Any) -> Plan:
+        model, mesh = self._model, self._places.mesh
+        plan = find_plan(model, self._by_rows, self._decided, state, stack, on_host(), mesh)
+        self._register(plan)
+        self.limits.update(plan.limits)
+        leaves = tree.flatten(stack)
+        for leaf, n_rows in plan.rows_of_owner.items():
+            n_ids = repeats_shapes(leaves[leaf].shape, plan.limits[leaf][0]).ids[1]
+            room = capacity_of(n_ids, mesh.size, n_rows)
+            plan.capacities[leaf] = self._capacities.setdefault((leaf, n_ids), room)
+        return plan
+
+    def _repeats_of(self, plan: Plan, stack: Any) -> dict[int, Repeats]:
+        """Shapes of what NumPy finds in a stack."""
+        leaves, places = tree.flatten(stack), self._places
+        found = {}
+        for number, (limit, _) in plan.limits.items():
+            ids, inverse, count = (
+                jax.ShapeDtypeStruct(shape, "int32") for shape in repeats_shapes(leaves[number].shape, limit)
+            )
+            found[number] = Repeats(
+                places.shape(ids.shape, "int32"), places.batches(inverse), places.shape(count.shape, "int32")
+            )
+        return found
+
+    def _last_steps_of(self, table: Table) -> jax.ShapeDtypeStruct:
+        if self._places.mesh is None:
+            return _abstract(self._missed.lasts[table.last])  # type: ignore[union-attr]
+        like = self._places.variable(table.variable)
+        return jax.ShapeDtypeStruct(like.shape[:1], "int32", sharding=like.sharding)
+
+    def _jit(self, function: Any, kept: tuple[Any, ...] = (), **how: Any) -> Any:
+        """A program whose first results stay where these arguments lie; what else it gives is everywhere."""
+        if self._places.mesh is not None:
+            everywhere = self._places.everywhere
+            how["out_shardings"] = (*shardings(kept), everywhere) if kept else everywhere
+        return jax.jit(function, **how)
 
     def _into_huge_pages(self, arrays: list[Any]) -> None:
         """Let large tables and slots have huge pages.
 
         Training leaves them where they are, but for memory that NumPy gave, which the first step copies.
         """
-        if not _huge_pages.on_request():
+        if not _huge_pages.on_request() or self._places.mesh is not None:
             return
         parts = [
             (array.unsafe_buffer_pointer(), array.nbytes)
@@ -230,7 +300,12 @@ class JaxEngine:
 
     def _scratch_array(self, key: tuple[Any, int]) -> Any:
         if key not in self._scratch:
-            self._scratch[key] = jnp.zeros(key[1], "int32")
+            zeros = np.zeros(key[1], "int32")
+            self._scratch[key] = (
+                jnp.asarray(zeros)
+                if self._places.mesh is None
+                else self._places.put(zeros, self._places.shape(zeros.shape, "int32"))
+            )
         return self._scratch[key]
 
     def _train(
@@ -247,7 +322,7 @@ class JaxEngine:
         def body(i: Any, carry: Any, batch_and_repeats: Any) -> Any:
             state, scratch, lasts = carry
             batch, found = batch_and_repeats
-            if not plan.tables:
+            if not plan.tables and self._places.mesh is None:
                 return self._model.train_step(state, batch)[1], scratch, lasts
             catch_up = None if self._missed is None else CatchUp(self._missed, lasts, given, i)
             state, scratch = train_step(self._model, plan, state, scratch, batch, found, catch_up)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasrec.trainers._forms import Gap, Slots, catch_up_slots, catch_up_weights, gap
+from kerasrec.trainers._jax_sharded import Owned, by_rows, everywhere, mesh_of, pieces, rebuilt, zeros
 from kerasrec.trainers._missed import AT_ONCE, Missed, Table
 
 # Arrays of fewer bytes are replaced whole, which needs no program for their shape.
@@ -27,30 +28,55 @@ class JaxMissed(Missed):
     rate: float | None = None
 
     def read(self, variable: Any, ids: np.ndarray) -> np.ndarray:
-        return np.asarray(_in_memory(variable._value)[ids])
+        array = variable._value
+        if len(array.sharding.device_set) == 1:
+            return np.asarray(_in_memory(array)[ids])
+        rows = np.empty((len(ids), *array.shape[1:]), array.dtype)
+        for start, end, part in pieces(array):
+            here = (ids >= start) & (ids < end)
+            rows[here] = _in_memory(part)[ids[here] - start]
+        return rows
 
     def write(self, variable: Any, ids: np.ndarray, rows: np.ndarray) -> None:
         array = variable._value
-        if array.nbytes <= _SMALL and _on_processor(array):
-            changed = _in_memory(array).copy()
-            changed[ids] = rows
-            variable._value = jax.device_put(changed, array.sharding)
+        if len(array.sharding.device_set) == 1:
+            variable._value = _with_rows(array, ids, rows)
             return
-        n = min(max(AT_ONCE // max(math.prod(array.shape[1:]), 1), 1), array.shape[0])
-        padded = np.full(n, array.shape[0], "int32")
-        padded[: len(ids)] = ids
-        values = np.zeros((n, *rows.shape[1:]), rows.dtype)
-        values[: len(ids)] = rows
-        variable._value = _replace(array, padded, values)
+
+        def change(start: int, part: Any) -> Any:
+            here = (ids >= start) & (ids < start + part.shape[0])
+            return _with_rows(part, ids[here] - start, rows[here]) if here.any() else part
+
+        variable._value = rebuilt(array, change)
+
+    def here(self, variable: Any, ids: np.ndarray) -> np.ndarray:
+        array = variable._value
+        if array.is_fully_addressable or array.is_fully_replicated:
+            return ids
+        parts = [ids[(ids >= start) & (ids < end)] for start, end, _ in pieces(array)]
+        return np.concatenate(parts)
 
     def last_steps(self, key: Any) -> np.ndarray:
-        return _in_memory(self.lasts[key]).copy()
+        array = self.lasts[key]
+        if len(array.sharding.device_set) == 1:
+            return _in_memory(array).copy()
+        steps = np.zeros(array.shape, array.dtype)
+        for start, end, part in pieces(array):
+            steps[start:end] = _in_memory(part)
+        return steps
 
-    def new_last_steps(self, n: int) -> Any:
-        return jnp.zeros(n, "int32")
+    def new_last_steps(self, variable: Any) -> Any:
+        if hasattr(variable, "spread_over"):
+            return zeros(variable.padded_shape[:1], by_rows(mesh_of(variable.spread_over)))
+        layout = getattr(variable, "_layout", None)
+        if layout is None:
+            return jnp.zeros(variable.shape[0], "int32")
+        return zeros(variable.shape[:1], everywhere(layout.device_mesh.backend_mesh))
 
     def clear_last_steps(self, key: Any) -> None:
-        self.lasts[key] = jnp.zeros_like(self.lasts[key])
+        array = self.lasts[key]
+        several = len(array.sharding.device_set) > 1
+        self.lasts[key] = zeros(array.shape, array.sharding) if several else jnp.zeros_like(array)
 
     def held(self, variable: Any) -> bool:
         return variable._value is not None
@@ -89,7 +115,9 @@ class CatchUp:
         self._gaps: dict[Any, tuple[Any, Gap]] = {}
         self._read: dict[Any, list[Any]] = {}
 
-    def rows(self, variable: Any, ids: Any, weights: Any, slots: Slots) -> tuple[Any, Slots]:
+    def rows(
+        self, variable: Any, ids: Any, weights: Any, slots: Slots, owned: Owned | None = None
+    ) -> tuple[Any, Slots]:
         """Weights and slots of rows, up to date.
 
         Args:
@@ -97,12 +125,13 @@ class CatchUp:
             ids: `[R]`.
             weights: `[R, ...]`, as they stand in the table.
             slots: by name, `[R, ...]`, as they stand.
+            owned: how the rows are reached that lie on many devices; `None` where they do not.
         """
         table, own = self.missed.tables[id(variable)], weights.dtype
         dtype = jnp.float64 if own == jnp.float64 else jnp.float32
         key = table.last, id(ids), dtype
         if key not in self._gaps:
-            self._gaps[key] = ids, self._gap(table, ids, dtype)
+            self._gaps[key] = ids, self._gap(table, ids, dtype, owned)
         missed = self._gaps[key][1]
         slots = {name: rows.astype(dtype) for name, rows in slots.items()}
         weights = catch_up_weights(self.missed.form, jnp, weights.astype(dtype), slots, missed, table.decayed)
@@ -112,7 +141,7 @@ class CatchUp:
         caught_up: tuple[Any, Slots] = jax.lax.optimization_barrier((weights.astype(own), slots))
         return caught_up
 
-    def write(self, variable: Any, target: Any) -> None:
+    def write(self, variable: Any, target: Any, owned: Owned | None = None) -> None:
         """Remember that the rows `target` are up to date behind this step."""
         last = self.missed.tables[id(variable)].last
         if self.lasts[last] is self._before[last]:
@@ -121,12 +150,18 @@ class CatchUp:
             steps = self._now + 1
             for read in self._read[last]:
                 steps = jnp.maximum(steps, read if read.shape == target.shape else jnp.max(read))
-            self.lasts[last] = self._before[last].at[target].set(steps, mode="drop")
+            if owned is None:
+                self.lasts[last] = self._before[last].at[target].set(steps, mode="drop")
+            else:
+                steps = owned.at_owners(jnp.broadcast_to(steps, target.shape))
+                self.lasts[last] = owned.put(self._before[last], target, steps)
 
-    def _gap(self, table: Table, ids: Any, dtype: Any) -> Gap:
+    def _gap(self, table: Table, ids: Any, dtype: Any, owned: Owned | None) -> Gap:
         form = self.missed.form
         # Read once, for all that it is needed for.
-        last = jax.lax.optimization_barrier(self._before[table.last].at[ids].get(mode="clip"))
+        before = self._before[table.last]
+        last = before.at[ids].get(mode="clip") if owned is None else owned.take(before, ids)
+        last = jax.lax.optimization_barrier(last)
         self._read.setdefault(table.last, []).append(last)
         begin = jnp.maximum(last, self._since)
         missed = (self._now - begin).astype(dtype)
@@ -136,6 +171,20 @@ class CatchUp:
         then = self._sums.at[settled].get(mode="clip").astype(dtype)
         now = self._sums[self._now].astype(dtype)
         return gap(form, jnp, missed, (settled - begin).astype(dtype), list(then.T), list(now))
+
+
+def _with_rows(array: Any, ids: np.ndarray, rows: np.ndarray) -> Any:
+    """An array of one device with other rows."""
+    if array.nbytes <= _SMALL and _on_processor(array):
+        changed = _in_memory(array).copy()
+        changed[ids] = rows
+        return jax.device_put(changed, array.sharding)
+    n = min(max(AT_ONCE // max(math.prod(array.shape[1:]), 1), 1), array.shape[0])
+    padded = np.full(n, array.shape[0], "int32")
+    padded[: len(ids)] = ids
+    values = np.zeros((n, *rows.shape[1:]), rows.dtype)
+    values[: len(ids)] = rows
+    return _replace(array, padded, values)
 
 
 @functools.partial(jax.jit, donate_argnums=0)

@@ -3,8 +3,10 @@
 from keras.src import tree as tree
 from keras.src.backend.common import global_state as global_state
 from keras.src.backend.common.stateless_scope import StatelessScope as StatelessScope
+from keras.src.backend.common.stateless_scope import get_stateless_scope as get_stateless_scope
 from keras.src.backend.common.stateless_scope import in_stateless_scope as in_stateless_scope
 from keras.src.backend.common.variables import AutocastScope as AutocastScope
+from keras.src.distribution.distribution_lib import Distribution as Distribution
 from keras.src.distribution.distribution_lib import distribution as distribution
 from keras.src.models.functional import Functional as Functional
 from keras.src.models.model import functional_init_arguments as functional_init_arguments

@@ -89,13 +89,17 @@ class Missed:
         """`[n]`, each row's last step."""
         raise NotImplementedError
 
-    def new_last_steps(self, n: int) -> Any:
-        """An array of `n` zeros for the last steps of rows."""
+    def new_last_steps(self, variable: Any) -> Any:
+        """An array of zeros for the last steps of a variable's rows."""
         raise NotImplementedError
 
     def clear_last_steps(self, key: Any) -> None:
         """Set each row's last step to 0."""
         raise NotImplementedError
+
+    def here(self, variable: Any, ids: np.ndarray) -> np.ndarray:
+        """Of rows those that this process has."""
+        return ids
 
     def held(self, variable: Any) -> bool:
         """Whether a variable holds its value now."""
@@ -152,6 +156,7 @@ class Missed:
                     for other in self.tables.values()
                     if self._shared
                     and other.variable.shape[0] == variable.shape[0]
+                    and hasattr(other.variable, "spread_over") == hasattr(variable, "spread_over")
                     and readers.get(id(other.variable)) == readers[id(variable)]
                 ),
                 position,
@@ -159,7 +164,7 @@ class Missed:
             decayed = bool(optimizer.weight_decay) and optimizer._use_weight_decay(variable)
             self.tables[id(variable)] = Table(variable, slots, decayed, last)
             if last not in self.lasts:
-                self.lasts[last] = self.new_last_steps(variable.shape[0])
+                self.lasts[last] = self.new_last_steps(variable)
             watch([variable], self, "weights")
             watch(slots.values(), self, "slots")
         return self.tables[id(variable)]
@@ -348,6 +353,7 @@ class Missed:
 
     def _parts(self, table: Table, ids: np.ndarray) -> Iterator[np.ndarray]:
         size = max(AT_ONCE // max(math.prod(table.variable.shape[1:]), 1), 1)
+        ids = self.here(table.variable, ids)
         for start in range(0, len(ids), size):
             yield ids[start : start + size]
 

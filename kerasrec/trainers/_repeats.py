@@ -84,6 +84,18 @@ def find_repeats(column: np.ndarray, limit: int, table: str) -> Repeats:
     return Repeats(found, inverse, count)
 
 
+def most_of_one_owner(ids: np.ndarray, n_rows: int, n_owners: int) -> int:
+    """The most ids of a batch whose rows one of several devices holds.
+
+    Args:
+        ids: `[S, R]`, rising in each batch.
+        n_rows: int, rows that a device holds, one device after the other.
+        n_owners: int.
+    """
+    bounds = np.arange(n_owners + 1) * n_rows
+    return max((int(np.diff(np.searchsorted(of, bounds)).max()) for of in ids), default=0)
+
+
 def repeats_shapes(column_shape: tuple[int, ...], limit: int) -> Repeats:
     """The shapes of what `find_repeats` returns for a column of a shape."""
     n_batches, n = column_shape[0], math.prod(column_shape[1:])

@@ -25,9 +25,9 @@ class TensorFlowMissed(Missed):
     def last_steps(self, key: Any) -> np.ndarray:
         return np.asarray(self.lasts[key].numpy())
 
-    def new_last_steps(self, n: int) -> Any:
+    def new_last_steps(self, variable: Any) -> Any:
         with tf.init_scope():
-            return tf.Variable(tf.zeros((n,), "int32"), trainable=False)
+            return tf.Variable(tf.zeros((variable.shape[0],), "int32"), trainable=False)
 
     def clear_last_steps(self, key: Any) -> None:
         self.lasts[key].assign(tf.zeros_like(self.lasts[key]))

@@ -1,5 +1,6 @@
 import contextlib
-import warnings
+import functools
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,13 @@ from kerasrec._memory import batches_in_memory
 from kerasrec.layers.towers import Towers, find_towers
 from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps, batch_bytes, batch_work
 from kerasrec.trainers._checks import DataCheck, check_arrays
-from kerasrec.trainers._forms import form_of, why_no_form
+from kerasrec.trainers._forms import form_of
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
-from kerasrec.trainers._missed import MOST_STEPS, Missed, at_work
+from kerasrec.trainers._missed import Missed, at_work
 from kerasrec.trainers._refreshing import Refreshing, refreshing_layers
-from kerasrec.trainers._rows import own_loss, why_not_by_rows, why_not_this_table
+from kerasrec.trainers._rows import own_loss, why_not_this_table
+from kerasrec.trainers._settings import check_distribution, check_settings, check_spread, how_by_rows
+from kerasrec.trainers.row_sharded import RowSharded, row_sharded, where_it_lies
 
 if TYPE_CHECKING:
     from keras import Model as _Mixed
@@ -99,24 +102,7 @@ class Training(_Mixed):
                 an optimizer whose update has no closed form for rows that are not read, or with `True` or
                 `"lazy"` and an optimizer that cannot be applied by rows.
         """
-        if steps_per_execution != "auto" and (
-            isinstance(steps_per_execution, bool)
-            or not isinstance(steps_per_execution, int)
-            or steps_per_execution < 1
-        ):
-            raise ValueError(
-                "`steps_per_execution` must be a positive integer or 'auto'. "
-                f"Received: steps_per_execution={steps_per_execution!r}."
-            )
-        if isinstance(steps_per_execution, int) and steps_per_execution > MOST_STEPS:
-            raise ValueError(
-                f"`steps_per_execution` must be at most {MOST_STEPS:,}, since a call's steps are counted "
-                f"ahead; 'auto' takes up to 256. Received: steps_per_execution={steps_per_execution}."
-            )
-        if row_sparse not in (True, False, "auto", "lazy"):
-            raise ValueError(
-                f"`row_sparse` must be True, False, 'auto' or 'lazy'. Received: row_sparse={row_sparse!r}."
-            )
+        check_settings(steps_per_execution, row_sparse)
         if self._missed is not None:
             self._missed.release()
         super().compile(
@@ -130,28 +116,9 @@ class Training(_Mixed):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
-        by_name = row_sparse in (True, "lazy")
-        reason = why_not_by_rows(self.optimizer) if self.optimizer is not None else "there is none"
-        if by_name and not self._fused:
-            warnings.warn(
-                f"`row_sparse={row_sparse!r}` has no effect on PyTorch or under `run_eagerly`; "
-                "all rows are updated.",
-                stacklevel=2,
-            )
-        elif by_name and reason:
-            raise ValueError(
-                f"`row_sparse={row_sparse!r}` needs an optimizer that can be applied by rows, but {reason}. "
-                "Take another optimizer or row_sparse=False."
-            )
-        elif row_sparse is True and (no_form := why_no_form(self.optimizer)):
-            raise ValueError(
-                f"`row_sparse=True` needs an optimizer whose update can be made good later, but {no_form}. "
-                "Take another optimizer, row_sparse='lazy', which leaves rows that are not read as they are, "
-                "or row_sparse=False."
-            )
-        if not reason and row_sparse == "auto" and why_no_form(self.optimizer):
-            reason = "it has no closed form"
-        self._row_sparse = False if reason else row_sparse
+        self._row_sparse = how_by_rows(self.optimizer, row_sparse, self._fused)
+        check_spread(self, run_eagerly)
+        self._handed: deque[Any] = deque()
         self._missed = self._new_missed()
         self._steps_setting = steps_per_execution
         self._jit_setting, self._xla = jit_compile, False
@@ -159,6 +126,7 @@ class Training(_Mixed):
         self._watch_tables()
         self._compile_config.config.update(steps_per_execution=steps_per_execution, row_sparse=row_sparse)
 
+    @where_it_lies
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with the settings that `get_compile_config` gave."""
         if type(self).compile is not Training.compile:
@@ -169,6 +137,7 @@ class Training(_Mixed):
             self.optimizer.build(self.trainable_variables)
 
     @batches_in_memory
+    @where_it_lies
     def fit(
         self,
         x: Any = None,
@@ -195,6 +164,7 @@ class Training(_Mixed):
                 outside the model's scale.
         """
         self._assert_compile_called("fit")
+        check_distribution(self)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split(
                 (x, y, sample_weight), validation_split=validation_split
@@ -253,6 +223,7 @@ class Training(_Mixed):
             )
 
     @batches_in_memory
+    @where_it_lies
     def evaluate(
         self,
         x: Any = None,
@@ -281,6 +252,7 @@ class Training(_Mixed):
             return super().evaluate(adapter, **how, steps=steps)
 
     @batches_in_memory
+    @where_it_lies
     def predict(
         self,
         x: Any,
@@ -333,12 +305,17 @@ class Training(_Mixed):
         return self.predict_function
 
     def _get_jax_state(self, *args: Any, **kwargs: Any) -> Any:
+        take: Any = super()._get_jax_state
+        if isinstance(row_sharded(self.variables), RowSharded):
+            from kerasrec.trainers._jax_sharded import state_of
+
+            take = functools.partial(state_of, self)
         if self._missed is None or not kwargs.get("optimizer_variables") or not self._in_blocks("train"):
-            return super()._get_jax_state(*args, **kwargs)
+            return take(*args, **kwargs)
         # Training takes rows as they are.
         self._missed.iterations = None
         with self._missed.at_work():
-            return super()._get_jax_state(*args, **kwargs)
+            return take(*args, **kwargs)
 
     def jax_state_sync(self) -> None:
         """Give the variables the values that training has; outside of JAX there is nothing to do."""
@@ -352,7 +329,7 @@ class Training(_Mixed):
         return (
             keras.backend.backend() in ("tensorflow", "jax")
             and not self.run_eagerly
-            and distribution() is None
+            and (distribution() is None or isinstance(distribution(), RowSharded))
             and (getattr(self, "_distribute_strategy", None) is None)
         )
 
@@ -409,6 +386,7 @@ class Training(_Mixed):
             shuffle=data.get("shuffle", False),
             padded=self._shapes_count(inner, steps_per_epoch, epochs),
             count_blocks=count_blocks,
+            handed=None if distribution() is None else self._handed,
         )
 
     def _shapes_count(self, inner: Any, steps_per_epoch: int | None, epochs: int | None) -> bool:

@@ -1,0 +1,67 @@
+"""Where the arrays of a training on JAX lie: on one device, or on those of a `RowSharded`."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from kerasrec.trainers._jax_sharded import AXIS, by_rows, everywhere, mesh_of
+from kerasrec.trainers._keras import tree
+from kerasrec.trainers.row_sharded import RowSharded
+
+
+class Places:
+    """Says of arrays where they lie, and puts them there.
+
+    Args:
+        distribution: `RowSharded`; `None` for one device, where nothing is said.
+
+    Attributes:
+        mesh: the devices; `None` for one.
+        everywhere: the sharding of arrays that every device has; `None` for one.
+    """
+
+    def __init__(self, distribution: RowSharded | None) -> None:
+        self.mesh = None if distribution is None else mesh_of(distribution)
+        self.everywhere = None if self.mesh is None else everywhere(self.mesh)
+        self._split = distribution is not None and distribution.split_batch
+
+    def shape(self, shape: Any, dtype: Any) -> jax.ShapeDtypeStruct:
+        """What every device has."""
+        return jax.ShapeDtypeStruct(tuple(shape), dtype, sharding=self.everywhere)
+
+    def variable(self, variable: Any) -> jax.ShapeDtypeStruct:
+        """What a variable holds, as a compiled program sees it: 32 bits unless JAX has 64."""
+        dtype = jax.dtypes.canonicalize_dtype(variable.dtype)
+        if self.mesh is None:
+            return jax.ShapeDtypeStruct(tuple(variable.shape), dtype)
+        if not hasattr(variable, "spread_over"):
+            return self.shape(variable.shape, dtype)
+        return jax.ShapeDtypeStruct(variable.padded_shape, dtype, sharding=by_rows(self.mesh))
+
+    def batches(self, array: Any) -> jax.ShapeDtypeStruct:
+        """Stacked batches `[S, B, ...]`, or what belongs to their rows."""
+        dtype = jax.dtypes.canonicalize_dtype(array.dtype)
+        shape = tuple(array.shape)
+        if self.mesh is None or not self._split or len(shape) < 2 or shape[1] % self.mesh.size:
+            return self.shape(shape, dtype)
+        spec = jax.sharding.PartitionSpec(None, AXIS)
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=jax.sharding.NamedSharding(self.mesh, spec))
+
+    def put(self, arrays: Any, like: Any) -> Any:
+        """Arrays of the host where a program expects them."""
+        if self.mesh is None:
+            return arrays
+        return tree.map_structure(_put, arrays, like)
+
+
+def _put(array: Any, like: jax.ShapeDtypeStruct) -> Any:
+    if isinstance(array, jax.Array) and array.sharding == like.sharding:
+        return array
+    array = np.asarray(array, like.dtype)
+    return jax.make_array_from_callback(array.shape, like.sharding, lambda index: array[index])
+
+
+def shardings(abstract: Any) -> Any:
+    """The shardings of a structure of `ShapeDtypeStruct`s."""
+    return jax.tree.map(lambda leaf: leaf.sharding, abstract)
