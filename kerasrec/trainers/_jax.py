@@ -134,10 +134,10 @@ class JaxEngine:
         grown = False
         for leaf, capacity in plan.capacities.items():
             n_rows, ids = plan.rows_of_owner[leaf], repeats[leaf].ids
-            most = most_of_one_owner(ids, n_rows, self._places.mesh.size)
+            most = most_of_one_owner(ids, n_rows, self._places.n_devices)
             if most > capacity:
                 key = leaf, ids.shape[1]
-                self._capacities[key] = capacity_of(ids.shape[1], self._places.mesh.size, n_rows, most)
+                self._capacities[key] = capacity_of(ids.shape[1], self._places.n_devices, n_rows, most)
                 grown = True
         return grown
 
@@ -244,14 +244,14 @@ class JaxEngine:
         return self._programs[key]
 
     def _find_plan(self, state: Any, stack: Any) -> Plan:
-        model, mesh = self._model, self._places.mesh
+        model, mesh, n_devices = self._model, self._places.mesh, self._places.n_devices
         plan = find_plan(model, self._by_rows, self._decided, state, stack, on_host(), mesh)
         self._register(plan)
         self.limits.update(plan.limits)
         leaves = tree.flatten(stack)
         for leaf, n_rows in plan.rows_of_owner.items():
             n_ids = repeats_shapes(leaves[leaf].shape, plan.limits[leaf][0]).ids[1]
-            room = capacity_of(n_ids, mesh.size, n_rows)
+            room = capacity_of(n_ids, n_devices, n_rows)
             plan.capacities[leaf] = self._capacities.setdefault((leaf, n_ids), room)
         return plan
 

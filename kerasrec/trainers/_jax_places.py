@@ -18,11 +18,13 @@ class Places:
 
     Attributes:
         mesh: the devices; `None` for one.
+        n_devices: int.
         everywhere: the sharding of arrays that every device has; `None` for one.
     """
 
     def __init__(self, distribution: RowSharded | None) -> None:
         self.mesh = None if distribution is None else mesh_of(distribution)
+        self.n_devices = 1 if self.mesh is None else self.mesh.size
         self.everywhere = None if self.mesh is None else everywhere(self.mesh)
         self._split = distribution is not None and distribution.split_batch
 
@@ -43,7 +45,7 @@ class Places:
         """Stacked batches `[S, B, ...]`, or what belongs to their rows."""
         dtype = jax.dtypes.canonicalize_dtype(array.dtype)
         shape = tuple(array.shape)
-        if self.mesh is None or not self._split or len(shape) < 2 or shape[1] % self.mesh.size:
+        if self.mesh is None or not self._split or len(shape) < 2 or shape[1] % self.n_devices:
             return self.shape(shape, dtype)
         spec = jax.sharding.PartitionSpec(None, AXIS)
         return jax.ShapeDtypeStruct(shape, dtype, sharding=jax.sharding.NamedSharding(self.mesh, spec))

@@ -80,9 +80,9 @@ def train_step(
     by_owner = _by_owner(plan, repeats)
     deltas = []
     for number, shape in plan.reads:
-        table, once, owners = variables[plan.tables[number]], read_once[number], by_owner[number]
+        table, once, at_owners = variables[plan.tables[number]], read_once[number], by_owner[number]
         if once is not None:
-            shape = once.ids.shape if owners is None else owners[0].shape
+            shape = once.ids.shape if at_owners is None else at_owners[0].shape
         deltas.append(jnp.zeros((*shape, *table.shape[1:]), table.dtype))
     (_, (aux, parts)), (dense_gradients, row_gradients) = jax.value_and_grad(
         loss_of, argnums=(0, 1), has_aux=True

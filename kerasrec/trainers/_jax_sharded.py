@@ -122,7 +122,8 @@ class _Spread:
 def spread(variable: Any, distribution: RowSharded) -> None:
     """Let a variable that has no value yet lie by rows over the devices of a distribution."""
     variable.spread_over = distribution
-    variable.__class__ = _spread_class(type(variable))
+    cls: Any = type(variable)
+    variable.__class__ = _spread_class(cls)
 
 
 def state_of(model: Any, **kinds: bool) -> tuple[list[Any], ...]:

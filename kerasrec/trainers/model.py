@@ -33,7 +33,7 @@ class Model(Training, keras.Model):
     `kerasrec.losses.CatalogueCrossEntropy`. `kerasrec.data.SequenceBatches` makes such batches.
 
     On PyTorch, under `run_eagerly`, with a `train_step` of one's own, with sparse or ragged inputs or under a
-    distribution, it trains as a plain `keras.Model`.
+    distribution other than `kerasrec.trainers.RowSharded`, it trains as a plain `keras.Model`.
 
     Args:
         *args: as `keras.Model` takes them: `inputs` and `outputs`, or nothing in a subclass.

@@ -15,7 +15,7 @@ _MIN_ROWS = 4096
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-class RowSharded(Distribution):  # type: ignore[misc]
+class RowSharded(Distribution):
     """A `keras.distribution` that spreads the rows of large tables over all devices, on JAX.
 
     A table `[n, C]` and its optimizer slots lie by rows: each of `N` devices holds `n / N` of them, rounded
@@ -134,7 +134,7 @@ def row_sharded(variables: Any) -> RowSharded | None:
     """The distribution that variables lie on, else the one that is set; `None` where it is another."""
     for variable in variables:
         if (found := getattr(variable, "spread_over", None)) is not None:
-            return found  # type: ignore[no-any-return]
+            return cast(RowSharded, found)
     now = distribution()
     return now if isinstance(now, RowSharded) else None
 
