@@ -1,6 +1,7 @@
 """The folder of a search: whose it is, who works in it, and which checkpoints stay."""
 
 import contextlib
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasrec import __version__
+from kerasrec._partial import remove_abandoned
 from kerasrec.data import Interactions
 from kerasrec.tuning._files import read_json, reading, write_json
 from kerasrec.tuning._record import Record
@@ -16,6 +18,8 @@ from kerasrec.tuning._record import Record
 # Of what stands in the folder; a greater number is a newer kerasrec's.
 _FORMAT = 1
 _ABOUT = "search.json"
+# What is written, in hidden folders of the machine and the process that write it.
+_UNWRITTEN = re.compile(r"\..+\.([0-9a-f]+)-(\d+)-\d+")
 
 
 def claim(folder: Path, arguments: Mapping[str, Any]) -> None:
@@ -76,6 +80,9 @@ def locked(folder: Path) -> Iterator[None]:
             raise ValueError(
                 f"`directory` must not be in use. Received: {str(folder)!r}, in which a search is running."
             ) from error
+        # A trial that is over is written no more, so that nobody would remove what a kill left beside it.
+        for place in (folder, *(path for path in folder.iterdir() if path.is_dir())):
+            remove_abandoned(place, _UNWRITTEN)
         yield
 
 

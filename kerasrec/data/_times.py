@@ -48,7 +48,7 @@ def check_same(known: np.ndarray, dates: bool, new: np.ndarray, new_dates: bool,
         )
     if dates or not len(known) or not len(new):
         return
-    units = _unit(known), _unit(new)
+    units = unit_of(known), unit_of(new)
     if None not in units and units[0] != units[1]:
         raise ValueError(
             f"Column {name!r} must count in the unit of the events before, which seem to be {units[0]} since "
@@ -64,7 +64,7 @@ def check_unit(times: np.ndarray, name: Any) -> None:
         times: int64.
         name: of the column, for the message.
     """
-    if not len(times) or _unit(times) is not None:
+    if not len(times) or unit_of(times) is not None:
         return
     parts = {unit: (times >= least) & (times < most) for unit, (least, most) in UNITS.items()}
     counts = {unit: int(part.sum()) for unit, part in parts.items() if part.any()}
@@ -94,8 +94,22 @@ def check_one_unit(counts: dict[str, int], firsts: dict[str, Any], name: Any, wh
     )
 
 
-def _unit(times: np.ndarray) -> str | None:
-    """The unit in which all of the times would lie between 1973 and 2286."""
+def in_unit(moment: Any, unit: str) -> int:
+    """A moment as the number of whole seconds, milliseconds and so on since 1970.
+
+    Args:
+        moment: `pandas.Timestamp`.
+        unit: as `unit_of` gives it.
+    """
+    return int(moment.value) // {"seconds": 10**9, "milliseconds": 10**6, "microseconds": 10**3}.get(unit, 1)
+
+
+def unit_of(times: np.ndarray) -> str | None:
+    """The unit in which all of the times would lie between 1973 and 2286; `None` in which none would.
+
+    Args:
+        times: int64, at least one.
+    """
     low, high = float(times.min()), float(times.max())
     found = (unit for unit, (least, most) in UNITS.items() if least <= low and high < most)
     return next(found, None)

@@ -219,7 +219,8 @@ def read_events(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if there are no events in it, or one has no rating where the others are ratings.
+        ValueError: if there are no events in it, one has no rating where the others are ratings, or times
+            are not those of the recommender.
     """
     import pandas as pd
 
@@ -255,16 +256,39 @@ def read_events(
 
 
 def _times(events: list[dict[str, Any]], known: "Interactions") -> "pd.Series[Any] | list[Any] | None":
-    """Times as the recommender has them: dates, which every event has, or numbers where all were given."""
+    """Times as the recommender has them; where an event has none, it happened when it was received."""
     import pandas as pd
+
+    from kerasrec.data._times import in_unit, unit_of
 
     if known.times is None:
         return None
-    if known._meaning.dates:
-        given = [event.get("time") or event["received"] for event in events]
-        return pd.Series(pd.to_datetime(given, utc=True, format="ISO8601"))
-    numbers = [event.get("time") for event in events]
-    return numbers if all(isinstance(number, int) for number in numbers) else None
+    given = [event.get("time") for event in events]
+    dates = known._meaning.dates
+    kind: type = str if dates else int
+    wrong = [time for time in given if time is not None and (not isinstance(time, kind) or time is True)]
+    if wrong:
+        raise ValueError(
+            f"Events must have {'dates, as text' if dates else 'whole numbers as times'}, as the recommender "
+            f"has; correct or leave out the others. Received: {len(wrong):,} others, first {wrong[0]!r}."
+        )
+    received = pd.to_datetime([event["received"] for event in events], utc=True, format="ISO8601")
+    if dates:
+        came = [when if time is None else time for time, when in zip(given, received, strict=True)]
+        return pd.Series(pd.to_datetime(came, utc=True, format="ISO8601"))
+    missing = [row for row, time in enumerate(given) if time is None]
+    unit = unit_of(known.times) if missing else None
+    if missing and unit is None:
+        if len(missing) == len(events):
+            return None
+        raise ValueError(
+            "Either all events must have times or none where the recommender's are numbers that do not count "
+            f"from 1970; leave the others out. Received: {len(missing):,} of {len(events):,} without, the "
+            f"first of item {events[missing[0]]['item']!r}."
+        )
+    for row in missing:
+        given[row] = in_unit(received[row], str(unit))
+    return given
 
 
 def _event(line: bytes) -> dict[str, Any] | None:

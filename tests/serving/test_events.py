@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -237,3 +238,50 @@ def test_events_are_read_as_what_the_recommender_was_made_of(tmp_path):
         read_events(tmp_path / "empty.jsonl", None)
     with pytest.raises(FileNotFoundError):
         read_events(tmp_path / "gone.jsonl", None)
+
+
+class TestTimes:
+    """Of one event without a time, all lost theirs."""
+
+    @pytest.fixture
+    def read(self, tmp_path):
+        from types import SimpleNamespace
+
+        import pandas as pd
+
+        def read(known, *given):
+            path = tmp_path / "e.jsonl"
+            path.unlink(missing_ok=True)
+            for n, when in enumerate(given):
+                event = {"user": "a", "item": f"i{n}"} | ({} if when is None else {"time": when})
+                EventLog(path).append([event])
+            frame = pd.DataFrame({"user": ["a"], "item": ["x"], "time": [known]})
+            data = Interactions.from_frame(frame, time="time", kind="likes")
+            times = read_events(path, SimpleNamespace(interactions=data)).times
+            return None if times is None else times.tolist()
+
+        return read
+
+    @pytest.mark.parametrize("factor", [1, 10**3, 10**6, 10**9])
+    def test_numbers_since_1970(self, read, factor):
+        before = time.time()
+        earlier, now = read(1_700_000_000 * factor, 1_700_000_001 * factor, None)
+        assert earlier == 1_700_000_001 * factor
+        assert before - 1 <= now / factor <= time.time()
+
+    def test_other_numbers(self, read):
+        assert read(5, 6, 7) == [6, 7]
+        assert read(5, None, None) is None
+        message = (
+            r"Either all events must have times or none .* Received: 1 of 2 without, the first of item 'i1'"
+        )
+        with pytest.raises(ValueError, match=message):
+            read(5, 6, None)
+
+    def test_times_of_another_kind(self, read):
+        with pytest.raises(ValueError, match=r"must have whole numbers as times, .* 1 others, first '2026-"):
+            read(5, 6, "2026-01-02T03:04:05Z")
+        import pandas as pd
+
+        with pytest.raises(ValueError, match=r"must have dates, as text, .* Received: 1 others, first 0\."):
+            read(pd.Timestamp("2025-01-01"), "2026-01-02T03:04:05Z", 0)  # which was taken for a missing one

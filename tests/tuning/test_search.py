@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import warnings
 
 import keras
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 import kerasrec
+from kerasrec._partial import machine
 from kerasrec.data import splits
 from kerasrec.evaluation import evaluate
 from kerasrec.tuning._search import _loaded
@@ -76,10 +79,16 @@ def test_only_the_best_weights_stay(search, tmp_path):
     assert kept <= {f"trial_{trial}" for trial in result.frame()["trial"]} and len(best) == 2
 
 
-def test_a_search_that_is_over_only_gives_its_result(search):
+def test_a_search_that_is_over_only_gives_its_result(search, tmp_path):
     first = search()
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    # What a kill leaves while the state of a trial is written, of which there will be no other one.
+    left = tmp_path / "search" / "trial_0" / f".progress.json.{machine()}-{done.pid}-6"
+    left.mkdir()
     again = search()
     assert again.frame().equals(first.frame())
+    assert not left.exists()
 
 
 def test_other_arguments_in_the_folder_are_refused_by_name(search, tmp_path):
