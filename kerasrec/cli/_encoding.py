@@ -133,7 +133,11 @@ def _by_words(sample: bytes) -> str:
             return encoding
         readings |= {other: others[other] for other in neighbours}
     shown = list((readings or others).items())[:3]
-    how = ", ".join(f"{_longest(read)!r} as {encoding}" for read, encoding in shown)
+    words_of = zip(*(read.split("\n") for read, _ in shown), strict=False)
+    telling = max(words_of, key=_telling, default=())
+    how = ", ".join(
+        f"{word[:20]!r} as {encoding}" for word, (_, encoding) in zip(telling, shown, strict=False)
+    )
     raise ValueError(
         "`--encoding` must say how the file is encoded. Received: a file that is not UTF-8"
         + (f" and reads {how}." if how else ".")
@@ -181,6 +185,8 @@ def _stand_well(read: str) -> bool:
         if char not in _STANDING:
             return False
         beside = read[max(at - 1, 0) : at] + read[at + 1 : at + 2]
+        if char == "°" and read[max(at - 1, 0) : at] in ("n", "N"):  # number, in French, Italian and Spanish
+            continue
         if char not in _JOINING and char != "\u00a0" and any(map(str.isalpha, beside)):
             return False
     return True
@@ -204,8 +210,7 @@ def _common(char: str, encoding: str, low: int, high: int) -> bool:
     return bool(row) and (low <= row[0] <= high or row[0] in signs)
 
 
-def _longest(read: str) -> str:
-    """The word that shows most of how a text reads."""
-    return max(
-        read.split("\n"), key=lambda word: (sum(not char.isascii() for char in word[:20]), -len(word))
-    )[:20]
+def _telling(readings: tuple[str, ...]) -> tuple[int, int, int]:
+    """How much of the difference between encodings a word shows, by how it reads in each."""
+    letters = sum(not char.isascii() for char in readings[0][:20])
+    return len({word[:20] for word in readings}), letters, -len(readings[0])

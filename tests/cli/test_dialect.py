@@ -223,6 +223,18 @@ class TestEncodings:
             read(path)
         assert read(path, encoding=encoding).interactions.item_ids.tolist() == [word]
 
+    def test_the_word_that_tells_encodings_apart_is_shown(self, table):
+        path = table("user,item,rating\nu1,Été,3\nu2,Molière,4\n", encoding="cp1252")
+        with pytest.raises(ValueError, match="reads 'Molière' as cp1252, 'Moličre' as cp1250"):
+            read(path)
+
+    def test_numbers_of_the_french(self, table):
+        films = ["Amélie", "Être et avoir", "L'Été", "Bœuf & œufs", "Noël", "Ça commence", "Le Dîner", "Cléo"]
+        rows = [f"Client n° {i};{film};4,5" for i, film in enumerate(films)]
+        x = read(table("user;item;rating\n" + "\n".join(rows), encoding="cp1252")).interactions
+        assert x.user_ids[x.users].tolist() == [f"Client n° {i}" for i in range(8)]
+        assert x.item_ids[x.items].tolist() == films
+
     def test_letters_that_are_the_same_in_all(self, table):
         path = table("user,item,rating\nZoë,Amélie,4\n", encoding="cp1250")
         assert read(path).interactions.item_ids.tolist() == ["Amélie"]
