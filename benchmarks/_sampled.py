@@ -144,14 +144,16 @@ RECIPES = {
     "PairwiseHinge": Recipe(
         batch_size=2048, beta_1=0.8, beta_2=0.95, user_l2=2.7e-4, item_l2=2.3e-4, stddev=1 / 64
     ),
+    # Of labels 1 and 0 the same loss as BPR.
     "PairwiseLogistic": Recipe(
-        n_sampled_items=1024,
-        epochs=6,
-        rate=0.03,
+        batch_size=1024,
+        n_sampled_items=128,
+        epochs=4,
+        rate=0.015,
         beta_1=0.8,
         beta_2=0.95,
-        user_l2=2.1e-3,
-        item_l2=4.9e-5,
+        user_l2=8.5e-3,
+        item_l2=3.2e-5,
         stddev=0.1,
         popularity=1.0,
     ),

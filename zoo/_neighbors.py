@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WEIGHTINGS = ("cosine", "tfidf", "bm25")
 # Entities whose similarities with all others are held at once, in bytes.
 _BLOCK_BYTES = 64 << 20
+# Share of the pairs that are alike at all, below which only these are sorted.
+_SPARSE = 0.05
 
 HYPERPARAMETERS = (
     Hyperparameter("n_neighbors", "int", 100, low=5, high=1000, log=True),
@@ -82,18 +84,25 @@ def nearest(
     step = max(1, _BLOCK_BYTES // (8 * n))
     for start in range(0, n, step):
         block = np.arange(start, min(start + step, n))
-        found = (unit[block] @ by_column).toarray()
+        found = (unit[block] @ by_column).tocsr()
         if shrinkage:
-            products = np.outer(lengths[block], lengths)
-            found *= products / (products + shrinkage)
-        found = found.astype(np.float32)  # makes equal what only rounding tells apart
-        found[np.arange(len(block)), block] = 0  # no row is its own neighbour
-        near[block], similarities[block] = _first(found, n_neighbors)
+            products = lengths[block][_rows(found)] * lengths[found.indices]
+            found.data *= products / (products + shrinkage)
+        found.data = found.data.astype(np.float32)  # makes equal what only rounding tells apart
+        found.data[found.indices == block[_rows(found)]] = 0  # no row is its own neighbour
+        first = _first if found.nnz > _SPARSE * len(block) * n else _first_of_few
+        near[block], similarities[block] = first(found, n_neighbors)
     return near, similarities
 
 
-def _first(found: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _rows(found: "scipy.sparse.csr_matrix") -> np.ndarray:
+    """The row of each entry."""
+    return np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
+
+
+def _first(entries: "scipy.sparse.csr_matrix", k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k largest entries of each row, the first among equals, and their columns."""
+    found = entries.toarray()
     cut = np.partition(found, found.shape[1] - k, axis=1)[:, found.shape[1] - k, None]
     # Entries above the cut, then as many equal to it as there is room for.
     above, equal = found > cut, found == cut
@@ -101,3 +110,15 @@ def _first(found: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     kept = above | (equal & (np.cumsum(equal, axis=1) <= room))
     columns = np.nonzero(kept)[1].reshape(len(found), k)
     return columns, np.take_along_axis(found, columns, axis=1)
+
+
+def _first_of_few(entries: "scipy.sparse.csr_matrix", k: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `_first`, where most entries are 0; what is left of a row's k places has column and entry 0."""
+    rows = _rows(entries)
+    order = np.lexsort((entries.indices, -entries.data, rows))
+    place = np.arange(len(order)) - entries.indptr[rows]  # rows stay where they are
+    order, place = order[place < k], place[place < k]
+    columns = np.zeros((entries.shape[0], k), np.int32)
+    first = np.zeros((entries.shape[0], k), np.float32)
+    columns[rows[order], place], first[rows[order], place] = entries.indices[order], entries.data[order]
+    return columns, first

@@ -16,6 +16,21 @@ def test_equals_the_reference(counts, interactions, n_neighbors, shrinkage, valu
     np.testing.assert_allclose(scores(model, 30, 20), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("shrinkage", [0.0, 3.0])
+@pytest.mark.parametrize("n_neighbors", [1, 4])
+def test_of_few_pairs_that_are_alike_equals_the_reference(n_neighbors, shrinkage):
+    rng = np.random.default_rng(0)
+    pairs = np.unique(rng.integers(0, 40 * 300, 250))
+    users, items = pairs // 300, (pairs % 300) ** 2 // 300
+    x = np.zeros((40, 300))
+    np.add.at(x, (users, items), 1)
+    x = np.minimum(x, 1)
+    assert 0 < np.count_nonzero(x.T @ x) < 0.05 * 300**2
+    known = kerasrec.data.Interactions(*np.nonzero(x), user_ids=range(40), item_ids=range(300))
+    model = kerasrec.zoo.ItemKNN(known, n_neighbors, shrinkage=shrinkage)
+    expected = baselines.item_knn(x, n_neighbors, shrinkage)
+    np.testing.assert_allclose(scores(model, 40, 300), expected, rtol=1e-4, atol=1e-5)
+
 @pytest.mark.parametrize("weighting", ["tfidf", "bm25"])
 def test_weightings_equal_the_reference(counts, interactions, weighting):
     model = kerasrec.zoo.ItemKNN(interactions, 6, weighting=weighting, values="raw")
