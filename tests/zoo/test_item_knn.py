@@ -31,6 +31,7 @@ def test_of_few_pairs_that_are_alike_equals_the_reference(n_neighbors, shrinkage
     expected = baselines.item_knn(x, n_neighbors, shrinkage)
     np.testing.assert_allclose(scores(model, 40, 300), expected, rtol=1e-4, atol=1e-5)
 
+
 @pytest.mark.parametrize("weighting", ["tfidf", "bm25"])
 def test_weightings_equal_the_reference(counts, interactions, weighting):
     model = kerasrec.zoo.ItemKNN(interactions, 6, weighting=weighting, values="raw")
