@@ -57,6 +57,16 @@ class Layout:
         columns[items[filled]] = filled
         return cls(items, columns, n_groups, depth)
 
+    def only(self, allowed: np.ndarray) -> "Layout":
+        """The same columns, of which those of other items are empty.
+
+        Args:
+            allowed: bool `[I]`.
+        """
+        there = (self.items >= 0) & allowed[self.items]
+        items = np.where(there, self.items, np.int32(-1))
+        return Layout(items, np.where(allowed, self.columns, np.int32(-1)), self.n_groups, self.depth)
+
     @property
     def width(self) -> int:
         """Number of columns."""

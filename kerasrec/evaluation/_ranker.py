@@ -76,6 +76,19 @@ class Ranker:
         ranker.rows.users = vectors  # type: ignore[attr-defined]
         return ranker
 
+    def only(self, allowed: np.ndarray) -> "Ranker":
+        """The same for some of its items, made at once: of few users that is cheaper than a ranker of these.
+
+        Args:
+            allowed: bool `[I]`.
+        """
+        ranker = copy.copy(self)
+        ranker.layout = self.layout.only(allowed)
+        if isinstance(self.rows, FactorRows):
+            ranker.rows = copy.copy(self.rows)
+            ranker.rows.layout = ranker.layout
+        return ranker
+
     def rank(
         self,
         users: Any,
@@ -111,7 +124,9 @@ class Ranker:
             hidden = (np.empty(0, np.int64), np.empty(0, np.int64))
             if seen is not None:
                 at, index = seen.index(chosen)
-                hidden = at, self.layout.columns[seen.items[index]]
+                columns = self.layout.columns[seen.items[index]]
+                there = columns >= 0  # others are no candidates, and have no column
+                hidden = at[there], columns[there]
             found, scores = self._top_k(where, prepared, hidden, min(k, self.layout.width), visit)
             bad = ~(scores < np.inf)  # NaN as well; what is hidden has minus infinity
             if bad.any():

@@ -5,13 +5,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerasrec._threads import map_blocks, n_threads
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer
 from kerasrec.recommender._exploring import explore, rows_at_once
-from kerasrec.recommender._picking import names_of, pick
+from kerasrec.recommender._picking import Picked, names_of, pick
 from kerasrec.recommender._ruled import Ruled
 
+# Numbers of the pools that lists are chosen from at once: they stay near the processor.
+_NUMBERS = 1 << 20
 # How much longer the next pool is where one does not fill the list.
 _LONGER = 4
 
@@ -23,7 +26,7 @@ class Chosen(NamedTuple):
         items: item codes `[B, k]`; -1 behind the last one.
         scores: the scores that ranked the items, without boosts, float32 `[B, k]`; minus infinity where there
             is no item, NaN where an item was drawn.
-        before: `[B, k]`, rank that the scores alone give an item; 0 beyond the pool.
+        before: `[B, k]`, rank that the scores alone give an item; 0 where it was drawn, or not asked for.
         reasons: bool `[B, k, R]`, which rules moved an item.
         propensities: `[B, k]`, or `None` without `explore`.
         unmet: bool `[B, Q]`, which `at_least` could not be met.
@@ -45,6 +48,7 @@ def choose(
     seen: Ragged | None,
     taste: np.ndarray | None = None,
     draw: np.random.Generator | None = None,
+    moves: bool = False,
 ) -> Chosen:
     """The lists of some users.
 
@@ -60,7 +64,9 @@ def choose(
         seen: items to leave out, or `None`.
         taste: of these users `[B, G]`, for `calibrate`, or `None`.
         draw: source of randomness for `explore`. Defaults to `None`.
+        moves: bool, whether to find out the rank that the scores alone give. Defaults to `False`.
     """
+    bare = ranker
     width = max(k, ruled.rules.pool)
     # Two stages: what the first one finds is looked through before it has to find more.
     n_candidates = getattr(ranker, "n_candidates", 0)
@@ -84,11 +90,16 @@ def choose(
     rows = np.arange(len(codes))
     while len(rows):
         again = []
-        step = max(1, (1 << 22) // max(1, items.shape[1] * _depth(ruled)))
-        for start in range(0, len(rows), step):
-            part = slice(start, start + step)
+        step = max(1, _NUMBERS // max(1, items.shape[1] * _depth(ruled)))
+
+        def work(
+            part: slice, rows: np.ndarray = rows, items: np.ndarray = items, scores: np.ndarray = scores
+        ) -> tuple[slice, Picked]:
             own = None if taste is None else taste[rows[part]]
-            picked = pick(ruled, items[part], scores[part], k, own)
+            return part, pick(ruled, items[part], scores[part], k, own)
+
+        parts = [slice(start, start + step) for start in range(0, len(rows), step)]
+        for part, picked in map_blocks(work, parts, min(n_threads(), len(parts))):
             short = ~picked.whole & (items[part][:, -1] >= 0)
             if items.shape[1] >= ranker.scorer.n_items:
                 short[:] = False
@@ -100,7 +111,8 @@ def choose(
             longer = n_candidates if width < n_candidates else _LONGER * width
             width = min(longer, ranker.scorer.n_items)
             items, scores = _ranked(ranker, codes[rows], width, seen)
-    found.before[:] = _places(found.items, bare_items)
+    if moves:
+        _find_places(found, bare, codes, bare_items, seen)
     if added is not None:
         boost: Any = ruled.boost
         there = found.items >= 0
@@ -146,6 +158,20 @@ def _put(
     found.unmet[rows] = picked.unmet[kept]
 
 
+def _find_places(
+    found: Chosen, ranker: Ranker, codes: np.ndarray, pool: np.ndarray, seen: Ragged | None
+) -> None:
+    """Fill in the rank that the scores alone give each item, of as long a pool as it takes."""
+    rows = np.arange(len(codes))
+    while len(rows):
+        found.before[rows] = _places(found.items[rows], pool)
+        lacking = ((found.items[rows] >= 0) & (found.before[rows] == 0)).any(axis=1)
+        width = pool.shape[1]
+        rows = rows[lacking] if width < ranker.scorer.n_items else rows[:0]
+        if len(rows):
+            pool = _ranked(ranker, codes[rows], min(_LONGER * width, ranker.scorer.n_items), seen)[0]
+
+
 def _places(items: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """Rank of each item of a list in its pool, from 1; 0 where it is not there."""
     found = np.zeros(items.shape, np.int64)
@@ -164,8 +190,7 @@ def _explored(
     draw: np.random.Generator,
 ) -> Chosen:
     n_items = ranker.scorer.n_items
-    candidates = np.zeros(n_items, bool)
-    candidates[ranker.layout.items[ranker.layout.items >= 0]] = True
+    candidates = ranker.layout.columns >= 0
     items, propensities = chosen.items.copy(), np.ones(chosen.items.shape)
     step = rows_at_once(n_items)
     for start in range(0, len(codes), step):

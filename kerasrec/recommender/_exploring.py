@@ -28,6 +28,8 @@ def explore(
     share = float(ruled.rules.explore or 0.0)
     found, propensities = items.copy(), np.ones(items.shape)
     rows = np.arange(len(items))
+    # Columns by themselves, of which whole vectors are compared.
+    values = [[np.ascontiguousarray(x) for x in cap.codes.T] for cap in ruled.caps]
     for place in range(items.shape[1]):
         there = found[:, place] >= 0
         own = np.where(there, found[:, place], 0)
@@ -35,12 +37,14 @@ def explore(
         for other in range(items.shape[1]):
             listed = found[:, other] >= 0
             may[rows[listed], found[listed, other]] = False
-        _keep(ruled, found, place, may)
+        _keep(ruled, values, found, place, may)
         may[rows, own] = True
-        n_may = may.sum(axis=1)
+        n_may = np.count_nonzero(may, axis=1)
         explores = there & (draw.random(len(rows)) < share)
         order = np.floor(draw.random(len(rows)) * n_may).astype(np.int64)
-        drawn = (np.cumsum(may, axis=1) > order[:, None]).argmax(axis=1)
+        drawn = own.astype(np.int64)
+        for row in np.flatnonzero(explores):
+            drawn[row] = np.flatnonzero(may[row])[order[row]]
         kept = ~explores | (drawn == own)
         propensities[:, place] = np.where(kept, 1 - share, 0.0) + share / n_may
         found[:, place] = np.where(there, np.where(kept, own, drawn), -1)
@@ -52,17 +56,20 @@ def rows_at_once(n_items: int) -> int:
     return max(1, _BYTES // (8 * n_items))
 
 
-def _keep(ruled: Ruled, found: np.ndarray, place: int, may: np.ndarray) -> None:
+def _keep(
+    ruled: Ruled, columns: list[list[np.ndarray]], found: np.ndarray, place: int, may: np.ndarray
+) -> None:
     """Bar what would break a rule in the place of what stands there."""
     others = np.delete(found, place, axis=1)
-    for cap in ruled.caps:
+    for cap, of_items in zip(ruled.caps, columns, strict=True):
         values = np.where((others >= 0)[:, :, None], cap.codes[np.maximum(others, 0)], -1)
         values = values.reshape(len(found), -1)
         counts = (values[:, :, None] == values[:, None, :]).sum(axis=2)
         for at in range(values.shape[1]):
             full = (values[:, at] >= 0) & (counts[:, at] >= cap.n)
-            if full.any():
-                may[full] &= ~(cap.codes[None] == values[full, at][:, None, None]).any(axis=2)
+            for row in np.flatnonzero(full):
+                for column in of_items:
+                    may[row] &= column != values[row, at]
     for quota in ruled.quotas:
         true = (found >= 0) & quota.true[np.maximum(found, 0)]
         count = true.sum(axis=1)

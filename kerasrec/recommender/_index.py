@@ -160,19 +160,20 @@ def after(old: State, new: State) -> State:
     return replace(new, index=old.index.changed(other, added, now[added], len(now)))
 
 
-def ranker(state: State, how: str, candidates: np.ndarray | None) -> Any:
+def ranker(state: State, how: str, candidates: np.ndarray | None, n_users: int | None = None) -> Any:
     """What ranks items: all of them, or those that an index finds.
 
     Args:
         state: `State`.
         how: one of `INDEXES`.
         candidates: item codes that may be ranked, or `None`: all.
+        n_users: int, for how many users, if it is known. Defaults to `None`.
     """
     if how not in INDEXES:
         raise ValueError(unknown_name("index", how, INDEXES))
     few = (state.n_items if candidates is None else len(candidates)) < MANY
     if how == "exact" or (how == "auto" and (few or state.index is None)):
-        return _vectors.ranker(state, candidates)
+        return _vectors.ranker(state, candidates, n_users)
     if state.index is None:
         raise ValueError(
             "index='faiss' needs an index: make one with `build_index`, which `save` keeps beside the file. "

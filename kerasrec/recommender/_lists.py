@@ -294,9 +294,8 @@ def _answers(state: State, request: Request) -> Iterator["pd.DataFrame"]:
     """Frames of some users at a time; one empty frame where there are none."""
     # Rules that choose look at all items, whatever finds those of other lists.
     chooses = request.ruled is not None and request.ruled.chooses
-    ranker: Any = _vectors.ranker(state, request.candidates) if chooses else None
-    if ranker is None:
-        ranker = _index.ranker(state, request.finder, request.candidates)
+    finder = "exact" if chooses else request.finder
+    ranker = _index.ranker(state, finder, request.candidates, len(request.ids))
     ranker = _order.staged(state, ranker)
     for start in range(0, max(1, len(request.ids)), _USERS_AT_ONCE):
         part = slice(start, start + _USERS_AT_ONCE)
@@ -336,7 +335,8 @@ def _of_known(
         extra = columns_of(None, None, request.with_moves, items.shape)
     else:
         taste = None if ruled.shares is None else tastes(ruled, state.history, codes)
-        chosen = choose(ruled, ranker, codes, request.k, request.seen, taste, request.draw)
+        how = request.seen, taste, request.draw, request.with_moves
+        chosen = choose(ruled, ranker, codes, request.k, *how)
         items, scores, extra = _noted(chosen, request)
     if request.with_scores:
         scores = _order.finish(state, codes, scores)
@@ -356,9 +356,8 @@ def _of_unknown(
         counts = np.bincount(history.items[history.liked], minlength=state.n_items)
         everybody = np.zeros(len(codes), np.int32)
         ranker = of_counts(ranker, counts)
-        items, _, extra = _noted(
-            choose(ruled, ranker, everybody, request.k, None, None, request.draw), request
-        )
+        how = None, None, request.draw, request.with_moves
+        items, _, extra = _noted(choose(ruled, ranker, everybody, request.k, *how), request)
     return items, np.full(items.shape, np.nan, np.float32), extra
 
 

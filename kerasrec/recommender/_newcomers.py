@@ -155,6 +155,7 @@ def _for_newcomers(
     exclude: Any = None,
     with_scores: bool = True,
     named: bool = True,
+    short: str = "error",
     rules: Any = None,
 ) -> "pd.DataFrame":
     k = positive_integer("k", k)
@@ -164,7 +165,13 @@ def _for_newcomers(
     candidates = candidates_of(state, only, exclude, ruled)
     seen = history if exclude_seen else None
     rows = np.arange(len(names), dtype=np.int32)
-    check_left(state, names, rows, k, candidates, seen)
+    if short == "error":
+        check_left(state, names, rows, k, candidates, seen)
+    elif candidates is not None and not len(candidates):
+        nothing = np.empty((0, k), np.int32), np.empty((0, k), np.float32)
+        return list_frame(
+            state, names[:0] if named else None, nothing[0], nothing[1] if with_scores else None
+        )
     ranker, finish = _source(state, history, ends_of(state), candidates)
     order = state.order
     if order is not None and isinstance(order.second, State):
@@ -175,7 +182,7 @@ def _for_newcomers(
 
         score = clicks_of(state).score(state, newcomers=history)
         ranker, finish = Staged(ranker, score, order.n_candidates, order.second.model.name), None
-    items, scores, extra = _lists_of(state, ranker, names, k, seen, history, ruled)
+    items, scores, extra = _lists_of(state, ranker, names, k, seen, history, ruled, short)
     if finish is not None and with_scores:
         scores = finish(scores)
     owners = np.repeat(names, items.shape[1]) if named else None
@@ -205,6 +212,7 @@ def _lists_of(
     seen: Ragged | None,
     history: Ragged,
     ruled: Ruled | None,
+    short: str,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Items and scores `[B, k]` of all newcomers, and further columns."""
     rows = np.arange(len(names), dtype=np.int32)
@@ -214,8 +222,9 @@ def _lists_of(
     chosen = choose(ruled, ranker, rows, k, seen, taste, np.random.default_rng(ruled.rules.seed))
     shortage = Shortage(ruled, k)
     shortage.missed(chosen.unmet)
-    shortage.add(names, chosen.items, "error")
-    shortage.say()
+    shortage.add(names, chosen.items, short)
+    if short == "error":
+        shortage.say()
     return chosen.items, chosen.scores, columns_of(chosen, ruled, False, chosen.items.shape)
 
 

@@ -1,6 +1,9 @@
 """Rules of one state: columns looked up, conditions evaluated, contradictions refused."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kerasrec.evaluation._ragged import Ragged
+
+
+# Conditions whose items are kept.
+_CONDITIONS = 64
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Ruled:
     shares: np.ndarray | None
     vectors: Any
 
-    @property
+    @cached_property
     def boost(self) -> np.ndarray | None:
         """What each item is boosted by in all `[I]`, or `None`."""
         return np.sum(list(self.boosts.values()), axis=0) if self.boosts else None
@@ -160,6 +167,24 @@ def tastes(ruled: Ruled, history: "Ragged | None", codes: np.ndarray) -> np.ndar
     return found
 
 
+class _Masks:
+    """Items that meet the conditions that were asked for lately."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def get(self, condition: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        found = self._known.get(condition)
+        if found is None:
+            found = make()
+            with self._lock:
+                while len(self._known) >= _CONDITIONS:
+                    del self._known[next(iter(self._known))]
+                self._known[condition] = found
+        return found
+
+
 class _Table:
     """Columns of a state's metadata as rules read them."""
 
@@ -177,12 +202,17 @@ class _Table:
     def allowed(self, rules: Rules) -> np.ndarray | None:
         masks = []
         if rules.where is not None:
-            masks.append(mask_of(rules.where, self.frame("where")))
+            masks.append(self.where(rules.where))
         if isinstance(rules.available, str):
             masks.append(self.truth("available", rules.available))
         elif rules.available is not None:
             masks.append(self.given(rules.available))
         return np.logical_and.reduce(masks) if masks else None
+
+    def where(self, condition: str) -> np.ndarray:
+        """Which items meet a condition; the last few are kept."""
+        masks: _Masks = self.state.once("conditions", _Masks)
+        return masks.get(condition, lambda: mask_of(condition, self.frame("where")))
 
     def given(self, available: Any) -> np.ndarray:
         """A mask that a call brings along."""
@@ -291,9 +321,8 @@ def _directions(state: State) -> Any:
 
         table = _vectors.table(state, "item")
         if table is not None:
-            vectors = table.astype(np.float64)
-            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            return vectors / np.where(lengths > 0, lengths, 1.0)
+            lengths = np.linalg.norm(table.astype(np.float64), axis=1, keepdims=True)
+            return (table / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
         if state.item_features is None:
             raise ValueError(
                 "`diversity` needs a model that represents items, or `item_features`. "

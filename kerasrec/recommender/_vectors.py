@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from kerasrec.recommender._sides import Sides
 
 
+# Users for whom the scores of all items are looked at rather than vectors of some items gathered.
+_FEW = 32
+
+
 def inputs(state: State) -> ModelInputs:
     """What supplies the model for users by their codes: histories hold all that is known."""
 
@@ -69,12 +73,23 @@ def scorer(state: State) -> Scorer:
     return found
 
 
-def ranker(state: State, candidates: np.ndarray | None = None) -> Ranker:
-    """What ranks all items, or some of them."""
-    if candidates is not None:
+def ranker(state: State, candidates: np.ndarray | None = None, n_users: int | None = None) -> Ranker:
+    """What ranks all items, or some of them.
+
+    Args:
+        state: `State`.
+        candidates: item codes, or `None`: all.
+        n_users: int, for how many users, if it is known. Defaults to `None`.
+    """
+    few = n_users is not None and n_users <= _FEW
+    if candidates is not None and not few:
         return Ranker(scorer(state), SEED, candidates, state.name)
     found: Ranker = state.once("ranker", lambda: Ranker(scorer(state), SEED, name=state.name))
-    return found
+    if candidates is None:
+        return found
+    allowed = np.zeros(state.n_items, bool)
+    allowed[candidates] = True
+    return found.only(allowed)
 
 
 def table(state: State, side: str) -> np.ndarray | None:

@@ -280,7 +280,7 @@ class Recommender:
                 which finds nearly all of the best ones; or `"auto"`, the latter where it is there and 300,000
                 items or more may be recommended. Rules that choose look at all items. Defaults to `"auto"`.
             with_moves: bool, whether the frame says what rules did: `rank_before`, the rank that the scores
-                alone give the item, 0 beyond the pool, and `moved_by`, the rules that brought it to its
+                alone give the item, 0 where it was drawn, and `moved_by`, the rules that brought it to its
                 place. Defaults to `False`.
             context: entry by the name of the column, the situation in which the lists are wanted, for models
                 that read it: `{"device": "phone"}`. Of two stages a Series by raw user id says it of each

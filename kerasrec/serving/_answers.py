@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kerasrec.recommender._lists import recommend, rules_of
+from kerasrec.recommender._newcomers import recommend_for_history
 from kerasrec.serving._served import Served, Unknown
 from kerasrec.serving.events import EventLog
 
@@ -99,15 +100,11 @@ def history_list(
     """The list of somebody who was not in training."""
     served.check("item", list(items))
     only, exclude = known_items(served, only), known_items(served, exclude)
-    allowed = served.recommender.n_items if only is None else len(set(only) - set(exclude or ()) - set(items))
-    if only is None:
-        allowed -= len({*items, *(exclude or ())})
-    if allowed < 1:
+    if only == []:
         return []
-    frame = served.recommender.recommend_for_history(
-        list(items), values, k=min(k, allowed), only=only, exclude=exclude or None
-    )
-    return items_of(served, frame)
+    state = served.recommender._now()
+    how: dict[str, Any] = {"k": k, "only": only, "exclude": exclude or None, "short": "fewer"}
+    return items_of(served, recommend_for_history(state, list(items), values, **how))
 
 
 def similar_list(served: Served, item: Any, k: int) -> list[dict[str, Any]]:

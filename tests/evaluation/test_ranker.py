@@ -160,3 +160,24 @@ def test_few_blocks_of_a_large_catalogue_are_held_at_once(monkeypatch):
     many = Ranker(CatalogueScorer(lambda u: None, 10**6, parallel=True))
     assert many.n_workers * many.batch_size * many.layout.width * 4 <= _ranker._BYTES
     assert many.batch_size >= 64
+
+
+@given(n_items=st.sampled_from([1, 16, 20, 100]), seed=st.integers(0, 2**31), parallel=st.booleans())
+def test_some_items_rank_alike_by_themselves_and_among_all(n_items, seed, parallel):
+    """What a user has had and is no candidate hides nothing else, also where no column is empty."""
+    generator = np.random.default_rng(seed)
+    users, items = generator.integers(-2, 3, (4, 3)), generator.integers(-2, 3, (2 * n_items, 3))
+    scores = (users @ items.T).astype(np.float32)
+    candidates = np.sort(generator.permutation(2 * n_items)[:n_items])
+    seen, seen_sets = some_pairs(generator, 4, 2 * n_items, 0.4)
+    others = set(range(2 * n_items)) - set(candidates.tolist())
+    allowed = np.isin(np.arange(2 * n_items), candidates)
+    scorer = factor_scorer(users, items)
+    if not parallel:
+        scorer = CatalogueScorer(lambda codes: scores[codes], 2 * n_items)
+    for ranker in (Ranker(scorer, 5, candidates), Ranker(scorer, 5).only(allowed)):
+        for who in (np.arange(4), np.array([2])):
+            found, _ = lists(ranker, who, 10, seen)
+            for row, user in zip(found, who, strict=True):
+                expected = ranked(scores[user], tie_order(2 * n_items, 5), seen_sets[user] | others, 10)
+                assert row[row >= 0].tolist() == list(expected)

@@ -293,6 +293,13 @@ def test_moves_name_the_rule(shop):
     assert forced["local"].all()
     late = forced["rank_before"] > forced["rank"]
     assert (forced["moved_by"] == np.where(late, "at_least local", "")).all() and late.any()
+    # What comes from beyond the pool had a rank as well.
+    deep = shop.recommend("u1", k=2, at_least={"local": 2}, with_moves=True, pool=2)
+    assert deep["item"].tolist() == forced["item"].tolist()
+    order = shop.recommend("u1", k=50, short="fewer")["item"].tolist()
+    assert deep["rank_before"].tolist() == [1 + order.index(item) for item in deep["item"]]
+    pushed = shop.recommend("u1", k=2, boost={"local": 9.0}, with_moves=True, pool=2)
+    assert pushed["rank_before"].tolist() == [1 + order.index(item) for item in pushed["item"]]
     capped = shop.recommend("u1", k=6, at_most={"brand": 1}, with_moves=True)
     later = capped["rank_before"] > capped["rank"]
     assert (capped.loc[later, "moved_by"] == "at_most brand").all() and later.any()

@@ -176,5 +176,12 @@ def test_rules_of_a_request_and_of_the_file(serve, files, recommender, tmp_path)
     assert [row for entry in lists for row in answered(entry["items"])] == of(expected)
     drawn = client.post("/v1/recommend", json={**body, "explore": 0.2}).json()["lists"]
     assert all(0 < row["propensity"] <= 1 for entry in drawn for row in entry["items"])
+    # Somebody who was not in training gets what the rules leave, and none of them is a fault of the request.
+    known = client.post("/v1/history", json={"items": ["item 1"], "k": 4}).json()["items"]
+    assert answered(known) == of(own.recommend_for_history(["item 1"], k=4))
+    every = client.post("/v1/history", json={"items": ["item 1"], "k": 1000})
+    assert every.status_code == 200
+    titles = [row["metadata"]["title"] for row in every.json()["items"]]
+    assert sum(title in ("Film 1", "Film 2") for title in titles) <= 1
     refused = client.post("/v1/recommend", json={**body, "where": "__import__('os')"})
     assert refused.status_code == 422 and "`where` must be made of" in refused.json()["detail"]
