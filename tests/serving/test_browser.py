@@ -9,7 +9,6 @@ import pytest
 from kerasrec.serving import Settings, create_app
 
 pytestmark = pytest.mark.browser
-playwright = pytest.importorskip("playwright.sync_api", reason="needs `pip install playwright`")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -30,9 +29,10 @@ def address(files):
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium")
-    with playwright.sync_playwright() as play:
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM is not None, "these tests need Chromium"
+    with sync_playwright() as play:
         found = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield found
         found.close()
@@ -101,7 +101,8 @@ def test_every_view(browser, address, how, tmp_path):
 
 
 def test_no_serious_fault_for_people_with_a_screen_reader(browser, address):
-    axe = pytest.importorskip("axe_core_python.sync_playwright", reason="needs `pip install axe-core-python`")
+    from axe_core_python import sync_playwright as axe
+
     for scheme in ("light", "dark"):
         context = browser.new_context(bypass_csp=True, color_scheme=scheme)
         page = context.new_page()
