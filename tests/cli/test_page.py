@@ -8,7 +8,7 @@ from kerasrec.recommender import Recommender
 
 @pytest.fixture
 def later(trained, tmp_path):
-    """A table in which everybody has the first item of the list, and one of them an item that is not known."""
+    """A table in which everybody has the first item of the list, and one of them an unknown item."""
     first = Recommender.load(trained[0]).recommend(k=1)[["user", "item"]]
     path = tmp_path / "later.csv"
     pd.concat([first, pd.DataFrame({"user": ["cust 04"], "item": ["P-new"]})]).to_csv(path, index=False)
@@ -28,17 +28,23 @@ def test_what_a_page_needs(fails, trained, later):
     assert "must end in .html. Received: 'out.txt'" in fails("page", trained[0], "out.txt")
     assert "There must be a model file at 'gone.keras'" in fails("page", "gone.keras", "out.html")
     assert "There must be a model file" in fails("page", trained[0], "out.html", "--beside", "gone.keras")
-    assert "`--separator` says how `--test` is written" in fails("page", trained[0], "out.html", "--separator", ";")
+    assert "`--separator` says how `--test` is written" in fails(
+        "page", trained[0], "out.html", "--separator", ";"
+    )
     line = fails("page", trained[0], "out.html", "--title", "name")
     assert "`title` must be a column of the metadata. Received: 'name'" in line
 
 
 def test_what_a_server_needs(fails, trained, later, tmp_path):
     assert "There must be a model file at 'gone.keras'" in fails("serve", "gone.keras")
-    assert "There is no folder 'gone' for the events" in fails("serve", trained[0], "--events", "gone/e.jsonl")
+    assert "There is no folder 'gone' for the events" in fails(
+        "serve", trained[0], "--events", "gone/e.jsonl"
+    )
     assert "`events` must end in .jsonl" in fails("serve", trained[0], "--events", "events.csv")
     assert "`--token` must name a file" in fails("serve", trained[0], "--token", "secret")
     Path(tmp_path, "token").write_text("\n")
     assert "Received: token, which is empty" in fails("serve", trained[0], "--token", "token")
     assert "`--host` must be an address" in fails("serve", trained[0], "--host", "nowhere.invalid")
-    assert "`--separator` says how `--test` is written" in fails("serve", trained[0], "--separator", ";", "--port", 0)
+    assert "`--separator` says how `--test` is written" in fails(
+        "serve", trained[0], "--separator", ";", "--port", 0
+    )
