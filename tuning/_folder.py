@@ -81,7 +81,7 @@ def locked(folder: Path) -> Iterator[None]:
                 f"`directory` must not be in use. Received: {str(folder)!r}, in which a search is running."
             ) from error
         # A trial that is over is written no more, so that nobody would remove what a kill left beside it.
-        for place in (folder, *(path for path in folder.iterdir() if path.is_dir())):
+        for place in (folder, *(path for path in folder.glob("[!.]*") if path.is_dir())):
             remove_abandoned(place, _UNWRITTEN)
         yield
 

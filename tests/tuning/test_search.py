@@ -85,10 +85,11 @@ def test_a_search_that_is_over_only_gives_its_result(search, tmp_path):
     done.wait()
     # What a kill leaves while the state of a trial is written, of which there will be no other one.
     left = tmp_path / "search" / "trial_0" / f".progress.json.{machine()}-{done.pid}-6"
+    (tmp_path / "search" / f".oracle.json.{machine()}-{done.pid}-7").mkdir()
     left.mkdir()
     again = search()
     assert again.frame().equals(first.frame())
-    assert not left.exists()
+    assert not left.exists() and not list((tmp_path / "search").glob(".oracle*"))
 
 
 def test_other_arguments_in_the_folder_are_refused_by_name(search, tmp_path):
