@@ -41,7 +41,7 @@ def repeats(train: "Interactions", test: "Interactions | None") -> str:
     """How many of the rows held out are of what the user has in training, for the end of a sentence."""
     import numpy as np
 
-    if test is None or not len(test):
+    if test is None or not len(test) or train._disk is not None:
         return ""
     keys = (x.users.astype(np.int64) * x.n_items + x.items for x in (train, test))
     n = int(np.isin(*reversed(tuple(keys))).sum())

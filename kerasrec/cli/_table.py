@@ -77,6 +77,8 @@ def read_ratings(
     """
     from kerasrec.data import Interactions, _readers
 
+    if is_prepared(path):
+        return _prepared(path, columns, form)
     if form.date_format is not None and columns.time is None:
         raise ValueError(
             f"`--date-format` needs a `--time-column`. Received: {form.date_format!r} without one."
@@ -97,6 +99,28 @@ def read_ratings(
     read = Interactions.from_frame(frame, **found, **_several(found, form, frame))
     kind = told(read, found.get("value"), form.kind)
     return Table(read, found, read_as | {"kind": kind})
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether a path is a folder that `kerasrec prepare` wrote."""
+    return (path / "header.json").is_file()
+
+
+def _prepared(path: Path, columns: Columns, form: Form) -> Table:
+    """What a folder of `kerasrec prepare` holds, which no option changes."""
+    from kerasrec.data import Interactions
+
+    named = {f"{side}_column": getattr(columns, side) for side in ("user", "item", "value", "time")}
+    for option, value in {**vars(form), **named}.items():
+        if value not in (None, False):
+            raise ValueError(
+                f"`--{option.replace('_', '-')}` must be given to `kerasrec prepare`, which has written "
+                f"{str(path)!r}. Received: {value!r}."
+            )
+    whole = Interactions.open(path)
+    found = {side: str(name) for side, name in whole._columns.items() if name is not None}
+    kind = told(whole, found.get("value"), whole.kind)
+    return Table(whole, found, {"kind": kind})
 
 
 def _found(
@@ -226,6 +250,8 @@ def title_columns(names: Sequence[str]) -> list[str]:
 
 def check_columns(path: Path, columns: Columns, form: Form, needs_values: bool = False) -> None:
     """Refuse a table without the columns that are needed; before Keras is loaded, which takes seconds."""
+    if is_prepared(path):
+        return
     _found(path, columns, form, needs_values)
 
 

@@ -11,7 +11,7 @@ class ByUser:
     Args:
         interactions: `Interactions`.
         labels: `[n]`.
-        rng: generator; a user's items are put in a random order, once.
+        rng: generator; a user's items are put in a random order, once, unless they are on disk.
 
     Attributes:
         counts: how many items each user has, `[U]`.
@@ -19,12 +19,15 @@ class ByUser:
     """
 
     def __init__(self, interactions: Interactions, labels: np.ndarray, rng: np.random.Generator) -> None:
+        self.counts = interactions._user_counts
+        self.largest = int(self.counts.max(initial=0))
+        self._starts = np.cumsum(self.counts) - self.counts
+        if interactions._disk is not None:  # in the order of time
+            self._items, self._labels = interactions.items, labels
+            return
         order = rng.permutation(len(interactions))
         order = order[np.argsort(interactions.users[order], kind="stable")]
         self._items, self._labels = interactions.items[order], labels[order]
-        self.counts = np.bincount(interactions.users, minlength=interactions.n_users)
-        self.largest = int(self.counts.max(initial=0))
-        self._starts = np.cumsum(self.counts) - self.counts
 
     def rows(
         self, users: np.ndarray, width: int, rng: np.random.Generator

@@ -1,12 +1,18 @@
 """Whether a user has an item, for millions of pairs at once."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from kerasrec.data._opened import disk_of, search, user_blocks
+
+if TYPE_CHECKING:
+    from kerasrec.data.interactions import Interactions
 
 # An odd multiplier that spreads keys (Knuth's multiplicative hashing with the golden ratio).
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _BITS_A_PAIR = 16
+_BITS_A_PAIR_ON_DISK = 8
 # A table of all codes is worth its memory up to so many codes an entry that is looked up.
 _CODES_AN_ENTRY = 16
 
@@ -25,17 +31,17 @@ class Membership:
         self._keys = np.sort(users.astype(np.int64) * n_items + items)
         log_bits = max(int(np.ceil(np.log2(_BITS_A_PAIR * len(self._keys)))), 3)
         self._shift = np.uint64(64 - log_bits)
-        slots = np.sort(self._slots(self._keys))
+        slots = np.sort(_slots(self._keys, self._shift))
         bytes_ = (slots >> np.uint64(3)).view(np.int64)
         starts = np.flatnonzero(np.diff(bytes_, prepend=-1))
         self._table = np.zeros(1 << (log_bits - 3), np.uint8)
-        self._table[bytes_[starts]] = np.bitwise_or.reduceat(self._bit(slots), starts)
+        self._table[bytes_[starts]] = np.bitwise_or.reduceat(_bit(slots), starts)
 
     def __call__(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """`users` and `items` broadcast; the answer has their common shape."""
         keys = np.ascontiguousarray(users.astype(np.int64) * self._n_items + items)
-        slots = self._slots(keys)
-        found = (self._table[(slots >> np.uint64(3)).view(np.int64)] & self._bit(slots)) != 0
+        slots = _slots(keys, self._shift)
+        found = (self._table[(slots >> np.uint64(3)).view(np.int64)] & _bit(slots)) != 0
         # The table may say yes by chance, never no.
         maybe = np.flatnonzero(found)
         wanted = keys.ravel()[maybe]
@@ -43,14 +49,80 @@ class Membership:
         found.ravel()[maybe] = self._keys[place] == wanted
         return found
 
-    def _slots(self, keys: np.ndarray) -> np.ndarray:
-        slots = keys.view(np.uint64) * _GOLDEN
-        slots >>= self._shift
-        return slots
 
-    @staticmethod
-    def _bit(slots: np.ndarray) -> np.ndarray:
-        return np.left_shift(np.uint8(1), slots.astype(np.uint8) & np.uint8(7))
+def _slots(keys: np.ndarray, shift: np.uint64) -> np.ndarray:
+    slots = keys.view(np.uint64) * _GOLDEN
+    slots >>= shift
+    return slots
+
+
+def _bit(slots: np.ndarray) -> np.ndarray:
+    return np.left_shift(np.uint8(1), slots.astype(np.uint8) & np.uint8(7))
+
+
+class DiskMembership:
+    """The same of pairs that stay on disk, behind a bit table in memory that answers most of the noes.
+
+    Args:
+        interactions: opened `Interactions`.
+    """
+
+    def __init__(self, interactions: "Interactions") -> None:
+        disk = disk_of(interactions)
+        self._starts, self._items = disk.starts, disk.by_item
+        self._n_items = np.int64(interactions.n_items)
+        log_bits = max(int(np.ceil(np.log2(_BITS_A_PAIR_ON_DISK * len(self._items)))), 3)
+        self._shift = np.uint64(64 - log_bits)
+        self._table = np.zeros(1 << (log_bits - 3), np.uint8)
+        for block in user_blocks(self._starts):
+            keys = interactions.users[block.rows] * self._n_items + self._items[block.rows]
+            slots = np.sort(_slots(keys, self._shift))
+            bytes_ = (slots >> np.uint64(3)).view(np.int64)
+            starts = np.flatnonzero(np.diff(bytes_, prepend=-1))
+            self._table[bytes_[starts]] |= np.bitwise_or.reduceat(_bit(slots), starts)
+
+    def __call__(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """`users` and `items` broadcast; the answer has their common shape."""
+        users, items = np.broadcast_arrays(users, items)
+        slots = _slots(np.ascontiguousarray(users * self._n_items + items), self._shift)
+        found = (self._table[(slots >> np.uint64(3)).view(np.int64)] & _bit(slots)) != 0
+        maybe = np.flatnonzero(found)
+        user, item = users.ravel()[maybe], items.ravel()[maybe]
+        ends = self._starts[user + 1]
+        place = search(self._items, self._starts[user], ends, item)
+        there = place < ends
+        there[there] = self._items[place[there]] == item[there]
+        found.ravel()[maybe] = there
+        return found
+
+
+class DiskHolders:
+    """As `Holders`, of pairs that stay on disk: one walk over the items of these users.
+
+    Args:
+        interactions: opened `Interactions`.
+    """
+
+    def __init__(self, interactions: "Interactions") -> None:
+        disk = disk_of(interactions)
+        self._lines = _Lines(disk.starts, disk.by_item, (1, interactions.n_items))
+
+    def __call__(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Whether users `[B]` have items `[S]`: `[B, S]`."""
+        users, row_of = np.unique(users, return_inverse=True)
+        items, column_of = np.unique(items, return_inverse=True)
+        rows, columns = _places(self._lines, users, items)
+        has = np.zeros((len(users), len(items)), bool)
+        has[rows, columns] = True
+        return has[row_of][:, column_of]
+
+
+class _Lines(NamedTuple):
+    """What `_places` reads of a compressed matrix."""
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    shape: tuple[int, int]
 
 
 class Holders:

@@ -112,29 +112,39 @@ def local(interactions: "Interactions", block: Block) -> "Interactions":
     starts = disk_of(events).starts
     rows = slice(int(starts[block.begin]), int(starts[block.end]))
     own = _in_memory(events, block._replace(rows=rows), ids)
-    found = merged(own)
+    return made_of(own, interactions._meaning)
+
+
+def made_of(events: "Interactions", meaning: "Meaning") -> "Interactions":
+    """What events in memory come to; these are kept even if no pair has several, for other blocks do.
+
+    Args:
+        events: `Interactions`.
+        meaning: of the result.
+    """
+    found = merged(events)
     if found._events is None:
-        found = found._rows(slice(None), Events(own, np.arange(len(own)), len(own)))
-    meaning = interactions._meaning
+        found = found._rows(slice(None), Events(events, np.arange(len(events)), len(events)))
     if meaning.least is not None:
         found = found.at_least(meaning.least)
     found._meaning = meaning
     return found
 
 
-def parts(interactions: "Interactions", cut: Cut, n: int = 1) -> list["Interactions"]:
+def parts(interactions: "Interactions", cut: Cut, n: int = 1, events: bool = True) -> list["Interactions"]:
     """Interactions in parts, in one pass.
 
     Args:
         interactions: opened `Interactions`.
         cut: gives the parts of a block.
         n: int, how many. Defaults to `1`.
+        events: bool, the events are kept as well. Defaults to `True`.
 
     Returns:
         `Interactions` over the same vocabularies; in memory where they are small.
     """
     disk = disk_of(interactions)
-    with_events = disk.events is not None
+    with_events = events and disk.events is not None
     sinks = [_Sink(interactions, with_events) for _ in range(n)]
     try:
         for block in user_blocks(disk.starts):
@@ -157,6 +167,8 @@ def taken(interactions: "Interactions", index: Any) -> "Interactions":
     mask = _mask(index, len(interactions))
     if mask.all():
         return copied(interactions)
+    if not mask.any():
+        return _held(_none_of(interactions))
     return parts(interactions, lambda part, block: [part.take(mask[block.rows])])[0]
 
 
@@ -207,6 +219,47 @@ def counts_of(codes: np.ndarray, n: int) -> np.ndarray:
     return found
 
 
+def search(columns: np.ndarray, low: np.ndarray, high: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where in ascending stretches of a column something stands, or would stand.
+
+    Args:
+        columns: `[n]`.
+        low: where each stretch begins, `[m]`.
+        high: where it ends, `[m]`.
+        wanted: `[m]`.
+
+    Returns:
+        Of each, the first place whose entry is not below it, `[m]`.
+    """
+    low, high = low.copy(), high.copy()
+    going = np.flatnonzero(low < high)
+    while len(going):
+        middle = (low[going] + high[going]) >> 1
+        below = columns[middle] < wanted[going]
+        low[going[below]] = middle[below] + 1
+        high[going[~below]] = middle[~below]
+        going = going[low[going] < high[going]]
+    return low
+
+
+def rows_of(interactions: "Interactions", users: np.ndarray) -> Any:
+    """The rows of some users as a sparse matrix `[B, I]`.
+
+    Args:
+        interactions: opened `Interactions`.
+        users: codes `[B]`.
+    """
+    from scipy import sparse
+
+    starts = disk_of(interactions).starts
+    begins = starts[users]
+    counts = starts[users + 1] - begins
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    places = np.arange(ends[-1]) + np.repeat(begins - ends[:-1], counts)
+    entries = interactions.values[places], interactions.items[places], ends
+    return sparse.csr_matrix(entries, (len(users), interactions.n_items))
+
+
 def _table(
     folder: Path,
     place: Path,
@@ -253,6 +306,21 @@ def _in_memory(interactions: "Interactions", block: Block, ids: Ids) -> "Interac
     return found
 
 
+def _none_of(interactions: "Interactions") -> "Interactions":
+    """No row of them."""
+    disk, n_users = disk_of(interactions), interactions.n_users
+    found = copied(interactions)
+    for name in ("users", "items", "values"):
+        setattr(found, name, getattr(found, name)[:0])
+    found.times = None if found.times is None else found.times[:0]
+    found._counts = None if found._counts is None else found._counts[:0]
+    events = None if disk.events is None else _none_of(disk.events)
+    found._disk = replace(
+        disk, starts=np.zeros(n_users + 1, np.int64), by_item=disk.by_item[:0], events=events
+    )
+    return found
+
+
 class _Sink:
     """One part of opened interactions, written block by block."""
 
@@ -269,9 +337,8 @@ class _Sink:
 
     def add(self, part: "Interactions", block: Block) -> None:
         begin = np.int32(block.begin)
-        self._rows.write(
-            part.users + begin, part.items, value=part.values, time=part.times, count=part._counts
-        )
+        counts = np.ones(len(part), np.int64) if part._counts is None else part._counts
+        self._rows.write(part.users + begin, part.items, value=part.values, time=part.times, count=counts)
         if self._events is not None:
             events, _ = behind(part)
             self._events.write(events.users + begin, events.items, value=events.values, time=events.times)

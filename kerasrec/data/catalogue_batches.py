@@ -6,6 +6,8 @@ import numpy as np
 
 from kerasrec._arguments import positive_integer
 from kerasrec.data._likes import likes_of
+from kerasrec.data._opened import rows_of
+from kerasrec.data._windows import WINDOW, Windows, window_of
 from kerasrec.data.interactions import Interactions, check_interactions
 from kerasrec.data.model_inputs import ModelInputs
 
@@ -43,6 +45,8 @@ class CatalogueBatches(keras.utils.PyDataset):
         model: a `keras.Model` whose inputs are to be supplied, as `ModelInputs` does. A `history` holds all
             positives of the user: it is the input of an autoencoder, and leaks to anything else. Defaults to
             `None`: `user` and `item`.
+        window: int, about how many users stand together in an epoch's order, from 64 places of the table.
+            Defaults to `None`: of opened interactions those who have a million positives, and all others.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
@@ -80,6 +84,7 @@ class CatalogueBatches(keras.utils.PyDataset):
         log_q: bool = False,
         dense: bool = False,
         model: Any = None,
+        window: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -110,15 +115,21 @@ class CatalogueBatches(keras.utils.PyDataset):
                 f"Received: {len(interactions)} interactions without one."
             )
         self._inputs = ModelInputs(("user",) if model is None else model, positives)
-        self._rows = positives.to_csr()
-        lengths = np.diff(self._rows.indptr)
+        self._opened = None if positives._disk is None else positives
+        self._rows = positives.to_csr() if self._opened is None else None
+        lengths = positives._user_counts
         self._users = np.flatnonzero(lengths).astype(np.int32)
         self._n_entries = _room(lengths[self._users], self.batch_size)
         # One shape for all batches: what is padded costs less than another program.
         self._longest = int(self._inputs.sequences.counts.max()) if self._inputs.needs_history else 1
-        counts = np.bincount(positives.items, minlength=self.n_items)
+        counts = positives._item_counts
         share = min(1.0, self.batch_size / len(self._users))
         self._is_wanted = 1 - (1 - share) ** counts  # that one of the item's users is in a batch
+        if window is not None:
+            window = positive_integer("window", window)
+        elif self._opened is not None:
+            window = max(1, WINDOW * len(self._users) // len(positives))
+        self._window = window_of(window, False, len(self._users))
         self._epoch = -1
         self.on_epoch_end()
 
@@ -128,11 +139,14 @@ class CatalogueBatches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Draw another order."""
         self._epoch += 1
-        self._order = self._generator(self._epoch).permutation(len(self._users))
+        rng, n = self._generator(self._epoch), len(self._users)
+        self._order: np.ndarray | Windows = (
+            rng.permutation(n) if self._window is None else Windows(n, self._window, rng)
+        )
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         users = self._users[self._order[index * self.batch_size : (index + 1) * self.batch_size]]
-        rows = self._rows[users]
+        rows = self._rows[users] if self._opened is None else rows_of(self._opened, users)
         if self.list_size == self.n_items:
             items, log_q = np.arange(self.n_items, dtype=np.int32), np.zeros(self.n_items, np.float32)
         else:

@@ -419,8 +419,8 @@ class Interactions(Loaders):
         import scipy.sparse
 
         if self._disk is not None:  # the columns are the matrix
-            rows = self.values, self.items, self._disk.starts
-            return scipy.sparse.csr_matrix(rows, (self.n_users, self.n_items), copy=False)
+            rows = np.array(self.values), np.array(self.items), np.array(self._disk.starts)
+            return scipy.sparse.csr_matrix(rows, (self.n_users, self.n_items))
         return scipy.sparse.csr_matrix((self.values, (self.users, self.items)), (self.n_users, self.n_items))
 
     def describe(self) -> "pd.DataFrame":

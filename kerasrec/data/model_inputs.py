@@ -135,6 +135,9 @@ class ModelInputs:
             elif name != "history":
                 found[name] = self._column(name, interactions.users[rows])
         if self.needs_history:
+            if interactions._disk is not None:
+                found["history"] = self._before(interactions, rows)
+                return found
             if self._placed is None or self._placed[0] is not interactions:
                 self._placed = interactions, *_places(interactions)
                 self._say(self._placed[-1])
@@ -142,6 +145,20 @@ class ModelInputs:
             longest = self._padded((ends - starts).max(initial=1))
             found["history"] = sequences.windows(ends[rows], starts[rows], longest)
         return found
+
+    def _before(self, interactions: Interactions, rows: Any) -> np.ndarray:
+        """The histories of rows on disk, which stand in the order of time."""
+        if not interactions._all_liked:
+            raise ValueError(
+                "Opened interactions must be likes alone for a model of histories; "
+                "`take(interactions.liked)` or `at_least` leaves the others out. Received: others too."
+            )
+        sequences = Sequences.of_rows(interactions)
+        self._say(sequences)
+        every = isinstance(rows, slice)
+        ends = np.arange(len(interactions))[rows] if every else np.asarray(rows)
+        longest = self._padded(max(1, int(sequences.counts.max(initial=1)) - 1))
+        return sequences.windows(ends, sequences.starts[interactions.users[rows]], longest)
 
     def _say(self, sequences: Sequences) -> None:
         if self._ordered and sequences.by_rows and len(sequences):

@@ -9,7 +9,8 @@ from kerasrec._arguments import positive_integer
 from kerasrec.data import _draws, samplers
 from kerasrec.data._by_user import ByUser
 from kerasrec.data._likes import likes_of
-from kerasrec.data._membership import Holders, Membership
+from kerasrec.data._membership import DiskHolders, DiskMembership, Holders, Membership
+from kerasrec.data._windows import WINDOW, Windows, window_of
 from kerasrec.data.interactions import Interactions, check_interactions
 from kerasrec.data.model_inputs import ModelInputs
 
@@ -60,6 +61,8 @@ class RankingBatches(keras.utils.PyDataset):
         drop_remainder: bool, every batch has `batch_size` rows, and the rows that are left at the end of an
             epoch, others each time, are left out; a step of another size is one more program to compile. Of
             fewer rows than `batch_size` there is one batch. Defaults to `False`.
+        window: int, about how many positives stand together in an epoch's order, from 64 places of the table:
+            so many are read at a time. Defaults to `None`: a million of opened interactions, and all others.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
@@ -103,6 +106,7 @@ class RankingBatches(keras.utils.PyDataset):
         context: Sequence[str] = (),
         model: Any = None,
         drop_remainder: bool = False,
+        window: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -131,7 +135,7 @@ class RankingBatches(keras.utils.PyDataset):
                 "`interactions` must have positives, which are values above 0. "
                 f"Received: {len(negatives)} interactions without one."
             )
-        counts = np.bincount(positives.items, minlength=positives.n_items)
+        counts = positives._item_counts
         self._pool = self._make_pool(counts)
         self._labels = positives.values
         if balanced:
@@ -139,7 +143,7 @@ class RankingBatches(keras.utils.PyDataset):
             self._labels = (positives.values / sums[positives.items]).astype(np.float32)
         # A byte a label where that is enough: labels are most of what goes to the device.
         self._small = self.sampler.shared and not log_q and bool((self._labels == 1).all())
-        self._has: Membership | Holders | None = None
+        self._has: Any = None
         if exclude_positives:
             self.leave_out(positives)
         self._log_q = _log_q(self.sampler.probabilities(counts), len(counts)) if log_q else None
@@ -159,6 +163,13 @@ class RankingBatches(keras.utils.PyDataset):
             self._n_positives = self._positives_of.largest
             if max_positives is not None:
                 self._n_positives = min(positive_integer("max_positives", max_positives), self._n_positives)
+        if window is not None:
+            window = positive_integer("window", window)
+        on_disk = positives._disk is not None
+        if on_disk and by == "user":  # users who have so many together
+            window = max(1, int((window or WINDOW) * self._n_rows / len(positives)))
+        self._window = window_of(window, on_disk, self._n_rows)
+        self._read = (positives.users, positives.items) if on_disk and by == "interaction" else ()
         self._epoch = -1
         self.on_epoch_end()
 
@@ -170,7 +181,12 @@ class RankingBatches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Draw another order and another sample."""
         self._epoch += 1
-        self._order = self._generator(self._epoch).permutation(self._n_rows)
+        rng = self._generator(self._epoch)
+        self._order: np.ndarray | Windows = (
+            rng.permutation(self._n_rows)
+            if self._window is None
+            else Windows(self._n_rows, self._window, rng, self._read)
+        )
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         rng = self._generator(self._epoch, index)
@@ -210,6 +226,9 @@ class RankingBatches(keras.utils.PyDataset):
         Args:
             positives: `Interactions` with the same vocabularies; replaces those of the batches themselves.
         """
+        if positives._disk is not None:
+            self._has = (DiskHolders if self.sampler.shared else DiskMembership)(positives)
+            return
         columns = positives.users, positives.items
         self._has = (
             Holders(*columns, positives.n_users, positives.n_items)

@@ -8,6 +8,8 @@ import numpy as np
 from kerasrec._arguments import positive_integer
 from kerasrec._inputs import MASKED, PADDING, history_length, sequence_targets
 from kerasrec.data import _draws, samplers
+from kerasrec.data._opened import counts_of
+from kerasrec.data._windows import WINDOW, Windows
 from kerasrec.data.interactions import Interactions
 from kerasrec.data.model_inputs import ModelInputs
 from kerasrec.data.sequences import Sequences, say_that_rows_decide
@@ -65,6 +67,8 @@ class SequenceBatches(keras.utils.PyDataset):
             does. Defaults to `None`.
         columns: as in `ModelInputs`. Defaults to `None`.
         seed: int. Defaults to `None`: another one every time.
+        window: int, about how many rows stand together in an epoch's order, from 64 places of the table.
+            Defaults to `None`: of opened interactions those that have a million items, and all others.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
@@ -106,6 +110,7 @@ class SequenceBatches(keras.utils.PyDataset):
         model: Any = None,
         columns: Any = None,
         seed: int | None = None,
+        window: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -137,6 +142,9 @@ class SequenceBatches(keras.utils.PyDataset):
         self._make_pool(n_sampled_items, sampler)
         places = self.batch_size * self.length
         self.steps_in_a_row = min(max(_PLACES_IN_A_ROW // places, 1), _BATCHES_IN_A_ROW)
+        self._window = None if window is None else positive_integer("window", window)
+        if window is None and self.sequences._on_disk:
+            self._window = max(1, WINDOW * self.sequences.n_users // max(1, len(self.sequences)))
         self._epoch = -1
         self.on_epoch_end()
 
@@ -146,7 +154,7 @@ class SequenceBatches(keras.utils.PyDataset):
         if n_sampled_items is None:
             return
         self.n_sampled_items = positive_integer("n_sampled_items", n_sampled_items)
-        counts = np.bincount(self.sequences.items, minlength=n_items)
+        counts = counts_of(self.sequences.items, n_items)
         probabilities = samplers.get(sampler).probabilities(counts)
         self._pool = _draws.Pool(n_items, probabilities)
         if self.n_sampled_items > self._pool.n_possible:
@@ -172,13 +180,18 @@ class SequenceBatches(keras.utils.PyDataset):
         of = np.searchsorted(self._buckets, lengths)
         runs = []
         for bucket in range(len(self._buckets)):
-            rows = rng.permutation(np.flatnonzero(of == bucket))
+            rows = self._shuffled(rng, np.flatnonzero(of == bucket))
             parts = np.split(rows, np.arange(self.batch_size, len(rows), self.batch_size))
             batches = [(int(self._buckets[bucket]), part) for part in parts if len(part)]
             runs += [
                 batches[i : i + self.steps_in_a_row] for i in range(0, len(batches), self.steps_in_a_row)
             ]
         self._batches = [batch for i in rng.permutation(len(runs)) for batch in runs[i]]
+
+    def _shuffled(self, rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
+        if self._window is None or self._window >= len(rows):
+            return rng.permutation(rows)
+        return rows[Windows(len(rows), self._window, rng)[:]]
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         length, rows = self._batches[index]
@@ -211,7 +224,8 @@ class SequenceBatches(keras.utils.PyDataset):
         sequences = self.sequences
         # What is masked is its own target; else the last item of a row has one after it.
         after = 0 if self.targets == "masked" else 1
-        starts, ends = sequences.starts[:-1], sequences.starts[1:] - after
+        starts = sequences.starts[:-1]
+        ends = starts + sequences.counts - after
         if self.targets == "last":
             return self._prefixes(rng)
         users = np.flatnonzero(sequences.counts > 1).astype(np.int32)

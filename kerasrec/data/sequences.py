@@ -7,6 +7,7 @@ import numpy as np
 from kerasrec._arguments import whole_number
 from kerasrec._inputs import PADDING
 from kerasrec.data._events import behind
+from kerasrec.data._opened import search
 from kerasrec.data.interactions import Interactions, check_interactions
 
 
@@ -43,6 +44,9 @@ class Sequences:
     starts: np.ndarray
     n_items: int
     by_rows: bool
+    # Where the items of each user end, if these are not all that stand before the next one's.
+    _ends: np.ndarray | None = None
+    _on_disk = False
 
     def __init__(self, interactions: Interactions, repeats: bool = True) -> None:
         check_interactions("interactions", interactions)
@@ -130,6 +134,11 @@ class Sequences:
         return found
 
     def _fill(self, rows: Interactions, once: bool) -> None:
+        if rows._disk is not None:  # their rows stand so, and each pair once
+            self._on_disk = True
+            self.items, self.times = rows.items, rows.times
+            self.starts, self.n_items, self.by_rows = rows._disk.starts, rows.n_items, rows.times is None
+            return
         order = by_time(rows.users, rows.times)
         if once:
             order = order[_last(rows.users[order], rows.items[order], rows.n_items)]
@@ -147,7 +156,7 @@ class Sequences:
     @property
     def counts(self) -> np.ndarray:
         """How many items each user has `[U]`."""
-        return np.diff(self.starts)
+        return np.diff(self.starts) if self._ends is None else self._ends - self.starts[:-1]
 
     @property
     def users(self) -> np.ndarray:
@@ -176,6 +185,16 @@ class Sequences:
         """
         if self.times is None:
             return self
+        if self._on_disk:  # what comes later stays where it is, and is not looked at
+            found = self.__class__.__new__(self.__class__)
+            found.__dict__ |= self.__dict__
+            ends = self.starts[1:] if self._ends is None else self._ends
+            until = np.asarray(times)
+            found._ends = ends.copy()
+            users = np.flatnonzero(until < np.iinfo(until.dtype).max)
+            # The first later one is where the moment after this one would stand.
+            found._ends[users] = search(self.times, self.starts[users], ends[users], until[users] + 1)
+            return found
         users = self.users
         kept = self.times <= np.asarray(times)[users]
         found = self.__class__.__new__(self.__class__)
@@ -196,7 +215,8 @@ class Sequences:
             Item codes, int32 `[B, length]`.
         """
         users = np.asarray(users)
-        return self.windows(self.starts[users + 1], self.starts[users], length)
+        ends = self.starts[users + 1] if self._ends is None else self._ends[users]
+        return self.windows(ends, self.starts[users], length)
 
     def windows(self, ends: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
         """The `length` items before each of some places, none of which stand before others.

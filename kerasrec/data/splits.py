@@ -51,6 +51,10 @@ def random_split(interactions: Interactions, test_size: float = 0.1, seed: int |
         (3, 1, True)
     """
     check_interactions("interactions", interactions)
+    if interactions._disk is not None:
+        _check_count(len(interactions), "interactions")
+        n_test = _check_size(test_size, len(interactions), "interactions")
+        return _opened_splits().random_rows(interactions, n_test, seed)
     train, test = _parts(np.arange(len(interactions)), test_size, seed, "interactions")
     return interactions.take(train), interactions.take(test)
 
@@ -70,7 +74,7 @@ def per_user_split(interactions: Interactions, test_size: float = 0.2, seed: int
         ValueError: if no user has enough interactions to give one to test.
     """
     check_interactions("interactions", interactions)
-    counts = np.bincount(interactions.users, minlength=interactions.n_users)
+    counts = interactions._user_counts
     if _whole(test_size) and test_size > 0:
         n_test = np.full(len(counts), test_size)
     else:
@@ -82,6 +86,15 @@ def per_user_split(interactions: Interactions, test_size: float = 0.2, seed: int
             f"{SIZE_RULE} Received: test_size={test_size!r}; the most that a user has is "
             f"{counts.max(initial=0)} interactions."
         )
+    if interactions._disk is not None:
+        opened = _opened_splits()
+        rng_of = opened.generator(seed)
+
+        def which(part: Interactions, block: Any) -> np.ndarray:
+            own = n_test[block.begin : block.end]
+            return _last_of_each_user(part, rng_of(block).random(len(part)), own, np.ones(len(part), bool))
+
+        return opened.by_mask(interactions, which)
     shuffled = np.random.default_rng(seed).random(len(interactions))
     test = _last_of_each_user(interactions, shuffled, n_test, np.ones(len(interactions), bool))
     return interactions.take(~test), interactions.take(test)
@@ -103,14 +116,25 @@ def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
     """
     _check_times(interactions)
     n = positive_integer("n", n)
-    events, counted = behind(interactions)
-    counts = np.bincount(events.users[counted], minlength=events.n_users)
+    if interactions._disk is not None:
+        counts = _opened_splits().counted_of_users(interactions)
+    else:
+        events, counted = behind(interactions)
+        counts = np.bincount(events.users[counted], minlength=events.n_users)
     if counts.max(initial=0) <= n:
         raise ValueError(
             "`n` must leave at least one user an interaction in train. "
             f"Received: n={n}, and no user has more than {counts.max(initial=0)} interactions."
         )
-    last = _last_of_each_user(events, _times(events), np.where(counts > n, n, 0), counted)
+    n_test = np.where(counts > n, n, 0)
+    if interactions._disk is not None:
+
+        def which(part: Interactions, block: Any) -> np.ndarray:
+            own, some = behind(part)
+            return _last_of_each_user(own, _times(own), n_test[block.begin : block.end], some)
+
+        return _checked(*_opened_splits().by_events(interactions, which), f"n={n}")
+    last = _last_of_each_user(events, _times(events), n_test, counted)
     return _checked(*parted(interactions, last), f"n={n}")
 
 
@@ -139,17 +163,29 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
         )
     events, counted = behind(interactions)
     times = _times(events)
-    if test_size is not None:
+    if test_size is not None and interactions._disk is not None:
+        _check_count(int(counted.sum()), "interactions")
+        moment = _opened_splits().moment_of(
+            times, counted, lambda n: _check_size(test_size, n, "interactions")
+        )
+        _check_count(1 if moment is None else 2, "different times")
+    elif test_size is not None:
         moment = _moment_of(times[counted], test_size)
     else:
         _check_count(len(times), "interactions")
         moment = _moment(at, events)
-    test = times >= moment
-    if test.all() or not test.any():
+    low, high = times.min(), times.max()
+    if low >= moment or high < moment:
         raise ValueError(
             f"`at` must leave interactions on both sides. Received: at={at!r}, that is {moment}; "
-            f"the times go from {times.min()} to {times.max()}."
+            f"the times go from {low} to {high}."
         )
+    if interactions._disk is not None:
+        found = _opened_splits().by_events(
+            interactions, lambda part, block: _times(behind(part)[0]) >= moment
+        )
+        return _checked(*found, f"at={at!r}, test_size={test_size!r}")
+    test = times >= moment
     return _checked(*parted(interactions, test), f"at={at!r}, test_size={test_size!r}")
 
 
@@ -286,6 +322,12 @@ def prefixes(interactions: Interactions | Sequences, length: int = 50) -> tuple[
     return history, Interactions(users, sequences.items[targets], user_ids=users, item_ids=item_ids)
 
 
+def _opened_splits() -> Any:
+    from kerasrec.data import _opened_splits
+
+    return _opened_splits
+
+
 def _parts(
     things: np.ndarray, test_size: float, seed: int | None, what: str
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -300,10 +342,16 @@ def _parts(
 def _cold_split(
     interactions: Interactions, codes: np.ndarray, test_size: float, seed: int | None, what: str
 ) -> Split:
-    counts = np.bincount(codes)
+    counts = interactions._user_counts if what == "users" else interactions._item_counts
     _, cold = _parts(np.flatnonzero(counts), test_size, seed, what)
     is_cold = np.zeros(len(counts), bool)
     is_cold[cold] = True
+    if interactions._disk is not None:
+        if what == "users":
+            return _opened_splits().by_mask(
+                interactions, lambda part, block: is_cold[part.users + np.int32(block.begin)]
+            )
+        return _opened_splits().by_mask(interactions, lambda part, block: is_cold[part.items])
     test = is_cold[codes]
     return interactions.take(~test), interactions.take(test)
 

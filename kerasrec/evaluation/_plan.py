@@ -9,6 +9,7 @@ from kerasrec._arguments import positive_integer
 from kerasrec._inputs import input_names
 from kerasrec.data import Interactions, ModelInputs, Sequences
 from kerasrec.data._columns import shown
+from kerasrec.data._opened import counts_of
 from kerasrec.data.interactions import check_interactions
 from kerasrec.evaluation import _measures
 from kerasrec.evaluation._candidates import Candidates, check_scores
@@ -100,7 +101,7 @@ class Plan:
         self.seen = None
         had = train if given is None else given
         if had is not None and exclude_seen:
-            self.seen = Ragged(had.users, had.items, test.n_users)
+            self.seen = Ragged.of(had)
         relevant = Ragged(test.users, test.items, test.n_users, test.gains)
         positive = relevant.values > 0
         if self.seen is not None:
@@ -213,8 +214,8 @@ class Plan:
         histories = popularity = None
         if self.train is not None:
             had = self.train if self.given is None else self.given
-            histories = np.bincount(had.users, minlength=self.test.n_users)[self.users]
-            popularity = np.bincount(self.train.items, minlength=self.test.n_items)
+            histories = had._user_counts[self.users]
+            popularity = self.train._item_counts
         ids = self.test.user_ids, self.test.item_ids
         population = Population(self.users, *ids, judged, histories, popularity)
         return EvaluationReport(name, self.protocol, figures, population)
@@ -378,9 +379,9 @@ def _known(metrics: Iterable[str]) -> tuple[str, ...]:
 def _shares(train: Interactions) -> tuple[np.ndarray, int]:
     """Share of the training users who have each item, and the number of those users."""
     kept = train.liked
-    held = Ragged(train.users[kept], train.items[kept], train.n_users)
+    held = Ragged.of(train if kept.all() else train.take(kept))
     n_users = max(1, int((np.diff(held.starts) > 0).sum()))
-    return np.bincount(held.items, minlength=train.n_items) / n_users, n_users
+    return counts_of(held.items, train.n_items) / n_users, n_users
 
 
 def _relevant(test: Interactions) -> str:

@@ -1,6 +1,11 @@
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from kerasrec.data._opened import search
+
+if TYPE_CHECKING:
+    from kerasrec.data import Interactions
 
 
 class Ragged:
@@ -28,11 +33,26 @@ class Ragged:
             keys, values = keys[order], np.asarray(values)[order]
         first = np.ones(len(keys), bool)
         first[1:] = keys[1:] != keys[:-1]
-        self._sorted = keys[first]
-        self.items = (self._sorted & 0xFFFFFFFF).astype(np.int32)
+        keys = keys[first]
+        self._sorted: np.ndarray | None = keys  # of rows on disk there is none
+        self.items = (keys & 0xFFFFFFFF).astype(np.int32)
         n_kept = int(first.sum())
         self.values = np.ones(n_kept, np.float32) if values is None else values[first]
-        self.starts = np.searchsorted(self._sorted, np.arange(n_users + 1) << 32)
+        self.starts = np.searchsorted(keys, np.arange(n_users + 1) << 32)
+
+    @classmethod
+    def of(cls, interactions: "Interactions") -> "Ragged":
+        """The items of each user; those of opened interactions stay on disk.
+
+        Args:
+            interactions: `Interactions`.
+        """
+        if interactions._disk is None:
+            return cls(interactions.users, interactions.items, interactions.n_users)
+        found = cls.__new__(cls)
+        found.starts, found.items = interactions._disk.starts, interactions._disk.by_item
+        found.values, found._sorted = np.broadcast_to(np.float32(1), found.items.shape), None
+        return found
 
     def __len__(self) -> int:
         return len(self.items)
@@ -59,6 +79,14 @@ class Ragged:
         """Index in `items` and `values` of each pair, -1 where it is not there (or an item is -1)."""
         if not len(self):
             return np.full(np.broadcast_shapes(users.shape, items.shape), -1)
+        if self._sorted is None:
+            users, items = np.broadcast_arrays(users, items)
+            owners, wanted = users.ravel(), items.ravel()
+            ends = self.starts[owners + 1]
+            index = search(self.items, self.starts[owners], ends, wanted)
+            there = index < ends
+            there[there] = self.items[index[there]] == wanted[there]
+            return np.where(there, index, -1).reshape(users.shape)
         keys = _keys(users, items)
         index = np.minimum(np.searchsorted(self._sorted, keys), len(self) - 1)
         return np.where(self._sorted[index] == keys, index, -1)

@@ -7,7 +7,16 @@ import numpy as np
 
 from kerasrec import losses
 from kerasrec._inputs import input_names, sequence_targets
-from kerasrec.data import CatalogueBatches, Interactions, RankingBatches, SequenceBatches, samplers
+from kerasrec.data import (
+    CatalogueBatches,
+    Interactions,
+    RankingBatches,
+    SequenceBatches,
+    _likes,
+    samplers,
+)
+from kerasrec.data._folder import blocks
+from kerasrec.data._opened import BLOCK_ROWS, parts
 from kerasrec.losses._ranking_loss import RankingLoss
 from kerasrec.zoo import Recipe
 
@@ -95,6 +104,8 @@ def confidence(interactions: Interactions) -> Interactions:
     """
     if interactions.kind != "counts":
         return interactions
+    if interactions._disk is not None:
+        return _weighted(interactions)
     weights = np.log1p(interactions.gains)
     weights /= max(weights[weights > 0].mean(), 1e-30) if weights.any() else 1.0
     return Interactions(
@@ -104,6 +115,24 @@ def confidence(interactions: Interactions) -> Interactions:
         user_ids=interactions.user_ids,
         item_ids=interactions.item_ids,
     )
+
+
+def _weighted(interactions: Interactions) -> Interactions:
+    """The same of interactions on disk."""
+    total, n = 0.0, 0
+    for rows in blocks(len(interactions), BLOCK_ROWS):
+        gains = _likes.gains(interactions.values[rows], interactions._meaning.least)
+        total, n = total + float(np.log1p(gains).sum(dtype=np.float64)), n + int(np.count_nonzero(gains))
+    mean = max(total / n, 1e-30) if total else 1.0
+
+    def cut(part: Interactions, block: Any) -> list[Interactions]:
+        weights = np.log1p(part.gains) / np.float32(mean)
+        found = Interactions(
+            part.users, part.items, weights, part.times, user_ids=part._user_ids, item_ids=part._item_ids
+        )
+        return [found]
+
+    return parts(interactions, cut, events=False)[0]
 
 
 def _takes_sequences(model: keras.Model) -> bool:

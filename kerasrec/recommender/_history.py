@@ -10,6 +10,7 @@ from kerasrec.data import Interactions, Sequences, _likes
 from kerasrec.data._events import merged
 from kerasrec.data._extension import joined
 from kerasrec.data._kinds import Meaning
+from kerasrec.data._opened import user_blocks
 from kerasrec.evaluation._ragged import Ragged
 
 
@@ -32,6 +33,9 @@ class History(Ragged):
     def __init__(self, interactions: Interactions, sequences: "Sequences | bool | None" = False) -> None:
         self.sequences = Sequences(interactions) if sequences is True else sequences or None
         self.meaning = interactions._meaning
+        if interactions._disk is not None:
+            self._fill_from_disk(interactions)
+            return
         one = interactions if self.meaning.duplicates == "error" else merged(interactions)
         super().__init__(one.users, one.items, one.n_users, one.values)
         self.times, self.n_events = one.times, one._counts
@@ -43,6 +47,24 @@ class History(Ragged):
             rows = order[first]
             self.times = None if self.times is None else self.times[rows]
             self.n_events = None if self.n_events is None else self.n_events[rows]
+
+    def _fill_from_disk(self, interactions: Interactions) -> None:
+        """The same of rows that stand by user on disk: the items stay there."""
+        of_disk = Ragged.of(interactions)
+        self.starts, self.items, self._sorted = of_disk.starts, of_disk.items, None
+        columns = {
+            "values": interactions.values,
+            "times": interactions.times,
+            "n_events": interactions._counts,
+        }
+        found = {name: None if x is None else np.empty(len(x), x.dtype) for name, x in columns.items()}
+        for block in user_blocks(self.starts):
+            order = np.lexsort((interactions.items[block.rows], interactions.users[block.rows]))
+            for name, x in columns.items():
+                own = found[name]
+                if x is not None and own is not None:
+                    own[block.rows] = x[block.rows][order]
+        self.values, self.times, self.n_events = found["values"], found["times"], found["n_events"]
 
     @property
     def liked(self) -> np.ndarray:

@@ -21,6 +21,7 @@ from kerasrec.data._kinds import have_long_tail
 from kerasrec.evaluation import RankingMetrics
 from kerasrec.recommender._batches import batches_for
 from kerasrec.recommender._forecast import Forecast
+from kerasrec.recommender._rating_batches import RatingBatches
 from kerasrec.zoo import Card, FallingRate, Recipe, Size
 from kerasrec.zoo._needs import needs_of
 from kerasrec.zoo.registry import maker
@@ -243,6 +244,11 @@ def fit(
         "callbacks": [*falling, *callbacks],
     }
     batches = batches_for(model, interactions, recipe, seed, known=known)
+    if batches is None and interactions._disk is not None and "history" not in input_names(model):
+        signs = isinstance(model.loss, losses.Separation)
+        batches = RatingBatches(interactions, recipe.batch_size, seed, signs)
+        if validation is not None:
+            how |= {"validation_data": validation, "validation_batch_size": _PREDICT_BATCH}
     if batches is None:
         x, y = _columns(interactions, model)
         if isinstance(model.loss, losses.Separation):  # compares values with 0

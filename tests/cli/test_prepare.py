@@ -50,3 +50,14 @@ def test_mistakes(fails, table):
     said = fails("prepare", "a.parquet", "out", "--user-column", "who")
     assert said.startswith("`--user-column` must name")
     assert fails("prepare", "a.parquet", "out", "--kind", "much").startswith("`kind` must be one of")
+
+
+def test_train_on_it(run_json, fails, run, table):
+    run_json("prepare", "a.parquet", "out", "--time-column", "when")
+    said = run_json("train", "out", "--model", "popularity", "--out", "model.keras")
+    assert said["columns"] == {"user": "userId", "item": "movieId", "value": "rating", "time": "when"}
+    assert said["users"] == 30 and "ndcg@10" in said["test"][0]
+    lists = run("recommend", "model.keras", "--user", str(table["userId"][0]), "--k", "2")
+    assert lists.status == 0 and "m" in lists.out
+    said = fails("train", "out", "--value-column", "rating", "--out", "model.keras")
+    assert said.startswith("`--value-column` must be given to `kerasrec prepare`, which has written 'out'.")

@@ -1,0 +1,79 @@
+"""Orders of very many rows that go through them a window at a time."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+# Rows of a window of interactions on disk.
+WINDOW = 1 << 20
+# A window is made of so many stretches from anywhere: enough for one to be like the whole.
+_STRETCHES = 64
+
+
+class Windows:
+    """A pseudo-random order of `0..n-1`, of which a window at a time is held.
+
+    Stretches of neighbours are put in a random order; some at a time make a window, which is shuffled.
+    Reading in this order touches the disk as few stretches, each once, and memory holds the window.
+
+    Args:
+        n: int.
+        window: int, about how many a window holds.
+        rng: generator.
+        columns: arrays `[n]` that are about to be read. Defaults to `()`.
+    """
+
+    def __init__(
+        self, n: int, window: int, rng: np.random.Generator, columns: Sequence[np.ndarray] = ()
+    ) -> None:
+        self._n, self._columns = n, columns
+        self._stretch = max(1, window // _STRETCHES)
+        self._order = rng.permutation(-(-n // self._stretch))
+        sizes = np.minimum(self._stretch, n - self._order * self._stretch)
+        groups = np.add.reduceat(sizes, np.arange(0, len(sizes), _STRETCHES))
+        self._ends = np.cumsum(groups)
+        self._seeds = rng.integers(0, 2**63, len(groups))
+        self._held: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        begin, end, _ = part.indices(self._n)
+        if end <= begin:
+            return np.zeros(0, np.int64)
+        first = int(np.searchsorted(self._ends, begin, "right"))
+        last = int(np.searchsorted(self._ends, end - 1, "right"))
+        found = [self._window(number) for number in range(first, last + 1)]
+        offset = int(self._ends[first] - len(found[0]))
+        whole = found[0] if len(found) == 1 else np.concatenate(found)
+        return whole[begin - offset : end - offset]
+
+    def _window(self, number: int) -> np.ndarray:
+        held = self._held.get(number)
+        if held is not None:
+            return held
+        stretches = np.sort(self._order[number * _STRETCHES : (number + 1) * _STRETCHES])
+        begins = stretches * self._stretch
+        ends = np.minimum(begins + self._stretch, self._n)
+        for column in self._columns:
+            for begin, end in zip(begins, ends, strict=True):
+                column[begin:end].max()  # read in one go what is then read in any order
+        rows = np.concatenate([np.arange(begin, end) for begin, end in zip(begins, ends, strict=True)])
+        np.random.default_rng(self._seeds[number]).shuffle(rows)
+        # A batch may stand in two windows, and several threads in neighbouring ones.
+        self._held = {k: x for k, x in self._held.items() if abs(k - number) <= 2} | {number: rows}
+        return rows
+
+
+def window_of(window: int | None, on_disk: bool, n: int) -> int | None:
+    """The window to read in; `None` for none.
+
+    Args:
+        window: what was asked for, or `None`.
+        on_disk: bool, whether the rows are.
+        n: int, rows.
+    """
+    if window is None:
+        window = WINDOW if on_disk else None
+    return None if window is None or window >= n else window
