@@ -116,7 +116,7 @@ class CatalogueBatches(keras.utils.PyDataset):
             )
         self._inputs = ModelInputs(("user",) if model is None else model, positives)
         self._opened = None if positives._disk is None else positives
-        self._rows = positives.to_csr() if self._opened is None else None
+        self._rows: Any = positives.to_csr() if self._opened is None else None
         lengths = positives._user_counts
         self._users = np.flatnonzero(lengths).astype(np.int32)
         self._n_entries = _room(lengths[self._users], self.batch_size)

@@ -133,7 +133,8 @@ def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
             own, some = behind(part)
             return _last_of_each_user(own, _times(own), n_test[block.begin : block.end], some)
 
-        return _checked(*_opened_splits().by_events(interactions, which), f"n={n}")
+        train, held_out = _opened_splits().by_events(interactions, which)
+        return _checked(train, held_out, f"n={n}")
     last = _last_of_each_user(events, _times(events), n_test, counted)
     return _checked(*parted(interactions, last), f"n={n}")
 
@@ -181,10 +182,10 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
             f"the times go from {low} to {high}."
         )
     if interactions._disk is not None:
-        found = _opened_splits().by_events(
+        train, held_out = _opened_splits().by_events(
             interactions, lambda part, block: _times(behind(part)[0]) >= moment
         )
-        return _checked(*found, f"at={at!r}, test_size={test_size!r}")
+        return _checked(train, held_out, f"at={at!r}, test_size={test_size!r}")
     test = times >= moment
     return _checked(*parted(interactions, test), f"at={at!r}, test_size={test_size!r}")
 

@@ -1,5 +1,5 @@
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,6 +10,7 @@ from kerasrec._temporary import temporary
 from kerasrec.data import Features, Interactions
 from kerasrec.recommender import (
     _explain,
+    _for_workers,
     _grow,
     _index,
     _lists,
@@ -20,6 +21,7 @@ from kerasrec.recommender import (
     _saved,
     _similar,
     _vectors,
+    _worker,
 )
 from kerasrec.recommender._held import Held
 from kerasrec.recommender._situations import in_context
@@ -314,6 +316,77 @@ class Recommender:
             context=context,
             rules=rules,
         )
+
+    def save_lists_for_workers(
+        self,
+        folder: str | os.PathLike[str],
+        k: int = 10,
+        exclude_seen: bool = True,
+        only: Any = None,
+        exclude: Any = None,
+    ) -> Path:
+        """Write what workers of Ray, Spark and the like need for lists: NumPy and pyarrow read it.
+
+        Vectors, seen items and ids lie in the folder as arrays that processes of a machine share. Rules that
+        hold everywhere, such as `where`, are applied; those that choose among items are refused.
+
+        Args:
+            folder: the folder to be, at a path that every worker sees.
+            k: as in `recommend`. Defaults to `10`.
+            exclude_seen: as in `recommend`. Defaults to `True`.
+            only: as in `recommend`. Defaults to `None`.
+            exclude: as in `recommend`. Defaults to `None`.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ValueError: if the model does not factorise, rules choose among items, or ids are of two types.
+        """
+        return _for_workers.save(self._now(), folder, k, exclude_seen, only, exclude)
+
+    def lists(
+        self,
+        folder: str | os.PathLike[str],
+        k: int = 10,
+        user: str = "user",
+        unknown: str = "error",
+        exclude_seen: bool = True,
+        only: Any = None,
+        exclude: Any = None,
+    ) -> Callable[[Any], Any]:
+        """A callable from a batch of raw user ids to their lists, for `map_batches` of Ray and the like.
+
+        It pickles by the path of the folder, which `save_lists_for_workers` writes, and imports no Keras on a
+        worker. A batch is a pandas frame, an Arrow table or a mapping of arrays. The rows are those of
+        `recommend_to_parquet`.
+
+        Args:
+            folder: as in `save_lists_for_workers`.
+            k: as in `recommend`. Defaults to `10`.
+            user: name of the column of user ids. Defaults to `"user"`.
+            unknown: `"error"`, or `"skip"`: unknown users have no rows, and a warning counts them.
+                Defaults to `"error"`.
+            exclude_seen: as in `recommend`. Defaults to `True`.
+            only: as in `recommend`. Defaults to `None`.
+            exclude: as in `recommend`. Defaults to `None`.
+
+        Returns:
+            A callable that gives Arrow tables with columns `user`, `rank`, `item` and `score`.
+
+        Raises:
+            ValueError: as `save_lists_for_workers`.
+
+        Example:
+            >>> import kerasrec, tempfile
+            >>> data = kerasrec.datasets.synthetic(20, 30, 100).interactions
+            >>> recommender = kerasrec.Recommender.train(data, epochs=1, verbose=0)
+            >>> lists = recommender.lists(tempfile.mkdtemp() + "/lists", k=2)
+            >>> lists({"user": data.user_ids[:3]}).num_rows
+            6
+        """
+        self.save_lists_for_workers(folder, k, exclude_seen, only, exclude)
+        return _worker.Lists(os.path.abspath(folder), user, unknown)
 
     def recommend_to_parquet(
         self,

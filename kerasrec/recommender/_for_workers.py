@@ -1,0 +1,86 @@
+"""What workers of an engine need for lists, as a folder of memory-mapped arrays."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrec._arguments import positive_integer
+from kerasrec._partial import replacing
+from kerasrec.evaluation._layout import tie_order
+from kerasrec.recommender import _lists, _vectors, _worker
+from kerasrec.recommender._state import SEED, State
+
+
+def save(
+    state: State,
+    folder: str | os.PathLike[str],
+    k: int = 10,
+    exclude_seen: bool = True,
+    only: Any = None,
+    exclude: Any = None,
+) -> Path:
+    """Write the folder.
+
+    Args:
+        state: `State`.
+        folder: where.
+        k: as `Recommender.recommend` takes it.
+        exclude_seen: as `k`.
+        only: as `k`.
+        exclude: as `k`.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    factors = _vectors.factors(state)
+    if factors is None:
+        raise ValueError(
+            "The model must factorise for lists on workers without Keras, as `hybrid` and "
+            "`matrix_factorization` do; load the recommender's file on each worker otherwise, and call its "
+            f"`recommend`. Received: {state.name!r}."
+        )
+    k = positive_integer("k", k)
+    ruled = _lists.rules_of(state, None)
+    if ruled is not None and ruled.chooses:
+        raise ValueError(
+            "Rules that choose among items need the recommender itself; set `recommender.rules` to `None`, "
+            f"or use `recommend_to_parquet`. Received: {', '.join(ruled.rules.names)}."
+        )
+    candidates = _lists.candidates_of(state, only, exclude, ruled)
+    columns = tie_order(state.n_items, SEED)
+    if candidates is not None:
+        columns = columns[np.isin(columns, candidates)]
+    column_of = np.full(state.n_items, -1, np.int64)
+    column_of[columns] = np.arange(len(columns))
+    users = state.users.raw.tolist()
+    if len({isinstance(entry, str) for entry in users}) > 1:
+        raise ValueError("Ids of users must be of one type for workers, text or numbers. Received: both.")
+    keys = _worker.keys_of(users)
+    order = np.argsort(keys, kind="stable")
+    arrays = {
+        "user": factors.user,
+        "item": factors.item[columns],
+        "user_bias": factors.user_bias,
+        "item_bias": None if factors.item_bias is None else factors.item_bias[columns],
+        "columns": columns,
+        "column_of": column_of,
+        "user_keys": keys[order],
+        "user_codes": order,
+        "seen_starts": state.history.starts if exclude_seen else None,
+        "seen_items": state.history.items if exclude_seen else None,
+    }
+    text = keys.dtype.kind == "S"
+    about = {"form": _worker.FORM, "k": k, "scales": factors.scales, "text": text, "name": state.name}
+    with replacing(folder) as place:
+        place.mkdir()
+        for name, array in arrays.items():
+            if array is not None:
+                np.save(place / f"{name}.npy", array, allow_pickle=False)
+        pq.write_table(pa.table({"item": pa.array(state.items.raw.tolist())}), place / "items.parquet")
+        shutil.copyfile(_worker.__file__, place / "worker.py")
+        (place / "lists.json").write_text(json.dumps(about))
+    return Path(folder)

@@ -1,0 +1,206 @@
+"""Lists of items on a worker of an engine: NumPy and pyarrow are enough.
+
+`save_lists_for_workers` copies this file into its folder, from where a pickled `Lists` loads it, so that a
+worker imports no Keras. It must import nothing of kerasrec.
+"""
+
+import json
+import operator
+import runpy
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORM = 1
+UNKNOWN = ("error", "skip")
+# Bytes of a block of scores.
+_BLOCK_BYTES = 64 << 20
+
+
+class Lists:
+    """A callable from a batch of raw user ids to their lists, that a process loads once.
+
+    Args:
+        folder: what `Recommender.save_lists_for_workers` wrote, at a path that every worker sees.
+        user: name of the column of user ids in a batch. Defaults to `"user"`.
+        unknown: `"error"`, or `"skip"`: users whom the recommender does not know have no rows, and a warning
+            counts them. Defaults to `"error"`.
+
+    Example:
+        `dataset.map_batches(lists, batch_format="pyarrow")` of Ray Data; of Spark
+        `frame.mapInPandas(lambda batches: (lists(x).to_pandas() for x in batches), schema)`.
+    """
+
+    def __init__(self, folder: Any, user: str = "user", unknown: str = "error") -> None:
+        self.folder, self.user, self.unknown = str(folder), user, unknown
+        if unknown not in UNKNOWN:
+            raise ValueError(f"`unknown` must be one of {', '.join(UNKNOWN)}. Received: unknown={unknown!r}.")
+        self._held: dict[str, Any] = {}
+
+    def __reduce__(self) -> Any:
+        # By path, and by this file's copy there: the receiver need not have kerasrec.
+        return operator.call, (_Class(self.folder), self.folder, self.user, self.unknown)
+
+    def __call__(self, batch: Any) -> Any:
+        """The lists of a batch.
+
+        Args:
+            batch: a pandas frame, an Arrow table or record batch, a mapping of arrays, or an array of ids.
+
+        Returns:
+            Arrow table with columns `user`, `rank`, `item` and `score`.
+
+        Raises:
+            ValueError: if there is no such column, or, unless they are skipped, users are unknown.
+        """
+        import pyarrow as pa
+
+        held = self._load()
+        ids = _ids_of(batch, self.user)
+        codes = _find(ids, held["user_keys"], held["user_codes"])
+        missing = np.flatnonzero(codes < 0)
+        if len(missing):
+            said = f"{len(missing)} of {len(ids)} users, first {ids[missing[0]]!r}"
+            if self.unknown == "error":
+                raise ValueError(
+                    "Users must be known to the recommender; `unknown='skip'` leaves others out. "
+                    f"Received: {said} unknown."
+                )
+            warnings.warn(f"{said}, are unknown to the recommender and have no list.", stacklevel=2)
+        known = codes >= 0
+        kept = [entry for entry, there in zip(ids, known, strict=True) if there]
+        items, scores = _ranked(held, codes[known])
+        there = items >= 0
+        rows = np.nonzero(there)[0]
+        names = pa.array(kept, pa.string() if held["about"]["text"] else pa.int64())
+        return pa.table(
+            {
+                "user": names.take(pa.array(rows)),
+                "rank": pa.array(np.nonzero(there)[1] + 1),
+                "item": held["items"].take(pa.array(items[there])),
+                "score": pa.array(scores[there]),
+            }
+        )
+
+    def _load(self) -> dict[str, Any]:
+        if not self._held:
+            import pyarrow.parquet as pq
+
+            folder = Path(self.folder)
+            if not (folder / "lists.json").is_file():
+                raise FileNotFoundError(
+                    "`folder` must be what `save_lists_for_workers` wrote, at a path that every worker sees. "
+                    f"Received: {self.folder!r}."
+                )
+            about = json.loads((folder / "lists.json").read_text())
+            if about["form"] > FORM:
+                raise ValueError(
+                    "`folder` must be of this version of kerasrec or an older one; write it again. "
+                    f"Received: {self.folder!r}, of version {about['form']}."
+                )
+            held = {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}
+            items = pq.read_table(folder / "items.parquet").column("item").combine_chunks()
+            self._held = {**held, "about": about, "items": items}
+        return self._held
+
+
+class _Class:
+    """Pickles as the class `Lists` of the copy of this file in a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> Any:
+        return operator.getitem, (_Module(self.folder), "Lists")
+
+
+class _Module:
+    """Pickles as what the copy of this file in a folder defines."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> Any:
+        return runpy.run_path, (str(Path(self.folder) / "worker.py"),)
+
+
+def keys_of(ids: list[Any]) -> np.ndarray:
+    """Ids as an array that sorts and is found by bisection: int64, or UTF-8."""
+    if all(isinstance(entry, str) for entry in ids):
+        return np.array([entry.encode() for entry in ids], "S")
+    return np.array(ids, np.int64)
+
+
+def _ids_of(batch: Any, name: str) -> list[Any]:
+    """Raw ids as Python has them, whatever an engine hands out."""
+    if hasattr(batch, "column_names") or hasattr(batch, "columns") or isinstance(batch, dict):
+        names = list(getattr(batch, "column_names", getattr(batch, "columns", batch)))
+        if hasattr(batch, "schema"):
+            names = batch.schema.names
+        if name not in names:
+            raise ValueError(
+                f"`user` must name a column of the batch. Received: user={name!r}; its columns are "
+                f"{', '.join(map(repr, names))}."
+            )
+        batch = batch[name] if not hasattr(batch, "schema") else batch.column(name)
+    if hasattr(batch, "to_pylist"):
+        return list(batch.to_pylist())
+    found = batch.tolist() if hasattr(batch, "tolist") else list(batch)
+    # Arrays of Arrow's scalars, which equal no Python object.
+    return [entry.as_py() if hasattr(entry, "as_py") else entry for entry in found]
+
+
+def _find(ids: list[Any], keys: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Codes of ids, -1 where one is unknown."""
+    found = np.full(len(ids), -1, np.int64)
+    text = keys.dtype.kind == "S"
+    fits = [j for j, entry in enumerate(ids) if isinstance(entry, str) == text and entry is not None]
+    if not fits:
+        return found
+    wanted = keys_of([ids[j] for j in fits])
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    found[fits] = np.where(keys[place] == wanted, codes[place], -1)
+    return found
+
+
+def _ranked(held: dict[str, Any], codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Items `[B, k]`, -1 behind the last, and their scores."""
+    columns, about = held["columns"], held["about"]  # item codes in the order among equal scores
+    k, width = min(about["k"], len(columns)), max(1, len(columns))
+    items = np.full((len(codes), k), -1, np.int64)
+    best = np.full((len(codes), k), np.nan, np.float32)
+    step = max(1, _BLOCK_BYTES // (4 * width))
+    for begin in range(0, len(codes) if k else 0, step):
+        users = codes[begin : begin + step]
+        scores = held["user"][users] @ held["item"].T
+        if "item_bias" in held:
+            scores += held["item_bias"]
+        if "seen_starts" in held:
+            starts, counts = held["seen_starts"][users], np.diff(held["seen_starts"])[users]
+            rows = np.repeat(np.arange(len(users)), counts)
+            shift = np.repeat(starts - (np.cumsum(counts) - counts), counts)
+            column = held["column_of"][held["seen_items"][np.arange(len(rows)) + shift]]
+            scores[rows[column >= 0], column[column >= 0]] = -np.inf
+        # The k-th best of each user; of equals those that come first.
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k] if k * 8 > width else _top(scores, k)
+        found = np.take_along_axis(scores, order, axis=1)
+        there = np.isfinite(found)
+        part = slice(begin, begin + len(users))
+        items[part] = np.where(there, columns[order], -1)
+        best[part] = found + held["user_bias"][users][:, None] if "user_bias" in held else found
+    for low, high in about["scales"]:
+        with np.errstate(over="ignore"):
+            best = low + (high - low) / (1 + np.exp(-best))
+    return items, best.astype(np.float32)
+
+
+def _top(scores: np.ndarray, k: int) -> np.ndarray:
+    """Columns of the k best of each row; of equal scores the first columns."""
+    least = np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k, None]
+    order = np.empty((len(scores), k), np.int64)
+    for row in range(len(scores)):
+        some = np.flatnonzero(scores[row] >= least[row])
+        order[row] = some[np.argsort(-scores[row, some], kind="stable")[:k]]
+    return order
