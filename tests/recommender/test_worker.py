@@ -45,7 +45,7 @@ def expected(recommender, tmp_path_factory):
 def check(found, expected):
     for name in ("user", "rank", "item"):
         assert found.column(name).to_pylist() == expected[name].tolist()
-    np.testing.assert_allclose(found.column("score"), expected["score"], rtol=1e-5)
+    np.testing.assert_allclose(found.column("score"), expected["score"], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def check(found, expected):
         lambda ids: pa.table({"user": ids}),
         lambda ids: pa.record_batch({"user": ids}),
         lambda ids: {"user": ids},
-        lambda ids: {"user": np.array([pa.scalar(one) for one in ids], object)},
+        lambda ids: {"user": [pa.scalar(one) for one in ids]},
         np.asarray,
     ],
 )
@@ -121,7 +121,7 @@ def test_a_worker_needs_neither_kerasrec_nor_keras(recommender, tmp_path):
         "import pickle, sys\n"
         f"lists = pickle.load(open({str(tmp_path / 'pickled')!r}, 'rb'))\n"
         "print(lists({'user': ['ü03']}).column('item').to_pylist())\n"
-        "assert not {'kerasrec', 'keras', 'pandas', 'scipy'} & set(sys.modules)\n"
+        "assert not {'kerasrec', 'keras', 'tensorflow', 'jax', 'torch', 'scipy'} & set(sys.modules)\n"
         "again = pickle.loads(pickle.dumps(lists))\n"
         "assert again.folder == lists.folder\n"
     )
