@@ -105,7 +105,7 @@ class DiskHolders:
 
     def __init__(self, interactions: "Interactions") -> None:
         disk = disk_of(interactions)
-        self._lines = _Lines(disk.starts, disk.by_item, (1, interactions.n_items))
+        self._lines = _Lines(disk.starts, disk.by_item, (interactions.n_users, interactions.n_items))
 
     def __call__(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Whether users `[B]` have items `[S]`: `[B, S]`."""
@@ -116,12 +116,30 @@ class DiskHolders:
         return has[:-1, :-1][:, same]
 
 
-class _Lines(NamedTuple):
-    """What `_places` reads of a compressed matrix."""
+class _Lines:
+    """What `_places` reads of a compressed matrix, on disk.
+
+    Args:
+        starts: int64 `[U + 1]`.
+        items: int32 `[n]`.
+        shape: of the matrix.
+    """
+
+    def __init__(self, starts: np.ndarray, items: np.ndarray, shape: tuple[int, int]) -> None:
+        self._starts, self._items, self.shape = starts, items, shape
+
+    def __getitem__(self, lines: np.ndarray) -> "_Some":
+        begins = self._starts[lines]
+        counts = self._starts[lines + 1] - begins
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        return _Some(ends, self._items[np.arange(ends[-1]) + np.repeat(begins - ends[:-1], counts)])
+
+
+class _Some(NamedTuple):
+    """Some lines of a compressed matrix."""
 
     indptr: np.ndarray
     indices: np.ndarray
-    shape: tuple[int, int]
 
 
 class Holders:
