@@ -73,6 +73,11 @@ def test_a_softmax_by_name_has_the_temperature(data, name, loss):
         zoo.create(name, data, loss="bpr", temperature=0.0)
 
 
+def test_ratings_take_whole_tables_while_they_are_small():
+    small, large = (zoo.card("recommender_v2").recipe_for(size) for size in (SMALL, LARGE))
+    assert small.row_sparse is False and large == small.replace(row_sparse="auto")
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_no_recipe_needs_users_times_items(name):
     """Scores of a step and all tables with two slots of an optimizer, in float32, beside 8 GB."""
