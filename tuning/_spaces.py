@@ -14,7 +14,7 @@ _OPTIMIZERS = ("adam", "adamw", "adagrad", "rmsprop", "lion")
 _REPRESENTATIONS = ("linear", "normalized_linear", "relu", "deep")
 _MOST_LAYERS = 3
 # Losses over the whole catalogue.
-_WHOLE = ("full_softmax", "dense_rmse", "dense_separation")
+_WHOLE = ("full_softmax", "dense_rmse", "dense_separation", "ce")
 # Without it a training takes as many as the search says.
 _EPOCHS = "epochs"
 # What `create` reads off the data.
@@ -147,7 +147,8 @@ class Space:
             raise ValueError(f"The range of {name!r} must not be empty. Received: {given!r}.")
         if name == "loss":
             for x in choices:
-                loss_of(x, n_items=1)  # refuses a name that does not exist
+                if x not in known.choices:
+                    loss_of(x, n_items=1)  # refuses a name that does not exist
         default = known.default if known.default in choices else choices[0]
         return Hyperparameter(name, "choice", default, choices=choices, when=known.when)
 

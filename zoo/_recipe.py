@@ -70,6 +70,8 @@ class Recipe:
         sampler: as in `kerasrec.data.RankingBatches`. Defaults to `"uniform"`.
         list_size: int, items that the users of a batch share where the whole catalogue is too dear.
             Defaults to `None`: the whole catalogue.
+        max_targets: int, as in `kerasrec.data.SequenceBatches`, for a model that learns the item after a
+            prefix. Defaults to `None`: all prefixes.
         row_sparse: as in `kerasrec.Model.compile`. Defaults to `"auto"`.
         epochs: int, most passes over the data. Defaults to `20`.
         patience: int, epochs without a better figure on held-out rows before training stops.
@@ -92,6 +94,7 @@ class Recipe:
     n_sampled_items: int = 50
     sampler: Any = "uniform"
     list_size: int | None = None
+    max_targets: int | None = None
     row_sparse: Any = "auto"
     epochs: int = 20
     patience: int = 3
@@ -101,7 +104,7 @@ class Recipe:
             raise ValueError(
                 f"`schedule` must be one of {', '.join(SCHEDULES)}. Received: schedule={self.schedule!r}."
             )
-        for name in ("batch_size", "n_sampled_items", "list_size"):
+        for name in ("batch_size", "n_sampled_items", "list_size", "max_targets"):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, positive_integer(name, value))

@@ -78,11 +78,11 @@ def _recipe(size: Size, loss: Any = None) -> Recipe:
     return Recipe(
         {"loss": loss or "sampled"},
         schedule="linear",
-        batch_size=512,
+        batch_size=_sequences.batch_size(size, 512),
         n_sampled_items=min(2048, size.n_items),
         sampler=PopularitySampler(exponent=0.5),
-        epochs=10,
-        patience=3,
+        epochs=20,
+        patience=5,
     )
 
 

@@ -79,10 +79,21 @@ def SASRec(
 
 # Likes a user, below which half of everything is dropped: short histories are soon known by heart.
 _SHORT = 20
+# Likes a user, above which histories are taken longer.
+_LONG = 100
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
     short = size.n_interactions < _SHORT * max(1, size.n_users)
+    if size.n_interactions >= _LONG * max(1, size.n_users):
+        return Recipe(
+            {"loss": loss or "sampled", "dropout": 0.2, "history_length": 200, "learning_rate": 2e-3},
+            schedule="linear",
+            batch_size=_sequences.batch_size(size),
+            n_sampled_items=1024,
+            epochs=30,
+            patience=10,
+        )
     return Recipe(
         {"loss": loss or "sampled", "dropout": 0.5 if short else 0.3},
         batch_size=_sequences.batch_size(size),

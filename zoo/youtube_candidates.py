@@ -38,8 +38,9 @@ def YouTubeCandidates(
         pooling: `"mean"` or `"attention"`, as in `PooledHistory`. Defaults to `"mean"`.
         dropout: float, share of hidden units dropped in training. Defaults to `0.1`.
         user_features: `Features` of the users, or a matrix `[U, F]`. Defaults to `None`: none.
-        example_age: bool, whether there is an input `example_age` `[B, 1]`, how long before the end of the
-            data an example is. It is optional: 0 when a list is made. Defaults to `False`.
+        example_age: bool, whether there is an input `example_age` `[B, 1]`: how long before the end of the
+            data an example is, as a share of the time that they span. `SequenceBatches` supplies it in
+            training; it is 0, now, when a list is made. Defaults to `False`.
         loss: as in `SASRec`. Defaults to `"sampled"`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
@@ -84,8 +85,21 @@ def YouTubeCandidates(
         return _sequences.sequence_model(CARD, inputs, x, table, learning_rate, made)
 
 
+# Examples of each user in an epoch.
+_MAX_TARGETS = 20
+
+
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    return Recipe({"loss": loss or "sampled"}, batch_size=1024, n_sampled_items=512, epochs=30, patience=3)
+    """As many examples of each user, so that those who have much do not decide alone."""
+    rows = min(_MAX_TARGETS * size.n_users, size.n_interactions)
+    return Recipe(
+        {"loss": loss or "sampled", "dropout": 0.3},
+        batch_size=min(1024, max(32, 1 << (max(1, rows // 100).bit_length() - 1))),
+        n_sampled_items=2048,
+        max_targets=_MAX_TARGETS,
+        epochs=60,
+        patience=6,
+    )
 
 
 CARD = Card(

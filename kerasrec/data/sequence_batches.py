@@ -21,6 +21,7 @@ _PLACES_IN_A_ROW, _BATCHES_IN_A_ROW = 1 << 17, 32
 # The share of rows whose last item is hidden, beside others: that is what a model is asked after training.
 _LAST_HIDDEN = 0.5
 _TARGETS = ("next", "masked", "last")
+_AGE = "example_age"
 
 
 class SequenceBatches(keras.utils.PyDataset):
@@ -64,7 +65,8 @@ class SequenceBatches(keras.utils.PyDataset):
         repeats: bool, whether repeated items stand at each of their events. Defaults to `True`.
         buckets: lengths of the buckets. Defaults to `None`: powers of two from 4 on, and `length`.
         model: the `keras.Model` that is to be trained, whose further inputs are supplied as `ModelInputs`
-            does. Defaults to `None`.
+            does. An input `example_age` of a model that learns from `"last"` holds how long before the end
+            of the data a target is, as a share of the time that they span. Defaults to `None`.
         columns: as in `ModelInputs`. Defaults to `None`.
         seed: int. Defaults to `None`: another one every time.
         window: int, about how many rows stand together in an epoch's order, from 64 places of the table.
@@ -72,7 +74,8 @@ class SequenceBatches(keras.utils.PyDataset):
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
-        ValueError: if no user has two items, or an argument is not one of those above.
+        ValueError: if no user has two items, an argument is not one of those above, or the model takes an
+            `example_age` that there is none of.
 
     Example:
         >>> from kerasrec.data import Interactions, SequenceBatches
@@ -139,6 +142,7 @@ class SequenceBatches(keras.utils.PyDataset):
             )
         self._buckets = np.unique([*(b for b in buckets or _BUCKETS if b < self.length), self.length])
         self._inputs = ModelInputs(("history",) if model is None else model, self.sequences, columns)
+        self._ages = self._made_ages() if _AGE in self._inputs.names and _AGE not in (columns or {}) else None
         self._make_pool(n_sampled_items, sampler)
         places = self.batch_size * self.length
         self.steps_in_a_row = min(max(_PLACES_IN_A_ROW // places, 1), _BATCHES_IN_A_ROW)
@@ -215,9 +219,27 @@ class SequenceBatches(keras.utils.PyDataset):
         if len(self._inputs.names) > 1:
             users = np.concatenate([self._users[rows], np.zeros(empty, np.int32)])
             inputs = self._inputs.users(users) | inputs
+            if self._ages is not None:
+                inputs[_AGE] = np.pad(self._ages[ends], (0, empty))[:, None]
         if self.n_sampled_items is None:
             return inputs, targets
         return self._with_samples(inputs, targets, rng)
+
+    def _made_ages(self) -> np.ndarray:
+        """Of each item, how long before the end of the data it came; 1 is as long as they span."""
+        if self.targets != "last":
+            raise ValueError(
+                "An input `example_age` is that of one target a row, so `targets` must be 'last'. "
+                f"Received: targets={self.targets!r}."
+            )
+        times = self.sequences.times
+        if times is None:
+            raise ValueError(
+                "A model with an input `example_age` needs times: load the interactions with `time=`, or "
+                "create the model without it. Received: interactions without times."
+            )
+        ages = (times.max() - times).astype(np.float64)
+        return np.asarray(ages / max(ages.max(), 1), np.float32)
 
     def _rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of each row of an epoch, the place after its history, where it begins, and its user."""

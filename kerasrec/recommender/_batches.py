@@ -86,6 +86,7 @@ def _sequences(model: keras.Model, interactions: Interactions, recipe: Recipe, s
         recipe.batch_size,
         n_sampled_items=None if isinstance(model.loss, losses.CatalogueCrossEntropy) else n_sampled,
         sampler=recipe.sampler,
+        max_targets=recipe.max_targets,
         model=model,
         seed=seed,
     )

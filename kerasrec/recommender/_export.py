@@ -7,10 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrec._inputs import input_names
 from kerasrec._partial import replacing
 from kerasrec.data._columns import shown
 from kerasrec.evaluation._layout import tie_order
-from kerasrec.evaluation._models import item_outputs, outputs
+from kerasrec.evaluation._models import item_outputs, user_outputs
 from kerasrec.layers import Catalogue
 from kerasrec.recommender import _vectors
 from kerasrec.recommender._ends import takes_lists
@@ -63,6 +64,21 @@ def _export_saved_model(state: State, folder: str | os.PathLike[str]) -> None:
     )
     with replacing(path) as partial:
         tf.saved_model.save(module, partial, signatures={"serving_default": signature})
+
+
+def check_inputs(state: State) -> None:
+    """Refuse a model that needs a history or the like for each score.
+
+    Args:
+        state: `State`, of a model that does not represent users.
+    """
+    others = [name for name in input_names(state.model) if name not in ("user", "item")]
+    if others:
+        raise ValueError(
+            "A model that is called with more than `user` and `item` is exported where a score of "
+            "`kerasrec.layers` compares a user's vector with an item's; `save` writes a file of any other. "
+            f"Received: {state.name!r}, which has the input {others[0]!r} and no such score."
+        )
 
 
 def _tensor(ids: np.ndarray, side: str) -> Any:
@@ -132,7 +148,8 @@ def _scores(state: State, order: np.ndarray) -> tuple[Any, Any]:
         def __init__(self) -> None:
             super().__init__()
             found: Any = towers
-            users = outputs(found.user, np.arange(state.n_users, dtype=np.int32))
+            everybody = np.arange(state.n_users, dtype=np.int32)
+            users = user_outputs(found, everybody, _vectors.inputs(state))
             nothing = np.zeros((state.n_users, 1), np.float32)
             self.bias = tf.Variable(users.pop("user_bias", nothing), trainable=False)
             self.users = {name: tf.Variable(x, trainable=False) for name, x in users.items()}
@@ -170,6 +187,7 @@ def _scores(state: State, order: np.ndarray) -> tuple[Any, Any]:
             return tf.reshape(tf.cast(self.model(inputs, training=False), tf.float32), [n, len(order)])
 
     if towers is None:
+        check_inputs(state)
         return Graph(), lambda codes, scores: scores
     scores_of = Towers()
     return scores_of, scores_of.finish

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec.recommender import _vectors
+from kerasrec.recommender._export import check_inputs
 from kerasrec.recommender._onnx_graph import Graph
 from kerasrec.recommender._state import State
 
@@ -41,6 +42,7 @@ def scores_of(state: State, order: np.ndarray) -> Scores:
         return _linked(_vectors.source(state).matrix(), found, order)
     towers = find_towers(state.model)
     if towers is None:
+        check_inputs(state)
         raise ValueError(
             "ONNX holds models that represent users and items, or whose items lead to items; for others "
             "`export` of a folder writes TensorFlow's SavedModel. "

@@ -12,6 +12,7 @@ from kerasrec.layers import (
     FeatureEmbedding,
     FeatureLookup,
     FrequencyRegularization,
+    SequenceEmbedding,
 )
 from kerasrec.layers._representation import Representation
 from kerasrec.recommender._reading import check_features, without_rows
@@ -43,6 +44,8 @@ def resized(
     model: keras.Model, growth: dict[str, Growth], edges: tuple[np.ndarray, np.ndarray] | None = None
 ) -> keras.Model:
     """The model for more users, items or both; rows that are new are 0, and so are their optimizer slots.
+
+    In the table of a model of sequences they are the mean of the others.
 
     Args:
         model: functional `keras.Model`, whose weights stay as they are.
@@ -78,6 +81,9 @@ def resized(
             if table is not None and before is table[0]:
                 value = value.copy()
                 value[table[1]] = 0
+            if isinstance(old, SequenceEmbedding) and before is old.embeddings:
+                # Where 0 may be above what most items get: as the mean item, whose score is the mean score.
+                value[old.n :] = value[: old.n].mean(axis=0)
             after.assign(value)
     if model.compiled:
         _compile(model, grown, growth)

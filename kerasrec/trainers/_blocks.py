@@ -157,6 +157,7 @@ class BlockAdapter(DataAdapter):
         self._count_blocks = count_blocks
         self.ahead: Callable[[Run], Run] = lambda run: run
         self._left: _Batches | None = None
+        self._only_seen = False  # whether nothing was taken of what is left
         self._orders: Callable[[], np.ndarray] | None = None
         self._begins_ahead = False
         if inner.num_batches == 0:
@@ -191,8 +192,10 @@ class BlockAdapter(DataAdapter):
         self.inner.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Tell the data that an epoch ended."""
+        """Tell the data that an epoch ended; they may be in another order from now on."""
         self.inner.on_epoch_end()
+        if self._only_seen and isinstance(self.inner, PyDatasetAdapter):
+            self._left = None
 
     def get_tf_dataset(self) -> "BlockAdapter":
         """Itself: Keras's TensorFlow trainer only iterates it."""
@@ -204,7 +207,8 @@ class BlockAdapter(DataAdapter):
 
     def first_batch(self) -> Any:
         """The first batch, which the next epoch still sees."""
-        self._left = self._left or self._new_batches()
+        if self._left is None:
+            self._left, self._only_seen = self._new_batches(), True
         return self._left.peek()
 
     def redraw(self) -> None:
@@ -214,7 +218,7 @@ class BlockAdapter(DataAdapter):
 
     def __iter__(self) -> Iterator[Block]:
         """Blocks of one epoch; it ends early where the data do."""
-        batches, self._left = self._left or self._new_batches(), None
+        batches, self._left, self._only_seen = self._left or self._new_batches(), None, False
         left = self._steps_per_epoch
         while left is None or left > 0:
             block = batches.take(self.steps if left is None else min(self.steps, left))

@@ -1,8 +1,10 @@
+import keras
 import numpy as np
 import pytest
 
 from kerasrec.data import Interactions, SequenceBatches, Sequences
 from kerasrec.data.samplers import PopularitySampler
+from kerasrec.layers import DotScore, FeatureEmbedding
 
 LISTS = [list(range(n)) for n in (3, 12, 1, 40, 2, 7, 0, 19)]
 N_ITEMS = 40
@@ -164,6 +166,45 @@ def test_without_times_a_note_says_that_rows_count():
     data = Interactions([0, 0], [1, 2], user_ids=[0], item_ids=np.arange(4))
     with pytest.warns(UserWarning, match="have no times"):
         SequenceBatches(data, 1)
+
+
+def aged(targets="last", times=(0, 4, 8, 2, 10), how=None):
+    """Users of items 0, 1, 2 and of 3, 4, and a model of their ages."""
+    history = keras.Input((None,), name="history", dtype="int32")
+    age = keras.Input((1,), name="example_age", optional=True)
+    item = keras.Input((None,), name="item", dtype="int32")
+    model = keras.Model(
+        {"history": history, "example_age": age, "item": item}, DotScore()(age, FeatureEmbedding(5, 1)(item))
+    )
+    ids = {"user_ids": [0, 1], "item_ids": np.arange(5)}
+    data = Interactions([0, 0, 0, 1, 1], np.arange(5), None, times, **ids)
+    return SequenceBatches(data, 8, model=model, targets=targets, seed=0, **how or {})
+
+
+def test_an_example_is_as_old_as_its_target():
+    """Of times 0 to 10: the targets came at 4, 8 and 10."""
+    of = aged()
+    found = {}
+    for index in range(len(of)):
+        inputs, targets = of[index]
+        ages = inputs["example_age"]
+        assert ages.shape == (8, 1)
+        found |= {int(x): float(age) for x, age in zip(targets[:, 0], ages[:, 0], strict=True) if x >= 0}
+    assert found == pytest.approx({1: 0.6, 2: 0.2, 4: 0.0})
+    given = aged(how={"columns": {"example_age": np.array([3.0, 4.0])}})
+    assert {float(x) for i in range(len(given)) for x in given[i][0]["example_age"].ravel()} == {3.0, 4.0}
+
+
+def test_ages_that_there_are_none_of():
+    with pytest.raises(ValueError, match="is that of one target a row, .* 'last'. Received: targets='next'"):
+        aged("next")
+    with (
+        pytest.warns(UserWarning, match="have no times"),
+        pytest.raises(
+            ValueError, match="input `example_age` needs times: .* Received: interactions without times"
+        ),
+    ):
+        aged(times=None)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 import keras
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 
-from kerasrec import Recommender
+from kerasrec import Recommender, zoo
 from kerasrec.data import Interactions
 from kerasrec.layers import DotScore, FeatureEmbedding
 from kerasrec.recommender import _lists
@@ -110,6 +111,41 @@ def test_the_file_holds_the_order(made, tmp_path):
     assert (for_newcomers is not None) == (factorises and "user" in str(made.model.inputs))
 
 
+def test_onnx_holds_what_represents_users(made, tmp_path):
+    path = tmp_path / "x.onnx"
+    if any(layer.name.startswith("activation") for layer in made.model.layers):
+        with pytest.raises(
+            ValueError, match="`save` writes a file of any other. Received: 'own', .* 'history' "
+        ):
+            made.export(path)
+        return
+    made.export(path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    items, scores = session.run(None, {"user": np.array(list(HAD), object), "k": np.array(2)})
+    expected = made.recommend(list(HAD), k=2)
+    assert items.ravel().tolist() == expected["item"].tolist()
+    np.testing.assert_allclose(scores.ravel(), expected["score"], atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's format needs that backend")
+def test_a_saved_model_holds_what_represents_users(made, tmp_path):
+    import tensorflow as tf
+
+    if any(layer.name.startswith("activation") for layer in made.model.layers):
+        with pytest.raises(
+            ValueError, match="`save` writes a file of any other. Received: 'own', .* 'history' "
+        ):
+            made.export(tmp_path / "x")
+        assert not (tmp_path / "x").exists()
+        return
+    made.export(tmp_path / "x")
+    answer = tf.saved_model.load(tmp_path / "x").signatures["serving_default"]
+    found = answer(user=tf.constant(list(HAD)), k=tf.constant(2))
+    expected = made.recommend(list(HAD), k=2)
+    assert found["items"].numpy().ravel().tolist() == expected["item"].tolist()
+    np.testing.assert_allclose(found["scores"].numpy().ravel(), expected["score"], atol=1e-6)
+
+
 def test_explanations(made):
     explanation = made.explain("ann", 10)
     assert explanation.score == pytest.approx(1.0, abs=1e-6)
@@ -138,6 +174,35 @@ def test_growth():
     np.testing.assert_array_equal(table[:8], np.eye(8))
     assert len(made.recommend("eve", k=2)) == 2
     assert made.recommend_for_history([1000, 30], k=1)["item"].tolist() == [40]
+
+
+def test_a_new_item_scores_as_items_do_in_the_mean():
+    """Softmax knows scores up to a constant: 0 could be above those of the whole catalogue."""
+    model = zoo.SASRec(8, n_components=8, n_blocks=1, history_length=4, seed=0)
+    table, norm = model.get_layer("item_embedding").embeddings, model.get_layer("norm")
+    table.assign(np.random.default_rng(0).random((8, 8)) - 3)
+    norm.gamma.assign(np.zeros(8))  # everybody likes the sum of the components
+    norm.beta.assign(np.ones(8))
+    made = Recommender(model, data())
+    made.add_items([1000, 1010])
+    pairs = [("ann", item) for item in [*ITEMS, 1000, 1010]]
+    scores = made.score(pairs)
+    assert scores[:8].max() < -1
+    np.testing.assert_allclose(scores[8:], np.mean(scores[:8]), rtol=1e-4)
+    assert made.recommend("ann", k=1, exclude_seen=False)["item"].item() in ITEMS
+
+
+def test_histories_that_nobody_can_read(tmp_path):
+    made = Recommender(own_model(), data())
+    with pytest.raises(
+        ValueError, match="must be items that the recommender knows. Received: 1 unknown of 2"
+    ):
+        made.recommend_for_history([40, 99])
+    with pytest.raises(ValueError, match="A history must have at least one item. Received: none."):
+        made.recommend_for_history([])
+    made.model.save(tmp_path / "x.keras")
+    with pytest.raises(ValueError, match="Keras"):
+        Recommender.load(tmp_path / "x.keras")
 
 
 @pytest.mark.slow

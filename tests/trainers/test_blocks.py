@@ -184,6 +184,31 @@ def test_batches_that_allow_it_are_made_by_another_thread(pair, in_thread):
     assert set(makers) == ({True, False} if in_thread and fused else {True})
 
 
+@pytest.mark.parametrize("in_thread", [True, False])
+def test_an_epoch_has_batches_of_one_order(in_thread):
+    """Keras looks at a batch to build a model, and then tells the data that an epoch ended."""
+
+    class Batches(keras.utils.PyDataset):
+        batches_in_thread = in_thread
+        order = 0.0
+
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return np.full((2, 1), self.order, "float32"), np.zeros((2, 1), "float32")
+
+        def on_epoch_end(self):
+            self.order += 1
+
+    model = kerasrec.Model(
+        inner := keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")(inner)
+    )
+    model.compile(keras.optimizers.SGD(0.0), "mean_absolute_error")
+    losses = model.fit(Batches(), epochs=3, verbose=0).history["loss"]
+    assert np.diff(losses).tolist() == [1.0, 1.0] and losses[0] in (0.0, 1.0)
+
+
 def test_a_tensorflow_dataset(same):
     same(lambda model: model.fit(dataset(), epochs=2, validation_data=dataset(), shuffle=False, verbose=0))
     repeated = dataset().repeat()

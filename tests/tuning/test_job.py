@@ -13,6 +13,13 @@ def test_the_jobs_that_come_along_are_searches(name, ratings):
     assert models.card is zoo.card(job.model) and models.space
 
 
+def test_losses_of_models_of_sequences_are_searched(ratings):
+    models = HyperRecommender("sasrec", ratings[0], space={"loss": ["ce", "sampled"]})
+    assert models.space["loss"].choices == ("ce", "sampled")
+    with pytest.raises(ValueError, match="Received: .*'cee'"):
+        HyperRecommender("sasrec", ratings[0], space={"loss": ["cee"]})
+
+
 def test_a_job_of_one_s_own(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(
