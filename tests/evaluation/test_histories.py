@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kerasrec
-from kerasrec.data import Interactions, SequenceBatches, Sequences, splits
+from kerasrec.data import Interactions, Sequences, splits
 from kerasrec.evaluation import RankingMetrics, compare, evaluate
 from kerasrec.layers import DotScore, FeatureEmbedding
 
@@ -126,35 +126,3 @@ def test_padding_and_the_place_in_a_block_change_nothing():
     test = Interactions(np.arange(N_USERS), [(x[-1] + 1) % N_ITEMS if len(x) else 0 for x in lists], **ids)
     report = evaluate(next_item(), test, k=1, metrics=["recall"], history=history)
     assert report.per_user("recall@1").tolist()[1:] == [1.0] * 6
-
-
-def test_columns_of_users_stand_beside_histories():
-    """Whoever is in segment 1 gets the item after the next one."""
-    history = keras.Input((None,), name="history", dtype="int32")
-    segment = keras.Input((1,), name="segment", dtype="int32")
-    item = keras.Input((None,), name="item", dtype="int32")
-    moved = keras.ops.where(history >= 0, history + segment, history)
-    vectors = FeatureEmbedding(N_ITEMS, N_ITEMS, embeddings_initializer="identity")(item)
-    score = DotScore()(_Next()(moved), vectors)
-    model = keras.Model({"history": history, "segment": segment, "item": item}, score)
-    segments = np.arange(N_USERS) % 2
-    lists = [[user] for user in range(N_USERS)]
-    ids = {"user_ids": np.arange(N_USERS), "item_ids": np.arange(N_ITEMS)}
-    test = Interactions(np.arange(N_USERS), (np.arange(N_USERS) + 1 + segments) % N_ITEMS, **ids)
-    how = {"k": 1, "metrics": ["recall"], "history": Sequences.of_lists(lists, N_ITEMS)}
-    assert evaluate(model, test, columns={"segment": segments}, **how)["recall@1"] == 1
-    assert evaluate(model, test, columns={"segment": 1 - segments}, **how)["recall@1"] == 0
-    batches = SequenceBatches(
-        Sequences.of_lists([[user, user + 1] for user in range(N_USERS)], N_ITEMS),
-        4,
-        targets="last",
-        model=model,
-        columns={"segment": segments},
-        seed=0,
-    )
-    for index in range(len(batches)):
-        inputs, targets = batches[index]
-        there = targets[:, 0] >= 0
-        assert (inputs["segment"][there, 0] == (targets[there, 0] - 1) % 2).all()
-    with pytest.raises(ValueError, match=r"pass `columns=\{'segment': \.\.\.\}`.*Received: input 'segment'"):
-        evaluate(model, test, **how)
