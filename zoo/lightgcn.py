@@ -171,6 +171,12 @@ def _recipe(size: Size, loss: Any = None) -> Recipe:
     )
 
 
+_RESULTS = """
+
+Gowalla in LightGCN's split (29,858 users, 40,981 items, the whole catalogue ranked), by the settings of the
+recipe, on JAX, seed 0, stopped after 8 of its 12 epochs, the rate still high: recall@20 0.1448, ndcg@20
+0.1075. Published: 0.1830 and 0.1554; gf_cf in closed form is better and takes seconds."""
+
 CARD = Card(
     name="lightgcn",
     factory=LightGCN,
@@ -202,5 +208,5 @@ CARD = Card(
     ),
     loss="bpr",
     recipe=_recipe,
-    results=BY_RECIPE,
+    results=BY_RECIPE + _RESULTS,
 )

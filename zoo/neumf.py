@@ -108,6 +108,14 @@ def _recipe(size: Size, loss: Any = None) -> Recipe:
     return Recipe(settings, schedule="linear", batch_size=rows, n_sampled_items=4, epochs=12, patience=2)
 
 
+_RESULTS = """
+
+MovieLens 1M in the split of NCF (6,040 users, the last rating of each among 99 fixed negatives, so sampled
+figures), 32 components, hidden layers of 64, 32 and 16, batches of 1,024 with 4 negatives a positive, Adam at
+0.002 falling over 20 epochs, on TensorFlow, seed 0: hit_rate@10 0.7000 and ndcg@10 0.4205 after 7 epochs,
+0.6881 and 0.4148 after 9, where it was stopped. The epoch is the best on the test items, as published.
+Published: 0.701 and 0.425. EASE with a ridge of 1,000 has 0.718 and 0.451, popularity 0.454 and 0.254."""
+
 CARD = Card(
     name="neumf",
     factory=NeuMF,
@@ -125,5 +133,5 @@ CARD = Card(
     ),
     loss="binary_cross_entropy",
     recipe=_recipe,
-    results=BY_RECIPE,
+    results=BY_RECIPE + _RESULTS,
 )
