@@ -11,11 +11,16 @@ from kerasrec.zoo._card import Hyperparameter as Hyperparameter
 from kerasrec.zoo._recipe import FallingRate as FallingRate
 from kerasrec.zoo._recipe import Recipe as Recipe
 from kerasrec.zoo._recipe import Size as Size
+from kerasrec.zoo.autoint import AutoInt as AutoInt
 from kerasrec.zoo.bert4rec import BERT4Rec as BERT4Rec
+from kerasrec.zoo.click_factorization_machine import (
+    ClickFactorizationMachine as ClickFactorizationMachine,
+)
 from kerasrec.zoo.content_recommender import ContentRecommender as ContentRecommender
 from kerasrec.zoo.dcn import DCN as DCN
 from kerasrec.zoo.deep_repr_recommender import DeepReprRecommender as DeepReprRecommender
 from kerasrec.zoo.deepfm import DeepFM as DeepFM
+from kerasrec.zoo.dlrm import DLRM as DLRM
 from kerasrec.zoo.dnn import DNN as DNN
 from kerasrec.zoo.ease import EASE as EASE
 from kerasrec.zoo.factorization_machine import FactorizationMachine as FactorizationMachine
@@ -45,4 +50,6 @@ from kerasrec.zoo.registry import recipe as recipe
 from kerasrec.zoo.sasrec import SASRec as SASRec
 from kerasrec.zoo.two_tower import TwoTower as TwoTower
 from kerasrec.zoo.user_knn import UserKNN as UserKNN
+from kerasrec.zoo.wide_and_deep import WideAndDeep as WideAndDeep
 from kerasrec.zoo.youtube_candidates import YouTubeCandidates as YouTubeCandidates
+from kerasrec.zoo.youtube_ranker import YouTubeRanker as YouTubeRanker

@@ -15,9 +15,11 @@ from kerasrec.zoo._parts import seeds
 from kerasrec.zoo._recipe import Recipe, Size
 
 if TYPE_CHECKING:
-    from kerasrec.data import InputColumns
+    from kerasrec.data import Impressions, InputColumns
 
 _STDDEV = 0.01
+# Output of a model that gives no probability.
+_EXPECTED = "expected"
 # Of the moving averages of a batch normalisation: an epoch of a small table has few steps.
 _MOMENTUM = 0.9
 # Steps of an epoch that a small table is to have, and most rows a step.
@@ -131,6 +133,7 @@ class Intercept(keras.layers.Layer):
     """Adds a number that is learned.
 
     Args:
+        name: of the layer. Defaults to `"intercept"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -139,6 +142,9 @@ class Intercept(keras.layers.Layer):
     Returns:
         `[B, 1]`.
     """
+
+    def __init__(self, name: str = "intercept", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
 
     def build(self, input_shape: Any) -> None:
         """Create the number, 0."""
@@ -211,7 +217,7 @@ def click_model(
         **kwargs: arguments of `card.compile`.
     """
     output = keras.layers.Activation(activation, dtype="float32", name="output_of_logits")(logits)
-    catalogue = Catalogue(name="probability" if activation == "sigmoid" else "expected")
+    catalogue = Catalogue(name="probability" if activation == "sigmoid" else _EXPECTED)
     model = Model(fields.inputs, catalogue(output), name=card.name)
     # Its codes are those of the columns, which no table of ids needs to name.
     catalogue.user_ids = catalogue.item_ids = np.empty(0, np.int64)
@@ -219,6 +225,32 @@ def click_model(
     catalogue.attachments = {"columns": fields.columns.to_arrays()}
     card.compile(model, learning_rate, **kwargs)
     return model
+
+
+def begin_at_the_mean(model: keras.Model, impressions: "Impressions") -> None:
+    """Let an untrained model give every row about the share that was clicked, so that no step goes into that.
+
+    Args:
+        model: of `click_model`.
+        impressions: `Impressions` that it is to be trained on.
+    """
+    weights = impressions.weights if impressions.weights is not None else np.ones(len(impressions))
+    clicked, other = weights @ impressions.labels, weights @ (1 - impressions.labels)
+    if is_of_watch_time(model) and impressions.watch_time is not None:
+        clicked = weights @ impressions.watch_time
+    layers = {layer.name: layer for layer in model.layers}
+    constant = layers["weigh"].bias if "weigh" in layers else layers["intercept"].intercept
+    if clicked > 0 and other > 0:
+        constant.assign(np.full(1, np.log(clicked / other), np.float32))
+
+
+def is_of_watch_time(model: Any) -> bool:
+    """Whether a model gives an expected watch time, in place of a probability.
+
+    Args:
+        model: `keras.Model`.
+    """
+    return list(getattr(model, "output_names", ())) == [_EXPECTED]
 
 
 def _side_by_side(tensors: list[Any], name: str) -> Any:

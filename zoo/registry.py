@@ -9,11 +9,14 @@ import keras
 
 from kerasrec.layers import find_catalogue
 from kerasrec.zoo import (
+    autoint,
     bert4rec,
+    click_factorization_machine,
     content_recommender,
     dcn,
     deep_repr_recommender,
     deepfm,
+    dlrm,
     dnn,
     ease,
     factorization_machine,
@@ -38,9 +41,12 @@ from kerasrec.zoo import (
     sasrec,
     two_tower,
     user_knn,
+    wide_and_deep,
     youtube_candidates,
+    youtube_ranker,
 )
 from kerasrec.zoo._card import Card
+from kerasrec.zoo._clicks import begin_at_the_mean
 from kerasrec.zoo._needs import needs_of
 from kerasrec.zoo._recipe import Recipe, Size
 
@@ -50,11 +56,14 @@ if TYPE_CHECKING:
 _CARDS: dict[str, Card] = {
     module.CARD.name: module.CARD
     for module in (
+        autoint,
         bert4rec,
+        click_factorization_machine,
         content_recommender,
         dcn,
         deep_repr_recommender,
         deepfm,
+        dlrm,
         dnn,
         ease,
         factorization_machine,
@@ -79,7 +88,9 @@ _CARDS: dict[str, Card] = {
         sasrec,
         two_tower,
         user_knn,
+        wide_and_deep,
         youtube_candidates,
+        youtube_ranker,
     )
 }
 
@@ -203,7 +214,9 @@ def _of_columns(found: Card, impressions: Any, hyperparameters: Mapping[str, Any
         )
     impressions.check_classes()
     _accepted(found, hyperparameters)
-    return found.factory(impressions.columns, **hyperparameters)
+    model = found.factory(impressions.columns, **hyperparameters)
+    begin_at_the_mean(model, impressions)
+    return model
 
 
 def maker(found: Card, interactions: "Interactions", given: Mapping[str, Any]) -> Callable[[], keras.Model]:

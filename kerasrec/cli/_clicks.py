@@ -187,8 +187,9 @@ def evaluate_clicks(ranker: Any, path: Path, label: str, form: Form, report: Rep
     report.table(f"Figures of {ranker.model.name}, {len(frame):,} rows", rows)
     unit = "users" if ranker.columns.user is not None else "rows"
     report.line(f"low, high: 95 % interval over {unit}.")
-    reliability = found.reliability().to_dict("records")
-    report.table("Predicted and clicked, by predicted probability", reliability)
+    reliability = found.to_dict()["reliability"]
+    if reliability:
+        report.table("Predicted and clicked, by predicted probability", reliability)
     report.result |= {"model": ranker.model.name, "figures": rows, "reliability": reliability}
 
 

@@ -113,11 +113,12 @@ class Impressions:
         watched = None
         if watch_time is not None:
             watched = numbers(column(frame, watch_time, "watch_time").fillna(0), watch_time)
+            refuse(watched < 0, frame[watch_time], watch_time, "watch times below 0", "Correct those rows.")
             refuse(
                 (watched <= 0) & (labels > 0),
                 frame[watch_time],
                 watch_time,
-                "watch times of 0 or less where something was clicked",
+                "watch times of 0, or none, where something was clicked",
                 "Take those rows for not clicked, or drop them.",
             )
             watched = np.where(labels > 0, watched, np.float32(0))

@@ -1,6 +1,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasrec.data import Impressions
 from kerasrec.evaluation.click_report import ClickReport
@@ -70,4 +71,7 @@ def click_report(model: Any, test: Impressions, name: str | None = None) -> Clic
     else:
         scores = held(test.inputs)
     own = str(name or getattr(held, "name", "") or getattr(held, "__name__", "model"))
-    return ClickReport(own, test.labels, scores, test.users, test.weights)
+    watched = None
+    if list(getattr(held, "output_names", ())) == ["expected"]:
+        watched = np.full(len(test), np.nan) if test.watch_time is None else test.watch_time
+    return ClickReport(own, test.labels, scores, test.users, test.weights, watched)

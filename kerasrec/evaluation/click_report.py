@@ -29,6 +29,9 @@ class ClickReport(Written):
         users: code of the user of each row, `[n]`. Defaults to `None`: none, and rows are drawn again for the
             intervals.
         weights: `[n]`. Defaults to `None`: 1.
+        watch_time: `[n]`, how long was watched, for scores that are expected watch times: they have
+            `auc`, `user_auc`, and `mean_predicted` beside `mean_watched`, and no calibration.
+            Defaults to `None`: scores are probabilities.
 
     Attributes:
         name: name of the model.
@@ -43,8 +46,17 @@ class ClickReport(Written):
         0.75
     """
 
-    def __init__(self, name: str, labels: Any, scores: Any, users: Any = None, weights: Any = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        labels: Any,
+        scores: Any,
+        users: Any = None,
+        weights: Any = None,
+        watch_time: Any = None,
+    ) -> None:
         self.name = name
+        self.watch_time = None if watch_time is None else np.asarray(watch_time, np.float64).reshape(-1)
         self.labels, self.scores, self.weights = _click_sums.columns(labels, scores, weights)
         self.users = None if users is None else np.unique(np.asarray(users), return_inverse=True)[1]
         self.protocol: dict[str, Any] = {"rows": len(self.labels), "clicked": float(self.labels.mean())}
@@ -72,7 +84,7 @@ class ClickReport(Written):
         Args:
             name: str.
         """
-        return ClickReport(name, self.labels, self.scores, self.users, self.weights)
+        return ClickReport(name, self.labels, self.scores, self.users, self.weights, self.watch_time)
 
     def interval(self, metric: str) -> tuple[float, float]:
         """The 95 % bootstrap interval of a figure, over users, or over rows where there are no users.
@@ -134,7 +146,15 @@ class ClickReport(Written):
 
         Returns:
             Frame with a row a bin.
+
+        Raises:
+            ValueError: if the scores are watch times.
         """
+        if self.watch_time is not None:
+            raise ValueError(
+                "Reliability is of probabilities; `mean_predicted` beside `mean_watched` is what watch times "
+                f"have. Received: the report of {self.name}."
+            )
         return click_figures.reliability(self.labels, self.scores, self.weights, n_bins)
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,7 +163,7 @@ class ClickReport(Written):
             "model": self.name,
             "protocol": self.protocol,
             "figures": self.to_frame().reset_index().to_dict("records"),
-            "reliability": self.reliability().to_dict("records"),
+            "reliability": [] if self.watch_time is not None else self.reliability().to_dict("records"),
         }
 
     def plot(self) -> "Plot":
@@ -177,7 +197,9 @@ class _Sample:
         self._labels, self._scores, self._weights = report.labels, report.scores, report.weights
         self._users = report.users
         self._order = _click_sums.Order(self._labels, self._scores)
-        self._losses = _click_sums.losses(self._labels, self._scores)
+        self._watch_time = report.watch_time
+        if self._watch_time is None:
+            self._losses = _click_sums.losses(self._labels, self._scores)
         self.n_units = len(self._labels) if self._users is None else int(self._users.max()) + 1
         if self._users is not None:
             areas, sizes = _click_sums.areas_of_users(self._labels, self._scores, self._users, self._weights)
@@ -193,10 +215,16 @@ class _Sample:
                 if (counts == 1).all():
                     raise
                 area = float("nan")  # a resample of one class
-            found = {"auc": area, "log_loss": float(self._losses @ weights / total)}
+            found = {"auc": area}
+            if self._watch_time is None:
+                found["log_loss"] = float(self._losses @ weights / total)
             if self._users is not None:
                 sizes = self._sizes * counts
                 found["user_auc"] = float(self._areas @ sizes / sizes.sum())
+            if self._watch_time is not None:
+                found["mean_predicted"] = float(self._scores @ weights / total)
+                found["mean_watched"] = float(self._watch_time @ weights / total)
+                return found
             _, clicked, predicted = _click_sums.bins(self._labels, self._scores, weights, 10)
             found["calibration_error"] = float(np.abs(clicked - predicted).sum() / total)
             found["mean_predicted"] = float(predicted.sum() / total)

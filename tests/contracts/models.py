@@ -70,8 +70,13 @@ MODELS = [
 # Models of clicks, small.
 _NETWORK = {"n_components": 4, "hidden": (8,)}
 CLICK_MODELS = {
+    "autoint": {**_NETWORK, "n_blocks": 1, "head_size": 3},
+    "click_factorization_machine": {"n_components": 4},
     "dcn": {**_NETWORK, "n_crosses": 2, "rank": 3},
     "deepfm": _NETWORK,
+    "dlrm": {**_NETWORK, "bottom": (5,), "interaction": "both"},
     "dnn": _NETWORK,
     "logistic_regression": {},
+    "wide_and_deep": _NETWORK,
+    "youtube_ranker": _NETWORK,
 }

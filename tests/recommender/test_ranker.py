@@ -122,7 +122,7 @@ def test_a_default_declared_with_the_column_stands_in():
         (
             lambda r: kerasrec.Ranker.train(SHOWN, "ease"),
             ValueError,
-            "`model` must be a model of clicks: dcn, ",
+            "`model` must be a model of clicks: autoint, ",
         ),
     ],
 )

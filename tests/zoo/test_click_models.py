@@ -129,6 +129,168 @@ def test_crosses_are_those_of_keras_rs(rank):
     np.testing.assert_allclose(outputs(model), expected, rtol=1e-4, atol=1e-6)
 
 
+def test_wide_and_deep_adds_a_weight_a_cross():
+    crosses = [("user", "item"), ("item", "user")]
+    settings = {"n_components": 3, "hidden": (5,), "batch_norm": False, "crosses": crosses}
+    model = kerasrec.zoo.create("wide_and_deep", SHOWN, **settings)
+    weights = randomised(model)
+    x = vectors_by_hand(weights).reshape(50, -1)
+    x = np.maximum(0, x @ by_end(weights, "hidden_0/kernel") + by_end(weights, "hidden_0/bias"))
+    logits = x @ by_end(weights, "weigh/kernel") + by_end(weights, "weigh/bias") + linear_by_hand(weights)
+    n_users, n_items = (SHOWN.columns.categories[name].n for name in ("user", "item"))
+    user, item = (SHOWN.inputs[name][:50, 0] for name in ("user", "item"))
+    table = by_end(weights, "crosses/embeddings")
+    assert len(table) == 2 * n_users * n_items
+    logits += table[user * n_items + item] + table[n_users * n_items + item * n_users + user]
+    np.testing.assert_allclose(outputs(model), sigmoid(logits), rtol=1e-4)
+
+
+def by_hand(first, second, buckets=50):
+    """SplitMix64 of each code, in Python's whole numbers."""
+
+    def mixed(x, salt):
+        x = (x + salt * 0x9E3779B97F4A7C15) % 2**64
+        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+        return (x ^ x >> 31) >> 34
+
+    return (mixed(first, 1) + mixed(second, 2)) % buckets
+
+
+def test_a_large_cross_is_hashed_evenly_and_the_same_everywhere():
+    from kerasrec.zoo._crosses import CrossedWeights
+
+    layer = CrossedWeights([(3000, 2000)], buckets=50)
+    layer.build((None, 2))
+    layer.embeddings.assign(np.arange(50.0)[:, None])
+    pairs = np.random.default_rng(0).integers(2000, size=(20_000, 2))
+    buckets = keras.ops.convert_to_numpy(layer(pairs))[:, 0]
+    counts = np.bincount(buckets.astype(int), minlength=50)
+    assert counts.min() > 300 and counts.max() < 500  # 400 with a deviation of 20
+    assert len(np.unique(buckets[pairs[:, 0] == pairs[0, 0]])) > 1
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(layer(pairs[:3]))[:, 0], [by_hand(*pair) for pair in pairs[:3].tolist()]
+    )
+    again = CrossedWeights.from_config(layer.get_config())
+    again.build((None, 2))
+    again.embeddings.assign(layer.embeddings)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(again(pairs))[:, 0], buckets)
+
+
+@pytest.mark.parametrize("interaction", ["dot", "cat", "both"])
+def test_dlrm_takes_the_dots_of_all_pairs(interaction):
+    settings = {"n_components": 3, "bottom": (4,), "hidden": (5,), "batch_norm": False}
+    model = kerasrec.zoo.create("dlrm", SHOWN, interaction=interaction, **settings)
+    weights = randomised(model)
+
+    def layer(x, name):
+        return np.maximum(0, x @ by_end(weights, f"{name}/kernel") + by_end(weights, f"{name}/bias"))
+
+    table = by_end(weights, "field_embedding/embeddings")
+    ends = np.cumsum([kind.n for kind in SHOWN.columns.categories.values()])[:-1]
+    fields = np.split(np.arange(len(table)), ends)
+    v = [one_hot()[:, field] @ table[field] for field in fields]
+    bottom = layer(layer(SHOWN.inputs["price"][:50], "bottom_0"), "bottom_1")
+    whole = [*v, bottom]
+    dots = [
+        (whole[f] * whole[g]).sum(axis=1, keepdims=True)
+        for f in range(len(whole))
+        for g in range(f + 1, len(whole))
+    ]
+    taken = {"dot": dots, "cat": v, "both": dots + v}[interaction]
+    x = layer(np.concatenate([bottom, *taken], axis=1), "hidden_0")
+    expected = sigmoid(x @ by_end(weights, "weigh/kernel") + by_end(weights, "weigh/bias"))
+    np.testing.assert_allclose(outputs(model), expected, rtol=1e-4)
+
+
+def test_autoint_lets_fields_look_at_each_other():
+    model = kerasrec.zoo.create(
+        "autoint", SHOWN, n_components=3, n_blocks=2, n_heads=2, head_size=3, hidden=()
+    )
+    weights = randomised(model)
+    x = vectors_by_hand(weights)
+    for block in ("block_0", "block_1"):
+        q, k, v, r = (
+            by_end(weights, f"{block}_{name}/kernel") for name in ("query", "key", "value", "residual")
+        )
+        heads = []
+        for columns in (slice(0, 3), slice(3, 6)):
+            scores = np.exp(np.einsum("bfd,bgd->bfg", x @ q[:, columns], x @ k[:, columns]))
+            scores /= scores.sum(axis=2, keepdims=True)
+            heads.append(np.einsum("bfg,bgd->bfd", scores, x @ v[:, columns]))
+        x = np.maximum(0, np.concatenate(heads, axis=2) + x @ r)
+    x = x.reshape(50, -1)
+    expected = sigmoid(x @ by_end(weights, "weigh/kernel") + by_end(weights, "weigh/bias"))
+    np.testing.assert_allclose(outputs(model), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_the_machine_over_all_pairs_is_that_of_deepfm_without_a_network():
+    model = kerasrec.zoo.create("click_factorization_machine", SHOWN, n_components=3)
+    same = kerasrec.zoo.create("deepfm", SHOWN, n_components=3, hidden=())
+    weights = randomised(model)
+    same.set_weights(list(weights.values()))
+    np.testing.assert_array_equal(outputs(model), outputs(same))
+
+
+def test_odds_weighted_by_watch_time_are_those_of_scikit_learn():
+    """One category: the odds of each are the sum of its times over its rows without a click."""
+    from sklearn.linear_model import LogisticRegression
+
+    from kerasrec.zoo.youtube_ranker import WatchTimeLoss
+
+    times, clicked = np.array([3.0, 5.0, 0, 0, 2.0, 0, 0, 0]), np.array([1, 1, 0, 0, 1, 0, 0, 0])
+    fitted = LogisticRegression(C=1e9).fit(
+        np.repeat([[1, 0], [0, 1]], 4, axis=0), clicked, sample_weight=np.where(clicked, times, 1)
+    )
+    odds = np.exp(fitted.decision_function([[1, 0], [0, 1]]))
+    np.testing.assert_allclose(odds, [4, 2 / 3], rtol=1e-3)
+    loss = WatchTimeLoss()
+
+    def of(logits):
+        o = np.exp(np.repeat(logits, 4))[:, None].astype("float32")
+        return float(loss(times[:, None].astype("float32"), o))
+
+    p = 1 / (1 + 1 / odds.repeat(4))
+    by_hand = -(np.where(clicked, times * np.log(p), np.log(1 - p))).mean()
+    assert of(np.log(odds)) == pytest.approx(by_hand, rel=1e-5)
+    for step in ([0.3, 0], [-0.3, 0], [0, 0.3], [0, -0.3]):
+        assert of(np.log(odds) + step) > of(np.log(odds))
+    assert np.isfinite([of(np.array([30.0, -30])), of(np.array([-30.0, 30]))]).all()
+
+
+@pytest.mark.slow
+def test_youtube_ranker_expects_the_time_that_is_watched():
+    """Items that are clicked as often, and watched five times as long: the model tells them apart."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"item": rng.choice(["long", "short"], 4000)})
+    frame["clicked"] = (rng.random(4000) < 0.1).astype(int)
+    frame["minutes"] = np.where(frame["item"] == "long", 5.0, 1.0) * frame["clicked"]
+    shown = Impressions.from_frame(frame, "clicked", {"item": "category"}, watch_time="minutes")
+    network = {"n_components": 8, "hidden": (32,), "dropout": 0.0, "batch_norm": False}
+    how = {"epochs": 10, "learning_rate": 0.005, "verbose": 0}
+    ranker = kerasrec.Ranker.train(shown, "youtube_ranker", **network, **how)
+    found = ranker.score(pd.DataFrame({"item": ["long", "short"]}))
+    rates = frame.groupby("item")[["minutes", "clicked"]].sum()
+    rows = frame["item"].value_counts()
+    odds = (rates["minutes"] / (rows - rates["clicked"])).loc[["long", "short"]]
+    np.testing.assert_allclose(found, odds, rtol=0.1)
+    report = ranker.evaluate(shown)
+    assert report.metrics == ["auc", "mean_predicted", "mean_watched"]
+    assert report["mean_watched"] == pytest.approx(frame["minutes"].mean())
+    assert report["mean_predicted"] == pytest.approx(frame["minutes"].mean(), rel=0.2)
+    with pytest.raises(ValueError, match="Reliability is of probabilities"):
+        report.reliability()
+    with pytest.raises(ValueError, match="youtube_ranker needs to know how long was watched"):
+        kerasrec.Ranker.train(SHOWN, "youtube_ranker", epochs=1)
+
+
+def test_a_model_begins_at_the_share_that_was_clicked():
+    for name, settings in CLICK_MODELS.items():
+        if name != "youtube_ranker":
+            model = kerasrec.zoo.create(name, SHOWN, **settings)
+            assert outputs(model).mean() == pytest.approx(FRAME["clicked"].mean(), abs=0.1), name
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name, settings", CLICK_MODELS.items(), ids=str)
 def test_what_every_model_owes(name, settings, tmp_path):
@@ -196,6 +358,36 @@ def test_the_table_of_the_fields_is_updated_by_rows():
             lambda: kerasrec.zoo.create("dcn", SHOWN, n_crosses=0),
             ValueError,
             "`n_crosses` must be a positive",
+        ),
+        (
+            lambda: kerasrec.zoo.create("wide_and_deep", SHOWN, crosses=[("user", "genres")]),
+            ValueError,
+            r"Each of `crosses` must be a pair .*'user', 'item'\. Received: \('user', 'genres'\)",
+        ),
+        (
+            lambda: kerasrec.zoo.create("wide_and_deep", SHOWN, crosses=[("user", "user")]),
+            ValueError,
+            "Each of `crosses` must be a pair of different columns",
+        ),
+        (
+            lambda: kerasrec.zoo.create("wide_and_deep", SHOWN, buckets=0),
+            ValueError,
+            "`buckets` must be a positive",
+        ),
+        (
+            lambda: kerasrec.zoo.create("dlrm", SHOWN, interaction="sum"),
+            ValueError,
+            "`interaction` must be one of dot, cat, both",
+        ),
+        (
+            lambda: kerasrec.zoo.DLRM(InputColumns.fit(FRAME, {"item": "category"})),
+            ValueError,
+            "dlrm needs at least two columns for its dots",
+        ),
+        (
+            lambda: kerasrec.zoo.create("autoint", SHOWN, head_size=0),
+            ValueError,
+            "`head_size` must be a positive",
         ),
         (lambda: kerasrec.zoo.create("dnn", SHOWN, hidden=()), ValueError, "`hidden` must have the sizes"),
         (lambda: kerasrec.zoo.create("dnn", SHOWN, dropout=2), ValueError, "`dropout` must be a share"),

@@ -1,0 +1,81 @@
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import ops
+
+from kerasrec.zoo._card import Card
+from kerasrec.zoo._clicks import (
+    L2,
+    LEARNING_RATE,
+    N_COMPONENTS,
+    Fields,
+    Intercept,
+    click_model,
+    pairs_of_fields,
+    recipe,
+)
+from kerasrec.zoo._hybrid import seeded
+
+if TYPE_CHECKING:
+    from kerasrec.data import InputColumns
+
+
+def ClickFactorizationMachine(
+    columns: "InputColumns",
+    n_components: int = 10,
+    *,
+    l2: float = 0.0,
+    learning_rate: Any = 1e-3,
+    seed: int | None = None,
+) -> keras.Model:
+    """A weight a category and a number, and through a vector of each a weight for each pair.
+
+    `p = sigmoid(b + sum_f w_f + sum_{f < g} v_f . v_g)`: logistic regression and all pairs of its features.
+    `factorization_machine` is the same of a user and an item, for rankings.
+
+    Args:
+        columns: fitted `InputColumns`, such as `impressions.columns`.
+        n_components: int, size of a field's vector. Defaults to `10`.
+        l2: float, weight of the squared tables in the loss. Defaults to `0.0`.
+        learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
+        seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
+
+    Call arguments:
+        inputs: `{name: codes or numbers [B, W]}`, as `columns.encode` gives them.
+
+    Returns:
+        A compiled `keras.Model` with outputs `[B, 1]`, probabilities.
+
+    Raises:
+        ValueError: if `n_components` is not a positive integer, or `learning_rate` is no positive number.
+
+    Example:
+        >>> import pandas as pd, kerasrec
+        >>> frame = pd.DataFrame({"user": ["ann", "bob"], "device": ["phone", "tablet"]})
+        >>> columns = kerasrec.data.InputColumns.fit(frame, {"user": "category", "device": "category"})
+        >>> kerasrec.zoo.ClickFactorizationMachine(columns, n_components=4).count_params()  # 8 * (4 + 1) + 1
+        41
+
+    References:
+        Rendle, "Factorization machines", 2010, eq. 1 and 5.
+    """
+    with seeded(seed):
+        fields = Fields(columns, l2, seed)
+        logits = ops.add(fields.linear(), pairs_of_fields(fields.vectors(n_components)))
+        return click_model(CARD, fields, Intercept()(logits), learning_rate)
+
+
+CARD = Card(
+    name="click_factorization_machine",
+    factory=ClickFactorizationMachine,
+    task="click",
+    summary="A weight a category and a number, and through a vector of each a weight for each pair.",
+    reference='Rendle, "Factorization machines", 2010.',
+    hyperparameters=(
+        N_COMPONENTS,
+        L2,
+        LEARNING_RATE,
+    ),
+    loss="binary_crossentropy",
+    recipe=recipe,
+)
