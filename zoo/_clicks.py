@@ -1,5 +1,6 @@
 """What the click models share: inputs read off the columns, vectors of fields, a linear and a deep part."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerasrec._arguments import positive_integer, share
+from kerasrec._outputs import EXPECTED, is_of_watch_time
 from kerasrec.layers import Catalogue, FieldEmbedding, HostNormal
 from kerasrec.trainers import Model
 from kerasrec.zoo._card import Card, Hyperparameter
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from kerasrec.data import Impressions, InputColumns
 
 _STDDEV = 0.01
-# Output of a model that gives no probability.
-_EXPECTED = "expected"
 # Of the moving averages of a batch normalisation: an epoch of a small table has few steps.
 _MOMENTUM = 0.9
 # Steps of an epoch that a small table is to have, and most rows a step.
@@ -43,6 +43,17 @@ def recipe(size: Size, loss: Any = None) -> Recipe:
     """
     rows = 1 << (max(1, size.n_interactions // _STEPS).bit_length() - 1)
     return Recipe(batch_size=min(_LARGEST, max(_SMALLEST, rows)), epochs=50, patience=2)
+
+
+def linear_recipe(size: Size, loss: Any = None) -> Recipe:
+    """Fast steps, and a prior that counts as one row: what has a weight a category needs both on few rows.
+
+    Args:
+        size: `Size`.
+        loss: not used. Defaults to `None`.
+    """
+    settings = {"learning_rate": 1e-2, "l2": 0.5 / max(1, size.n_interactions)}
+    return dataclasses.replace(recipe(size), settings=settings, epochs=100, patience=6)
 
 
 class Fields:
@@ -217,7 +228,7 @@ def click_model(
         **kwargs: arguments of `card.compile`.
     """
     output = keras.layers.Activation(activation, dtype="float32", name="output_of_logits")(logits)
-    catalogue = Catalogue(name="probability" if activation == "sigmoid" else _EXPECTED)
+    catalogue = Catalogue(name="probability" if activation == "sigmoid" else EXPECTED)
     model = Model(fields.inputs, catalogue(output), name=card.name)
     # Its codes are those of the columns, which no table of ids needs to name.
     catalogue.user_ids = catalogue.item_ids = np.empty(0, np.int64)
@@ -242,15 +253,6 @@ def begin_at_the_mean(model: keras.Model, impressions: "Impressions") -> None:
     constant = layers["weigh"].bias if "weigh" in layers else layers["intercept"].intercept
     if clicked > 0 and other > 0:
         constant.assign(np.full(1, np.log(clicked / other), np.float32))
-
-
-def is_of_watch_time(model: Any) -> bool:
-    """Whether a model gives an expected watch time, in place of a probability.
-
-    Args:
-        model: `keras.Model`.
-    """
-    return list(getattr(model, "output_names", ())) == [_EXPECTED]
 
 
 def _side_by_side(tensors: list[Any], name: str) -> Any:

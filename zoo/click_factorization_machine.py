@@ -11,8 +11,8 @@ from kerasrec.zoo._clicks import (
     Fields,
     Intercept,
     click_model,
+    linear_recipe,
     pairs_of_fields,
-    recipe,
 )
 from kerasrec.zoo._hybrid import seeded
 
@@ -77,5 +77,5 @@ CARD = Card(
         LEARNING_RATE,
     ),
     loss="binary_crossentropy",
-    recipe=recipe,
+    recipe=linear_recipe,
 )

@@ -9,7 +9,7 @@ from kerasrec.zoo._clicks import (
     Fields,
     Intercept,
     click_model,
-    recipe,
+    linear_recipe,
 )
 from kerasrec.zoo._hybrid import seeded
 
@@ -69,5 +69,5 @@ CARD = Card(
         LEARNING_RATE,
     ),
     loss="binary_crossentropy",
-    recipe=recipe,
+    recipe=linear_recipe,
 )

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrec._outputs import is_of_watch_time
 from kerasrec.data import Impressions
 from kerasrec.evaluation.click_report import ClickReport
 
@@ -72,6 +73,6 @@ def click_report(model: Any, test: Impressions, name: str | None = None) -> Clic
         scores = held(test.inputs)
     own = str(name or getattr(held, "name", "") or getattr(held, "__name__", "model"))
     watched = None
-    if list(getattr(held, "output_names", ())) == ["expected"]:
+    if is_of_watch_time(held):
         watched = np.full(len(test), np.nan) if test.watch_time is None else test.watch_time
     return ClickReport(own, test.labels, scores, test.users, test.weights, watched)

@@ -7,13 +7,14 @@ import keras
 
 from kerasrec._arguments import share
 from kerasrec._forks import check_fork
+from kerasrec._outputs import is_of_watch_time
 from kerasrec._seeds import check_seed, set_random_seed
 from kerasrec.data import Impressions
 from kerasrec.evaluation import ClickMetrics
 from kerasrec.recommender._training import Training
 
 VALIDATION = 0.1
-FIGURE = "val_auc"
+OBJECTIVES = {"auc": "max", "user_auc": "max", "log_loss": "min", "calibration_error": "min"}
 # On a plateau the rate falls to this share of it.
 _FALL = 0.1
 _FEWEST = 20
@@ -28,6 +29,7 @@ def trained_on_clicks(
     hyperparameters: dict[str, Any] | None = None,
     validation: float | Impressions | None = None,
     patience: int | None = None,
+    objective: str = "auc",
     seed: int = 0,
     verbose: Any = 0,
     callbacks: Callable[[str], Sequence[keras.callbacks.Callback]] = lambda phase: (),
@@ -42,7 +44,8 @@ def trained_on_clicks(
         hyperparameters: arguments of the factory. Defaults to `None`.
         validation: share of the rows held out, or impressions that were. Defaults to `None`: a tenth, or
             none if `epochs` are given.
-        patience: int, epochs without a better AUC. Defaults to `None`: the recipe's.
+        patience: int, epochs without a better figure. Defaults to `None`: the recipe's.
+        objective: the figure of the rows held out by which training stops. Defaults to `"auc"`.
         seed: int, of the split, the weights and the order. Defaults to `0`.
         verbose: as in `keras.Model.fit`. Defaults to `0`.
         callbacks: gives Keras callbacks for `"training"`. Defaults to none.
@@ -58,6 +61,10 @@ def trained_on_clicks(
     if zoo.card(name).task != "click":
         clicks = ", ".join(x for x in zoo.names() if zoo.card(x).task == "click")
         raise ValueError(f"`model` must be a model of clicks: {clicks}. Received: model={name!r}.")
+    if objective not in OBJECTIVES:
+        raise ValueError(
+            f"`objective` must be one of {', '.join(OBJECTIVES)}. Received: objective={objective!r}."
+        )
     check_fork()
     seed = check_seed(seed)
     recipe = zoo.recipe(name, impressions, **hyperparameters or {})
@@ -68,11 +75,16 @@ def trained_on_clicks(
     own: list[keras.callbacks.Callback] = []
     stop = None
     if held_out is not None:
+        figures = ClickMetrics(held_out)
+        _check_objective(objective, model, held_out)
+        figure, mode = f"val_{objective}", OBJECTIVES[objective]
         stop = keras.callbacks.EarlyStopping(
-            FIGURE, patience=max(1, recipe.patience), mode="max", restore_best_weights=True
+            figure, patience=max(1, recipe.patience), mode=mode, restore_best_weights=True
         )
-        falls = keras.callbacks.ReduceLROnPlateau(FIGURE, _FALL, patience=1, mode="max", min_delta=1e-6)
-        own = [ClickMetrics(held_out), falls, stop]
+        falls = keras.callbacks.ReduceLROnPlateau(
+            figure, _FALL, patience=max(1, recipe.patience // 2), mode=mode, min_delta=1e-6
+        )
+        own = [figures, falls, stop]
     done = model.fit(
         fitted.inputs,
         targets(model, fitted),
@@ -86,7 +98,7 @@ def trained_on_clicks(
     if stop is None or not recipe.epochs:
         return Training(model, recipe.epochs, history)
     best = int(stop.best_epoch)
-    return Training(model, best + 1, history, True, ("AUC@click", history[FIGURE][best], 0.5))
+    return Training(model, best + 1, history, True)
 
 
 def targets(model: keras.Model, impressions: Impressions) -> Any:
@@ -96,7 +108,7 @@ def targets(model: keras.Model, impressions: Impressions) -> Any:
         model: `keras.Model`.
         impressions: `Impressions`.
     """
-    if list(model.output_names) != ["expected"]:
+    if not is_of_watch_time(model):
         return impressions.labels
     if impressions.watch_time is None:
         raise ValueError(
@@ -104,6 +116,20 @@ def targets(model: keras.Model, impressions: Impressions) -> Any:
             "`Impressions.from_frame`. Received: impressions without."
         )
     return impressions.watch_time
+
+
+def _check_objective(objective: str, model: keras.Model, held_out: Impressions) -> None:
+    """Refuse a figure that the model or the rows held out do not have."""
+    if objective == "user_auc" and held_out.users is None:
+        raise ValueError(
+            "`objective='user_auc'` needs a column of users: give `user=` to `Impressions.from_frame`. "
+            "Received: impressions without."
+        )
+    if objective in ("log_loss", "calibration_error") and is_of_watch_time(model):
+        raise ValueError(
+            f"`objective` must be 'auc' or 'user_auc' for {model.name}, which gives no probabilities. "
+            f"Received: objective={objective!r}."
+        )
 
 
 def _parts(

@@ -69,6 +69,7 @@ class Ranker:
         batch_size: int | None = None,
         validation: float | Impressions | None = None,
         patience: int | None = None,
+        objective: str = "auc",
         users: Any = None,
         items: Any = None,
         seed: int = 0,
@@ -77,9 +78,9 @@ class Ranker:
     ) -> "Ranker":
         """Make a model of clicks for these impressions, train it until it gets no better, and hold it.
 
-        A tenth of the rows is held out at random. After each epoch the model orders them; where their AUC is
-        no better, the learning rate falls to a tenth, and after `patience` such epochs training stops with
-        the weights of the best one. These models overfit after few epochs.
+        A tenth of the rows is held out at random. After each epoch the model scores them; where their
+        `objective` is no better for half of `patience` epochs, the learning rate falls to a tenth, and after
+        all of them training stops with the weights of the best one. These models overfit after few epochs.
 
         Args:
             impressions: `Impressions`.
@@ -90,7 +91,10 @@ class Ranker:
             validation: float, share of the rows held out; or `Impressions` that were held out, e.g. later
                 ones. Given together with `epochs`, these are the most. Defaults to `None`: 0.1, or none if
                 `epochs` are given.
-            patience: int, epochs without a better AUC. Defaults to `None`: the recipe's.
+            patience: int, epochs without a better figure. Defaults to `None`: the recipe's.
+            objective: the figure of the rows held out that decides: `"auc"`, `"user_auc"` (the order of one
+                user's items alone), `"log_loss"` (the probabilities themselves) or `"calibration_error"`.
+                Defaults to `"auc"`.
             users: as in `Ranker`. Defaults to `None`.
             items: as in `Ranker`. Defaults to `None`.
             seed: int, of the split, the initial weights and the batches. Defaults to `0`.
@@ -111,6 +115,7 @@ class Ranker:
             hyperparameters=hyperparameters,
             validation=validation,
             patience=patience,
+            objective=objective,
             seed=seed,
             verbose=verbose,
         )
