@@ -1,6 +1,12 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from contracts.models import CLICK_MODELS
 
 import kerasrec
 from kerasrec.data import Impressions, columns
@@ -46,6 +52,39 @@ def test_items_may_be_a_frame_with_their_columns(ranker):
     pd.testing.assert_frame_equal(given, by_id)
 
 
+def test_any_figure_may_decide():
+    from kerasrec.recommender._click_training import trained_on_clicks
+
+    how = {"hyperparameters": {"learning_rate": 0.3}, "epochs": 6, "validation": 0.2, "patience": 6}
+    done = trained_on_clicks(SHOWN, "logistic_regression", objective="log_loss", **how)
+    losses = done.history["val_log_loss"]
+    assert done.epochs == np.argmin(losses) + 1
+    held_out = SHOWN.split(0.2)[1]
+    report = kerasrec.evaluation.evaluate(done.model, held_out)
+    assert report["log_loss"] == pytest.approx(min(losses), abs=1e-6)
+
+
+def test_linear_models_learn_from_few_rows():
+    """As scikit-learn's logistic regression does, whose prior counts as one row too."""
+    from sklearn.linear_model import LogisticRegression
+
+    train, test = SHOWN.split(0.5)
+    ranker = kerasrec.Ranker.train(train, "logistic_regression", verbose=0)
+    kinds = train.columns.categories
+
+    def matrix(part):
+        ones = [np.eye(kind.n)[part.inputs[name][:, 0]] for name, kind in kinds.items()]
+        return np.concatenate([*ones, part.inputs["year"]], axis=1)
+
+    fitted = LogisticRegression(max_iter=1000).fit(matrix(train), train.labels)
+    theirs = kerasrec.evaluation.ClickReport(
+        "scikit-learn", test.labels, fitted.predict_proba(matrix(test))[:, 1]
+    )
+    ours = ranker.evaluate(test)
+    assert ours["log_loss"] < theirs["log_loss"] + 0.02
+    assert ours["calibration_error"] < 0.1
+
+
 @pytest.mark.slow
 def test_training_stops_where_held_out_rows_are_ordered_no_better():
     noise = Impressions.from_frame(
@@ -71,6 +110,40 @@ def test_the_file_scores_raw_columns(ranker, tmp_path):
     assert report["auc"] == ranker.evaluate(SHOWN)["auc"] > 0.85
     assert 0 < report["calibration_error"] < 0.1
     assert loaded.score(head.head(0)).shape == (0,)
+
+
+_SCORES = """
+import sys
+import pandas, kerasrec
+frame = pandas.read_csv(sys.argv[1], keep_default_na=False)
+print({name: kerasrec.Ranker.load(name + ".keras").score(frame).tolist() for name in sys.argv[2:]})
+"""
+
+
+@pytest.mark.processes
+def test_files_score_raw_columns_on_every_backend(tmp_path):
+    frame = FRAME.head(30).assign(tags="old|new", when="2024-05-01T20:00", seconds=2.0 * FRAME["clicked"])
+    kinds = {**KINDS, "tags": "labels", "when": "time"}
+    shown = Impressions.from_frame(frame, "clicked", kinds, user="user", item="item", watch_time="seconds")
+    expected = {}
+    for name, settings in CLICK_MODELS.items():
+        more = {"crosses": [("user", "device")]} if name == "wide_and_deep" else {}
+        ranker = kerasrec.Ranker.train(shown, name, epochs=1, verbose=0, **settings, **more)
+        ranker.save(tmp_path / f"{name}.keras")
+        expected[name] = ranker.score(frame)
+    frame.to_csv(tmp_path / "frame.csv", index=False)
+    for backend in ("tensorflow", "jax", "torch"):
+        environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(Path.cwd())}
+        command = [sys.executable, "-c", _SCORES, "frame.csv", *expected]
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        found = eval(done.stdout.splitlines()[-1])
+        for name, scores in expected.items():
+            np.testing.assert_allclose(
+                found[name], scores, rtol=1e-4, atol=1e-6, err_msg=f"{backend}, {name}"
+            )
 
 
 def test_a_default_declared_with_the_column_stands_in():
@@ -118,6 +191,29 @@ def test_a_default_declared_with_the_column_stands_in():
             lambda r: kerasrec.Ranker.train(FRAME),
             TypeError,
             "`impressions` must be `kerasrec.data.Impressions`",
+        ),
+        (
+            lambda r: kerasrec.Ranker.train(SHOWN, objective="ndcg"),
+            ValueError,
+            "`objective` must be one of auc, user_auc, log_loss, calibration_error",
+        ),
+        (
+            lambda r: kerasrec.Ranker.train(
+                Impressions.from_frame(FRAME, "clicked", KINDS), "logistic_regression", objective="user_auc"
+            ),
+            ValueError,
+            "`objective='user_auc'` needs a column of users",
+        ),
+        (
+            lambda r: kerasrec.Ranker.train(
+                Impressions.from_frame(
+                    FRAME.assign(minutes=1.0), "clicked", KINDS, user="user", watch_time="minutes"
+                ),
+                "youtube_ranker",
+                objective="log_loss",
+            ),
+            ValueError,
+            "`objective` must be 'auc' or 'user_auc' for youtube_ranker",
         ),
         (
             lambda r: kerasrec.Ranker.train(SHOWN, "ease"),

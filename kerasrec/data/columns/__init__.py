@@ -1,0 +1,15 @@
+"""What a column of a table becomes for a model: categories, hashed categories, labels, numbers, times.
+
+A kind is declared (`Category()`), fitted to the column of a training table, and then encodes any other table.
+Where a table lacks the column, or an entry that must be there, `default` stands in, if one was given.
+"""
+
+from kerasrec.data.columns._column import Column as Column
+from kerasrec.data.columns._kinds import KINDS as KINDS
+from kerasrec.data.columns._kinds import from_dict as from_dict
+from kerasrec.data.columns._kinds import get as get
+from kerasrec.data.columns.category import Category as Category
+from kerasrec.data.columns.hashed import Hashed as Hashed
+from kerasrec.data.columns.labels import Labels as Labels
+from kerasrec.data.columns.number import Number as Number
+from kerasrec.data.columns.time import Time as Time

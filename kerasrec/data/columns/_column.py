@@ -1,0 +1,84 @@
+"""What all kinds of columns share."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from kerasrec.data._columns import refuse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Column:
+    """What all kinds of columns share.
+
+    Args:
+        default: entry that stands in where a table lacks the column, or a row the entry. Defaults to `None`:
+            there is none.
+        state: what was fitted, as plain JSON. Defaults to `None`: not fitted yet.
+    """
+
+    kind: ClassVar[str] = ""
+    default: Any = None
+    state: Any = None
+
+    @property
+    def n(self) -> int:
+        """Rows of the table of vectors that it reads; 0 of numbers."""
+        return 0
+
+    @property
+    def width(self) -> int:
+        """Entries of an encoded row."""
+        return 1
+
+    def fit(self, entries: "pd.Series[Any]") -> "Column":
+        """The kind with what it needs to know of a column.
+
+        Args:
+            entries: a column of the training table.
+        """
+        raise NotImplementedError
+
+    def encode(self, entries: "pd.Series[Any]") -> np.ndarray:
+        """The entries as a model takes them.
+
+        Args:
+            entries: the column of any table.
+
+        Returns:
+            `[n, W]`, codes (int32) or numbers (float32).
+        """
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Settings and what was fitted, as plain JSON."""
+        return {"kind": self.kind, **{x.name: getattr(self, x.name) for x in fields(self)}}
+
+    def filled(self, entries: "pd.Series[Any]") -> "pd.Series[Any]":
+        """The entries with the default where one is missing.
+
+        Args:
+            entries: a column.
+        """
+        if self.default is None or not entries.isna().any():
+            return entries
+        return entries.astype(object).where(entries.notna(), self.default)
+
+
+def numbers_of(entries: "pd.Series[Any]", name: Any) -> np.ndarray:
+    """Entries as float64, all there and finite."""
+    import pandas as pd
+
+    dates = getattr(entries.dtype, "kind", "O") in "mMc"
+    parsed = pd.to_numeric(entries.astype(str) if dates else entries, errors="coerce")
+    unread = (parsed.isna() & entries.notna()).to_numpy()
+    refuse(unread, entries, name, "entries that are not numbers", "Correct those rows.")
+    remedy = "Correct those rows, or give the column a `default`."
+    refuse(parsed.isna().to_numpy(), entries, name, "missing numbers", remedy)
+    found = parsed.to_numpy(np.float64)
+    refuse(~np.isfinite(found), entries, name, "infinite numbers", remedy)
+    return found

@@ -1,0 +1,22 @@
+"""Vocabularies of categories, and which rows of a table of vectors they have."""
+
+from typing import Any
+
+import numpy as np
+
+# Rows of a table of vectors that are no category.
+MISSING, UNKNOWN, FIRST = 0, 1, 2
+
+
+def vocabulary_of(texts: Any, codes: np.ndarray, min_count: int) -> list[str]:
+    """The texts of at least so many rows, in order."""
+    counts = np.bincount(codes, minlength=len(texts))
+    return sorted(text for text, count in zip(texts, counts, strict=True) if count >= min_count)
+
+
+def places_in(vocabulary: list[str], texts: Any) -> np.ndarray:
+    """The code of each text, which is that of the unknown where training knew none."""
+    import pandas as pd
+
+    places = pd.Index(vocabulary, dtype=object).get_indexer(pd.Index(texts, dtype=object))
+    return np.where(places < 0, UNKNOWN, places + FIRST).astype(np.int32)

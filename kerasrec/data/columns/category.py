@@ -1,0 +1,62 @@
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from kerasrec._arguments import positive_integer
+from kerasrec.data._names_of_entries import text_of
+from kerasrec.data.columns._column import Column
+from kerasrec.data.columns._vocabulary import FIRST, MISSING, places_in, vocabulary_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Category(Column):
+    """One of the categories that training knew; a missing entry and an unknown one have a vector each.
+
+    Entries count as text: `7`, `7.0` and `"7"` are one category, and so are `" phone"` and `"phone"`.
+
+    Args:
+        default: as in `Column`. Defaults to `None`.
+        state: as in `Column`. Defaults to `None`.
+        min_count: int, a category of fewer rows counts as unknown. Defaults to `1`.
+
+    Example:
+        >>> import pandas as pd
+        >>> from kerasrec.data.columns import Category
+        >>> device = Category().fit(pd.Series(["phone", "tablet", "phone"], name="device"))
+        >>> device.encode(pd.Series(["tablet", None, "watch"])).tolist()  # known, missing, unknown
+        [[3], [0], [1]]
+    """
+
+    kind: ClassVar[str] = "category"
+    min_count: int = 1
+
+    def __post_init__(self) -> None:
+        positive_integer("min_count", self.min_count)
+
+    @property
+    def n(self) -> int:
+        """Missing, unknown, and the categories."""
+        return FIRST + len(self.state or ())
+
+    def fit(self, entries: "pd.Series[Any]") -> "Category":
+        """Its categories, in the order of their text.
+
+        Args:
+            entries: a column of the training table.
+        """
+        texts, codes = text_of(entries)
+        return replace(self, state=vocabulary_of(texts, codes[codes >= 0], self.min_count))
+
+    def encode(self, entries: "pd.Series[Any]") -> np.ndarray:
+        """Codes `[n, 1]`.
+
+        Args:
+            entries: the column of any table.
+        """
+        texts, codes = text_of(entries)
+        known = np.append(places_in(self.state, texts), np.int32(MISSING))  # at -1, what is missing
+        return known[codes][:, None]
