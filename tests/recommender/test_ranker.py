@@ -82,7 +82,7 @@ def test_linear_models_learn_from_few_rows():
     )
     ours = ranker.evaluate(test)
     assert ours["log_loss"] < theirs["log_loss"] + 0.02
-    assert ours["calibration_error"] < 0.1
+    assert ours["calibration_error"] < theirs["calibration_error"] + 0.05
 
 
 @pytest.mark.slow
