@@ -85,7 +85,7 @@ def WideAndDeep(
         logits = fields.linear()
         if len(crosses):
             pairs = [_pair(fields, cross) for cross in crosses]
-            sizes = [tuple(fields.categories[name].n for name in pair) for pair in pairs]
+            sizes = [(fields.categories[first].n, fields.categories[second].n) for first, second in pairs]
             codes = [fields.inputs[name] for pair in pairs for name in pair]
             crossed = CrossedWeights(
                 sizes, buckets, keras.regularizers.L2(l2) if l2 else None, name="crosses"

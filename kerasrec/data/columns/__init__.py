@@ -10,6 +10,7 @@ from kerasrec.data.columns._kinds import from_dict as from_dict
 from kerasrec.data.columns._kinds import get as get
 from kerasrec.data.columns.category import Category as Category
 from kerasrec.data.columns.hashed import Hashed as Hashed
+from kerasrec.data.columns.labels import NO_LABEL as NO_LABEL
 from kerasrec.data.columns.labels import Labels as Labels
 from kerasrec.data.columns.number import Number as Number
 from kerasrec.data.columns.time import Time as Time
