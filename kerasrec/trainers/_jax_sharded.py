@@ -95,7 +95,7 @@ class _Spread:
         if value.shape[0] != self.padded_shape[0]:  # drawn for a trace, before there are weights
             return jnp.take(value, ids, axis=0)
         if not isinstance(ids, jax.core.Tracer):
-            ids = jnp.asarray(ids)
+            ids = np.asarray(ids)  # the same in every process
         return _sent_rows(value, ids, mesh_of(self.spread_over))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

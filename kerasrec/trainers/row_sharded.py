@@ -1,4 +1,3 @@
-import contextlib
 import functools
 import math
 import warnings
@@ -10,6 +9,7 @@ import numpy as np
 
 from kerasrec._arguments import positive_integer
 from kerasrec.trainers._keras import Distribution, distribution
+from kerasrec.trainers._processes import lost_processes_named
 
 _MIN_ROWS = 4096
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -145,7 +145,9 @@ def where_it_lies(method: _Method) -> _Method:
     @functools.wraps(method)
     def under(model: Any, *args: Any, **kwargs: Any) -> Any:
         found = row_sharded(model.variables)
-        with contextlib.nullcontext() if found is None else found.scope():
+        if found is None:
+            return method(model, *args, **kwargs)
+        with found.scope(), lost_processes_named():
             return method(model, *args, **kwargs)
 
     return cast(_Method, under)

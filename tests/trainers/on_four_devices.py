@@ -6,9 +6,9 @@ import warnings
 
 import keras
 import numpy as np
-from trainers import collectives
 
 import kerasrec
+from benchmarks._collectives import sent
 from kerasrec.trainers import RowSharded
 
 # No number of rows divides by 4, and the last table is too small to be spread.
@@ -122,7 +122,7 @@ def main(folder):
         if name == "adam":
             one_adam, adam = one, model
     found["share"] = share(adam)
-    found["sent"] = collectives.sent(adam)
+    found["sent"] = sent(adam)
 
     # Outputs, loss and files.
     x, y = samples(1)

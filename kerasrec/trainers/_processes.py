@@ -1,0 +1,102 @@
+"""Trainings over several processes: the same work in all of them, and messages where they would hang."""
+
+import contextlib
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrec._version import __version__
+from kerasrec.trainers._keras import ArrayDataAdapter, PyDatasetAdapter, tree
+
+# What JAX says where another process does not answer.
+_LOST = re.compile("Gloo|[Cc]onnection (reset|closed|refused)|[Cc]oordination|heartbeat")
+
+
+def several_processes() -> bool:
+    """Whether this process is one of several that train together."""
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return bool(jax.process_count() > 1)
+
+
+def check_same(model: Any, adapter: Any) -> None:
+    """Refuse a training whose processes have different code, models or data: they would hang, or diverge.
+
+    Args:
+        model: the model.
+        adapter: Keras's adapter of the data.
+
+    Raises:
+        ValueError: saying what differs, in every process.
+    """
+    if not several_processes():
+        return
+    import jax
+    from jax.experimental import multihost_utils
+
+    shapes = [(v.path, tuple(v.shape), str(v.dtype)) for v in model.variables]
+    here = {
+        "versions of kerasrec, Keras and JAX": repr((__version__, keras.__version__, jax.__version__)),
+        "model": repr(shapes),
+        "data": str(_checksum(adapter)),
+    }
+    sums = np.array([zlib.crc32(text.encode()) for text in here.values()], "uint32")
+    gathered = np.asarray(multihost_utils.process_allgather(sums)).reshape(-1, len(sums))
+    for what, column in zip(here, gathered.T, strict=True):
+        if (column != column[0]).any():
+            other = int(np.flatnonzero(column != column[0])[0])
+            raise ValueError(
+                f"All processes of a training must have the same {what}; give each the same files, and "
+                f"random batches a `seed`. Received: another one in process {other} than in process 0."
+            )
+
+
+@contextlib.contextmanager
+def written_by_the_first(path: Any) -> Iterator[Any]:
+    """Where to write a file for which all processes gather what is spread: the first one's alone stays."""
+    if not several_processes():
+        yield path
+        return
+    import jax
+    from jax.experimental import multihost_utils
+
+    with tempfile.TemporaryDirectory() as folder:
+        yield path if jax.process_index() == 0 else Path(folder) / Path(path).name
+    multihost_utils.sync_global_devices("kerasrec: a file is written")
+
+
+@contextlib.contextmanager
+def lost_processes_named() -> Iterator[None]:
+    """Say in a sentence that another process is gone, whichever operation notices it."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:  # JAX raises both
+        if not several_processes() or not _LOST.search(str(error)):
+            raise
+        raise ConnectionError(
+            "Another process of this training has ended or cannot be reached; start all of them again, and "
+            f"go on from the last file that was saved. Received: {str(error).splitlines()[0][:200]}"
+        ) from error
+
+
+def _checksum(adapter: Any) -> int:
+    if isinstance(adapter, ArrayDataAdapter):
+        parts = [adapter._inputs]
+    elif isinstance(adapter, PyDatasetAdapter) and adapter.num_batches:
+        data, n = adapter.py_dataset, adapter.num_batches
+        parts = [data[i] for i in sorted({0, n // 2, n - 1})]
+    else:
+        return 0
+    total = 0
+    for leaf in tree.flatten(parts):
+        array = np.ascontiguousarray(leaf)
+        total = zlib.crc32(array.data, zlib.crc32(repr((array.shape, str(array.dtype))).encode(), total))
+    return total
