@@ -1,82 +1,19 @@
 """Fitted encoders: columns of a frame to sparse columns, and the encoders themselves to plain JSON."""
 
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrec.data._columns import id_index, order_of, plain, shown
-from kerasrec.data._encoder import Encoder, required, without_categories
-from kerasrec.data._numeric_encoder import Numeric
+from kerasrec.data._columns import id_index, plain
+from kerasrec.data._encoder import Encoder, VocabularyEncoder, required, without_categories
+from kerasrec.data._numeric_encoder import Numeric, Vectors
+from kerasrec.data._text_encoders import HashedText, Text, WeightedText
 
 if TYPE_CHECKING:
     import pandas as pd
     import scipy.sparse
-
-WORD = r"(?u)\b\w+\b"
-
-
-@dataclass(frozen=True, eq=False)
-class VocabularyEncoder(Encoder):
-    """One column of ones a token."""
-
-    column: Any
-    vocabulary: np.ndarray
-
-    warns: ClassVar[bool] = True
-
-    @property
-    def names(self) -> list[str]:
-        listed = [str(token) for token in self.vocabulary]
-        if len(set(listed)) < len(listed):  # 1 and '1'
-            listed = [repr(token) for token in self.vocabulary.tolist()]
-        return [f"{self.column}={token}" for token in listed]
-
-    def tokens(self, entries: "pd.Series[Any]") -> "pd.Series[Any]":
-        """Tokens indexed by the number of their row."""
-        raise NotImplementedError
-
-    @classmethod
-    def fit(cls, entries: "pd.Series[Any]", **settings: Any) -> "VocabularyEncoder":
-        """The encoder of all tokens of a column, sorted."""
-        import pandas as pd
-
-        encoder = cls(entries.name, np.empty(0, object), **settings)
-        _, uniques = pd.factorize(encoder.tokens(entries))
-        tokens = plain(uniques)
-        if not len(tokens):
-            raise ValueError(
-                f"Column {entries.name!r} must have entries. Received: {len(entries)} rows, all missing."
-            )
-        return replace(encoder, vocabulary=tokens[order_of(tokens)])
-
-    def entries(self, frame: "pd.DataFrame") -> "pd.Series[Any]":
-        """The column of a frame that is encoded."""
-        return required(frame, self.column)
-
-    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
-        import scipy.sparse
-
-        tokens = self.tokens(self.entries(frame))
-        codes = id_index(self.vocabulary).get_indexer(id_index(tokens))
-        known = codes >= 0
-        if self.warns and not known.all():
-            count, first = np.count_nonzero(~known), shown(tokens.iloc[int(np.argmin(known))])
-            warnings.warn(
-                f"{count} of {len(known)} entries of column {self.column!r} are unknown to the encoder and "
-                f"become zeros, first {first}.",
-                stacklevel=4,
-            )
-        rows, codes = tokens.index.to_numpy()[known], codes[known]
-        shape = (len(frame), len(self.vocabulary))
-        matrix = scipy.sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, codes)), shape)
-        matrix.data[:] = 1  # a token that a row has twice
-        return matrix
-
-    def state(self) -> dict[str, Any]:
-        return {"kind": self.kind, "column": self.column, "vocabulary": listed(self.vocabulary)}
 
 
 class Indicator(VocabularyEncoder):
@@ -139,41 +76,6 @@ class Multilabel(VocabularyEncoder):
         return {**super().state(), "sep": self.sep}
 
 
-class Text(VocabularyEncoder):
-    """The words of a text in lower case, by scikit-learn's `CountVectorizer`."""
-
-    kind = "text"
-
-    @classmethod
-    def fit(cls, entries: "pd.Series[Any]", min_count: int = 1, **settings: Any) -> "Text":
-        from sklearn.feature_extraction.text import CountVectorizer
-
-        vectorizer = CountVectorizer(min_df=min_count, token_pattern=WORD)
-        texts = cls.texts(entries)
-        try:
-            vectorizer.fit(texts)
-        except ValueError:  # nothing left
-            raise ValueError(
-                f"Column {entries.name!r} must have a word that is in at least `min_count` rows. "
-                f"Received: min_count={min_count}, {len(entries)} rows."
-            ) from None
-        return cls(entries.name, np.array(vectorizer.get_feature_names_out(), object))
-
-    @staticmethod
-    def texts(entries: "pd.Series[Any]") -> "pd.Series[Any]":
-        """A column as text, empty where an entry is missing."""
-        found = without_categories(entries).astype(object)
-        return found.where(entries.notna(), "").astype(str)
-
-    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
-        from sklearn.feature_extraction.text import CountVectorizer
-
-        vectorizer = CountVectorizer(
-            vocabulary=self.vocabulary.tolist(), token_pattern=WORD, binary=True, dtype=np.float32
-        )
-        return vectorizer.transform(self.texts(self.entries(frame)))
-
-
 @dataclass(frozen=True, eq=False)
 class Given(Encoder):
     """Columns given as a matrix."""
@@ -223,7 +125,10 @@ class Transformer(Encoder):
         )
 
 
-KINDS = {cls.kind: cls for cls in (Indicator, Categorical, Multilabel, Text, Numeric, Given)}
+KINDS: dict[str, type[Encoder]] = {
+    cls.kind: cls
+    for cls in (Indicator, Categorical, Multilabel, Text, WeightedText, HashedText, Numeric, Vectors, Given)
+}
 
 
 def _category(entry: Any, column: Any) -> Any:
@@ -242,18 +147,6 @@ def _category(entry: Any, column: Any) -> Any:
     return entry
 
 
-def listed(ids: np.ndarray) -> list[Any]:
-    """Ids or categories as JSON can hold them."""
-    plain_ids = [i.item() if isinstance(i, np.generic) else i for i in ids.tolist()]
-    bad = next((i for i in plain_ids if not isinstance(i, (str, int, float))), None)
-    if bad is not None:
-        raise TypeError(
-            "Ids and categories of features must be text, numbers or truth values to be written to a file. "
-            f"Received: {bad!r} of type {type(bad).__name__}."
-        )
-    return plain_ids
-
-
 def from_state(state: dict[str, Any]) -> Encoder:
     """The encoder that `state` described."""
     state = dict(state)
@@ -267,6 +160,8 @@ def from_state(state: dict[str, Any]) -> Encoder:
         state["vocabulary"] = plain(id_index(state["vocabulary"]))
         if len(set(state["vocabulary"].tolist())) < len(state["vocabulary"]):
             raise ValueError("An encoder must have every category once. Received: repeated ones.")
+    if len(state.get("idf", ())) != len(state["vocabulary"] if "idf" in state else ()):
+        raise ValueError(f"An encoder must have a weight a word. Received: {len(state['idf'])} of them.")
     return cls(**state)
 
 
@@ -285,5 +180,10 @@ _FORMS: dict[str, Callable[[Any], bool]] = {
     "mean": _finite,
     "deviation": lambda x: _finite(x) and x > 0,
     "holds": lambda x: x in ("numbers", "dates", "durations"),
+    "idf": lambda x: isinstance(x, list) and all(_finite(weight) and weight > 0 for weight in x),
+    "buckets": lambda x: type(x) is int and x > 0,
+    "columns": lambda x: (
+        isinstance(x, list) and x != [] and all(isinstance(name, (str, int, float)) for name in x)
+    ),
     "given": lambda x: isinstance(x, list) and all(isinstance(name, str) for name in x),
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec.data import _encoders
+from kerasrec.data._encoder import listed
 
 if TYPE_CHECKING:
     from kerasrec.data.features import Features
@@ -19,7 +20,7 @@ def to_arrays(features: "Features") -> dict[str, np.ndarray]:
     header = {
         "format": FORMAT,
         "encoders": [encoder.state() for encoder in features._encoders],
-        "ids": None if features.ids is None else _encoders.listed(features.ids),
+        "ids": None if features.ids is None else listed(features.ids),
         "n_features": features.n_features,
     }
     return {

@@ -93,6 +93,34 @@ class Numeric(Encoder):
         return {"kind": self.kind, "column": self.column, **numbers}
 
 
+@dataclass(frozen=True, eq=False)
+class Vectors(Encoder):
+    """Columns of numbers as they are: vectors from elsewhere, of texts or pictures."""
+
+    kind = "vectors"
+    columns: list[Any]
+
+    @property
+    def names(self) -> list[str]:
+        return [str(name) for name in self.columns]
+
+    def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
+        import scipy.sparse
+
+        numbers = []
+        for name in self.columns:
+            entries = required(frame, name)
+            found, holds = Numeric.numbers(entries)
+            bad = np.isnan(found) if holds == "numbers" else np.full(len(found), True)
+            what = "missing numbers" if holds == "numbers" else holds
+            refuse(bad, entries, name, what, "Give a number for each; 0 for entities without a vector.")
+            numbers.append(found.astype(np.float32))
+        return scipy.sparse.csr_matrix(np.stack(numbers, axis=1))
+
+    def state(self) -> dict[str, Any]:
+        return {"kind": self.kind, "columns": list(self.columns)}
+
+
 def _mean_and_deviation(found: np.ndarray) -> tuple[float, float]:
     """Of numbers in any order; what varies by no more than rounding has the deviation 1.
 

@@ -8,7 +8,8 @@ from kerasrec._arguments import positive_integer
 from kerasrec.data import _encoders, _feature_arrays
 from kerasrec.data._columns import id_index, shown, vocabulary
 from kerasrec.data._describe import describe_features
-from kerasrec.data._numeric_encoder import Numeric
+from kerasrec.data._numeric_encoder import Numeric, Vectors
+from kerasrec.data._text_encoders import HashedText, Text, WeightedText
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,18 +115,68 @@ class Features:
         return cls._encoded(_encoders.Multilabel.fit(_named(series), sep=sep), series.to_frame())
 
     @classmethod
-    def text(cls, series: "pd.Series[Any]", min_count: int = 2) -> "Features":
-        """One column a word, in lower case.
+    def text(
+        cls, series: "pd.Series[Any]", min_count: int = 2, weights: str = "one", buckets: int | None = None
+    ) -> "Features":
+        """One column a word, in lower case: of titles, descriptions, reviews.
 
         Args:
             series: texts, indexed by raw id.
             min_count: int, words in fewer rows are left out. Defaults to `2`.
+            weights: `"one"`, a word is there or not; or `"tfidf"`, scikit-learn's weights, which are higher
+                for a word that is rare, with rows of length 1. Defaults to `"one"`.
+            buckets: int, for an open vocabulary: words are hashed into so many columns, and none is left
+                out; rows have length 1. Defaults to `None`: a column a word.
 
         Returns:
-            `Features` with the columns `name=word`, sorted.
+            `Features` with the columns `name=word`, sorted; of hashed words `name#0` and so on.
+
+        Raises:
+            ValueError: if no word is left, or there are no such weights.
         """
         min_count = positive_integer("min_count", min_count)
-        return cls._encoded(_encoders.Text.fit(_named(series), min_count=min_count), series.to_frame())
+        if weights not in ("one", "tfidf"):
+            raise ValueError(f"`weights` must be one of one, tfidf. Received: weights={weights!r}.")
+        if buckets is not None:
+            if weights != "one":
+                raise ValueError(
+                    "`weights` must be left out with `buckets`: hashing fits nothing. "
+                    f"Received: weights={weights!r}."
+                )
+            buckets = positive_integer("buckets", buckets)
+            return cls._encoded(HashedText(_named(series).name, buckets), series.to_frame())
+        kind = WeightedText if weights == "tfidf" else Text
+        return cls._encoded(kind.fit(_named(series), min_count=min_count), series.to_frame())
+
+    @classmethod
+    def vectors(cls, frame: "pd.DataFrame") -> "Features":
+        """Vectors from elsewhere, such as those that a model of texts or pictures makes of each item.
+
+        Args:
+            frame: a column of numbers for each dimension, indexed by raw id.
+
+        Returns:
+            `Features` with the frame's columns; `transform` takes the vectors of other entities.
+
+        Raises:
+            ValueError: if a number is missing, or an entry is none.
+
+        Example:
+            >>> import pandas as pd, kerasrec
+            >>> vectors = pd.DataFrame([[0.1, -2.0], [0.4, 1.0]], index=["x", "y"]).add_prefix("dim")
+            >>> kerasrec.data.Features.vectors(vectors).names
+            ['dim0', 'dim1']
+        """
+        import pandas as pd
+
+        if not isinstance(frame, pd.DataFrame):
+            raise TypeError(
+                "`frame` must be a pandas DataFrame indexed by raw id, such as `pd.DataFrame(vectors, ids)`. "
+                f"Received: {type(frame).__name__}."
+            )
+        if not len(frame.columns):
+            raise ValueError("`frame` must have a column for each dimension. Received: none.")
+        return cls._encoded(Vectors(list(frame.columns)), frame)
 
     @classmethod
     def numeric(cls, series: "pd.Series[Any]", scale: bool = True) -> "Features":

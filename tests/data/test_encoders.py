@@ -149,3 +149,72 @@ def test_laws(kind, data):
     permuted = make(series.iloc[order])
     assert permuted.names == features.names and permuted.ids.tolist() == order.tolist()
     np.testing.assert_array_equal(dense(permuted), dense(features)[order])
+
+
+TITLES = pd.Series(["The War of the Worlds", "War and peace", "peace", None], list("wxyz"), name="title")
+
+
+def test_tfidf_is_that_of_its_formula():
+    """Smoothed: `log((1 + n) / (1 + n_with)) + 1`, times the count, rows of length 1."""
+    features = Features.text(TITLES, min_count=2, weights="tfidf")
+    assert features.names == ["title=peace", "title=war"]
+    r = 1 / np.sqrt(2)
+    np.testing.assert_allclose(features.matrix.toarray(), [[0, 1], [r, r], [1, 0], [0, 0]], rtol=1e-6)
+    whole = Features.text(TITLES, min_count=1, weights="tfidf")
+    row = dict(zip(whole.names, whole.matrix.toarray()[0], strict=True))
+    weight = {n: np.log(5 / (1 + n)) + 1 for n in (1, 2)}
+    length = np.sqrt((2 * weight[1]) ** 2 + weight[2] ** 2 + 2 * weight[1] ** 2)  # the, war, of and worlds
+    assert row["title=the"] == pytest.approx(2 * weight[1] / length, rel=1e-6)
+    assert row["title=war"] == pytest.approx(weight[2] / length, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        Features.text(TITLES, min_count=1, weights="tfidf"),
+        Features.text(TITLES, buckets=16),
+        Features.vectors(pd.DataFrame({"a": [1.0, 2, 3, 0], "b": [0, -1, 2, 0]}, list("wxyz"))),
+    ],
+    ids=["tfidf", "hashed", "vectors"],
+)
+def test_texts_and_vectors_encode_new_entities_from_a_file(features):
+    read = Features.from_arrays(features.to_arrays())
+    assert read.names == features.names
+    frame = pd.DataFrame({"title": ["peace of War", "unheard"], "a": [5.0, 0], "b": [1.0, 2]}, [8, 9])
+    new = read.transform(frame)
+    np.testing.assert_array_equal(new.matrix.toarray(), features.transform(frame).matrix.toarray())
+    if features.names == ["a", "b"]:
+        np.testing.assert_array_equal(new.matrix.toarray(), [[5, 1], [0, 2]])
+    else:
+        lengths = np.linalg.norm(new.matrix.toarray(), axis=1)
+        np.testing.assert_allclose(lengths, [1, 1 if len(features.names) == 16 else 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (lambda: Features.text(TITLES, weights="count"), ValueError, "`weights` must be one of one, tfidf"),
+        (
+            lambda: Features.text(TITLES, weights="tfidf", buckets=4),
+            ValueError,
+            "`weights` must be left out with `buckets`",
+        ),
+        (lambda: Features.text(TITLES, buckets=0), ValueError, "`buckets` must be a positive integer"),
+        (lambda: Features.text(TITLES, 9, "tfidf"), ValueError, "must have a word that is in at least"),
+        (lambda: Features.vectors(TITLES), TypeError, "`frame` must be a pandas DataFrame indexed by raw id"),
+        (lambda: Features.vectors(pd.DataFrame(index=["x"])), ValueError, "a column for each dimension"),
+        (
+            lambda: Features.vectors(pd.DataFrame({"a": [1.0, None]})),
+            ValueError,
+            "'a' must not have missing numbers.*0 for entities without a vector",
+        ),
+        (
+            lambda: Features.vectors(pd.DataFrame({"a": ["1", "x"]})),
+            ValueError,
+            "'a' must not have entries that are not numbers",
+        ),
+    ],
+)
+def test_bad_texts_and_vectors(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
