@@ -9,6 +9,7 @@ five events of each user's training part. With `KERASREC_REPRODUCTION=quick`, as
 one epoch for the ranker, and both only have to be far above chance: so few users decide nothing.
 """
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,8 +31,8 @@ KINDS = {
     "recent": "labels",
     "last": "category",
 }
-# NDCG@10 of the first stage and of both.
-FIRST, BOTH = 0.0463, 0.0606
+# NDCG@10 of the first stage, and of both by backend.
+FIRST, BOTH = 0.0463, {"tensorflow": 0.0606, "jax": 0.0647}
 
 
 def latest(frame):
@@ -83,4 +84,4 @@ def test_two_stages_beat_the_first(shared_data, quick):
     assert min(first, second) > 0.01  # by chance .001
     if not quick:
         assert second > first and max(result.p_values.values()) < 0.001
-        np.testing.assert_allclose([first, second], [FIRST, BOTH], atol=0.002)
+        np.testing.assert_allclose([first, second], [FIRST, BOTH[keras.backend.backend()]], atol=0.002)

@@ -87,21 +87,23 @@ def test_a_file_has_the_graph_and_the_vectors(interactions, tmp_path):
     assert not np.allclose(scores(loaded, 30, 20), scores(model, 30, 20))
 
 
-def test_a_recommender_of_it_grows(interactions):
-    recommender = kerasrec.Recommender.train(interactions, "lightgcn", epochs=1, n_components=4, verbose=0)
+def test_a_recommender_of_it_grows(counts):
+    data = of_counts(counts, kind="counts")
+    recommender = kerasrec.Recommender.train(data, "lightgcn", epochs=1, n_components=4, verbose=0)
     before = recommender.recommend([0], k=5)
-    recommender.add_users(["newcomer"] if interactions.user_ids.dtype.kind == "U" else [1000])
+    recommender.add_users([1000])
     recommender.add_items([2000])
     assert recommender.recommend([0], k=5, exclude=[2000]).equals(before)
     assert len(recommender.recommend_for_history([0, 1, 2], k=3)) == 3
 
 
-def test_an_update_passes_vectors_on_along_new_edges(counts, interactions):
+def test_an_update_passes_vectors_on_along_new_edges(counts):
+    data, ids = of_counts(counts, kind="counts"), {"user_ids": np.arange(31), "item_ids": np.arange(21)}
     recommender = kerasrec.Recommender.train(
-        interactions, "lightgcn", epochs=1, n_components=4, score="dot", loss="bpr", verbose=0
+        data, "lightgcn", epochs=1, n_components=4, score="dot", loss="bpr", verbose=0
     )
     new = kerasrec.data.Interactions(
-        [4, 9, 30], [7, 7, 20], [1.0, 3.0, 2.0], user_ids=np.arange(31), item_ids=np.arange(21)
+        [4, 9, 30], [7, 7, 20], [1.0, 3.0, 2.0], kind="counts", **ids
     )  # two users and an item without edges so far, a user and an item that are new
     recommender.update(new, epochs=1, verbose=0)
     x = np.zeros((31, 21))
