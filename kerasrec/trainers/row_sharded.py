@@ -131,7 +131,11 @@ class RowSharded(Distribution):
 
 
 def row_sharded(variables: Any) -> RowSharded | None:
-    """The distribution that variables lie on, else the one that is set; `None` where it is another."""
+    """The distribution that variables lie on, else the one that is set; `None` where it is another.
+
+    Args:
+        variables: Keras variables.
+    """
     for variable in variables:
         if (found := getattr(variable, "spread_over", None)) is not None:
             return cast(RowSharded, found)
@@ -140,7 +144,11 @@ def row_sharded(variables: Any) -> RowSharded | None:
 
 
 def where_it_lies(method: _Method) -> _Method:
-    """A method of a model, under the distribution that the model was made under, set or not."""
+    """A method of a model, under the distribution that the model was made under, set or not.
+
+    Args:
+        method: such as `fit`.
+    """
 
     @functools.wraps(method)
     def under(model: Any, *args: Any, **kwargs: Any) -> Any:
@@ -154,5 +162,10 @@ def where_it_lies(method: _Method) -> _Method:
 
 
 def rows_a_device(n: int, n_devices: int) -> int:
-    """Rows of a table of `n` that one device holds, those for padding included."""
+    """Rows of a table that one device holds, those for padding included.
+
+    Args:
+        n: int, rows of the table.
+        n_devices: int.
+    """
     return math.ceil(n / n_devices)
