@@ -48,7 +48,7 @@ def run(quick: bool = False) -> list[dict]:
                 shutil.copy(files[now], model.with_suffix(".new"))
                 os.replace(model.with_suffix(".new"), model)
                 request = urllib.request.Request(f"{address}/v1/reload", method="POST")
-                with urllib.request.urlopen(request, timeout=60) as answer:
+                with urllib.request.urlopen(request, timeout=600) as answer:
                     load.known[json.load(answer)["version"]] = now
                 if before is None and passed > settle:
                     before = memory_mb(process)
@@ -124,7 +124,7 @@ class _Load:
             self.wrong.append(repr(error))
 
     def _ask(self, seed: int) -> None:
-        draw, connection = random.Random(seed), http.client.HTTPConnection(self.host, timeout=60)
+        draw, connection = random.Random(seed), http.client.HTTPConnection(self.host, timeout=600)
         while not self._done.is_set():
             user = f"user-{draw.randrange(_SENDERS, N_USERS)}"
             status, answer = _answer(connection, "GET", f"/v1/recommend/{user}")
@@ -140,7 +140,7 @@ class _Load:
                     self._pending.append((user, answer["version"], items))
 
     def _send(self) -> None:
-        connection = http.client.HTTPConnection(self.host, timeout=60)
+        connection = http.client.HTTPConnection(self.host, timeout=600)
         for n in range(10**9):
             if self._done.is_set():
                 return
