@@ -62,3 +62,21 @@ def on_movielens_1m(default: tuple[float, float], tuned: tuple[float, float] | N
     lines = {"default settings": default} | ({} if tuned is None else {"tuned settings": tuned})
     rows = [f"{name:16}  {recall:9.4f}  {ndcg:7.4f}" for name, (recall, ndcg) in lines.items()]
     return _MOVIELENS_1M + "\n".join(rows)
+
+
+def on_frappe(settings: str, auc: float, log_loss: float, user_auc: float) -> str:
+    """What a model of clicks reached on Frappe.
+
+    Args:
+        settings: in words, beside the recipe's.
+        auc: on the test rows.
+        log_loss: the same.
+        user_auc: the same.
+    """
+    return f"""\
+Frappe, ten columns of categories (202,027 rows to train on, 57,722 that say when to stop, 28,860 to test; a
+third clicked), one seed, on TensorFlow, {settings}. The items of the
+negatives that it trains on are drawn again by the published scheme, and 12.6 % of the negatives contradict
+their `cost`, which a model can read off.
+   auc  log_loss  user_auc
+{auc:.4f}    {log_loss:.4f}    {user_auc:.4f}"""

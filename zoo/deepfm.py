@@ -20,6 +20,7 @@ from kerasrec.zoo._clicks import (
     recipe,
 )
 from kerasrec.zoo._hybrid import seeded
+from kerasrec.zoo._results import on_frappe
 
 if TYPE_CHECKING:
     from kerasrec.data import InputColumns
@@ -96,5 +97,6 @@ CARD = Card(
         LEARNING_RATE,
     ),
     loss="binary_crossentropy",
+    results=on_frappe("`l2=0.025`, batches of 1,024, patience 2", 0.9847, 0.1532, 0.9792),
     recipe=recipe,
 )

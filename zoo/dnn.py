@@ -17,6 +17,7 @@ from kerasrec.zoo._clicks import (
     recipe,
 )
 from kerasrec.zoo._hybrid import seeded
+from kerasrec.zoo._results import on_frappe
 
 if TYPE_CHECKING:
     from kerasrec.data import InputColumns
@@ -88,5 +89,6 @@ CARD = Card(
         LEARNING_RATE,
     ),
     loss="binary_crossentropy",
+    results=on_frappe("`l2=0.025`, batches of 1,024, patience 2", 0.9848, 0.1530, 0.9787),
     recipe=recipe,
 )

@@ -8,6 +8,7 @@ from kerasrec.evaluation import click_figures as click_figures
 if TYPE_CHECKING:
     from kerasrec.evaluation._compare import compare as compare
     from kerasrec.evaluation._evaluate import evaluate as evaluate
+    from kerasrec.evaluation.click_comparison import ClickComparison as ClickComparison
     from kerasrec.evaluation.click_metrics import ClickMetrics as ClickMetrics
     from kerasrec.evaluation.click_report import ClickReport as ClickReport
     from kerasrec.evaluation.comparison import Comparison as Comparison
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "compare": "_compare",
     "evaluate": "_evaluate",
+    "ClickComparison": "click_comparison",
     "ClickMetrics": "click_metrics",
     "ClickReport": "click_report",
     "Comparison": "comparison",

@@ -2,10 +2,13 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from kerasrec.data import Interactions, Sequences
+from kerasrec.data import Impressions, Interactions, Sequences
 from kerasrec.evaluation._evaluate import keras_model
 from kerasrec.evaluation._one_by_one import one_by_one
 from kerasrec.evaluation._plan import DEFAULT_METRICS, RATING, Plan
+from kerasrec.evaluation.click_comparison import ClickComparison
+from kerasrec.evaluation.click_metrics import click_report
+from kerasrec.evaluation.click_report import ClickReport
 from kerasrec.evaluation.comparison import Comparison
 from kerasrec.evaluation.report import EvaluationReport
 
@@ -16,7 +19,7 @@ RATING_BASELINES = ("global_bias",)
 def compare(
     models: Any,
     train: Interactions | None = None,
-    test: Interactions | None = None,
+    test: Interactions | Impressions | None = None,
     k: int | Sequence[int] = (10,),
     metrics: Iterable[str] = DEFAULT_METRICS,
     users: Any = None,
@@ -33,12 +36,15 @@ def compare(
     candidates: Interactions | None = None,
     given: Interactions | None = None,
     tell: Callable[[str], None] | None = None,
-) -> Comparison:
+) -> Comparison | ClickComparison:
     """Evaluate several models on the same users, beside baselines, and test the differences.
 
     The baselines are fitted on `train` with their default settings. EASE is left out, with a note, where its
     matrix would be too large. Models of the zoo in closed form that are among `models` count as baselines
     too. Every model is tested against the best one, paired over users, with Holm's correction.
+
+    Models of clicks are compared on `Impressions`, or by their `ClickReport`s, by a paired bootstrap; there
+    are no baselines but those that are given, and of the other arguments only `metric` and `level` count.
 
     Args:
         models: models by name, several models, or one; each is what `evaluate` takes, the name of a model in
@@ -57,7 +63,7 @@ def compare(
         baselines: names of models in the zoo. Defaults to `None`: `popularity`, `item_knn` and `ease`, or
             `global_bias` where `metrics` has one of ratings.
         metric: the figure that decides. Defaults to `None`: the first NDCG, else the first with a value a
-            user.
+            user; of clicks `"auc"`.
         significance: `"randomisation"` or `"bootstrap"`, the paired test. Defaults to `"randomisation"`.
         level: float, largest adjusted p-value that counts as a difference. Defaults to `0.05`.
         history: as in `evaluate`. Defaults to `None`: `train`.
@@ -68,7 +74,7 @@ def compare(
             baselines first. Defaults to `None`.
 
     Returns:
-        `Comparison`.
+        `Comparison`; of models of clicks `ClickComparison`.
 
     Raises:
         ValueError: as in `evaluate`; if two models have one name; or if a report was made under another
@@ -84,6 +90,8 @@ def compare(
         ['ease', 'implicit_als', 'item_knn', 'popularity']
     """
     named = _named(models)
+    if isinstance(test, Impressions) or (named and all(isinstance(x, ClickReport) for _, x in named)):
+        return _of_clicks(named, test, metric, level)
     if test is None:
         if not named or not all(isinstance(model, EvaluationReport) for _, model in named):
             raise ValueError("`test` must be given, unless all `models` are reports. Received: test=None.")
@@ -115,6 +123,17 @@ def compare(
     order = [*added, *simple, *(name for name, _ in named if name not in simple)]
     done = one_by_one(plan, {name: makers[name] for name in order}, tell)
     return Comparison([done[name] for name in makers], [*simple, *added], metric, significance, level, notes)
+
+
+def _of_clicks(
+    named: Sequence[tuple[str, Any]], test: Any, metric: str | None, level: float
+) -> ClickComparison:
+    _check_fitted_and_different(named)
+    reports = [
+        model.renamed(name) if isinstance(model, ClickReport) else click_report(model, test, name)
+        for name, model in named
+    ]
+    return ClickComparison(reports, metric=metric, level=level)
 
 
 def baselines_for(

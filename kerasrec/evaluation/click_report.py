@@ -1,3 +1,4 @@
+import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,9 @@ class ClickReport(Written):
         Args:
             name: str.
         """
-        return ClickReport(name, self.labels, self.scores, self.users, self.weights, self.watch_time)
+        other = copy.copy(self)  # with what was drawn again
+        other.name = name
+        return other
 
     def interval(self, metric: str) -> tuple[float, float]:
         """The 95 % bootstrap interval of a figure, over users, or over rows where there are no users.
@@ -118,16 +121,34 @@ class ClickReport(Written):
         Raises:
             ValueError: if the rows are others, or there is no such figure.
         """
-        if not np.array_equal(self.labels, other.labels) or not np.array_equal(self.weights, other.weights):
-            raise ValueError(
-                "Reports must be of the same rows to be compared. "
-                f"Received: {len(self.labels)} and {len(other.labels)} rows with other labels or weights."
-            )
+        self.check_same_rows(other)
         found = self[metric] - other[metric]
         differences = self._resampled[metric] - other._resampled[metric]
         differences = differences[np.isfinite(differences)]
         at_most = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
         return found, min(1.0, 2 * (at_most + 1) / (len(differences) + 1))
+
+    def check_same_rows(self, other: "ClickReport") -> None:
+        """Refuse a report of other rows: figures of the two would differ by the rows too.
+
+        Args:
+            other: `ClickReport` of another model.
+
+        Raises:
+            ValueError: if the rows have other labels, weights or users.
+        """
+        for name in ("labels", "weights", "users"):
+            if not np.array_equal(getattr(self, name), getattr(other, name)):
+                raise ValueError(
+                    "Reports must be of the same rows to be compared. "
+                    f"Received: {len(self.labels)} rows of {self.name} and {len(other.labels)} of "
+                    f"{other.name}, with other {name}."
+                )
+
+    @property
+    def n_resamples(self) -> int:
+        """How often the users, or the rows, are drawn again for intervals and differences."""
+        return int(np.clip(_ROWS // len(self.labels), *_RESAMPLES))
 
     def to_frame(self) -> "pd.DataFrame":
         """A frame with a row a figure: `value`, and `low` and `high` end of its 95 % interval."""
@@ -180,10 +201,9 @@ class ClickReport(Written):
     @cached_property
     def _resampled(self) -> dict[str, np.ndarray]:
         n_units = self._sample.n_units
-        n_resamples = int(np.clip(_ROWS // len(self.labels), *_RESAMPLES))
         rng = np.random.default_rng(0)
         found: dict[str, list[float]] = {name: [] for name in self._figures}
-        for _ in range(n_resamples):
+        for _ in range(self.n_resamples):
             counts = np.bincount(rng.integers(n_units, size=n_units), minlength=n_units)
             for name, value in self._sample.figures(counts).items():
                 found[name].append(value)

@@ -52,6 +52,7 @@ def test_items_may_be_a_frame_with_their_columns(ranker):
     pd.testing.assert_frame_equal(given, by_id)
 
 
+@pytest.mark.slow
 def test_any_figure_may_decide():
     from kerasrec.recommender._click_training import trained_on_clicks
 
@@ -64,6 +65,7 @@ def test_any_figure_may_decide():
     assert report["log_loss"] == pytest.approx(min(losses), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_linear_models_learn_from_few_rows():
     """As scikit-learn's logistic regression does, whose prior counts as one row too."""
     from sklearn.linear_model import LogisticRegression
