@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kerasrec.evaluation import ClickReport
 
 DEFAULT = "dcn"
-_SIMPLE = "logistic_regression"
+SIMPLE = "logistic_regression"
 _SHOWN = ("auc", "log_loss", "user_auc", "calibration_error")
 
 
@@ -140,7 +140,7 @@ def train_clicks(
         f"{len(whole):,} rows, {whole.labels.mean():.1%} clicked, "
         f"{len(held_out) if held_out else 0:,} of them held out"
     )
-    training = _trained(fitted, model, how, report)
+    training = trained(fitted, model, how, report)
     ranker = Ranker(training.model)
     report.result |= {
         "model": model,
@@ -156,15 +156,15 @@ def train_clicks(
     worse = ""
     if held_out is not None:
         found = {model: ranker.evaluate(held_out)}
-        if model != _SIMPLE:
+        if model != SIMPLE:
             simple = {**how, "hyperparameters": {}, "epochs": None, "batch_size": None}
-            with report.waiting(f"Training {_SIMPLE}"):
-                found[_SIMPLE] = Ranker(_trained(fitted, _SIMPLE, simple, None).model).evaluate(held_out)
+            with report.waiting(f"Training {SIMPLE}"):
+                found[SIMPLE] = Ranker(trained(fitted, SIMPLE, simple, None).model).evaluate(held_out)
         rows = [_row(name, one) for name, one in found.items()]
         report.table(f"Figures of {len(held_out):,} held-out rows", rows)
         report.result |= {"held_out": len(held_out), "test": rows}
-        if found[model]["auc"] < found.get(_SIMPLE, found[model])["auc"]:
-            worse = f"{model} is worse than {_SIMPLE} on the held-out rows: take that, more data or settings."
+        if found[model]["auc"] < found.get(SIMPLE, found[model])["auc"]:
+            worse = f"{model} is worse than {SIMPLE} on the held-out rows: take that, more data or settings."
     ranker.save(out)
     report.line(f"Model: {out}")
     report.result["file"] = str(out)
@@ -193,7 +193,15 @@ def evaluate_clicks(ranker: Any, path: Path, label: str, form: Form, report: Rep
     report.result |= {"model": ranker.model.name, "figures": rows, "reliability": reliability}
 
 
-def _trained(fitted: "Impressions", model: str, how: dict[str, Any], report: Report | None) -> Any:
+def trained(fitted: "Impressions", model: str, how: dict[str, Any], report: Report | None) -> Any:
+    """A model of clicks, trained as `Ranker.train` does.
+
+    Args:
+        fitted: `Impressions`.
+        model: its name.
+        how: arguments of the training.
+        report: where a bar is shown, or `None`.
+    """
     from kerasrec.cli._fit import bar
     from kerasrec.cli._library import set_seed
     from kerasrec.recommender._click_training import trained_on_clicks
@@ -206,3 +214,28 @@ def _trained(fitted: "Impressions", model: str, how: dict[str, Any], report: Rep
 
 def _row(name: str, found: "ClickReport") -> dict[str, Any]:
     return {"model": name, **{figure: found[figure] for figure in _SHOWN if figure in found}}
+
+
+def refuse_with_label(given: dict[str, Any]) -> None:
+    """Refuse options that say nothing about a table of clicks.
+
+    Args:
+        given: values by the names of the options; `None` of those that were not given.
+    """
+    for option, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"`--{option}` must be left out with `--label`: it is for ratings and for lists. "
+                f"Received: {value!r}."
+            )
+
+
+def refuse_without_label(given: dict[str, Any]) -> None:
+    """Refuse options that are about tables of clicks alone.
+
+    Args:
+        given: values by the names of the options.
+    """
+    for option, value in given.items():
+        if value:
+            raise ValueError(f"`--{option}` needs `--label`, the column of clicks. Received: no `--label`.")

@@ -6,6 +6,8 @@ import typer
 
 from kerasrec._partial import replacing
 from kerasrec.cli import _table
+from kerasrec.cli._clicks import DEFAULT, refuse_with_label, refuse_without_label
+from kerasrec.cli._compared_clicks import compared_clicks
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library
@@ -16,16 +18,27 @@ from kerasrec.cli._settings import MOST_SEED, setting
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
     from kerasrec.evaluation import Comparison
+    from kerasrec.evaluation._compared import Compared
+
+# Options of lists with values that say nothing.
+_DEFAULTS = {"models": "hybrid", "k": "10", "metrics": "ndcg,recall,coverage"}
 
 
 @reads_table
 def compare(
     ratings: Ratings,
     models: Annotated[
-        str, typer.Option(metavar="NAMES", help="Models, separated by commas; see `kerasrec zoo list`.")
-    ] = "hybrid",
+        str,
+        typer.Option(
+            metavar="NAMES", help="Models, separated by commas (dcn with `--label`); see `kerasrec zoo list`."
+        ),
+    ] = _DEFAULTS["models"],
     baselines: Annotated[
-        bool, typer.Option("--baselines/--no-baselines", help="Add popularity, item_knn and ease.")
+        bool,
+        typer.Option(
+            "--baselines/--no-baselines",
+            help="Add popularity, item_knn and ease; of clicks logistic_regression.",
+        ),
     ] = True,
     *,
     form: Form,
@@ -35,11 +48,24 @@ def compare(
     at_least: Annotated[
         float | None, typer.Option(help="Lowest rating that is a like; the others are left out.")
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column of clicks, 1 or 0, of a table of impressions: compares models of clicks."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=KIND", help="What a column is to models of clicks, as in `train`."),
+    ] = None,
+    watch_time: Annotated[
+        str | None, typer.Option(help="Column of the time watched, for youtube_ranker.")
+    ] = None,
     test_size: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of the rows held out.")] = 0.2,
-    k: Annotated[str, typer.Option(metavar="K", help="Length of the lists, or several, by commas.")] = "10",
+    k: Annotated[
+        str, typer.Option(metavar="K", help="Length of the lists, or several, by commas.")
+    ] = _DEFAULTS["k"],
     metrics: Annotated[
         str, typer.Option(metavar="NAMES", help="Figures, separated by commas, as `evaluate` has them.")
-    ] = "ndcg,recall,coverage",
+    ] = _DEFAULTS["metrics"],
     epochs: Annotated[
         int | None,
         typer.Option(min=1, help="Passes of training; as many as are best on a tenth of the rows otherwise."),
@@ -59,11 +85,36 @@ def compare(
     """Train models on a table, rank what was held out, and say which differences mean something.
 
     Every user's whole catalogue is ranked, without what they had in training. Each model stands beside simple
-    baselines, with an interval and a test against the best one.
+    baselines, with an interval and a test against the best one. With `--label` the table is one of
+    impressions, and models of clicks are compared by their AUC on the rows held out.
     """
     with reporting(as_json, debug) as report:
         if plot is not None:
             check_writable(plot, ".png")
+        training = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+        if label is not None:
+            _refuse_lists(
+                {"at-least": at_least, "time-column": time_column, "k": k, "metrics": metrics}, form
+            )
+            load_library(report)
+            hyperparameters = _by_model(
+                [DEFAULT] if models == _DEFAULTS["models"] else _listed("models", models), settings or []
+            )
+            of_clicks = compared_clicks(
+                ratings,
+                label,
+                form,
+                column,
+                watch_time,
+                hyperparameters,
+                baselines,
+                training,
+                test_size,
+                report,
+            )
+            _end(of_clicks, [], plot, report)
+            return
+        refuse_without_label({"column": column, "watch-time": watch_time})
         names = _listed("models", models)
         cuts = _cuts(k)
         _table.check_columns(ratings, form.columns(time_column), form)
@@ -87,18 +138,23 @@ def compare(
             test,
             {"k": cuts, "metrics": _listed("metrics", metrics)},
             baselines,
-            {"epochs": epochs, "batch_size": batch_size, "seed": seed},
+            training,
             report,
         )
-        _print(table, report)
-        for sentence in careful:
-            report.line(f"Careful: {sentence}")
-        if plot is not None:
-            with replacing(plot) as partial:
-                table.plot().savefig(partial, dpi=120)
-            report.line(f"Plot: {plot}")
         report.result = {"columns": found, "train": len(train), "test": len(test), "epochs": trained}
-        report.result |= table.to_dict() | {"warnings": careful}
+        _end(table, careful, plot, report)
+
+
+def _end(table: "Compared[Any]", careful: list[str], plot: Path | None, report: Report) -> None:
+    """Show the table, and what to be careful of."""
+    _print(table, report)
+    for sentence in careful:
+        report.line(f"Careful: {sentence}")
+    if plot is not None:
+        with replacing(plot) as partial:
+            table.plot().savefig(partial, dpi=120)
+        report.line(f"Plot: {plot}")
+    report.result |= table.to_dict() | {"warnings": careful}
 
 
 def _compared(
@@ -149,8 +205,8 @@ def _compared(
     return table, trained, [sentence for sentence in careful.values() if sentence]
 
 
-def _print(table: "Comparison", report: Report) -> None:
-    metrics = table.reports[table.best].metrics
+def _print(table: "Compared[Any]", report: Report) -> None:
+    metrics = [metric for metric in table.metrics if not metric.startswith("mean_")]
     cut = table.metric.partition("@")[2]
     # A table for each length of the lists would otherwise be too wide.
     for k in dict.fromkeys([cut, *(metric.partition("@")[2] for metric in metrics)]):
@@ -168,7 +224,7 @@ def _print(table: "Comparison", report: Report) -> None:
     report.line(table.verdict())
     report.line(f"* a baseline. 95 %: interval of {table.metric}.")
     report.line(
-        f"p: of the difference from the best, paired {table.significance} over users, Holm; = above "
+        f"p: of the difference from the best, paired {table.significance} over {table.units}, Holm; = above "
         f"{table.level:g}: not significantly different."
     )
     for note in table.notes:
@@ -183,6 +239,12 @@ def _print(table: "Comparison", report: Report) -> None:
     if parts:
         report.table(f"{table.metric} in parts of users and items", parts)
     report.facts("How it was measured", {key: str(value) for key, value in table.protocol.items()})
+
+
+def _refuse_lists(given: dict[str, Any], form: Form) -> None:
+    """Refuse options of ratings and of lists beside a column of clicks."""
+    given = {name: None if value == _DEFAULTS.get(name) else value for name, value in given.items()}
+    refuse_with_label(given | {"value-column": form.value_column, "kind": form.kind})
 
 
 def _listed(option: str, text: str) -> list[str]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasrec.cli import _table
+from kerasrec.cli._clicks import DEFAULT, refuse_with_label, refuse_without_label, train_clicks
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library
@@ -96,14 +97,19 @@ def train(
             "seed": seed,
         }
         if label is not None:
-            _refuse_with_label({"at-least": at_least, "value-column": form.value_column, "kind": form.kind})
+            refuse_with_label(
+                {
+                    "at-least": at_least,
+                    "time-column": time_column,
+                    "value-column": form.value_column,
+                    "kind": form.kind,
+                }
+            )
             load_library(report)
-            from kerasrec.cli._clicks import DEFAULT, train_clicks
-
             name = model or DEFAULT
             train_clicks(ratings, name, label, form, column, watch_time, how, test_size, out, plot, report)
             return
-        _refuse_without_label({"column": column, "watch-time": watch_time})
+        refuse_without_label({"column": column, "watch-time": watch_time})
         _table.check_columns(ratings, form.columns(time_column), form)
         load_library(report)
         from kerasrec import zoo
@@ -202,18 +208,3 @@ def train_and_write(
         report.line(f"Careful: {worse}")
         report.result["warning"] = worse
     return training.model
-
-
-def _refuse_with_label(given: dict[str, Any]) -> None:
-    for option, value in given.items():
-        if value is not None:
-            raise ValueError(
-                f"`--{option}` must be left out with `--label`: a model of clicks has no ratings. "
-                f"Received: {value!r}."
-            )
-
-
-def _refuse_without_label(given: dict[str, Any]) -> None:
-    for option, value in given.items():
-        if value:
-            raise ValueError(f"`--{option}` needs `--label`, the column of clicks. Received: no `--label`.")

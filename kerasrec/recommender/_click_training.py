@@ -58,9 +58,7 @@ def trained_on_clicks(
             f"Received: {type(impressions).__name__}."
         )
     impressions.check_classes()
-    if zoo.card(name).task != "click":
-        clicks = ", ".join(x for x in zoo.names() if zoo.card(x).task == "click")
-        raise ValueError(f"`model` must be a model of clicks: {clicks}. Received: model={name!r}.")
+    check_click_model(name)
     if objective not in OBJECTIVES:
         raise ValueError(
             f"`objective` must be one of {', '.join(OBJECTIVES)}. Received: objective={objective!r}."
@@ -99,6 +97,19 @@ def trained_on_clicks(
         return Training(model, recipe.epochs, history)
     best = int(stop.best_epoch)
     return Training(model, best + 1, history, True)
+
+
+def check_click_model(name: str) -> None:
+    """Refuse a model that is none of clicks.
+
+    Args:
+        name: of the model.
+    """
+    from kerasrec import zoo
+
+    if zoo.card(name).task != "click":
+        clicks = ", ".join(x for x in zoo.names() if zoo.card(x).task == "click")
+        raise ValueError(f"`model` must be a model of clicks: {clicks}. Received: model={name!r}.")
 
 
 def targets(model: keras.Model, impressions: Impressions) -> Any:

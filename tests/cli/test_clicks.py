@@ -52,6 +52,38 @@ def test_a_table_becomes_a_model_that_scores_its_columns(run, run_json, shown):
     assert "Careful: dnn is worse than logistic_regression on the held-out rows" in done.out
 
 
+@pytest.mark.slow
+def test_models_of_clicks_are_compared_on_the_rows_held_out(run, run_json, shown):
+    path, frame = shown
+    how = ["--models", "dnn", "--set", "dnn.hidden=(4,)", "--set", "dnn.learning_rate=1e-9", "--epochs", 3]
+    found = run_json("compare", path, "--label", "clicked", *how, "--column", "price=log1p")
+    rows = np.random.default_rng(0).permutation(1500)[:300]
+    assert found["protocol"]["clicked"] == pytest.approx(frame["clicked"].iloc[rows].mean())
+    assert (found["train"], found["test"], found["epochs"]) == (
+        1200,
+        300,
+        {"logistic_regression": 3, "dnn": 3},
+    )
+    # What has learned nothing is behind, and the baseline that wins is named.
+    assert [row["model"] for row in found["models"]] == ["logistic_regression", "dnn"]
+    assert found["models"][0]["auc"] > 0.7 and found["models"][1]["p"] < 0.05
+    assert found["metric"] == "auc" and found["significance"] == "bootstrap"
+    assert "A baseline wins: logistic_regression is significantly ahead" in found["verdict"]
+    done = run("compare", path, "--label", "clicked", "--models", "logistic_regression", "--epochs", 1)
+    assert done.status == 0, done.err
+    assert "Models by auc" in done.out and "logistic_regression alone was measured" in done.out
+
+
+def test_options_of_lists_are_none_of_clicks(fails, shown):
+    path, _ = shown
+    for option, value in (("--k", 5), ("--metrics", "ndcg"), ("--at-least", 4), ("--time-column", "price")):
+        message = fails("compare", path, "--label", "clicked", option, value)
+        assert f"`{option}` must be left out with `--label`" in message
+    assert "`--column` needs `--label`" in fails("compare", path, "--column", "price=log1p")
+    message = fails("compare", path, "--label", "clicked", "--models", "ease", "--no-baselines")
+    assert "`model` must be a model of clicks" in message
+
+
 def test_bad_options(fails, shown):
     path, _ = shown
     assert "`--label` must name a column of the table: 'user_id'" in fails("train", path, "--label", "bought")

@@ -1,0 +1,87 @@
+"""Models of clicks, trained on a table of impressions and set side by side."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasrec.cli._clicks import SIMPLE, impressions_of, read_table, trained
+from kerasrec.cli._form import Form
+from kerasrec.cli._report import Report
+
+if TYPE_CHECKING:
+    from kerasrec.data import Impressions
+    from kerasrec.evaluation import ClickComparison, ClickReport
+
+
+def compared_clicks(
+    path: Path,
+    label: str,
+    form: Form,
+    said: list[str] | None,
+    watch_time: str | None,
+    hyperparameters: dict[str, dict[str, Any]],
+    baselines: bool,
+    how: dict[str, Any],
+    test_size: float,
+    report: Report,
+) -> "ClickComparison":
+    """Train models on a part of a table and compare them on the rest, by AUC.
+
+    Args:
+        path: CSV file, or Parquet.
+        label: column of clicks.
+        form: how the file is written.
+        said: kinds of columns, `NAME=KIND`.
+        watch_time: column of the time watched, or `None`.
+        hyperparameters: of each model, by its name.
+        baselines: whether the simplest model stands beside them.
+        how: epochs, batch size and seed of every training.
+        test_size: share of the rows held out.
+        report: where it is told.
+    """
+    from kerasrec import zoo
+    from kerasrec.evaluation import ClickComparison
+    from kerasrec.recommender._click_training import check_click_model
+
+    for name in hyperparameters:
+        check_click_model(name)
+    with report.waiting(f"Reading {path.name}"):
+        whole = impressions_of(read_table(path, form), label, form, said, watch_time)
+    whole.check_classes(f"Column {label!r}")
+    train, test = whole.split(test_size, how["seed"])
+    test.check_classes("The rows held out")  # before training
+    kinds = {name: kind.kind for name, kind in whole.columns.fitted.items()}
+    report.line("Columns: " + ", ".join(f"{name} {kind}" for name, kind in kinds.items()))
+    report.line(
+        f"{len(whole):,} rows, {whole.labels.mean():.1%} clicked; "
+        f"{len(train):,} to train on and {len(test):,} held out"
+    )
+    added = [SIMPLE] if baselines and SIMPLE not in hyperparameters else []
+    order = zoo.by_cost([*added, *hyperparameters])
+    reports: dict[str, ClickReport] = {}
+    epochs: dict[str, int | None] = {}
+    for place, name in enumerate(order, 1):
+        settings = how | {"hyperparameters": hyperparameters.get(name, {})}
+        reports[name], epochs[name] = _measured(name, train, test, settings, order[place:], report)
+    report.result = {"columns": kinds, "train": len(train), "test": len(test), "epochs": epochs}
+    return ClickComparison(list(reports.values()), [SIMPLE] if SIMPLE in reports else [])
+
+
+def _measured(
+    name: str,
+    train: "Impressions",
+    test: "Impressions",
+    how: dict[str, Any],
+    left: list[str],
+    report: Report,
+) -> tuple["ClickReport", int | None]:
+    """The report of a model that is trained here, and its epochs."""
+    from kerasrec.evaluation.click_metrics import click_report
+
+    begun = time.perf_counter()
+    done = trained(train, name, how, report)
+    with report.waiting(f"Evaluating {name}"):
+        found = click_report(done.model, test, name)
+    rest = f"; left: {', '.join(left)}" if left else ""
+    report.line(f"{name}: auc {found['auc']:.4f}, in {time.perf_counter() - begun:.1f} s{rest}")
+    return found, done.epochs
