@@ -136,6 +136,9 @@ def gini(lists: np.ndarray, n_items: int) -> float:
     return float(((2 * ranks - n_items - 1) * counts).sum() / (n_items * counts.sum()))
 
 
+OF_ALL_LISTS: dict[str, Callable[[np.ndarray, int], float]] = {"coverage": coverage, "gini": gini}
+
+
 def auc(scores: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Share of pairs of a relevant and another item that the scores order rightly; equal scores count half.
 

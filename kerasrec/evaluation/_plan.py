@@ -26,7 +26,7 @@ from kerasrec.evaluation.report import EvaluationReport
 from kerasrec.layers import find_catalogue, find_id_limits
 
 DEFAULT_METRICS = ("recall", "precision", "hit_rate", "ndcg", "map", "mrr", "f1", "coverage")
-_OF_LISTS = ("novelty", "popularity_bias", "diversity", "coverage", "gini")
+_OF_LISTS = ("novelty", "popularity_bias", "diversity", *_measures.OF_ALL_LISTS)
 RATING = ("rmse", "mae")
 METRICS = (*_measures.RELEVANCE, *_OF_LISTS, "auc", *RATING)
 
@@ -119,9 +119,7 @@ class Plan:
             relevant.values[positive][kept],
         )
         self.protocol = {
-            "users": f"{len(self.users):,} with relevant test items, {_print(self.users)}"
-            if self.ranks
-            else f"{len(self.users):,} with test interactions, {_print(self.users)}",
+            "users": said_users(self.users, self.ranks),
             "test": f"{len(test):,} interactions, {_print(test.users, test.items, test.values)}",
             "train": "none"
             if train is None
@@ -302,10 +300,8 @@ class Plan:
                     figures[key] = Figure(_measures.popularity_bias(lists, shares))
                 elif name == "diversity":
                     figures[key] = Figure(_measures.diversity(lists, self.features))
-                elif name == "coverage":
-                    figures[key] = Figure(None, whole=_measures.coverage(lists, n_items))
-                elif name == "gini":
-                    figures[key] = Figure(None, whole=_measures.gini(lists, n_items))
+                elif name in _measures.OF_ALL_LISTS:
+                    figures[key] = Figure(None, whole=_measures.OF_ALL_LISTS[name](lists, n_items))
         if areas is not None:
             figures["auc"] = Figure(areas)
         return figures
@@ -335,6 +331,17 @@ class Plan:
             "mae": Figure(per_user(np.abs(errors)), counts),
         }
         return {name: found[name] for name in RATING if name in self.metrics}
+
+
+def said_users(users: np.ndarray, ranked: bool) -> str:
+    """Which users were evaluated, for the protocol.
+
+    Args:
+        users: their codes, ascending.
+        ranked: bool, whether lists were measured.
+    """
+    what = "with relevant test items" if ranked else "with test interactions"
+    return f"{len(users):,} {what}, {_print(users)}"
 
 
 class _Areas:
