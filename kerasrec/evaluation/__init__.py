@@ -8,8 +8,8 @@ from kerasrec.evaluation import click_figures as click_figures
 if TYPE_CHECKING:
     from kerasrec.evaluation._compare import compare as compare
     from kerasrec.evaluation._evaluate import evaluate as evaluate
-    from kerasrec.evaluation.click_comparison import ClickComparison as ClickComparison
     from kerasrec.evaluation._merge import merge as merge
+    from kerasrec.evaluation.click_comparison import ClickComparison as ClickComparison
     from kerasrec.evaluation.click_metrics import ClickMetrics as ClickMetrics
     from kerasrec.evaluation.click_report import ClickReport as ClickReport
     from kerasrec.evaluation.comparison import Comparison as Comparison
