@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrec.cli import _table
 from kerasrec.cli._form import Form
+from kerasrec.cli._names import guessed_column
 from kerasrec.cli._report import Report
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def impressions_of(
                 f"`--{side}-column` must name a column of the table. Received: {given!r}; "
                 f"its columns are {', '.join(map(repr, names))}."
             )
-        guessed = _table._guess([name for name in names if name not in (label, watch_time)], side)
+        guessed = guessed_column([name for name in names if name not in (label, watch_time)], side)
         sides[side] = given or guessed
     left_out = [label, *kinds, *([watch_time] if watch_time else [])]
     guessed_kinds: dict[str, Any] = dict(InputColumns.guess(frame, left_out))

@@ -1,7 +1,8 @@
 """What the values of a table are: said, or guessed from the name of their column."""
 
-import re
 from typing import TYPE_CHECKING, Any
+
+from kerasrec.cli._names import words_of
 
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
@@ -9,7 +10,9 @@ if TYPE_CHECKING:
 # What names of columns of counts and amounts begin or end with.
 _COUNTS = (
     "count quantity qty amount weight plays listens playcount views clicks purchases orders visits times "
-    "units sales total duration minutes seconds hours spent revenue price"
+    "units sales total duration minutes seconds hours spent revenue price "
+    "menge anzahl stuck stueck stuckzahl stueckzahl umsatz betrag preis dauer minuten "
+    "quantite qte montant prix duree cantidad unidades importe precio ventas duracion"
 ).split()
 _SEVERAL = {
     "error": "a user has an item once",
@@ -26,16 +29,12 @@ def guessed(value_column: str | None, values: Any = ()) -> str:
     words = words_of(value_column)
     name = "".join(words)
     counted = any(word in _COUNTS for word in words) or name.startswith("num") or name in ("n", "playcount")
+    counted |= name.endswith(("menge", "anzahl"))
     if counted or not len(values):
         return "counts" if counted else "ratings"
     from kerasrec.data._kinds import have_long_tail
 
     return "counts" if have_long_tail(values) else "ratings"
-
-
-def words_of(name: str) -> list[str]:
-    """The words in the name of a column: `listen_count` and `listenCount` have two."""
-    return re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
 
 
 def told(interactions: "Interactions", value_column: str | None, said: str | None) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kerasrec.cli._dialect import dialect_of
 from kerasrec.cli._form import Columns, Form
-from kerasrec.cli._kind import guessed, told, words_of
+from kerasrec.cli._kind import guessed, told
+from kerasrec.cli._names import IDS, guessed_column, title_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,19 +17,7 @@ if TYPE_CHECKING:
     from kerasrec.cli._report import Report
     from kerasrec.data import Interactions
 
-_NOUNS = {
-    "user": "user customer member reviewer visitor viewer reader listener player client account person",
-    "item": "item movie film book isbn product asin sku song track artist album game anime recipe article "
-    "video show business restaurant hotel title",
-    "value": "rating ratings score stars overall grade vote value playcount plays count weight quantity qty "
-    "amount listens views clicks purchases units",
-}
-# What the name of a column of counts ends with: `listen_count`, and not `discount`.
-_LAST_WORDS = [[word] for word in "count plays listens purchases orders quantity qty".split()]
 _WHAT = {"user": "users", "item": "items", "value": "ratings"}
-_ENDINGS = ("id", "", "no", "key", "code", "name")
-# Of a table of items: `name` is not their ids.
-_IDS = ("id", "", "no", "key", "code")
 
 
 class Table(NamedTuple):
@@ -130,13 +119,15 @@ def _found(
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
     if is_parquet(path):
-        import pyarrow.parquet
+        from kerasrec.data import _readers
 
-        names = pyarrow.parquet.read_schema(path).names
-        return find_columns(names, columns, needs_values), None
+        return find_columns(_readers.parquet_names(path), columns, needs_values), None
 
     def suits(names: Sequence[str]) -> bool:
-        wanted = [columns.user or _guess(names, "user"), columns.item or _guess(names, "item")]
+        wanted = [
+            columns.user or guessed_column(names, "user"),
+            columns.item or guessed_column(names, "item"),
+        ]
         return all(name in names for name in wanted)
 
     dialect = dialect_of(path, form, suits)
@@ -144,9 +135,14 @@ def _found(
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet, whatever its name."""
+    """Whether a file is Parquet, whatever its name, or a folder holds such files."""
     if path.is_dir():
-        return False
+        if any(path.rglob("*.parquet")):
+            return True
+        raise ValueError(
+            f"{str(path)!r} must be a file, or a folder of Parquet files or of `kerasrec prepare`, which "
+            "makes one of a folder of CSV files. Received: a folder that holds neither."
+        )
     with path.open("rb") as file:
         return file.read(4) == b"PAR1" or path.suffix == ".parquet"
 
@@ -211,7 +207,9 @@ def read_items(
     def guess(names: Sequence[str]) -> str | None:
         plain = (name for name in names if name.strip().lower() == "id")
         # `movieId`, or else `id`, before `title`.
-        return _guess(names, "item", ("id",)) or next(plain, None) or _guess(names, "item", _IDS)
+        return (
+            guessed_column(names, "item", IDS[:1]) or next(plain, None) or guessed_column(names, "item", IDS)
+        )
 
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
@@ -241,11 +239,8 @@ def read_items(
 
 def title_columns(names: Sequence[str]) -> list[str]:
     """The column that says what an item is called; all where none does."""
-    for word in ("title", "name", "titel"):
-        for name in names:
-            if re.sub(r"[\W_]", "", name.lower()).endswith(word):
-                return [name]
-    return list(names)
+    found = title_column(names)
+    return list(names) if found is None else [found]
 
 
 def check_columns(path: Path, columns: Columns, form: Form, needs_values: bool = False) -> None:
@@ -266,9 +261,10 @@ def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = Tru
                 f"`--{side}-column` must name a column of the table. Received: {given!r}; "
                 f"its columns are {listed}."
             )
-        if given is None and side in _NOUNS:
+        if given is None and side in _WHAT:
             taken = (*found.values(), wanted.user, wanted.item, wanted.value, wanted.time)
-            given = _guess([name for name in names if name not in taken], side)
+            left = [name for name in names if name not in taken]
+            given = guessed_column(left, side, beside=[*found.values()])
             if given is None and (needs_values or side != "value"):
                 raise ValueError(
                     f"`--{side}-column` must be given: no column's name looks like {_WHAT[side]}. "
@@ -286,23 +282,6 @@ def _several(found: Mapping[str, str], form: Form, frame: "pd.DataFrame") -> dic
         name = found.get("value")
         kind = guessed(name, () if name is None else frame[name])
     return {"kind": kind, "duplicates": form.duplicates}
-
-
-def _guess(names: Sequence[str], side: str, endings: Sequence[str] = _ENDINGS) -> str | None:
-    """The column whose name is most likely meant: `userId`, `User-ID`, `customer_id`, `Book-Rating`."""
-    by_form = {re.sub(r"[\W_]", "", str(name).lower()): name for name in reversed(names)}
-    nouns = _NOUNS[side].split()
-    for ending in endings:
-        for noun in nouns:
-            for form in (noun + ending, ending + noun):
-                if form in by_form:
-                    return by_form[form]
-    if side != "value":
-        return None
-    rated = next(
-        (name for form, name in by_form.items() if form.endswith(("rating", "score", "stars"))), None
-    )
-    return rated or next((name for name in names if words_of(str(name))[-1:] in _LAST_WORDS), None)
 
 
 def _headless(names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """CSV, Parquet and SQL as frames that hold only the columns asked for."""
 
+import contextlib
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -230,22 +231,41 @@ def _once_in_header(path: Path, name: Any, frame: "pd.DataFrame", options: dict[
         raise ValueError(f"Column {name!r} must occur once in the table. Received: {count} columns.")
 
 
-def read_parquet(path: Any, columns: Sequence[Any]) -> "pd.DataFrame":
-    """A Parquet file, or a folder of them."""
-    import pyarrow as pa
+def parquet_names(path: Any) -> list[str]:
+    """The names of the columns of a Parquet file, or of a folder of them."""
     import pyarrow.dataset as ds
 
     path = existing(path)
-    try:
+    with _as_parquet(path):
+        return list(ds.dataset(path, format="parquet").schema.names)
+
+
+def read_parquet(path: Any, columns: Sequence[Any]) -> "pd.DataFrame":
+    """A Parquet file, or a folder of them."""
+    import pyarrow.dataset as ds
+
+    path = existing(path)
+    with _as_parquet(path):
         table = ds.dataset(path, format="parquet")
         names = table.schema.names
         if not set(columns) <= set(names):
             return table.schema.empty_table().to_pandas()
         _check_types(path, table, columns)
         return table.to_table(columns=list(columns)).to_pandas(self_destruct=True, split_blocks=True)
-    except pa.ArrowInvalid as error:
+
+
+@contextlib.contextmanager
+def _as_parquet(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # no fault of the file's
+            raise
         raise ValueError(
-            f"`path` must hold a Parquet table. Received: path={str(path)!r}, on which pyarrow says: {error}."
+            f"`path` must hold a Parquet table. Received: path={str(path)!r}, on which pyarrow says: "
+            f"{str(error).strip().splitlines()[0].rstrip('.')}."
         ) from error
 
 

@@ -22,6 +22,14 @@ from kerasrec.cli._table import read_ratings
         ("num_plays", "counts"),
         ("n", "counts"),
         ("Account", "ratings"),
+        ("Menge", "counts"),
+        ("Bestellmenge", "counts"),
+        ("Stück", "counts"),
+        ("quantité", "counts"),
+        ("cantidad", "counts"),
+        ("Bewertung", "ratings"),
+        ("note", "ratings"),
+        ("valoración", "ratings"),
     ],
 )
 def test_the_kind_follows_the_name_of_the_column(name, kind):

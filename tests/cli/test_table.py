@@ -6,7 +6,7 @@ import pytest
 
 from kerasrec.cli._dialect import dialect_of
 from kerasrec.cli._form import Columns, Form
-from kerasrec.cli._table import find_columns, read_ratings
+from kerasrec.cli._table import find_columns, read_items, read_ratings
 
 
 def table(path, text, encoding="utf-8"):
@@ -27,6 +27,28 @@ def table(path, text, encoding="utf-8"):
         (["userID", "artistID", "weight"], ["userID", "artistID", "weight"]),
         (["user", "item", "listenCount", "discount"], ["user", "item", "listenCount"]),
         (["user", "item", "amount"], ["user", "item", "amount"]),
+        # The key of a rating is none, and a number is rather an id than a name.
+        (["rating_id", "user_id", "movie_id", "rating"], ["user_id", "movie_id", "rating"]),
+        (
+            ["Customer", "Customer No.", "Product", "Product Code", "Qty"],
+            ["Customer No.", "Product Code", "Qty"],
+        ),
+        (["Kunde", "Artikel", "Menge", "Datum"], ["Kunde", "Artikel", "Menge"]),
+        (
+            ["Kunde", "Kunden-Nr.", "Artikel", "Artikelnummer", "Menge"],
+            ["Kunden-Nr.", "Artikelnummer", "Menge"],
+        ),
+        (["Datum", "KdNr", "Art.-Nr.", "Stück"], ["KdNr", "Art.-Nr.", "Stück"]),
+        (["Käufer", "Produkt-ID", "Bewertung", "Kommentar"], ["Käufer", "Produkt-ID", "Bewertung"]),
+        (["client", "article", "quantité", "date"], ["client", "article", "quantité"]),
+        (["N° client", "client", "Réf. produit", "note"], ["N° client", "Réf. produit", "note"]),
+        (["id_utilisateur", "id_livre", "note", "quantité"], ["id_utilisateur", "id_livre", "quantité"]),
+        (["cliente", "artículo", "cantidad", "fecha"], ["cliente", "artículo", "cantidad"]),
+        (
+            ["Código cliente", "nombre", "Cód. producto", "Valoración"],
+            ["Código cliente", "Cód. producto", "Valoración"],
+        ),
+        (["usuario", "película", "nota"], ["usuario", "película", "nota"]),
     ],
 )
 def test_columns_are_known_by_their_names(names, expected):
@@ -35,6 +57,13 @@ def test_columns_are_known_by_their_names(names, expected):
 
 def test_names_that_only_sound_like_counts():
     assert list(find_columns(["user", "item", "discount"], Columns(), needs_values=False)) == ["user", "item"]
+
+
+@pytest.mark.parametrize(
+    "names", [["user", "item", "note"], ["user_id", "película", "nota"], ["Kunde", "Artikel", "note"]]
+)
+def test_remarks_are_no_ratings(names):
+    assert list(find_columns(names, Columns(), needs_values=False)) == ["user", "item"]
 
 
 def test_named_columns_win_and_are_not_guessed_again():
@@ -129,5 +158,43 @@ def test_files_that_are_no_tables(tmp_path):
         ValueError, match="picture.csv' must be a table, .* Received: a file that is no text."
     ):
         read_ratings(tmp_path / "picture.csv", Columns())
-    with pytest.raises(IsADirectoryError, match="Is a directory"):
+    message = "must be a file, or a folder of Parquet files or of `kerasrec prepare`.* that holds neither"
+    with pytest.raises(ValueError, match=message):
         read_ratings(tmp_path, Columns())
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1" + bytes(20))
+    with pytest.raises(
+        ValueError, match=r"must hold a Parquet table. Received: .*cut.parquet.* pyarrow says"
+    ):
+        read_ratings(tmp_path / "cut.parquet", Columns())
+
+
+class TestFoldersOfParquet:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        rows = pd.DataFrame({"userId": ["a", "b", "a", "c"], "movieId": [1, 2, 3, 1], "rating": [4, 2, 5, 3]})
+        folder = tmp_path / "ratings"
+        (folder / "later").mkdir(parents=True)
+        rows[:3].to_parquet(folder / "1.parquet")
+        rows[3:].to_parquet(folder / "later" / "2.parquet")
+        (folder / "_SUCCESS").touch()  # as Spark leaves it
+        return folder
+
+    def test_they_are_one_table(self, folder):
+        ratings, found, _ = read_ratings(folder, Columns())
+        assert found == {"user": "userId", "item": "movieId", "value": "rating"}
+        assert sorted(ratings.to_frame().iloc[:, :3].itertuples(index=False, name=None)) == [
+            ("a", 1, 4),
+            ("a", 3, 5),
+            ("b", 2, 2),
+            ("c", 1, 3),
+        ]
+
+    def test_types_that_differ(self, folder):
+        pd.DataFrame({"userId": ["d"], "movieId": ["007"], "rating": [1]}).to_parquet(folder / "3.parquet")
+        message = "must have the same columns of the same types.*'movieId' is int64 in .* in '3.parquet'"
+        with pytest.raises(ValueError, match=message):
+            read_ratings(folder, Columns())
+
+    def test_items(self, folder):
+        frame, by = read_items(folder, None)
+        assert by == "movieId" and sorted(frame[by]) == [1, 1, 2, 3]
