@@ -106,11 +106,18 @@ def quotes_of(
     if not has_quotes(path, compression):
         return NONE
     with opened(path, compression) as file:
-        lines = io.TextIOWrapper(file, encoding, errors="replace")
-        try:
-            return _Reader(separator, spaces).judge(islice(lines, skipped, None), skipped)
-        finally:
-            lines.detach()
+        return judged(file, separator, encoding, skipped, spaces)
+
+
+def judged(
+    file: IO[bytes], separator: str, encoding: str = "utf-8", skipped: int = 0, spaces: bool = False
+) -> str:
+    """As `quotes_of`, of an open file in which there may be quotes."""
+    lines = io.TextIOWrapper(file, encoding, errors="replace")
+    try:
+        return _Reader(separator, spaces).judge(islice(lines, skipped, None), skipped)
+    finally:
+        lines.detach()
 
 
 class _Reader:

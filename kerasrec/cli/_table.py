@@ -40,14 +40,26 @@ class Table(NamedTuple):
         if how:
             report.line(f"Read as: {how}; an option of each name sets another")
         report.line(f"Kind: {self.read_as['kind']}")
-        values = self.interactions.values
-        zeros = int((values == 0).sum())
-        if self.interactions.kind == "ratings" and 0 < zeros < len(values) and (values >= 0).all():
-            report.line(
-                f"Zeros: {zeros:,} of {len(values):,} in {self.columns['value']!r}; where they mean that "
-                "nobody rated, remove those rows"
-            )
+        tell_zeros(report, self.interactions, self.columns.get("value"))
         report.always |= {"read_as": self.read_as}
+
+
+def tell_zeros(report: "Report", interactions: "Interactions", name: str | None) -> None:
+    """Point out zeros among ratings, with which some tables say that nobody rated."""
+    if interactions.kind != "ratings":
+        return
+    from kerasrec.data._folder import blocks
+
+    parts = [interactions.values[rows] for rows in blocks(len(interactions), 1 << 20)]
+    zeros, n_below = (
+        sum(int((part == 0).sum()) for part in parts),
+        sum(int((part < 0).sum()) for part in parts),
+    )
+    if 0 < zeros < len(interactions) and not n_below:
+        report.line(
+            f"Zeros: {zeros:,} of {len(interactions):,} in {name!r}; where they mean that nobody rated, "
+            "remove those rows"
+        )
 
 
 def read_ratings(

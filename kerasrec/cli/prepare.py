@@ -11,7 +11,7 @@ from kerasrec.cli._form import Columns
 from kerasrec.cli._kind import guessed, told
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
-from kerasrec.cli._table import find_columns
+from kerasrec.cli._table import find_columns, tell_zeros
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -87,13 +87,17 @@ def prepare(
         value = found.get("value")
         said = guessed(value) if kind is None and duplicates != "sum" else kind
         meaning = Meaning.of(said, duplicates, value is not None)
+        otherwise = Meaning.of("counts", duplicates, True) if kind is None and said == "ratings" else None
         columns = {side: found.get(side) for side in ("user", "item", "value", "time")}
-        request = _prepare.Request(given, columns, meaning, at_least, memory, attach, separator, keep_na)
+        request = _prepare.Request(
+            given, columns, meaning, at_least, memory, attach, separator, keep_na, otherwise
+        )
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
         with _stages(report) as progress:
             _prepare.prepare(request, out, progress)
         whole = opened(out, verify=False)
         report.line(f"Kind: {told(whole, value, kind)}")
+        tell_zeros(report, whole, value)
         report.line(f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items: {out}")
         report.result = {
             "folder": str(out),

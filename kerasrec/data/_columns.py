@@ -283,11 +283,18 @@ def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
         refuse([time is None for time in exact], column, name, *_NO_WHOLE_TIMES)
         refuse([abs(time or 0) >= 2**63 for time in exact], column, name, _TOO_FAR, "Correct those rows.")
         return np.asarray(exact, np.int64)
+    if pd.api.types.is_bool_dtype(column.dtype):
+        refuse(
+            np.ones(len(column), bool), column, name, "true or false for times", "Name the column of times."
+        )
     if not pd.api.types.is_numeric_dtype(column.dtype):
         column = column.astype(object) if column.dtype.kind == "m" else column
         parsed = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
         remedy = "Parse the column with `pandas.to_datetime` first (in the command, `--date-format`)."
-        refuse(parsed.isna().to_numpy(), column, name, "times that are neither numbers nor ISO 8601", remedy)
+        bad = parsed.isna().to_numpy()
+        if pd.api.types.is_string_dtype(column):  # `now` and `today` would be the time of reading
+            bad = bad | ~column.str.contains(r"\d").to_numpy(bool)
+        refuse(bad, column, name, "times that are neither numbers nor ISO 8601", remedy)
         far = (parsed < pd.Timestamp.min.tz_localize("UTC")) | (parsed > pd.Timestamp.max.tz_localize("UTC"))
         refuse(far.to_numpy(), column, name, _TOO_FAR, "Correct or drop those rows.")
         _check_zones(column, name)

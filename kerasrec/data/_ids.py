@@ -5,6 +5,7 @@ integer; or it is refused.
 """
 
 import contextlib
+import datetime
 import decimal
 import re
 import unicodedata
@@ -19,14 +20,15 @@ _AS_FLOAT = re.compile(r"-?\d+\.0+", re.ASCII)
 _UNSEEN = {0x200B: None, 0x2060: None, 0xFEFF: None, 0xA0: " "}
 # What the ids of a list, by lines, have where two could look the same; `str.strip` takes the last ones away.
 _MARKS = ("\n ", " \n", ".0", "\n\n", *"\t\r\x0b\x0c\x1c\x1d\x1e\x1f")
+_NO_IDS = (bool, np.bool_, bytes, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
 # Faults and remedies, for `refuse`.
 NOT_WHOLE = (
     "ids that are fractions, or floats beyond 2^53, where several integers share one float",
     "Read the column as text or integers, e.g. with `dtype=str`.",
 )
 NOT_IDS = (
-    "ids that are true or false, or bytes",
-    "Name the column of ids, or make text of them, e.g. with `.str.decode('utf-8')`.",
+    "ids that are true or false, dates or bytes",
+    "Name the column of ids, or make text of them, e.g. with `.str.decode('utf-8')` or `.astype(str)`.",
 )
 BROKEN = ("ids with half a character (a lone surrogate)", "Read the column with the encoding that it has.")
 
@@ -78,10 +80,10 @@ def all_plain(raw: np.ndarray) -> bool:
 
 
 def no_ids(raw: np.ndarray) -> np.ndarray:
-    """Which entries cannot be meant as ids: truth values and bytes."""
+    """Which entries cannot be meant as ids: truth values, moments, durations and bytes."""
     if raw.dtype.kind != "O":
-        return np.full(len(raw), raw.dtype.kind in "bS")
-    return np.fromiter((isinstance(entry, (bool, np.bool_, bytes)) for entry in raw), bool, len(raw))
+        return np.full(len(raw), raw.dtype.kind in "bSmM")
+    return np.fromiter((isinstance(entry, _NO_IDS) for entry in raw), bool, len(raw))
 
 
 def broken(raw: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ POLICIES = ("error", "last", "mean", "sum")
 # Policies whose result changes where an event is left out.
 ADDING = ("mean", "sum")
 # Of a scale of ratings, the highest is not so many times the middle one.
-_TAIL = 10
+TAIL = 10
 
 
 @dataclass(frozen=True)
@@ -99,4 +99,4 @@ def have_long_tail(values: Any) -> bool:
     if not len(values) or not np.isfinite(values).all():
         return False
     whole = values.min() >= 0 and bool((values == np.floor(values)).all())
-    return whole and bool(values.max() > _TAIL * max(1.0, float(np.median(values))))
+    return whole and bool(values.max() > TAIL * max(1.0, float(np.median(values))))

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from kerasrec import _partial
-from kerasrec.data import _sources, _vocabularies
+from kerasrec.data import _sources, _text_files, _vocabularies
 from kerasrec.data._events import merged
 from kerasrec.data._folder import DTYPES, EVENTS, Header, TableWriter, checksum
-from kerasrec.data._kinds import Meaning
+from kerasrec.data._kinds import TAIL, Meaning
 from kerasrec.data._raw_ids import RawIds
 from kerasrec.data._times import UNITS, check_one_unit
 
@@ -28,6 +28,9 @@ _POLL_SECONDS = 0.25
 _DATES = ("DATE", "TIMESTAMP")
 _active: set[Path] = set()
 _NUMERAL = r"[+-]?\d+(\.0*)?"
+_FRACTION = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+_ZONE = r"[T ]\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
+_MOMENT = r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]([01]?\d|2[0-3]):\d\d(:\d\d(\.\d+)?)? ?(Z|[+-]\d\d(:?\d\d)?)?)?"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Request:
         attach: a database that a query reads, called `source` there, or `None`.
         sep: what separates the columns of a CSV, or `None`.
         keep_na: bool, `NA` and the like are ids.
+        otherwise: what the values are if few of them are large, as of counts, or `None`: `meaning`.
     """
 
     source: Any
@@ -53,6 +57,7 @@ class Request:
     attach: str | None = None
     sep: str | None = None
     keep_na: bool = False
+    otherwise: Meaning | None = None
 
 
 class _Interrupted(ValueError):
@@ -161,23 +166,36 @@ class _Work:
                 self._stages(connection)
                 header = self._header
         except duckdb.Error as error:
-            text = _sources.first_line(error)
+            text = _sources.said_by(error)
             if isinstance(error, duckdb.OutOfMemoryException):
                 text += "; give more with `memory` (in the command `--memory`)"
             if "No space left" in str(error):  # `writing` says what helps
                 raise
+            if self.source.is_text and isinstance(error, duckdb.InvalidInputException):
+                raise self._bad_text(error, text) from error
             raise _Interrupted(
                 "`source` must be readable from beginning to end; what was done is kept, so that the same "
                 f"call goes on. Received: {text}."
             ) from error
         self._place(header, path)
 
+    def _bad_text(self, error: Exception, text: str) -> ValueError:
+        if "unicode" in text:
+            named = (path for path in self.source.files if str(path) in str(error))
+            return _text_files.not_utf8(next(named, self.source.files[0]))
+        return ValueError(
+            "`source` must be CSV whose lines have the fields of the header and one kind of line ends "
+            f"(`sep` separates columns); correct those lines. Received: a file on which DuckDB says: {text}."
+        )
+
     def _connect(self, duckdb: Any) -> Any:
         self._database = self.work / "stages.duckdb"
         connection = self._opened(duckdb)
         source = _sources.source_of(connection, self.request.source, self.request.columns, self.request.sep)
         asked = replace(self.request, memory="", source="")
-        stamp = json.dumps([source.stamp(), repr(asked)])
+        database = Path(self.request.attach or "")
+        changed = database.stat().st_mtime_ns if database.is_file() else None
+        stamp = json.dumps([source.stamp(), repr(asked), changed])
         known = self.work / "stages.json"
         state = json.loads(known.read_text()) if known.exists() else {}
         if state.get("stamp") != stamp:
@@ -216,13 +234,14 @@ class _Work:
             read = f"CREATE OR REPLACE TABLE read_rows AS {source.sql}"
             self._stage("reading rows", connection, lambda: connection.execute(read), source.n_rows)
             relation = "read_rows"
-            if source.is_text:
-                self._check_header(connection)
         n_rows = source.n_rows
         if n_rows is None:
             n_rows = self._number(connection, f"SELECT count(*) FROM {relation}")
         if not n_rows:
             raise ValueError("The table must have at least one row. Received: an empty table.")
+        if source.is_text:
+            self._check_header(connection)
+            self._stage("counting lines", connection, lambda: self._check_lines(n_rows), n_rows)
         sizes = {}
         for side in ("user", "item"):
             name, type_ = source.columns[side], source.types[side[0]]
@@ -245,6 +264,7 @@ class _Work:
                 f"Received: {counted:,} rows first and {coded:,} then."
             )
         self._check(connection, relation)
+        self._meaning = self._settled(connection)
         self._header = self._write(connection, sizes, bool(dates), n_rows)
 
     def _stage(self, name: str, connection: Any, run: Callable[[], Any], n_rows: int | None) -> Any:
@@ -271,6 +291,9 @@ class _Work:
                 "rows."
             )
 
+    def _check_lines(self, n_rows: int) -> None:
+        _text_files.check(self.source.files, self.source.sep, n_rows)
+
     def _dates(self, connection: Any, relation: str) -> bool:
         """Whether times are dates, and not numbers."""
         type_ = self.source.types.get("t")
@@ -284,10 +307,15 @@ class _Work:
                 f"Column {name!r} must hold times: dates, ISO 8601 text or whole numbers. "
                 f"Received: a column of type {type_}."
             )
-        if not self.source.is_text:
-            return True
-        query = f"SELECT count(*) FROM {relation} WHERE NOT regexp_full_match(trim(t), '{_NUMERAL}')"
-        return bool(self._number(connection, query))
+        numeral = f"regexp_full_match(trim(t), '{_NUMERAL}')"
+        counts = f"count(*) FILTER (NOT {numeral}), count(*) FILTER (regexp_matches(t, '{_ZONE}')), count(t)"
+        others, zoned, n = connection.execute(f"SELECT {counts} FROM {relation}").fetchall()[0]
+        if 0 < zoned < n:
+            raise ValueError(
+                f"Column {name!r} must not have times without a zone beside times with one. Received: "
+                f"{n - zoned:,} rows without. Give all of them, or none, the zone, as `Z` or `+01:00`."
+            )
+        return bool(others) or not self.source.is_text
 
     def _code(self, connection: Any, relation: str, dates: bool) -> None:
         """Rows as codes, floats and whole numbers; what is none is missing."""
@@ -299,7 +327,9 @@ class _Work:
                     f"Column {name!r} must not have entries that are not numbers. Received: a column of type "
                     f"{type_}. Correct those rows."
                 )
-            further.append("TRY_CAST(TRY_CAST(v AS DOUBLE) AS FLOAT) AS v")
+            numeral = f"CASE WHEN regexp_full_match(trim(v), '{_FRACTION}') THEN v END"
+            given = numeral if type_ == "VARCHAR" else "v"
+            further.append(f"TRY_CAST(TRY_CAST({given} AS DOUBLE) AS FLOAT) AS v")
         if "t" in types:
             further.append(f"{self._time(types['t'], dates)} AS t")
         columns = ", ".join(["users.code::INTEGER AS u", "items.code::INTEGER AS i", *further, "r"])
@@ -315,9 +345,14 @@ class _Work:
         )
 
     def _time(self, type_: str, dates: bool) -> str:
+        if dates and type_ == "VARCHAR":
+            # DuckDB knows other ways to write a moment, and drops what is below a microsecond.
+            moment = f"CASE WHEN regexp_full_match(trim(t), '{_MOMENT}') THEN t END"
+            below = "rpad(left(regexp_extract(t, '\\.\\d{6}(\\d+)', 1), 3), 3, '0')"
+            below = f"CASE WHEN regexp_matches(t, '\\.\\d{{7}}') THEN {below}::BIGINT ELSE 0 END"
+            return f"TRY(epoch_ns(TRY_CAST({moment} AS TIMESTAMPTZ)) + {below})"
         if dates:
-            moment = f"TRY_CAST(t AS {'TIMESTAMPTZ' if type_ == 'VARCHAR' else type_})"
-            return f"TRY(epoch_ns({moment}))"
+            return f"TRY(epoch_ns(TRY_CAST(t AS {type_})))"
         if type_ == "VARCHAR":
             return "TRY_CAST(regexp_replace(trim(t), '\\.0*$', '') AS BIGINT)"
         whole = "t" if "INT" in type_ else "CASE WHEN t = floor(t) THEN t END"
@@ -360,6 +395,16 @@ class _Work:
                 counts = {unit: n for unit, n in counts.items() if n}
                 check_one_unit(counts, firsts, self.source.columns["time"])
 
+    def _settled(self, connection: Any) -> Meaning:
+        """What the values are, if it depends on them: as `have_long_tail`, without sorting them."""
+        otherwise = self.request.otherwise
+        if otherwise is None or "v" not in self.source.types:
+            return self.request.meaning
+        query = f"SELECT min(v) >= 0 AND bool_and(v = floor(v)) AND max(v) > {TAIL}, max(v) FROM events"
+        whole, highest = connection.execute(query).fetchall()[0]
+        below = f"SELECT 2 * count(*) FILTER (v < {highest / TAIL}) > count(*) FROM events"
+        return otherwise if whole and self._number(connection, below) else self.request.meaning
+
     def _write(self, connection: Any, sizes: dict[str, int], dates: bool, n_rows: int) -> Header:
         """The folder's files, in the folder `columns`."""
         shutil.rmtree(self.work / "columns", ignore_errors=True)
@@ -370,7 +415,7 @@ class _Work:
                 f"COPY (SELECT id, sum(n)::BIGINT AS count FROM {side}s GROUP BY id ORDER BY id) "
                 f"TO '{str(out / f'{side}s.parquet').replace(chr(39), chr(39) * 2)}' (FORMAT parquet)"
             )
-        meaning = replace(self.request.meaning, dates=dates)
+        meaning = replace(self._meaning, dates=dates)
         names = tuple(name for name in ("value", "time") if self.source.columns[name] is not None)
         rows = _Rows(out, names, meaning, self.request.least, sizes, self.source.columns)
         by = "u, t, r" if "time" in names else "u, r"
@@ -413,7 +458,7 @@ def _attach(connection: Any, database: str | None) -> None:
         raise ValueError(
             "`attach` must be a database that DuckDB attaches: a file of DuckDB or SQLite, or "
             f"'postgres:...'. Received: attach={database!r}, "
-            f"on which DuckDB says: {_sources.first_line(error)}."
+            f"on which DuckDB says: {_sources.said_by(error)}."
         ) from error
 
 

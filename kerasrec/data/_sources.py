@@ -1,6 +1,7 @@
 """What `Interactions.prepare` reads: Parquet, CSV or a query, as a relation of DuckDB, checked beforehand."""
 
 import glob
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -8,11 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasrec.data import _text_files
+
 _QUERY = re.compile(r"\s*(select|with|from)\s", re.IGNORECASE)
+# Of ids and times, other numbers than whole ones round these.
+_OF_NUMBERS = {"whole numbers": "is_integer", "floats": "is_floating", "decimals": "is_decimal"}
 _CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".csv.zst", ".tsv.zst")
-_NUMBERS = ("INT", "FLOAT", "DOUBLE", "DECIMAL")
+_NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\)")
+# Folders of these belong to tables whose files are not all of them in force, and what reads those.
+_LOGS = {
+    "_delta_log": "delta_scan('{}')",
+    ".hoodie": "read_parquet([...]) of the files in force",
+    "metadata": "iceberg_scan('{}')",
+}
 # A row of a file has the number of the file in the upper bits.
 _ROW_BITS = 40
+# Of what DuckDB says; it shows whole lines.
+_LONGEST = 300
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,7 @@ class Source:
         n_rows: int, or `None` if it is not known.
         is_text: bool, all columns are text, as in a CSV.
         read_once: bool, reading it again is dear or may give something else.
+        sep: what separates the columns of text.
     """
 
     sql: str
@@ -37,6 +51,7 @@ class Source:
     n_rows: int | None
     is_text: bool
     read_once: bool
+    sep: str = ","
 
     def stamp(self) -> str:
         """What is another one when the files are."""
@@ -54,18 +69,16 @@ def source_of(connection: Any, source: Any, columns: Mapping[str, Any], sep: str
         sep: what separates the columns of a CSV, or `None`: a comma, of `.tsv` a tab.
     """
     relation, files, mark = _relation(source, sep)
-    if not files:
-        names_of(connection, source, sep)  # refuses what DuckDB cannot run
-    n_rows, row = None, "row_number() OVER ()"
     if mark is not None:
-        for path in files:
-            given = names_of(connection, path, mark)
-            for side, name in columns.items():
-                if name is not None and name not in given:
-                    _refuse_missing(side, name, given, path)
-    elif files:
+        sql = _text_sql(files, mark, columns)
+        types = {side[0]: "VARCHAR" for side, name in columns.items() if name is not None}
+        return Source(sql, types, dict(columns), files, None, True, True, mark)
+    n_rows, row = None, "row_number() OVER ()"
+    if files:
         n_rows = _check_parquet(files, columns)
         row = f"(file_index::BIGINT << {_ROW_BITS}) + file_row_number"
+    else:
+        names_of(connection, source, sep)  # refuses what DuckDB cannot run
     types = _types(connection, relation, columns)
     chosen = ", ".join(
         f"{_name(columns[side])} AS {side[0]}"
@@ -73,14 +86,34 @@ def source_of(connection: Any, source: Any, columns: Mapping[str, Any], sep: str
         if side[0] in types
     )
     sql = f"SELECT {chosen}, {row} AS r FROM {relation}"
-    return Source(sql, types, dict(columns), files, n_rows, mark is not None, n_rows is None)
+    return Source(sql, types, dict(columns), files, n_rows, False, n_rows is None)
 
 
-def _csv_options(sep: str) -> str:
-    return (
-        f"delim = {_quoted(sep)}, header = true, all_varchar = true, quote = '\"', escape = '\"', "
-        "comment = '', union_by_name = true"
-    )
+def _text_sql(files: Sequence[Path], sep: str, columns: Mapping[str, Any]) -> str:
+    """CSV files as one relation: columns are found by the header of each, and nothing is guessed."""
+    parts = []
+    for (header, empty), run in itertools.groupby(files, lambda path: _text_files.header(path, sep)):
+        paths = [*run]
+        chosen = []
+        for side, name in columns.items():
+            if name is None:
+                continue
+            if name not in header:
+                _refuse_missing(side, name, header, paths[0])
+            if header.count(name) > 1:
+                raise ValueError(
+                    f"Column {name!r} must occur once in the table. "
+                    f"Received: {header.count(name)} columns in {str(paths[0])!r}."
+                )
+            chosen.append(f"c{header.index(name)} AS {side[0]}")
+        listed = ", ".join(_quoted(str(path)) for path in paths)
+        given = ", ".join(f"c{j}: 'VARCHAR'" for j in range(len(header)))
+        parts.append(
+            f"SELECT {', '.join(chosen)} FROM read_csv([{listed}], columns = {{{given}}}, "
+            f"auto_detect = false, header = true, skip = {empty}, delim = {_quoted(sep)}, "
+            "quote = '\"', escape = '\"', comment = '')"
+        )
+    return f"SELECT *, row_number() OVER () AS r FROM ({' UNION ALL '.join(parts)})"
 
 
 def _files(source: Any) -> tuple[Path, ...]:
@@ -90,8 +123,7 @@ def _files(source: Any) -> tuple[Path, ...]:
     for one in several:
         path = Path(one)
         if path.is_dir():
-            inside = sorted(x for x in path.rglob("*.parquet") if x.is_file())
-            found += inside or sorted(x for x in path.iterdir() if x.name.lower().endswith(_CSV))
+            found += _inside(path)
         elif path.is_file():
             found.append(path)
         else:
@@ -108,6 +140,20 @@ def _files(source: Any) -> tuple[Path, ...]:
             f"{str(found[0])!r} and {str(found[-1])!r}, among others."
         )
     return tuple(path.resolve() for path in found)
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The tables in a folder, but for what begins with a dot or `_`, as unfinished ones do."""
+    for log, reads in _LOGS.items():
+        if (folder / log).is_dir():
+            raise ValueError(
+                "`source` must be a folder all of whose files are the table; query what is in force, "
+                f'such as "FROM {reads.format(folder)}". Received: source={str(folder)!r}, of which {log!r} '
+                "says what that is."
+            )
+    below = sorted(path for path in folder.rglob("*") if path.is_file())
+    below = [x for x in below if not any(part[0] in "._" for part in x.relative_to(folder).parts)]
+    return [x for x in below if x.name.lower().endswith((".parquet", *_CSV))]
 
 
 def _check_parquet(files: Sequence[Path], columns: Mapping[str, Any]) -> int:
@@ -132,6 +178,8 @@ def _check_parquet(files: Sequence[Path], columns: Mapping[str, Any]) -> int:
             if name not in schema.names:
                 _refuse_missing(side, name, schema.names, path)
             kind = _kind(schema.field(name).type)
+            if side == "value" and kind in _OF_NUMBERS:
+                kind = "numbers"
             known, of = first.setdefault(side, (kind, path))
             if kind != known:
                 raise ValueError(
@@ -149,9 +197,12 @@ def _kind(dtype: Any) -> str:
         return _kind(dtype.value_type)
     if types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype):
         return "text"
-    if types.is_integer(dtype) or types.is_floating(dtype) or types.is_decimal(dtype):
-        return "numbers"
-    if types.is_temporal(dtype):
+    for kind, is_one in _OF_NUMBERS.items():
+        if getattr(types, is_one)(dtype):
+            return kind
+    if types.is_timestamp(dtype) and dtype.tz is not None:
+        return "dates with a zone"
+    if types.is_date(dtype) or types.is_timestamp(dtype):
         return "dates"
     return str(dtype)
 
@@ -167,6 +218,8 @@ def names_of(connection: Any, source: Any, sep: str | None) -> list[str]:
     import duckdb
 
     relation, files, mark = _relation(source, sep)
+    if mark is not None:
+        return _text_files.header(files[0], mark)[0]
     if len(files) > 1:
         relation, *_ = _relation(files[0], sep)
     try:
@@ -175,12 +228,11 @@ def names_of(connection: Any, source: Any, sep: str | None) -> list[str]:
         if not files:
             raise ValueError(
                 "`source` must be a query that DuckDB can run; name the tables of a database with `attach=`, "
-                f"as `source.table`. Received: a query on which DuckDB says: {first_line(error)}."
+                f"as `source.table`. Received: a query on which DuckDB says: {said_by(error)}."
             ) from error
-        what = "whole Parquet files" if mark is None else "CSV tables with a header (`sep` separates columns)"
         raise ValueError(
-            f"`source` must be {what}. "
-            f"Received: {str(files[0])!r}, on which DuckDB says: {first_line(error)}."
+            "`source` must be whole Parquet files, or CSV whose names end in "
+            f".csv, .tsv or .txt. Received: {str(files[0])!r}, on which DuckDB says: {said_by(error)}."
         ) from error
 
 
@@ -191,9 +243,9 @@ def _relation(source: Any, sep: str | None) -> tuple[str, tuple[Path, ...], str 
     files = _files(source)
     listed = "[" + ", ".join(_quoted(str(path)) for path in files) + "]"
     if not files[0].name.lower().endswith(_CSV):
-        return f"read_parquet({listed}, union_by_name = true)", files, None
-    mark = sep or ("\t" if ".tsv" in files[0].name.lower() else ",")
-    return f"read_csv({listed}, {_csv_options(mark)})", files, mark
+        # A column is what stands in the files, whatever their folders are called.
+        return f"read_parquet({listed}, union_by_name = true, hive_partitioning = false)", files, None
+    return "", files, sep or ("\t" if ".tsv" in files[0].name.lower() else ",")
 
 
 def _described(connection: Any, relation: str) -> dict[str, str]:
@@ -211,12 +263,18 @@ def _types(connection: Any, relation: str, columns: Mapping[str, Any]) -> dict[s
 
 def is_number(type_: str) -> bool:
     """Whether a type of DuckDB is one of numbers."""
-    return any(part in type_ for part in _NUMBERS) and "[" not in type_ and "STRUCT" not in type_
+    return _NUMBER.fullmatch(type_) is not None
 
 
-def first_line(error: Exception) -> str:
-    """What DuckDB says, without its proposals."""
-    return str(error).strip().split("\n")[0]
+def said_by(error: Exception) -> str:
+    """What DuckDB says, on one line and without its proposals."""
+    lines = []
+    for line in str(error).strip().splitlines():
+        if not line.strip() or line.startswith("Possible"):
+            break
+        lines.append(line.strip().rstrip("."))
+    said = ", ".join(lines)
+    return said if len(said) <= _LONGEST else said[:_LONGEST] + "..."
 
 
 def _refuse_missing(side: str, name: Any, names: Sequence[str], path: Path | None) -> None:
