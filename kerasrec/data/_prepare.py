@@ -158,6 +158,7 @@ class _Work:
 
     def __init__(self, work: Path, request: Request, progress: Progress) -> None:
         self.work, self.request, self.progress = work, request, progress
+        self.source: Any = None
 
     def run(self, path: Path) -> None:
         duckdb = _duckdb()
@@ -171,7 +172,11 @@ class _Work:
                 text += "; give more with `memory` (in the command `--memory`)"
             if "No space left" in str(error):  # `writing` says what helps
                 raise
-            if self.source.is_text and isinstance(error, duckdb.InvalidInputException):
+            if (
+                self.source is not None
+                and self.source.is_text
+                and isinstance(error, duckdb.InvalidInputException)
+            ):
                 raise self._bad_text(error, text) from error
             raise _Interrupted(
                 "`source` must be readable from beginning to end; what was done is kept, so that the same "

@@ -139,14 +139,61 @@ def test_ids_of_csv(prepared, tmp_path, lines, expected):
     assert Interactions.from_csv(tmp_path / "events.csv").user_ids.tolist() == expected
 
 
-def test_times(prepared, tmp_path):
-    moments = ["2020-01-01T00:00:00+01:00", "2020-01-02", "2020-01-03 12:00:00.5"]
+@pytest.mark.parametrize(
+    ("moments", "utc"),
+    [
+        (["2020-01-01T00:00:00+01:00", "2020-01-02T00:00Z"], ["2019-12-31T23:00", "2020-01-02"]),
+        (["2020-01-02", "2020-01-03 12:00:00.5"], ["2020-01-02", "2020-01-03T12:00:00.5"]),
+    ],
+)
+def test_times(prepared, tmp_path, moments, utc):
     lines = "".join(f"ann,{j},{moment}\n" for j, moment in enumerate(moments))
     (tmp_path / "events.csv").write_text("user,item,t\n" + lines)
     opened = prepared(tmp_path / "events.csv", time="t")
-    utc = ["2019-12-31T23:00", "2020-01-02", "2020-01-03T12:00:00.5"]
     assert opened.times.tolist() == [np.datetime64(moment, "ns").astype(int) for moment in utc]
     assert opened._meaning.dates
+
+
+ODD = {
+    "a quote that swallows rows": 'user,item,title\na,1,"12 inch\nb,2,x\nc,3,12"\nd,4,w\n',
+    "bare quotes": 'user,item,title\na,1,12" inch\nb,2,x\nc,3,9" y\nd,4,w\n',
+    "a column twice": "user,item,item\na,1,5\nb,2,6\n",
+    "a preamble": "export of a shop\nuser,item\na,1\nb,2\n",
+    "spaces in the header": " user,item\na,1\nb,2\n",
+    "a short row": "user,item,x\na,1,x\nb,2,y,z\n",
+    "an underscore": "user,item,v\na,1,1_000\nb,2,3\n",
+    "a decimal comma": 'user,item,v\na,1,"7,5"\nb,2,3\n',
+    "epoch": "user,item,t\na,1,epoch\nb,2,2020-01-02\n",
+    "now": "user,item,t\na,1,now\nb,2,2020-01-02\n",
+    "an hour 24": "user,item,t\na,1,2020-01-02 24:00\nb,2,2020-01-02\n",
+    "a named zone": "user,item,t\na,1,2020-01-02 03:04:05 Europe/Berlin\nb,2,2020-01-02\n",
+    "two kinds of zones": "user,item,t\na,1,2020-01-02T03:04Z\nb,2,2020-01-02\n",
+    "nanoseconds": "user,item,t\na,1,2020-01-02 03:04:05.123456789\nb,2,2020-01-02\n",
+    "times and dates": "user,item,t\na,1,1600000000\nb,2,2020-01-02\n",
+    "another encoding": "user,item\nZo\u00eb,1\nb,2\n".encode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+def test_odd_files_are_read_as_in_memory_or_refused(prepared, tmp_path, text):
+    path = tmp_path / "odd.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    names = path.read_bytes().split(b"\n")[0].split(b",")
+    columns = {name: key for name, key in (("value", "v"), ("time", "t")) if key.encode() in names}
+
+    def rows(interactions):
+        order = np.lexsort((interactions.items, interactions.users))
+        times = None if interactions.times is None else np.asarray(interactions.times)[order].tolist()
+        users, items = (np.asarray(x)[order] for x in (interactions.users, interactions.items))
+        ids = interactions.user_ids[users].tolist(), interactions.item_ids[items].tolist()
+        return *ids, np.asarray(interactions.values)[order].tolist(), times
+
+    try:
+        opened = rows(prepared(path, kind="counts", **columns))
+    except ValueError as error:
+        assert "\n" not in str(error)
+        return
+    assert opened == rows(Interactions.from_csv(path, kind="counts", **columns))
 
 
 def test_dates_of_parquet(prepared):
