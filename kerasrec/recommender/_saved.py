@@ -17,15 +17,16 @@ from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._second import SECOND
 from kerasrec.recommender._state import Computed, State
-from kerasrec.recommender.file import load_model, save_model
+from kerasrec.recommender.file import load_model, new_path, save_model
 from kerasrec.recommender.rules import Rules
+from kerasrec.trainers._processes import written_by_the_first
 
 # What arrays and JSON of another form than was written raise.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 def save(state: State, path: str | os.PathLike[str]) -> None:
-    """Write everything to one `.keras` file.
+    """Write everything to one `.keras` file; of several processes that train together, the first writes.
 
     Args:
         state: `State`.
@@ -50,12 +51,13 @@ def save(state: State, path: str | os.PathLike[str]) -> None:
         catalogue = None
     if catalogue is not None:
         catalogue.attachments = attachments
-    save_model(state.model, path)  # refuses a model without a catalogue
-    if state.index is None:
-        _index.remove(Path(path))
-        return
-    with zipfile.ZipFile(path) as archive:
-        _index.write(state.index, Path(path), archive.getinfo(WEIGHTS).CRC)
+    with written_by_the_first(new_path(path)) as place:
+        save_model(state.model, place)  # refuses a model without a catalogue
+        if state.index is None:
+            _index.remove(Path(place))
+            return
+        with zipfile.ZipFile(place) as archive:
+            _index.write(state.index, Path(place), archive.getinfo(WEIGHTS).CRC)
 
 
 def load(path: str | os.PathLike[str]) -> State:

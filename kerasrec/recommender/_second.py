@@ -12,6 +12,7 @@ from kerasrec._temporary import temporary
 from kerasrec.recommender._light import SECOND as SECOND
 from kerasrec.recommender._order import Order
 from kerasrec.recommender._state import State
+from kerasrec.trainers._processes import written_by_each
 
 _NAME = "second.keras"
 
@@ -23,7 +24,7 @@ def to_arrays(order: Order) -> dict[str, np.ndarray]:
         order: `Order`.
     """
     of_clicks = not isinstance(order.second, State)
-    with temporary() as folder:
+    with temporary() as folder, written_by_each():
         path = Path(folder, _NAME)
         if isinstance(order.second, State):
             from kerasrec.recommender._saved import save

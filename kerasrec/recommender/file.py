@@ -24,6 +24,7 @@ from kerasrec.recommender._history import History, sequences_of
 from kerasrec.recommender._light import add_vectors
 from kerasrec.recommender._safety import check_config
 from kerasrec.trainers import Model
+from kerasrec.trainers._processes import written_by_the_first
 
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
@@ -51,7 +52,7 @@ def save_model(
     """Write a model, its optimizer and the ids that its codes stand for to one `.keras` file.
 
     The file is written under another name in the same folder and moved into place, so a failure leaves
-    what was there before.
+    what was there before. Of several processes that train together all call this, and the first one writes.
 
     Args:
         model: a functional `keras.Model` with inputs `user` and `item`, or any model with a
@@ -78,11 +79,7 @@ def save_model(
         >>> len(kerasrec.recommender.read_catalogue(path).item_ids)
         30
     """
-    path = keras_path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"`path` must be in a folder that exists; make {path.parent} first.")
-    if path.is_dir():
-        raise ValueError(f"`path` must be a file. Received: {path}, a folder.")
+    path = new_path(path)
     if interactions is None and seen:
         raise ValueError("`interactions` must be given for `seen=True`. Received: interactions=None.")
     model = with_catalogue(model)
@@ -100,6 +97,21 @@ def save_model(
     if model.compiled and not model.optimizer.built:
         # Keras builds it when it loads the file, and would warn that the file has no moments for it.
         model.optimizer.build(model.trainable_variables)
+    with written_by_the_first(path) as place:
+        _write(model, catalogue, Path(place))
+
+
+def new_path(path: str | os.PathLike[str]) -> Path:
+    """The path of a model file to be written, in a folder that is there."""
+    path = keras_path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"`path` must be in a folder that exists; make {path.parent} first.")
+    if path.is_dir():
+        raise ValueError(f"`path` must be a file. Received: {path}, a folder.")
+    return path
+
+
+def _write(model: keras.Model, catalogue: Catalogue, path: Path) -> None:
     factors = None
     if catalogue.seen is not None and catalogue.user_ids is not None and catalogue.item_ids is not None:
         n_users, n_items = len(catalogue.user_ids), len(catalogue.item_ids)

@@ -28,6 +28,7 @@ from kerasrec.recommender._situations import in_context
 from kerasrec.recommender._state import State
 from kerasrec.recommender.explanation import Explanation
 from kerasrec.recommender.rules import Rules
+from kerasrec.trainers._processes import written_by_each
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -823,6 +824,8 @@ class Recommender:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one `.keras` file, which replaces another one only when it is complete.
 
+        Of several processes that train together all call this, and the first one writes.
+
         Args:
             path: the file, ending in `.keras`.
 
@@ -835,7 +838,7 @@ class Recommender:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled, copied and sent to other processes in the form of its file."""
-        with temporary() as folder:
+        with temporary() as folder, written_by_each():
             path = folder / "recommender.keras"
             self.save(path)
             return _from_bytes, (type(self), path.read_bytes())

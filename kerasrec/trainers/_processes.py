@@ -1,8 +1,9 @@
 """Trainings over several processes: the same work in all of them, and messages where they would hang."""
 
 import contextlib
+import contextvars
+import os
 import re
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrec._temporary import temporary
 from kerasrec._version import __version__
 from kerasrec.trainers._keras import ArrayDataAdapter, PyDatasetAdapter, tree
 
 # What JAX says where another process does not answer.
 _LOST = re.compile("Gloo|[Cc]onnection (reset|closed|refused)|[Cc]oordination|heartbeat")
+# Whether each process writes where it is told to.
+_each_writes = contextvars.ContextVar("each_writes", default=False)
 
 
 def several_processes() -> bool:
@@ -60,17 +64,38 @@ def check_same(model: Any, adapter: Any) -> None:
 
 
 @contextlib.contextmanager
-def written_by_the_first(path: Any) -> Iterator[Any]:
-    """Where to write a file for which all processes gather what is spread: the first one's alone stays."""
-    if not several_processes():
+def written_by_the_first(path: str | os.PathLike[str]) -> Iterator[str | os.PathLike[str]]:
+    """Where to write a file for which all processes gather what is spread: the first one's alone stays.
+
+    What is written within, by functions that use this too, goes where they are told. All processes leave
+    when the file is there.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ConnectionError: if another process is gone.
+    """
+    if _each_writes.get() or not several_processes():
         yield path
         return
     import jax
     from jax.experimental import multihost_utils
 
-    with tempfile.TemporaryDirectory() as folder:
-        yield path if jax.process_index() == 0 else Path(folder) / Path(path).name
-    multihost_utils.sync_global_devices("kerasrec: a file is written")
+    with lost_processes_named():
+        with temporary() as folder, written_by_each():
+            yield path if jax.process_index() == 0 else folder / Path(path).name
+        multihost_utils.sync_global_devices("kerasrec: a file is written")
+
+
+@contextlib.contextmanager
+def written_by_each() -> Iterator[None]:
+    """Let each process write a file of its own, for which all of them gather what is spread."""
+    token = _each_writes.set(True)
+    try:
+        yield
+    finally:
+        _each_writes.reset(token)
 
 
 @contextlib.contextmanager

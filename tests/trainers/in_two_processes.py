@@ -1,12 +1,19 @@
-"""Run once for each of two processes that train together, or once alone: JSON of what was found."""
+"""Run for each of two processes that train together, or for one alone: JSON of what was found.
+
+The training of two is killed in its last epoch, and goes on where both are started again.
+"""
 
 import json
 import os
+import pickle
 import signal
 import sys
 import warnings
+from pathlib import Path
 
-folder, port, process = sys.argv[1], sys.argv[2], int(sys.argv[3])
+sys.modules["tensorflow"] = None  # which Keras would import, and which takes longer than all this
+
+folder, port, process = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
@@ -21,50 +28,76 @@ from kerasrec.data import Interactions, RankingBatches  # noqa: E402
 N_USERS, N_ITEMS, EPOCHS = 301, 203, 3
 
 
-def batches(seed=1):
+def interactions(seed=1):
     rng = np.random.default_rng(seed)
     users, items = rng.integers(0, N_USERS, 1000), rng.integers(0, N_ITEMS, 1000)
-    x = Interactions(users, items, user_ids=list(range(N_USERS)), item_ids=list(range(N_ITEMS)))
-    return RankingBatches(x, 32, 4, seed=0, drop_remainder=True)
+    return Interactions(users, items, user_ids=list(range(N_USERS)), item_ids=list(range(N_ITEMS)))
+
+
+def batches(seed=1):
+    return RankingBatches(interactions(seed), 32, 4, seed=0, drop_remainder=True)
 
 
 def build():
-    keras.utils.set_random_seed(5)
     user = keras.Input((1,), name="user", dtype="int32")
     item = keras.Input((None,), name="item", dtype="int32")
-    start = keras.initializers.RandomNormal(stddev=0.1)
-    users, items = (kerasrec.layers.FeatureEmbedding(n, 4, start) for n in (N_USERS, N_ITEMS))
+    users, items = (
+        kerasrec.layers.FeatureEmbedding(n, 4, keras.initializers.RandomNormal(stddev=0.1, seed=n))
+        for n in (N_USERS, N_ITEMS)
+    )
     model = kerasrec.Model({"user": user, "item": item}, kerasrec.layers.DotScore()(users(user), items(item)))
     model.compile(keras.optimizers.Adam(0.01), kerasrec.losses.BPR(), row_sparse=True)
     return model
 
 
 class Killed(keras.callbacks.Callback):
-    def on_epoch_end(self, epoch, logs=None):
-        if process == 1:
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == EPOCHS - 1 and process == 1:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main():
+def killed(model):
+    """What two processes say where one is killed after two epochs, of each of which there is a file."""
     found = {}
-    if process >= 0:
-        keras.distribution.set_distribution(kerasrec.trainers.RowSharded(min_rows=100))
-    model = build()
-    found["loss"] = model.fit(batches(), epochs=EPOCHS, verbose=0).history["loss"]
+    try:
+        model.fit(batches(seed=1 + process), verbose=0)
+    except ValueError as error:
+        found["other data"] = str(error)
+    each_epoch = keras.callbacks.ModelCheckpoint(folder / "epoch-{epoch}.keras")
+    try:
+        model.fit(batches(), epochs=EPOCHS, verbose=0, callbacks=[each_epoch, Killed()])
+    except ConnectionError as error:
+        found["killed"] = str(error)
+    return found | {"loss": model.history.history["loss"]}
+
+
+def whole(model, done):
+    """What a training comes to that had some epochs before."""
+    data = batches()
+    for _ in range(done):
+        data.on_epoch_end()
+    found = {"loss": model.fit(data, epochs=EPOCHS, initial_epoch=done, verbose=0).history["loss"]}
     inputs, labels = batches()[0]
     found["evaluate"] = model.evaluate(inputs, labels, batch_size=32, verbose=0)
     found["predict"] = np.asarray(model.predict(inputs, batch_size=32, verbose=0)).tolist()
     found["rows here"] = sum(s.data.shape[0] for s in model.trainable_variables[0]._value.addressable_shards)
-    model.save(f"{folder}/{'alone' if process < 0 else 'two'}.keras")
+    # Each has a folder of its own, as on machines without a common one.
+    recommender = kerasrec.Recommender(model, interactions())
+    recommender.save(folder / str(process) / "shop.keras")
+    (folder / f"{process}.pickle").write_bytes(pickle.dumps(recommender))
+    return found
+
+
+def main():
     if process >= 0:
-        try:
-            model.fit(batches(seed=1 + process), verbose=0)
-        except ValueError as error:
-            found["other data"] = str(error)
-        try:
-            model.fit(batches(), epochs=EPOCHS, verbose=0, callbacks=[Killed()])
-        except ConnectionError as error:
-            found["killed"] = str(error)
+        keras.distribution.set_distribution(kerasrec.trainers.RowSharded(min_rows=100))
+    files = sorted(folder.glob("epoch-*.keras"))
+    if process >= 0 and not files:
+        found = killed(build())
+    elif process >= 0:
+        found = whole(keras.models.load_model(files[-1]), len(files))
+    else:
+        found = whole(build(), 0)
     print(json.dumps(found), flush=True)
     if process >= 0:
         os._exit(0)  # JAX would wait for the other process
