@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrec._partial import replacing
 from kerasrec._temporary import temporary
 from kerasrec._version import __version__
 from kerasrec.trainers._keras import ArrayDataAdapter, PyDatasetAdapter, tree
@@ -86,6 +87,16 @@ def written_by_the_first(path: str | os.PathLike[str]) -> Iterator[str | os.Path
         with temporary() as folder, written_by_each():
             yield path if jax.process_index() == 0 else folder / Path(path).name
         multihost_utils.sync_global_devices("kerasrec: a file is written")
+
+
+@contextlib.contextmanager
+def whole_or_not_at_all(path: str | os.PathLike[str]) -> Iterator[str | os.PathLike[str]]:
+    """Where to write a file that another process, if it is killed meanwhile, must not leave cut off."""
+    if not several_processes() or "://" in os.fspath(path):
+        yield path
+        return
+    with replacing(path) as partial:
+        yield partial
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from kerasrec.trainers._checks import DataCheck, check_arrays
 from kerasrec.trainers._forms import form_of
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
 from kerasrec.trainers._missed import Missed, at_work
-from kerasrec.trainers._processes import check_same, written_by_the_first
+from kerasrec.trainers._processes import check_same, whole_or_not_at_all, written_by_the_first
 from kerasrec.trainers._refreshing import Refreshing, refreshing_layers
 from kerasrec.trainers._rows import own_loss, why_not_this_table
 from kerasrec.trainers._settings import check_distribution, check_settings, check_spread, how_by_rows
@@ -284,8 +284,8 @@ class Training(_Mixed):
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Write a file, as `keras.Model.save` does; of several processes all call it, one writes."""
-        with written_by_the_first(filepath) as path:
-            super().save(path, *args, **kwargs)
+        with written_by_the_first(filepath) as path, whole_or_not_at_all(path) as partial:
+            super().save(partial, *args, **kwargs)
 
     def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Write weights, as `keras.Model.save_weights` does; of several processes the first writes them."""
