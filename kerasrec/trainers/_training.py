@@ -12,6 +12,7 @@ from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps, 
 from kerasrec.trainers._checks import DataCheck, check_arrays
 from kerasrec.trainers._forms import form_of
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
+from kerasrec.trainers._loss_tracker import LossTracker
 from kerasrec.trainers._missed import Missed, at_work
 from kerasrec.trainers._processes import check_same, whole_or_not_at_all, written_by_the_first
 from kerasrec.trainers._refreshing import Refreshing, refreshing_layers
@@ -117,6 +118,7 @@ class Training(_Mixed):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
+        object.__setattr__(self, "_loss_tracker", LossTracker())  # among Keras's own metrics it is already
         self._row_sparse = how_by_rows(self.optimizer, row_sparse, self._fused)
         check_spread(self, run_eagerly)
         self._handed: deque[Any] = deque()
@@ -126,6 +128,10 @@ class Training(_Mixed):
         self._engine = None
         self._watch_tables()
         self._compile_config.config.update(steps_per_execution=steps_per_execution, row_sparse=row_sparse)
+
+    def _compute_loss(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        self._loss_tracker.weigh_by(x, y)
+        return super()._compute_loss(x, y, *args, **kwargs)
 
     @where_it_lies
     def compile_from_config(self, config: dict[str, Any]) -> None:

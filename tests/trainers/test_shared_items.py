@@ -277,3 +277,33 @@ def test_layers_are_told_of_training():
     (given, _), labels = batch()
     zeros = np.zeros_like(labels)
     assert model.train_on_batch(given, zeros) == 0 < model.test_on_batch(given, zeros)
+
+
+class ShortLast(keras.utils.PyDataset):
+    """Scores are 0, so that the squared error of a batch is its only label squared: 1, then 16."""
+
+    def __init__(self, shared):
+        super().__init__()
+        self.shared = shared
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        n_rows, label = ((6, 1.0), (2, 4.0))[index]
+        items = np.zeros((1 if self.shared else n_rows, 3), "int32")
+        return {"user": np.zeros((n_rows, 1), "int32"), "item": items}, np.full((n_rows, 3), label, "float32")
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_short_last_batch_counts_by_its_samples(shared):
+    """Keras counts the rows of the first input, and items that all samples share have one."""
+    x = inputs()
+    user, item = (layers.FeatureEmbedding(2, 2, "zeros")(x[name]) for name in ("user", "item"))
+    model = kerasrec.Model(x, layers.DotScore()(user, item))
+    model.compile("sgd", "mean_squared_error")
+    mean = (6 * 1 + 2 * 16) / 8
+    assert model.evaluate(ShortLast(shared), verbose=0) == pytest.approx(mean)
+    # The gradient of a score of zero vectors is zero.
+    logs = model.fit(ShortLast(shared), shuffle=False, verbose=0).history
+    assert logs == {"loss": [pytest.approx(mean)]}

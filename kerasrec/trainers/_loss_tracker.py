@@ -1,0 +1,29 @@
+from typing import Any
+
+import keras
+
+from kerasrec.trainers._keras import tree
+
+
+class LossTracker(keras.metrics.Mean):
+    """The mean loss of samples. Keras counts the rows of the first input, which may be one for all samples."""
+
+    def __init__(self) -> None:
+        super().__init__(name="loss")
+        self._n_samples: Any = None
+
+    def weigh_by(self, x: Any, y: Any) -> None:
+        """Let the next loss count by the samples of this batch: the rows of its targets.
+
+        Args:
+            x: the inputs, which count where there are no targets: the longest has as many rows as samples.
+            y: the targets, or `None`.
+        """
+        rows = [keras.ops.shape(leaf)[0] for leaf in tree.flatten(x if y is None else y) if leaf is not None]
+        # What all samples share has one row, which is known.
+        unknown = [n for n in rows if not isinstance(n, int)]
+        self._n_samples = unknown[0] if unknown else max(rows, default=None)
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        n_samples, self._n_samples = self._n_samples, None
+        super().update_state(values, sample_weight if n_samples is None else n_samples)
