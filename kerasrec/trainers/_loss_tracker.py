@@ -13,13 +13,13 @@ class LossTracker(keras.metrics.Mean):
         self._n_samples: Any = None
 
     def weigh_by(self, x: Any, y: Any) -> None:
-        """Let the next loss count by the samples of this batch: the rows of its targets.
+        """Let the next loss count by the samples of this batch: the most rows that inputs or targets have.
 
         Args:
-            x: the inputs, which count where there are no targets: the longest has as many rows as samples.
-            y: the targets, or `None`.
+            x: the inputs.
+            y: the targets, which have one row where they name places for all users at once; or `None`.
         """
-        rows = [keras.ops.shape(leaf)[0] for leaf in tree.flatten(x if y is None else y) if leaf is not None]
+        rows = [keras.ops.shape(leaf)[0] for leaf in tree.flatten((x, y)) if leaf is not None]
         # What all samples share has one row, which is known.
         unknown = [n for n in rows if not isinstance(n, int)]
         self._n_samples = unknown[0] if unknown else max(rows, default=None)
