@@ -72,7 +72,7 @@ class CrossedWeights(keras.layers.Layer):
                 # Each hash is below 2**30, so that the sum is an int32.
                 both = ops.add(ops.take(of_first, first), ops.take(of_second, second))
                 rows.append(ops.mod(both, self.buckets))
-        rows = ops.stack(rows, axis=1) + self._offsets
+        rows = ops.add(ops.stack(rows, axis=1), ops.convert_to_tensor(self._offsets))
         return ops.cast(ops.sum(lookup(self.embeddings, rows), axis=1), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

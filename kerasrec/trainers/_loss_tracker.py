@@ -6,7 +6,7 @@ from kerasrec.trainers._keras import tree
 
 
 class LossTracker(keras.metrics.Mean):
-    """The mean loss of samples. Keras counts the rows of the first input, which may be one for all samples."""
+    """The mean loss of samples. Keras counts rows of the first input, which may be one for all."""
 
     def __init__(self) -> None:
         super().__init__(name="loss")
