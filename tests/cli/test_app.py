@@ -1,4 +1,5 @@
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -72,6 +73,14 @@ def test_every_command_has_help_json_and_debug(run):
     # A server prints no document: what it answers is one.
     assert "--debug" in run("serve", "--help").out
     assert sum(map(len, known)) == len(COMMANDS) + 1
+
+
+def test_python_runs_it_as_a_module(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["kerasrec", "--version"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("kerasrec", run_name="__main__")
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"kerasrec {__version__}\n")
 
 
 def test_version(run):

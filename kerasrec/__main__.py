@@ -1,0 +1,6 @@
+"""`python -m kerasrec`, for where the command is not on the path."""
+
+from kerasrec.cli import main
+
+if __name__ == "__main__":
+    main()
