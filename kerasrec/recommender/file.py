@@ -102,7 +102,11 @@ def save_model(
 
 
 def new_path(path: str | os.PathLike[str]) -> Path:
-    """The path of a model file to be written, in a folder that is there."""
+    """The path of a model file to be written, in a folder that is there.
+
+    Args:
+        path: as `save_model` takes it.
+    """
     path = keras_path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"`path` must be in a folder that exists; make {path.parent} first.")

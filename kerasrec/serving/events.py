@@ -113,6 +113,8 @@ class EventLog:
         except FileNotFoundError:
             same = False
         if not same:
+            if self._file is not None:
+                self._read_on(self._file)  # what was written after the look above, before it was put aside
             self._begin()
 
     def _begin(self) -> None:

@@ -109,8 +109,9 @@ def test_a_model_in_closed_form_needs_no_epochs(run_json, shop, tmp_path):
 
 def test_mistakes(fails, shop, tmp_path):
     assert fails("train", "none.csv") == "There is no file 'none.csv'."
-    assert fails("train", tmp_path) == f"Is a directory: {tmp_path}"
-    assert fails("train", shop[0]).startswith("`--item-column` must be given")
+    assert "must be a file, or a folder of Parquet files or of `kerasrec prepare`" in fails("train", tmp_path)
+    (tmp_path / "odd.csv").write_text("user,whatnot,stars\nann,x,1\n")
+    assert fails("train", "odd.csv").startswith("`--item-column` must be given")
     assert "Did you mean 'recommender_v2'?" in fails("train", *shop, "--model", "recommender_v3")
     assert "Did you mean 'n_components'?" in fails("train", *shop, "--set", "n_component=3")
     assert fails("train", shop[0], "--set", "x") == "`--set` must be NAME=VALUE. Received: 'x'."

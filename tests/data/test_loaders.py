@@ -161,8 +161,8 @@ def test_a_csv_that_has_a_column_twice(tmp_path):
         ValueError, match=r"Column 'stars' must occur once in the table\. Received: 2 columns"
     ):
         Interactions.from_csv(tmp_path / "t.csv", value="stars")
-    (tmp_path / "t.csv").write_text("user,item,user.1\na,2026-01-02,b\n")  # another column
-    assert Interactions.from_csv(tmp_path / "t.csv", parse_dates=["item"]).user_ids.tolist() == ["a"]
+    (tmp_path / "t.csv").write_text("user,item,user.1,day\na,x,b,2026-01-02\n")  # another column
+    assert Interactions.from_csv(tmp_path / "t.csv", parse_dates=["day"]).user_ids.tolist() == ["a"]
 
 
 def test_rows_that_repeat_the_header(tmp_path):

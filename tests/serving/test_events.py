@@ -137,6 +137,23 @@ def test_many_writers_lose_nothing(tmp_path):
         assert log.n_damaged == 0
 
 
+def test_an_event_just_before_the_log_is_put_aside_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "e.jsonl"
+    log, other = EventLog(path), EventLog(path)
+    log.append([{"user": "a", "item": 1}])
+    read_on = EventLog._read_on
+
+    def read_on_and_be_late(self, file):
+        read_on(self, file)
+        monkeypatch.setattr(EventLog, "_read_on", read_on)
+        other.append([{"user": "a", "item": 2}])
+        take_events(path)
+
+    monkeypatch.setattr(EventLog, "_read_on", read_on_and_be_late)
+    log.append([{"user": "a", "item": 3}])
+    assert set(log.had("a")) == {1, 2, 3}
+
+
 def test_the_end_of_a_line_that_was_cut_off_spoils_nothing(tmp_path):
     path = tmp_path / "e.jsonl"
     EventLog(path).append([{"user": "a", "item": "x"}])
