@@ -192,6 +192,12 @@ def create(
     """
     found = card(name)
     if found.task == "click":
+        features = [("user_features", user_features), ("item_features", item_features)]
+        if named := [name for name, x in features if x is not None]:
+            raise ValueError(
+                f"{found.name} takes no features: what is known of users and items are columns of the "
+                f"impressions (`Impressions.from_frame`). Received: {named[0]}."
+            )
         return _of_columns(found, interactions, hyperparameters)
     given = {"user_features": user_features, "item_features": item_features, **hyperparameters}
     make = maker(found, interactions, given)

@@ -349,6 +349,11 @@ def test_the_table_of_the_fields_is_updated_by_rows():
             "dcn must be made for `kerasrec.data.Impressions`.*Received: Interactions",
         ),
         (
+            lambda: kerasrec.zoo.create("dcn", SHOWN, item_features=np.eye(3)),
+            ValueError,
+            "dcn takes no features: .* columns of the impressions .*Received: item_features",
+        ),
+        (
             lambda: kerasrec.zoo.create("dcn", SHOWN.take(SHOWN.labels == 1)),
             ValueError,
             "must have rows that were clicked and rows that were not",
