@@ -267,7 +267,7 @@ def test_youtube_ranker_expects_the_time_that_is_watched():
     frame["minutes"] = np.where(frame["item"] == "long", 5.0, 1.0) * frame["clicked"]
     shown = Impressions.from_frame(frame, "clicked", {"item": "category"}, watch_time="minutes")
     network = {"n_components": 8, "hidden": (32,), "dropout": 0.0, "batch_norm": False}
-    how = {"epochs": 10, "learning_rate": 0.005, "verbose": 0}
+    how = {"epochs": 120, "batch_size": 4000, "learning_rate": 0.02, "verbose": 0}  # no noise of batches
     ranker = kerasrec.Ranker.train(shown, "youtube_ranker", **network, **how)
     found = ranker.score(pd.DataFrame({"item": ["long", "short"]}))
     rates = frame.groupby("item")[["minutes", "clicked"]].sum()
