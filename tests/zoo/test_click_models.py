@@ -273,7 +273,7 @@ def test_youtube_ranker_expects_the_time_that_is_watched():
     rates = frame.groupby("item")[["minutes", "clicked"]].sum()
     rows = frame["item"].value_counts()
     odds = (rates["minutes"] / (rows - rates["clicked"])).loc[["long", "short"]]
-    np.testing.assert_allclose(found, odds, rtol=0.1)
+    np.testing.assert_allclose(found, odds, rtol=0.02)
     report = ranker.evaluate(shown)
     assert report.metrics == ["auc", "mean_predicted", "mean_watched"]
     assert report["mean_watched"] == pytest.approx(frame["minutes"].mean())
