@@ -17,6 +17,8 @@ FORMAT = 1
 _TAKEN = ("history", "shared_item", "target")
 # A column of text with more categories than this share of its rows has ids of its own or free text.
 _MOST_CATEGORIES = 0.5
+# Types of a default that a file may hold.
+_DEFAULTS = (str, bool, int, float, type(None))
 
 
 class InputColumns:
@@ -200,22 +202,29 @@ class InputColumns:
         """
         try:
             state = json.loads(np.asarray(arrays["columns"], np.uint8).tobytes())
-            newer = state["format"] > FORMAT
-            fitted = {} if newer else {name: kinds.from_dict(kind) for name, kind in state["columns"]}
+            if state["format"] <= FORMAT:
+                return cls(_fitted(state["columns"]), state["user"], state["item"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"Columns must be what `to_arrays` gave. Received: {error}.") from error
-        if newer:
-            raise ValueError(
-                f"Columns must be in format {FORMAT} or older; a newer kerasrec reads them. "
-                f"Received: format {state['format']}."
-            )
-        return cls(fitted, state["user"], state["item"])
+            raise ValueError(f"Columns must be what `to_arrays` gave. Received: {error}") from error
+        raise ValueError(
+            f"Columns must be in format {FORMAT} or older; a newer kerasrec reads them. "
+            f"Received: format {state['format']}."
+        )
 
     def __repr__(self) -> str:
         return f"InputColumns({', '.join(f'{name}: {kind.kind}' for name, kind in self.fitted.items())})"
 
     def _inputs(self) -> Iterator[tuple[str, Column]]:
         return ((plain, self.fitted[name]) for name, plain in self.names.items())
+
+
+def _fitted(columns: Any) -> dict[str, Column]:
+    """The columns of a file by name, each with what `fit` gives."""
+    found = {name: kinds.from_dict(kind) for name, kind in columns}
+    for name, kind in found.items():
+        if not kind.is_whole or not isinstance(kind.default, _DEFAULTS):
+            raise ValueError(f"the column {name!r} with settings that were not fitted.")
+    return found
 
 
 def _are_dates(entries: "pd.Series[Any]") -> bool:

@@ -9,7 +9,7 @@ from kerasrec.data import Impressions, InputColumns
 from kerasrec.data._columns import several, shown
 from kerasrec.evaluation import ClickReport
 from kerasrec.evaluation.click_metrics import click_report
-from kerasrec.layers import find_catalogue
+from kerasrec.layers import FieldEmbedding, find_catalogue
 from kerasrec.recommender import _metadata
 from kerasrec.recommender._archive import one_line
 from kerasrec.recommender._click_training import trained_on_clicks
@@ -57,6 +57,7 @@ class Ranker:
             raise TypeError(f"`model` must be a `keras.Model` of clicks. Received: {type(model).__name__}.")
         self.model = model
         self.columns = columns_of(model)
+        _check_inputs(model, self.columns)
         self.users = None if users is None else _table("users", users)
         self.items = None if items is None else _table("items", items)
 
@@ -300,6 +301,24 @@ def columns_of(model: keras.Model) -> InputColumns:
             f"others. Received: {model.name!r}."
         )
     return InputColumns.from_arrays(attached["columns"])
+
+
+def _check_inputs(model: keras.Model, columns: InputColumns) -> None:
+    """Raises if the columns do not give what the model takes: a code past the end of a field is another's."""
+    given = {name: kind.width for name, kind in (*columns.categories.items(), *columns.numbers.items())}
+    for x in model.inputs:
+        if given.get(x.name) != x.shape[-1]:
+            raise ValueError(
+                f"`model` must take what its columns give. Received: an input {x.name!r} of width "
+                f"{x.shape[-1]}, columns of these widths: {given}."
+            )
+    sizes = [kind.n for kind in columns.categories.values()]
+    for layer in model.layers:
+        if isinstance(layer, FieldEmbedding) and layer.sizes != sizes:
+            raise ValueError(
+                f"`model` must have a row for every category of its columns. Received: {layer.name} of "
+                f"{layer.sizes} rows, columns of {sizes}."
+            )
 
 
 def _table(argument: str, frame: Any) -> "pd.DataFrame":

@@ -165,6 +165,31 @@ def test_columns_survive_as_plain_arrays():
         InputColumns.from_arrays({"columns": np.frombuffer(b"{}", np.uint8)})
 
 
+@pytest.mark.parametrize(
+    "kind, settings",
+    [
+        (columns.Category, {"state": None}),
+        (columns.Category, {"state": ["a", "a"]}),
+        (columns.Category, {"state": [1]}),
+        (columns.Category, {"state": ["a"], "default": []}),
+        (columns.Hashed, {"state": ["a"]}),
+        (columns.Labels, {"state": {"labels": ["a"]}}),
+        (columns.Labels, {"state": {"labels": "a", "width": 1}}),
+        (columns.Labels, {"state": {"labels": ["a"], "width": 0}}),
+        (columns.Number, {"state": [0.0]}),
+        (columns.Number, {"state": [0.0, 0.0]}),
+        (columns.Number, {"state": [float("nan"), 1.0]}),
+        (columns.Number, {"state": ["0", "1"]}),
+        (columns.Number, {"state": [1.0] * 100 + [0.0], "scale": "quantiles"}),
+        (columns.Time, {"state": 1}),
+    ],
+)
+def test_columns_of_a_damaged_file(kind, settings):
+    arrays = InputColumns({"a": kind(**settings)}).to_arrays()
+    with pytest.raises(ValueError, match="Received: the column 'a' with settings that were not fitted"):
+        InputColumns.from_arrays(arrays)
+
+
 def test_bad_tables():
     with pytest.raises(ValueError, match="`columns` must name a column of the table.*columns='colour'"):
         InputColumns.fit(FRAME, {"colour": "category"})

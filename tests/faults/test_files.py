@@ -16,8 +16,9 @@ import pytest
 
 import kerasrec
 from faults import damage
-from kerasrec import Recommender
-from kerasrec.data import Features, Interactions
+from kerasrec import Ranker, Recommender, TwoStage
+from kerasrec.data import Features, Impressions, Interactions
+from kerasrec.data.columns import Category
 
 # Seeds of the part that CI runs.
 FEW = range(24)
@@ -55,16 +56,20 @@ def whole(films, tmp_path_factory):
     return path.read_bytes()
 
 
-def outcome(content, folder, new):
+def outcome(content, folder, new, load=Recommender.load):
     """What became of a file: refused, or loaded to something that recommends, grows and is saved again."""
     path = folder / "x.keras"
     path.write_bytes(content)
     try:
-        found = Recommender.load(path)
+        found = load(path)
     except ValueError as error:
         message = str(error)
         assert "\n" not in message and len(message) - len(str(path)) < _LONGEST, message
         return "refused"
+    if isinstance(found, Ranker):
+        assert np.isfinite(found.score(new)).all()
+        found.save(path)
+        return "works"
     lists = found.recommend(k=3)
     assert len(lists) == 36 and lists["item"].isin(found.item_ids).all() and np.isfinite(lists["score"]).all()
     try:
@@ -105,7 +110,7 @@ def stated(content, folder):
         return len(content)
 
 
-def check(whole, seeds, folder, new):
+def check(whole, seeds, folder, new, load=Recommender.load):
     outcomes, most, longest = Counter(), 0, 0.0
     target, folder = folder / "target", folder / "folder"
     folder.mkdir()
@@ -113,7 +118,7 @@ def check(whole, seeds, folder, new):
         what, content = damage.damaged(whole, seed, target)
         try:
             with Watch() as watch:
-                found = outcome(content, folder, new)
+                found = outcome(content, folder, new, load)
         except Exception as error:
             raise AssertionError(f"seed {seed}: {what}") from error
         outcomes[found] += 1
@@ -138,6 +143,73 @@ def test_damaged_files(whole, films, tmp_path, seeds):
     outcomes = check(whole, seeds, tmp_path, films.iloc[:1].set_axis([999]))
     assert sum(outcomes.values()) == len(seeds)
     # Most of what is changed is noticed; a text or a weight of another value is not.
+    assert outcomes["refused"] > 0.6 * len(seeds)
+
+
+def shown_rows():
+    """Who was shown what, on which device, at which price, and whether it was clicked."""
+    draw, n = np.random.default_rng(0), 200
+    return pd.DataFrame(
+        {
+            "user": [f"u{x}" for x in draw.integers(0, 12, n)],
+            "item": 10 * np.arange(n) % 200,
+            "time": draw.integers(0, 1000, n),
+            "device": draw.choice(["phone", "tablet"], n),
+            "price": draw.random(n),
+            "clicked": draw.integers(0, 2, n),
+        }
+    )
+
+
+def likes():
+    return Interactions.from_frame(shown_rows(), time="time", kind="likes")
+
+
+def sequence_model():
+    """What was had before, in the order of time."""
+    return Recommender(kerasrec.zoo.create("sasrec", likes(), n_components=4, n_blocks=1), likes())
+
+
+def click_model():
+    """Columns of each kind."""
+    kinds = {"user": "category", "item": "hashed", "device": "labels", "time": "quantiles", "price": "number"}
+    shown = Impressions.from_frame(shown_rows(), "clicked", kinds)
+    return Ranker(kerasrec.zoo.create("deepfm", shown, hidden=(4,)))
+
+
+def two_stages():
+    """A model of clicks in the file of one that finds candidates."""
+    kinds = {"device": Category(default="phone")}
+    shown = Impressions.from_frame(shown_rows(), "clicked", kinds, user="user", item="item")
+    ranker = Ranker(kerasrec.zoo.create("deepfm", shown, hidden=(4,)))
+    return TwoStage(Recommender.train(likes(), "item_knn", verbose=0), ranker)
+
+
+OTHERS = {
+    "sequences": (sequence_model, Recommender.load),
+    "clicks": (click_model, Ranker.load),
+    "two stages": (two_stages, TwoStage.load),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.* are unknown to the encoder")
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        pytest.param(range(8), marks=pytest.mark.slow, id="few"),
+        pytest.param(range(100), marks=pytest.mark.faults, id="0 to 99"),
+    ],
+)
+@pytest.mark.parametrize("make, load", OTHERS.values(), ids=OTHERS)
+def test_damaged_files_of_other_models(films, tmp_path, seeds, make, load):
+    make().save(tmp_path / "whole.keras")
+    whole = (tmp_path / "whole.keras").read_bytes()
+    (tmp_path / "damaged").mkdir()
+    new = films.iloc[:1].set_axis([999]) if make is not click_model else shown_rows()
+    with contextlib.suppress(ImportError):  # Keras takes it for one of the classes that a file may name
+        import torch  # noqa: F401
+    outcomes = check(whole, seeds, tmp_path / "damaged", new, load)
+    assert sum(outcomes.values()) == len(seeds)
     assert outcomes["refused"] > 0.6 * len(seeds)
 
 

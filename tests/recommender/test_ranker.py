@@ -52,6 +52,28 @@ def test_items_may_be_a_frame_with_their_columns(ranker):
     pd.testing.assert_frame_equal(given, by_id)
 
 
+@pytest.mark.parametrize(
+    "frame, message",
+    [
+        (
+            FRAME.assign(year=2.0).drop(columns="device"),
+            "an input 'device' of width 1, columns of these widths",
+        ),
+        (
+            FRAME.assign(item="a"),
+            r"must have a row for every category.*\[10, 8, 4\] rows, columns of \[10, 3, 4\]",
+        ),
+    ],
+)
+def test_columns_that_are_not_the_models(frame, message):
+    model = kerasrec.zoo.create("deepfm", SHOWN, hidden=())
+    kinds = {name: kind for name, kind in KINDS.items() if name in frame}
+    other = kerasrec.data.InputColumns.fit(frame, kinds, user="user", item="item")
+    kerasrec.layers.find_catalogue(model).attachments = {"columns": other.to_arrays()}
+    with pytest.raises(ValueError, match=message):
+        kerasrec.Ranker(model)
+
+
 @pytest.mark.slow
 def test_any_figure_may_decide():
     from kerasrec.recommender._click_training import trained_on_clicks

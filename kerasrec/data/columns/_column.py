@@ -54,6 +54,11 @@ class Column:
         """
         raise NotImplementedError
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether `state` is one that `fit` gives: of a file, it may be anything."""
+        return self.state is None
+
     def to_dict(self) -> dict[str, Any]:
         """Settings and what was fitted, as plain JSON."""
         return {"kind": self.kind, **{x.name: getattr(self, x.name) for x in fields(self)}}

@@ -14,6 +14,15 @@ def vocabulary_of(texts: Any, codes: np.ndarray, min_count: int) -> list[str]:
     return sorted(text for text, count in zip(texts, counts, strict=True) if count >= min_count)
 
 
+def is_vocabulary(state: Any) -> bool:
+    """Whether these are different texts."""
+    return (
+        isinstance(state, list)
+        and all(isinstance(text, str) for text in state)
+        and len(set(state)) == len(state)
+    )
+
+
 def places_in(vocabulary: list[str], texts: Any) -> np.ndarray:
     """The code of each text, which is that of the unknown where training knew none."""
     import pandas as pd

@@ -6,7 +6,7 @@ import numpy as np
 from kerasrec._arguments import positive_integer
 from kerasrec.data._names_of_entries import text_of
 from kerasrec.data.columns._column import Column
-from kerasrec.data.columns._vocabulary import FIRST, MISSING, places_in, vocabulary_of
+from kerasrec.data.columns._vocabulary import FIRST, MISSING, is_vocabulary, places_in, vocabulary_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,11 @@ class Category(Column):
     def n(self) -> int:
         """Missing, unknown, and the categories."""
         return FIRST + len(self.state or ())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether `state` is a vocabulary."""
+        return is_vocabulary(self.state)
 
     def fit(self, entries: "pd.Series[Any]") -> "Category":
         """Its categories, in the order of their text.

@@ -6,7 +6,7 @@ import numpy as np
 from kerasrec._arguments import positive_integer
 from kerasrec.data._names_of_entries import text_of
 from kerasrec.data.columns._column import Column
-from kerasrec.data.columns._vocabulary import FIRST, MISSING, places_in, vocabulary_of
+from kerasrec.data.columns._vocabulary import FIRST, MISSING, is_vocabulary, places_in, vocabulary_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +55,14 @@ class Labels(Column):
     def width(self) -> int:
         """The most labels that count."""
         return self.most or (self.state or {}).get("width", 1)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether `state` is a vocabulary and a width."""
+        if not isinstance(self.state, dict) or set(self.state) != {"labels", "width"}:
+            return False
+        width = self.state["width"]
+        return is_vocabulary(self.state["labels"]) and type(width) is int and width > 0
 
     def fit(self, entries: "pd.Series[Any]") -> "Labels":
         """Its labels, in the order of their text, and how many a row has.

@@ -39,6 +39,16 @@ class Number(Column):
         if self.scale not in SCALES:
             raise ValueError(f"`scale` must be one of {', '.join(SCALES)}. Received: scale={self.scale!r}.")
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether `state` is a mean and a deviation, or quantiles in order."""
+        state, quantiles = self.state, self.scale == "quantiles"
+        if not isinstance(state, list) or len(state) != (_N_QUANTILES if quantiles else 2):
+            return False
+        if not all(isinstance(x, float) and np.isfinite(x) for x in state):
+            return False
+        return bool((np.diff(state) >= 0).all()) if quantiles else state[1] > 0
+
     def fit(self, entries: "pd.Series[Any]") -> "Number":
         """Mean and deviation, or quantiles.
 
