@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
+
 # Address space that a backend reserves before it trains, in all and for each core; TensorFlow aborts without.
 _RESERVED, _RESERVED_A_CORE = 5 << 28, 1 << 27
 # What others reserve that compute.
 _OF_OTHERS = 1 << 28
 _ROOT = Path("/")
 # What libraries say when an allocation fails: TensorFlow's and JAX's errors, and PyTorch's.
-_ENDED = ("ResourceExhausted", "RESOURCE_EXHAUSTED", "can't allocate memory", "out of memory")
+_ENDED = ("resourceexhausted", "resource_exhausted", "can't allocate memory", "out of memory")
 
 
 def check_memory(n_bytes: int, what: str, trains: bool = False) -> None:
@@ -43,7 +45,8 @@ def memory_left(trains: bool = False) -> int:
     Args:
         trains: bool, whether a backend is to train. Defaults to `False`.
     """
-    reserved = _RESERVED + _RESERVED_A_CORE * (os.cpu_count() or 1) if trains else _OF_OTHERS
+    compiles = trains or keras.config.backend() == "jax"  # which ends where it has no room for a program
+    reserved = _RESERVED + _RESERVED_A_CORE * (os.cpu_count() or 1) if compiles else _OF_OTHERS
     return max(0, min([_of_machine(), *(left - reserved for left in _of_limits()), *_of_containers()]))
 
 
@@ -62,7 +65,7 @@ def memory_ends(what: str) -> Iterator[None]:
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
         if isinstance(error, ValueError) or not (
-            isinstance(error, MemoryError) or any(words in said for words in _ENDED)
+            isinstance(error, MemoryError) or any(words in said.lower() for words in _ENDED)
         ):
             raise
         raise ValueError(
@@ -81,7 +84,11 @@ def batches_in_memory(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         with memory_ends(f"the batches of {self.name}"):
-            return method(self, *args, **kwargs)
+            found = method(self, *args, **kwargs)
+            optimizer = getattr(self, "optimizer", None)
+            if optimizer is not None and optimizer.built:  # JAX computes after the call, and would fail later
+                keras.ops.convert_to_numpy(optimizer.iterations)
+            return found
 
     return run
 

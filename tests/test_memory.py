@@ -175,6 +175,7 @@ class ResourceExhaustedError(Exception):
         MemoryError("Unable to allocate 3.73 GiB for an array with shape (1000, 1000000)"),
         ResourceExhaustedError("OOM when allocating tensor with shape[256,1000000]"),
         RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 4000000000 bytes."),
+        RuntimeError("INTERNAL: Error dispatching computation: Out of memory allocating 4000000000 bytes."),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000 bytes."),
         RuntimeError("CUDA out of memory. Tried to allocate 3.73 GiB"),
     ],
