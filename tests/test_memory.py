@@ -36,12 +36,15 @@ def test_of_the_machine(system):
 
 def test_of_address_space_and_data(system, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(keras.config, "backend", lambda: "tensorflow")
     system.limits[resource.RLIMIT_AS] = 7 * GB
     # 5 of 7 GB, less what libraries reserve: a quarter, or one and a quarter and an eighth for each core.
     assert _memory.memory_left() == 5 * GB - GB // 4
     assert _memory.memory_left(trains=True) == 5 * GB - GB - GB // 4 - 2 * GB // 8
     system.limits[resource.RLIMIT_DATA] = 3 * GB
     assert _memory.memory_left() == 2 * GB - GB // 4
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")  # compiles whatever it computes
+    assert _memory.memory_left() == _memory.memory_left(trains=True) == 2 * GB - GB - GB // 4 - 2 * GB // 8
     system.limits[resource.RLIMIT_DATA] = GB
     assert _memory.memory_left() == 0
 
