@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from contracts.elsewhere import Elsewhere
 
 from kerasrec import Recommender
 from kerasrec.data import Features, Interactions
@@ -18,6 +19,12 @@ def table(n_users=12, n_items=20, seed=0):
         if draw.random() < (0.6 if user % 2 == item % 2 else 0.1)
     ]
     return pd.DataFrame(rows, columns=["user", "item"]).assign(value=1.0)
+
+
+@pytest.fixture(scope="session")
+def elsewhere():
+    with Elsewhere() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
