@@ -3,8 +3,9 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,15 @@ from kerasrec._partial import replacing
 from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranked, Ranker
+from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import FactorScorer
 from kerasrec.recommender import _vectors
+from kerasrec.recommender._nearest import Alike, Nearest
 from kerasrec.recommender._state import SEED, State
 
 INDEXES = ("auto", "exact", "faiss")
 # Below, ranking all items exactly takes a few milliseconds.
 MANY = 300_000
-# Candidates beyond those that are asked for and those that are hidden.
-_MORE = 50
-_ROWS = 256
 _K = 10
 _USERS = 1000
 _PROBES = (8, 16, 32, 64)
@@ -62,6 +61,14 @@ class Index:
         how = _faiss().SearchParametersIVF(nprobe=self.n_probe)
         found: np.ndarray = self.faiss.search(vectors, min(k, self.n_items), params=how)[1]
         return found
+
+    def around(self, vector: np.ndarray) -> np.ndarray:
+        """Codes of all items in the lists nearest to a vector `[1, C]`."""
+        lists = self.faiss.quantizer.search(vector, self.n_probe)[1][0]
+        stored, view = self.faiss.invlists, _faiss().rev_swig_ptr
+        filled = [int(n) for n in lists if n >= 0 and stored.list_size(int(n))]
+        codes = [view(stored.get_ids(n), stored.list_size(n)) for n in filled]
+        return np.concatenate(codes) if codes else np.empty(0, np.int64)
 
     def changed(self, removed: np.ndarray, added: np.ndarray, vectors: np.ndarray, n_items: int) -> "Index":
         """The same without some items and with others.
@@ -169,97 +176,10 @@ def ranker(state: State, how: str, candidates: np.ndarray | None, n_users: int |
         candidates: item codes that may be ranked, or `None`: all.
         n_users: int, for how many users, if it is known. Defaults to `None`.
     """
-    if how not in INDEXES:
-        raise ValueError(unknown_name("index", how, INDEXES))
-    few = (state.n_items if candidates is None else len(candidates)) < MANY
-    if how == "exact" or (how == "auto" and (few or state.index is None)):
+    if not _by_index(state, how, state.n_items if candidates is None else len(candidates)):
         return _vectors.ranker(state, candidates, n_users)
-    if state.index is None:
-        raise ValueError(
-            "index='faiss' needs an index: make one with `build_index`, which `save` keeps beside the file. "
-            "Received: a recommender without one."
-        )
-    return _ranker(state, state.index, candidates)
-
-
-class Nearest:
-    """Ranks what an index finds, in the exact order, as `Ranker` ranks the whole catalogue.
-
-    Args:
-        scorer: `FactorScorer`.
-        index: `Index` of its items.
-        places: place of each item in the order of ties `[I]`.
-        vectors: items as the index has them `[I, C]`.
-        candidates: item codes that may be ranked, or `None`: all.
-        exact: gives the `Ranker` for users of whom too little was found.
-    """
-
-    def __init__(
-        self,
-        scorer: FactorScorer,
-        index: Index,
-        places: np.ndarray,
-        vectors: np.ndarray,
-        candidates: np.ndarray | None,
-        exact: Callable[[], Ranker],
-    ) -> None:
-        self.scorer, self.index, self.places, self.vectors = scorer, index, places, vectors
-        self.n_left = index.n_items if candidates is None else len(candidates)
-        self.allowed = None if candidates is None else np.isin(np.arange(index.n_items), candidates)
-        self.exact = exact
-
-    def rank(self, users: Any, k: int, seen: Ragged | None = None) -> Iterator[Ranked]:
-        """The k best items of each user.
-
-        Args:
-            users: user codes `[U]`.
-            k: int, length of the lists.
-            seen: items to leave out, by user. Defaults to `None`: none.
-        """
-        users = np.asarray(users)
-        n_seen = np.zeros(len(users), np.int64) if seen is None else seen.counts(users)
-        items = np.full((len(users), k), -1, np.int32)
-        scores = np.full((len(users), k), -np.inf, np.float32)
-        # Users who have much ask for much: they stand together.
-        order = np.argsort(n_seen, kind="stable")
-        for first in range(0, len(users), _ROWS):
-            rows = order[first : first + _ROWS]
-            items[rows], scores[rows] = self._block(users[rows], n_seen[rows], k, seen)
-        yield Ranked(users, items, scores)
-
-    def _block(
-        self, users: np.ndarray, n_seen: np.ndarray, k: int, seen: Ragged | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        vectors = _with_one(self.scorer.users(users), self.vectors.shape[1])
-        hidden = len(self.places) - self.n_left + int(n_seen.max())
-        found = self.index.search(vectors, k + hidden + _MORE)
-        there = found >= 0
-        if self.allowed is not None:
-            there &= self.allowed[found]
-        if seen is not None:
-            there &= seen.find(users[:, None], found) < 0
-        # In the order of ties, which a stable sort keeps.
-        ties = np.argsort(np.where(there, self.places[found], len(self.places)), axis=1)
-        found, there = np.take_along_axis(found, ties, 1), np.take_along_axis(there, ties, 1)
-        exact = np.einsum("bkc,bc->bk", self.vectors[found].astype(np.float64), vectors.astype(np.float64))
-        scores = np.where(there, exact, -np.inf).astype(np.float32)
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        scores, items = np.take_along_axis(scores, best, 1), np.take_along_axis(found, best, 1)
-        items = np.where(scores > -np.inf, items, -1)
-        if items.shape[1] < k:
-            none = (len(users), k - items.shape[1])
-            items = np.concatenate([items, np.full(none, -1)], axis=1)
-            scores = np.concatenate([scores, np.full(none, -np.inf, np.float32)], axis=1)
-        short = np.flatnonzero((items >= 0).sum(axis=1) < np.minimum(k, self.n_left - n_seen))
-        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))  # the ranker says what is wrong
-        again = np.union1d(short, bad)
-        if len(again):
-            for ranked in self.exact().rank(users[again], k, seen):
-                rows = again[: len(ranked.items)]
-                again = again[len(ranked.items) :]
-                items[rows, : ranked.items.shape[1]] = ranked.items
-                scores[rows, : ranked.items.shape[1]] = ranked.scores
-        return items.astype(np.int32), scores
+    index: Any = state.index
+    return _ranker(state, index, candidates)
 
 
 def write(index: Index, path: Path, weights: int) -> None:
@@ -325,21 +245,52 @@ def beside(path: Path) -> Path:
     return path.with_suffix(".index")
 
 
+def similar(state: State, how: str, measure: str, exact: Callable[[], Ranker]) -> Any:
+    """What finds the items most like an item: among all of them, or among those that an index finds.
+
+    Args:
+        state: `State`.
+        how: one of `INDEXES`.
+        measure: `"cosine"` or `"dot"`.
+        exact: gives the `Ranker` of all items, whose users are items.
+    """
+    if not _by_index(state, how, state.n_items):
+        return exact()
+    index: Any = state.index
+    width, table = _items(state).shape[1], _vectors.check_table(state, "item")
+    return Alike(index, _places(state), table, width, measure == "cosine", exact)
+
+
+def _by_index(state: State, how: str, n_items: int) -> bool:
+    """Whether an index finds items, of `n_items` that may be found."""
+    if how not in INDEXES:
+        raise ValueError(unknown_name("index", how, INDEXES))
+    if how == "exact" or (how == "auto" and (n_items < MANY or state.index is None)):
+        return False
+    if state.index is None:
+        raise ValueError(
+            "index='faiss' needs an index: make one with `build_index`, which `save` keeps beside the file. "
+            "Received: a recommender without one."
+        )
+    return True
+
+
 def _ranker(state: State, index: Index, candidates: np.ndarray | None) -> Nearest:
-    def places() -> np.ndarray:
+    scorer: Any = _vectors.scorer(state)
+    exact = partial(_vectors.ranker, state, candidates)
+    return Nearest(scorer.users, index, _places(state), _items(state), candidates, exact)
+
+
+def _places(state: State) -> np.ndarray:
+    """The place of each item in the order of ties `[I]`."""
+
+    def make() -> np.ndarray:
         found = np.empty(state.n_items, np.int32)
         found[tie_order(state.n_items, SEED)] = np.arange(state.n_items, dtype=np.int32)
         return found
 
-    scorer: Any = _vectors.scorer(state)
-    return Nearest(
-        scorer,
-        index,
-        state.once("places", places),
-        _items(state),
-        candidates,
-        lambda: _vectors.ranker(state, candidates),
-    )
+    found: np.ndarray = state.once("places", make)
+    return found
 
 
 def _items(state: State) -> np.ndarray:
@@ -379,14 +330,6 @@ def _recall(best: np.ndarray, found: np.ndarray) -> float:
     there = best >= 0
     hits = (best[:, :, None] == found[:, None, :]).any(axis=2) & there
     return float(hits.sum() / max(1, there.sum()))
-
-
-def _with_one(vectors: np.ndarray, width: int) -> np.ndarray:
-    """Users' vectors, float32, with a one for the bias where items have one."""
-    vectors = np.asarray(vectors, np.float32)
-    if vectors.shape[1] < width:
-        vectors = np.column_stack([vectors, np.ones(len(vectors), np.float32)])
-    return np.ascontiguousarray(vectors)
 
 
 def _faiss() -> Any:

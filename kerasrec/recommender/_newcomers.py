@@ -13,7 +13,7 @@ from kerasrec.evaluation._folding import FoldIn
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Scorer
-from kerasrec.recommender import _vectors
+from kerasrec.recommender import _index, _vectors
 from kerasrec.recommender._choosing import choose
 from kerasrec.recommender._frames import list_frame
 from kerasrec.recommender._lists import candidates_of, check_left, ranked, rules_of
@@ -157,6 +157,7 @@ def _for_newcomers(
     named: bool = True,
     short: str = "error",
     rules: Any = None,
+    index: str = "auto",
 ) -> "pd.DataFrame":
     k = positive_integer("k", k)
     ruled = rules_of(state, rules)
@@ -172,10 +173,12 @@ def _for_newcomers(
         return list_frame(
             state, names[:0] if named else None, nothing[0], nothing[1] if with_scores else None
         )
-    ranker, finish = _source(state, history, ends_of(state), candidates)
+    # Rules that choose look at all items.
+    finder = "exact" if ruled is not None and ruled.chooses else index
+    ranker, finish = _source(state, history, ends_of(state), candidates, finder)
     order = state.order
     if order is not None and isinstance(order.second, State):
-        second, finish = _source(order.second, history, ends_of(order.second), None)
+        second, finish = _source(order.second, history, ends_of(order.second), None, "exact")
         ranker = Staged(ranker, of_ranker(second), order.n_candidates, order.second.name)
     elif order is not None:
         from kerasrec.recommender._clicks import clicks_of
@@ -190,7 +193,7 @@ def _for_newcomers(
 
 
 def _source(
-    state: State, history: Ragged, ends: "Ends | Scorer | None", candidates: np.ndarray | None
+    state: State, history: Ragged, ends: "Ends | Scorer | None", candidates: np.ndarray | None, index: str
 ) -> "tuple[Any, Callable[[np.ndarray], np.ndarray] | None]":
     """A ranker whose users are newcomers, and what makes the model's scores of those that rank."""
     if isinstance(ends, Scorer):  # of what the model itself says
@@ -201,7 +204,7 @@ def _source(
     if ends is None:
         return _history_ranker(state, history, candidates), None
     known = ends
-    return _ranker_of(state, known, candidates), lambda scores: _finished(state, known, scores)
+    return _ranker_of(state, known, candidates, index), lambda scores: _finished(state, known, scores)
 
 
 def _lists_of(
@@ -228,11 +231,10 @@ def _lists_of(
     return chosen.items, chosen.scores, columns_of(chosen, ruled, False, chosen.items.shape)
 
 
-def _ranker_of(state: State, ends: "Ends", candidates: np.ndarray | None) -> Ranker:
+def _ranker_of(state: State, ends: "Ends", candidates: np.ndarray | None, index: str) -> Any:
     """A ranker whose users are the rows of `ends`."""
-    base = _vectors.ranker(state, candidates)
-    if isinstance(base.scorer, FactorScorer):
-        return base.of_users(lambda rows: ends["user"][rows])
+    if isinstance(_vectors.scorer(state), FactorScorer):
+        return _index.ranker(state, index, candidates).of_users(lambda rows: ends["user"][rows])
     from kerasrec.recommender._ends import score_of_ends
 
     sides: Any = _vectors.sides(state)

@@ -9,7 +9,7 @@ from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Scorer
-from kerasrec.recommender import _vectors
+from kerasrec.recommender import _index, _nearest, _vectors
 from kerasrec.recommender._lists import ranked
 from kerasrec.recommender._state import SEED, State
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MEASURES = ("cosine", "dot")
 
 
-def similar(state: State, side: str, ids: Any, k: int, measure: str) -> "pd.DataFrame":
+def similar(state: State, side: str, ids: Any, k: int, measure: str, index: str = "auto") -> "pd.DataFrame":
     """The users or items most like some of them, themselves left out.
 
     Args:
@@ -29,6 +29,7 @@ def similar(state: State, side: str, ids: Any, k: int, measure: str) -> "pd.Data
         ids: raw id, or several.
         k: int, how many.
         measure: `"cosine"` or `"dot"`.
+        index: what finds items, one of `_index.INDEXES`; users are all looked at. Defaults to `"auto"`.
     """
     import pandas as pd
 
@@ -39,10 +40,15 @@ def similar(state: State, side: str, ids: Any, k: int, measure: str) -> "pd.Data
     codes, n = known.codes(ids), len(known)
     if k >= n:
         raise ValueError(f"`k` must be below the number of {side}s. Received: k={k} of {n} {side}s.")
-    ranker = state.once(
-        f"similar_{side}_{measure}",
-        lambda: Ranker(_similarity(state, side, measure), SEED, name=state.name),
-    )
+
+    def exact() -> Ranker:
+        found: Ranker = state.once(
+            f"similar_{side}_{measure}",
+            lambda: Ranker(_similarity(state, side, measure), SEED, name=state.name),
+        )
+        return found
+
+    ranker = _index.similar(state, index, measure, exact) if side == "item" else exact()
     found, scores = ranked(ranker, codes, k, state.once(f"{side}_itself", lambda: _itself(n)))
     found = found.ravel()
     columns = {
@@ -70,14 +76,13 @@ def matrix(state: State, side: str) -> "scipy.sparse.csr_matrix":
 
 
 def unit_rows(rows: Any) -> Any:
-    """Rows divided by their lengths; rows of zeros stay."""
-    if not isinstance(rows, np.ndarray):
-        import scipy.sparse
+    """Rows, dense or sparse, divided by their lengths; rows of zeros stay."""
+    if isinstance(rows, np.ndarray):
+        return _nearest.unit_rows(rows)
+    import scipy.sparse
 
-        lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-        return scipy.sparse.diags(1 / np.where(lengths > 0, lengths, 1)) @ rows
-    lengths = np.sqrt(np.einsum("nc,nc->n", rows, rows))
-    return rows / np.where(lengths > 0, lengths, 1)[:, None]
+    lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+    return scipy.sparse.diags(1 / np.where(lengths > 0, lengths, 1)) @ rows
 
 
 def _itself(n: int) -> Ragged:

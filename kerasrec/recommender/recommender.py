@@ -535,6 +535,7 @@ class Recommender:
         exclude: Any = None,
         with_scores: bool = True,
         context: Mapping[str, Any] | None = None,
+        index: str = "auto",
         **rules: Any,
     ) -> "pd.DataFrame":
         """The best items for someone who was not in training, from the items that they have.
@@ -553,6 +554,7 @@ class Recommender:
             exclude: raw ids of items that may not. Defaults to `None`: none.
             with_scores: bool, whether the frame has scores. Defaults to `True`.
             context: as in `recommend`. Defaults to `None`.
+            index: as in `recommend`. Defaults to `"auto"`.
             **rules: as in `recommend`.
 
         Returns:
@@ -572,6 +574,7 @@ class Recommender:
             exclude=exclude,
             with_scores=with_scores,
             context=context,
+            index=index,
             rules=rules,
         )
 
@@ -582,6 +585,7 @@ class Recommender:
         only: Any = None,
         exclude: Any = None,
         with_scores: bool = True,
+        index: str = "auto",
         **rules: Any,
     ) -> "pd.DataFrame":
         """The best items for users of whom only features are known.
@@ -592,6 +596,7 @@ class Recommender:
             only: raw ids of the items that may be recommended. Defaults to `None`: all.
             exclude: raw ids of items that may not. Defaults to `None`: none.
             with_scores: bool, whether the frame has scores. Defaults to `True`.
+            index: as in `recommend`. Defaults to `"auto"`.
             **rules: as in `recommend`.
 
         Returns:
@@ -602,10 +607,19 @@ class Recommender:
                 takes none.
         """
         return _newcomers.recommend_for_features(
-            self._now(), frame, k=k, only=only, exclude=exclude, with_scores=with_scores, rules=rules
+            self._now(),
+            frame,
+            k=k,
+            only=only,
+            exclude=exclude,
+            with_scores=with_scores,
+            index=index,
+            rules=rules,
         )
 
-    def similar_items(self, items: Any, k: int = 10, measure: str = "cosine") -> "pd.DataFrame":
+    def similar_items(
+        self, items: Any, k: int = 10, measure: str = "cosine", index: str = "auto"
+    ) -> "pd.DataFrame":
         """The items most like an item, itself left out.
 
         Compared are the model's representations of items; where it has none (EASE, neighbours, popularity),
@@ -615,14 +629,16 @@ class Recommender:
             items: raw item id, or several.
             k: int, how many. Defaults to `10`.
             measure: `"cosine"` or `"dot"`, the dot product. Defaults to `"cosine"`.
+            index: as in `recommend`. Defaults to `"auto"`.
 
         Returns:
             Frame with `item`, `rank`, `similar` (a raw item id), `score` and the metadata of `similar`.
 
         Raises:
-            ValueError: if an item is unknown, there are fewer than `k` others, or `measure` is none of these.
+            ValueError: if an item is unknown, there are fewer than `k` others, `measure` is none of these, or
+                there is no index.
         """
-        return _similar.similar(self._now(), "item", items, k, measure)
+        return _similar.similar(self._now(), "item", items, k, measure, index)
 
     def similar_users(self, users: Any, k: int = 10, measure: str = "cosine") -> "pd.DataFrame":
         """The users most like a user, that one left out.

@@ -76,6 +76,47 @@ def test_the_bias_counts(hybrid):
     assert exact.equals(found)
 
 
+def test_histories_and_similar_items_are_the_exact_ones_where_everything_is_found(vectors, monkeypatch):
+    recommender = made(vectors)
+    recommender.build_index(min_recall=0, verbose=False)
+    whole(recommender)
+    histories = {"x": ["i1", "i2"], "y": [f"i{n}" for n in range(40, 90)]}
+    for how in ({}, {"exclude_seen": False}, {"only": [f"i{n}" for n in range(60)]}):
+        exact, found = (
+            recommender.recommend_for_history(histories, k=7, index=index, **how)
+            for index in ("exact", "faiss")
+        )
+        assert exact.equals(found), how
+    for measure in ("cosine", "dot"):
+        exact, found = (
+            recommender.similar_items(["i4", "i8"], k=50, measure=measure, index=index)
+            for index in ("exact", "faiss")
+        )
+        assert exact.equals(found), measure
+
+    # Of 22 lists, one has too few for 500 neighbours: then all items are looked at.
+    one = replace(recommender._held.state, index=replace(recommender._held.state.index, n_probe=1))
+    recommender._held.change(lambda state: one)
+    exact, found = (recommender.similar_items("i4", k=500, index=index) for index in ("exact", "faiss"))
+    assert exact.equals(found)
+
+
+def test_similar_items_are_the_nearest_of_the_lists_around_an_item(noise):
+    recommender = made(noise)
+    recommender.build_index(min_recall=0, verbose=False)
+    index = replace(recommender._held.state.index, n_probe=8)
+    recommender._held.change(lambda state: replace(state, index=index))
+    units = noise[1] / np.linalg.norm(noise[1], axis=1, keepdims=True)
+    around = np.sort(index.around(noise[1][[120]]))
+    # Eight of 45 lists: far fewer than all items, the nearest of them among them.
+    assert 120 in around and 100 < len(around) < 1000
+    others = around[around != 120]
+    best = others[np.argsort(-(units[others] @ units[120]))[:10]]
+    near = recommender.similar_items("i120", k=10, index="faiss")
+    assert near["similar"].tolist() == [f"i{n}" for n in best]
+    np.testing.assert_allclose(near["score"], units[best] @ units[120], rtol=1e-5)
+
+
 def test_the_recall_is_that_of_the_users_lists(noise):
     recommender = made(noise)
     about = recommender.build_index(min_recall=0, seed=3, verbose=False)
@@ -180,8 +221,18 @@ def test_bad_arguments(vectors, data, monkeypatch):
     recommender = made(vectors)
     with pytest.raises(ValueError, match=r"`index` must be .*'fais'"):
         recommender.recommend(1, index="fais")
-    with pytest.raises(ValueError, match=r"make one with `build_index`.*Received: a recommender without one"):
-        recommender.recommend(1, index="faiss")
+    asked = (
+        lambda: recommender.recommend(1, index="faiss"),
+        lambda: recommender.recommend_for_history(["i1"], index="faiss"),
+        lambda: recommender.similar_items("i1", index="faiss"),
+    )
+    for ask in asked:
+        with pytest.raises(
+            ValueError, match=r"make one with `build_index`.*Received: a recommender without one"
+        ):
+            ask()
+    with pytest.raises(ValueError, match=r"`index` must be .*'fais'"):
+        recommender.similar_items("i1", index="fais")
     with pytest.raises(ValueError, match=r"`min_recall` must be a share"):
         recommender.build_index(min_recall=2)
     with pytest.raises(ValueError, match=r"by a dot product\. Received: 'ease', which does not"):
