@@ -5,11 +5,10 @@ import functools
 import math
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-import keras
 
 # Address space that a backend reserves before it trains, in all and for each core; TensorFlow aborts without.
 _RESERVED, _RESERVED_A_CORE = 5 << 28, 1 << 27
@@ -45,7 +44,9 @@ def memory_left(trains: bool = False) -> int:
     Args:
         trains: bool, whether a backend is to train. Defaults to `False`.
     """
-    compiles = trains or keras.config.backend() == "jax"  # which ends where it has no room for a program
+    keras = sys.modules.get("keras")  # tables need none
+    # JAX ends where it has no room for a program.
+    compiles = trains or (keras is not None and keras.config.backend() == "jax")
     reserved = _RESERVED + _RESERVED_A_CORE * (os.cpu_count() or 1) if compiles else _OF_OTHERS
     return max(0, min([_of_machine(), *(left - reserved for left in _of_limits()), *_of_containers()]))
 
@@ -87,7 +88,7 @@ def batches_in_memory(method: Callable[..., Any]) -> Callable[..., Any]:
             found = method(self, *args, **kwargs)
             optimizer = getattr(self, "optimizer", None)
             if optimizer is not None and optimizer.built:  # JAX computes after the call, and would fail later
-                keras.ops.convert_to_numpy(optimizer.iterations)
+                int(optimizer.iterations)
             return found
 
     return run
