@@ -19,6 +19,7 @@ from kerasrec.recommender import _index, _order, _vectors
 from kerasrec.recommender._choosing import Chosen, choose, of_counts
 from kerasrec.recommender._frames import list_frame
 from kerasrec.recommender._moves import Shortage, columns_of
+from kerasrec.recommender._nearest import Alike, Nearest
 from kerasrec.recommender._ruled import Ruled, check_length, of_state, tastes
 from kerasrec.recommender._situations import check_context, in_context
 from kerasrec.recommender._state import SEED, State
@@ -196,7 +197,7 @@ def check_left(
 
 
 def ranked(
-    ranker: "Ranker | _index.Nearest", codes: np.ndarray, k: int, seen: Ragged | None
+    ranker: Ranker | Nearest | Alike, codes: np.ndarray, k: int, seen: Ragged | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best items of some users and the scores that ranked them, both `[B, k]`."""
     blocks = list(ranker.rank(codes, k, seen))
