@@ -1,10 +1,12 @@
 """The processes of a server: started, and ended by a signal once what has begun is answered."""
 
+import multiprocessing
 import os
 import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,12 +121,21 @@ def _of_environment() -> "FastAPI":
     import kerasrec
 
     kerasrec._load()  # the command does not do it by itself
+    threading.Thread(target=_end_with_first, daemon=True).start()
     try:
         return create_app(Settings.from_json(os.environ[_SETTINGS]))
     except (OSError, ValueError) as error:
         failed = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], _FAILED)
         failed.write_text(str(error), encoding="utf-8")
         sys.exit(STARTUP_FAILURE)
+
+
+def _end_with_first() -> None:
+    """End this process of several when the first is gone, which without notice was killed."""
+    first = multiprocessing.parent_process()
+    if first is not None:
+        first.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _ended_by_signal(serve: Callable[[], None]) -> None:

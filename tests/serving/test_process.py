@@ -181,6 +181,15 @@ def test_several_processes_see_one_log(start, files, tmp_path):
     assert (status, out.splitlines()[-1]) == (0, "Stopped."), err
 
 
+def test_a_kill_of_the_first_process_ends_the_others(start, files):
+    server = start(files["shop"], "--workers", 2)
+    server.ready()
+    status, _, _ = server.end(signal.SIGKILL)  # returns when nobody has its output any more
+    assert status == -signal.SIGKILL
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"{server.address}/healthz")
+
+
 def test_a_request_that_has_begun_is_answered(start, files, tmp_path):
     model = tmp_path / "shop.keras"
     shutil.copy(files["shop"], model)
