@@ -34,6 +34,7 @@ def LightGCN(
     score: Any = "dot",
     temperature: float = 1.0,
     start: Literal["random", "svd"] = "random",
+    renew_every: int = 1,
     *,
     l2: float = 1e-4,
     learning_rate: Any = 1e-3,
@@ -45,9 +46,10 @@ def LightGCN(
     `first_weight E + (1 - first_weight) / n_layers * sum_k (D^-alpha A D^-beta)^k E`, compared by a dot
     product or a cosine. Exponents of 0.5 and equal weights are LightGCN; others are LightGCN++.
 
-    A step computes the vectors of everybody, whatever the batch, so large batches are the fast way. After
-    training the vectors are cached (see `kerasrec.layers.GraphEmbedding`), and the model is as fast as matrix
-    factorisation. Who has no edge keeps the own vector.
+    A step computes the vectors of everybody, whatever the batch, so large batches are the fast way; or what
+    neighbours give is kept for `renew_every` steps (see `kerasrec.layers.GraphEmbedding`). After training
+    it is kept for good, and the model is as fast as matrix factorisation. Who has no edge keeps the own
+    vector.
 
     Args:
         interactions: `Interactions`; those with a value above 0 are the edges.
@@ -63,6 +65,8 @@ def LightGCN(
             `"cosine"`. Defaults to `1.0`.
         start: what the tables begin with: `"random"`, or `"svd"`, the singular vectors of the graph, which
             take seconds and are ahead in the first epochs. Defaults to `"random"`.
+        renew_every: int, steps for which what comes along the graph is kept; above 1, gradients go to the own
+            vectors alone. Defaults to `1`: every step computes it.
         l2: float, half of which weighs the squared rows of the table that a step reads. Defaults to `1e-4`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
@@ -108,6 +112,7 @@ def LightGCN(
             beta,
             first_weight,
             l2,
+            renew_every,
             HostNormal(0.0, _STDDEV, seed),
             name="graph",
         )

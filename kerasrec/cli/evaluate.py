@@ -34,6 +34,10 @@ def evaluate(
         float | None, typer.Option(help="Lowest rating that is a like, for a ranking model.")
     ] = None,
     label: Annotated[str | None, typer.Option(help="Column of clicks, for a model of clicks.")] = None,
+    include_seen: Annotated[
+        bool,
+        typer.Option("--include-seen", help="Rank what a user had in training as well, as for sessions."),
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -58,6 +62,8 @@ def evaluate(
             raise ValueError(
                 f"`--at-least` is for models that rank. Received: {at_least:g}, and {loaded.name}."
             )
+        if rates and include_seen:
+            raise ValueError(f"`--include-seen` is for models that rank. Received: {loaded.name}.")
         if not rates:
             recommender = Recommender.load(model)
             if at_least is None and "value" in found:
@@ -69,7 +75,7 @@ def evaluate(
         if rates:
             _errors(loaded, known, catalogue, report)
         else:
-            _ranking(recommender, known, report)
+            _ranking(recommender, known, include_seen, report)
         if skip_unknown:
             report.line(f"Left out: {left_out:,} {'ratings' if rates else 'rows'} of unknown users or items")
 
@@ -108,8 +114,8 @@ def _lowest_like(table: "Interactions", had: "Interactions", report: Report) -> 
     return lowest
 
 
-def _ranking(recommender: "Recommender", known: "Interactions", report: Report) -> None:
-    """How the model ranks what its users did not have in training."""
+def _ranking(recommender: "Recommender", known: "Interactions", include_seen: bool, report: Report) -> None:
+    """How the model ranks what its users did not have in training, or may have had."""
     import numpy as np
 
     from kerasrec.cli._measure import METRICS
@@ -117,13 +123,14 @@ def _ranking(recommender: "Recommender", known: "Interactions", report: Report) 
 
     had = recommender.interactions
     pairs = [table.users.astype(np.int64) * had.n_items + table.items for table in (known, had)]
-    if np.isin(*pairs).all():
+    if not include_seen and np.isin(*pairs).all():
         raise ValueError(
             "The table must have rows that the model does not know; it knows what `train` held out, too, "
-            "as nobody should be recommended what they have. Measure on a table of other rows. "
+            "as nobody should be recommended what they have. Measure on a table of other rows, or with "
+            "`--include-seen` where people have things again, as in sessions. "
             f"Received: {len(known):,} rows, all of them known."
         )
-    found = evaluate(recommender.model, known, recommender.interactions, metrics=METRICS)
+    found = evaluate(recommender.model, known, had, metrics=METRICS, exclude_seen=not include_seen)
     frame = found.to_frame()[["value", "low", "high"]].astype(object)
     rows = [
         {"metric": name, **row} for name, row in frame.where(frame.notna(), None).to_dict("index").items()

@@ -254,7 +254,17 @@ def user_outputs(towers: Towers, codes: np.ndarray, inputs: ModelInputs | None) 
 
 def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
     """What a tower of codes gives for each of them, some at a time."""
-    return _by_blocks(lambda block: tower(block[:, None], training=False), codes)
+    ranks = {name: len(x.shape) for name, x in tower.output.items()}
+
+    def represent(block: np.ndarray) -> dict[str, Any]:
+        found = tower(block[:, None], training=False)
+        # A table that a column of one code a row shares takes a list of one for such a column.
+        return {
+            name: x if len(x.shape) == ranks[name] else keras.ops.expand_dims(x, 1)
+            for name, x in found.items()
+        }
+
+    return _by_blocks(represent, codes)
 
 
 def _by_blocks(

@@ -20,10 +20,14 @@ class GraphEmbedding(keras.layers.Layer):
 
         first_weight E + (1 - first_weight) / n_layers * sum_(k = 1..n_layers) (D^-alpha A D^-beta)^k E
 
-    Who has no edge keeps `first_weight` times the own row. In training the vectors are computed from the
-    tables, once a step. Otherwise they are read from a cache, so that a model on them factorises and a row
-    costs a row: `kerasrec.Model.fit` renews it after every epoch; after a training loop of your own, or after
-    weights of the tables were set by hand, call `refresh`.
+    Who has no edge keeps `first_weight` times the own row. What comes from others, the sum over k, is kept:
+    a model on these vectors factorises, and a row costs a row. `kerasrec.Model.fit` renews it after every
+    epoch; after a training loop of your own, or after weights of the tables were set by hand, call `refresh`.
+
+    In training the sum is computed anew in every step, and gradients go through it. With `renew_every` above
+    1 that happens once in so many steps, and in between gradients go to the own rows alone: steps are many
+    times faster, and as good where few rows change between two of them. As the map from tables to vectors is
+    (nearly) symmetric and has no negative eigenvalues, a step along these gradients goes downhill as well.
 
     Args:
         n_users: int.
@@ -37,20 +41,21 @@ class GraphEmbedding(keras.layers.Layer):
             of every layer.
         l2: float, half of which weighs the squared length of the rows of the tables that a step reads (a mean
             over the batch). Defaults to `0.0`.
+        renew_every: int, steps of training for which what comes from others is kept. Defaults to `1`.
         embeddings_initializer: of both tables. Defaults to `None`: `HostNormal(0.0, 0.1)`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
         ids: codes of users `[B]` or `[B, 1]`, or of lists of items `[B, L]`.
         side: `"user"` or `"item"`, whose codes they are. Defaults to `"user"`.
-        training: bool, whether vectors are computed, or read from the cache.
+        training: bool, whether what comes from others is computed, or what is kept of it is read.
 
     Returns:
         Vectors of users `[B, C]`, or of items `[B, L, C]`.
 
     Raises:
-        ValueError: if a size is no positive integer, `n_layers` no whole number, an exponent or weight is out
-            of range, or `side` is neither.
+        ValueError: if a size or `renew_every` is no positive integer, `n_layers` no whole number, an exponent
+            or weight is out of range, or `side` is neither.
 
     Example:
         >>> import numpy as np, kerasrec
@@ -76,6 +81,7 @@ class GraphEmbedding(keras.layers.Layer):
         beta: float = 0.5,
         first_weight: float | None = None,
         l2: float = 0.0,
+        renew_every: int = 1,
         embeddings_initializer: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -97,6 +103,7 @@ class GraphEmbedding(keras.layers.Layer):
         if not 0 <= l2 < float("inf"):
             raise ValueError(f"`l2` must be a finite number of at least 0. Received: l2={l2}.")
         self.alpha, self.beta, self.first_weight, self.l2 = alpha, beta, first_weight, l2
+        self.renew_every = positive_integer("renew_every", renew_every)
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer or HostNormal(0.0, 0.1))
         self.autocast = False
         if keras.backend.backend() == "tensorflow":
@@ -112,7 +119,7 @@ class GraphEmbedding(keras.layers.Layer):
         return self.n_users if side == "user" else self.n_items
 
     def build(self, ids_shape: Any) -> None:
-        """Create the tables `[n, C]`, the edges from both ends, and the cache."""
+        """Create the tables `[n, C]`, the edges from both ends, and what is kept."""
         initializer = self.embeddings_initializer
         for side, n in (("user", self.n_users), ("item", self.n_items)):
             own = initializer
@@ -129,17 +136,20 @@ class GraphEmbedding(keras.layers.Layer):
             for name, shape, dtype in (
                 ("starts", (n + 1,), "int32"),
                 ("others", (self.n_edges,), "int32"),
-                ("vectors", (n, self.n_components), "float32"),
+                ("passed", (n, self.n_components), "float32"),
             ):
                 begin = self._all_of_the_first if name == "starts" else "zeros"
                 weight = self.add_weight(
                     shape=shape, initializer=begin, dtype=dtype, trainable=False, name=f"{side}_{name}"
                 )
                 setattr(self, f"{side}_{name}", weight)
+        self.steps = self.add_weight(
+            shape=(), initializer="zeros", dtype="int32", trainable=False, autocast=False, name="steps"
+        )
         self.built = True
 
     def fill(self, users: Any, items: Any) -> None:
-        """Take the edges, and renew the cache.
+        """Take the edges, and compute what comes along them.
 
         Args:
             users: codes `[E]`.
@@ -171,25 +181,16 @@ class GraphEmbedding(keras.layers.Layer):
         self.refresh()
 
     def refresh(self) -> None:
-        """Compute the vectors from the tables, and keep them."""
-        users, items = self.propagate()
-        self.user_vectors.assign(users)
-        self.item_vectors.assign(items)
+        """Compute from the tables what comes from others, and keep it."""
+        for side, passed in zip(("user", "item"), self._pass_on(self._tables()), strict=True):
+            getattr(self, f"{side}_passed").assign(passed)
 
     def propagate(self) -> tuple[Any, Any]:
         """Vectors of all users `[U, C]` and of all items `[I, C]`, from the tables."""
-        graph = self._graph()
-        one = 1 / (self.n_layers + 1) if self.first_weight is None else self.first_weight
-        each = (1 - one) / max(1, self.n_layers)
-        users, items = (ops.convert_to_tensor(x) for x in (self.user_embeddings, self.item_embeddings))
-        sums = [users * one, items * one]
-        for _ in range(self.n_layers):
-            users, items = (
-                graph["to_user"](items * graph["item_gives"]) * graph["user_receives"],
-                graph["to_item"](users * graph["user_gives"]) * graph["item_receives"],
-            )
-            sums = [sums[0] + each * users, sums[1] + each * items]
-        return sums[0], sums[1]
+        tables = self._tables()
+        passed = self._pass_on(tables)
+        users, items = (self._own_weight * table + x for table, x in zip(tables, passed, strict=True))
+        return users, items
 
     def call(self, ids: Any, side: Literal["user", "item"] = "user", training: bool | None = None) -> Any:
         """Vectors of some users or items."""
@@ -197,14 +198,21 @@ class GraphEmbedding(keras.layers.Layer):
         ids = ops.cast(ids, "int32")
         if side == "user" and len(ids.shape) == 2 and ids.shape[1] == 1:
             ids = ops.squeeze(ids, axis=1)
+        table, kept = getattr(self, f"{side}_embeddings"), getattr(self, f"{side}_passed")
         if not training:
-            return ops.cast(lookup(getattr(self, f"{side}_vectors"), ids), self.compute_dtype)
-        vectors = once(self, self.propagate)[0 if side == "user" else 1]
+            rows = self._own_weight * lookup(table, ids) + lookup(kept, ids)
+            return ops.cast(rows, self.compute_dtype)
+        place = 0 if side == "user" else 1
+        table = ops.convert_to_tensor(table)
         if self.l2 and not (len(ids.shape) == 2 and ids.shape[0] == 1):  # not of items that a batch shares
-            rows = ops.take(ops.convert_to_tensor(getattr(self, f"{side}_embeddings")), ids, axis=0)
             n = ops.cast(ops.shape(ids)[0], "float32")
-            self.add_loss(0.5 * self.l2 * ops.sum(ops.square(rows)) / n)
-        return ops.cast(ops.take(vectors, ids, axis=0), self.compute_dtype)
+            self.add_loss(0.5 * self.l2 * ops.sum(ops.square(ops.take(table, ids, axis=0))) / n)
+        if self.renew_every == 1:
+            rows = ops.take(once(self, self.propagate)[place], ids, axis=0)
+        else:
+            passed = once(self, self._renewed)[place]
+            rows = self._own_weight * ops.take(table, ids, axis=0) + ops.take(passed, ids, axis=0)
+        return ops.cast(rows, self.compute_dtype)
 
     def compute_output_spec(self, ids: Any, side: str = "user", training: bool | None = None) -> Any:
         """A vector a user, a list of vectors a list of items."""
@@ -224,6 +232,7 @@ class GraphEmbedding(keras.layers.Layer):
             **super().get_config(),
             **{name: getattr(self, name) for name in names},
             "l2": self.l2,
+            "renew_every": self.renew_every,
             "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
         }
 
@@ -231,7 +240,39 @@ class GraphEmbedding(keras.layers.Layer):
         """Where rows start before `fill`: all edges are between the first user and the first item."""
         return ops.cast(ops.where(ops.arange(shape[0]) > 0, self.n_edges, 0), dtype or "int32")
 
-    def _graph(self) -> dict[str, Any]:
+    @property
+    def _own_weight(self) -> float:
+        return 1 / (self.n_layers + 1) if self.first_weight is None else self.first_weight
+
+    def _tables(self) -> list[Any]:
+        return [ops.convert_to_tensor(x) for x in (self.user_embeddings, self.item_embeddings)]
+
+    def _pass_on(self, tables: list[Any], product: Any = None) -> list[Any]:
+        """What comes from others to all users `[U, C]` and to all items `[I, C]`, from the tables."""
+        graph = self._graph(product or _product)
+        each = (1 - self._own_weight) / max(1, self.n_layers)
+        users, items = tables
+        sums = [ops.zeros_like(users), ops.zeros_like(items)]
+        for _ in range(self.n_layers):
+            users, items = (
+                graph["to_user"](items * graph["item_gives"]) * graph["user_receives"],
+                graph["to_item"](users * graph["user_gives"]) * graph["item_receives"],
+            )
+            sums = [sums[0] + each * users, sums[1] + each * items]
+        return sums
+
+    def _renewed(self) -> list[Any]:
+        """What comes from others, computed anew where a step is due to; a constant for gradients."""
+        kept = [ops.convert_to_tensor(x) for x in (self.user_passed, self.item_passed)]
+        tables = [ops.stop_gradient(x) for x in self._tables()]
+        due = ops.equal(ops.convert_to_tensor(self.steps) % self.renew_every, 0)
+        passed = ops.cond(due, lambda: self._pass_on(tables, _constant_product), lambda: kept)
+        self.user_passed.assign(passed[0])
+        self.item_passed.assign(passed[1])
+        self.steps.assign_add(1)
+        return list(passed)
+
+    def _graph(self, product: Any) -> dict[str, Any]:
         """The two products with the matrix of edges, and what vectors are multiplied by on the way."""
         ends = {}
         for side in ("user", "item"):
@@ -241,7 +282,7 @@ class GraphEmbedding(keras.layers.Layer):
         values = ops.ones((self.n_edges,), "float32")
         found: dict[str, Any] = {}
         for side, other in (("user", "item"), ("item", "user")):
-            found[f"to_{side}"] = _product(ends[side], ends[other], values)
+            found[f"to_{side}"] = product(ends[side], ends[other], values)
             starts = ends[side][0]
             counts = ops.cast(starts[1:] - starts[:-1], "float32")[:, None]
             logs = ops.log(ops.maximum(counts, 1.0))
@@ -267,3 +308,8 @@ def _product(own: Any, other: Any, values: Any) -> Any:
         return sparse_product(own[0], own[1], values, vectors), gradient
 
     return product
+
+
+def _constant_product(own: Any, other: Any, values: Any) -> Any:
+    """The same without a gradient."""
+    return lambda vectors: sparse_product(own[0], own[1], values, vectors)

@@ -19,7 +19,7 @@ from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._made import state_of
 from kerasrec.recommender._metadata import aligned
 from kerasrec.recommender._reading import reads
-from kerasrec.recommender._resizing import Growth, is_of_a_graph, resized
+from kerasrec.recommender._resizing import Growth, is_of_a_graph, resized, value_of
 from kerasrec.recommender._state import State
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def _copied(state: State, interactions: Interactions) -> keras.Model:
 def _put_back(model: keras.Model) -> Iterator[None]:
     """Gives a model its weights back if training fails."""
     optimizer = [] if model.optimizer is None else model.optimizer.variables
-    kept = [(x, keras.ops.convert_to_numpy(x).copy()) for x in (*model.variables, *optimizer)]
+    kept = [(x, value_of(x)) for x in (*model.variables, *optimizer)]
     try:
         yield
     except Exception:

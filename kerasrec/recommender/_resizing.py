@@ -79,7 +79,6 @@ def resized(
         for before, after in zip(old.variables, new.variables, strict=True):
             value = _padded(before, tuple(after.shape))
             if table is not None and before is table[0]:
-                value = value.copy()
                 value[table[1]] = 0
             if isinstance(old, SequenceEmbedding) and before is old.embeddings:
                 # Where 0 may be above what most items get: as the mean item, whose score is the mean score.
@@ -180,9 +179,18 @@ def _table_of_features(layer: Any, sides: Any, growth: dict[str, Growth]) -> tup
     return None
 
 
+def value_of(variable: Any) -> np.ndarray:
+    """A copy of a variable's value. TensorFlow's variables themselves take no `copy`, and NumPy warns.
+
+    Args:
+        variable: of a model or an optimizer.
+    """
+    return keras.ops.convert_to_numpy(keras.ops.copy(variable)).copy()
+
+
 def _padded(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
     """A variable's value in a larger shape."""
-    value = keras.ops.convert_to_numpy(variable)
+    value = value_of(variable)
     if value.shape == shape:
         return value
     padded = np.zeros(shape, value.dtype)

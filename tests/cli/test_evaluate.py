@@ -114,14 +114,40 @@ def test_what_was_liked_in_training_is_liked_again(fails, run_json, run, shop, t
     assert "Counted as liked: ratings of at least 3, as in training; `--at-least` sets another" in out
     Recommender.train(liked, "item_knn").save(tmp_path / "all.keras")
     assert fails("evaluate", "all.keras", *shop, "--skip-unknown").endswith(
-        f"Measure on a table of other rows. Received: {len(liked):,} rows, all of them known."
+        "Measure on a table of other rows, or with `--include-seen` where people have things again, as in "
+        f"sessions. Received: {len(liked):,} rows, all of them known."
     )
+    again = run_json("evaluate", "all.keras", *shop, "--include-seen")
+    known = evaluate(kerasrec.zoo.create("item_knn", liked), liked, liked, exclude_seen=False)
+    assert {row["metric"]: row["value"] for row in again["ranking"]}["ndcg@10"] == pytest.approx(
+        known["ndcg@10"]
+    )
+    assert again["protocol"]["left out"] == known.protocol["left out"] == "nothing"
 
 
 def test_likes_of_a_model_that_predicts_ratings(fails, shop, trained):
     assert fails("evaluate", trained[0], *shop, "--at-least", 4) == (
         "`--at-least` is for models that rank. Received: 4, and recommender_v2."
     )
+    assert fails("evaluate", trained[0], *shop, "--include-seen") == (
+        "`--include-seen` is for models that rank. Received: recommender_v2."
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The interactions have no times:UserWarning")
+def test_sessions_by_command(run_json, tmp_path):
+    """Sessions that come back to what they had: train, measure and list with what was seen."""
+    steps = [(session, step) for session in range(12) for step in range(6)]
+    lines = [f"s{session},p{(session + step) % 3},{100 * session + step}" for session, step in steps]
+    (tmp_path / "log.csv").write_text("\n".join(["session,product,time", *lines]))
+    form = ["--user-column", "session", "--item-column", "product", "--time-column", "time"]
+    how = ["--epochs", 1, "--set", "n_components=4", "--set", "history_length=4", "--test-size", 0]
+    run_json("train", "log.csv", *form, "--model", "gru4rec", *how)
+    found = run_json("evaluate", "model.keras", "log.csv", *form, "--include-seen")
+    assert found["protocol"]["left out"] == "nothing"
+    listed = run_json("recommend", "model.keras", "--user", "s0", "-k", 3, "--include-seen")
+    assert sorted(row["item"] for row in listed["recommendations"]) == ["p0", "p1", "p2"]
 
 
 def test_files_that_are_no_models(fails, shop, tmp_path):

@@ -1,8 +1,10 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
 
-from kerasrec.data import Interactions, SequenceBatches, Sequences
+from kerasrec.data import Interactions, ModelInputs, SequenceBatches, Sequences
 from kerasrec.data.samplers import PopularitySampler
 from kerasrec.layers import DotScore, FeatureEmbedding
 
@@ -160,6 +162,26 @@ def test_one_item_repeated_and_repeats():
     assert rows(SequenceBatches(data, 1, seed=0)) == [([3] * 4, [3] * 4)]
     with pytest.raises(ValueError, match="a user with two items, of which one comes after the other"):
         SequenceBatches(data, 1, seed=0, repeats=False)
+
+
+def test_who_has_a_single_event_is_in_no_row():
+    data = Interactions(
+        [0, 1, 1, 2], [5, 1, 2, 6], None, [0, 0, 1, 0], user_ids=[0, 1, 2], item_ids=np.arange(8)
+    )
+    for targets in ("next", "last"):
+        batches = SequenceBatches(data, 4, targets=targets, seed=0)
+        assert rows(batches) == [([1], [2])]
+        assert ModelInputs(["history"], data).users([0])["history"][0, -1] == 5
+
+
+def test_a_note_about_the_order_of_rows_comes_once():
+    data = Interactions([0, 0, 1, 1], [1, 2, 2, 3], user_ids=[0, 1], item_ids=np.arange(4))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        SequenceBatches(data, 1)
+        ModelInputs(["history"], data).users([0])
+        SequenceBatches(data, 2)
+    assert ["have no times" in str(warning.message) for warning in said] == [True]
 
 
 def test_without_times_a_note_says_that_rows_count():

@@ -7,7 +7,7 @@ import pytest
 import kerasrec
 from kerasrec.data import Interactions, Sequences, splits
 from kerasrec.evaluation import RankingMetrics, compare, evaluate
-from kerasrec.layers import DotScore, FeatureEmbedding
+from kerasrec.layers import DotScore, FeatureEmbedding, PooledHistory, SequenceEmbedding
 
 N_USERS, N_ITEMS = 7, 12
 
@@ -126,3 +126,20 @@ def test_padding_and_the_place_in_a_block_change_nothing():
     test = Interactions(np.arange(N_USERS), [(x[-1] + 1) % N_ITEMS if len(x) else 0 for x in lists], **ids)
     report = evaluate(next_item(), test, k=1, metrics=["recall"], history=history)
     assert report.per_user("recall@1").tolist()[1:] == [1.0] * 6
+
+
+@pytest.mark.parametrize("users", [None, [5, 2]])
+def test_columns_beside_the_history(users):
+    """A column that says what a user has next decides, whatever the history; both towers share the table."""
+    train, test = splits.leave_last_out(data())
+    wish = np.zeros(N_USERS, "int32")
+    wish[test.users] = test.items
+    inputs = {name: keras.Input((None,), name=name, dtype="int32") for name in ("history", "item")}
+    inputs["wish"] = keras.Input((1,), name="wish", dtype="int32")
+    items = FeatureEmbedding(N_ITEMS, N_ITEMS, embeddings_initializer="identity")
+    pooled = PooledHistory()(SequenceEmbedding(N_ITEMS, N_ITEMS)(inputs["history"]), inputs["history"])
+    wished = keras.layers.Rescaling(10.0)(keras.layers.Flatten()(items(inputs["wish"])))
+    model = kerasrec.Model(inputs, DotScore()(keras.layers.Add()([wished, pooled]), items(inputs["item"])))
+    how = {"k": 1, "metrics": ["recall"], "users": users, "exclude_seen": False}
+    assert evaluate(model, test, train, columns={"wish": wish}, **how)["recall@1"] == 1
+    assert evaluate(model, test, train, columns={"wish": (wish + 1) % N_ITEMS}, **how)["recall@1"] == 0

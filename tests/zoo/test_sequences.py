@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrec import zoo
+from kerasrec import Recommender, zoo
 from kerasrec.data import Interactions, SequenceBatches, Sequences
 from kerasrec.evaluation import evaluate
 from kerasrec.trainers._positions import of_positions
@@ -103,6 +103,39 @@ def test_later_events_change_no_history_and_no_target_before_them(name):
             places = np.arange(len(items) - len(wanted) + 1, len(items) + 1)
             assert ((wanted == other) == (places < cut)).all()
             assert (wanted == (items[0] + places) % N_ITEMS).all()
+
+
+@pytest.mark.parametrize("name", [*sorted(MODELS), "mult_vae"])
+def test_what_comes_after_a_test_event_changes_no_list(name):
+    """Rows of training that are later than the test, as a split by rows gives, are in no history."""
+    if name == "mult_vae":
+        model = zoo.MultVAE(N_ITEMS, n_components=4, hidden=(8,), seed=0)
+        model.get_layer("item_bias").embeddings.assign(np.linspace(-0.1, 0.1, N_ITEMS)[:, None])
+    else:
+        model, _ = made(name)
+    n, rng = 30, np.random.default_rng(0)
+    ids = {"user_ids": np.arange(n), "item_ids": np.arange(N_ITEMS)}
+    users, times = np.repeat(np.arange(n), 6), np.tile([0, 1, 2, 4, 5, 6], n)
+    items = np.concatenate([rng.permutation(N_ITEMS)[:6] for _ in range(n)])
+    test = Interactions(np.arange(n), rng.integers(0, N_ITEMS, n), None, np.full(n, 3), **ids)
+
+    def ranks(shift):
+        changed = np.where(shift, (items + 1) % N_ITEMS, items)
+        train = Interactions(users, changed, None, times, **ids)
+        how = {"k": N_ITEMS, "metrics": ["mrr"], "exclude_seen": False}
+        return evaluate(model, test, train, **how).per_user(f"mrr@{N_ITEMS}").tolist()
+
+    assert ranks(times > 3) == ranks(times > 9)  # the others never change
+    assert ranks(times < 3) != ranks(times > 9)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_file_without_its_vocabulary(name, tmp_path):
+    """A model by its factory knows codes alone: nobody can say what they were called."""
+    model, _ = made(name)
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match="`path` must be written by .*which holds no ids"):
+        Recommender.load(tmp_path / "model.keras")
 
 
 def rows(model, sequences):
