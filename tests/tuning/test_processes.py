@@ -55,7 +55,13 @@ def finish(folder, workers=1):
     )
 
 
-def test_a_search_killed_at_random_moments_ends_as_one_that_was_not(tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The search in one process, which nobody disturbs."""
+    return finish(tmp_path_factory.mktemp("search") / "whole")
+
+
+def test_a_search_killed_at_random_moments_ends_as_one_that_was_not(whole, tmp_path):
     rng = random.Random(7)
     folder = tmp_path / "killed"
     started = {}
@@ -72,14 +78,13 @@ def test_a_search_killed_at_random_moments_ends_as_one_that_was_not(tmp_path):
             assert state["started"][trial] == when
         started = state["started"]
     result = finish(folder)
-    whole = finish(tmp_path / "whole")
     frames = [x.frame().drop(columns="started") for x in (result, whole)]
     pd.testing.assert_frame_equal(*frames, rtol=1e-4)
     assert result.best_hyperparameters == pytest.approx(whole.best_hyperparameters)
     assert not list(folder.rglob(".*.npz.*"))
 
 
-def test_two_workers_find_what_one_does_and_a_dead_one_costs_its_trial(tmp_path):
+def test_two_workers_find_what_one_does_and_a_dead_one_costs_its_trial(whole, tmp_path):
     folder = tmp_path / "two"
     process = start(folder, workers=2)
     wait_for(lambda: epochs(folder) >= 1, process)
@@ -88,12 +93,12 @@ def test_two_workers_find_what_one_does_and_a_dead_one_costs_its_trial(tmp_path)
     os.kill(workers[0], signal.SIGKILL)
     assert process.wait(PATIENCE) == 0, process.stderr.read()
     process.stderr.close()
-    frame = finish(folder).frame()
+    found, one = finish(folder), whole.frame()
+    frame = found.frame()
     lost = frame["status"] == "failed"
     assert lost.sum() == 1 and len(frame) == 4
-    reasons = list(finish(folder).reasons().values())
+    reasons = list(found.reasons().values())
     assert len(reasons) == 1 and reasons[0].endswith("ended with signal 9")
-    one = finish(tmp_path / "one").frame()
     columns = ["trial", "learning_rate"]  # sent as 32 bits between processes
     pd.testing.assert_frame_equal(frame[columns], one[columns], rtol=1e-6)
     pd.testing.assert_series_equal(frame["score"][~lost], one["score"][~lost], rtol=1e-3)
