@@ -24,6 +24,7 @@ def in_process(
     backend: str | None = None,
     environment: dict[str, str] | None = None,
     python: str = sys.executable,
+    quiet: bool = True,
 ) -> dict[str, Any]:
     """Call a function in a fresh process.
 
@@ -33,6 +34,7 @@ def in_process(
         backend: value of `KERAS_BACKEND` there.
         environment: further variables.
         python: the interpreter.
+        quiet: whether what it says is shown only if it fails.
 
     Returns:
         What the function returned, with `peak_mb` and `versions` of the process.
@@ -42,7 +44,10 @@ def in_process(
         variables["KERAS_BACKEND"] = backend
     command = [python, "-m", "benchmarks._measure", function, json.dumps(arguments or {})]
     with tempfile.TemporaryFile("w+") as log:
-        done = subprocess.run(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=log, text=True)
+        said_to = log if quiet else None
+        done = subprocess.run(
+            command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=said_to, text=True
+        )
         log.seek(0)
         said = log.read()
     if done.returncode:

@@ -168,10 +168,11 @@ class FactorRows:
         best = np.ascontiguousarray(by_group.max(axis=0).T)
         if not (best < np.inf).all():  # NaN as well; raised by the caller, who knows the users
             return np.zeros((len(buffer), 1), np.int64), best.max(axis=1, keepdims=True)
-        cut = min(k, n_groups)
-        threshold = np.partition(best, n_groups - cut, axis=1)[:, n_groups - cut]
-        # Never what is hidden; everything else where the bound overflows.
-        threshold = np.fmax(threshold - 2 * error, np.finfo(np.float32).min)
+        # Never what is hidden; everything else where the bound overflows, or no k groups vouch for k items.
+        threshold = np.full(len(buffer), np.finfo(np.float32).min)
+        if k <= n_groups:
+            found = np.partition(best, n_groups - k, axis=1)[:, n_groups - k]
+            threshold = np.fmax(found - 2 * error, threshold)
         rows, groups = np.nonzero(best >= threshold[:, None])
         members = by_group[:, groups, rows].T
         found, ranks = np.nonzero(members >= threshold[rows, None])
@@ -215,9 +216,9 @@ class FactorRows:
         row[hidden] = -np.inf
         row[layout.empty] = -np.inf
         best = layout.best_of_groups(buffer)[0]
-        if not np.isfinite(best.max()) or not np.isfinite(error):
+        if not np.isfinite(best.max()) or not np.isfinite(error) or k > n_groups:
             return None
-        cut = n_groups - min(k, n_groups)
+        cut = n_groups - k
         best.partition(cut)
         columns = np.flatnonzero(row >= max(best[cut] - 2 * error, np.finfo(np.float32).min))
         if not k <= len(columns) <= _MAX_CANDIDATES * k:

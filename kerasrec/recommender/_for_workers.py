@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasrec._arguments import positive_integer
 from kerasrec._partial import replacing
-from kerasrec.evaluation._layout import tie_order
+from kerasrec.evaluation._layout import Layout
 from kerasrec.recommender import _lists, _vectors, _worker
 from kerasrec.recommender._state import SEED, State
 
@@ -51,11 +51,8 @@ def save(
             f"or use `recommend_to_parquet`. Received: {', '.join(ruled.rules.names)}."
         )
     candidates = _lists.candidates_of(state, only, exclude, ruled)
-    columns = tie_order(state.n_items, SEED)
-    if candidates is not None:
-        columns = columns[np.isin(columns, candidates)]
-    column_of = np.full(state.n_items, -1, np.int64)
-    column_of[columns] = np.arange(len(columns))
+    layout = Layout.of(state.n_items, SEED, candidates)
+    arranged = np.maximum(layout.items, 0)
     users = state.users.raw.tolist()
     if len({isinstance(entry, str) for entry in users}) > 1:
         raise ValueError("Ids of users must be of one type for workers, text or numbers. Received: both.")
@@ -63,11 +60,11 @@ def save(
     order = np.argsort(keys, kind="stable")
     arrays = {
         "user": factors.user,
-        "item": factors.item[columns],
+        "item": factors.item[arranged],
         "user_bias": factors.user_bias,
-        "item_bias": None if factors.item_bias is None else factors.item_bias[columns],
-        "columns": columns,
-        "column_of": column_of,
+        "item_bias": None if factors.item_bias is None else factors.item_bias[arranged],
+        "columns": layout.items,
+        "column_of": layout.columns,
         "user_keys": keys[order],
         "user_codes": order,
         "seen_starts": state.history.starts if exclude_seen else None,
@@ -75,6 +72,7 @@ def save(
     }
     text = keys.dtype.kind == "S"
     about = {"form": _worker.FORM, "k": k, "scales": factors.scales, "text": text, "name": state.name}
+    about["n_groups"] = layout.n_groups
     with replacing(folder) as place:
         place.mkdir()
         for name, array in arrays.items():

@@ -100,8 +100,11 @@ class Lists:
                     "`folder` must be of this version of kerasrec or an older one; write it again. "
                     f"Received: {self.folder!r}, of version {about['form']}."
                 )
-            held = {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}
+            held = {path.stem: np.load(path, mmap_mode="r").view(np.ndarray) for path in folder.glob("*.npy")}
             items = pq.read_table(folder / "items.parquet").column("item").combine_chunks()
+            vectors, bias = held["item"], held.get("item_bias", np.zeros(1, np.float32))
+            held["longest"] = np.sqrt(np.einsum("ic,ic->i", vectors, vectors)).max()
+            held["largest_bias"], held["empty"] = np.abs(bias).max(), np.flatnonzero(held["columns"] < 0)
             self._held = {**held, "about": about, "items": items}
         return self._held
 
@@ -166,26 +169,15 @@ def _find(ids: list[Any], keys: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def _ranked(held: dict[str, Any], codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Items `[B, k]`, -1 behind the last, and their scores."""
-    columns, about = held["columns"], held["about"]  # item codes in the order among equal scores
-    k, width = min(about["k"], len(columns)), max(1, len(columns))
+    """Items `[B, k]`, -1 after the last, and their scores."""
+    columns, about = held["columns"], held["about"]
+    k = min(about["k"], int(np.count_nonzero(columns >= 0)))
     items = np.full((len(codes), k), -1, np.int64)
     best = np.full((len(codes), k), np.nan, np.float32)
-    step = max(1, _BLOCK_BYTES // (4 * width))
+    step = max(1, _BLOCK_BYTES // (4 * len(columns)))
     for begin in range(0, len(codes) if k else 0, step):
         users = codes[begin : begin + step]
-        scores = held["user"][users] @ held["item"].T
-        if "item_bias" in held:
-            scores += held["item_bias"]
-        if "seen_starts" in held:
-            starts, counts = held["seen_starts"][users], np.diff(held["seen_starts"])[users]
-            rows = np.repeat(np.arange(len(users)), counts)
-            shift = np.repeat(starts - (np.cumsum(counts) - counts), counts)
-            column = held["column_of"][held["seen_items"][np.arange(len(rows)) + shift]]
-            scores[rows[column >= 0], column[column >= 0]] = -np.inf
-        # The k-th best of each user; of equals those that come first.
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :k] if k * 8 > width else _top(scores, k)
-        found = np.take_along_axis(scores, order, axis=1)
+        order, found = _Block(held, users).top(k)
         there = np.isfinite(found)
         part = slice(begin, begin + len(users))
         items[part] = np.where(there, columns[order], -1)
@@ -196,11 +188,66 @@ def _ranked(held: dict[str, Any], codes: np.ndarray) -> tuple[np.ndarray, np.nda
     return items, best.astype(np.float32)
 
 
-def _top(scores: np.ndarray, k: int) -> np.ndarray:
-    """Columns of the k best of each row; of equal scores the first columns."""
-    least = np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k, None]
-    order = np.empty((len(scores), k), np.int64)
-    for row in range(len(scores)):
-        some = np.flatnonzero(scores[row] >= least[row])
-        order[row] = some[np.argsort(-scores[row, some], kind="stable")[:k]]
-    return order
+class _Block:
+    """Scores of all items for some users, of which the best are exact: those of the recommender itself.
+
+    Items stand in groups, item `r` of group `g` in column `r * n_groups + g`: the largest score of each group
+    is a maximum over whole vectors, and groups, with their items, come in the order among equal scores.
+
+    Args:
+        held: what is in the folder.
+        users: codes `[B]`.
+    """
+
+    def __init__(self, held: dict[str, Any], users: np.ndarray) -> None:
+        self.vectors, self.items = held["user"][users], held["item"]
+        self.bias = held.get("item_bias")
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.scores = self.items @ self.vectors.T  # [W, B]
+            if self.bias is not None:
+                self.scores += self.bias[:, None]
+        self.scores[held["empty"]] = -np.inf
+        if "seen_starts" in held:
+            starts, counts = held["seen_starts"][users], np.diff(held["seen_starts"])[users]
+            rows = np.repeat(np.arange(len(users)), counts)
+            shift = np.repeat(starts - (np.cumsum(counts) - counts), counts)
+            column = held["column_of"][held["seen_items"][np.arange(len(rows)) + shift]]
+            self.scores[column[column >= 0], rows[column >= 0]] = -np.inf
+        self.n_groups = held["about"]["n_groups"]
+        # A bound on the rounding error of a product in float32.
+        unit = (self.items.shape[1] + 3) * np.float32(2.0**-23)
+        lengths = np.sqrt(np.einsum("bc,bc->b", self.vectors, self.vectors))
+        self.error = unit * (lengths * held["longest"] + held["largest_bias"])
+
+    def top(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Columns `[B, k]` of the best items, and their scores; minus infinity after the last."""
+        groups = self.scores.reshape(-1, self.n_groups, len(self.vectors))
+        best = np.ascontiguousarray(groups.max(axis=0).T)
+        if not (best < np.inf).all():  # NaN as well
+            raise ValueError(
+                "Scores must be finite; train the model again and write the folder again. Received: NaN or "
+                "infinity."
+            )
+        least = np.full(len(best), np.finfo(np.float32).min)
+        if k <= self.n_groups:  # the k best items are at least the k-th best group's best
+            kth = np.partition(best, self.n_groups - k, axis=1)[:, self.n_groups - k]
+            least = np.fmax(kth - 2 * self.error, least)
+        users, found = np.nonzero(best >= least[:, None])
+        which, ranks = np.nonzero(groups[:, found, users].T >= least[users, None])
+        users, columns = users[which], found[which] + self.n_groups * ranks
+        ends = np.cumsum(np.bincount(users, minlength=len(best)))
+        order = np.zeros((len(best), k), np.int64)
+        scores = np.full((len(best), k), -np.inf, np.float32)
+        for user, end in enumerate(ends):
+            own = columns[ends[user - 1] if user else 0 : end]
+            exact = self._exact(user, own)
+            first = np.argsort(-exact, kind="stable")[:k]
+            order[user, : len(first)], scores[user, : len(first)] = own[first], exact[first]
+        return order, scores
+
+    def _exact(self, user: int, columns: np.ndarray) -> np.ndarray:
+        """Scores in double precision, rounded; a product in float32 gives equal items unequal ones."""
+        exact = self.items[columns].astype(np.float64) @ self.vectors[user].astype(np.float64)
+        if self.bias is not None:
+            exact += self.bias[columns]
+        return exact.astype(np.float32)

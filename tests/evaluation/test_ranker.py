@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from references.ranking_metrics import ranked
 
 from kerasrec.evaluation import _ranker
-from kerasrec.evaluation._layout import tie_order
+from kerasrec.evaluation._layout import Layout, tie_order
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer
@@ -62,6 +62,18 @@ def test_equals_brute_force(n_items, n_components, k, levels, biased, seen_share
             assert list(found[u][left]) == expected[u]
             assert np.array_equal(best[u][left], exact[u][found[u][left]])
             assert (best[u][~left] == -np.inf).all()
+
+
+@pytest.mark.parametrize("n_users", [1, 3])
+def test_lists_longer_than_there_are_groups(n_users):
+    """The best of each of 256 groups are the best items of all; a list of 300 goes on with others."""
+    layout = Layout.of(4096)
+    scores = np.random.default_rng(0).random(4096).astype(np.float32)
+    scores[layout.items[: layout.n_groups]] += 10
+    assert layout.n_groups == 256
+    ranker = Ranker(factor_scorer(np.ones((n_users, 1)), scores[:, None]))
+    _, best = lists(ranker, np.arange(n_users), 300)
+    np.testing.assert_array_equal(best, np.tile(np.sort(scores)[::-1][:300], (n_users, 1)))
 
 
 def test_equal_items_tie_whatever_the_product_rounds():

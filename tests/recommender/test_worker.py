@@ -9,9 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from references.ranking_metrics import ranked
 
 import kerasrec
 from kerasrec.data import Interactions
+from kerasrec.evaluation._layout import Layout, tie_order
+from kerasrec.recommender import _worker
 
 
 @pytest.fixture(scope="module", params=["hybrid", "recommender_v2"])
@@ -65,13 +68,32 @@ def test_the_same_rows(recommender, folder, expected, form):
     check(Lists(folder)(form(recommender.user_ids)), expected)
 
 
-def test_many_items(recommender, expected, monkeypatch):
-    """The way of large catalogues, and blocks of users."""
-    from kerasrec.recommender import _worker
+@pytest.mark.parametrize(("n_items", "k"), [(40, 7), (4100, 10), (4100, 300)])
+@pytest.mark.parametrize("levels", [1, 1000])
+def test_the_best_of_many(n_items, k, levels):
+    """Whole numbers, whose products are exact: many equal scores, or few."""
+    rng = np.random.default_rng(0)
+    users, items = (rng.integers(-levels, levels + 1, (n, 2)).astype(np.float32) for n in (9, n_items))
+    bias = rng.integers(-levels, levels + 1, n_items).astype(np.float32)
+    layout = Layout.of(n_items)
+    arranged = np.maximum(layout.items, 0)
+    held = {"user": users, "item": items[arranged], "item_bias": bias[arranged], "columns": layout.items}
+    held |= {"longest": levels * 2, "largest_bias": levels, "empty": np.flatnonzero(layout.items < 0)}
+    held["about"] = {"k": k, "n_groups": layout.n_groups, "scales": []}
+    found, scores = _worker._ranked(held, np.arange(9))
+    exact = users @ items.T + bias
+    for user in range(9):
+        assert found[user].tolist() == ranked(exact[user], tie_order(n_items), set(), k)
+        np.testing.assert_array_equal(scores[user], exact[user, found[user]])
 
-    scores = np.random.default_rng(0).integers(0, 4, (30, 100)).astype(np.float32)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :7]
-    np.testing.assert_array_equal(_worker._top(scores, 7), order)
+
+def test_scores_that_are_none(recommender, tmp_path):
+    lists = recommender.lists(tmp_path / "lists", k=3)
+    vectors = np.load(tmp_path / "lists" / "user.npy")
+    vectors[0] = np.nan
+    np.save(tmp_path / "lists" / "user.npy", vectors)
+    with pytest.raises(ValueError, match="Scores must be finite; train the model again and write the folder"):
+        lists({"user": recommender.user_ids})
 
 
 def test_only_some(recommender, tmp_path):
