@@ -1,6 +1,6 @@
 """A folder of columns on disk: what `Interactions.prepare` writes and `Interactions.open` reads.
 
-- `header.json`: version, sizes, what the values are, checksums.
+- `header.json`: version, sizes, what the values are, checksums of all files, and its own.
 - `users.parquet`, `items.parquet`: raw ids in the order of their codes, and how many events each has.
 - `start.npy`, int64 [U + 1]: where the rows of each user begin.
 - `user.npy`, `item.npy`, int32 [n]: rows by user, then by time, then as they came.
@@ -67,7 +67,8 @@ class Header:
 
     def write(self, folder: Path) -> None:
         """Write it, last of all."""
-        (folder / HEADER).write_text(json.dumps({"form": "kerasrec", **asdict(self)}, indent=1))
+        entries = json.loads(json.dumps({"form": "kerasrec", **asdict(self)}))
+        (folder / HEADER).write_text(json.dumps({**entries, "check": _check_of(entries)}, indent=1))
 
 
 class ColumnWriter:
@@ -195,6 +196,8 @@ def read_header(folder: Path, verify: bool | None = None) -> Header:
         )
     try:
         entries = json.loads((folder / HEADER).read_text())
+        check = entries.pop("check", None)
+        whole = check == _check_of(entries)
         if entries.pop("form") != "kerasrec":
             raise ValueError("another form")
         version = int(entries["version"])
@@ -208,6 +211,8 @@ def read_header(folder: Path, verify: bool | None = None) -> Header:
             "`path` must be a folder of this version of kerasrec or an older one; update kerasrec, or "
             f"prepare it again. Received: path={str(folder)!r}, of version {version}, and {VERSION} is known."
         )
+    if not whole:
+        raise _damaged(folder, f"a {HEADER} whose checksum is another")
     try:
         meaning = Meaning.from_dict(entries.pop("meaning"))
         files = {name: (int(size), int(check)) for name, (size, check) in entries.pop("files").items()}
@@ -258,6 +263,11 @@ def blocks(n: int, size: int) -> Iterator[slice]:
     """
     for begin in range(0, n, size):
         yield slice(begin, min(n, begin + size))
+
+
+def _check_of(entries: Any) -> int:
+    """The checksum of a header, without its own."""
+    return zlib.crc32(json.dumps(entries, sort_keys=True).encode())
 
 
 def _check_files(folder: Path, header: Header, verify: bool | None) -> None:

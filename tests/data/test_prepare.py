@@ -2,6 +2,7 @@
 
 import errno
 import json
+import zlib
 
 import duckdb
 import numpy as np
@@ -49,6 +50,14 @@ def prepared(tmp_path):
         return Interactions.prepare(source, tmp_path / "out", verbose=False, **options)
 
     return prepared
+
+
+def changed(folder, **entries):
+    """Write other entries into a header, with the checksum that they have."""
+    header = json.loads((folder / "header.json").read_text()) | entries
+    del header["check"]
+    text = json.dumps(header, sort_keys=True)
+    (folder / "header.json").write_text(json.dumps(header | {"check": zlib.crc32(text.encode())}))
 
 
 def in_order(held):
@@ -296,6 +305,23 @@ def test_types_that_differ(prepared, tmp_path):
         prepared(str(tmp_path / "*.parquet"))
 
 
+def test_ids_of_two_types(prepared, tmp_path):
+    (tmp_path / "events.csv").write_text("user,item\n12,1\nx,2\n")
+    assert prepared(tmp_path / "events.csv").user_ids.tolist() == ["12", "x"]
+    query = "SELECT * FROM (VALUES (1, 2)) AS t(user, item) UNION ALL SELECT 'x', 3"
+    opened = Interactions.prepare(query, tmp_path / "other", verbose=False)  # text, as in CSV
+    assert opened.user_ids.tolist() == ["1", "x"]
+
+
+@pytest.mark.parametrize(("name", "other"), [("v", ["x"]), ("t", pd.to_datetime(["2020-01-01"]))])
+def test_columns_whose_types_differ(prepared, tmp_path, name, other):
+    pd.DataFrame({"user": [1], "item": [1], "v": [1.0], "t": [1]}).to_parquet(tmp_path / "a.parquet")
+    frame = pd.DataFrame({"user": [1], "item": [2], "v": [1.0], "t": [1]}).assign(**{name: other})
+    frame.to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(ValueError, match=f"'{name}' must be of one type in all files"):
+        prepared(str(tmp_path / "*.parquet"), value="v", time="t")
+
+
 def test_widths_that_differ(prepared, tmp_path):
     pd.DataFrame({"user": np.array([1], np.int32), "item": [1]}).to_parquet(tmp_path / "a.parquet")
     pd.DataFrame({"user": [2**40], "item": [1]}).to_parquet(tmp_path / "b.parquet")
@@ -475,16 +501,22 @@ class TestOpen:
             Interactions.open(tmp_path / "none")
         with pytest.raises(ValueError, match="whose header cannot be read"):
             Interactions.open(tmp_path)
-        header = json.loads((folder / "header.json").read_text())
-        (folder / "header.json").write_text(json.dumps(header | {"meaning": {}}))
+        changed(folder, meaning={})
         with pytest.raises(ValueError, match="a header that does not say what it must"):
             Interactions.open(folder)
 
+    @pytest.mark.parametrize("entries", [{"files": {}}, {"n_rows": 1}, {"kept": None}, {"check": None}])
+    def test_a_header_that_is_not_as_it_was_written(self, folder, entries):
+        """Without `files`, no checksum of them would be compared."""
+        header = json.loads((folder / "header.json").read_text())
+        (folder / "header.json").write_text(json.dumps(header | entries))
+        with pytest.raises(ValueError, match=r"run `kerasrec prepare` again.*header.json whose checksum is"):
+            Interactions.open(folder, verify=False)
+
     def test_ids_that_are_too_few(self, folder):
         pd.DataFrame({"id": ["a"], "count": [1]}).to_parquet(folder / "users.parquet")
-        header = json.loads((folder / "header.json").read_text())
-        size = (folder / "users.parquet").stat().st_size
-        header["files"]["users.parquet"] = [size, _folder.checksum(folder / "users.parquet")]
-        (folder / "header.json").write_text(json.dumps(header))
+        files = json.loads((folder / "header.json").read_text())["files"]
+        path = folder / "users.parquet"
+        changed(folder, files=files | {path.name: [path.stat().st_size, _folder.checksum(path)]})
         with pytest.raises(ValueError, match="with 1 ids of 2"):
             _ = Interactions.open(folder).user_ids
