@@ -34,7 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--write", action="store_true", help="put the results into RESULTS.md, plots beside it"
     )
-    parser.add_argument("--short", action="store_true", help="of rows: calls of fit that make few steps")
+    parser.add_argument(
+        "--short",
+        action="store_true",
+        help="of rows: calls of fit that make few steps; of sequences and graphs: no whole training",
+    )
     parser.add_argument("--rounds", type=int, help="how often all is measured, where a benchmark has rounds")
     parser.add_argument("--parts", help="a file that keeps what was measured, to go on from it after a stop")
     options = parser.parse_args(arguments)

@@ -7,7 +7,7 @@ on. Seconds of an epoch: of plain Keras the batches of a part of it after the fi
 of kerasrec the median epoch after the first. Compilation stands beside both (`first s`: of plain Keras the
 first batch, of kerasrec the first epoch). `whole s` is a whole training at a rate that falls linearly from
 0.002, compilation included and evaluation left out; NDCG@10 is of the last item among all items,
-seen ones left out, over all users.
+seen ones left out, over all users. `--short` leaves the whole training out.
 """
 
 import statistics
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._measure import data_folder, digits, in_process, ratio_row
+from benchmarks._measure import alternate, data_folder, digits, in_process, ratio_row
 
 CASES: dict[str, dict[str, Any]] = {
     "movielens-1m": {
@@ -45,39 +45,36 @@ CASES: dict[str, dict[str, Any]] = {
 N_COMPONENTS = 64
 
 
-def run(quick: bool = False) -> list[dict]:
-    found = [measure(name, quick) for name in CASES]
-    return [ratio for ratio, _ in found] + [row for _, rows in found for row in rows]
-
-
-def measure(name: str, quick: bool = False) -> tuple[dict, list[dict]]:
-    """The ratio of a data set, and the figures of both."""
-    data_folder(name)
-    plain, ours = (
-        in_process(
-            f"benchmarks.sequences:{code}",
-            {"name": name, "quick": quick},
-            "jax",
-            {"KERASREC_COMPILATION_CACHE": "0"},
+def run(quick: bool = False, short: bool = False) -> list[dict]:
+    cases = [(name, code) for name in CASES for code in ("plain", "ours")]
+    found = dict(zip(cases, alternate(cases, 1, lambda case: _measure(*case, quick, short)), strict=True))
+    ratios_of, rows = [], []
+    for name, case in CASES.items():
+        plain, ours = (found[name, code][0] for code in ("plain", "ours"))
+        ratio = plain["epoch s"] / ours["epoch s"]
+        ratios_of.append(
+            ratio_row(f"plain Keras / kerasrec: seconds an epoch, {name}", [ratio], *case["required"])
         )
-        for code in ("plain", "ours")
-    )
-    ratio = plain["epoch s"] / ours["epoch s"]
-    figures = [
-        {
-            "data": name,
-            "code": code,
-            "epoch s": digits(found["epoch s"]),
-            "first s": digits(found["first s"]),
-            "epochs": found.get("epochs"),
-            "whole s": found.get("whole s"),
-            "ndcg@10": found.get("ndcg@10"),
-            "peak MB": found["peak_mb"],
-        }
-        for code, found in (("plain Keras", plain), ("kerasrec", ours))
-    ]
-    required = CASES[name]["required"]
-    return ratio_row(f"plain Keras / kerasrec: seconds an epoch, {name}", [ratio], *required), figures
+        rows += [
+            {
+                "data": name,
+                "code": code,
+                "epoch s": digits(x["epoch s"]),
+                "first s": digits(x["first s"]),
+                "epochs": x.get("epochs"),
+                "whole s": x.get("whole s"),
+                "ndcg@10": x.get("ndcg@10"),
+                "peak MB": x["peak_mb"],
+            }
+            for code, x in (("plain Keras", plain), ("kerasrec", ours))
+        ]
+    return ratios_of + rows
+
+
+def _measure(name: str, code: str, quick: bool, short: bool) -> dict[str, Any]:
+    data_folder(name)
+    how = {"name": name, "quick": quick, "short": short}
+    return in_process(f"benchmarks.sequences:{code}", how, "jax", {"KERASREC_COMPILATION_CACHE": "0"})
 
 
 def sequences(name: str, quick: bool) -> tuple[list[np.ndarray], int]:
@@ -89,7 +86,7 @@ def sequences(name: str, quick: bool) -> tuple[list[np.ndarray], int]:
     return np.split(codes.astype("int32"), np.cumsum([len(x) for x in lists])[:-1]), len(known)
 
 
-def ours(name: str, quick: bool) -> dict[str, Any]:
+def ours(name: str, quick: bool, short: bool) -> dict[str, Any]:
     """Epochs of kerasrec, and what they reach."""
     from benchmarks._clock import EpochClock
     from kerasrec import zoo
@@ -98,7 +95,7 @@ def ours(name: str, quick: bool) -> dict[str, Any]:
 
     case = CASES[name]
     lists, n_items = sequences(name, quick)
-    recipe = zoo.Recipe(schedule="linear", epochs=2 if quick else case["epochs"])
+    recipe = zoo.Recipe(schedule="linear", epochs=2 if quick or short else case["epochs"])
     start = time.perf_counter()
     settings = {key: case[key] for key in ("n_blocks", "dropout")}
     model = zoo.SASRec(
@@ -114,6 +111,9 @@ def ours(name: str, quick: bool) -> dict[str, Any]:
     clock = EpochClock()
     model.fit(batches, epochs=recipe.epochs, verbose=0, callbacks=[clock, zoo.FallingRate(recipe)])
     whole = time.perf_counter() - start
+    seconds = {"epoch s": statistics.median(clock.seconds[1:]), "first s": clock.seconds[0]}
+    if short:
+        return seconds
     users = np.arange(len(lists))
     test = Interactions(users, [x[-1] for x in lists], user_ids=users, item_ids=np.arange(n_items))
     rest = Interactions(
@@ -124,15 +124,14 @@ def ours(name: str, quick: bool) -> dict[str, Any]:
         item_ids=np.arange(n_items),
     )
     return {
-        "epoch s": statistics.median(clock.seconds[1:]),
-        "first s": clock.seconds[0],
+        **seconds,
         "epochs": recipe.epochs,
         "whole s": digits(whole),
         "ndcg@10": evaluate(model, test, rest, metrics=["ndcg"])["ndcg@10"],
     }
 
 
-def plain(name: str, quick: bool) -> dict[str, Any]:
+def plain(name: str, quick: bool, short: bool) -> dict[str, Any]:
     """Some batches of plain Keras."""
     case = CASES[name]
     lists, n_items = sequences(name, quick)

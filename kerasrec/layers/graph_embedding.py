@@ -25,9 +25,9 @@ class GraphEmbedding(keras.layers.Layer):
     epoch; after a training loop of your own, or after weights of the tables were set by hand, call `refresh`.
 
     In training the sum is computed anew in every step, and gradients go through it. With `renew_every` above
-    1 that happens once in so many steps, and in between gradients go to the own rows alone: steps are many
-    times faster, and as good where few rows change between two of them. As the map from tables to vectors is
-    (nearly) symmetric and has no negative eigenvalues, a step along these gradients goes downhill as well.
+    1 that happens once in so many steps, and gradients go to the own rows alone: a step costs about what one
+    of matrix factorisation does, and teaches less. With equal exponents and weights the map from
+    tables to vectors has no negative eigenvalues, so that a step along these gradients goes downhill as well.
 
     Args:
         n_users: int.
