@@ -210,8 +210,12 @@ def read_items(
     path: Path,
     item_column: str | None,
     form: Form = Form(),  # noqa: B008
+    must_have: bool = True,
 ) -> tuple["pd.DataFrame", str]:
-    """A table with a row an item, as it is written, and the name of the column of ids."""
+    """A table with a row an item, as it is written, and the name of the column of ids.
+
+    That is `item_column`, or guessed where there is none, or, unless it `must_have` it, where it is missing.
+    """
     import pandas as pd
 
     from kerasrec.data._readers import as_written, read_csv
@@ -230,6 +234,8 @@ def read_items(
     frame = pd.read_parquet(path) if parquet else pd.DataFrame()
     names = dialect.names if dialect else [str(name) for name in frame.columns]
     listed = ", ".join(map(repr, names))
+    if not must_have and item_column not in names:
+        item_column = None
     if item_column is not None and item_column not in names:
         raise ValueError(
             f"`--item-column` must name a column of the items. Received: {item_column!r}; there are {listed}."

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerasrec.cli import _rules, _table
+from kerasrec.cli import _items, _rules, _table
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form
 from kerasrec.cli._report import AsJson, Debug, reporting
@@ -144,17 +144,7 @@ def _titles(path: Path, item_column: str | None, title_column: str | None, form:
 
 def _with_titles(state: "State", titles: "pd.DataFrame") -> "State":
     """The state whose lists have the columns of `titles`, whatever the type of the ids."""
-    import pandas as pd
-
-    from kerasrec.data._columns import id_index
     from kerasrec.recommender._metadata import aligned
 
-    by_text = pd.Index(state.items.raw.astype(str))
-    place = by_text.get_indexer(id_index(titles.index).astype(str))
-    known = titles[place >= 0].set_axis(state.items.raw[place[place >= 0]], axis=0)
-    if known.empty:
-        raise ValueError(
-            "`--items` must have the items of the model; name their column with `--item-column`. "
-            f"Received: {titles.index[:1].tolist()}..., and the model has {by_text[:1].tolist()}..."
-        )
+    known = _items.known_rows(titles, state.items.raw, "; name their column with `--item-column`")
     return replace(state, item_metadata=aligned(known, state.items.raw))

@@ -7,6 +7,7 @@ from kerasrec.cli import _table
 from kerasrec.cli._clicks import DEFAULT, refuse_with_label, refuse_without_label, train_clicks
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form, Ratings, reads_table
+from kerasrec.cli._items import metadata_of
 from kerasrec.cli._library import load_library
 from kerasrec.cli._likes import likes, repeats, split, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
@@ -30,6 +31,13 @@ def train(
     out: Annotated[Path, typer.Option(help="File to write the model to.")] = Path("model.keras"),
     *,
     form: Form,
+    items: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV or Parquet file with a row an item, e.g. its title: the model's file keeps the columns "
+            "for lists, rules and the page."
+        ),
+    ] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Column of times. Given, the latest ratings are held out.")
     ] = None,
@@ -99,6 +107,7 @@ def train(
         if label is not None:
             refuse_with_label(
                 {
+                    "items": items,
                     "at-least": at_least,
                     "time-column": time_column,
                     "value-column": form.value_column,
@@ -122,6 +131,7 @@ def train(
         with report.waiting(f"Reading {ratings.name}"):
             table = _table.read_ratings(ratings, form.columns(time_column), form, rates)
         whole, found = table.interactions, table.columns
+        about = None if items is None else metadata_of(items, form.item_column, whole.item_ids, report)
         if model is None:
             # Who names what a like is wants likes.
             rates = whole.kind == "ratings" and at_least is None
@@ -147,7 +157,7 @@ def train(
             "users": whole.n_users,
             "items": whole.n_items,
         }
-        train_and_write(model, used, (fitted, held_out), how, out, plot, report)
+        train_and_write(model, used, (fitted, held_out), how, out, plot, report, about)
 
 
 def train_and_write(
@@ -158,6 +168,7 @@ def train_and_write(
     out: Path,
     plot: bool,
     report: Report,
+    item_metadata: Any = None,
 ) -> "keras.Model":
     """Train a model on the first part, measure it on the second, and write it and its learning curve.
 
@@ -192,11 +203,11 @@ def train_and_write(
         )
         report.table(title, test)
         report.result |= {"held_out": len(held_out), "test": test}
-    if rates:
+    if rates and item_metadata is None:
         save_model(training.model, out, fitted, seen=True)
     else:
         # Nobody is recommended what they have, held out or not.
-        Recommender(training.model, whole).save(out)
+        Recommender(training.model, fitted if rates else whole, item_metadata=item_metadata).save(out)
     report.line(f"Model: {out}")
     report.result["file"] = str(out)
     if plot and training.history:

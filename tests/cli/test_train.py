@@ -199,3 +199,37 @@ def test_a_fault_of_the_program_is_called_one(fails, shop, monkeypatch):
     monkeypatch.setattr(kerasrec.zoo, "create", broken)
     message = fails("train", *shop, status=1)
     assert message == "kerasrec failed: RuntimeError: a wheel came off (`--debug` shows where)"
+
+
+@pytest.fixture
+def items(tmp_path):
+    """Titles of eleven of the shop's twelve products and of one that it does not have, in another order."""
+    rows = [f"P-{item}é,Thing {item},{item}" for item in reversed(range(1, 13))]
+    (tmp_path / "items.csv").write_text("\n".join(["id,name,price", *rows, rows[0]]), encoding="utf-8")
+    return tmp_path / "items.csv"
+
+
+@pytest.mark.parametrize("model", ["item_knn", "global_bias"])
+def test_the_file_keeps_a_table_of_items(run, shop, items, tmp_path, model):
+    done = run("train", *shop, "--model", model, "--items", items)
+    assert done.status == 0, done.err
+    assert "Items: 11 of 12 have a row in items.csv; the model's file keeps 'name', 'price'\n" in done.out
+    held = kerasrec.Recommender.load(tmp_path / "model.keras")
+    expected = {f"P-{item}é": f"Thing {item}" for item in range(1, 12)}
+    assert held.item_metadata["name"].set_axis(held.item_ids).dropna().to_dict() == expected
+    shown = held.recommend("cust 01", k=3)
+    assert shown["name"].tolist() == [expected.get(item) for item in shown["item"]]
+    assert (held.recommend("cust 01", k=2, where="price > 5")["price"] > 5).all()
+
+
+def test_tables_of_other_items(fails, shop, items):
+    for line, message in {
+        "movie_id,name\nx,y": "`--items` must have the items of the model; `--item-column` names",
+        "name\ny": "`--item-column` must be given: no column's name looks like ids of items.",
+        "id,score\nP-1é,y": "Columns of `item_metadata` must occur once and not be called user",
+    }.items():
+        items.write_text(line + "\n", encoding="utf-8")
+        assert fails("train", *shop, "--model", "item_knn", "--items", items).startswith(message)
+    assert fails("train", *shop, "--label", "Punkte", "--items", items).startswith(
+        "`--items` must be left out with `--label`"
+    )

@@ -1,0 +1,52 @@
+"""Tables with a row an item, whose columns stand beside the ids."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrec.cli import _table
+from kerasrec.cli._report import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def metadata_of(path: Path, item_column: str | None, ids: np.ndarray, report: Report) -> "pd.DataFrame":
+    """The table at `path`, indexed by those of a model's raw `ids` that it has.
+
+    The column of ids is `item_column` where the table has it, and guessed otherwise.
+    """
+    from kerasrec.recommender._metadata import aligned
+
+    frame, by = _table.read_items(path, item_column, must_have=False)
+    frame = frame.set_index(by)
+    frame = frame[frame.index.notna() & ~frame.index.duplicated()]
+    found = known_rows(frame, ids, "; `--item-column` names their column in both tables")
+    aligned(found, ids)  # refuses what lists cannot show, before the training
+    report.line(
+        f"Items: {len(found):,} of {len(ids):,} have a row in {path.name}; the model's file keeps "
+        f"{', '.join(map(repr, found.columns))}"
+    )
+    report.result["item_columns"] = list(found.columns)
+    return found
+
+
+def known_rows(frame: "pd.DataFrame", ids: np.ndarray, remedy: str) -> "pd.DataFrame":
+    """The rows of a frame that have one of the raw `ids`, indexed by it, whatever the type of the index.
+
+    Raises:
+        ValueError: if there is none; `remedy` is part of the message.
+    """
+    import pandas as pd
+
+    from kerasrec.data._columns import id_index
+
+    place = pd.Index(ids.astype(str)).get_indexer(id_index(frame.index).astype(str))
+    known = frame[place >= 0].set_axis(ids[place[place >= 0]], axis=0)
+    if known.empty:
+        raise ValueError(
+            f"`--items` must have the items of the model{remedy}. Received: {frame.index[:1].tolist()}..., "
+            f"and the model has {ids[:1].astype(str).tolist()}..."
+        )
+    return known
