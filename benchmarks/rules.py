@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._measure import alternate, in_process, middle, ratio_row, spread
-from benchmarks.recommend import _made, _seconds
+from benchmarks.recommend import _seconds, made
 
 BACKENDS = ("tensorflow", "jax")
 LIMITS = {
@@ -63,7 +63,7 @@ def measure(quick: bool) -> dict:
 
 def _latency(quick: bool) -> dict:
     n_users, n_items, n_calls = (100, 5_000, 20) if quick else (1_000, 100_000, 200)
-    first = _made(n_users, n_items, 64, 20 * n_users)
+    first = made(n_users, n_items, 64, 20 * n_users)
     draw = np.random.default_rng(0)
     first.item_metadata = pd.DataFrame(
         {

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrec.data import Interactions
+from kerasrec.data import Impressions, Interactions
 
 
 class PairBatches(keras.utils.PyDataset):
@@ -31,8 +31,7 @@ class PairBatches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Draw another order."""
         self._epoch += 1
-        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(self._epoch,)))
-        order = rng.permutation(len(self.interactions))
+        order = _order(len(self.interactions), self.seed, self._epoch)
         self._users = self.interactions.users[order][:, None]
         self._items = self.interactions.items[order][:, None]
         self._values = self.interactions.values[order][:, None]
@@ -40,6 +39,48 @@ class PairBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         rows = slice(index * self.batch_size, (index + 1) * self.batch_size)
         return {"user": self._users[rows], "item": self._items[rows]}, self._values[rows]
+
+
+class ClickBatches(keras.utils.PyDataset):
+    """Impressions in an order that follows from a seed, on every backend.
+
+    Args:
+        impressions: `Impressions`.
+        targets: what is learned of them, `[n]`.
+        batch_size: int.
+        seed: int.
+    """
+
+    def __init__(
+        self, impressions: Impressions, targets: np.ndarray, batch_size: int, seed: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.impressions = impressions
+        self.targets = targets[:, None]
+        self.batch_size = min(batch_size, len(impressions))
+        self.seed = seed
+        self._epoch = -1
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self.impressions) // self.batch_size)
+
+    def on_epoch_end(self) -> None:
+        """Draw another order."""
+        self._epoch += 1
+        self._places = _order(len(self.impressions), self.seed, self._epoch)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        rows = self._places[index * self.batch_size : (index + 1) * self.batch_size]
+        inputs = {name: x[rows] for name, x in self.impressions.inputs.items()}
+        weights = self.impressions.weights
+        return (inputs, self.targets[rows]) + (() if weights is None else (weights[rows],))
+
+
+def _order(n_rows: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of the rows in an epoch."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,)))
+    return rng.permutation(n_rows)
 
 
 class EpochBatches(keras.utils.PyDataset):

@@ -5,9 +5,11 @@ from typing import Any
 
 import keras
 
-from kerasrec.data import Interactions, pairs
+from kerasrec.data import Impressions, Interactions, pairs
 from kerasrec.recommender._batches import batches_for
-from kerasrec.tuning._epoch_batches import EpochBatches, PairBatches, TellEpoch
+from kerasrec.recommender._click_training import targets
+from kerasrec.tuning._data import Data
+from kerasrec.tuning._epoch_batches import ClickBatches, EpochBatches, PairBatches, TellEpoch
 from kerasrec.zoo import FallingRate, Recipe
 
 _VALIDATION_BATCH = 8192
@@ -15,8 +17,8 @@ _VALIDATION_BATCH = 8192
 
 def fit(
     model: keras.Model,
-    interactions: Interactions,
-    validation: Interactions | None,
+    interactions: Data,
+    validation: Data | None,
     recipe: Recipe,
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback],
@@ -25,13 +27,11 @@ def fit(
     first_rate: float | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Train any model of users and items on the batches that its loss takes."""
+    """Train any model on the batches that its loss takes: of users and items, or of clicks."""
     if recipe.optimizer is None:
         return _one_epoch(model, callbacks)
-    batches = batches_for(model, interactions, recipe, seed)
-    if batches is None:
-        batches = PairBatches(interactions, recipe.batch_size, seed)
-    if validation is not None and isinstance(batches, PairBatches):
+    batches = _batches(model, interactions, recipe, seed)
+    if isinstance(validation, Interactions) and isinstance(batches, PairBatches):
         x, y = pairs(validation)
         inputs = {name: codes[:, None] for name, codes in x.items()}
         kwargs = {"validation_data": (inputs, y), "validation_batch_size": _VALIDATION_BATCH} | kwargs
@@ -41,6 +41,13 @@ def fit(
     # The batches are in an order of their own.
     how = {"epochs": epochs, "initial_epoch": initial_epoch, "shuffle": False, "verbose": 0}
     return model.fit(batches, callbacks=callbacks, **how | kwargs)
+
+
+def _batches(model: keras.Model, interactions: Data, recipe: Recipe, seed: int) -> Any:
+    if isinstance(interactions, Impressions):
+        return ClickBatches(interactions, targets(model, interactions), recipe.batch_size, seed)
+    found = batches_for(model, interactions, recipe, seed)
+    return PairBatches(interactions, recipe.batch_size, seed) if found is None else found
 
 
 def _one_epoch(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -> Any:

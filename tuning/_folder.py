@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasrec import __version__
 from kerasrec._partial import remove_abandoned
-from kerasrec.data import Interactions
+from kerasrec.data import Impressions, Interactions
 from kerasrec.tuning._files import read_json, reading, write_json
 from kerasrec.tuning._record import Record
 
@@ -110,6 +110,10 @@ def fingerprint(data: Any) -> str:
         columns = (data.users, data.items, data.values, *ids)
         least = data._meaning.least
         return f"{len(data):,} interactions, {_sum(columns)}" + ("" if least is None else f", from {least:g}")
+    if isinstance(data, Impressions):
+        more = [x for x in (data.weights, data.watch_time, data.users) if x is not None]
+        columns = (*data.inputs.values(), data.labels, *more, data.columns.to_arrays()["columns"])
+        return f"{len(data):,} impressions, {_sum(columns)}"
     matrix = getattr(data, "matrix", data)
     if hasattr(matrix, "indptr"):
         parts = (matrix.indptr, matrix.indices, matrix.data)

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras_tuner
 
-from kerasrec.data import Interactions
+from kerasrec.tuning._data import Data
 from kerasrec.tuning._fit import fit
 from kerasrec.tuning.hyper_recommender import HyperRecommender
 from kerasrec.zoo import Recipe
@@ -28,16 +28,14 @@ class OwnModels(keras_tuner.HyperModel):
         """A compiled model."""
         return getattr(self.models, "build", self.models)(hp)
 
-    def fit(
-        self, hp: Any, model: Any, interactions: Interactions, validation: Interactions, **kwargs: Any
-    ) -> Any:
+    def fit(self, hp: Any, model: Any, interactions: Data, validation: Data, **kwargs: Any) -> Any:
         """Train it on the batches that its loss takes."""
         return fit(model, interactions, validation, Recipe(), self.seed, **kwargs)
 
 
 def hypermodel(
     model: Any,
-    interactions: Interactions,
+    interactions: Data,
     features: Mapping[str, Any],
     space: Mapping[str, Any],
     epochs: int | None,

@@ -5,13 +5,16 @@ from typing import Any
 
 import keras_tuner
 
-from kerasrec.data import Interactions
-from kerasrec.evaluation import RankingMetrics
+from kerasrec.data import Impressions
+from kerasrec.evaluation import ClickMetrics, RankingMetrics
+from kerasrec.recommender._click_training import OBJECTIVES
+from kerasrec.tuning._data import Data
 from kerasrec.tuning._spaces import nearest
 
 _AT_K = ("ndcg", "recall", "precision", "hit_rate", "f1", "map", "mrr", "graded_ndcg", "coverage", "novelty")
 _LOWER_AT_K = ("gini", "popularity_bias")
 _EXACT = {"val_auc": "max", "val_rmse": "min", "val_mae": "min"}
+_CLICKS = {f"val_{name}": direction for name, direction in OBJECTIVES.items()}
 _ERRORS = ("mean_squared_error", "root_mean_squared_error", "mean_absolute_error")
 
 
@@ -31,24 +34,32 @@ class Objective(keras_tuner.Objective):
     def __init__(self, name: str, direction: str) -> None:
         super().__init__(name, direction)
         metric, at, k = name.removeprefix("val_").partition("@")
-        exact = bool(at) or name in _EXACT
+        exact = bool(at) or name in _EXACT or name in _CLICKS
         self.metric = metric if exact else None
         self.k = int(k) if at else 10
         self.keras_metric = metric if metric in _ERRORS else None
 
-    def callback(self, validation: Interactions, train: Interactions, n_users: int | None) -> Any:
+    def callback(self, validation: Data, train: Any, n_users: int | None) -> Any:
         """What writes it into the logs, where Keras does not."""
+        if isinstance(validation, Impressions):
+            if self.metric == "user_auc" and validation.users is None:
+                raise ValueError(
+                    "`objective='val_user_auc'` needs a column of users: give `user=` to "
+                    "`Impressions.from_frame`. Received: impressions without."
+                )
+            return ClickMetrics(validation)
         if self.metric is None:
             return None
         return RankingMetrics(validation, train, self.k, metrics=(self.metric,), n_users=n_users)
 
 
-def objective(given: Any, card: Any = None) -> Objective:
+def objective(given: Any, card: Any = None, clicks: bool = False) -> Objective:
     """The objective that was asked for, of a model of the zoo or (no card) any.
 
     Args:
         given: name, `(name, direction)`, or `keras_tuner.Objective`.
         card: `Card`, or `None`.
+        clicks: bool, whether the search is of impressions. Defaults to `False`.
     """
     if isinstance(given, keras_tuner.Objective):
         given = (given.name, given.direction)
@@ -58,20 +69,22 @@ def objective(given: Any, card: Any = None) -> Objective:
             "`objective` must be a name, (name, 'max') or (name, 'min'), or one `keras_tuner.Objective`. "
             f"Received: objective={given!r}."
         )
-    known = _known(card)
+    known = _known(card, clicks)
+    at_k = () if clicks else (*_AT_K, *_LOWER_AT_K)
     ranked = re.fullmatch(r"val_(\w+)@([1-9]\d*)", name)
-    if ranked and ranked[1] in (*_AT_K, *_LOWER_AT_K):
+    if ranked and ranked[1] in at_k:
         usual = "min" if ranked[1] in _LOWER_AT_K else "max"
     elif name in known:
         usual = known[name]
     elif card is None and not ranked and direction is not None:
         usual = direction
     else:
-        listed = [*(f"val_{metric}@10" for metric in (*_AT_K, *_LOWER_AT_K)), *known]
+        listed = [*(f"val_{metric}@10" for metric in at_k), *known]
         whose = "of this search" if card is None else f"that {card.name} reports"
         other = " Another one of your own model's needs its direction: ('val_x', 'max')." if not card else ""
         raise ValueError(
-            f"`objective` must be a figure {whose}: {', '.join(listed)}, or with another cut-off."
+            f"`objective` must be a figure {whose}: {', '.join(listed)}"
+            f"{', or with another cut-off' * bool(at_k)}."
             f"{nearest(name, listed)}{other} Received: objective={name!r}."
         )
     if direction not in (None, "max", "min"):
@@ -79,8 +92,10 @@ def objective(given: Any, card: Any = None) -> Objective:
     return Objective(name, direction or usual)
 
 
-def _known(card: Any) -> dict[str, str]:
+def _known(card: Any, clicks: bool) -> dict[str, str]:
     """What a model reports beside the metrics of lists."""
+    if clicks:
+        return dict(_CLICKS)
     if card is not None and card.task == "ranking":
         return {"val_auc": "max"}
     if card is not None and card.optimizer is None:

@@ -10,7 +10,7 @@ from kerasrec import __version__
 from kerasrec.tuning._files import write
 
 if TYPE_CHECKING:
-    from kerasrec.evaluation import Comparison
+    from kerasrec.evaluation import ClickComparison, Comparison
     from kerasrec.tuning.search_result import SearchResult
 
 _STYLE = """
@@ -58,7 +58,7 @@ def write_page(result: "SearchResult", path: Any) -> None:
     write(path, lambda file: file.write(text.encode()))
 
 
-def _test(table: "Comparison") -> str:
+def _test(table: "Comparison | ClickComparison") -> str:
     """The section on rows that the search has not seen."""
     figures = (
         table.to_frame().reset_index().to_html(index=False, na_rep="", border=0, float_format="{:.4f}".format)

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 
 from kerasrec._seeds import set_random_seed
-from kerasrec.data import Interactions
 from kerasrec.tuning import _oracles
+from kerasrec.tuning._data import Data
 from kerasrec.tuning._objectives import Objective
 from kerasrec.tuning._record import Record
 from kerasrec.tuning._trial_callback import TrialCallback
@@ -25,8 +25,8 @@ class Plan:
 
     Args:
         hypermodel: `keras_tuner.HyperModel`.
-        interactions: `Interactions` to train on.
-        validation: `Interactions` held out of them.
+        interactions: `Interactions` or `Impressions` to train on.
+        validation: the same, held out of them.
         whole: both together.
         objective: `Objective`.
         tuner: name.
@@ -44,9 +44,9 @@ class Plan:
     """
 
     hypermodel: Any
-    interactions: Interactions
-    validation: Interactions
-    whole: Interactions
+    interactions: Data
+    validation: Data
+    whole: Data
     objective: Objective
     tuner: str
     max_trials: int
@@ -84,7 +84,7 @@ class Plan:
             **self.of_tuner,
         )
 
-    def models_of(self, interactions: Interactions, seed: int) -> Any:
+    def models_of(self, interactions: Data, seed: int) -> Any:
         """The hypermodel, of these interactions and this seed where it looks at any."""
         models = self.hypermodel
         models = models.on(interactions) if isinstance(models, HyperRecommender) else copy.copy(models)

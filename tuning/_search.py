@@ -1,7 +1,6 @@
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import keras_tuner
 from kerasrec import zoo
 from kerasrec._arguments import positive_integer
 from kerasrec._seeds import check_seed
-from kerasrec.data import Interactions, splits
-from kerasrec.data._extension import joined
-from kerasrec.tuning import _folder, _models, _objectives, _tuner, _workers
+from kerasrec.data import Impressions
+from kerasrec.tuning import _data, _folder, _models, _objectives, _tuner, _workers
+from kerasrec.tuning._data import Data
 from kerasrec.tuning._display import Display
 from kerasrec.tuning._plan import Plan
 from kerasrec.tuning._record import Record
@@ -24,9 +23,9 @@ _OF_TUNER = ("max_model_size", "optimizer", "loss", "metrics", "distribution_str
 
 
 def search(
-    interactions: Interactions,
-    model: Any = "hybrid",
-    objective: Any = "val_ndcg@10",
+    interactions: Data,
+    model: Any = None,
+    objective: Any = None,
     tuner: str = "bayesian",
     max_trials: int = 20,
     epochs: int | None = None,
@@ -61,13 +60,15 @@ def search(
     result.
 
     Args:
-        interactions: `Interactions`, the training data.
+        interactions: `Interactions`, the training data; `Impressions` for models of clicks.
         model: name of a model of the zoo, a function `build(hp)` that returns a compiled model with inputs
-            `user` and `item`, or a `keras_tuner.HyperModel`, such as a `HyperRecommender`; a `fit` of its own
-            is called as that of `HyperRecommender` is. Defaults to `"hybrid"`.
+            `user` and `item`, or the columns of impressions, or a `keras_tuner.HyperModel`, such as a
+            `HyperRecommender`; a `fit` of its own is called as that of `HyperRecommender` is. Defaults to
+            `None`: `"hybrid"`, and of impressions `"dcn"`.
         objective: what to optimise: `"val_ndcg@10"` and other exact metrics of `kerasrec.evaluation`, or what
             Keras reports (`"val_loss"`, `"val_mean_squared_error"`); with its direction where that is not
-            known, `("val_x", "max")`. Defaults to `"val_ndcg@10"`.
+            known, `("val_x", "max")`. Of impressions `"val_auc"`, `"val_user_auc"`, `"val_log_loss"` or
+            `"val_calibration_error"`. Defaults to `None`: `"val_ndcg@10"`, and of impressions `"val_auc"`.
         tuner: `"bayesian"`, `"random"`, `"hyperband"` or `"grid"`. Defaults to `"bayesian"`.
         max_trials: int; Hyperband counts by itself. May be greater where a search goes on. Defaults to `20`.
         epochs: int, most epochs of a trial. Defaults to `None`: those of the model's recipe, or 20.
@@ -75,8 +76,8 @@ def search(
         item_features: as in `HyperRecommender`. Defaults to `None`.
         fixed: as in `HyperRecommender`. Defaults to `None`.
         space: as in `HyperRecommender`. Defaults to `None`.
-        validation: share of the interactions held out, at random, or `Interactions` that are beside the
-            training data. Defaults to `0.1`.
+        validation: share of the rows held out, at random, or `Interactions` (`Impressions`) that are beside
+            the training data. Defaults to `0.1`.
         patience: int, epochs without a better value, or `None` for all epochs. Defaults to `3`.
         prune: bool, whether a trial below the median ends. Hyperband prunes by itself. Defaults to `True`.
         keep: int, of how many of the best trials the weights stay on disk. Defaults to `3`.
@@ -208,24 +209,24 @@ def _plan(
     kwargs: dict[str, Any],
 ) -> tuple[Plan, dict[str, Any]]:
     """A search whose arguments have been looked at, and those that its folder is known by."""
-    if not isinstance(interactions, Interactions):
-        raise TypeError(
-            "`interactions` must be `kerasrec.data.Interactions`; make them with `Interactions.from_frame` "
-            f"or `from_csv`. Received: {type(interactions).__name__}."
-        )
+    interactions = _data.checked(interactions)
+    clicks = isinstance(interactions, Impressions)
+    model = ("dcn" if clicks else "hybrid") if model is None else model
+    objective = ("val_auc" if clicks else "val_ndcg@10") if objective is None else objective
     max_trials = positive_integer("max_trials", max_trials)
     seed = check_seed(seed)
     keep = positive_integer("keep", keep)
     patience = None if patience is None else positive_integer("patience", patience)
     card = zoo.card(model) if isinstance(model, str) else getattr(model, "card", None)
+    _data.check_model(card, interactions, features | {"n_users": n_users})
     if epochs is None:
         known = isinstance(model, str) and len(interactions)
         epochs = zoo.recipe(model, interactions).epochs if known else zoo.Recipe().epochs
     epochs = positive_integer("epochs", epochs)
-    wanted = _objectives.objective(objective, card)
+    wanted = _objectives.objective(objective, card, clicks)
     metrics = (wanted.keras_metric,) if wanted.keras_metric else ()
     hypermodel = _models.hypermodel(model, interactions, features, space, epochs, seed, metrics)
-    fitted, held_out, whole = _held_out(interactions, validation, seed)
+    fitted, held_out, whole = _data.parts(interactions, validation, seed)
     wanted.callback(held_out, fitted, n_users)  # refuses what cannot be measured
     if isinstance(hypermodel, HyperRecommender):
         hypermodel = hypermodel.on(fitted)
@@ -269,17 +270,6 @@ def _plan(
         **kwargs,
     }
     return plan, arguments
-
-
-def _held_out(
-    interactions: Interactions, validation: Any, seed: int
-) -> tuple[Interactions, Interactions, Interactions]:
-    """What is trained on, what is held out, and both."""
-    if not isinstance(validation, Interactions):
-        return *splits.random_split(interactions, validation, seed), interactions
-    meaning = replace(interactions._meaning.settled(), left_out=False)  # both are what `at_least` kept
-    whole = joined(interactions, validation, meaning, "time")
-    return interactions, validation, whole
 
 
 def _fingerprints(features: Any) -> Any:

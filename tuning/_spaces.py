@@ -18,9 +18,11 @@ _WHOLE = ("full_softmax", "dense_rmse", "dense_separation", "ce")
 # Without it a training takes as many as the search says.
 _EPOCHS = "epochs"
 # What `create` reads off the data.
-_FROM_DATA = ("user_features", "item_features", "interactions", "n_users", "n_items")
+_FROM_DATA = ("user_features", "item_features", "interactions", "columns", "n_users", "n_items")
 # Training settings that every search of such a model varies unless it says otherwise.
-_VARIED = {"rating": ("batch_size",), "ranking": ("batch_size", "n_sampled_items")}
+_VARIED = {"rating": ("batch_size",), "ranking": ("batch_size", "n_sampled_items"), "click": ("batch_size",)}
+# Batches to choose from; those of clicks are rows of a table, which cost little.
+_BATCHES = {"click": (256, 512, 1024, 2048, 4096)}
 
 
 class Space:
@@ -190,7 +192,9 @@ def _training(card: Card, recipe: Recipe, own: Mapping[str, Hyperparameter]) -> 
     if card.optimizer is None:
         return {}
     settings = [
-        Hyperparameter("batch_size", "choice", 256, choices=(64, 128, 256, 512, 1024)),
+        Hyperparameter(
+            "batch_size", "choice", 256, choices=_BATCHES.get(card.task, (64, 128, 256, 512, 1024))
+        ),
         Hyperparameter("optimizer", "choice", "adam", choices=_OPTIMIZERS),
         Hyperparameter("schedule", "choice", "constant", choices=SCHEDULES),
         Hyperparameter("row_sparse", "choice", "auto", choices=("auto", False)),

@@ -14,7 +14,7 @@ import keras_tuner
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from kerasrec._seeds import set_random_seed
-from kerasrec.data import Interactions
+from kerasrec.tuning._data import Data
 from kerasrec.tuning._objectives import Objective, UnknownObjective
 from kerasrec.tuning._record import Record
 from kerasrec.tuning._trial_callback import FailedTrial, TrialCallback
@@ -70,7 +70,7 @@ class Tuner(keras_tuner.Tuner):
         place = {"directory": str(folder.parent), "project_name": folder.name}
         super().__init__(oracle=oracle, hypermodel=hypermodel, **place, **kwargs)
 
-    def search(self, interactions: Interactions, validation: Interactions) -> None:
+    def search(self, interactions: Data, validation: Data) -> None:
         """Run trials until the oracle has enough."""
         while True:
             since = time.monotonic()
@@ -91,9 +91,7 @@ class Tuner(keras_tuner.Tuner):
             progress.outside += time.monotonic() - since - (progress.seconds - before)
             record.write(progress)
 
-    def run_trial(
-        self, trial: Trial, interactions: Interactions, validation: Interactions
-    ) -> tuple[float, int]:
+    def run_trial(self, trial: Trial, interactions: Data, validation: Data) -> tuple[float, int]:
         """Train one trial, from its beginning or from where it stopped.
 
         Returns:

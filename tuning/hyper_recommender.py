@@ -11,6 +11,7 @@ from kerasrec import zoo
 from kerasrec._arguments import positive_integer
 from kerasrec._seeds import set_random_seed
 from kerasrec.data import Interactions
+from kerasrec.tuning._data import Data, check_model
 from kerasrec.tuning._fit import fit
 from kerasrec.tuning._spaces import Space, group_setting
 from kerasrec.zoo import Hyperparameter
@@ -30,7 +31,7 @@ class HyperRecommender(keras_tuner.HyperModel):
 
     Args:
         model_name: name of a model of the zoo.
-        interactions: `Interactions`, the training data.
+        interactions: `Interactions`, the training data; `Impressions` for a model of clicks.
         user_features: as in `kerasrec.zoo.create`, or a mapping of `Features` by name of their group, each of
             which a trial takes or leaves. Defaults to `None`.
         item_features: the same of the items. Defaults to `None`.
@@ -44,6 +45,7 @@ class HyperRecommender(keras_tuner.HyperModel):
 
     Raises:
         ValueError: if there is no such model or setting, or a range is empty or inverted.
+        TypeError: if a model of clicks is not given impressions.
 
     Example:
         >>> import keras_tuner, kerasrec
@@ -59,7 +61,7 @@ class HyperRecommender(keras_tuner.HyperModel):
     def __init__(
         self,
         model_name: str,
-        interactions: Interactions,
+        interactions: Data,
         user_features: Any = None,
         item_features: Any = None,
         fixed: Mapping[str, Any] | None = None,
@@ -71,6 +73,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         self.card = zoo.card(model_name)
         self.interactions = interactions
         self.features = {"user": user_features, "item": item_features}
+        check_model(self.card, interactions, {"user_features": user_features, "item_features": item_features})
         groups = {side: x for side, x in self.features.items() if isinstance(x, Mapping)}
         self._size = zoo.Size.of(interactions)
         recipe = self.card.recipe_for(self._size, dict(fixed or {}).get("loss"))
@@ -80,7 +83,8 @@ class HyperRecommender(keras_tuner.HyperModel):
         self.metrics = tuple(metrics)
         # Of all ratings: those held out of the training must not lie outside.
         self._bounds = {}
-        if len(interactions) and "min_rating" in inspect.signature(self.card.factory).parameters:
+        bounded = "min_rating" in inspect.signature(self.card.factory).parameters
+        if bounded and isinstance(interactions, Interactions) and len(interactions):
             values = interactions.values
             self._bounds = {"min_rating": float(values.min()), "max_rating": float(values.max())}
         super().__init__(name=self.card.name)
@@ -95,11 +99,11 @@ class HyperRecommender(keras_tuner.HyperModel):
         """What is not searched, by name."""
         return dict(self._space.fixed)
 
-    def on(self, interactions: Interactions) -> "HyperRecommender":
+    def on(self, interactions: Data) -> "HyperRecommender":
         """The same models of other interactions.
 
         Args:
-            interactions: `Interactions` over the same vocabularies.
+            interactions: `Interactions` over the same vocabularies, or `Impressions` of the same columns.
         """
         other = copy.copy(self)
         other.interactions = interactions
@@ -196,8 +200,8 @@ class HyperRecommender(keras_tuner.HyperModel):
         self,
         hp: Any,
         model: keras.Model,
-        interactions: Interactions,
-        validation: Interactions | None = None,
+        interactions: Data,
+        validation: Data | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         epochs: int = 1,
         initial_epoch: int = 0,
@@ -208,8 +212,8 @@ class HyperRecommender(keras_tuner.HyperModel):
         Args:
             hp: `keras_tuner.HyperParameters`, or the settings by name.
             model: `keras.Model`.
-            interactions: `Interactions` to train on.
-            validation: `Interactions` held out, for the metrics of rating models. Defaults to `None`.
+            interactions: `Interactions` to train on, or `Impressions`.
+            validation: the same, held out, for the metrics of rating models. Defaults to `None`.
             callbacks: Keras callbacks. Defaults to `()`.
             epochs: int, epoch to stop behind. Defaults to `1`.
             initial_epoch: int, epochs that the model has had. Defaults to `0`.

@@ -21,6 +21,10 @@ class Job:
         data: the table that it is meant for; another one can be given.
         model: name of a model of the zoo.
         objective: as in `search`.
+        label: column of clicks of a table of impressions, for a model of clicks. Defaults to `None`.
+        columns: kinds of its columns by name, as `Impressions.from_frame` takes them, or `"ignore"`; the
+            others are guessed. Defaults to `{}`.
+        watch_time: column of the time watched, for `youtube_ranker`. Defaults to `None`.
         at_least: lowest rating that is a like; the others are left out. Defaults to `None`: all count.
         test: a table of test rows, where there is one; else a share is held out. Defaults to `None`.
         test_size: share of the rows held out as the test set. Defaults to `0.1`.
@@ -40,6 +44,9 @@ class Job:
     data: str
     model: str
     objective: str
+    label: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    watch_time: str | None = None
     at_least: float | None = None
     test: str | None = None
     test_size: float = 0.1

@@ -13,20 +13,17 @@ from keras_tuner.src.engine.trial import Trial, TrialStatus
 from kerasrec import zoo
 from kerasrec._arguments import positive_integer
 from kerasrec._seeds import set_random_seed
-from kerasrec.data import Interactions
-from kerasrec.evaluation import Comparison, evaluate
-from kerasrec.evaluation._compare import baselines_for
-from kerasrec.evaluation._one_by_one import one_by_one
-from kerasrec.evaluation._plan import Plan as EvaluationPlan
+from kerasrec.evaluation import ClickComparison, Comparison
+from kerasrec.tuning._data import Data
 from kerasrec.tuning._plan import Plan
 from kerasrec.tuning._record import Record
+from kerasrec.tuning._test_set import test_set
 from kerasrec.tuning.hyper_recommender import HyperRecommender
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_RATING_METRICS = ("rmse", "mae")
 _LEAST_TRIALS = 4
 
 
@@ -62,10 +59,10 @@ class SearchResult:
         sign = 1 if self.direction == "max" else -1
         self._best = max(done, key=lambda trial: sign * trial.score)
         self._default_epochs: int | None = None
-        self._tested: Comparison | None = None
+        self._tested: Comparison | ClickComparison | None = None
 
     @property
-    def tested(self) -> Comparison | None:
+    def tested(self) -> Comparison | ClickComparison | None:
         """What the last `refit` found, `None` before the first."""
         return self._tested
 
@@ -85,7 +82,7 @@ class SearchResult:
         return self._plan.settings(self._best.hyperparameters)
 
     @property
-    def interactions(self) -> Interactions:
+    def interactions(self) -> Data:
         """What the search had: training and validation data together."""
         return self._plan.whole
 
@@ -201,7 +198,7 @@ class SearchResult:
         rivals: "Mapping[str, SearchResult] | None" = None,
         seeds: int = 1,
         tell: Callable[[str], None] | None = None,
-    ) -> Comparison:
+    ) -> Comparison | ClickComparison:
         """The best hyperparameters on a test set that the search has not seen, beside the defaults.
 
         The best model and one with those of the recipe, whatever was fixed, are
@@ -211,11 +208,13 @@ class SearchResult:
         stands against each of the others, a warning where it is not significantly better than the defaults.
 
         Args:
-            test: `Interactions` over the same vocabularies.
+            test: `Interactions` over the same vocabularies; of a search on impressions `Impressions` of the
+                same columns, for which `k` and `metrics` do not count.
             k: int, cut-off of the lists. Defaults to `None`: the objective's, or 10.
             metrics: names as in `kerasrec.evaluation.evaluate`. Defaults to `None`: NDCG and recall, or the
                 errors where ratings were the objective.
-            baselines: as in `kerasrec.evaluation.compare`. Defaults to `None`.
+            baselines: as in `kerasrec.evaluation.compare`; of impressions names of models of clicks, trained
+                by their recipes. Defaults to `None`, of impressions `logistic_regression`.
             rivals: `SearchResult` of other models on the same data by name, whose best ones are trained anew
                 and stand beside. Defaults to `None`.
             seeds: int, how often the best and the defaults are trained; the table has the first of them, a
@@ -224,20 +223,14 @@ class SearchResult:
                 first, with what is left. Defaults to `None`.
 
         Returns:
-            `Comparison` of `"tuned"`, `"default"`, the rivals and the baselines.
+            `Comparison` of `"tuned"`, `"default"`, the rivals and the baselines; of impressions
+            `ClickComparison`.
 
         Raises:
             ValueError: if `test` is empty or over other ids, or `k`, `metrics` or `seeds` is none.
         """
-        objective = self._plan.objective
-        if metrics is None:
-            own = objective.metric
-            ranking = own is not None and own not in _RATING_METRICS
-            metrics = dict.fromkeys([str(own), "ndcg", "recall"]) if ranking else _RATING_METRICS
-        how: dict[str, Any] = {"k": k or objective.k, "metrics": tuple(metrics)}
         seeds = positive_integer("seeds", seeds)
-        # Refuses what is wrong before anything is trained.
-        plan = EvaluationPlan(test, self._plan.whole, **how)
+        tests = test_set(test, self._plan.whole, self._plan.objective, k, metrics)
         makers: dict[str, Callable[[], keras.Model]] = {
             "tuned": functools.partial(self.best_model, retrain=True),
             "default": functools.partial(self._default_model, self._plan.seed),
@@ -246,20 +239,13 @@ class SearchResult:
             name: functools.partial(rival.best_model, retrain=True) for name, rival in (rivals or {}).items()
         }
         searches = {"tuned": self, "default": self, **(rivals or {})}
-        table = self._compared(plan, makers, searches, baselines, tell)
-        deciding = {f"{objective.metric}@{how['k']}", str(objective.metric)} & set(
-            table.reports["tuned"].metrics
-        )
-        if deciding and table.reports["tuned"].figure(metric := deciding.pop()).values is not None:
-            table = Comparison(
-                list(table.reports.values()), table.baselines, metric=metric, notes=table.notes
-            )
+        table = self._compared(tests, makers, searches, baselines, tell)
         if table.best != "tuned":
             said = ", ".join(f"{name} {p:.4f}" for name, p in table.against("tuned").items())
             table.notes.append(f"p of the differences from tuned, in {table.metric}: {said}.")
         if seeds > 1:
-            table.notes.append(self._over_seeds(table, test, seeds, how))
-        pair = Comparison([table.reports["tuned"], table.reports["default"]], metric=table.metric)
+            table.notes.append(self._over_seeds(table, tests, seeds))
+        pair: Any = tests.compared([table.reports[name] for name in ("tuned", "default")])
         if pair.best != "tuned" or pair.ties:
             values = " and ".join(
                 f"{name} {report[table.metric]:.4f}" for name, report in pair.reports.items()
@@ -274,23 +260,23 @@ class SearchResult:
 
     def _compared(
         self,
-        plan: EvaluationPlan,
+        tests: Any,
         makers: dict[str, Callable[[], keras.Model]],
         searches: "Mapping[str, SearchResult]",
         baselines: Any,
         tell: Callable[[str], None] | None,
-    ) -> Comparison:
+    ) -> Any:
         """Make and measure the models and baselines, the cheapest first."""
         notes: list[str] = []
-        added = baselines_for(plan.metrics, self._plan.whole, baselines, makers, notes)
+        added = tests.baselines(baselines, makers, notes)
         models = {name: search._model_name for name, search in searches.items()} | {x: x for x in added}
-        makers |= {name: functools.partial(zoo.create, name, self._plan.whole) for name in added}
+        makers |= added
         known = [model for model in models.values() if model is not None]
         place = {model: i for i, model in enumerate(zoo.by_cost(known))}
         order = sorted(makers, key=lambda name: place.get(models[name] or "", len(place)))
-        reports = one_by_one(plan, {name: makers[name] for name in order}, tell)
-        simple = [x for x, model in models.items() if model and zoo.card(model).optimizer is None]
-        return Comparison([reports[name] for name in makers], simple, notes=notes)
+        reports = tests.measured({name: makers[name] for name in order}, tell)
+        fitted = [x for x, model in models.items() if model and zoo.card(model).optimizer is None]
+        return tests.compared([reports[name] for name in makers], [*fitted, *added], notes)
 
     @property
     def _model_name(self) -> str | None:
@@ -298,13 +284,13 @@ class SearchResult:
         models = self._plan.hypermodel
         return models.card.name if isinstance(models, HyperRecommender) else None
 
-    def _over_seeds(self, table: Comparison, test: Any, seeds: int, how: Mapping[str, Any]) -> str:
+    def _over_seeds(self, table: Any, tests: Any, seeds: int) -> str:
         """The deciding figure of the best and of the defaults, each trained from several seeds."""
         figures = {name: [table.reports[name][table.metric]] for name in ("tuned", "default")}
         for seed in range(self._plan.seed + 1, self._plan.seed + seeds):
             best = self._plan.retrained(self._best.hyperparameters, self._best.best_step + 1, seed)
             for name, model in (("tuned", best), ("default", self._default_model(seed))):
-                figures[name].append(evaluate(model, test, self._plan.whole, **how)[table.metric])
+                figures[name].append(tests.figure(model, table.metric))
         said = [
             f"{name} {np.mean(values):.4f} ({', '.join(f'{value:.4f}' for value in values)})"
             for name, values in figures.items()

@@ -31,6 +31,7 @@ HIDDEN = Hyperparameter(
 )
 DROPOUT = Hyperparameter("dropout", "float", 0.2, low=0.0, high=0.6)
 L2 = Hyperparameter("l2", "float", 0.0, low=0.0, high=0.1)
+LINEAR_L2 = Hyperparameter("l2", "float", 0.0, low=0.0, high=1e-4)
 LEARNING_RATE = Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-2, log=True)
 
 

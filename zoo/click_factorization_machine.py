@@ -5,8 +5,8 @@ from keras import ops
 
 from kerasrec.zoo._card import Card
 from kerasrec.zoo._clicks import (
-    L2,
     LEARNING_RATE,
+    LINEAR_L2,
     N_COMPONENTS,
     Fields,
     Intercept,
@@ -73,7 +73,7 @@ CARD = Card(
     reference='Rendle, "Factorization machines", 2010.',
     hyperparameters=(
         N_COMPONENTS,
-        L2,
+        LINEAR_L2,
         LEARNING_RATE,
     ),
     loss="binary_crossentropy",

@@ -96,6 +96,7 @@ CARD = Card(
     hyperparameters=(
         N_COMPONENTS,
         Hyperparameter("n_crosses", "int", 4, low=1, high=6),
+        Hyperparameter("rank", "choice", None, choices=(None, 16, 64)),
         HIDDEN,
         DROPOUT,
         L2,

@@ -4,8 +4,8 @@ import keras
 
 from kerasrec.zoo._card import Card
 from kerasrec.zoo._clicks import (
-    L2,
     LEARNING_RATE,
+    LINEAR_L2,
     Fields,
     Intercept,
     click_model,
@@ -65,7 +65,7 @@ CARD = Card(
     summary="A weight a category and a number, summed: the simplest model of clicks.",
     reference='McMahan et al., "Ad click prediction: a view from the trenches", 2013.',
     hyperparameters=(
-        L2,
+        LINEAR_L2,
         LEARNING_RATE,
     ),
     loss="binary_crossentropy",

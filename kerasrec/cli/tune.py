@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasrec.cli import _table
+from kerasrec.cli._clicks import DEFAULT, refuse_with_label, refuse_without_label
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form, reads_table
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
 from kerasrec.cli._settings import MOST_SEED, setting
+from kerasrec.cli._tuned_clicks import clicks_to_search
 
 if TYPE_CHECKING:
-    from kerasrec.data import Interactions
+    from kerasrec.data import Impressions, Interactions
     from kerasrec.tuning import Job, SearchResult
 
 _SHOWN = 10
@@ -29,9 +31,14 @@ def tune(
     ] = None,
     list_jobs: Annotated[bool, typer.Option("--list", help="List the jobs, and stop.")] = False,
     data: Annotated[Path | None, typer.Option(help="The table of a job, if not in its place.")] = None,
-    model: Annotated[str | None, typer.Option(help="Name of a model; `hybrid` unless a job says.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name of a model; `hybrid`, of clicks `dcn`, unless a job says.")
+    ] = None,
     objective: Annotated[
-        str | None, typer.Option(help="Figure to optimise; val_ndcg@10, or the squared error of ratings.")
+        str | None,
+        typer.Option(
+            help="Figure to optimise: val_ndcg@10, the squared error of ratings, val_auc of clicks."
+        ),
     ] = None,
     tuner: Annotated[str | None, typer.Option(help="bayesian, random, hyperband or grid.")] = None,
     max_trials: Annotated[int | None, typer.Option(min=1, help="Most trials; 20, or a job's.")] = None,
@@ -46,6 +53,17 @@ def tune(
         typer.Option(metavar="NAME[=RANGE]", help="What to search: LOW:HIGH, LOW:HIGH:log, or A,B,C."),
     ] = None,
     at_least: Annotated[float | None, typer.Option(help="Lowest rating that is a like.")] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column of clicks, 1 or 0, of a table of impressions: tunes a model of clicks."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=KIND", help="What a column is to a model of clicks, as in `train`."),
+    ] = None,
+    watch_time: Annotated[
+        str | None, typer.Option(help="Column of the time watched, for youtube_ranker.")
+    ] = None,
     test_size: Annotated[
         float | None, typer.Option(min=0.0, max=0.9, help="Share held out to test the best; 0 tests nothing.")
     ] = None,
@@ -94,7 +112,9 @@ def tune(
         fixed = dict(map(setting, settings or ()))
         ranges = dict(map(_range, space or ()))
         load_library(report)
-        job = _job(source, data)
+        job = _job(source, data, label)
+        label = job.label if label is None else label
+        watch_time = job.watch_time if watch_time is None else watch_time
         further = dict(job.search)
         given = {"tuner": tuner, "max_trials": max_trials, "epochs": epochs, "seed": seed}
         further |= {name: x for name, x in given.items() if x is not None}
@@ -103,22 +123,40 @@ def tune(
         at_least = job.at_least if at_least is None else at_least
         test_size = job.test_size if test_size is None else test_size
         table = _place(job.data if data is None else data)
-        columns = form.columns(time_column)
-        with report.waiting(f"Reading {table.name}"):
-            read = _table.read_ratings(table, columns, form, needs_values=False)
-            apart = test if test is not None or data is not None else job.test
-            further_rows = (
-                None
-                if apart is None
-                else _table.read_ratings(_place(apart), columns, form, needs_values=False).interactions
+        apart = test if test is not None or data is not None else job.test
+        apart = None if apart is None else _place(apart)
+        read_columns: dict[str, Any] = {}
+        if label is not None:
+            refuse_with_label(
+                {
+                    "at-least": at_least,
+                    "time-column": time_column,
+                    "value-column": form.value_column,
+                    "kind": form.kind,
+                }
             )
-        train, held_out = _split(read.interactions, further_rows, at_least, test_size, job.test_seed)
-        read.tell(report)
-        n_kept = 0 if held_out is None else len(held_out)
-        report.line(
-            f"{len(train) + n_kept:,} rows of {train.n_users:,} users and {train.n_items:,} items, "
-            f"{n_kept:,} of them kept from the search"
-        )
+            parts = (apart, test_size, job.test_seed)
+            train, held_out = clicks_to_search(
+                table, label, form, job.columns, column, watch_time, *parts, report
+            )
+        else:
+            refuse_without_label({"column": column, "watch-time": watch_time})
+            with report.waiting(f"Reading {table.name}"):
+                columns = form.columns(time_column)
+                read = _table.read_ratings(table, columns, form, needs_values=False)
+                further_rows = (
+                    None
+                    if apart is None
+                    else _table.read_ratings(apart, columns, form, needs_values=False).interactions
+                )
+            train, held_out = _split(read.interactions, further_rows, at_least, test_size, job.test_seed)
+            read.tell(report)
+            read_columns = read.columns
+            n_kept = 0 if held_out is None else len(held_out)
+            report.line(
+                f"{len(train) + n_kept:,} rows of {train.n_users:,} users and {train.n_items:,} items, "
+                f"{n_kept:,} of them kept from the search"
+            )
 
         from kerasrec import zoo
         from kerasrec.tuning import search
@@ -148,7 +186,7 @@ def tune(
         if held_out is not None:
             _test(result, held_out, found, test_seeds or job.seeds, report)
         _write(result, out, page, report)
-        report.result |= {"columns": read.columns, "directory": str(directory), "file": str(out)}
+        report.result |= {"columns": read_columns, "directory": str(directory), "file": str(out)}
 
 
 def _list(report: Report) -> None:
@@ -164,7 +202,7 @@ def _list(report: Report) -> None:
     report.result = {"jobs": rows}
 
 
-def _job(source: Path, data: Path | None) -> "Job":
+def _job(source: Path, data: Path | None, label: str | None) -> "Job":
     """The job that was named; of a table, one of defaults."""
     from kerasrec.tuning import Job
 
@@ -172,7 +210,7 @@ def _job(source: Path, data: Path | None) -> "Job":
         return Job.load(source)
     if data is not None:
         raise ValueError(f"`--data` is the table of a job. Received: {str(data)!r} beside {str(source)!r}.")
-    return Job("", str(source), "hybrid", "")
+    return Job("", str(source), "hybrid" if label is None else DEFAULT, "")
 
 
 def _objective(given: str | None, model: str | None, job: "Job") -> str:
@@ -182,7 +220,8 @@ def _objective(given: str | None, model: str | None, job: "Job") -> str:
         return given
     if job.objective and model is None:
         return job.objective
-    return "val_mean_squared_error" if zoo.card(model or job.model).task == "rating" else "val_ndcg@10"
+    tasks = {"rating": "val_mean_squared_error", "click": "val_auc"}
+    return tasks.get(zoo.card(model or job.model).task, "val_ndcg@10")
 
 
 def _place(table: Any) -> Path:
@@ -262,7 +301,7 @@ def _tell(result: "SearchResult", report: Report) -> None:
 
 def _test(
     result: "SearchResult",
-    test: "Interactions",
+    test: "Interactions | Impressions",
     rivals: "dict[str, SearchResult]",
     seeds: int,
     report: Report,
@@ -290,10 +329,14 @@ def _test(
 
 
 def _write(result: "SearchResult", out: Path, page: Path | None, report: Report) -> None:
-    from kerasrec.recommender import save_model
+    from kerasrec.data import Impressions
+    from kerasrec.recommender import Ranker, save_model
 
     model = result.best_model(retrain=True)
-    save_model(model, out, result.interactions, seen=True)
+    if isinstance(result.interactions, Impressions):
+        Ranker(model).save(out)
+    else:
+        save_model(model, out, result.interactions, seen=True)
     report.line(f"Model: {out}")
     if page is not None:
         result.report(page)

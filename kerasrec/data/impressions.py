@@ -177,6 +177,31 @@ class Impressions:
         order = np.random.default_rng(seed).permutation(len(self))
         return self.take(np.sort(order[n_test:])), self.take(np.sort(order[:n_test]))
 
+    def check_columns(self, columns: InputColumns, what: str) -> None:
+        """Refuse impressions that were encoded by other columns: their codes stand for other entries.
+
+        Args:
+            columns: `InputColumns` that a model was made for.
+            what: what an error calls the impressions.
+
+        Raises:
+            ValueError: if they lack a column, or the columns were fitted to another table.
+        """
+        lacking = [name for name in columns.fitted if name not in self.columns.fitted]
+        if lacking:
+            raise ValueError(
+                f"{what} must have the columns that the model reads. Received: none of "
+                f"{', '.join(map(repr, lacking))}, but {', '.join(map(repr, self.columns.fitted))}."
+            )
+        if columns is not self.columns and not np.array_equal(
+            columns.to_arrays()["columns"], self.columns.to_arrays()["columns"]
+        ):
+            raise ValueError(
+                f"{what} must be encoded as the rows that the model was made for; make them with "
+                "`Impressions.from_frame(frame, label, train.columns)`, where `train` is what it was trained "
+                "on. Received: columns that were fitted to another table."
+            )
+
     def check_classes(self, what: str = "The impressions") -> None:
         """Refuse rows that were all clicked, or all not: nothing can be learned or measured of them.
 

@@ -7,7 +7,7 @@ from kerasrec.evaluation._evaluate import keras_model
 from kerasrec.evaluation._one_by_one import one_by_one
 from kerasrec.evaluation._plan import DEFAULT_METRICS, RATING, Plan
 from kerasrec.evaluation.click_comparison import ClickComparison
-from kerasrec.evaluation.click_metrics import click_report
+from kerasrec.evaluation.click_metrics import check_columns, click_report
 from kerasrec.evaluation.click_report import ClickReport
 from kerasrec.evaluation.comparison import Comparison
 from kerasrec.evaluation.report import EvaluationReport
@@ -129,6 +129,13 @@ def _of_clicks(
     named: Sequence[tuple[str, Any]], test: Any, metric: str | None, level: float
 ) -> ClickComparison:
     _check_fitted_and_different(named)
+    for _, model in named:
+        if isinstance(model, str):
+            raise ValueError(
+                f"A model of clicks must be given itself, trained, and {model} is none. Received: {model!r}."
+            )
+        if not isinstance(model, ClickReport):
+            check_columns(model, test)  # before any is measured
     reports = [
         model.renamed(name) if isinstance(model, ClickReport) else click_report(model, test, name)
         for name, model in named

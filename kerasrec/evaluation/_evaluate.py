@@ -5,7 +5,7 @@ import keras
 
 from kerasrec.data import Impressions, Interactions, Sequences
 from kerasrec.evaluation._plan import DEFAULT_METRICS, Plan
-from kerasrec.evaluation.click_metrics import click_report
+from kerasrec.evaluation.click_metrics import check_columns, click_report
 from kerasrec.evaluation.click_report import ClickReport
 from kerasrec.evaluation.report import EvaluationReport
 
@@ -109,6 +109,7 @@ def evaluate(
         (1.0, {'ann': 1.0, 'bob': 1.0})
     """
     if isinstance(test, Impressions):
+        check_columns(model, test)
         return click_report(model, test, name)
     plan = Plan(
         test,

@@ -160,7 +160,8 @@ class FactorRows:
         # A row an item: BLAS then reads the items where they lie, and packs the few users alone.
         product = buffer.reshape(layout.width, len(buffer))
         with np.errstate(over="ignore", invalid="ignore"):
-            np.matmul(self.items, prepared.T, out=product)
+            np.matmul(self.items, self._vectors(prepared).T, out=product)
+            self._add(product, prepared)
             error = self._error(prepared)
         product[hidden[::-1]] = -np.inf
         product[layout.empty] = -np.inf
@@ -184,14 +185,12 @@ class FactorRows:
             light = counts[rows] <= _MAX_CANDIDATES * k
             rows, columns = rows[light], columns[light]
             counts[heavy] = 0
-        pairs = prepared[rows].astype(np.float64), self.items[columns].astype(np.float64)
-        exact = np.einsum("qc,qc->q", *pairs)
+        exact = self.exact(prepared[rows], columns)
         # One padded row a user; a row's candidates come in tie order, which a stable sort keeps.
         place = rows, np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
         shape = len(buffer), max(k, int(counts.max()))
         scores, where = np.full(shape, -np.inf, np.float32), np.zeros(shape, np.int64)
-        with np.errstate(over="ignore"):
-            scores[place], where[place] = exact, columns
+        scores[place], where[place] = exact, columns
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         scores, where = np.take_along_axis(scores, order, 1), np.take_along_axis(where, order, 1)
         if len(heavy):
@@ -210,7 +209,8 @@ class FactorRows:
         """The same for one user in a few steps; `None` where scores are not finite, or too many are close."""
         layout, n_groups = self.layout, self.layout.n_groups
         with np.errstate(over="ignore", invalid="ignore"):
-            np.matmul(prepared, self.items.T, out=buffer)
+            np.matmul(self._vectors(prepared), self.items.T, out=buffer)
+            self._add(buffer.T, prepared)
             error = self._error(prepared)[0]
         row = buffer[0]
         row[hidden] = -np.inf
@@ -225,11 +225,37 @@ class FactorRows:
             return None
         # In tie order, which a stable sort keeps.
         columns = columns[np.argsort(columns % n_groups * layout.depth + columns // n_groups)]
-        vectors = np.repeat(prepared.astype(np.float64), len(columns), axis=0)
-        with np.errstate(over="ignore"):
-            exact = np.einsum("qc,qc->q", vectors, self.items[columns].astype(np.float64)).astype(np.float32)
+        exact = self.exact(np.repeat(prepared, len(columns), axis=0), columns)
         order = np.argsort(-exact, kind="stable")[:k]
         return columns[None, order], exact[None, order]
+
+    def exact(self, prepared: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Scores of pairs, float32 `[q]`: products in double precision.
+
+        Args:
+            prepared: rows of what `prepare` gave `[q, C]`.
+            columns: `[q]`.
+        """
+        pairs = self._vectors(prepared).astype(np.float64), self.items[columns].astype(np.float64)
+        with np.errstate(over="ignore"):
+            found: np.ndarray = np.einsum("qc,qc->q", *pairs).astype(np.float32)
+        return found
+
+    def boosted(self, boost: np.ndarray, units: Callable[[np.ndarray], np.ndarray]) -> "FactorRows":
+        """The same with something added to the scores of some items.
+
+        Args:
+            boost: of each column `[W]`.
+            units: gives what multiplies it for each user, `[B]`.
+        """
+        return _BoostedRows(self, boost, units)
+
+    def _vectors(self, prepared: np.ndarray) -> np.ndarray:
+        """Users' vectors among what `prepare` gave."""
+        return prepared
+
+    def _add(self, product: np.ndarray, prepared: np.ndarray) -> None:
+        """Add what is not in the product `[W, B]`."""
 
     def _error(self, prepared: np.ndarray) -> np.ndarray:
         """A bound `[B]` on the rounding error of a float32 product: n u |x| |y|, and one u for the result."""
@@ -237,6 +263,46 @@ class FactorRows:
         lengths = np.sqrt(np.einsum("bc,bc->b", vectors, vectors))
         unit = np.float32(2.0**-23)  # twice the unit roundoff
         return (self.items.shape[1] + 2) * unit * (lengths * self.longest + self.largest_bias)
+
+
+class _BoostedRows(FactorRows):
+    """Dot products with something added in float32, times the last number of each user's row."""
+
+    def __init__(
+        self, rows: FactorRows, boost: np.ndarray, units: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
+        self.__dict__.update(rows.__dict__)
+        self._boost, self._units = boost, units
+        self._boosted = np.flatnonzero(boost)
+        self._largest = np.abs(boost).max(initial=0.0)
+
+    def prepare(self, users: np.ndarray) -> np.ndarray:
+        """User vectors, and in double precision what multiplies the boosts."""
+        return np.column_stack([super().prepare(users).astype(np.float64), self._units(users)])
+
+    def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
+        """Exact scores, and what is added."""
+        super().fill(self._vectors(prepared), out)
+        self._add(out.T, prepared)
+
+    def exact(self, prepared: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Those of pairs, and what is added."""
+        added = (prepared[:, -1] * self._boost[columns]).astype(np.float32)
+        return np.asarray(super().exact(prepared, columns) + added)
+
+    def _vectors(self, prepared: np.ndarray) -> np.ndarray:
+        return prepared[:, :-1].astype(np.float32)
+
+    def _add(self, product: np.ndarray, prepared: np.ndarray) -> None:
+        of_columns = self._boost[self._boosted][:, None]
+        product[self._boosted] += (of_columns * prepared[:, -1]).astype(np.float32)
+
+    def _error(self, prepared: np.ndarray) -> np.ndarray:
+        # Of the product, of the largest addend, and of each sum.
+        added = np.abs(prepared[:, -1]) * self._largest
+        return np.asarray(
+            super()._error(self._vectors(prepared)) * 2 + 4 * np.float32(2.0**-23) * added, np.float32
+        )
 
 
 def hide(layout: Layout, scores: np.ndarray, hidden: tuple[np.ndarray, np.ndarray]) -> None:

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 
 from kerasrec._outputs import is_of_watch_time
-from kerasrec.data import Impressions
+from kerasrec.data import Impressions, InputColumns
 from kerasrec.evaluation.click_report import ClickReport
+from kerasrec.layers import find_catalogue
 
 _PREDICT_BATCH = 8192
 
@@ -24,11 +25,12 @@ class ClickMetrics(keras.callbacks.Callback):
         report: the last `ClickReport`; `None` before the first.
 
     Raises:
-        ValueError: if all rows were clicked, or none.
+        ValueError: if all rows were clicked, or none; or, as training begins, if their columns are not the
+            model's.
 
     Example:
         >>> import pandas as pd, kerasrec
-        >>> from kerasrec.data import Impressions
+        >>> from kerasrec.data import Impressions, InputColumns
         >>> frame = pd.DataFrame({"device": ["phone", "tablet"] * 4, "clicked": [1, 0, 1, 1] * 2})
         >>> shown = Impressions.from_frame(frame, "clicked", {"device": "category"})
         >>> model = kerasrec.zoo.create("logistic_regression", shown)
@@ -46,6 +48,10 @@ class ClickMetrics(keras.callbacks.Callback):
         self.validation = validation
         self.report = None
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Refuse rows whose columns are not those of the model."""
+        check_columns(self.model, self.validation, "The validation impressions")
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Predict, and write the figures into `logs`."""
         self.report = click_report(self.model, self.validation)
@@ -56,6 +62,29 @@ class ClickMetrics(keras.callbacks.Callback):
     def __deepcopy__(self, memo: dict[int, Any]) -> "ClickMetrics":
         """A callback for another model, as keras-tuner makes one a trial; the data is shared."""
         return ClickMetrics(self.validation)
+
+
+def check_columns(model: Any, test: Impressions, what: str = "`test`") -> None:
+    """Refuse impressions without the columns that a model reads, or with others of the same names.
+
+    Args:
+        model: a `keras.Model`, something that holds one, or a function of the inputs, which is not asked.
+        test: `Impressions`.
+        what: what an error calls them. Defaults to "`test`".
+    """
+    held = getattr(model, "model", model)
+    if not isinstance(held, keras.Model):
+        return
+    carried = getattr(find_catalogue(held), "attachments", {})
+    if "columns" in carried:
+        test.check_columns(InputColumns.from_arrays(carried["columns"]), what)
+        return
+    lacking = [tensor.name for tensor in held.inputs if tensor.name not in test.inputs]
+    if lacking:
+        raise ValueError(
+            f"{what} must have the columns that {held.name} reads. Received: none of "
+            f"{', '.join(map(repr, lacking))}, but {', '.join(map(repr, test.inputs))}."
+        )
 
 
 def click_report(model: Any, test: Impressions, name: str | None = None) -> ClickReport:

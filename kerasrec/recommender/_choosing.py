@@ -8,7 +8,7 @@ import numpy as np
 from kerasrec._threads import map_blocks, n_threads
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
-from kerasrec.evaluation._scorers import CatalogueScorer
+from kerasrec.evaluation._scorers import CatalogueScorer, FactorRows
 from kerasrec.recommender._exploring import explore, rows_at_once
 from kerasrec.recommender._picking import Picked, names_of, pick
 from kerasrec.recommender._ruled import Ruled
@@ -214,8 +214,16 @@ def _boosted(ranker: Ranker, ruled: Ruled, codes: np.ndarray, units: np.ndarray)
         two_stages: Any = ranker
         return two_stages.boosted(ruled.boost, codes, units)
     order = np.argsort(codes, kind="stable")
+    codes, units = codes[order], units[order]
+    every: Any = ruled.boost
+    items = ranker.layout.items
+    boost = np.where(items >= 0, every[np.maximum(items, 0)], 0.0)
     found = copy.copy(ranker)
-    found.rows = _BoostedRows(ranker, ruled, codes[order], units[order])
+    rows = ranker.rows
+    if isinstance(rows, FactorRows):
+        found.rows = rows.boosted(boost, lambda users: units[np.searchsorted(codes, users)])
+    else:
+        found.rows = _BoostedRows(rows, boost, codes, units)
     return found
 
 
@@ -233,11 +241,10 @@ class _Prepared:
 
 
 class _BoostedRows:
-    def __init__(self, ranker: Ranker, ruled: Ruled, codes: np.ndarray, units: np.ndarray) -> None:
-        boost: Any = ruled.boost
-        self.rows, self.codes, self.units = ranker.rows, codes, units
-        self.boost = np.where(ranker.layout.items >= 0, boost[np.maximum(ranker.layout.items, 0)], 0.0)
-        self.columns = np.flatnonzero(self.boost)
+    def __init__(self, rows: Any, boost: np.ndarray, codes: np.ndarray, units: np.ndarray) -> None:
+        self.rows, self.codes, self.units = rows, codes, units
+        self.boost = boost
+        self.columns = np.flatnonzero(boost)
 
     def prepare(self, users: np.ndarray) -> Any:
         return _Prepared(self.rows.prepare(users), self.units[np.searchsorted(self.codes, users)])

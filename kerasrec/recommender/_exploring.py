@@ -30,13 +30,14 @@ def explore(
     rows = np.arange(len(items))
     # Columns by themselves, of which whole vectors are compared.
     values = [[np.ascontiguousarray(x) for x in cap.codes.T] for cap in ruled.caps]
+    free = allowed.copy()
+    for place in range(items.shape[1]):
+        listed = found[:, place] >= 0
+        free[rows[listed], found[listed, place]] = False
     for place in range(items.shape[1]):
         there = found[:, place] >= 0
         own = np.where(there, found[:, place], 0)
-        may = allowed.copy()
-        for other in range(items.shape[1]):
-            listed = found[:, other] >= 0
-            may[rows[listed], found[listed, other]] = False
+        may = free.copy()
         _keep(ruled, values, found, place, may)
         may[rows, own] = True
         n_may = np.count_nonzero(may, axis=1)
@@ -47,6 +48,9 @@ def explore(
             drawn[row] = np.flatnonzero(may[row])[order[row]]
         kept = ~explores | (drawn == own)
         propensities[:, place] = np.where(kept, 1 - share, 0.0) + share / n_may
+        moved = np.flatnonzero(there & ~kept)
+        free[moved, own[moved]] = allowed[moved, own[moved]]
+        free[moved, drawn[moved]] = False
         found[:, place] = np.where(there, np.where(kept, own, drawn), -1)
     return found, propensities
 

@@ -184,7 +184,9 @@ def check_left(
             left[known] -= seen.counts(codes[known])
         else:
             rows, index = seen.index(codes[known])
-            hidden = np.isin(seen.items[index], candidates)
+            may = np.zeros(state.n_items, bool)
+            may[candidates] = True
+            hidden = may[seen.items[index]]
             left[known] -= np.bincount(rows[hidden], minlength=int(known.sum()))
     short = np.flatnonzero(left < k)
     if len(short):

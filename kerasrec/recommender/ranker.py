@@ -8,7 +8,7 @@ import numpy as np
 from kerasrec.data import Impressions, InputColumns
 from kerasrec.data._columns import several, shown
 from kerasrec.evaluation import ClickReport
-from kerasrec.evaluation.click_metrics import click_report
+from kerasrec.evaluation.click_metrics import check_columns, click_report
 from kerasrec.layers import FieldEmbedding, find_catalogue
 from kerasrec.recommender import _metadata
 from kerasrec.recommender._archive import one_line
@@ -196,6 +196,7 @@ class Ranker:
             if label is None:
                 raise ValueError("`label` must name the column of clicks of a table. Received: label=None.")
             test = Impressions.from_frame(self._joined(test), label, self.columns)
+        check_columns(self.model, test)
         return click_report(self.model, test)
 
     def save(self, path: str | os.PathLike[str]) -> None:

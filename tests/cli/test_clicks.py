@@ -74,12 +74,38 @@ def test_models_of_clicks_are_compared_on_the_rows_held_out(run, run_json, shown
     assert "Models by auc" in done.out and "logistic_regression alone was measured" in done.out
 
 
+@pytest.mark.slow
+def test_models_of_clicks_are_tuned(run, run_json, shown, tmp_path):
+    path, frame = shown
+    (tmp_path / "mine.toml").write_text(
+        'about = "x."\ndata = "x.csv"\nmodel = "logistic_regression"\nobjective = "val_log_loss"\n'
+        'label = "clicked"\n[columns]\nprice = "log1p"\n[search]\nmax_trials = 2\nepochs = 2\n'
+        "[search.fixed]\nl2 = 0.0\nbatch_size = 256\n[search.space]\nlearning_rate = [0.1, 0.01]\n"
+    )
+    found = run_json("tune", "mine.toml", "--data", path, "--test-size", 0.2)
+    assert found["objective"] == "val_log_loss" and len(found["trials"]) == 2
+    rows = np.random.default_rng(42).permutation(1500)[:300]
+    assert found["test"]["protocol"]["clicked"] == pytest.approx(frame["clicked"].iloc[rows].mean())
+    assert {row["model"] for row in found["test"]["models"]} == {"tuned", "default", "logistic_regression"}
+    ranker = kerasrec.Ranker.load("model.keras")
+    assert ranker.columns.fitted["price"].scale == "log1p"
+    assert ranker.score(frame.iloc[:2]).shape == (2,)
+    quick = ["--set", "hidden=(4,)", "--max-trials", 1, "--epochs", 1, "--directory", "other"]
+    done = run("tune", path, "--label", "clicked", *quick, "--test-size", 0)
+    assert done.status == 0, done.err
+    assert "The best of 1 trials by val_auc" in done.out
+    assert kerasrec.Ranker.load("model.keras").model.name == "dcn"
+
+
 def test_options_of_lists_are_none_of_clicks(fails, shown):
     path, _ = shown
     for option, value in (("--k", 5), ("--metrics", "ndcg"), ("--at-least", 4), ("--time-column", "price")):
         message = fails("compare", path, "--label", "clicked", option, value)
         assert f"`{option}` must be left out with `--label`" in message
     assert "`--column` needs `--label`" in fails("compare", path, "--column", "price=log1p")
+    assert "`--column` needs `--label`" in fails("tune", path, "--column", "price=log1p")
+    message = fails("tune", path, "--label", "clicked", "--at-least", 4)
+    assert "`--at-least` must be left out with `--label`" in message
     message = fails("compare", path, "--label", "clicked", "--models", "ease", "--no-baselines")
     assert "`model` must be a model of clicks" in message
 

@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 import kerasrec
 from kerasrec.data import Impressions
-from kerasrec.evaluation import ClickComparison, ClickReport, Comparison, compare
+from kerasrec.evaluation import ClickComparison, ClickMetrics, ClickReport, Comparison, compare, evaluate
 
 N, N_USERS = 600, 60
 
@@ -127,3 +127,28 @@ def test_what_cannot_be_compared(shown):
         compare(list(reports.values()), metric="mean_clicked")
     with pytest.raises(ValueError, match="train dcn and give the model"):
         compare("dcn", test=impressions)
+    with pytest.raises(ValueError, match=r"must be given itself, trained, and ease is none.*'ease'"):
+        compare("ease", test=impressions)
+
+
+def test_models_of_other_columns_are_refused(shown):
+    impressions = shown[0]
+    frame = pd.DataFrame({"user": ["u1", "u2"], "x": [0.5, 1.5], "y": [1.0, 2.0], "clicked": [1, 0]})
+    columns = {"x": "number", "y": "number"}
+    model = kerasrec.zoo.create(
+        "logistic_regression", Impressions.from_frame(frame, "clicked", columns, user="user")
+    )
+    message = r"`test` must have the columns that the model reads\. Received: none of 'y', but 'user', 'x'\."
+    for measure in (lambda: evaluate(model, impressions), lambda: compare(model, test=impressions)):
+        with pytest.raises(ValueError, match=message):
+            measure()
+    again = Impressions.from_frame(frame, "clicked", {"x": "number"}, user="user")
+    ranker = kerasrec.Ranker(kerasrec.zoo.create("logistic_regression", again))
+    with pytest.raises(ValueError, match=r"encoded as the rows that the model was made for.*another table"):
+        ranker.evaluate(impressions)
+    figures = ClickMetrics(impressions)
+    with pytest.raises(ValueError, match="The validation impressions must be encoded as the rows"):
+        ranker.model.fit(again.inputs, again.labels, verbose=0, callbacks=[figures])
+    factors = kerasrec.zoo.RecommenderV2(3, 3, 2)
+    with pytest.raises(ValueError, match=r"columns that recommender_v2 reads\. Received: none of .*'item'"):
+        evaluate(factors, impressions)

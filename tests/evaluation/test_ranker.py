@@ -28,6 +28,33 @@ def some_pairs(generator, n_users, n_items, share):
     return Ragged(users, items, n_users), [set(items[users == u]) for u in range(n_users)]
 
 
+@pytest.mark.parametrize("batch_size", [1, None])
+@pytest.mark.parametrize("n_items, biased", [(30, True), (900, False)])
+def test_what_is_added_to_products_is_added_in_single_precision(n_items, biased, batch_size):
+    draw = np.random.default_rng(n_items)
+    users, items = (
+        draw.normal(size=(6, 8)).astype("float32"),
+        draw.normal(size=(n_items, 8)).astype("float32"),
+    )
+    items[1::7] = items[0]  # equal items: the order of ties decides
+    bias = draw.normal(size=n_items).astype("float32") if biased else None
+    boost = np.where(draw.random(n_items) < 0.3, draw.normal(size=n_items), 0.0)
+    units = draw.random(6) * 100
+    exact = users.astype(float) @ items.astype(float).T + (bias if biased else 0)
+    scores = exact.astype("float32") + (units[:, None] * boost).astype("float32")
+    ranker = Ranker(factor_scorer(users, items, bias), seed=5, batch_size=batch_size)
+    of_columns = np.where(ranker.layout.items >= 0, boost[np.maximum(ranker.layout.items, 0)], 0.0)
+    ranker.rows = ranker.rows.boosted(of_columns, lambda codes: units[codes])
+    found, best = lists(ranker, np.arange(6), 10)
+    order = tie_order(n_items, 5)
+    for user in range(6):
+        expected = ranked(scores[user], order, set(), 10)
+        assert found[user].tolist() == expected
+        np.testing.assert_array_equal(best[user], scores[user][expected])
+    column = ranker.layout.columns[found[0]]
+    np.testing.assert_array_equal(ranker.rows.exact(ranker.rows.prepare(np.zeros(10, int)), column), best[0])
+
+
 @pytest.mark.slow
 @given(
     n_items=st.sampled_from([1, 2, 30, 700]),

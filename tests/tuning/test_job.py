@@ -1,16 +1,32 @@
+import pandas as pd
 import pytest
 
 from kerasrec import zoo
+from kerasrec.data import Impressions
 from kerasrec.tuning import HyperRecommender, Job
 
 
+@pytest.fixture(scope="module")
+def shown():
+    """Impressions, for models of clicks."""
+    frame = pd.DataFrame({"device": ["phone", "tablet"] * 2, "clicked": [1, 0, 1, 1]})
+    return Impressions.from_frame(frame, "clicked", {"device": "category"})
+
+
 @pytest.mark.parametrize("name", Job.names())
-def test_the_jobs_that_come_along_are_searches(name, ratings):
+def test_the_jobs_that_come_along_are_searches(name, ratings, shown):
     job = Job.load(name)
     assert job.about.endswith(".") and job.data.endswith(".csv")
     space = {key: job.search.get(key) for key in ("fixed", "space")}
-    models = HyperRecommender(job.model, ratings[0], **space)
+    clicks = zoo.card(job.model).task == "click"
+    assert (job.label is not None) == clicks
+    models = HyperRecommender(job.model, shown if clicks else ratings[0], **space)
     assert models.card is zoo.card(job.model) and models.space
+
+
+def test_every_model_of_clicks_has_a_job():
+    clicks = {name for name in zoo.names() if zoo.card(name).task == "click"}
+    assert clicks <= {Job.load(name).model for name in Job.names()}
 
 
 def test_losses_of_models_of_sequences_are_searched(ratings):
