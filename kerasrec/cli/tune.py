@@ -126,6 +126,8 @@ def tune(
         apart = test if test is not None or data is not None else job.test
         apart = None if apart is None else _place(apart)
         read_columns: dict[str, Any] = {}
+        train: Interactions | Impressions
+        held_out: Interactions | Impressions | None
         if label is not None:
             refuse_with_label(
                 {
@@ -149,14 +151,15 @@ def tune(
                     if apart is None
                     else _table.read_ratings(apart, columns, form, needs_values=False).interactions
                 )
-            train, held_out = _split(read.interactions, further_rows, at_least, test_size, job.test_seed)
+            rows, kept = _split(read.interactions, further_rows, at_least, test_size, job.test_seed)
             read.tell(report)
             read_columns = read.columns
-            n_kept = 0 if held_out is None else len(held_out)
+            n_kept = 0 if kept is None else len(kept)
             report.line(
-                f"{len(train) + n_kept:,} rows of {train.n_users:,} users and {train.n_items:,} items, "
+                f"{len(rows) + n_kept:,} rows of {rows.n_users:,} users and {rows.n_items:,} items, "
                 f"{n_kept:,} of them kept from the search"
             )
+            train, held_out = rows, kept
 
         from kerasrec import zoo
         from kerasrec.tuning import search
