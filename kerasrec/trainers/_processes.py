@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import os
 import re
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,25 @@ def check_same(model: Any, adapter: Any) -> None:
                 f"All processes of a training must have the same {what}; give each the same files, and "
                 f"random batches a `seed`. Received: another one in process {other} than in process 0."
             )
+
+
+def one_order(x: Any, shuffle: Any) -> Any:
+    """The setting `shuffle` as processes that train together can have it.
+
+    Args:
+        x: the data of `fit`.
+        shuffle: as `fit` got it.
+    """
+    if not shuffle or not several_processes():
+        return shuffle
+    if not getattr(x, "batches_in_thread", False):  # those of kerasrec draw one order in all processes
+        warnings.warn(
+            "Processes that train together see data in the order in which they are given, since each would "
+            "shuffle them in another way; shuffle them before, the same in all processes, or take "
+            f"`kerasrec.data.RankingBatches` with a seed, which does. Received: shuffle={shuffle!r}.",
+            stacklevel=4,
+        )
+    return False
 
 
 @contextlib.contextmanager

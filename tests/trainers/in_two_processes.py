@@ -60,12 +60,12 @@ def killed(model):
     """What two processes say where one is killed after two epochs, of each of which there is a file."""
     found = {}
     try:
-        model.fit(batches(seed=1 + process), shuffle=False, verbose=0)
+        model.fit(batches(seed=1 + process), verbose=0)
     except ValueError as error:
         found["other data"] = str(error)
     each_epoch = keras.callbacks.ModelCheckpoint(folder / "epoch-{epoch}.keras")
     try:
-        model.fit(batches(), epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[each_epoch, Killed()])
+        model.fit(batches(), epochs=EPOCHS, verbose=0, callbacks=[each_epoch, Killed()])
     except ConnectionError as error:
         found["killed"] = str(error)
     return found | {"loss": model.history.history["loss"]}
@@ -76,9 +76,11 @@ def whole(model, done):
     data = batches()
     for _ in range(done):
         data.on_epoch_end()
-    found = {
-        "loss": model.fit(data, epochs=EPOCHS, initial_epoch=done, shuffle=False, verbose=0).history["loss"]
-    }
+    # One process alone would shuffle the batches.
+    how = {"epochs": EPOCHS, "initial_epoch": done, "verbose": 0} | (
+        {} if process >= 0 else {"shuffle": False}
+    )
+    found = {"loss": model.fit(data, **how).history["loss"]}
     inputs, labels = batches()[0]
     found["evaluate"] = model.evaluate(inputs, labels, batch_size=32, verbose=0)
     found["predict"] = np.asarray(model.predict(inputs, batch_size=32, verbose=0)).tolist()
