@@ -75,8 +75,22 @@ def on_frappe(settings: str, auc: float, log_loss: float, user_auc: float) -> st
     """
     return f"""\
 Frappe, ten columns of categories (202,027 rows to train on, 57,722 that say when to stop, 28,860 to test; a
-third clicked), one seed, on TensorFlow, {settings}. The items of the
+third clicked), one seed, on TensorFlow,
+{settings}. The items of the
 negatives that it trains on are drawn again by the published scheme, and 12.6 % of the negatives contradict
 their `cost`, which a model can read off.
    auc  log_loss  user_auc
 {auc:.4f}    {log_loss:.4f}    {user_auc:.4f}"""
+
+
+# Models of clicks beside a boosted tree, for the card of each of these.
+CLICKS_ON_MOVIELENS_1M = """
+MovieLens 1M as clicks: 4 and 5 stars against 1 and 2 (739,008 rows, random 8:1:1, 78 % clicked); user, film,
+gender, age, occupation, zip code, genres and year; one seed, batches of 4,096, vectors of 10, in dcn of 16,
+with `hidden=(200, 200)` and `l2=0.01`, at most 12 epochs. The tree is scikit-learn's
+HistGradientBoostingClassifier, with users, films and zip codes by the share that was clicked.
+                                auc  log_loss
+click_factorization_machine  0.8994    0.3173
+dcn                          0.8900    0.3236
+logistic_regression          0.8719    0.3459
+boosted tree                 0.8698    0.3469"""

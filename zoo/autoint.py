@@ -19,6 +19,7 @@ from kerasrec.zoo._clicks import (
     recipe,
 )
 from kerasrec.zoo._hybrid import seeded
+from kerasrec.zoo._results import on_frappe
 
 if TYPE_CHECKING:
     from kerasrec.data import InputColumns
@@ -132,5 +133,11 @@ CARD = Card(
         LEARNING_RATE,
     ),
     loss="binary_crossentropy",
+    results=on_frappe(
+        "`n_blocks=1`, `dropout=0.2`, `l2=0.025`, `hidden=(200, 200)`, batches of 1,024, 16 epochs",
+        0.9849,
+        0.1423,
+        0.9797,
+    ),
     recipe=recipe,
 )

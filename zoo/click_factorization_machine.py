@@ -15,6 +15,7 @@ from kerasrec.zoo._clicks import (
     pairs_of_fields,
 )
 from kerasrec.zoo._hybrid import seeded
+from kerasrec.zoo._results import CLICKS_ON_MOVIELENS_1M, on_frappe
 
 if TYPE_CHECKING:
     from kerasrec.data import InputColumns
@@ -77,5 +78,12 @@ CARD = Card(
         LEARNING_RATE,
     ),
     loss="binary_crossentropy",
+    results=on_frappe(
+        "`learning_rate=0.005`, `l2=2.5e-6`, batches of 1,024, patience 4",
+        0.9752,
+        0.1949,
+        0.9707,
+    )
+    + CLICKS_ON_MOVIELENS_1M,
     recipe=linear_recipe,
 )

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
-from contracts.models import MODELS
+from contracts.models import CLICK_MODELS, MODELS
 
 import kerasrec
-from kerasrec.data import Interactions, pairs
+from kerasrec.data import Impressions, Interactions, pairs
 from kerasrec.layers import Catalogue, DotScore, FeatureEmbedding, find_catalogue
 from kerasrec.recommender import load_model, read_catalogue, save_model
 
@@ -42,6 +43,20 @@ def interactions(n_users=5, n_items=7):
         user_ids=np.array([f"ü{code}" for code in range(n_users)], object),
         item_ids=np.arange(n_items) * 10**12,
     )
+
+
+def impressions():
+    """Columns of every kind that a model of clicks reads."""
+    frame = pd.DataFrame(
+        {
+            "user": [f"ü{code}" for code in range(6)] * 2,
+            "genres": ["War|Drama", "", "War"] * 4,
+            "when": pd.date_range("2024-01-01", periods=12, freq="7h"),
+            "price": np.arange(12.0),
+        }
+    ).assign(clicked=[1, 0, 0] * 4)
+    kinds = {"genres": "labels", "when": "time", "price": "log1p"}
+    return Impressions.from_frame(frame, "clicked", kinds, user="user")
 
 
 def plain_model(n_users=5, n_items=7, model_class=keras.Model):
@@ -86,6 +101,13 @@ def test_another_process_predicts_the_same_on_every_backend(elsewhere, tmp_path)
             model.set_weights([w + draw.normal(0, 0.1, w.shape).astype(w.dtype) for w in model.get_weights()])
         save_model(model, tmp_path / f"{case.name}.keras")
         here[case.name] = model.predict(x, batch_size=64, verbose=0)
+    shown = impressions()
+    for name, settings in CLICK_MODELS.items():
+        model = kerasrec.zoo.create(name, shown, **settings)
+        model.set_weights([w + draw.normal(0, 0.1, w.shape).astype(w.dtype) for w in model.get_weights()])
+        np.savez(tmp_path / f"{name}.x.npz", **shown.inputs)
+        kerasrec.Ranker(model).save(tmp_path / f"{name}.keras")
+        here[name] = model.predict(shown.inputs, batch_size=64, verbose=0)
     for backend in elsewhere.run(PREDICT, tmp_path):
         there = np.load(tmp_path / f"{backend}.npz")
         for name, expected in here.items():
