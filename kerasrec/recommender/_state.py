@@ -56,7 +56,7 @@ class Computed:
 
     def _count(self) -> int:
         """Steps of training so far; not by `keras.ops`, which takes three times as long."""
-        return int(self._optimizer.iterations.numpy()) if self._trains else 0
+        return int(self._optimizer.iterations.value) if self._trains else 0
 
 
 @dataclass(frozen=True, eq=False)
