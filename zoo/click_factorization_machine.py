@@ -83,6 +83,7 @@ CARD = Card(
         0.9752,
         0.1949,
         0.9707,
+        without_cost=(0.9724, 0.1922, 0.9677),
     )
     + CLICKS_ON_MOVIELENS_1M,
     recipe=linear_recipe,

@@ -109,6 +109,7 @@ CARD = Card(
         0.9842,
         0.1504,
         0.9788,
+        without_cost=(0.9825, 0.1534, 0.9759),
     )
     + CLICKS_ON_MOVIELENS_1M,
     recipe=recipe,

@@ -75,6 +75,7 @@ CARD = Card(
         0.9374,
         0.2840,
         0.9277,
+        without_cost=(0.9371, 0.2848, 0.9271),
     )
     + CLICKS_ON_MOVIELENS_1M,
     recipe=linear_recipe,
