@@ -157,7 +157,8 @@ def test_explanations(made):
 def test_an_update_goes_on_with_the_history(made):
     items = made.model.get_layer("items").embeddings.numpy().copy()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        if keras.backend.backend() == "tensorflow":  # on the others Keras itself reads variables so
+            warnings.simplefilter("error")
         made.update(data({"ann": [2], "dan": [4]}), epochs=0, verbose=0)
     np.testing.assert_array_equal(made.model.get_layer("items").embeddings.numpy(), items)
     # The new events came at time 0; those of one moment stand in the order in which they were told.
