@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,11 +49,14 @@ def measure(n_items: int) -> dict:
     exact = recommender.recommend(users, index="exact", **how)["item"].to_numpy().reshape(-1, 10)
     exact_ms = 1e3 * (time.perf_counter() - start) / len(users)
     hits = [len(found & set(row)) for found, row in zip(lists, exact, strict=True)]
+    near = _similar(recommender, users)
     found = {
         "recall@10": sum(hits) / (10 * len(users)),
         "query ms": statistics.median(taken),
         "query p99 ms": sorted(taken)[int(0.99 * len(taken))],
         "exact, in blocks, ms": exact_ms,
+        "similar items: recall@10": near["recall"],
+        "similar items: query ms": near["ms"],
         "build s": about["seconds"],
         "recall at build": about["recall"],
         "lists": f"{about['n_probe']} of {about['n_lists']}",
@@ -67,11 +71,22 @@ def measure(n_items: int) -> dict:
         start = time.perf_counter()
         state = read_light(path)
         found["open s"] = time.perf_counter() - start
-        held = Recommender.__new__(Recommender)
-        held._begin(state)
+        held = Recommender._of(state)
         same = [set(held.recommend(user, index="faiss", **how)["item"]) for user in users[:50]]
         found["other lists from the file"] = sum(a != b for a, b in zip(same, lists, strict=False))
     return found
+
+
+def _similar(recommender: Any, seeds: list[int]) -> dict:
+    """Recall and time of the items most like an item."""
+    hits, taken = 0, []
+    recommender.similar_items(seeds[0], index="faiss")
+    for item in seeds[:200]:
+        start = time.perf_counter()
+        found = recommender.similar_items(item, index="faiss")["similar"]
+        taken.append(1e3 * (time.perf_counter() - start))
+        hits += len(set(found) & set(recommender.similar_items(item, index="exact")["similar"]))
+    return {"recall": hits / (10 * len(taken)), "ms": statistics.median(taken)}
 
 
 def clustered(n_users: int, n_items: int, n_components: int = 64):

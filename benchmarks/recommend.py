@@ -1,24 +1,36 @@
-"""One user's list and fold-in among 100,000 items, by ONNX among 5,000, lists of everybody, and a large file.
+"""Lists, fold-ins and similar items from Python, ONNX and the command, everybody's lists, and a large file.
 
-Latencies are medians of 200 calls after a warm-up, each of another user, 64 components. Lists of all users
-stand beside the bare ranking, `kerasrec.evaluation`'s own of the same model and users, seen items left out,
-without frames of raw ids. ONNX is run by onnxruntime in one thread, and the lists of all users are compared.
-The file has a million users with text ids and 1,000 items, 8 components.
+Latencies are medians of 200 calls after a warm-up, each for another user, with 64 components. The commands
+`kerasrec recommend` and `kerasrec similar` are timed from start to end, on a file of 20,000 users and 5,000
+items. Lists for all users are compared with the bare ranking: `kerasrec.evaluation`'s own, of the same model
+and users, seen items left out, without frames of raw ids. onnxruntime runs the ONNX files in one thread, and
+the lists of all users are compared. The large file has a million users with text ids and 1,000 items, 8
+components.
 """
 
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks._measure import alternate, in_process, middle, ratio_row, spread
+from benchmarks._measure import ROOT, alternate, in_process, middle, ratio_row, spread
 
+COMMAND = "import sys; sys.argv[0] = 'kerasrec'; from kerasrec.cli import main; main()"
 BACKENDS = ("tensorflow", "jax")
 LIMITS = {
-    "recommend ms": ("recommend for one user, 100,000 items, ms", 5),
-    "fold-in ms": ("recommend_for_history, 100,000 items, ms", 5),
+    "recommend ms, 5,000": ("recommend for one user, 5,000 items, ms", 0.5),
+    "fold-in ms, 5,000": ("recommend_for_history, 5,000 items, ms", 0.5),
+    "similar ms, 5,000": ("similar_items, 5,000 items, ms", 0.5),
+    "recommend ms, 100,000": ("recommend for one user, 100,000 items, ms", 2.5),
+    "fold-in ms, 100,000": ("recommend_for_history, 100,000 items, ms", 2.5),
+    "similar ms, 100,000": ("similar_items, 100,000 items, ms", 2.5),
+    "kerasrec recommend s": ("kerasrec recommend, s", 2),
+    "kerasrec similar s": ("kerasrec similar, s", 2),
     "ONNX ms": ("ONNX, one user, 5,000 items, vectors, ms", 0.5),
     "ONNX EASE ms": ("ONNX, one user, 5,000 items, EASE, ms", 0.5),
     "ONNX item_knn ms": ("ONNX, one user, 5,000 items, item_knn, ms", 0.5),
@@ -28,23 +40,23 @@ LIMITS = {
 }
 
 
-def run(quick: bool = False) -> list[dict]:
-    rounds = alternate(
-        BACKENDS,
-        1 if quick else 3,
-        lambda backend: in_process("benchmarks.recommend:measure", {"quick": quick}, backend=backend),
-    )
+def run(quick: bool = False, rounds: int = 3) -> list[dict]:
+    cases = [f"{part} {backend}" for part in PARTS for backend in BACKENDS]
+    found = alternate(cases, 1 if quick else rounds, lambda case: _in_process(*case.split(), quick))
+    measured = {}
+    for n, backend in enumerate(BACKENDS):
+        own = zip(*found[n :: len(BACKENDS)], strict=True)
+        measured[backend] = [{name: x for part in parts for name, x in part.items()} for parts in own]
     rows = [
         ratio_row(f"{label}, {backend}", [result[name] for result in results], limit, lower_is_better=True)
         for name, (label, limit) in LIMITS.items()
-        for backend, results in zip(BACKENDS, rounds, strict=True)
+        for backend, results in measured.items()
     ]
-    for backend, results in zip(BACKENDS, rounds, strict=True):
+    for backend, results in measured.items():
         for name in (
-            "recommend ms",
-            "recommend p95 ms",
-            "fold-in ms",
-            "first call ms",
+            "recommend p95 ms, 5,000",
+            "recommend p95 ms, 100,000",
+            "first call ms, 100,000",
             "load s",
             "save s",
             "MB",
@@ -60,12 +72,22 @@ def run(quick: bool = False) -> list[dict]:
     return rows
 
 
-def measure(quick: bool) -> dict:
-    return _latency(quick) | _onnx(quick) | _file(quick) | _everybody(quick)
+def _in_process(part: str, backend: str, quick: bool) -> dict:
+    return in_process("benchmarks.recommend:measure", {"part": part, "quick": quick}, backend=backend)
 
 
-def _latency(quick: bool) -> dict:
-    n_items, n_calls = (5_000, 20) if quick else (100_000, 200)
+def measure(part: str, quick: bool) -> dict:
+    return PARTS[part](quick)
+
+
+def _latencies(quick: bool) -> dict:
+    found = {}
+    for n_items in (5_000, 100_000):
+        found |= {f"{name}, {n_items:,}": x for name, x in _latency(n_items, 20 if quick else 200).items()}
+    return found
+
+
+def _latency(n_items: int, n_calls: int) -> dict:
     recommender = made(1_000, n_items, 64, 20 * 1_000)
     users, items = recommender.user_ids.tolist(), recommender.item_ids
     first = _seconds(lambda call: recommender.recommend(users[call]), 1)[0]
@@ -75,12 +97,36 @@ def _latency(quick: bool) -> dict:
     folded = _seconds(
         lambda call: recommender.recommend_for_history(items[np.unique(histories[call])]), n_calls
     )
+    recommender.similar_items(items[0])
+    near = _seconds(lambda call: recommender.similar_items(items[call]), n_calls)
     return {
         "first call ms": 1e3 * first,
         "recommend ms": 1e3 * statistics.median(alone),
         "recommend p95 ms": 1e3 * sorted(alone)[int(0.95 * n_calls)],
         "fold-in ms": 1e3 * statistics.median(folded),
+        "similar ms": 1e3 * statistics.median(near),
     }
+
+
+def _commands(quick: bool) -> dict:
+    """The commands from start to end, in processes of their own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "shop.keras")
+        made(20_000, 5_000, 64, 400_000).save(path)
+        for command, of in (("recommend", "--user=user-7"), ("similar", "--item=item-7")):
+
+            def ask(_: int, command=command, of=of) -> None:
+                subprocess.run(
+                    [sys.executable, "-c", COMMAND, command, str(path), of],
+                    env=environment,
+                    check=True,
+                    stdout=subprocess.DEVNULL,
+                )
+
+            found[f"kerasrec {command} s"] = statistics.median(_seconds(ask, 2 if quick else 5))
+    return found
 
 
 def _onnx(quick: bool) -> dict:
@@ -201,3 +247,12 @@ def _seconds(call, n: int) -> list[float]:
         call(number)
         found.append(time.perf_counter() - start)
     return found
+
+
+PARTS = {
+    "latencies": _latencies,
+    "commands": _commands,
+    "onnx": _onnx,
+    "file": _file,
+    "everybody": _everybody,
+}

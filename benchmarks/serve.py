@@ -19,11 +19,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks._measure import ROOT, in_process, ratio_row, say
+from benchmarks.recommend import COMMAND
 
 # Items, and what must be reached with 16 connections: requests a second at least, milliseconds at most.
 CASES = ((5_000, 800, 30), (100_000, 250, 30))
 N_USERS = 20_000
-COMMAND = "import sys; sys.argv[0] = 'kerasrec'; from kerasrec.cli import main; main()"
 LUA = f"""
 request = function()
   return wrk.format("GET", "/v1/recommend/user-" .. math.random(0, {N_USERS - 1}))
