@@ -9,7 +9,9 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-Ratings = Annotated[Path, typer.Argument(help="CSV or Parquet file, a rating a row.", metavar="RATINGS")]
+Ratings = Annotated[
+    Path, typer.Argument(help="CSV or Parquet file with one rating per row.", metavar="RATINGS")
+]
 
 
 @dataclass(frozen=True)
@@ -27,19 +29,17 @@ class Form:
     """What a person said about a table; `None` where it is to be guessed."""
 
     user_column: Annotated[
-        str | None, typer.Option(help="Column of user ids. Guessed from its name otherwise.")
+        str | None, typer.Option(help="Column of user ids. Default: guessed from its name.")
     ] = None
     item_column: Annotated[
-        str | None, typer.Option(help="Column of item ids. Guessed from its name otherwise.")
+        str | None, typer.Option(help="Column of item ids. Default: guessed from its name.")
     ] = None
     value_column: Annotated[
-        str | None, typer.Option(help="Column of ratings. Guessed from its name otherwise.")
+        str | None, typer.Option(help="Column of ratings. Default: guessed from its name.")
     ] = None
-    separator: Annotated[str | None, typer.Option(help="What separates the columns. Guessed otherwise.")] = (
-        None
-    )
+    separator: Annotated[str | None, typer.Option(help="Column separator. Default: guessed.")] = None
     encoding: Annotated[
-        str | None, typer.Option(help="Encoding of the file, e.g. latin-1. Guessed otherwise.")
+        str | None, typer.Option(help="Encoding of the file, e.g. latin-1. Default: guessed.")
     ] = None
     kind: Annotated[
         str | None,
@@ -57,21 +57,20 @@ class Form:
             "Guessed otherwise.",
         ),
     ] = None
-    decimal: Annotated[
-        str | None, typer.Option(help="Mark before the decimals of values. Guessed otherwise.")
-    ] = None
+    decimal: Annotated[str | None, typer.Option(help="Decimal mark of the values. Default: guessed.")] = None
     thousands: Annotated[
-        str | None, typer.Option(help="Mark between the thousands of values. Guessed otherwise.")
+        str | None, typer.Option(help="Thousands separator of the values. Default: guessed.")
     ] = None
     date_format: Annotated[
-        str | None, typer.Option(help="Format of the column of times, e.g. %d.%m.%Y; ISO 8601 otherwise.")
+        str | None, typer.Option(help="Format of the time column, e.g. %d.%m.%Y. Default: ISO 8601.")
     ] = None
     keep_na: Annotated[
-        bool, typer.Option("--keep-na", help="Take NA, null and the like for ids, not for missing ones.")
+        bool,
+        typer.Option("--keep-na", help="Treat NA, null and similar entries as ids, not as missing values."),
     ] = False
-    strip: Annotated[bool, typer.Option("--strip", help="Take away the spaces around ids.")] = False
+    strip: Annotated[bool, typer.Option("--strip", help="Strip spaces around ids.")] = False
     names: Annotated[
-        str | None, typer.Option(help="Names of the columns, by commas, of a file without a header.")
+        str | None, typer.Option(help="Comma-separated column names of a file without a header.")
     ] = None
     duplicates: Annotated[
         str | None,

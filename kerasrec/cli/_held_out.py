@@ -22,7 +22,7 @@ Test = Annotated[
         "figures have intervals."
     ),
 ]
-AtLeast = Annotated[float | None, typer.Option(help="Lowest value of --test that counts as liked.")]
+AtLeast = Annotated[float | None, typer.Option(help="Lowest value in --test that counts as a like.")]
 
 
 @contextlib.contextmanager

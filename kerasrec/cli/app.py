@@ -22,7 +22,7 @@ from kerasrec.cli import (
 )
 
 app = typer.Typer(
-    help="From a table of ratings to a trained, measured, saved recommender.",
+    help="Turn a table of ratings into a trained, evaluated and saved recommender.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -53,7 +53,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass

@@ -30,23 +30,24 @@ def compare(
     models: Annotated[
         str,
         typer.Option(
-            metavar="NAMES", help="Models, separated by commas (dcn with `--label`); see `kerasrec zoo list`."
+            metavar="NAMES",
+            help="Comma-separated models (default with `--label`: dcn); see `kerasrec zoo list`.",
         ),
     ] = _DEFAULTS["models"],
     baselines: Annotated[
         bool,
         typer.Option(
             "--baselines/--no-baselines",
-            help="Add popularity, item_knn and ease; of clicks logistic_regression.",
+            help="Add popularity, item_knn and ease; for clicks, logistic_regression.",
         ),
     ] = True,
     *,
     form: Form,
     time_column: Annotated[
-        str | None, typer.Option(help="Column of times. Given, the latest rows are held out.")
+        str | None, typer.Option(help="Column of times. If given, the latest rows are held out.")
     ] = None,
     at_least: Annotated[
-        float | None, typer.Option(help="Lowest rating that is a like; the others are left out.")
+        float | None, typer.Option(help="Lowest rating that counts as a like; lower ratings are dropped.")
     ] = None,
     label: Annotated[
         str | None,
@@ -54,31 +55,32 @@ def compare(
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=KIND", help="What a column is to models of clicks, as in `train`."),
+        typer.Option(metavar="NAME=KIND", help="Kind of a column for click models, as in `train`."),
     ] = None,
-    watch_time: Annotated[
-        str | None, typer.Option(help="Column of the time watched, for youtube_ranker.")
-    ] = None,
-    test_size: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of the rows held out.")] = 0.2,
+    watch_time: Annotated[str | None, typer.Option(help="Column of watch times, for youtube_ranker.")] = None,
+    test_size: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of the rows to hold out.")] = 0.2,
     k: Annotated[
-        str, typer.Option(metavar="K", help="Length of the lists, or several, by commas.")
+        str, typer.Option(metavar="K", help="Length of the lists, or several, separated by commas.")
     ] = _DEFAULTS["k"],
     metrics: Annotated[
-        str, typer.Option(metavar="NAMES", help="Figures, separated by commas, as `evaluate` has them.")
+        str, typer.Option(metavar="NAMES", help="Comma-separated metrics, as in `evaluate`.")
     ] = _DEFAULTS["metrics"],
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Passes of training; as many as are best on a tenth of the rows otherwise."),
+        typer.Option(min=1, help="Number of epochs. Default: the best number on a tenth of the rows."),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Rows a step of training.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="MODEL.NAME=VALUE", help="A hyperparameter of one of the models."),
+        typer.Option("--set", metavar="MODEL.NAME=VALUE", help="Set a hyperparameter of one of the models."),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same split and weights.")
+        int,
+        typer.Option(
+            min=0, max=MOST_SEED, help="Random seed; the same seed gives the same split and weights."
+        ),
     ] = 0,
-    plot: Annotated[Path | None, typer.Option(help="PNG to draw the table in.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file for a plot of the table.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:

@@ -13,7 +13,7 @@ from kerasrec.cli._report import AsJson, Debug, Report, reporting
 if TYPE_CHECKING:
     from kerasrec.datasets import Dataset
 
-app = typer.Typer(help="Public data sets by name, and a synthetic one.", no_args_is_help=True)
+app = typer.Typer(help="Public data sets and a synthetic one.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of a data set; see `kerasrec datasets list`.")]
 Place = Annotated[
@@ -41,7 +41,7 @@ def fetch(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Download a data set to Keras's cache, unless it is there, and write its ratings to a CSV file."""
+    """Download a data set to Keras's cache if needed, and write its ratings to a CSV file."""
     with reporting(as_json, debug) as report:
         if out is not None:
             check_writable(out, ".csv")
@@ -66,7 +66,7 @@ def describe(name: Name, path: Place = None, as_json: AsJson = False, debug: Deb
 
 
 def print_description(dataset: "Dataset", report: Report) -> None:
-    """A data set's facts, and how many ratings of each value it has."""
+    """Describe a data set and count its ratings by value."""
     facts = dataset.describe()["value"].to_dict()
     report.facts(facts.pop("name"), facts)
     described = dataset.interactions.describe()["value"]

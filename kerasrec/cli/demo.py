@@ -24,7 +24,7 @@ def demo(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Train, measure and use a model on made-up film ratings, in less than a minute."""
+    """Train, evaluate and use a model on synthetic film ratings, in less than a minute."""
     with reporting(as_json, debug) as report:
         if out.exists() and not out.is_dir():
             raise ValueError(f"`--out` must be a folder. Received: {str(out)!r}, which is a file.")

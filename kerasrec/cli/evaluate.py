@@ -25,15 +25,18 @@ def evaluate(
     *,
     form: Form,
     time_column: Annotated[
-        str | None, typer.Option(help="Column of times, by which the last rating of a pair counts.")
+        str | None, typer.Option(help="Column of times, used to find the last rating of a user and item.")
     ] = None,
     skip_unknown: Annotated[
-        bool, typer.Option("--skip-unknown", help="Leave out ratings of users and items new to the model.")
+        bool,
+        typer.Option(
+            "--skip-unknown", help="Ignore ratings of users and items that the model does not know."
+        ),
     ] = False,
     at_least: Annotated[
-        float | None, typer.Option(help="Lowest rating that is a like, for a ranking model.")
+        float | None, typer.Option(help="Lowest rating that counts as a like, for ranking models.")
     ] = None,
-    label: Annotated[str | None, typer.Option(help="Column of clicks, for a model of clicks.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of clicks, for click models.")] = None,
     include_seen: Annotated[
         bool,
         typer.Option("--include-seen", help="Rank what a user had in training as well, as for sessions."),
@@ -41,7 +44,7 @@ def evaluate(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Measure a trained model on a table: its error, how it ranks what users did not have, or its clicks."""
+    """Evaluate a trained model on a table: its rating error, its ranking, or its click probabilities."""
     with reporting(as_json, debug) as report:
         load_library(report)
         from kerasrec.layers import find_catalogue

@@ -25,7 +25,7 @@ def page(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write what there is to see of a model as one HTML file that needs nothing else."""
+    """Write the page of `kerasrec serve` as one self-contained HTML file."""
     with reporting(as_json, debug) as report:
         from kerasrec.serving._extra import require
         from kerasrec.serving.settings import Settings

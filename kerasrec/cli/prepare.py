@@ -22,18 +22,18 @@ def prepare(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Parquet or CSV files, a folder or a quoted pattern of them, or a query of DuckDB.",
+            help="Parquet or CSV files, a folder or a quoted glob pattern of them, or a DuckDB query.",
         ),
     ],
     out: Annotated[Path, typer.Argument(help="The folder to be.")],
     user_column: Annotated[
-        str | None, typer.Option(help="Column of user ids. Guessed from its name otherwise.")
+        str | None, typer.Option(help="Column of user ids. Default: guessed from its name.")
     ] = None,
     item_column: Annotated[
-        str | None, typer.Option(help="Column of item ids. Guessed from its name otherwise.")
+        str | None, typer.Option(help="Column of item ids. Default: guessed from its name.")
     ] = None,
     value_column: Annotated[
-        str | None, typer.Option(help="Column of ratings or counts. Guessed from its name otherwise.")
+        str | None, typer.Option(help="Column of ratings or counts. Default: guessed from its name.")
     ] = None,
     time_column: Annotated[str | None, typer.Option(help="Column of times.")] = None,
     kind: Annotated[
@@ -51,16 +51,19 @@ def prepare(
             help="Where a user has an item twice: error, last, mean or sum. What the kind says otherwise.",
         ),
     ] = None,
-    at_least: Annotated[float | None, typer.Option(help="Lowest value that is kept, as a like.")] = None,
-    memory: Annotated[str, typer.Option(help="What DuckDB may take, e.g. 500MB.")] = "2GB",
+    at_least: Annotated[
+        float | None, typer.Option(help="Lowest value that is kept; it counts as a like.")
+    ] = None,
+    memory: Annotated[str, typer.Option(help="Memory limit of DuckDB, e.g. 500MB.")] = "2GB",
     attach: Annotated[
-        str | None, typer.Option(help="A database that the query reads as `source`, e.g. shop.db.")
+        str | None, typer.Option(help="Database that the query can read as `source`, e.g. shop.db.")
     ] = None,
     separator: Annotated[
-        str | None, typer.Option(help="What separates the columns of a CSV; a comma, in .tsv a tab.")
+        str | None, typer.Option(help="Column separator of a CSV. Default: a comma; a tab for .tsv.")
     ] = None,
     keep_na: Annotated[
-        bool, typer.Option("--keep-na", help="Take NA, null and the like for ids, not for missing ones.")
+        bool,
+        typer.Option("--keep-na", help="Treat NA, null and similar entries as ids, not as missing values."),
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 def recommend(
     model: Annotated[Path, typer.Argument(help="File of a trained model.", metavar="MODEL")],
-    user: Annotated[
-        list[str] | None, typer.Option("--user", "-u", help="Id of a user; may be repeated.")
-    ] = None,
+    user: Annotated[list[str] | None, typer.Option("--user", "-u", help="User id; may be repeated.")] = None,
     item: Annotated[
         list[str] | None,
-        typer.Option("--item", "-i", help="Id of an item liked, for somebody not in training; repeat it."),
+        typer.Option(
+            "--item", "-i", help="Id of a liked item, for a user who was not in training; may be repeated."
+        ),
     ] = None,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Items a user.")] = 10,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Items per user.")] = 10,
     include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Do not leave out what a user had in training.")
+        bool, typer.Option("--include-seen", help="Include items that the user had in training.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Parquet file for the lists of all users, or of those named.")
+        Path | None, typer.Option(help="Parquet file for the lists of all users, or of the given ones.")
     ] = None,
     where: _rules.Where = None,
     available: _rules.Available = None,
@@ -42,30 +42,30 @@ def recommend(
     explore: _rules.Explore = None,
     items: Annotated[
         Path | None,
-        typer.Option(help="CSV or Parquet file with a row an item, to print its title beside each id."),
+        typer.Option(help="CSV or Parquet file with one row per item, to print titles next to the ids."),
     ] = None,
     item_column: Annotated[
-        str | None, typer.Option(help="Column of item ids in --items. Guessed from its name otherwise.")
+        str | None, typer.Option(help="Column of item ids in --items. Default: guessed from its name.")
     ] = None,
     title_column: Annotated[
         str | None,
-        typer.Option(help="Columns of --items to print, by commas. Guessed otherwise: a title, or a name."),
+        typer.Option(help="Comma-separated columns of --items to print. Default: a title or name."),
     ] = None,
     separator: Annotated[
-        str | None, typer.Option(help="What separates the columns of --items. Guessed otherwise.")
+        str | None, typer.Option(help="Column separator of --items. Default: guessed.")
     ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Encoding of --items. Guessed otherwise.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of --items. Default: guessed.")] = None,
     quoting: Annotated[
         str | None,
-        typer.Option(metavar="HOW", help="Quotes of --items: standard or none (text). Guessed otherwise."),
+        typer.Option(metavar="HOW", help="Quotes in --items: standard or none (text). Default: guessed."),
     ] = None,
     names: Annotated[
-        str | None, typer.Option(help="Names of the columns of --items, by commas, without a header.")
+        str | None, typer.Option(help="Comma-separated column names of --items, if it has no header.")
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Recommend items to users of a trained model, or to somebody who likes a few items."""
+    """Recommend items to known users, or to a new user who likes a few items."""
     with reporting(as_json, debug) as report:
         _check(user, item, out)
         if items is None and (item_column or title_column):

@@ -16,14 +16,10 @@ if TYPE_CHECKING:
 
 Title = Annotated[
     str | None,
-    typer.Option(help="Column of the metadata that names items on the page. The first of text otherwise."),
+    typer.Option(help="Metadata column with the items' titles. Default: the first column of text."),
 ]
-Picture = Annotated[
-    str | None, typer.Option(help="Column of the metadata with addresses of pictures of items.")
-]
-Beside = Annotated[
-    Path | None, typer.Option(help="File of a second model, which the page shows beside the first.")
-]
+Picture = Annotated[str | None, typer.Option(help="Metadata column with the URLs of the items' pictures.")]
+Beside = Annotated[Path | None, typer.Option(help="File of a second model, shown next to the first.")]
 TOKEN = "KERASREC_TOKEN"
 
 
@@ -32,20 +28,20 @@ def serve(
     model: Annotated[Path, typer.Argument(help="File of a recommender.", metavar="MODEL")],
     *,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 accepts other machines.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes, each with the model in memory.")] = 1,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes; each loads the model.")] = 1,
     token: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help=f"File with the token that whoever writes must send; or set the environment's {TOKEN}.",
+            help=f"File with the token that writing requests must send; or set the variable {TOKEN}.",
         ),
     ] = None,
     events: Annotated[
         Path | None,
-        typer.Option(help="Log of events, ending in .jsonl. Beside MODEL otherwise: shop.events.jsonl."),
+        typer.Option(help="Event log, ending in .jsonl. Default: next to MODEL, shop.events.jsonl."),
     ] = None,
     title: Title = None,
     picture: Picture = None,
@@ -53,12 +49,12 @@ def serve(
     test: Test = None,
     at_least: AtLeast = None,
     form: Form,
-    max_k: Annotated[int, typer.Option(min=1, help="The longest list.")] = 1000,
-    max_ids: Annotated[int, typer.Option(min=1, help="The most ids of a request.")] = 10_000,
-    max_body: Annotated[int, typer.Option(min=1, help="The most bytes of a request.")] = 1 << 20,
+    max_k: Annotated[int, typer.Option(min=1, help="Maximum length of a list.")] = 1000,
+    max_ids: Annotated[int, typer.Option(min=1, help="Maximum number of ids in a request.")] = 10_000,
+    max_body: Annotated[int, typer.Option(min=1, help="Maximum size of a request in bytes.")] = 1 << 20,
     debug: Debug = False,
 ) -> None:
-    """Answer over HTTP for a trained model, and show it on a page; see docs/serving.md."""
+    """Serve a trained model over HTTP, with a web page to inspect it; see docs/serving.md."""
     with reporting(False, debug) as report:
         from kerasrec.serving import _server
         from kerasrec.serving._extra import require

@@ -9,20 +9,16 @@ from kerasrec.cli._state import as_known, read_state, records
 
 def similar(
     model: Annotated[Path, typer.Argument(help="File of a trained model.", metavar="MODEL")],
-    item: Annotated[
-        list[str] | None, typer.Option("--item", "-i", help="Id of an item; may be repeated.")
-    ] = None,
-    user: Annotated[
-        list[str] | None, typer.Option("--user", "-u", help="Id of a user; may be repeated.")
-    ] = None,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Similar ones for each.")] = 10,
+    item: Annotated[list[str] | None, typer.Option("--item", "-i", help="Item id; may be repeated.")] = None,
+    user: Annotated[list[str] | None, typer.Option("--user", "-u", help="User id; may be repeated.")] = None,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Number of similar ones for each.")] = 10,
     dot: Annotated[
-        bool, typer.Option("--dot", help="Compare by dot products, which favour what is popular.")
+        bool, typer.Option("--dot", help="Compare by dot product, which favours popular items.")
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show the items most like an item, or the users most like a user."""
+    """Show the items most similar to an item, or the users most similar to a user."""
     with reporting(as_json, debug) as report:
         if bool(item) == bool(user):
             received = "both" if item else "none of them"

@@ -28,7 +28,7 @@ def train(
             help="Name of a model, see `kerasrec zoo list`; recommender_v2 for ratings, hybrid without any."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="File to write the model to.")] = Path("model.keras"),
+    out: Annotated[Path, typer.Option(help="Output file for the model.")] = Path("model.keras"),
     *,
     form: Form,
     items: Annotated[
@@ -39,11 +39,13 @@ def train(
         ),
     ] = None,
     time_column: Annotated[
-        str | None, typer.Option(help="Column of times. Given, the latest ratings are held out.")
+        str | None, typer.Option(help="Column of times. If given, the latest ratings are held out.")
     ] = None,
     at_least: Annotated[
         float | None,
-        typer.Option(help="Lowest rating that is a like, for a ranking model; others are left out."),
+        typer.Option(
+            help="Lowest rating that counts as a like, for ranking models; lower ratings are dropped."
+        ),
     ] = None,
     label: Annotated[
         str | None,
@@ -57,37 +59,49 @@ def train(
             "time or ignore. Guessed otherwise.",
         ),
     ] = None,
-    watch_time: Annotated[
-        str | None, typer.Option(help="Column of the time watched, for youtube_ranker.")
-    ] = None,
+    watch_time: Annotated[str | None, typer.Option(help="Column of watch times, for youtube_ranker.")] = None,
     epochs: Annotated[
         int | None,
         typer.Option(min=1, help="Passes over the rows; as many as are best on a tenth of them otherwise."),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows a step; the model's otherwise.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Rows per step. Default: the model's.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; `kerasrec zoo show` lists them."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Set a hyperparameter; `kerasrec zoo show` lists them."
+        ),
     ] = None,
     test_size: Annotated[
-        float, typer.Option(min=0.0, max=0.9, help="Share of the rows held out to measure; 0 trains on all.")
+        float,
+        typer.Option(
+            min=0.0, max=0.9, help="Share of the rows held out for evaluation; 0 trains on all rows."
+        ),
     ] = 0.1,
     validation: Annotated[
         float | None,
-        typer.Option(min=0.0, max=0.9, help="Share of the rest that chooses the number of epochs; 0.1."),
+        typer.Option(
+            min=0.0,
+            max=0.9,
+            help="Share of the remaining rows used to choose the number of epochs. Default: 0.1.",
+        ),
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(min=1, help="Epochs without a better figure there; the model's otherwise."),
+        typer.Option(min=1, help="Epochs without improvement before training stops. Default: the model's."),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same split and weights.")
+        int,
+        typer.Option(
+            min=0, max=MOST_SEED, help="Random seed; the same seed gives the same split and weights."
+        ),
     ] = 0,
-    plot: Annotated[bool, typer.Option(help="Write the learning curve beside the model.")] = True,
+    plot: Annotated[bool, typer.Option(help="Save the learning curve next to the model.")] = True,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Train a model on a table of ratings, of who had what, or of clicks; measure it and write it to a file.
+    """Train a model on a table of ratings, interactions or clicks, evaluate it and save it.
 
     With `--label` the table is one of impressions, whose other columns a model of clicks reads. A rating
     model is measured by its error on rows held out, a ranking model by how well it ranks them in the whole

@@ -27,10 +27,14 @@ _SHOWN = 10
 def tune(
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="RATINGS|JOB", help="CSV or Parquet file, or a job: its .toml file or name."),
+        typer.Argument(
+            metavar="RATINGS|JOB", help="CSV or Parquet file, or the name or .toml file of a job."
+        ),
     ] = None,
     list_jobs: Annotated[bool, typer.Option("--list", help="List the jobs, and stop.")] = False,
-    data: Annotated[Path | None, typer.Option(help="The table of a job, if not in its place.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Table for a job, if it is not at the job's path.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Name of a model; `hybrid`, of clicks `dcn`, unless a job says.")
     ] = None,
@@ -41,18 +45,21 @@ def tune(
         ),
     ] = None,
     tuner: Annotated[str | None, typer.Option(help="bayesian, random, hyperband or grid.")] = None,
-    max_trials: Annotated[int | None, typer.Option(min=1, help="Most trials; 20, or a job's.")] = None,
+    max_trials: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of trials. Default: 20, or the job's.")
+    ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Most epochs a trial; the model's, or a job's.")
+        int | None, typer.Option(min=1, help="Maximum epochs per trial. Default: the model's, or the job's.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting that is not searched.")
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Fix a setting instead of searching it."),
     ] = None,
     space: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME[=RANGE]", help="What to search: LOW:HIGH, LOW:HIGH:log, or A,B,C."),
     ] = None,
-    at_least: Annotated[float | None, typer.Option(help="Lowest rating that is a like.")] = None,
+    at_least: Annotated[float | None, typer.Option(help="Lowest rating that counts as a like.")] = None,
     label: Annotated[
         str | None,
         typer.Option(help="Column of clicks, 1 or 0, of a table of impressions: tunes a model of clicks."),
@@ -61,44 +68,53 @@ def tune(
         list[str] | None,
         typer.Option(metavar="NAME=KIND", help="What a column is to a model of clicks, as in `train`."),
     ] = None,
-    watch_time: Annotated[
-        str | None, typer.Option(help="Column of the time watched, for youtube_ranker.")
-    ] = None,
+    watch_time: Annotated[str | None, typer.Option(help="Column of watch times, for youtube_ranker.")] = None,
     test_size: Annotated[
-        float | None, typer.Option(min=0.0, max=0.9, help="Share held out to test the best; 0 tests nothing.")
+        float | None,
+        typer.Option(min=0.0, max=0.9, help="Share held out to test the best model; 0 for no test."),
     ] = None,
-    test: Annotated[Path | None, typer.Option(help="Table of test rows, instead of a share.")] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Table of test rows, instead of a share of the rows.")
+    ] = None,
     test_seeds: Annotated[
-        int | None, typer.Option(min=1, help="Times that the best is trained for the test; 1, or a job's.")
+        int | None, typer.Option(min=1, help="Number of seeds for the test. Default: 1, or the job's.")
     ] = None,
     rivals: Annotated[
         str | None,
-        typer.Option(metavar="NAMES", help="Models to tune in as many trials and to set beside, by commas."),
+        typer.Option(
+            metavar="NAMES", help="Comma-separated models to tune with as many trials, for comparison."
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes, which share the cores.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes, which share the cores.")] = 1,
     chief: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Serve workers of several machines there.")
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Address on which the chief serves workers on several machines."
+        ),
     ] = None,
     worker: Annotated[
-        str | None, typer.Option(metavar="ID", help="Work for the chief, on a shared folder.")
+        str | None, typer.Option(metavar="ID", help="Name of a worker for the chief, on a shared folder.")
     ] = None,
     directory: Annotated[Path, typer.Option(help="Folder of the search.")] = Path("search"),
-    out: Annotated[Path, typer.Option(help="File to write the best model to.")] = Path("model.keras"),
-    page: Annotated[Path | None, typer.Option("--report", help="HTML page about the search.")] = None,
+    out: Annotated[Path, typer.Option(help="Output file for the best model.")] = Path("model.keras"),
+    page: Annotated[
+        Path | None, typer.Option("--report", help="Output file for an HTML report of the search.")
+    ] = None,
     *,
     form: Form,
     time_column: Annotated[
-        str | None, typer.Option(help="Column of times. Given, the latest rows are kept for the test.")
+        str | None, typer.Option(help="Column of times. If given, the latest rows are kept for the test.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=MOST_SEED, help="The same seed tries the same.")
+        int | None,
+        typer.Option(min=0, max=MOST_SEED, help="Random seed; the same seed gives the same trials."),
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Search for a model's hyperparameters, and test the best ones beside the defaults and baselines.
+    """Search for a model's hyperparameters, and compare the best ones with the defaults and baselines.
 
-    A search that was stopped or killed goes on when the same command is given again.
+    Run the same command again to resume a search that was stopped or killed.
     """
     with reporting(as_json, debug) as report:
         if list_jobs:

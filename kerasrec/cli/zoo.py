@@ -26,11 +26,11 @@ def list_models(as_json: AsJson = False, debug: Debug = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Name of a model, or of its class.")],
+    name: Annotated[str, typer.Argument(help="Name of a model or its class.")],
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show a model's card: what it is, where it comes from, its settings and its results."""
+    """Show the card of a model: description, reference, settings and results."""
     with reporting(as_json, debug) as report:
         load_library(report)
         from kerasrec import zoo

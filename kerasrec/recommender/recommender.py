@@ -39,12 +39,13 @@ class Recommender:
 
     Args:
         model: `keras.Model` with inputs `user` and `item`: any of `kerasrec.zoo`, or your own.
-        interactions: `Interactions`, the training data: whose codes the model knows, and what users have.
+        interactions: `Interactions`, the training data: the ids behind the model's codes, and what users
+            have.
         user_features: `Features` that the model was made with, for users never seen before.
             Defaults to `None`.
         item_features: the same for items. Defaults to `None`.
-        item_metadata: frame indexed by raw item id, whose columns stand beside recommended items.
-            Defaults to `None`.
+        item_metadata: frame indexed by raw item id, whose columns are shown with recommended items. Defaults
+            to `None`.
 
     Attributes:
         model: the `keras.Model`.
@@ -98,18 +99,18 @@ class Recommender:
         verbose: Any = "auto",
         **hyperparameters: Any,
     ) -> "Recommender":
-        """Make a model of the zoo for these interactions, train it as its recipe says, and hold it.
+        """Create a model of the zoo for these interactions and train it by its recipe.
 
         The recipe (`kerasrec.zoo.recipe`) has the settings, the loss, the optimizer and the batches that the
-        model trains best with on data of this size. A tenth of the interactions is held out first, and tells
-        after how many epochs the model is best; then the model is trained on all of them for as many. What is
-        given here wins over the recipe. `kerasrec train` does the same.
+        model trains best with on data of this size. A tenth of the interactions is held out first, to find
+        the best number of epochs; then the model is trained on all of them for that many. Arguments given
+        here override the recipe. `kerasrec train` does the same.
 
         Args:
             interactions: `Interactions`.
             model: name in `kerasrec.zoo`. Defaults to `"hybrid"`.
-            epochs: int, passes over all interactions, of which then none are held out; models in closed form
-                take none. Defaults to `None`: as many as are best, and not more than the recipe says.
+            epochs: int, passes over all interactions, none of which are then held out; models in closed form
+                have no epochs. Defaults to `None`: the best number, at most that of the recipe.
             batch_size: int. Defaults to `None`: the recipe's.
             user_features: `Features` of the users. Defaults to `None`.
             item_features: `Features` of the items. Defaults to `None`.
@@ -264,7 +265,7 @@ class Recommender:
     ) -> "pd.DataFrame":
         """The best items for some users.
 
-        Equal scores stand in the pseudo-random order that `kerasrec.evaluation.evaluate` uses.
+        Equal scores are in the same pseudo-random order as in `kerasrec.evaluation.evaluate`.
 
         Args:
             users: raw user id, or several. Defaults to `None`: all users.
@@ -277,24 +278,26 @@ class Recommender:
             unknown: what happens to a user who was not in training: `"error"`; `"skip"`, no rows; or
                 `"popular"`, the items that most users have. Defaults to `"error"`.
             short: what happens to a user for whom fewer than `k` items are left: `"error"`; or `"fewer"`, a
-                list of those. Defaults to `None`: `"error"` for one user, `"fewer"` for several, so that one
-                who has nearly everything does not stop the lists of the others.
-            index: what finds the items: `"exact"`, a look at all of them; `"faiss"`, what `build_index` made,
-                which finds nearly all of the best ones; or `"auto"`, the latter where it is there and 300,000
-                items or more may be recommended. Rules that choose look at all items. Defaults to `"auto"`.
-            with_moves: bool, whether the frame says what rules did: `rank_before`, the rank that the scores
-                alone give the item, 0 where it was drawn, and `moved_by`, the rules that brought it to its
+                list of those. Defaults to `None`: `"error"` for one user, `"fewer"` for several, so that a
+                user who has nearly everything does not stop the lists of the others.
+            index: how items are found: `"exact"` scans all of them; `"faiss"` uses the index of
+                `build_index`, which finds nearly all of the best ones; `"auto"` uses the index if there is
+                one and at least 300,000 items may be recommended. Rules that choose among items always scan
+                all of them. Defaults to `"auto"`.
+            with_moves: bool, whether the frame says what rules did: `rank_before`, the rank by scores alone
+                (0 if the item was drawn at random), and `moved_by`, the rules that moved the item to its
                 place. Defaults to `False`.
-            context: entry by the name of the column, the situation in which the lists are wanted, for models
-                that read it: `{"device": "phone"}`. Of two stages a Series by raw user id says it of each
-                user. Defaults to `None`: what `in_context` said, or nothing.
+            context: dict of values by column, the context for models that read one: `{"device": "phone"}`.
+                With two stages, a value may be a Series by raw user id. Defaults to `None`: that of
+                `in_context`, or none.
             **rules: arguments of `kerasrec.Rules`, such as `where="price < 20"`, `at_most={"brand": 2}` or
-                `diversity=0.3`; each takes the place of the recommender's own, and `None` switches that off.
+                `diversity=0.3`; each replaces the recommender's own rule of that name, and `None` switches it
+                off.
 
         Returns:
-            Frame with a row an item: `user`, `rank` (from 1), `item`, `score`, and the columns of the
-            metadata; with `unknown="popular"` also `fallback`, true where the list is that of popular items,
-            whose score is missing; with `explore` also `propensity`.
+            Frame with one row per item: `user`, `rank` (from 1), `item`, `score`, and the columns of the
+            metadata; with `unknown="popular"` also `fallback`, true for lists of popular items, whose scores
+            are missing; with `explore` also `propensity`.
 
         Raises:
             TypeError: if there is no such rule.
@@ -326,13 +329,13 @@ class Recommender:
         only: Any = None,
         exclude: Any = None,
     ) -> Path:
-        """Write what workers of Ray, Spark and the like need for lists: NumPy and pyarrow read it.
+        """Write what workers of Ray, Spark and similar engines need to make lists without Keras.
 
-        Vectors, seen items and ids lie in the folder as arrays that processes of a machine share. Rules that
-        hold everywhere, such as `where`, are applied; those that choose among items are refused.
+        Vectors, seen items and ids are stored in the folder as arrays that the processes of a machine share.
+        Rules that hold everywhere, such as `where`, are applied; those that choose among items are refused.
 
         Args:
-            folder: the folder to be, at a path that every worker sees.
+            folder: the folder to create, at a path that every worker can read.
             k: as in `recommend`. Defaults to `10`.
             exclude_seen: as in `recommend`. Defaults to `True`.
             only: as in `recommend`. Defaults to `None`.
@@ -356,10 +359,10 @@ class Recommender:
         only: Any = None,
         exclude: Any = None,
     ) -> Callable[[Any], Any]:
-        """A callable from a batch of raw user ids to their lists, for `map_batches` of Ray and the like.
+        """A callable from a batch of raw user ids to their lists, for `map_batches` of Ray and similar APIs.
 
-        It pickles by the path of the folder, which `save_lists_for_workers` writes, and imports no Keras on a
-        worker. A batch is a pandas frame, an Arrow table or a mapping of arrays. The rows are those of
+        It pickles as the path of the folder, which `save_lists_for_workers` writes, and does not import Keras
+        on a worker. A batch is a pandas frame, an Arrow table or a mapping of arrays. The rows are those of
         `recommend_to_parquet`.
 
         Args:
@@ -408,7 +411,7 @@ class Recommender:
     ) -> Path:
         """Write the best items for many users to a Parquet file, some users at a time, with a progress bar.
 
-        The file takes its place when it is complete; memory does not grow with the number of users.
+        The file appears when it is complete; memory does not grow with the number of users.
 
         Args:
             path: the file, ending in `.parquet`.
@@ -453,17 +456,17 @@ class Recommender:
         )
 
     def build_index(self, min_recall: float = 0.95, seed: int = 0, verbose: bool = True) -> dict[str, Any]:
-        """Make an index that finds the best of very many items without a look at all of them (extra `ann`).
+        """Build an index that finds the best of very many items without scanning all of them (extra `ann`).
 
-        Items stand in lists around as many centres as there are items, square root of (faiss, IVF), the bias
-        as one more dimension. A search looks at the nearest lists, and asks for as many items more as a user
-        has; what was seen is hidden, and what is left is ranked exactly, ties included. So a list differs
-        from an exact one by items that were not found. How many these are is measured on 1,000 users, with
-        what they have hidden; as many lists are looked at as it takes to find 98.5 %, 64 at most.
+        Items are grouped around centres, whose number is the square root of the number of items (faiss, IVF),
+        with the bias as an additional dimension. A search scans the nearest groups and asks for extra items
+        to make up for those that the user has seen. Seen items are removed and the rest is ranked exactly,
+        including ties, so a list differs from an exact one only by items that were not found. The recall is
+        measured on 1,000 users; the number of groups scanned is increased, up to 64, until 98.5 % are found.
 
-        `save` keeps the index beside the file (`shop.index` beside `shop.keras`), and `load` maps it into
-        memory. New items come to it with `add_items`, and `update` moves those whose vectors have changed; it
-        is dropped where more than a tenth has. Evaluation never uses it.
+        `save` stores the index next to the file (`shop.index` next to `shop.keras`), and `load` maps it into
+        memory. `add_items` adds new items to it, and `update` moves those whose vectors have changed; if
+        these are more than a tenth, the index is dropped. Evaluation never uses it.
 
         Args:
             min_recall: float, the least share of the ten best items that it must find. Defaults to `0.95`.
@@ -496,7 +499,7 @@ class Recommender:
         return self._of(in_context(self._now(), context))
 
     def rank(self, user: Any, items: Any, context: Mapping[str, Any] | None = None) -> "pd.DataFrame":
-        """Some items in the order in which they suit a user, those that the user has included.
+        """Rank given items for a user, including those that the user already has.
 
         Args:
             user: raw user id.
@@ -512,7 +515,7 @@ class Recommender:
         return _lists.rank(self._now(), user, items, context)
 
     def score(self, pairs: Any) -> np.ndarray:
-        """What the model gives for pairs of user and item.
+        """The model's scores for pairs of user and item.
 
         Args:
             pairs: frame with the columns `user` and `item`, or pairs `(user, item)` of raw ids.
@@ -538,16 +541,16 @@ class Recommender:
         index: str = "auto",
         **rules: Any,
     ) -> "pd.DataFrame":
-        """The best items for someone who was not in training, from the items that they have.
+        """The best items for a new user, given the items that they have.
 
-        Where the model represents users and items, their representation is that which least squares give for
-        the trained users from the items that those have (ridge regression; `docs/recommender.md` has the
-        figures beside other ways). EASE and neighbours score a history as they score those of training.
+        If the model represents users and items, a map from histories to user vectors is fitted by least
+        squares on the users of the training data (ridge regression; `docs/recommender.md` compares it with
+        other methods). EASE and neighbour models score a new history like those of training.
 
         Args:
             items: raw item ids, or a dict of them by a name for each of several users.
-            values: what the history is worth, one number an item (a dict where `items` is one).
-                Defaults to `None`: what the recommender's users gave to items they like, on average.
+            values: values of the items, one number per item (a dict if `items` is a dict). Defaults to
+                `None`: the average value that the recommender's users gave to items they like.
             k: int, length of a list. Defaults to `10`.
             exclude_seen: bool, leave out the history itself. Defaults to `True`.
             only: raw ids of the items that may be recommended. Defaults to `None`: all.
@@ -558,7 +561,7 @@ class Recommender:
             **rules: as in `recommend`.
 
         Returns:
-            Frame as `recommend` gives it; without the column `user` where `items` is no dict.
+            Frame as in `recommend`; without the column `user` if `items` is not a dict.
 
         Raises:
             ValueError: if a history is empty, an item is unknown, fewer than `k` items are left, or the model
@@ -588,7 +591,7 @@ class Recommender:
         index: str = "auto",
         **rules: Any,
     ) -> "pd.DataFrame":
-        """The best items for users of whom only features are known.
+        """The best items for users about whom only features are known.
 
         Args:
             frame: the columns that `user_features` were made from, indexed by a name for each user.
@@ -620,10 +623,10 @@ class Recommender:
     def similar_items(
         self, items: Any, k: int = 10, measure: str = "cosine", index: str = "auto"
     ) -> "pd.DataFrame":
-        """The items most like an item, itself left out.
+        """The items most similar to an item, excluding the item itself.
 
-        Compared are the model's representations of items; where it has none (EASE, neighbours, popularity),
-        the users that items share.
+        Compares the model's representations of items or, if it has none (EASE, neighbours, popularity), the
+        users that items have in common.
 
         Args:
             items: raw item id, or several.
@@ -641,7 +644,7 @@ class Recommender:
         return _similar.similar(self._now(), "item", items, k, measure, index)
 
     def similar_users(self, users: Any, k: int = 10, measure: str = "cosine") -> "pd.DataFrame":
-        """The users most like a user, that one left out.
+        """The users most similar to a user, excluding the user.
 
         Args:
             users: raw user id, or several.
@@ -657,11 +660,11 @@ class Recommender:
         return _similar.similar(self._now(), "user", users, k, measure)
 
     def explain(self, user: Any, item: Any, by: str | None = None, n_neighbors: int = 5) -> Explanation:
-        """What gives a pair its score, and what in the user's own history is nearest to the item.
+        """Explain the score of a user and an item, and name the most similar items of the user's history.
 
-        Exact, and summing to the score, are the parts of a factorised model (its components, and the features
-        of a side whose representation is a sum over them), and those of models that add up a history. Through
-        deep parts a contribution is gradient times input, and the last row says what those leave.
+        For a factorised model (by components, or by the features of a side whose representation is a sum over
+        them) and for models that add up a history, the contributions are exact and add up to the score.
+        Through deep parts a contribution is gradient times input, and the last row holds the remainder.
 
         Args:
             user: raw user id.
@@ -681,12 +684,13 @@ class Recommender:
     def explain_list(
         self, user: Any, items: Any = None, k: int = 10, by: str | None = None, n_neighbors: int = 5
     ) -> list[Explanation]:
-        """What gives each item of a user's list its score; all are of one model.
+        """Explain the score of each item of a user's list, all with the same state of the model.
 
         Args:
             user: raw user id.
             items: raw item ids. Defaults to `None`: the `k` that `recommend` gives the user.
-            k: int, length of the list where no items are given; fewer where fewer are left. Defaults to `10`.
+            k: int, length of the list if no items are given; shorter if fewer items are left. Defaults to
+                `10`.
             by: as in `explain`. Defaults to `None`.
             n_neighbors: int, items of the history to name. Defaults to `5`.
 
@@ -700,11 +704,11 @@ class Recommender:
         return _explain.explain_list(self._now(), user, items, k, by, n_neighbors)
 
     def add_items(self, metadata: Any) -> None:
-        """Make room for new items: tables and optimizer slots grow, old rows stay bit for bit.
+        """Add new items: tables and optimizer slots grow, and old rows stay bit-for-bit the same.
 
-        Where the model reads features of items, a new one is represented by its own, so that it can be
-        recommended before anybody had it; its identity, features that nobody had before, and a model
-        without features begin at 0. Training goes on from there.
+        If the model reads item features, a new item is represented by its features, so it can be recommended
+        before anybody has it. Its identity, features that nobody had before, and all items of a model without
+        features start at 0. Training continues from there.
 
         Args:
             metadata: frame indexed by the new raw ids, with the columns that the item features were made
@@ -717,7 +721,7 @@ class Recommender:
         self._held.change(lambda state: _index.after(state, _grow.with_items(state, metadata)))
 
     def add_users(self, features: Any) -> None:
-        """Make room for new users, as `add_items` does for items.
+        """Add new users, as `add_items` adds items.
 
         Args:
             features: frame indexed by the new raw ids, with the columns that the user features were made
@@ -739,14 +743,14 @@ class Recommender:
         seed: int = 0,
         verbose: Any = "auto",
     ) -> Any:
-        """Take in new events: ids and seen items grow, and training goes on from the optimizer's state.
+        """Add new events, with new users and items, and continue training from the optimizer's state.
 
         Args:
-            interactions: `Interactions`, the new events, with ids of their own. With those before, they come
-                to what the `kind` of the recommender's interactions says: of ratings the last one counts
-                (events without times come after all others), and counts add up.
+            interactions: `Interactions`, the new events, with ids of their own. They are combined with
+                earlier events by the `kind` of the recommender's interactions: the last rating counts (events
+                without times count as the latest), and counts add up.
             epochs: int, passes over them. Defaults to `1`.
-            replay: float, share of the old events that are trained on as well, another one each time, so that
+            replay: float, share of the old events that are trained on as well, drawn again each time, so that
                 nothing old is forgotten. Defaults to `0.1`.
             user_features: frame as `add_users` takes it, of at least the new users. Defaults to `None`:
                 the new users have no features.
@@ -838,9 +842,9 @@ class Recommender:
         return _maps.plot_items(self._now(), path, label, n_items)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to one `.keras` file, which replaces another one only when it is complete.
+        """Write everything to one `.keras` file, which replaces an existing one only when it is complete.
 
-        Of several processes that train together all call this, and the first one writes.
+        If several processes train together, all of them call this, and the first one writes.
 
         Args:
             path: the file, ending in `.keras`.
@@ -883,18 +887,18 @@ class Recommender:
         return TwoStage._of(state)
 
     def export(self, path: str | os.PathLike[str]) -> None:
-        """Write what other programs serve without Keras or kerasrec: raw ids in, raw ids out.
+        """Export a model that other programs can serve without Keras or kerasrec, with raw ids in and out.
 
         A path that ends in `.onnx` becomes one ONNX file, made on any backend, for onnxruntime, Triton or a
         browser: of every model that represents users and items, or whose items lead to items (EASE,
         neighbours of items). Any other path becomes a folder with a TensorFlow SavedModel, of any model, on
         the TensorFlow backend.
 
-        Both take raw ids `user` `[B]` (text or int64, as the ids are) and `k`, and give raw ids `items`
-        `[B, k]` and `scores` `[B, k]`, seen items left out and ties as everywhere. Where fewer than `k` are
-        left, items are empty text or -1, with a score of minus infinity. An unknown user is an error of the
-        SavedModel, and has no items in ONNX, which knows no errors. `k` is int32 there and int64 here, a
-        number without dimensions.
+        Both take raw ids `user` `[B]` (text or int64, as the ids are) and `k`, and give raw ids `items` `[B,
+        k]` and `scores` `[B, k]`, seen items left out and ties as everywhere. If fewer than `k` are left, the
+        list is padded with empty text or -1 and scores of minus infinity. The SavedModel raises an error for
+        an unknown user; ONNX, which cannot raise errors, returns no items. `k` is int32 there and int64 here,
+        a number without dimensions.
 
         Args:
             path: a file ending in `.onnx`, which is replaced, or a new or empty folder.
