@@ -1,5 +1,6 @@
 """What the hybrid recommenders train best with, by their loss and the size of the data."""
 
+import math
 from typing import Any
 
 from kerasrec import losses
@@ -16,6 +17,8 @@ _WHOLE_STEPS = 320
 _SCORES = 1 << 26
 # Of losses on samples: rows a step, and steps of an epoch below which its rows are fewer.
 _ROWS, _STEPS = (256, 4096), 64
+# Decay in units of the squared singular values that chance alone gives to so many likes; the least, the most.
+_DECAY, _LEAST_DECAY, _MOST_DECAY = 0.52, 0.075, 0.2
 # Likes a user, below which data are sparse: training then begins at a decomposition and stays near it.
 _FEW = 55
 # Items of a sample, of at most so many interactions, and of more.
@@ -90,10 +93,28 @@ def _whole(size: Size, loss: Any) -> Recipe:
     """One row a user, whose scores of the whole catalogue are one matrix product."""
     rows = min(128 if size.n_users <= 2000 else 256, max(1, _SCORES // size.n_items))
     epochs = min(40, max(12, round(_WHOLE_STEPS / -(-size.n_users // rows))))
-    settings = {"n_components": _WHOLE_COMPONENTS, "loss": loss, "decay": 0.2, "learning_rate": 0.02}
+    settings = {
+        "n_components": _WHOLE_COMPONENTS,
+        "loss": loss,
+        "decay": _decay(size),
+        "learning_rate": 0.02,
+    }
     return Recipe(
         settings, schedule="linear", batch_size=rows, row_sparse=False, epochs=epochs, patience=epochs // 4
     )
+
+
+def _decay(size: Size) -> float:
+    """What keeps noise out of the vectors, and leaves in what is real.
+
+    Decay takes away the directions in which who has what differs little from popularity. By chance alone
+    these differences, over the roots of what users and items have, have singular values up to the sum of the
+    roots of one over the mean number of likes of a user and of an item (Marchenko and Pastur, 1967). The
+    factor and the bounds were found on MovieLens latest-small and on 1,000 to all users of MovieLens 1M.
+    """
+    likes = max(1, size.n_interactions)
+    chance = math.sqrt(size.n_users / likes) + math.sqrt(size.n_items / likes)
+    return round(min(_MOST_DECAY, max(_LEAST_DECAY, _DECAY * chance**2)), 3)
 
 
 def _near_the_decomposition(size: Size) -> Recipe:

@@ -37,18 +37,21 @@ def with_items(state: State, metadata: Any) -> State:
     """
     ids, frame = _new(state.items, metadata)
     table = state.item_metadata
-    if table is not None:
-        missing = [name for name in table.columns if frame is None or name not in frame.columns]
+    known = frame if frame is not None and len(frame.columns) else None
+    if table is not None and known is not None:
+        missing = [name for name in table.columns if name not in known.columns]
         if missing:
             raise ValueError(
                 f"`metadata` must have the columns of the recommender's: {', '.join(table.columns)}. "
                 f"Received: no column {missing[0]!r}."
             )
     features, growth = _grown(state, "item", ids, frame)
-    if table is not None and frame is not None:
+    if table is not None and known is not None:
         import pandas as pd
 
-        table = pd.concat([table, aligned(frame[table.columns], ids)], ignore_index=True)
+        table = pd.concat([table, aligned(known[table.columns], ids)], ignore_index=True)
+    elif table is not None:  # missing entries, as in training where nothing is known of an item
+        table = table.reindex(range(len(table) + len(ids)))
     state = replace(state, item_features=features, item_metadata=table)
     found = _resized(
         state,

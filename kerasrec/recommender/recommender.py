@@ -712,7 +712,8 @@ class Recommender:
 
         Args:
             metadata: frame indexed by the new raw ids, with the columns that the item features were made
-                from and those of the recommender's metadata; raw ids alone where there are none.
+                from and those of the recommender's metadata; or raw ids alone, of which the metadata then
+                have missing entries.
 
         Raises:
             ValueError: if an id is known already or of another type than the others, a column is missing, or
