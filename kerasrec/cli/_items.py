@@ -1,18 +1,20 @@
 """Tables with a row an item, whose columns stand beside the ids."""
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from kerasrec.cli import _table
 from kerasrec.cli._report import Report
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
+_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 
-def metadata_of(path: Path, item_column: str | None, ids: np.ndarray, report: Report) -> "pd.DataFrame":
+
+def metadata_of(path: Path, item_column: str | None, ids: "np.ndarray", report: Report) -> "pd.DataFrame":
     """The table at `path`, indexed by those of a model's raw `ids` that it has.
 
     The column of ids is `item_column` where the table has it, and guessed otherwise.
@@ -22,6 +24,7 @@ def metadata_of(path: Path, item_column: str | None, ids: np.ndarray, report: Re
     frame, by = _table.read_items(path, item_column, must_have=False)
     frame = frame.set_index(by)
     frame = frame[frame.index.notna() & ~frame.index.duplicated()]
+    frame = frame.apply(_with_decimal_commas)
     found = known_rows(frame, ids, "; `--item-column` names their column in both tables")
     aligned(found, ids)  # refuses what lists cannot show, before the training
     report.line(
@@ -32,7 +35,17 @@ def metadata_of(path: Path, item_column: str | None, ids: np.ndarray, report: Re
     return found
 
 
-def known_rows(frame: "pd.DataFrame", ids: np.ndarray, remedy: str) -> "pd.DataFrame":
+def _with_decimal_commas(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Numbers where all entries have a decimal comma; `1,200` alone may be more than a thousand."""
+    texts = column.dropna()
+    if not len(texts) or not all(isinstance(x, str) and _COMMA.fullmatch(x) for x in texts):
+        return column
+    if all(len(x.partition(",")[2]) == 3 for x in texts):
+        return column
+    return column.map(lambda x: float(x.replace(".", "").replace(",", ".")), na_action="ignore").astype(float)
+
+
+def known_rows(frame: "pd.DataFrame", ids: "np.ndarray", remedy: str) -> "pd.DataFrame":
     """The rows of a frame that have one of the raw `ids`, indexed by it, whatever the type of the index.
 
     Raises:

@@ -37,6 +37,7 @@ IDS = ENDINGS[:2]
 _RATED = ("rating", "score", "stars", "bewertung")
 # What the name of a column of counts ends with: `listen_count`, and not `discount`.
 _COUNTED = "count plays listens purchases orders quantity qty".split()
+_CLICKED = "label click clicked isclick isclicked geklickt klick clic clique".split()
 _TITLES = "title name titel titre titulo bezeichnung designation".split()
 
 
@@ -72,6 +73,15 @@ def title_column(names: Sequence[str]) -> str | None:
             if _form(name).endswith(word):
                 return name
     return None
+
+
+def click_column(names: Sequence[str]) -> str | None:
+    """The column that says whether something that was shown was clicked.
+
+    Args:
+        names: of columns.
+    """
+    return next((name for name in names if _form(name) in _CLICKED), None)
 
 
 def _noun(by_form: dict[str, str], side: str, endings: Sequence[Sequence[str]], nouns: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kerasrec.cli._dialect import dialect_of
 from kerasrec.cli._form import Columns, Form
 from kerasrec.cli._kind import guessed, told
-from kerasrec.cli._names import IDS, guessed_column, title_column
+from kerasrec.cli._names import IDS, click_column, guessed_column, title_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -265,7 +265,14 @@ def check_columns(path: Path, columns: Columns, form: Form, needs_values: bool =
     """Refuse a table without the columns that are needed; before Keras is loaded, which takes seconds."""
     if is_prepared(path):
         return
-    _found(path, columns, form, needs_values)
+    found, dialect = _found(path, columns, form, needs_values)
+    clicked = click_column(dialect.names) if dialect else None
+    if clicked is not None and "value" not in found and form.kind is None:
+        raise ValueError(
+            f"Column {clicked!r} seems to say what of all that was shown was clicked: `--label {clicked}` "
+            f"trains a model of clicks, `--value-column {clicked}` counts rows above 0 as likes, and "
+            "`--kind likes` counts all. Received: none of these."
+        )
 
 
 def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = True) -> dict[str, str]:

@@ -135,7 +135,7 @@ def _of_clicks(
                 f"A model of clicks must be given itself, trained, and {model} is none. Received: {model!r}."
             )
         if not isinstance(model, ClickReport):
-            check_columns(model, test)  # before any is measured
+            check_columns(model, test, "`test`")  # before any is measured
     reports = [
         model.renamed(name) if isinstance(model, ClickReport) else click_report(model, test, name)
         for name, model in named

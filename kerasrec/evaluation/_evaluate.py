@@ -109,7 +109,7 @@ def evaluate(
         (1.0, {'ann': 1.0, 'bob': 1.0})
     """
     if isinstance(test, Impressions):
-        check_columns(model, test)
+        check_columns(model, test, "`test`")
         return click_report(model, test, name)
     plan = Plan(
         test,

@@ -64,13 +64,13 @@ class ClickMetrics(keras.callbacks.Callback):
         return ClickMetrics(self.validation)
 
 
-def check_columns(model: Any, test: Impressions, what: str = "`test`") -> None:
+def check_columns(model: Any, test: Impressions, what: str) -> None:
     """Refuse impressions without the columns that a model reads, or with others of the same names.
 
     Args:
         model: a `keras.Model`, something that holds one, or a function of the inputs, which is not asked.
         test: `Impressions`.
-        what: what an error calls them. Defaults to "`test`".
+        what: what an error calls them.
     """
     held = getattr(model, "model", model)
     if not isinstance(held, keras.Model):

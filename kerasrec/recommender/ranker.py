@@ -196,7 +196,7 @@ class Ranker:
             if label is None:
                 raise ValueError("`label` must name the column of clicks of a table. Received: label=None.")
             test = Impressions.from_frame(self._joined(test), label, self.columns)
-        check_columns(self.model, test)
+        check_columns(self.model, test, "`test`")
         return click_report(self.model, test)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -60,6 +60,8 @@ def _invalid(first: Any) -> tuple[str, int]:
     if first["type"] == "json_invalid":
         where = f"character {first['loc'][-1]}"
         return f"The body must be JSON. Received: {first['ctx']['error']} at {where}.", 400
+    if isinstance(first.get("input"), bytes):
+        return "The body must be JSON, sent with the header `Content-Type: application/json`.", 415
     place = ".".join(map(str, first["loc"][1:])) or "The body"
     received = repr(first.get("input"))
     received = received if len(received) <= _SHOWN else f"{received[:_SHOWN]}..."

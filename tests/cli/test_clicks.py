@@ -120,7 +120,9 @@ def test_bad_options(fails, shown):
     assert "`--column` must name a column of the table" in message
     message = fails("train", path, "--label", "clicked", "--user-column", "who")
     assert "`--user-column` must name a column of the table. Received: 'who'" in message
-    assert "`--label` must name the column of clicks, for dcn" in fails("train", path, "--model", "dcn")
+    assert "`--label` must name the column of clicks, for dcn" in fails(
+        "train", path, "--model", "dcn", "--kind", "likes"
+    )
     assert "`--column` needs `--label`" in fails("train", path, "--column", "price=log1p")
     message = fails("train", path, "--label", "clicked", "--at-least", 4)
     assert "`--at-least` must be left out with `--label`" in message

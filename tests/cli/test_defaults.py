@@ -6,6 +6,7 @@ import pytest
 
 import kerasrec
 from kerasrec import zoo
+from kerasrec.cli._clicks import DEFAULT
 from kerasrec.cli.compare import compare
 from kerasrec.cli.train import train
 from kerasrec.cli.tune import tune
@@ -44,5 +45,7 @@ def test_searching():
     # A command leaves to `search`, or to a job, what it is not given.
     assert {command[name] for name in ("epochs", "seed", "max_trials", "tuner", "model")} == {None}
     assert python["seed"] == 0 and python["epochs"] is None
-    assert python["validation"] == _training.VALIDATION and python["model"] == "hybrid"
+    assert python["validation"] == _training.VALIDATION
+    assert python["model"] is None  # by the data, as in the command
+    assert DEFAULT == defaults(kerasrec.Ranker.train)["model"]
     assert python["patience"] == zoo.Recipe().patience

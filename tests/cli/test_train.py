@@ -222,6 +222,34 @@ def test_the_file_keeps_a_table_of_items(run, shop, items, tmp_path, model):
     assert (held.recommend("cust 01", k=2, where="price > 5")["price"] > 5).all()
 
 
+def test_decimal_commas_of_items_are_numbers(run, shop, items, tmp_path):
+    rows = [
+        f"P-{item}é;{item},95;1,{200 + item};{'a' if item > 3 else '2,5'};1.00{item % 9},5"
+        for item in range(12)
+    ]
+    items.write_text("\n".join(["id;price;open;mixed;large", *rows]), encoding="utf-8")
+    assert run("train", *shop, "--model", "item_knn", "--items", items).status == 0
+    found = kerasrec.Recommender.load(tmp_path / "model.keras").item_metadata.set_axis(range(12))
+    by_id = dict(
+        zip(kerasrec.Recommender.load(tmp_path / "model.keras").item_ids, found["price"], strict=True)
+    )
+    assert by_id["P-7é"] == 7.95 and sorted(found["large"])[0] == 1000.5
+    assert {type(x) for x in found["open"]} == {type(x) for x in found["mixed"]} == {str}
+
+
+def test_a_table_of_clicks_is_not_one_of_likes(fails, run, tmp_path):
+    rows = [f"{user},{item},{(user + item) % 3 % 2}" for user in range(9) for item in range(6)]
+    (tmp_path / "clicks.csv").write_text("\n".join(["user,item,geklickt", *rows]))
+    message = (
+        "Column 'geklickt' seems to say what of all that was shown was clicked: `--label geklickt` trains"
+    )
+    assert fails("train", "clicks.csv").startswith(message)
+    assert fails("compare", "clicks.csv").startswith(message)
+    done = run("train", "clicks.csv", "--model", "popularity", "--value-column", "geklickt")
+    assert done.status == 0, done.err
+    assert run("train", "clicks.csv", "--model", "popularity", "--kind", "likes").status == 0
+
+
 def test_tables_of_other_items(fails, shop, items):
     for line, message in {
         "movie_id,name\nx,y": "`--items` must have the items of the model; `--item-column` names",

@@ -81,11 +81,19 @@ def test_half_characters_and_no_numbers(client):
     assert values.status_code == 422
 
 
+def test_json_needs_its_header(client):
+    answer = client.post(
+        "/v1/history", content='{"items": []}', headers={"content-type": "application/x-www-form-urlencoded"}
+    )
+    message = "The body must be JSON, sent with the header `Content-Type: application/json`."
+    assert (answer.status_code, answer.json()["detail"]) == (415, message)
+
+
 def test_a_form_of_another_site_is_no_json(client):
     """A page elsewhere can make a browser send text, not JSON."""
     body = json.dumps({"events": [{"user": "a/b", "item": "7"}]})
     answer = client.post("/v1/events", content=body, headers={"content-type": "text/plain"})
-    assert answer.status_code == 422
+    assert answer.status_code == 415
     assert not Path(client.model).with_suffix(".events.jsonl").exists()
 
 
