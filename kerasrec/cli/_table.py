@@ -27,11 +27,13 @@ class Table(NamedTuple):
         interactions: `Interactions`.
         columns: the columns that they were read from, by what they are.
         read_as: how the file was read, by what was guessed or said; `kind` is what the values are.
+        n_rows: of the file, before several of one user and item came to one. Defaults to `0`: not known.
     """
 
     interactions: "Interactions"
     columns: dict[str, str]
     read_as: dict[str, str]
+    n_rows: int = 0
 
     def tell(self, report: "Report") -> None:
         """Say which columns were taken, how the file was read, and what is odd about its values."""
@@ -99,7 +101,7 @@ def read_ratings(
         frame[found["time"]] = _dates(frame[found["time"]], form.date_format)
     read = Interactions.from_frame(frame, **found, **_several(found, form, frame))
     kind = told(read, found.get("value"), form.kind)
-    return Table(read, found, read_as | {"kind": kind})
+    return Table(read, found, read_as | {"kind": kind}, len(frame))
 
 
 def is_prepared(path: Path) -> bool:

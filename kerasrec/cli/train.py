@@ -157,7 +157,7 @@ def train(
         fitted, held_out = split(used, test_size, seed) if test_size else (used, None)
         table.tell(report)
         report.line(
-            f"{len(whole):,} {'ratings' if rates else 'rows'} of {whole.n_users:,} users and "
+            f"{_counted(len(whole), table.n_rows, rates)} of {whole.n_users:,} users and "
             f"{whole.n_items:,} items, "
             + (f"{len(used):,} of them likes, " if len(used) < len(whole) else "")
             + f"{len(held_out) if held_out else 0:,} of them held out"
@@ -172,6 +172,13 @@ def train(
             "items": whole.n_items,
         }
         train_and_write(model, used, (fitted, held_out), how, out, plot, report, about)
+
+
+def _counted(n: int, n_rows: int, rates: bool) -> str:
+    """How many interactions a table holds, and how many rows it has where several came to one."""
+    if n < n_rows:
+        return f"{n:,} pairs ({n_rows:,} rows)"
+    return f"{n:,} {'ratings' if rates else 'rows'}"
 
 
 def train_and_write(

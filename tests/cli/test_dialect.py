@@ -105,7 +105,7 @@ class TestQuotes:
 
     def test_all_rows_are_there(self, table):
         path = table("user\titem\tplays\n" + "\n".join(self.ROWS) + "\n", "t.tsv")
-        x, _, read_as = read(path)
+        x, _, read_as, *_ = read(path)
         assert (len(x), x.n_users, x.item_ids[x.items].tolist()) == (400, 400, self.NAMES)
         assert read_as["quoting"] == "none"
         with pytest.raises(ValueError, match="`quoting` must say what quotes are"):
@@ -197,7 +197,7 @@ class TestEncodings:
         path = table(
             "user,item,rating\n" + "".join(f"u{i},{x},3\n" for i, x in enumerate(words)), encoding=encoding
         )
-        x, _, read_as = read(path)
+        x, _, read_as, *_ = read(path)
         assert x.item_ids[x.items].tolist() == words
         assert read_as["encoding"] == (encoding if encoding[-3:-1] != "-s" else "utf-8-sig")
 
@@ -250,7 +250,7 @@ class TestFiles:
         path = table("1::1193::5\n1::661::3\n", "ratings.dat")
         with pytest.raises(ValueError, match="first line seems to be data: `--names user,item,...` names"):
             read(path)
-        x, _, read_as = read(path, names="user,item,rating")
+        x, _, read_as, *_ = read(path, names="user,item,rating")
         assert x.to_frame().values.tolist() == [[1, 1193, 5], [1, 661, 3]]
         assert read_as["separator"] == "'::'"
 
@@ -268,7 +268,7 @@ class TestFiles:
 
     def test_lines_before_the_header(self, table):
         assert values(table("sep=;\nuser;item;rating\na;x;3,5\n")) == [3.5]
-        x, _, read_as = read(table("# of 2024\n# by us, and others\nuser,item,rating\na,x,3\n"))
+        x, _, read_as, *_ = read(table("# of 2024\n# by us, and others\nuser,item,rating\na,x,3\n"))
         assert len(x) == 1 and read_as["left out"] == "2 lines that begin with '#'"
         assert read(table("#user,item,rating\na,x,3\n")).columns["user"] == "#user"
         assert values(table("\n\nuser,item,rating\na,x,3\n")) == [3]

@@ -108,7 +108,7 @@ def test_separators_are_seen(tmp_path, separator):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
 def test_encodings_are_seen(tmp_path, encoding):
     path = table(tmp_path / "x.csv", "user,item,rating\nZoë,Amélie,4\n", encoding)
-    ratings, found, _ = read_ratings(path, Columns())
+    ratings, found, *_ = read_ratings(path, Columns())
     assert found == {"user": "user", "item": "item", "value": "rating"}
     assert ratings.user_ids.tolist() == ["Zoë"]
     assert ratings.item_ids.tolist() == ["Amélie"]
@@ -180,7 +180,7 @@ class TestFoldersOfParquet:
         return folder
 
     def test_they_are_one_table(self, folder):
-        ratings, found, _ = read_ratings(folder, Columns())
+        ratings, found, *_ = read_ratings(folder, Columns())
         assert found == {"user": "userId", "item": "movieId", "value": "rating"}
         assert sorted(ratings.to_frame().iloc[:, :3].itertuples(index=False, name=None)) == [
             ("a", 1, 4),

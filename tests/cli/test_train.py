@@ -237,6 +237,12 @@ def test_decimal_commas_of_items_are_numbers(run, shop, items, tmp_path):
     assert {type(x) for x in found["open"]} == {type(x) for x in found["mixed"]} == {str}
 
 
+def test_rows_that_come_to_one_are_counted(run, tmp_path):
+    (tmp_path / "t.csv").write_text("user,item,quantity\na,x,1\na,x,2\nb,x,1\nb,y,1\n")
+    done = run("train", "t.csv", "--model", "popularity", "--test-size", 0)
+    assert "\n3 pairs (4 rows) of 2 users and 2 items, " in done.out
+
+
 def test_a_table_of_clicks_is_not_one_of_likes(fails, run, tmp_path):
     rows = [f"{user},{item},{(user + item) % 3 % 2}" for user in range(9) for item in range(6)]
     (tmp_path / "clicks.csv").write_text("\n".join(["user,item,geklickt", *rows]))
