@@ -18,6 +18,7 @@ class LayerCase:
         output_shape: the output's shape for those inputs; a mapping of shapes for one with named outputs.
         arguments: a function that makes the arguments (a layer that takes layers needs fresh ones).
         keeps_dtype: whether the output has the dtype of the input rather than that of the policy.
+        unread: weights that such inputs do not train.
     """
 
     layer: type[keras.layers.Layer]
@@ -25,6 +26,7 @@ class LayerCase:
     output_shape: tuple[int, ...] | Mapping[str, tuple[int, ...]]
     arguments: Callable[[], Mapping[str, Any]] = field(default=dict)
     keeps_dtype: bool = False
+    unread: tuple[str, ...] = ()
 
     def make(self, **kwargs: Any) -> keras.layers.Layer:
         return self.layer(**self.arguments(), **kwargs)
@@ -107,7 +109,10 @@ def _check_mixed_precision(case):
 
 
 def _check_learns(case):
-    model = _model(case, case.make())
+    layer = case.make()
+    model = _model(case, layer)
+    for name in case.unread:
+        getattr(layer, name).trainable = False
     target = np.random.default_rng(0).normal(size=case.output_shape).astype("float32")
     model.compile(keras.optimizers.Adam(1e-2), "mean_squared_error")
     history = model.fit(dict(case.inputs), target, epochs=3, batch_size=len(target), verbose=0, shuffle=False)
