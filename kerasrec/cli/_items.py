@@ -23,6 +23,7 @@ def metadata_of(path: Path, item_column: str | None, ids: "np.ndarray", report: 
 
     frame, by = _table.read_items(path, item_column, must_have=False)
     frame = frame.set_index(by)
+    again = int((frame.index.notna() & frame.index.duplicated()).sum())
     frame = frame[frame.index.notna() & ~frame.index.duplicated()]
     frame = frame.apply(_with_decimal_commas)
     found = known_rows(frame, ids, "; `--item-column` names their column in both tables")
@@ -30,6 +31,7 @@ def metadata_of(path: Path, item_column: str | None, ids: "np.ndarray", report: 
     report.line(
         f"Items: {len(found):,} of {len(ids):,} have a row in {path.name}; the model's file keeps "
         f"{', '.join(map(repr, found.columns))}"
+        + (f"; rows of items that came before are left out: {again:,}" if again else "")
     )
     report.result["item_columns"] = list(found.columns)
     return found
@@ -55,9 +57,12 @@ def known_rows(frame: "pd.DataFrame", ids: "np.ndarray", remedy: str) -> "pd.Dat
 
     from kerasrec.data._columns import id_index
 
-    place = pd.Index(ids.astype(str)).get_indexer(id_index(frame.index).astype(str))
+    raw, given = pd.Index(ids.astype(str)), id_index(frame.index).astype(str)
+    place = raw.get_indexer(given)
     known = frame[place >= 0].set_axis(ids[place[place >= 0]], axis=0)
     if known.empty:
+        if raw.str.lstrip("0").isin(given.str.lstrip("0")).any():
+            remedy += "; zeros at the beginning of ids are lost in one of the tables"
         raise ValueError(
             f"`--items` must have the items of the model{remedy}. Received: {frame.index[:1].tolist()}..., "
             f"and the model has {ids[:1].astype(str).tolist()}..."

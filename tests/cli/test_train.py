@@ -213,7 +213,8 @@ def items(tmp_path):
 def test_the_file_keeps_a_table_of_items(run, shop, items, tmp_path, model):
     done = run("train", *shop, "--model", model, "--items", items)
     assert done.status == 0, done.err
-    assert "Items: 11 of 12 have a row in items.csv; the model's file keeps 'name', 'price'\n" in done.out
+    said = "Items: 11 of 12 have a row in items.csv; the model's file keeps 'name', 'price'"
+    assert f"{said}; rows of items that came before are left out: 1\n" in done.out
     held = kerasrec.Recommender.load(tmp_path / "model.keras")
     expected = {f"P-{item}é": f"Thing {item}" for item in range(1, 12)}
     assert held.item_metadata["name"].set_axis(held.item_ids).dropna().to_dict() == expected
@@ -235,6 +236,13 @@ def test_decimal_commas_of_items_are_numbers(run, shop, items, tmp_path):
     )
     assert by_id["P-7é"] == 7.95 and sorted(found["large"])[0] == 1000.5
     assert {type(x) for x in found["open"]} == {type(x) for x in found["mixed"]} == {str}
+
+
+def test_lost_zeros_are_named(fails, tmp_path):
+    (tmp_path / "t.csv").write_text("user,item\na,007\nb,008\n")
+    (tmp_path / "items.csv").write_text("item,name\n7,Bond\n")
+    said = fails("train", "t.csv", "--model", "popularity", "--items", "items.csv")
+    assert "; zeros at the beginning of ids are lost in one of the tables. Received: " in said
 
 
 def test_rows_that_come_to_one_are_counted(run, tmp_path):
