@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrec._forks import check_fork
 from kerasrec.data import Features
 from kerasrec.layers import (
     Catalogue,
@@ -55,6 +56,7 @@ def resized(
     Returns:
         A new `keras.Model`, compiled as the old one, with its optimizer's state.
     """
+    check_fork()
     sides = sides_of_layers(model)
     pairs: dict[int, tuple[Any, Any]] = {}
 
@@ -185,6 +187,7 @@ def value_of(variable: Any) -> np.ndarray:
     Args:
         variable: of a model or an optimizer.
     """
+    check_fork()
     return keras.ops.convert_to_numpy(keras.ops.copy(variable)).copy()
 
 

@@ -88,6 +88,7 @@ child(lambda: str(fresh.recommend(k=3)))
 child(lambda: str(used.score([("u1", 0)])))
 child(lambda: str(kerasrec.Recommender.load(path)))
 child(lambda: str(used.update(used.interactions, verbose=0)))
+child(lambda: str(used.add_users(["somebody new"])))
 """
 
 
@@ -102,7 +103,7 @@ def test_a_forked_process_says_what_would_hang(data, tmp_path):
     assert done.returncode == 0, done.stderr
     early, used, *refused = done.stdout.splitlines()
     assert (early, used) == ("early, 36", "used, True")
-    assert len(refused) == 4
+    assert len(refused) == 5
     for message in refused:
         assert re.match(
             r"A process must not be forked .* Load the recommender in each worker .* call of", message
