@@ -167,21 +167,24 @@ def test_a_users_own_keras_model_grows(data):
 @pytest.mark.slow
 def test_metadata_of_unknown_items_are_missing(data, films, tmp_path):
     films = films.assign(stars=range(20))
-    made = Recommender.train(data, "popularity", item_metadata=films)
+    model = kerasrec.zoo.create("matrix_factorization", data, n_components=2)
+    made = Recommender(model, data, item_metadata=films)
     made.add_items([777])
     made.add_items(pd.DataFrame(index=[888]))
-    made.update(pd.DataFrame({"user": ["u1", "new"], "item": [999, 999], "value": [1.0, 1.0]}))
+    events = pd.DataFrame({"user": ["u1", "new"], "item": [999, 999], "value": [1.0, 1.0]})
+    made.update(Interactions.from_frame(events, value="value"), verbose=0)
     made.save(tmp_path / "x.keras")
     found = Recommender.load(tmp_path / "x.keras").item_metadata.set_axis([*data.item_ids, 777, 888, 999])
     assert found["title"][:20].tolist() == films["title"].tolist() and found["stars"][:20].tolist() == [
         *range(20)
     ]
     assert found[20:].isna().all(axis=None)
-    assert 999 in made.recommend("u2", k=20)["item"].tolist()
+    assert 999 in made.recommend("u2", k=20, short="fewer")["item"].tolist()
     with pytest.raises(ValueError, match="must have the columns of the recommender's.*no column 'genres'"):
         made.add_items(pd.DataFrame({"title": ["x"]}, index=[1111]))
 
 
+@pytest.mark.slow
 def test_update_replays_and_the_latest_value_counts(data):
     recommender = Recommender.train(data, "recommender_v1", epochs=1, verbose=0)
     n = len(recommender.interactions)
