@@ -25,7 +25,10 @@ _BLOCK = 1 << 20
 _MOST_LINES = 1000
 
 
-_DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (
+    *(EOFError, NotImplementedError, gzip.BadGzipFile, lzma.LZMAError, tarfile.TarError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,9 @@ import json
 import math
 import os
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,6 +30,10 @@ def keras_path(path: str | os.PathLike[str]) -> Path:
     if Path(path).suffix != ".keras":
         raise ValueError(f"`path` must end in .keras. Received: {os.fspath(path)!r}.")
     return Path(path)
+
+
+# What zipfile raises of a damaged archive, whose version or way of packing may be one that nobody knows.
+_DAMAGED = (zipfile.BadZipFile, NotImplementedError, EOFError, struct.error, zlib.error)
 
 
 @contextlib.contextmanager
@@ -59,7 +65,7 @@ def opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
                 raise ValueError(f"{path} must have a header in JSON. Received: {error}.") from error
             check_header(header)
             yield archive, headers[0].removesuffix(HEADER)
-    except zipfile.BadZipFile as error:
+    except _DAMAGED as error:
         raise ValueError(
             f"`path` must be a complete model file. Received: {path}, which is not one or was cut off "
             f"({error})."

@@ -222,6 +222,14 @@ HOSTILE = {
 }
 
 
+@pytest.mark.parametrize("at", [6, 10], ids=["version", "packing"])
+def test_archives_that_nobody_unpacks(whole, films, tmp_path, at):
+    """As the bytes after the mark of the first member of the list say, which zipfile does not know."""
+    content, place = bytearray(whole), whole.index(b"PK\x01\x02") + at
+    content[place] = 84
+    assert outcome(bytes(content), tmp_path, films) == "refused"
+
+
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_files(whole, films, tmp_path, make):
     target, folder = tmp_path / "target", tmp_path / "folder"
