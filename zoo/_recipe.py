@@ -72,6 +72,8 @@ class Recipe:
             Defaults to `None`: the whole catalogue.
         max_targets: int, as in `kerasrec.data.SequenceBatches`, for a model that learns the item after a
             prefix. Defaults to `None`: all prefixes.
+        mask_rate: float, as in `kerasrec.data.SequenceBatches`, for a model that guesses hidden items.
+            Defaults to `0.2`.
         row_sparse: as in `kerasrec.Model.compile`. Defaults to `"auto"`.
         epochs: int, most passes over the data. Defaults to `20`.
         patience: int, epochs without a better figure on held-out rows before training stops.
@@ -95,6 +97,7 @@ class Recipe:
     sampler: Any = "uniform"
     list_size: int | None = None
     max_targets: int | None = None
+    mask_rate: float = 0.2
     row_sparse: Any = "auto"
     epochs: int = 20
     patience: int = 3

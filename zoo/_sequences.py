@@ -15,6 +15,10 @@ from kerasrec.zoo._recipe import Size
 # By name: cross-entropy over the catalogue, over shared negatives, gBCE, and one negative a positive.
 SEQUENCE_LOSSES = ("ce", "sampled", "gbce", "bce")
 LOSS = Hyperparameter("loss", "choice", "sampled", choices=SEQUENCE_LOSSES)
+# Likes a user, above which histories are taken longer.
+_LONG = 100
+# Of the items' first vectors.
+STDDEV = 0.02
 N_COMPONENTS = Hyperparameter("n_components", "int", 64, low=32, high=256, log=True)
 DROPOUT = Hyperparameter("dropout", "float", 0.1, low=0.0, high=0.6)
 LEARNING_RATE = Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-2, log=True)
@@ -25,8 +29,8 @@ def loss_of(loss: Any, n_items: int, temperature: float = 1.0) -> Any:
     made: dict[str, Callable[[], keras.losses.Loss]] = {
         "ce": lambda: losses.CatalogueCrossEntropy(temperature),
         "sampled": lambda: losses.SampledSoftmax(temperature, max_positives=1),
-        "gbce": lambda: losses.GBCE(n_items),
-        "bce": lambda: losses.BinaryCrossEntropy(),
+        "gbce": lambda: losses.GBCE(n_items, prior=_share(n_items)),
+        "bce": lambda: losses.BinaryCrossEntropy(_share(n_items)),
         "bpr_max": lambda: losses.BPRMax(max_positives=1),
     }
     if isinstance(loss, str):
@@ -38,6 +42,11 @@ def loss_of(loss: Any, n_items: int, temperature: float = 1.0) -> Any:
     return loss
 
 
+def _share(n_items: int) -> float:
+    """Of one item among all: what a score of 0 stands for, or the first steps would only lower all scores."""
+    return 1 / (n_items + 1)
+
+
 def batch_size(size: Size, most: int = 128) -> int:
     """Users a step: few where there are few, so that an epoch has about a hundred steps.
 
@@ -46,6 +55,15 @@ def batch_size(size: Size, most: int = 128) -> int:
         most: int. Defaults to `128`.
     """
     return min(most, max(8, 1 << (max(1, size.n_users // 100).bit_length() - 1)))
+
+
+def history_length(size: Size) -> int:
+    """Items of a history: 50, or 200 where users have a hundred and more.
+
+    Args:
+        size: `Size`.
+    """
+    return 200 if size.n_interactions >= _LONG * max(1, size.n_users) else 50
 
 
 def history_input() -> Any:
@@ -62,7 +80,7 @@ def item_table(
         positive_integer("n_components", n_components),
         masked=masked,
         history_length=history_length,
-        embeddings_initializer=keras.initializers.RandomNormal(stddev=0.02),
+        embeddings_initializer=keras.initializers.RandomNormal(stddev=STDDEV),
         name="item_embedding",
     )
 

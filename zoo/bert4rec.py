@@ -65,8 +65,9 @@ def BERT4Rec(
         masked = AppendMasked(history_length, name="append_masked")(history)
         table = _sequences.item_table(n_items, n_components, masked=True)
         x = keras.layers.Rescaling(n_components**0.5, name="scale")(table(masked))
-        # As large as an item's vector: what is hidden is told by its place alone.
-        places = keras.initializers.RandomNormal(stddev=1.0)
+        # As large as an item's scaled vector: what is hidden is told by its place alone, and
+        # larger ones would drown the items.
+        places = keras.initializers.RandomNormal(stddev=_sequences.STDDEV * n_components**0.5)
         x = PositionEmbedding(history_length + 1, places, name="places")(x)
         x = keras.layers.Dropout(dropout, name="dropout")(x)
         for i in range(n_blocks):
@@ -85,7 +86,15 @@ def BERT4Rec(
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    return Recipe({"loss": loss or "ce"}, batch_size=128, n_sampled_items=256, epochs=150, patience=15)
+    return Recipe(
+        {"loss": loss or "ce", "learning_rate": 4e-3, "history_length": _sequences.history_length(size)},
+        schedule="linear",
+        batch_size=_sequences.batch_size(size),
+        n_sampled_items=1024,
+        mask_rate=0.3,
+        epochs=120,
+        patience=20,
+    )
 
 
 CARD = Card(

@@ -162,17 +162,17 @@ def _recipe(size: Size, loss: Any = None) -> Recipe:
 
     settings: dict[str, Any] = {"loss": "sampled_softmax" if loss is None else loss}
     if settings["loss"] == "sampled_softmax" or isinstance(loss, SampledSoftmax):
-        settings |= {"score": "cosine", "temperature": 0.12, "l2": 0.0}
+        settings |= {"score": "cosine", "temperature": 0.1, "l2": 0.0}
     rows = min(32_768, max(256, 1 << (max(1, size.n_interactions // 64).bit_length() - 1)))
     return Recipe(
-        {**settings, "learning_rate": 0.03},
+        {**settings, "learning_rate": 5e-3},
         schedule="linear",
         batch_size=rows,
-        n_sampled_items=min(1024, size.n_items),
+        n_sampled_items=min(512, size.n_items),
         sampler=UniformSampler(shared=True, replace=False),
         row_sparse=False,
-        epochs=12,
-        patience=3,
+        epochs=80,
+        patience=10,
     )
 
 

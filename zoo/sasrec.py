@@ -79,21 +79,24 @@ def SASRec(
 
 # Likes a user, below which half of everything is dropped: short histories are soon known by heart.
 _SHORT = 20
-# Likes a user, above which histories are taken longer.
-_LONG = 100
+# Items, up to which the whole catalogue is not too dear.
+_FEW_ITEMS = 5000
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    short = size.n_interactions < _SHORT * max(1, size.n_users)
-    if size.n_interactions >= _LONG * max(1, size.n_users):
+    """Where histories are long, a high rate that falls is far ahead, and the whole catalogue of a sample."""
+    length = _sequences.history_length(size)
+    if length > 50:
+        whole = "ce" if size.n_items <= _FEW_ITEMS else "sampled"
         return Recipe(
-            {"loss": loss or "sampled", "dropout": 0.1, "history_length": 200, "learning_rate": 2e-3},
+            {"loss": loss or whole, "dropout": 0.1, "history_length": length, "learning_rate": 4e-3},
             schedule="linear",
             batch_size=_sequences.batch_size(size),
             n_sampled_items=1024,
-            epochs=60,
-            patience=20,
+            epochs=50,
+            patience=15,
         )
+    short = size.n_interactions < _SHORT * max(1, size.n_users)
     return Recipe(
         {"loss": loss or "sampled", "dropout": 0.5 if short else 0.3},
         batch_size=_sequences.batch_size(size),

@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import keras
@@ -18,7 +19,14 @@ class BinaryCrossEntropy(RankingLoss):
     so padding (label -1) counts for nothing, unlike in Keras's loss of the same name. With one negative a
     positive it teaches scores that are too high: see `GBCE`.
 
+    With many negatives a positive, a model that begins with scores near 0 believes in all of them, and its
+    first steps do nothing but lower every score; some models never recover. With a `prior`, a score of 0
+    stands for that probability: `sigma(s + log(prior / (1 - prior)))` takes the place of `sigma(s)`. The
+    order of the scores is the same.
+
     Args:
+        prior: float between 0 and 1, the probability that a score of 0 stands for; about the share of
+            positives is a good one. Defaults to `0.5`: the score is the logit.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
@@ -32,7 +40,7 @@ class BinaryCrossEntropy(RankingLoss):
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.
 
     Raises:
-        ValueError: if the shapes are others.
+        ValueError: if `prior` is not between 0 and 1, or the shapes are others.
 
     Example:
         >>> import numpy as np, kerasrec
@@ -42,16 +50,25 @@ class BinaryCrossEntropy(RankingLoss):
 
     References:
         He et al., "Neural collaborative filtering", 2017, eq. 7; Kang and McAuley, "Self-attentive sequential
-        recommendation", 2018, section 3.5.
+        recommendation", 2018, section 3.5; Lin et al., "Focal loss for dense object detection", 2017,
+        section 3.3, of the prior.
     """
 
     def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None
+        self,
+        prior: float = 0.5,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(reduction=reduction, name=name, dtype=dtype)
+        if not isinstance(prior, (int, float)) or not 0 < prior < 1:
+            raise ValueError(f"`prior` must be a number between 0 and 1. Received: prior={prior!r}.")
+        self.prior = float(prior)
 
     def list_loss(self, labels: Any, scores: Any) -> Any:
         """`[B, L]` with `[B, L]` to `[B]`."""
+        scores = scores + math.log(self.prior / (1 - self.prior))
         gains, positives = self.positives(labels, scores)
         wrong = ops.sum(ops.where(ops.equal(labels, 0), ops.softplus(scores), 0.0), axis=-1)
         return ops.sum(gains * ops.softplus(-positives), axis=-1) * self.confidence(labels) + wrong
@@ -68,4 +85,4 @@ class BinaryCrossEntropy(RankingLoss):
         """Settings, for saving."""
         config = super().get_config()
         del config["max_positives"]
-        return config
+        return {**config, "prior": self.prior}

@@ -26,6 +26,7 @@ class GBCE(BinaryCrossEntropy):
     Args:
         n_items: int, items that the negatives are sampled from.
         calibration: float from 0 to 1, `t` above. Defaults to `0.75`.
+        prior: as in `BinaryCrossEntropy`. Defaults to `0.5`.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
@@ -39,8 +40,8 @@ class GBCE(BinaryCrossEntropy):
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.
 
     Raises:
-        ValueError: if `n_items` is not an integer of at least 2, `calibration` is not from 0 to 1, or the
-            shapes are others.
+        ValueError: if `n_items` is not an integer of at least 2, `calibration` is not from 0 to 1, `prior`
+            is not between 0 and 1, or the shapes are others.
 
     Example:
         >>> import numpy as np, kerasrec
@@ -58,11 +59,12 @@ class GBCE(BinaryCrossEntropy):
         self,
         n_items: int,
         calibration: float = 0.75,
+        prior: float = 0.5,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(reduction=reduction, name=name, dtype=dtype)
+        super().__init__(prior=prior, reduction=reduction, name=name, dtype=dtype)
         self.n_items = positive_integer("n_items", n_items)
         if self.n_items < 2:
             raise ValueError(f"`n_items` must be at least 2. Received: n_items={n_items}.")

@@ -87,6 +87,7 @@ def _sequences(model: keras.Model, interactions: Interactions, recipe: Recipe, s
         n_sampled_items=None if isinstance(model.loss, losses.CatalogueCrossEntropy) else n_sampled,
         sampler=recipe.sampler,
         max_targets=recipe.max_targets,
+        mask_rate=recipe.mask_rate,
         model=model,
         seed=seed,
     )

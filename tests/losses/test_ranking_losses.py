@@ -406,6 +406,32 @@ def test_the_settings_of_gbce_are_checked():
             losses.GBCE(9, calibration=value)
 
 
+@pytest.mark.parametrize("prior", [0, 1, -0.5, "0.5", float("nan")])
+def test_the_prior_of_a_score_of_0_is_checked(prior):
+    for make in (losses.BinaryCrossEntropy, functools.partial(losses.GBCE, 9)):
+        with pytest.raises(ValueError, match="`prior` must be a number between 0 and 1. Received: prior="):
+            make(prior=prior)
+
+
+def test_a_score_of_0_stands_for_the_prior():
+    """Odds of 1 to 9 where the score is 0, three times as high where it is log 3: 3 to 9, so 1 in 4."""
+    labels, zeros = np.array([[1.0, 0.0, 0.0]]), np.zeros((1, 3))
+    loss = losses.BinaryCrossEntropy(prior=0.1)
+    np.testing.assert_allclose(loss(labels, zeros), -math.log(0.1) - 2 * math.log(0.9), rtol=1e-6)
+    thrice = np.log([[3.0, 3.0, 1.0]])  # 3 to 9 are 1 in 4
+    np.testing.assert_allclose(
+        loss(labels, thrice), -math.log(0.25) - math.log(0.75) - math.log(0.9), rtol=1e-6
+    )
+    beta = 1 - 0.75 * (1 - 2 / 8)
+    np.testing.assert_allclose(
+        losses.GBCE(9, prior=0.1)(labels, thrice),
+        -beta * math.log(0.25) - math.log(0.75) - math.log(0.9),
+        rtol=1e-6,
+    )
+    again = keras.losses.deserialize(keras.losses.serialize(losses.GBCE(9, 0.5, 0.1)))
+    assert (again.calibration, again.prior) == (0.5, 0.1)
+
+
 def test_gbce_without_calibration_is_binary_cross_entropy():
     labels, scores = lists()
     plain = losses.BinaryCrossEntropy(reduction=None)(labels, scores)

@@ -9,11 +9,13 @@ With `KERASREC_REPRODUCTION=quick`, as in CI, 2,000 users are evaluated.
 
 import re
 
+import keras
 import numpy as np
 import pytest
 
 from kerasrec import zoo
-from kerasrec.data import Interactions
+from kerasrec.data import Interactions, RankingBatches
+from kerasrec.data.samplers import UniformSampler
 from kerasrec.evaluation import evaluate
 
 pytestmark = pytest.mark.reproduction
@@ -60,3 +62,19 @@ def test_gf_cf_in_closed_form(split, quick):
     else:
         assert found[0] >= 0.183 and found[1] >= 0.150
         np.testing.assert_allclose(found, shown("gf_cf", "default settings"), atol=0.0005)
+
+
+def test_lightgcn_by_the_settings_of_its_recipe(split, quick):
+    """Softmax over a sample that the batch shares, of cosines; `valid.txt` chose its temperature and rate."""
+    train, test = split
+    recipe = zoo.recipe("lightgcn", train)
+    assert (recipe.batch_size, recipe.n_sampled_items, recipe.epochs) == (8192, 512, 80)
+    epochs, rate = 2 if quick else recipe.epochs, recipe.settings["learning_rate"]
+    model = zoo.create("lightgcn", train, seed=0, **recipe.settings)
+    model.compile(keras.optimizers.Adam(rate), model.loss, row_sparse=False)
+    batches = RankingBatches(train, 8192, 512, UniformSampler(shared=True, replace=False), seed=0)
+    model.fit(batches, epochs=epochs, verbose=0, callbacks=[zoo.FallingRate(recipe, rate)])
+    found = figures(model, *split, quick)
+    print("\nlightgcn, recall@20, ndcg@20:", np.round(found, 4))
+    required = (0.05, 0.03) if quick else (0.178, 0.150)
+    assert found[0] >= required[0] and found[1] >= required[1]
