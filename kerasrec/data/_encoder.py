@@ -1,6 +1,7 @@
 """What fitted encoders share."""
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -78,14 +79,24 @@ class VocabularyEncoder(Encoder):
     @classmethod
     def fit(cls, entries: "pd.Series[Any]", **settings: Any) -> "VocabularyEncoder":
         """The encoder of all tokens of a column, sorted."""
+        return cls.fit_blocks([entries], **settings)
+
+    @classmethod
+    def fit_blocks(cls, blocks: "Iterable[pd.Series[Any]]", **settings: Any) -> "VocabularyEncoder":
+        """The same of a column in blocks, of which the tokens found are held."""
         import pandas as pd
 
-        encoder = cls(entries.name, np.empty(0, object), **settings)
-        _, uniques = pd.factorize(encoder.tokens(entries))
+        n_rows = 0
+        seen: list[pd.Series[Any]] = []
+        for entries in blocks:
+            encoder = cls(entries.name, np.empty(0, object), **settings)
+            n_rows += len(entries)
+            seen = [pd.concat([*seen, encoder.tokens(entries)]).drop_duplicates()]
+        _, uniques = pd.factorize(seen[0])
         tokens = plain(uniques)
         if not len(tokens):
             raise ValueError(
-                f"Column {entries.name!r} must have entries. Received: {len(entries)} rows, all missing."
+                f"Column {encoder.column!r} must have entries. Received: {n_rows} rows, all missing."
             )
         return replace(encoder, vocabulary=tokens[order_of(tokens)])
 

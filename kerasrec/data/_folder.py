@@ -13,7 +13,7 @@
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "value": np.dtype(np.float32),
     "time": np.dtype(np.int64),
     "count": np.dtype(np.int64),
+    # Of features, as `scipy.sparse` has them.
+    "indptr": np.dtype(np.int32),
+    "indices": np.dtype(np.int32),
+    "weights": np.dtype(np.float32),
 }
 # Folders up to this size have their checksums compared whenever they are opened: it takes a second.
 _CHECKED_BYTES = 1 << 30
@@ -68,7 +72,7 @@ class Header:
     def write(self, folder: Path) -> None:
         """Write it, last of all."""
         entries = json.loads(json.dumps({"form": "kerasrec", **asdict(self)}))
-        (folder / HEADER).write_text(json.dumps({**entries, "check": _check_of(entries)}, indent=1))
+        (folder / HEADER).write_text(json.dumps({**entries, "check": check_of(entries)}, indent=1))
 
 
 class ColumnWriter:
@@ -197,7 +201,7 @@ def read_header(folder: Path, verify: bool | None = None) -> Header:
     try:
         entries = json.loads((folder / HEADER).read_text())
         check = entries.pop("check", None)
-        whole = check == _check_of(entries)
+        whole = check == check_of(entries)
         if entries.pop("form") != "kerasrec":
             raise ValueError("another form")
         version = int(entries["version"])
@@ -219,27 +223,33 @@ def read_header(folder: Path, verify: bool | None = None) -> Header:
         header = Header(meaning=meaning, files=files, **entries)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(folder, f"a header that does not say what it must ({error})") from error
-    _check_files(folder, header, verify)
+    check_files(folder, header.files, verify, _damaged)
     return header
 
 
-def column(folder: Path, name: str, n: int | None = None) -> np.ndarray:
+def column(
+    folder: Path,
+    name: str,
+    n: int | None = None,
+    damaged: Callable[[Path, str], ValueError] | None = None,
+) -> np.ndarray:
     """A column as a memory map.
 
     Args:
         folder: where.
         name: of the column.
         n: int, its length. Defaults to `None`: any.
+        damaged: makes the error. Defaults to `None`: that of interactions.
     """
-    path = folder / f"{name}.npy"
+    path, damaged = folder / f"{name}.npy", damaged or _damaged
     try:
         found = np.load(path, mmap_mode="r")
     except (ValueError, OSError) as error:
         if path.is_file() and path.stat().st_size == _NPY_HEADER:  # nothing can be mapped
             return np.empty(0, DTYPES[name])
-        raise _damaged(folder, f"{path.name}, which cannot be read ({error})") from error
+        raise damaged(folder, f"{path.name}, which cannot be read ({error})") from error
     if found.dtype != DTYPES[name] or found.ndim != 1 or (n is not None and len(found) != n):
-        raise _damaged(folder, f"{path.name} of {found.shape} entries of {found.dtype}")
+        raise damaged(folder, f"{path.name} of {found.shape} entries of {found.dtype}")
     # A plain view of the mapped file, which slices in half the time.
     return found.view(np.ndarray)
 
@@ -265,25 +275,38 @@ def blocks(n: int, size: int) -> Iterator[slice]:
         yield slice(begin, min(n, begin + size))
 
 
-def _check_of(entries: Any) -> int:
+def check_of(entries: Any) -> int:
     """The checksum of a header, without its own."""
     return zlib.crc32(json.dumps(entries, sort_keys=True).encode())
 
 
-def _check_files(folder: Path, header: Header, verify: bool | None) -> None:
+def check_files(
+    folder: Path,
+    files: Mapping[str, tuple[int, int]],
+    verify: bool | None,
+    damaged: Callable[[Path, str], ValueError],
+) -> None:
+    """Refuse files that are not those that were written.
+
+    Args:
+        folder: where.
+        files: sizes and checksums by name.
+        verify: bool, compare checksums; `None`: of small folders.
+        damaged: makes the error.
+    """
     total = 0
-    for name, (size, _) in header.files.items():
+    for name, (size, _) in files.items():
         path = folder / name
         there = path.stat().st_size if path.is_file() else None
         if there != size:
             what = "no file" if there is None else in_words(there)
-            raise _damaged(folder, f"{what} for {name}, which had {in_words(size)}")
+            raise damaged(folder, f"{what} for {name}, which had {in_words(size)}")
         total += size
-    for name, (size, check) in header.files.items():
+    for name, (size, check) in files.items():
         # Vocabularies are read whole anyway.
         wanted = total <= _CHECKED_BYTES if verify is None else verify
         if wanted and size and checksum(folder / name) != check:
-            raise _damaged(folder, f"{name}, whose checksum is another")
+            raise damaged(folder, f"{name}, whose checksum is another")
 
 
 def _damaged(folder: Path, what: str) -> ValueError:

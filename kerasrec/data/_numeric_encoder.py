@@ -1,6 +1,7 @@
 """Numbers, dates and durations as one column of features."""
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,15 +67,33 @@ class Numeric(Encoder):
 
     @classmethod
     def fit(cls, entries: "pd.Series[Any]", scale: bool) -> "Numeric":
-        found, holds = cls.numbers(entries)
-        there = found[~np.isnan(found)]
-        if not len(there):
-            raise ValueError(
-                f"Column {entries.name!r} must have entries. Received: {len(entries)} rows, all missing."
-            )
-        if not scale:
-            return cls(entries.name, 0.0, 1.0, holds)
-        return cls(entries.name, *_mean_and_deviation(there), holds)
+        """The encoder of a column."""
+        return cls.fit_blocks(lambda: [entries], scale)
+
+    @classmethod
+    def fit_blocks(cls, blocks: "Callable[[], Iterable[pd.Series[Any]]]", scale: bool) -> "Numeric":
+        """The same of a column in blocks, which are read up to three times."""
+        name, n_rows, all_hold = None, 0, "numbers"
+
+        def numbers() -> Iterator[np.ndarray]:
+            nonlocal name, n_rows, all_hold
+            n_rows = 0
+            for entries in blocks():
+                found, holds = cls.numbers(entries)
+                name, n_rows = entries.name, n_rows + len(entries)
+                there = found[~np.isnan(found)]
+                if len(there):
+                    all_hold = holds
+                    yield there
+
+        found: tuple[float, float] | None = (0.0, 1.0)
+        if scale:
+            found = _mean_and_deviation(numbers)
+        elif not sum(len(there) for there in numbers()):
+            found = None
+        if found is None:
+            raise ValueError(f"Column {name!r} must have entries. Received: {n_rows} rows, all missing.")
+        return cls(name, *found, all_hold)
 
     def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
         import scipy.sparse
@@ -121,17 +140,28 @@ class Vectors(Encoder):
         return {"kind": self.kind, "columns": list(self.columns)}
 
 
-def _mean_and_deviation(found: np.ndarray) -> tuple[float, float]:
-    """Of numbers in any order; what varies by no more than rounding has the deviation 1.
+def _mean_and_deviation(blocks: Callable[[], Iterator[np.ndarray]]) -> tuple[float, float] | None:
+    """Of numbers in any order, or `None` if there are none.
 
-    The bound is that of scikit-learn's `StandardScaler`: the error of a variance in two passes (Chan, Golub
-    and LeVeque, "Algorithms for computing the sample variance", 1983).
+    What varies by no more than rounding has the deviation 1. The bound is that of scikit-learn's
+    `StandardScaler`: the error of a variance in two passes (Chan, Golub and LeVeque, "Algorithms for
+    computing the sample variance", 1983).
     """
-    n, epsilon = len(found), float(np.finfo(np.float64).eps)
-    if found.min() == found.max():
-        return float(found[0]), 1.0
-    mean = math.fsum(found.tolist()) / n
-    variance = math.fsum(((found - mean) ** 2).tolist()) / n
+    n, low, high, epsilon = 0, math.inf, -math.inf, float(np.finfo(np.float64).eps)
+
+    def counted() -> Iterator[float]:
+        nonlocal n, low, high
+        for found in blocks():
+            n, low, high = n + len(found), min(low, float(found.min())), max(high, float(found.max()))
+            yield from found.tolist()
+
+    total = math.fsum(counted())
+    if not n:
+        return None
+    if low == high:
+        return low, 1.0
+    mean = total / n
+    variance = math.fsum(one for found in blocks() for one in ((found - mean) ** 2).tolist()) / n
     if variance <= n * epsilon * variance + (n * mean * epsilon) ** 2:
         return mean, 1.0
     return mean, math.sqrt(variance)

@@ -75,7 +75,7 @@ def source_of(connection: Any, source: Any, columns: Mapping[str, Any], sep: str
         return Source(sql, types, dict(columns), files, None, True, True, mark)
     n_rows, row = None, "row_number() OVER ()"
     if files:
-        n_rows = _check_parquet(files, columns)
+        n_rows = check_parquet(files, columns)
         row = f"(file_index::BIGINT << {_ROW_BITS}) + file_row_number"
     else:
         names_of(connection, source, sep)  # refuses what DuckDB cannot run
@@ -116,7 +116,7 @@ def _text_sql(files: Sequence[Path], sep: str, columns: Mapping[str, Any]) -> st
     return f"SELECT *, row_number() OVER () AS r FROM ({' UNION ALL '.join(parts)})"
 
 
-def _files(source: Any) -> tuple[Path, ...]:
+def files_of(source: Any) -> tuple[Path, ...]:
     """The files of a path, a folder, a pattern or several of these, in order."""
     several = [source] if isinstance(source, (str, Path)) else list(source)
     found: list[Path] = []
@@ -156,7 +156,7 @@ def _inside(folder: Path) -> list[Path]:
     return [x for x in below if x.name.lower().endswith((".parquet", *_CSV))]
 
 
-def _check_parquet(files: Sequence[Path], columns: Mapping[str, Any]) -> int:
+def check_parquet(files: Sequence[Path], columns: Mapping[str, Any]) -> int:
     """Refuse files that are cut or whose columns are of other types; how many rows there are."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -240,7 +240,7 @@ def _relation(source: Any, sep: str | None) -> tuple[str, tuple[Path, ...], str 
     """What stands after FROM, the files, and what separates the columns of a CSV; `None` of others."""
     if isinstance(source, str) and _QUERY.match(source):
         return f"({source.rstrip().rstrip(';')})", (), None
-    files = _files(source)
+    files = files_of(source)
     listed = "[" + ", ".join(_quoted(str(path)) for path in files) + "]"
     if not files[0].name.lower().endswith(_CSV):
         # A column is what stands in the files, whatever their folders are called.

@@ -1,13 +1,13 @@
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data import _encoders, _feature_arrays
+from kerasrec.data import _encoders, _feature_arrays, _prepared_features
 from kerasrec.data._columns import id_index, shown, vocabulary
 from kerasrec.data._describe import describe_features
+from kerasrec.data._feature_loaders import FeatureLoaders
 from kerasrec.data._numeric_encoder import Numeric, Vectors
 from kerasrec.data._text_encoders import HashedText, Text, WeightedText
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Features:
+class Features(FeatureLoaders):
     """What is known of users or of items: one sparse row an entity, with named columns.
 
     Build them from columns of a frame that is indexed by raw id, stack them with `+`, and encode entities
@@ -68,7 +68,8 @@ class Features:
                 f"Weights of features must be finite. Received: {bad} that are not, first in row {row}."
             )
         self.matrix.sum_duplicates()
-        self.matrix.eliminate_zeros()
+        if not self.matrix.data.all():
+            self.matrix.eliminate_zeros()
 
     @classmethod
     def indicator(cls, ids: Any) -> "Features":
@@ -359,20 +360,11 @@ class Features:
                     f"columns for {len(wanted)}.{transposed}"
                 )
             return Features(self.matrix, self._encoders, ids)
-        rows = id_index(self.ids).get_indexer(wanted)
-        missing = np.flatnonzero(rows < 0)
-        if len(missing) == len(wanted):
-            raise ValueError(
-                f"Features must have rows of the {side} ids given. Received: {len(self)} rows, first of "
-                f"{shown(self.ids[0])}, for ids of which the first is {shown(next(iter(wanted), None))}."
-            )
+        rows = _prepared_features.rows_of(self.ids, wanted, side)
+        if len(rows) == len(self) and (rows == np.arange(len(rows))).all():
+            return self  # on disk they stay there
         matrix = self.matrix[rows]
-        if len(missing):
-            warnings.warn(
-                f"{len(missing)} of {len(wanted)} {side} ids have no row of features and get empty ones, "
-                f"first {shown(wanted[missing[0]])}.",
-                stacklevel=2,
-            )
+        if (rows < 0).any():
             matrix = scipy.sparse.diags_array((rows >= 0).astype(np.float32)) @ matrix
         return Features(matrix, self._encoders, ids)
 
@@ -426,6 +418,13 @@ class Features:
             ValueError: if a newer version wrote them.
         """
         return cls(*_feature_arrays.from_arrays(arrays))
+
+    @classmethod
+    def _of(cls, matrix: Any, encoders: Sequence[Any], ids: np.ndarray) -> "Features":
+        """Features of parts that are known to be right, and are not looked at."""
+        found = cls.__new__(cls)
+        found.matrix, found._encoders, found.ids = matrix, tuple(encoders), ids
+        return found
 
     @classmethod
     def _encoded(cls, encoder: Any, frame: "pd.DataFrame") -> "Features":

@@ -1,0 +1,105 @@
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from kerasrec.data import _prepared_features
+from kerasrec.data._prepare import printed
+
+
+class FeatureLoaders:
+    """The constructors of `Features` that keep them on disk."""
+
+    _of: ClassVar[Callable[..., Any]]
+
+    @classmethod
+    def prepare(
+        cls,
+        source: Any,
+        path: Any,
+        id: str = "id",
+        indicator: bool = False,
+        categorical: Sequence[str] = (),
+        multilabel: Sequence[str] = (),
+        numeric: Sequence[str] = (),
+        vectors: Sequence[str] = (),
+        ids: Any = None,
+        sep: str = "|",
+        scale: bool = True,
+        verbose: bool = True,
+    ) -> "Self":
+        """Write the features of a table that does not fit memory to a folder, and open it.
+
+        The table is read in blocks of rows; ids, categories and labels are held in memory. The rows are those
+        of `indicator`, `categorical`, `multilabel`, `numeric` and `vectors`, stacked in this order.
+
+        Args:
+            source: Parquet with a row an entity: a file, a folder, a pattern such as `"items/*.parquet"`, or
+                several.
+            path: the folder to be.
+            id: name of the column of raw ids. Defaults to `"id"`.
+            indicator: bool, whether each entity has a column of its own. Defaults to `False`.
+            categorical: names of columns of categories. Defaults to `()`.
+            multilabel: names of columns of labels. Defaults to `()`.
+            numeric: names of columns of numbers or dates. Defaults to `()`.
+            vectors: names of columns of numbers that stay as they are. Defaults to `()`.
+            ids: the raw ids that the rows are to have, in their order, such as `interactions.item_ids`; those
+                without a row are counted in a warning. Defaults to `None`: those of the table.
+            sep: what stands between labels. Defaults to `"|"`.
+            scale: bool, as in `numeric`. Defaults to `True`.
+            verbose: bool, print a line for each stage. Defaults to `True`.
+
+        Returns:
+            `Features`, as `open` gives them.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            OSError: if the disk is full.
+            ValueError: if a column is missing or has entries that cannot be used, the files differ in their
+                types, one is cut, or they change meanwhile; or if `path` is there already.
+
+        Example:
+            >>> import pandas as pd, tempfile
+            >>> from kerasrec.data import Features
+            >>> folder = tempfile.mkdtemp()
+            >>> films = pd.DataFrame({"film": ["x", "y"], "genres": ["Drama|War", "War"]})
+            >>> films.to_parquet(f"{folder}/films.parquet")
+            >>> columns = {"id": "film", "multilabel": ["genres"], "verbose": False}
+            >>> features = Features.prepare(f"{folder}/films.parquet", f"{folder}/out", **columns)
+            >>> features.names, features.matrix.toarray().tolist()
+            (['genres=Drama', 'genres=War'], [[1.0, 1.0], [0.0, 1.0]])
+        """
+        columns = {
+            "categorical": categorical,
+            "multilabel": multilabel,
+            "numeric": numeric,
+            "vectors": vectors,
+        }
+        for argument, names in columns.items():
+            if isinstance(names, str):
+                raise TypeError(f"`{argument}` must be a list of names. Received: {argument}={names!r}.")
+        request = _prepared_features.Request(source, id, indicator, columns, ids, sep, scale)
+        path = Path(os.path.abspath(path))
+        _prepared_features.prepare(request, path, printed if verbose else lambda *_: None)
+        return cls.open(path, verify=False)
+
+    @classmethod
+    def open(cls, path: Any, verify: bool | None = None) -> "Self":
+        """The features of a folder that `prepare` wrote, over memory maps.
+
+        What is made of them (`+`, `align` to other ids) is held in memory, and so are the bags that a model
+        looks up.
+
+        Args:
+            path: the folder.
+            verify: bool, whether all checksums are compared, which reads everything. Defaults to `None`:
+                those of folders up to 1 GB. Sizes always are.
+
+        Returns:
+            `Features`.
+
+        Raises:
+            FileNotFoundError: if there is no such folder.
+            ValueError: if it is none, of a newer version, or its files are not those that were written.
+        """
+        return cls._of(*_prepared_features.opened(Path(os.path.abspath(path)), verify))
