@@ -33,18 +33,18 @@ RULES = {
 PARTS = ("bare ms", "stages ms", "rules ms", "p95 ms", *[f"{name} ms" for name in RULES])
 
 
-def run(quick: bool = False) -> list[dict]:
-    rounds = alternate(
+def run(quick: bool = False, rounds: int = 3) -> list[dict]:
+    measured = alternate(
         BACKENDS,
-        1 if quick else 3,
+        1 if quick else rounds,
         lambda backend: in_process("benchmarks.rules:measure", {"quick": quick}, backend=backend),
     )
     rows = [
         ratio_row(f"{label}, {backend}", [result[name] for result in results], limit, lower_is_better=True)
         for name, (label, limit) in LIMITS.items()
-        for backend, results in zip(BACKENDS, rounds, strict=True)
+        for backend, results in zip(BACKENDS, measured, strict=True)
     ]
-    for backend, results in zip(BACKENDS, rounds, strict=True):
+    for backend, results in zip(BACKENDS, measured, strict=True):
         for name in PARTS:
             rows.append(
                 {

@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy as np
 
+# Lists from this length on look for what is above a score, rather than at all items of k groups.
+LONG = 32
+# How many times k items may be above it.
+_FEW_MORE = 4
+
 
 def tie_order(n_items: int, seed: int = 0) -> np.ndarray:
     """The one pseudo-random order of the catalogue that breaks ties: item codes, first come first."""
@@ -92,21 +97,60 @@ class Layout:
             Columns and scores, both `[B, min(k, W)]`, best first.
         """
         n_rows, n_groups, depth = len(scores), self.n_groups, self.depth
-        groups = np.sort(_first_k(self.best_of_groups(scores), min(k, n_groups)), axis=1)
+        of_groups = self.best_of_groups(scores)
+        if (found := self._above(scores, of_groups, k)) is not None:
+            return found
+        groups = np.sort(_first_k(of_groups, min(k, n_groups)), axis=1)
         members = scores.reshape(n_rows, depth, n_groups)[np.arange(n_rows)[:, None], :, groups]
         members = members.reshape(n_rows, -1)  # groups and their items in tie order
         best = _first_k(members, min(k, members.shape[1]))
         columns = np.take_along_axis(groups, best // depth, axis=1) + n_groups * (best % depth)
         return columns, np.take_along_axis(members, best, axis=1)
 
+    def _above(
+        self, scores: np.ndarray, of_groups: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The k best, of whatever scores no less than the k-th best group's best; `None` where that is much.
+
+        As many groups' best items score so high, so that the k best are among these. There are few more of
+        them, while the k best groups have `depth` times k items.
+        """
+        n_groups, depth = self.n_groups, self.depth
+        if k > n_groups or k < LONG:
+            return None
+        cut = n_groups - k
+        threshold = np.partition(of_groups, cut, axis=1)[:, cut]
+        if not (threshold > -np.inf).all():
+            return None
+        places = np.flatnonzero(scores >= threshold[:, None])
+        starts = np.searchsorted(places, np.arange(len(scores) + 1) * self.width)
+        counts = np.diff(starts)
+        longest = int(counts.max())
+        if longest > _FEW_MORE * k:
+            return None
+        rows = np.repeat(np.arange(len(scores)), counts)
+        columns = places - rows * self.width
+        in_ties = columns % n_groups * depth + columns // n_groups
+        keys = np.full((len(scores), longest), np.iinfo(np.int64).min)
+        keys[rows, np.arange(len(rows)) - starts[rows]] = _sortable(scores.ravel()[places]) - in_ties
+        keys.sort(axis=1)
+        in_ties = -keys[:, ::-1][:, :k] & 0xFFFFFFFF
+        columns = in_ties // depth + n_groups * (in_ties % depth)
+        return columns, np.take_along_axis(scores, columns, axis=1)
+
 
 def _first_k(values: np.ndarray, k: int) -> np.ndarray:
     """Positions `[B, k]` of the k largest of each row, largest first, earlier first among equals."""
-    bits = (values + np.float32(0.0)).view(np.int32)  # the sum makes -0.0 equal to 0.0
-    # The bits of a float, with those of negative ones flipped, sort as integers do.
-    keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64) << 32
+    keys = _sortable(values)
     keys -= np.arange(values.shape[1])
     if k < values.shape[1]:
         keys = np.partition(keys, values.shape[1] - k, axis=1)[:, values.shape[1] - k :]
     keys.sort(axis=1)
     return -keys[:, ::-1] & 0xFFFFFFFF
+
+
+def _sortable(values: np.ndarray) -> np.ndarray:
+    """Integers in the order of the numbers, the lower half of each free for what is subtracted."""
+    bits = (values + np.float32(0.0)).view(np.int32)  # the sum makes -0.0 equal to 0.0
+    # The bits of a float, with those of negative ones flipped, sort as integers do.
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64) << 32

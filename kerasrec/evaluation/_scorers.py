@@ -5,10 +5,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kerasrec.evaluation._layout import Layout
+from kerasrec.evaluation._layout import LONG, Layout
 
 # Where a row's candidates are more than this times k, its scores are computed exactly instead.
 _MAX_CANDIDATES = 8
+# Of no more columns than this times k, exact scores of all take less time than those of many candidates.
+_WHOLE = 64
 
 
 class Scorer:
@@ -152,11 +154,18 @@ class FactorRows:
         """What `Layout.top_k` of the exact scores gives, from a product in float32.
 
         The product finds candidates: whatever stands above the k-th best group's best, less twice the
-        rounding error. Their exact scores decide.
+        rounding error. Their exact scores decide. Of a long list all scores are exact at once.
         """
         if len(prepared) == 1 and (one := self._top_k_of_one(prepared, hidden[1], k, buffer)):
             return one
         layout, n_groups = self.layout, self.layout.n_groups
+        if k >= LONG and layout.width <= _WHOLE * k:
+            self.fill(prepared, buffer)
+            hide(layout, buffer, hidden)
+            largest = layout.best_of_groups(buffer).max(axis=1)
+            if not (largest < np.inf).all():  # NaN as well; raised by the caller, who knows the users
+                return np.zeros((len(buffer), 1), np.int64), largest[:, None]
+            return layout.top_k(buffer, k)
         # A row an item: BLAS then reads the items where they lie, and packs the few users alone.
         product = buffer.reshape(layout.width, len(buffer))
         with np.errstate(over="ignore", invalid="ignore"):

@@ -10,11 +10,12 @@ from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorRows
 from kerasrec.recommender._exploring import explore, rows_at_once
-from kerasrec.recommender._picking import Picked, names_of, pick
-from kerasrec.recommender._ruled import Ruled
+from kerasrec.recommender._picking import Picked, pick
+from kerasrec.recommender._ruled import EXPLORE, Ruled
 
-# Numbers of the pools that lists are chosen from at once: they stay near the processor.
-_NUMBERS = 1 << 20
+# Numbers of the pools that lists are chosen from at once, and lists: they stay near the processor.
+_NUMBERS = 1 << 21
+_ROWS = 512
 # How much longer the next pool is where one does not fill the list.
 _LONGER = 4
 
@@ -23,11 +24,11 @@ class Chosen(NamedTuple):
     """Lists under rules.
 
     Attributes:
-        items: item codes `[B, k]`; -1 behind the last one.
+        items: item codes `[B, k]`; -1 after the last one.
         scores: the scores that ranked the items, without boosts, float32 `[B, k]`; minus infinity where there
             is no item, NaN where an item was drawn.
         before: `[B, k]`, rank that the scores alone give an item; 0 where it was drawn, or not asked for.
-        reasons: bool `[B, k, R]`, which rules moved an item.
+        reasons: by the name of a rule bool `[B, k]`, whether it moved an item; empty where not asked for.
         propensities: `[B, k]`, or `None` without `explore`.
         unmet: bool `[B, Q]`, which `at_least` could not be met.
     """
@@ -35,7 +36,7 @@ class Chosen(NamedTuple):
     items: np.ndarray
     scores: np.ndarray
     before: np.ndarray
-    reasons: np.ndarray
+    reasons: dict[str, np.ndarray]
     propensities: np.ndarray | None
     unmet: np.ndarray
 
@@ -64,7 +65,8 @@ def choose(
         seen: items to leave out, or `None`.
         taste: of these users `[B, G]`, for `calibrate`, or `None`.
         draw: source of randomness for `explore`. Defaults to `None`.
-        moves: bool, whether to find out the rank that the scores alone give. Defaults to `False`.
+        moves: bool, whether to find out the rank that the scores alone give, and which rules moved an item.
+            Defaults to `False`.
     """
     bare = ranker
     width = max(k, ruled.rules.pool)
@@ -78,25 +80,26 @@ def choose(
         ranker = _boosted(ranker, ruled, codes, units)
         items, scores = _ranked(ranker, codes, width, seen)
         added = units
-    n_rules = len(names_of(ruled))
     found = Chosen(
         np.full((len(codes), k), -1, np.int32),
         np.full((len(codes), k), -np.inf, np.float32),
         np.zeros((len(codes), k), np.int64),
-        np.zeros((len(codes), k, n_rules), bool),
+        {name: np.zeros((len(codes), k), bool) for name in ruled.movers} if moves else {},
         None,
         np.zeros((len(codes), len(ruled.quotas)), bool),
     )
+    if ruled.directions is not None:
+        ruled.directions.prepare(len(codes))
     rows = np.arange(len(codes))
     while len(rows):
         again = []
-        step = max(1, _NUMBERS // max(1, items.shape[1] * _depth(ruled)))
+        step = max(1, min(_ROWS, _NUMBERS // max(1, items.shape[1] * _depth(ruled))))
 
         def work(
             part: slice, rows: np.ndarray = rows, items: np.ndarray = items, scores: np.ndarray = scores
         ) -> tuple[slice, Picked]:
             own = None if taste is None else taste[rows[part]]
-            return part, pick(ruled, items[part], scores[part], k, own)
+            return part, pick(ruled, items[part], scores[part], k, own, moves)
 
         parts = [slice(start, start + step) for start in range(0, len(rows), step)]
         for part, picked in map_blocks(work, parts, min(n_threads(), len(parts))):
@@ -134,8 +137,8 @@ def _ranked(
 
 def _depth(ruled: Ruled) -> int:
     """About how many numbers an item of a pool takes."""
-    parts = [part for part in (ruled.shares, ruled.vectors) if isinstance(part, np.ndarray)]
-    return 4 + sum(part.shape[1] for part in parts)
+    found = 4 if ruled.shares is None else 4 + ruled.shares.shape[1]
+    return found if ruled.directions is None else found + ruled.directions.depth
 
 
 def _units(scores: np.ndarray) -> np.ndarray:
@@ -154,7 +157,8 @@ def _put(
     at = np.maximum(places, 0)
     found.items[rows] = np.where(there, np.take_along_axis(items[kept], at, 1), -1)
     found.scores[rows] = np.where(there, np.take_along_axis(scores[kept], at, 1), -np.inf)
-    found.reasons[rows] = picked.reasons[kept]
+    for name, moved in picked.reasons.items():
+        found.reasons[name][rows] = moved[kept]
     found.unmet[rows] = picked.unmet[kept]
 
 
@@ -201,10 +205,8 @@ def _explored(
             allowed[rows, seen.items[index]] = False
         items[part], propensities[part] = explore(ruled, chosen.items[part], allowed, draw)
     drawn = items != chosen.items
-    scores, reasons = chosen.scores.copy(), chosen.reasons.copy()
-    scores[drawn], reasons[drawn] = np.nan, False
-    reasons[..., -1] |= drawn
-    before = np.where(drawn, 0, chosen.before)
+    scores, before = np.where(drawn, np.float32(np.nan), chosen.scores), np.where(drawn, 0, chosen.before)
+    reasons = {name: drawn if name == EXPLORE else moved & ~drawn for name, moved in chosen.reasons.items()}
     return Chosen(items, scores, before, reasons, propensities, chosen.unmet)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from kerasrec._forks import check_fork
 from kerasrec.data.columns import NO_LABEL, Column, Number
 from kerasrec.evaluation._ragged import Ragged
+from kerasrec.recommender._lately import Lately
 from kerasrec.recommender._order import Score
 from kerasrec.recommender._state import State
 
@@ -23,6 +24,8 @@ STAGE_COLUMNS: dict[str, Column] = {
     "item_count": Number(scale="quantiles"),
     "user_count": Number(scale="quantiles"),
 }
+# Entries of situations that are kept as the model takes them.
+_ENTRIES = 1024
 _ROWS = 8192
 _FEWEST = 64
 
@@ -53,6 +56,7 @@ class Clicks:
         self.items = self._encoded(state.items.raw, self.columns.item, (ranker.items, metadata))
         self.users = self._encoded(state.users.raw, self.columns.user, (ranker.users,))
         self.item_count = np.bincount(state.history.items, minlength=state.n_items)
+        self._entries: Lately[np.ndarray] = Lately(_ENTRIES)
         self.user_count = state.history.counts(np.arange(state.n_users))
 
     def _encoded(
@@ -124,7 +128,7 @@ class Clicks:
                     own = entry.reindex(pd.Index(state.users.raw, tupleize_cols=False)).reset_index(drop=True)
                     users[name] = self._encode(name, own.rename(name))
                 else:
-                    fixed[name] = self._encode(name, pd.Series([entry], name=name))
+                    fixed[name] = self._encoded_entry(name, entry)
             elif name not in self.items and name not in users:
                 fixed[name] = self._standing_in(name, newcomers is not None and name in self.users)
 
@@ -149,13 +153,21 @@ class Clicks:
 
         return rows_of
 
-    def _standing_in(self, name: str, of_newcomers: bool) -> np.ndarray:
-        """A column of which nothing is given: its default, or a missing entry of a category of newcomers."""
+    def _encoded_entry(self, name: str, entry: Any) -> np.ndarray:
+        """A column of one entry; situations repeat, and pandas takes as long as the model."""
         import pandas as pd
 
+        def make() -> np.ndarray:
+            return self._encode(name, pd.Series([entry], name=name))
+
+        plain = isinstance(entry, (str, bool, int, float, np.generic))
+        return self._entries.get((name, type(entry), entry), make) if plain else make()
+
+    def _standing_in(self, name: str, of_newcomers: bool) -> np.ndarray:
+        """A column of which nothing is given: its default, or a missing entry of a category of newcomers."""
         kind = self.columns.fitted[name]
         if kind.default is not None or (of_newcomers and kind.n):
-            return self._encode(name, pd.Series([kind.default], name=name, dtype=object))
+            return self._encoded_entry(name, kind.default)
         raise ValueError(
             f"`context` must hold {name!r}, which the ranker reads of the situation: "
             f"`context={{{name!r}: ...}}`, or a `default` that is declared with the column. "

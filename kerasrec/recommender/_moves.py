@@ -1,13 +1,13 @@
 """What rules did to lists: columns of the frame, and what they left too few of."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from kerasrec.data._columns import shown
 from kerasrec.recommender._choosing import Chosen
-from kerasrec.recommender._picking import names_of
 from kerasrec.recommender._ruled import Ruled
 
 
@@ -27,7 +27,7 @@ def columns_of(
         found["rank_before"] = np.zeros(shape, np.int64) if chosen is None else chosen.before
         found["moved_by"] = np.full(shape, "", object)
         if chosen is not None and ruled is not None:
-            found["moved_by"] = _texts(chosen.reasons, names_of(ruled))
+            found["moved_by"] = _texts(chosen.reasons, shape)
         elif chosen is None and ruled is None:
             found["rank_before"] = np.tile(np.arange(1, shape[1] + 1), (shape[0], 1))
     if ruled is not None and ruled.rules.explore:
@@ -36,11 +36,14 @@ def columns_of(
     return found
 
 
-def _texts(reasons: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    keys = reasons @ (1 << np.arange(len(names)))
+def _texts(reasons: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Names of the rules that moved an item, with commas between them."""
+    keys = np.zeros(shape, np.int64)
+    for bit, moved in enumerate(reasons.values()):
+        keys |= moved.astype(np.int64) << bit
     different, places = np.unique(keys, return_inverse=True)
-    texts = [", ".join(name for bit, name in enumerate(names) if key >> bit & 1) for key in different]
-    return np.array(texts, object)[places.reshape(keys.shape)]
+    texts = [", ".join(name for bit, name in enumerate(reasons) if key >> bit & 1) for key in different]
+    return np.array(texts, object)[places.reshape(shape)]
 
 
 class Shortage:

@@ -1,10 +1,16 @@
-"""Lists under rules, item by item from the top, for many users at once."""
+"""Lists under rules, item by item from the top, for many users at once.
 
-from typing import Any, NamedTuple
+A rule takes part in one of three ways: a limit (`_Limit`) bars items for the rest of the list, a quota
+(`_Quotas`) keeps places for some items, and a term (`_Term`) lowers the value of items. Each has the name by
+which a list says that the rule moved an item.
+"""
+
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from kerasrec.recommender._ruled import Ruled
+from kerasrec.recommender._directions import Directions
+from kerasrec.recommender._ruled import Cap, Quota, Ruled
 
 # Of the user's own mix in the list's, so that a value that the list lacks costs no infinity (Steck, eq. 7).
 _SMOOTHING = 0.01
@@ -14,81 +20,79 @@ class Picked(NamedTuple):
     """Lists chosen from pools.
 
     Attributes:
-        places: `[B, k]`, places in the pool; -1 behind the last one.
-        reasons: bool `[B, k, R]`, which rules brought the item to its place.
+        places: `[B, k]`, places in the pool; -1 after the last one.
+        reasons: by the name of a rule bool `[B, k]`, whether it brought the item to its place; empty unless
+            moves were asked for.
         whole: bool `[B]`, whether the list has `k` items and all that `at_least` asks for.
         unmet: bool `[B, Q]`, which `at_least` the pool could not meet.
     """
 
     places: np.ndarray
-    reasons: np.ndarray
+    reasons: dict[str, np.ndarray]
     whole: np.ndarray
     unmet: np.ndarray
 
 
-def names_of(ruled: Ruled) -> tuple[str, ...]:
-    """The rules that `reasons` tells apart, in its order."""
-    names = [cap.name for cap in ruled.caps] + [quota.name for quota in ruled.quotas] + list(ruled.boosts)
-    return (*names, "diversity", next((x for x in ruled.rules.names if x[:9] == "calibrate"), ""), "explore")
-
-
-def pick(ruled: Ruled, pool: np.ndarray, scores: np.ndarray, k: int, taste: np.ndarray | None) -> Picked:
+def pick(
+    ruled: Ruled,
+    pool: np.ndarray,
+    scores: np.ndarray,
+    k: int,
+    taste: np.ndarray | None,
+    moves: bool = False,
+) -> Picked:
     """The best list that the rules let the scores make, one item after the other.
 
     Args:
         ruled: `Ruled`.
-        pool: item codes `[B, P]`, best first; -1 behind the last one.
+        pool: item codes `[B, P]`, best first; -1 after the last one.
         scores: float32 `[B, P]`, boosts included.
         k: int.
         taste: what the list is calibrated to `[B, G]`, or `None`.
+        moves: bool, whether to find out which rules moved an item. Defaults to `False`.
     """
-    n, width = pool.shape
+    n = len(pool)
     rows, there = np.arange(n), pool >= 0
     items = np.where(there, pool, 0)
     relevance = _relevance(scores, there)
-    free, state = there.copy(), _Counts(ruled, items)
-    diversity, calibration = _Similarity(ruled, items), _Divergence(ruled, items, taste)
-    weight = 1 - diversity.weight - calibration.weight
+    limits, quotas = [_Limit(cap, items, k) for cap in ruled.caps], _Quotas(ruled.quotas, items)
+    terms = _terms(ruled, items, taste)
+    weight = 1.0
+    for term in terms:
+        weight -= term.weight
+    # What may still come has a value; limits only ever bar more.
+    open_values = np.where(there, weight * relevance, -np.inf)
+    moved = _Moves(ruled, items, relevance, there, k) if moves else None
     places = np.full((n, k), -1)
-    reasons = np.zeros((n, k, len(names_of(ruled))), bool)
-    unmet = np.zeros((n, len(ruled.quotas)), bool)
     for place in range(k):
-        capped, reserved = state.capped(), state.reserved(k - place)
-        allowed = free & ~reserved
-        for own in capped:
-            allowed &= ~own
-        none = ~allowed.any(axis=1)
-        if none.any() and ruled.quotas:
-            unmet[none] |= state.needs[none] > 0
-            state.needs[none] = 0
-            allowed[none] = free[none]
-            for own in capped:
-                allowed[none] &= ~own[none]
-            none = ~allowed.any(axis=1)
-        apart, off = diversity.values(), calibration.values(place)
-        value = weight * relevance - diversity.weight * apart - calibration.weight * off
-        chosen = np.where(allowed, value, -np.inf).argmax(axis=1)
-        # What moved it: rules that barred the most relevant item left, and terms that made others better.
-        first = np.where(free, relevance, -1.0).argmax(axis=1)
-        barred = ~allowed[rows, first]
-        for at, bars in enumerate((*capped, *[reserved & (state.needs[:, [q]] > 0) for q in state.quotas])):
-            reasons[:, place, at] = barred & bars[rows, first]
-        best = np.where(allowed, relevance, -1.0).argmax(axis=1)
-        for at, term in ((-3, apart), (-2, off)):
-            if np.ndim(term):
-                reasons[:, place, at] = (chosen != best) & (term[rows, chosen] < term[rows, best])
-        for at, boost in enumerate(ruled.boosts.values(), len(ruled.caps) + len(ruled.quotas)):
-            reasons[:, place, at] = boost[items[rows, chosen]] != 0
-        reasons[none, place] = False
-        places[:, place] = np.where(none, -1, chosen)
-        free[rows, chosen] = False
-        if none.all():
+        costs = [term.values(place) for term in terms]
+        values = open_values
+        for term, cost in zip(terms, costs, strict=True):
+            if cost is not None:
+                values = values - term.weight * cost
+        reserved = quotas.reserved(k - place)
+        if reserved is not None:
+            free, values = values, np.where(reserved, -np.inf, values)
+            lost = values.max(axis=1, initial=-np.inf) == -np.inf
+            quotas.give_up(lost)
+            values[lost] = free[lost]
+        chosen = values.argmax(axis=1)
+        taken = values[rows, chosen] > -np.inf
+        quotas.give_up(~taken)
+        places[:, place] = np.where(taken, chosen, -1)
+        if moved is not None:
+            costly = list(zip(terms, costs, strict=True))
+            moved.note(place, chosen, taken, values, limits, quotas, reserved, costly)
+        if not taken.any() or place == k - 1:
             break
-        state.take(chosen, ~none)
-        diversity.take(chosen)
-        calibration.take(chosen)
-    whole = (places[:, -1] >= 0) & ~unmet.any(axis=1)
-    return Picked(places, reasons, whole, unmet)
+        open_values[rows, chosen] = -np.inf
+        for limit in limits:
+            np.putmask(open_values, limit.take(place, chosen, taken), -np.inf)
+        quotas.take(chosen, taken)
+        for term in terms:
+            term.take(chosen)
+    whole = (places[:, -1] >= 0) & ~quotas.unmet.any(axis=1)
+    return Picked(places, {} if moved is None else moved.reasons, whole, quotas.unmet)
 
 
 def _relevance(scores: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -101,86 +105,176 @@ def _relevance(scores: np.ndarray, there: np.ndarray) -> np.ndarray:
         return np.where(there, (exact - low) / np.where(span > 0, span, 1.0), 0.0)
 
 
-class _Counts:
-    """How many items of the lists so far count for each rule."""
+class _Limit:
+    """`at_most` of one column: which items hold a value of which the list has enough."""
 
-    def __init__(self, ruled: Ruled, items: np.ndarray) -> None:
-        self.caps = [(cap.n, cap.codes[items]) for cap in ruled.caps]
-        self.used = [np.zeros(codes.shape, np.int32) for _, codes in self.caps]
-        self.quotas = range(len(ruled.quotas))
-        self.true = [quota.true[items] for quota in ruled.quotas]
-        self.needs = np.tile([quota.n for quota in ruled.quotas], (len(items), 1))
+    def __init__(self, cap: Cap, items: np.ndarray, k: int) -> None:
+        self.name, self.n = cap.name, cap.n
+        self.codes = cap.codes[items]
+        # One value an item is the rule; whole vectors are compared then.
+        self.columns = [np.ascontiguousarray(self.codes[:, :, v]) for v in range(self.codes.shape[2])]
         self.rows = np.arange(len(items))
-        self.shape = items.shape
+        self.listed = np.full((len(items), k, self.codes.shape[2]), -1, self.codes.dtype)
+        self.barred = np.zeros(items.shape, bool)
 
-    def capped(self) -> list[np.ndarray]:
-        """Of each `at_most`, which items it bars `[B, P]`."""
-        pairs = zip(self.caps, self.used, strict=True)
-        return [((used >= n) & (codes >= 0)).any(axis=2) for (n, codes), used in pairs]
+    def take(self, place: int, chosen: np.ndarray, taken: np.ndarray) -> np.ndarray:
+        """Which items the limit bars `[B, P]`, now that a further one is in the list."""
+        own = np.where(taken[:, None], self.codes[self.rows, chosen], -1)
+        self.listed[:, place] = own
+        so_far = self.listed[:, : place + 1]
+        for value in own.T:
+            full = (so_far == value[:, None, None]).sum(axis=(1, 2)) >= self.n
+            which = np.flatnonzero(full & (value >= 0))
+            for column in self.columns if len(which) else ():
+                self.barred[which] |= column[which] == value[which, None]
+        return self.barred
 
-    def reserved(self, left: int) -> np.ndarray:
-        """Which items would take a place that `at_least` needs `[B, P]`."""
-        if not self.quotas:
-            return np.zeros(self.shape, bool)
-        after = self.needs.sum(axis=1)[:, None] - sum(
-            self.true[q] & (self.needs[:, [q]] > 0) for q in self.quotas
-        )
+
+class _Quotas:
+    """`at_least` of all columns: which items would take a place that others need."""
+
+    def __init__(self, quotas: tuple[Quota, ...], items: np.ndarray) -> None:
+        self.names = [quota.name for quota in quotas]
+        self.true = [quota.true[items] for quota in quotas]
+        self.needs = np.tile(np.array([quota.n for quota in quotas], np.int64), (len(items), 1))
+        self.unmet = np.zeros(self.needs.shape, bool)
+        self.rows = np.arange(len(items))
+
+    def reserved(self, left: int) -> np.ndarray | None:
+        """The items, bool `[B, P]`; `None` where there are places enough for all.
+
+        Args:
+            left: int, places that are not filled yet.
+        """
+        needed = self.needs.sum(axis=1)
+        if not (needed > left - 1).any():
+            return None
+        after = needed[:, None] - sum(true & (self.needs[:, [q]] > 0) for q, true in enumerate(self.true))
         return np.asarray(after > left - 1)
 
+    def give_up(self, rows: np.ndarray) -> None:
+        """Ask nothing more of the lists of some rows, bool `[B]`."""
+        self.unmet[rows] |= self.needs[rows] > 0
+        self.needs[rows] = 0
+
     def take(self, chosen: np.ndarray, taken: np.ndarray) -> None:
-        for (_, codes), used in zip(self.caps, self.used, strict=True):
-            own = codes[self.rows, chosen]
-            for value in own.T:
-                used += (codes == value[:, None, None]) & taken[:, None, None]
-        for q in self.quotas:
-            self.needs[:, q] -= self.true[q][self.rows, chosen] & taken & (self.needs[:, q] > 0)
+        for q, true in enumerate(self.true):
+            self.needs[:, q] -= true[self.rows, chosen] & taken & (self.needs[:, q] > 0)
+
+
+class _Term(Protocol):
+    """What is taken from the value of an item, and follows from the list so far.
+
+    Attributes:
+        name: of the rule.
+        weight: float.
+    """
+
+    name: str
+    weight: float
+
+    def values(self, place: int) -> Any:
+        """What is taken away where an item comes next `[B, P]`; `None`: nothing."""
+
+    def take(self, chosen: np.ndarray) -> None:
+        """A further item of each list, its place in the pool `[B]`."""
+
+
+def _terms(ruled: Ruled, items: np.ndarray, taste: np.ndarray | None) -> list[_Term]:
+    found: list[_Term] = []
+    if ruled.directions is not None:
+        found.append(_Similarity(ruled.directions, float(ruled.rules.diversity or 0.0), items))
+    if taste is not None and ruled.shares is not None:
+        found.append(_Divergence(ruled, items, taste))
+    return found
 
 
 class _Similarity:
     """The largest cosine with an item of the list so far, of each item of the pool."""
 
-    def __init__(self, ruled: Ruled, items: np.ndarray) -> None:
-        self.weight = float(ruled.rules.diversity or 0.0)
-        self.items, self.vectors, self.rows = items, ruled.vectors, np.arange(len(items))
-        self.largest: Any = 0.0
-        dense = self.vectors is not None and isinstance(self.vectors, np.ndarray)
-        self.own = self.vectors[items] if dense else None
+    name = "diversity"
 
-    def values(self) -> Any:
+    def __init__(self, directions: Directions, weight: float, items: np.ndarray) -> None:
+        self.weight, self.pool = weight, directions.among(items)
+        self.largest: np.ndarray | None = None
+
+    def values(self, place: int) -> Any:
         return self.largest
 
     def take(self, chosen: np.ndarray) -> None:
-        if self.vectors is None:
-            return
-        if self.own is not None:
-            cosines = np.matmul(self.own, self.own[self.rows, chosen][:, :, None])[:, :, 0]
-        else:
-            picked = np.repeat(self.items[self.rows, chosen], self.items.shape[1])
-            product = self.vectors[self.items.ravel()].multiply(self.vectors[picked])
-            cosines = np.asarray(product.sum(axis=1)).reshape(self.items.shape)
-        self.largest = cosines if np.ndim(self.largest) == 0 else np.maximum(self.largest, cosines)
+        cosines = self.pool.with_chosen(chosen)
+        self.largest = cosines if self.largest is None else np.maximum(self.largest, cosines)
 
 
 class _Divergence:
     """How far lists with each item of the pool are from the user's mix (Steck 2018, equations 5 to 7)."""
 
-    def __init__(self, ruled: Ruled, items: np.ndarray, taste: np.ndarray | None) -> None:
-        self.weight = ruled.rules.weight_of_calibration if taste is not None else 0.0
-        self.taste, self.rows = taste, np.arange(len(items))
-        if taste is not None:
-            shares: Any = ruled.shares
-            self.own = shares[items]
-            self.sums = np.zeros((len(items), 1, shares.shape[1]))
+    def __init__(self, ruled: Ruled, items: np.ndarray, taste: np.ndarray) -> None:
+        self.name = ruled.name_of_calibration
+        self.weight = ruled.rules.weight_of_calibration
+        self.wanted, self.rows = taste[:, None, :], np.arange(len(items))
+        shares: Any = ruled.shares
+        self.own = shares[items]
+        self.sums = np.zeros((len(items), 1, shares.shape[1]))
 
     def values(self, place: int) -> Any:
-        if self.taste is None:
-            return 0.0
-        wanted = self.taste[:, None, :]
+        wanted = self.wanted
         mixed = (1 - _SMOOTHING) * (self.sums + self.own) / (place + 1) + _SMOOTHING * wanted
         with np.errstate(divide="ignore", invalid="ignore"):
             terms = np.where(wanted > 0, wanted * np.log(wanted / mixed), 0.0)
         return terms.sum(axis=2)
 
     def take(self, chosen: np.ndarray) -> None:
-        if self.taste is not None:
-            self.sums += self.own[self.rows, chosen][:, None, :]
+        self.sums += self.own[self.rows, chosen][:, None, :]
+
+
+class _Moves:
+    """Which rules brought items to their places: they barred a better one, or lowered or raised a value."""
+
+    def __init__(
+        self, ruled: Ruled, items: np.ndarray, relevance: np.ndarray, there: np.ndarray, k: int
+    ) -> None:
+        self.boosts, self.items, self.relevance = ruled.boosts, items, relevance
+        self.free, self.rows = there.copy(), np.arange(len(items))
+        self.reasons = {name: np.zeros((len(items), k), bool) for name in ruled.movers}
+
+    def note(
+        self,
+        place: int,
+        chosen: np.ndarray,
+        taken: np.ndarray,
+        values: np.ndarray,
+        limits: list[_Limit],
+        quotas: _Quotas,
+        reserved: np.ndarray | None,
+        terms: list[tuple[_Term, Any]],
+    ) -> None:
+        """What moved the items at one place, and that these are in the list.
+
+        Args:
+            place: int.
+            chosen: `[B]`, their places in the pool.
+            taken: bool `[B]`, whether there is one.
+            values: `[B, P]`, minus infinity where an item could not come.
+            limits: as they were before.
+            quotas: as they were before.
+            reserved: bool `[B, P]`, items in places that quotas kept, or `None`.
+            terms: with what each took from the values.
+        """
+        rows, allowed = self.rows, values > -np.inf
+        first = np.where(self.free, self.relevance, -1.0).argmax(axis=1)
+        barred = taken & ~allowed[rows, first]
+        for limit in limits:
+            self.reasons[limit.name][:, place] = barred & limit.barred[rows, first]
+        if reserved is not None:
+            kept = barred & reserved[rows, first]
+            for q, name in enumerate(quotas.names):
+                self.reasons[name][:, place] = kept & (quotas.needs[:, q] > 0)
+        best = np.where(allowed, self.relevance, -1.0).argmax(axis=1)
+        for term, cost in terms:
+            if cost is not None:
+                better = (chosen != best) & (cost[rows, chosen] < cost[rows, best])
+                self.reasons[term.name][:, place] = taken & better
+        for name, boost in self.boosts.items():
+            self.reasons[name][:, place] = taken & (boost[self.items[rows, chosen]] != 0)
+        self.free[rows[taken], chosen[taken]] = False

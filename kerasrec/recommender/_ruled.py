@@ -1,14 +1,13 @@
 """Rules of one state: columns looked up, conditions evaluated, contradictions refused."""
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrec.recommender import _vectors
+from kerasrec.recommender._directions import Directions, directions
+from kerasrec.recommender._lately import Lately
 from kerasrec.recommender._state import State
 from kerasrec.recommender._where import mask_of, truth_of
 from kerasrec.recommender.rules import Rules
@@ -19,17 +18,32 @@ if TYPE_CHECKING:
     from kerasrec.evaluation._ragged import Ragged
 
 
+# What a list calls the rule that drew an item.
+EXPLORE = "explore"
 # Conditions whose items are kept.
 _CONDITIONS = 64
+# Rules of calls that are kept as they were looked up, with masks over all items.
+_RULES = 8
 
 
 @dataclass(frozen=True)
 class Cap:
-    """`at_most` of one column: `n`, and the values of each item as codes `[I, V]`, -1 behind the last."""
+    """`at_most` of one column: `n`, and the values of each item as codes `[I, V]`, -1 after the last."""
 
     name: str
     n: int
     codes: np.ndarray
+
+    def holders(self, value: int) -> np.ndarray:
+        """Codes of the items that hold a value."""
+        found = self._holders.get(value)
+        if found is None:
+            found = self._holders[value] = np.flatnonzero((self.codes == value).any(axis=1))
+        return found
+
+    @cached_property
+    def _holders(self) -> dict[int, np.ndarray]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -52,7 +66,7 @@ class Ruled:
         quotas: `at_least`.
         boosts: by name, what each item is boosted by `[I]`.
         shares: of the column of `calibrate`, float64 `[I, G]`, or `None`.
-        vectors: unit vectors of the items for `diversity`, an array or a sparse matrix `[I, C]`, or `None`.
+        directions: of the items for `diversity`, or `None`.
     """
 
     rules: Rules
@@ -61,17 +75,35 @@ class Ruled:
     quotas: tuple[Quota, ...]
     boosts: dict[str, np.ndarray]
     shares: np.ndarray | None
-    vectors: Any
+    directions: Directions | None
 
     @cached_property
     def boost(self) -> np.ndarray | None:
         """What each item is boosted by in all `[I]`, or `None`."""
         return np.sum(list(self.boosts.values()), axis=0) if self.boosts else None
 
+    @cached_property
+    def codes(self) -> np.ndarray | None:
+        """Those of the items that `where` and `available` leave, or `None`: all."""
+        return None if self.allowed is None else np.flatnonzero(self.allowed).astype(np.int32)
+
+    @property
+    def name_of_calibration(self) -> str:
+        """What a list calls `calibrate`."""
+        return f"calibrate {self.rules.column_of_calibration}"
+
+    @property
+    def movers(self) -> tuple[str, ...]:
+        """Names of the rules that may move an item, in the order in which a list says them."""
+        names = [*(cap.name for cap in self.caps), *(quota.name for quota in self.quotas), *self.boosts]
+        names += ["diversity"] if self.directions is not None else []
+        names += [self.name_of_calibration] if self.shares is not None else []
+        return (*names, EXPLORE) if self.rules.explore else tuple(names)
+
     @property
     def chooses(self) -> bool:
         """Whether any rule changes the list that the scores give."""
-        weighted = self.shares is not None or self.vectors is not None or bool(self.boosts)
+        weighted = self.shares is not None or self.directions is not None or bool(self.boosts)
         return bool(self.caps or self.quotas or weighted or self.rules.explore)
 
 
@@ -88,7 +120,10 @@ def of_state(state: State, rules: Rules) -> Ruled:
     if rules is state.rules:
         found: Ruled = state.once("rules", lambda: _compiled(state, rules))
         return found
-    return _compiled(state, rules)
+    if rules.available is not None and not isinstance(rules.available, str):
+        return _compiled(state, rules)
+    lately: Lately[Ruled] = state.once("rules of calls", lambda: Lately(_RULES))
+    return lately.get(repr(rules), lambda: _compiled(state, rules))
 
 
 def _compiled(state: State, rules: Rules) -> Ruled:
@@ -114,12 +149,9 @@ def _compiled(state: State, rules: Rules) -> Ruled:
     }
     shares = None
     if rules.weight_of_calibration:
-        column: Any = (
-            rules.calibrate if isinstance(rules.calibrate, str) else next(iter(rules.calibrate or {}))
-        )
-        shares = table.shares(column)
-    vectors = _directions(state) if rules.diversity else None
-    return Ruled(rules, allowed, caps, quotas, boosts, shares, vectors)
+        shares = table.shares(rules.column_of_calibration)
+    apart = directions(state) if rules.diversity else None
+    return Ruled(rules, allowed, caps, quotas, boosts, shares, apart)
 
 
 def with_rules(state: State, rules: Rules | None) -> State:
@@ -167,24 +199,6 @@ def tastes(ruled: Ruled, history: "Ragged | None", codes: np.ndarray) -> np.ndar
     return found
 
 
-class _Masks:
-    """Items that meet the conditions that were asked for lately."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, np.ndarray] = {}
-        self._lock = threading.Lock()
-
-    def get(self, condition: str, make: Callable[[], np.ndarray]) -> np.ndarray:
-        found = self._known.get(condition)
-        if found is None:
-            found = make()
-            with self._lock:
-                while len(self._known) >= _CONDITIONS:
-                    del self._known[next(iter(self._known))]
-                self._known[condition] = found
-        return found
-
-
 class _Table:
     """Columns of a state's metadata as rules read them."""
 
@@ -211,7 +225,7 @@ class _Table:
 
     def where(self, condition: str) -> np.ndarray:
         """Which items meet a condition; the last few are kept."""
-        masks: _Masks = self.state.once("conditions", _Masks)
+        masks: Lately[np.ndarray] = self.state.once("conditions", lambda: Lately(_CONDITIONS))
         return masks.get(condition, lambda: mask_of(condition, self.frame("where")))
 
     def given(self, available: Any) -> np.ndarray:
@@ -269,7 +283,7 @@ class _Table:
 
     def _codes(self, column: "pd.Series[Any]") -> np.ndarray:
         rows, values, _ = _values(column)
-        found = np.full((len(column), max(1, int(np.bincount(rows, minlength=1).max()))), -1)
+        found = np.full((len(column), max(1, int(np.bincount(rows, minlength=1).max()))), -1, np.int32)
         starts = np.searchsorted(rows, np.arange(len(column)))
         found[rows, np.arange(len(rows)) - starts[rows]] = values
         return found
@@ -311,25 +325,3 @@ def _values(column: "pd.Series[Any]") -> tuple[np.ndarray, np.ndarray, int]:
         entries += own
     codes, names = pd.factorize(np.array(entries, object))
     return np.array(rows, np.int64), codes, len(names)
-
-
-def _directions(state: State) -> Any:
-    """Unit vectors of all items, `[I, C]`; zero where an item has nothing."""
-
-    def make() -> Any:
-        import scipy.sparse
-
-        table = _vectors.table(state, "item")
-        if table is not None:
-            lengths = np.linalg.norm(table.astype(np.float64), axis=1, keepdims=True)
-            return (table / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
-        if state.item_features is None:
-            raise ValueError(
-                "`diversity` needs a model that represents items, or `item_features`. "
-                f"Received: {state.name!r} without features."
-            )
-        rows = scipy.sparse.csr_matrix(state.item_features.matrix, dtype=np.float64)
-        lengths = np.sqrt(rows.multiply(rows).sum(axis=1)).A1
-        return (scipy.sparse.diags(1 / np.where(lengths > 0, lengths, 1.0)) @ rows).tocsr()
-
-    return state.once("directions", make)

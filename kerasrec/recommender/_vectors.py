@@ -1,5 +1,6 @@
 """What is computed from a model once and read by every list: vectors, scores, the catalogue's ranking."""
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,9 +88,32 @@ def ranker(state: State, candidates: np.ndarray | None = None, n_users: int | No
     found: Ranker = state.once("ranker", lambda: Ranker(scorer(state), SEED, name=state.name))
     if candidates is None:
         return found
-    allowed = np.zeros(state.n_items, bool)
-    allowed[candidates] = True
-    return found.only(allowed)
+    narrowed: _Narrowed = state.once("narrowed", _Narrowed)
+    return narrowed.get(found, candidates)
+
+
+class _Narrowed:
+    """Rankers of some items, each as long as the array of their codes is in use: that of rules is kept."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[np.ndarray], Ranker]] = {}
+
+    def get(self, ranker: Ranker, candidates: np.ndarray) -> Ranker:
+        """The ranker of some of the items.
+
+        Args:
+            ranker: of all items.
+            candidates: item codes, an array that nobody changes.
+        """
+        key = id(candidates)
+        held = self._known.get(key)
+        if held is not None and held[0]() is candidates:
+            return held[1]
+        allowed = np.zeros(ranker.scorer.n_items, bool)
+        allowed[candidates] = True
+        found = ranker.only(allowed)
+        self._known[key] = weakref.ref(candidates, lambda _: self._known.pop(key, None)), found
+        return found
 
 
 def table(state: State, side: str) -> np.ndarray | None:

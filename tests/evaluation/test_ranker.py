@@ -59,7 +59,7 @@ def test_what_is_added_to_products_is_added_in_single_precision(n_items, biased,
 @given(
     n_items=st.sampled_from([1, 2, 30, 700]),
     n_components=st.sampled_from([1, 3, 64]),
-    k=st.sampled_from([1, 10, 1000]),
+    k=st.sampled_from([1, 10, 100, 1000]),
     levels=st.sampled_from([1, 3, 1000]),
     biased=st.booleans(),
     seen_share=st.sampled_from([0.0, 0.2, 1.0]),

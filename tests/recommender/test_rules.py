@@ -15,6 +15,7 @@ from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer
 from kerasrec.recommender._choosing import choose
+from kerasrec.recommender._directions import Directions
 from kerasrec.recommender._light import read_light
 from kerasrec.recommender._ruled import Cap, Quota, Ruled
 
@@ -62,9 +63,11 @@ def codes_of(frame):
     st.booleans(),
     st.sampled_from([0.0, 0.3, 1.0]),
     st.sampled_from([0.0, 0.5]),
+    st.booleans(),
+    st.booleans(),
 )
 def test_lists_equal_those_of_the_reference(
-    seed, ties, k, pool, n_caps, n_quotas, boosted, diversity, calibrate
+    seed, ties, k, pool, n_caps, n_quotas, boosted, diversity, calibrate, tabulated, moves
 ):
     draw = np.random.default_rng(seed)
     n_users, n_items, n_values = 5, 40, 3
@@ -90,6 +93,9 @@ def test_lists_equal_those_of_the_reference(
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     shares, taste = draw.dirichlet(np.ones(n_values), n_items), draw.dirichlet(np.ones(n_values), n_users)
     taste[0] = 0.0  # without a history
+    directions = Directions(unit)
+    if tabulated:
+        directions.prepare(n_lists=10_000)
     rules = Rules(pool=pool, diversity=diversity, calibrate={"genre": calibrate})
     ruled = Ruled(
         rules,
@@ -98,10 +104,11 @@ def test_lists_equal_those_of_the_reference(
         tuple(Quota(f"quota {i}", n, true) for i, (n, true) in enumerate(quotas)),
         {"boost": boost} if boosted else {},
         shares if calibrate else None,
-        unit if diversity else None,
+        directions if diversity else None,
     )
     ranker = Ranker(scorer, 0, candidates)
-    found = choose(ruled, ranker, np.arange(n_users), k, seen, taste if calibrate else None)
+    found = choose(ruled, ranker, np.arange(n_users), k, seen, taste if calibrate else None, moves=moves)
+    assert set(found.reasons) == (set(ruled.movers) if moves else set())
     for user in range(n_users):
         had = seen.items[seen.starts[user] : seen.starts[user + 1]]
         expected = ruled_list(
@@ -398,6 +405,26 @@ def test_rules_of_the_recommender_are_kept_in_its_file(shop, data, tmp_path):
     with pytest.raises(ValueError, match="`where` must name columns"):
         shop.rules = Rules(where="colour == 1")
     assert shop.rules == loaded.rules
+
+
+def test_rules_of_calls_are_of_the_metadata_as_it_is(data, shop):
+    shop = Recommender(shop.model, data, item_metadata=METADATA)
+    for where in ("new", "local", "new"):
+        assert shop.recommend("u0", k=3, where=where)[where].all()
+        assert shop.recommend("u0", k=3, where=where, exclude=["i1", "i6"])[where].all()
+    shop.item_metadata = METADATA.assign(new=~METADATA["new"])
+    found = shop.recommend("u0", k=3, where="new")
+    assert not METADATA.loc[found["item"], "new"].any()
+
+
+def test_quotas_that_other_rules_make_impossible_are_said(shop):
+    # Every local item has a price above -1 or none, and one item may have: nothing local is left after it.
+    rules = {"at_most": {"price > -1": 1, "brand": 1}, "at_least": {"local": 3}}
+    with (
+        pytest.warns(UserWarning, match=r"Rules leave fewer than k=12 items"),
+        pytest.warns(UserWarning, match=r"`at_least local` asks for 3 items of a list, and \d+ users"),
+    ):
+        shop.recommend(k=12, **rules)
 
 
 def test_newcomers_and_unknown_users_follow_rules(shop):
