@@ -65,6 +65,9 @@ def prepare(
         bool,
         typer.Option("--keep-na", help="Treat NA, null and similar entries as ids, not as missing values."),
     ] = False,
+    context_column: Annotated[
+        list[str] | None, typer.Option(help="Further column to keep; may be given several times.")
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -77,6 +80,7 @@ def prepare(
         load_library(report)
         from kerasrec.data import _prepare
         from kerasrec.data._kinds import Meaning
+        from kerasrec.data._loaders import context_of
         from kerasrec.data._opened import opened
 
         given: Any = source[0] if len(source) == 1 else source
@@ -92,9 +96,9 @@ def prepare(
         meaning = Meaning.of(said, duplicates, value is not None)
         otherwise = Meaning.of("counts", duplicates, True) if kind is None and said == "ratings" else None
         columns = {side: found.get(side) for side in ("user", "item", "value", "time")}
-        request = _prepare.Request(
-            given, columns, meaning, at_least, memory, attach, separator, keep_na, otherwise
-        )
+        settings = at_least, memory, attach, separator, keep_na, otherwise
+        context = context_of(context_column or ())
+        request = _prepare.Request(given, columns, meaning, *settings, context)
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
         with _stages(report) as progress:
             _prepare.prepare(request, out, progress)

@@ -7,13 +7,15 @@
 - `sorted.npy`, int32 [n]: the items of each user in ascending order.
 - `value.npy`, float32 [n], if there are values; `time.npy`, int64 [n], if there are times.
 - `count.npy`, int64 [n], if values are means of several events: of how many.
+- `context0.npy`, `context1.npy`, [n]: further columns, in the order of the header; of those that are codes,
+  `context0.parquet` has the categories.
 - `events/`: the same columns of every event, if a pair has several and there are times.
 """
 
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ import numpy as np
 from kerasrec._memory import in_words
 from kerasrec.data._kinds import Meaning
 
-VERSION = 1
+VERSION = 2  # 1 has no context
 HEADER = "header.json"
 EVENTS = "events"
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -46,6 +48,26 @@ _NPY_HEADER = 128
 
 
 @dataclass(frozen=True)
+class Context:
+    """A further column.
+
+    Args:
+        name: str.
+        dtype: of its entries.
+        n_categories: int, or `None` if the entries are no codes.
+    """
+
+    name: str
+    dtype: str
+    n_categories: int | None = None
+
+
+def context_names(context: Sequence[Context]) -> dict[str, np.dtype[Any]]:
+    """What the files of further columns are called, and what they hold."""
+    return {f"context{j}": np.dtype(one.dtype) for j, one in enumerate(context)}
+
+
+@dataclass(frozen=True)
 class Header:
     """What a folder holds.
 
@@ -57,6 +79,7 @@ class Header:
         meaning: what the values are.
         columns: the names of the columns of the source, by what they are.
         files: by name relative to the folder, bytes and checksum.
+        context: further columns.
         version: int, of the form.
     """
 
@@ -67,11 +90,15 @@ class Header:
     meaning: Meaning
     columns: dict[str, Any]
     files: dict[str, tuple[int, int]] = field(default_factory=dict)
+    context: tuple[Context, ...] = ()
     version: int = VERSION
 
     def write(self, folder: Path) -> None:
         """Write it, last of all."""
         entries = json.loads(json.dumps({"form": "kerasrec", **asdict(self)}))
+        if not self.context:  # older versions read it
+            entries["version"] = 1
+            del entries["context"]
         (folder / HEADER).write_text(json.dumps({**entries, "check": check_of(entries)}, indent=1))
 
 
@@ -131,25 +158,36 @@ class TableWriter:
         folder: where.
         names: of the columns besides `start`, `user`, `item` and `sorted`.
         n_users: int.
+        context: further columns. Defaults to `()`.
     """
 
-    def __init__(self, folder: Path, names: tuple[str, ...], n_users: int) -> None:
+    def __init__(
+        self, folder: Path, names: tuple[str, ...], n_users: int, context: Sequence[Context] = ()
+    ) -> None:
         folder.mkdir(exist_ok=True)
-        self._folder = folder
-        self._names = ("user", "item", "sorted", *names)
-        self._columns = {name: ColumnWriter(folder / f"{name}.npy", DTYPES[name]) for name in self._names}
+        self._folder, self._context = folder, context_names(context)
+        dtypes = {name: DTYPES[name] for name in ("user", "item", "sorted", *names)} | self._context
+        self._columns = {name: ColumnWriter(folder / f"{name}.npy", of) for name, of in dtypes.items()}
         self.counts = np.zeros(n_users, np.int64)
         self.n_rows = 0
 
-    def write(self, users: np.ndarray, items: np.ndarray, **others: np.ndarray | None) -> None:
+    def write(
+        self,
+        users: np.ndarray,
+        items: np.ndarray,
+        context: Iterable[np.ndarray] = (),
+        **others: np.ndarray | None,
+    ) -> None:
         """Add the rows of some users, all of each, by user and time.
 
         Args:
             users: int32 `[n]`, in ascending order.
             items: int32 `[n]`.
+            context: further columns, in their order. Defaults to `()`.
             **others: further columns by name; what this folder does not hold is left out.
         """
         by_item = (np.sort((users.astype(np.int64) << 32) | items) & 0xFFFFFFFF).astype(np.int32)
+        others |= dict(zip(self._context, context, strict=True))
         for name, column in {"user": users, "item": items, "sorted": by_item, **others}.items():
             if name in self._columns and column is not None:
                 self._columns[name].write(column)
@@ -220,7 +258,8 @@ def read_header(folder: Path, verify: bool | None = None) -> Header:
     try:
         meaning = Meaning.from_dict(entries.pop("meaning"))
         files = {name: (int(size), int(check)) for name, (size, check) in entries.pop("files").items()}
-        header = Header(meaning=meaning, files=files, **entries)
+        context = tuple(Context(**one) for one in entries.pop("context", ()))
+        header = Header(meaning=meaning, files=files, context=context, **entries)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(folder, f"a header that does not say what it must ({error})") from error
     check_files(folder, header.files, verify, _damaged)
@@ -232,6 +271,7 @@ def column(
     name: str,
     n: int | None = None,
     damaged: Callable[[Path, str], ValueError] | None = None,
+    dtype: np.dtype[Any] | None = None,
 ) -> np.ndarray:
     """A column as a memory map.
 
@@ -240,15 +280,16 @@ def column(
         name: of the column.
         n: int, its length. Defaults to `None`: any.
         damaged: makes the error. Defaults to `None`: that of interactions.
+        dtype: of its entries. Defaults to `None`: that of columns of this name.
     """
-    path, damaged = folder / f"{name}.npy", damaged or _damaged
+    path, damaged, dtype = folder / f"{name}.npy", damaged or _damaged, dtype or DTYPES[name]
     try:
         found = np.load(path, mmap_mode="r")
     except (ValueError, OSError) as error:
         if path.is_file() and path.stat().st_size == _NPY_HEADER:  # nothing can be mapped
-            return np.empty(0, DTYPES[name])
+            return np.empty(0, dtype)
         raise damaged(folder, f"{path.name}, which cannot be read ({error})") from error
-    if found.dtype != DTYPES[name] or found.ndim != 1 or (n is not None and len(found) != n):
+    if found.dtype != dtype or found.ndim != 1 or (n is not None and len(found) != n):
         raise damaged(folder, f"{path.name} of {found.shape} entries of {found.dtype}")
     # A plain view of the mapped file, which slices in half the time.
     return found.view(np.ndarray)

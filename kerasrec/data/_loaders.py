@@ -154,6 +154,7 @@ class Loaders:
         sep: str | None = None,
         keep_na: bool = False,
         verbose: bool = True,
+        context: Sequence[str] = (),
     ) -> "Self":
         """Write a table that does not fit memory to a folder of columns, and open it.
 
@@ -180,6 +181,8 @@ class Loaders:
             keep_na: bool, whether `NA`, `null` and the like are ids in a CSV. Defaults to `False`: they are
                 refused.
             verbose: bool, print a line for each stage. Defaults to `True`.
+            context: names of further columns to keep, of numbers, truth values or text; text becomes codes.
+                Defaults to `()`.
 
         Returns:
             `Interactions`, as `open` gives them.
@@ -203,6 +206,7 @@ class Loaders:
             attach,
             sep,
             keep_na,
+            context=context_of(context),
         )
         return cls.open(_prepare.prepare(request, path, _prepare.printed if verbose else None), verify=False)
 
@@ -240,6 +244,17 @@ class Loaders:
 
         found: Any = _opened.opened(path, verify)
         return found
+
+
+def context_of(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of further columns, which must not be those of `Interactions`."""
+    if isinstance(names, str):
+        raise TypeError(f"`context` must be a list of names. Received: context={names!r}.")
+    own = ("user", "item", "value", "time")
+    clash = sorted(set(names) & set(own))
+    if clash:
+        raise ValueError(f"`context` must not use the names {', '.join(own)}. Received: {clash}.")
+    return tuple(dict.fromkeys(names))
 
 
 def _given(*names: Any) -> list[Any]:

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasrec._partial import machine, remove_abandoned
 from kerasrec.data._events import Events, behind, merged
-from kerasrec.data._folder import EVENTS, TableWriter, blocks, column, read_header
+from kerasrec.data._folder import EVENTS, Context, TableWriter, blocks, column, context_names, read_header
 from kerasrec.data._raw_ids import Ids, PartOfIds, RawIds
 
 if TYPE_CHECKING:
@@ -77,11 +77,17 @@ def opened(path: Any, verify: bool | None) -> "Interactions":
     header = read_header(folder, verify)
     user_ids = RawIds(folder / "users.parquet", header.n_users)
     item_ids = RawIds(folder / "items.parquet", header.n_items)
+    context_ids = {
+        one.name: RawIds(folder / f"context{j}.parquet", one.n_categories).array
+        for j, one in enumerate(header.context)
+        if one.n_categories is not None
+    }
+    further = header.context, context_ids
     events = None
     if header.n_events is not None:
         meaning = replace(header.meaning, least=None, left_out=False)
-        events = _table(folder / EVENTS, folder, header.n_events, user_ids, item_ids, meaning)
-    found = _table(folder, folder, header.n_rows, user_ids, item_ids, header.meaning, events)
+        events = _table(folder / EVENTS, folder, header.n_events, user_ids, item_ids, meaning, further)
+    found = _table(folder, folder, header.n_rows, user_ids, item_ids, header.meaning, further, events)
     found._columns = header.columns
     return found
 
@@ -182,6 +188,8 @@ def copied(interactions: "Interactions") -> "Interactions":
         interactions._user_ids,
         interactions._item_ids,
         interactions._meaning,
+        interactions.context,
+        interactions.context_ids,
     )
     found._columns, found._counts = interactions._columns, interactions._counts
     found._disk = interactions._disk
@@ -267,6 +275,7 @@ def _table(
     user_ids: Ids,
     item_ids: Ids,
     meaning: "Meaning",
+    further: tuple[Sequence[Context], Mapping[str, np.ndarray]],
     events: "Interactions | None" = None,
     owner: Any = None,
 ) -> "Interactions":
@@ -275,7 +284,8 @@ def _table(
     def given(name: str) -> np.ndarray | None:
         return column(folder, name, n_rows) if (folder / f"{name}.npy").is_file() else None
 
-    values = given("value")
+    values, (context, context_ids) = given("value"), further
+    files = context_names(context)
     found = Interactions._of(
         column(folder, "user", n_rows),
         column(folder, "item", n_rows),
@@ -284,6 +294,11 @@ def _table(
         user_ids,
         item_ids,
         meaning,
+        {
+            one.name: column(folder, name, n_rows, dtype=files[name])
+            for one, name in zip(context, files, strict=True)
+        },
+        context_ids,
     )
     found._counts = given("count")
     starts = column(folder, "start", len(user_ids) + 1)
@@ -301,6 +316,8 @@ def _in_memory(interactions: "Interactions", block: Block, ids: Ids) -> "Interac
         ids,
         interactions._item_ids,
         interactions._meaning,
+        {name: np.array(x[rows]) for name, x in interactions.context.items()},
+        interactions.context_ids,
     )
     found._counts = None if counts is None else np.array(counts[rows])
     return found
@@ -314,6 +331,7 @@ def _none_of(interactions: "Interactions") -> "Interactions":
         setattr(found, name, getattr(found, name)[:0])
     found.times = None if found.times is None else found.times[:0]
     found._counts = None if found._counts is None else found._counts[:0]
+    found.context = {name: x[:0] for name, x in found.context.items()}
     events = None if disk.events is None else _none_of(disk.events)
     found._disk = replace(
         disk, starts=np.zeros(n_users + 1, np.int64), by_item=disk.by_item[:0], events=events
@@ -329,20 +347,25 @@ class _Sink:
         self._folder = _own_folder(self._disk.place)
         names = ("value",) * (of.values.strides != (0,)) + ("time",) * (of.times is not None)
         counted = ("count",) * (of._counts is not None)
-        self._rows = TableWriter(self._folder, (*names, *counted), of.n_users)
+        self._context = tuple(Context(name, x.dtype.str) for name, x in of.context.items())
+        self._rows = TableWriter(self._folder, (*names, *counted), of.n_users, self._context)
         self._events = None
         if with_events:
-            self._events = TableWriter(self._folder / EVENTS, names, of.n_users)
+            self._events = TableWriter(self._folder / EVENTS, names, of.n_users, self._context)
         self._meanings: set[Any] = set()
 
     def add(self, part: "Interactions", block: Block) -> None:
         begin = np.int32(block.begin)
         counts = np.ones(len(part), np.int64) if part._counts is None else part._counts
-        self._rows.write(part.users + begin, part.items, value=part.values, time=part.times, count=counts)
+        self._write(self._rows, part, begin, count=counts)
         if self._events is not None:
-            events, _ = behind(part)
-            self._events.write(events.users + begin, events.items, value=events.values, time=events.times)
+            self._write(self._events, behind(part)[0], begin)
         self._meanings.add(part._meaning)
+
+    def _write(self, to: TableWriter, part: "Interactions", begin: np.int32, **others: np.ndarray) -> None:
+        columns = {"value": part.values, "time": part.times, **others}
+        context = [part.context[one.name] for one in self._context]
+        to.write(part.users + begin, part.items, context, **columns)
 
     def close(self) -> "Interactions":
         self._rows.close()
@@ -350,14 +373,15 @@ class _Sink:
         meaning = next(iter(self._meanings), of._meaning)
         meaning = replace(meaning, left_out=any(said.left_out for said in self._meanings))
         owner = _Owner(self._folder)
-        ids = of._user_ids, of._item_ids
+        ids, further = (of._user_ids, of._item_ids), (self._context, of.context_ids)
         events = None
         if self._events is not None:
             self._events.close()
             n_events = self._events.n_rows
             known = replace(meaning, least=None, left_out=False)
-            events = _table(self._folder / EVENTS, self._disk.place, n_events, *ids, known, owner=owner)
-        found = _table(self._folder, self._disk.place, n_rows, *ids, meaning, events, owner)
+            place = self._folder / EVENTS, self._disk.place
+            events = _table(*place, n_events, *ids, known, further, owner=owner)
+        found = _table(self._folder, self._disk.place, n_rows, *ids, meaning, further, events, owner)
         found._columns = of._columns
         if n_rows > HELD_ROWS:
             return found

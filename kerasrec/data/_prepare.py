@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from kerasrec import _partial
-from kerasrec.data import _sources, _text_files, _vocabularies
+from kerasrec.data import _contexts, _sources, _text_files, _vocabularies
 from kerasrec.data._events import merged
-from kerasrec.data._folder import DTYPES, EVENTS, Header, TableWriter, checksum
+from kerasrec.data._folder import DTYPES, EVENTS, Context, Header, TableWriter, checksum, context_names
 from kerasrec.data._kinds import TAIL, Meaning
 from kerasrec.data._raw_ids import RawIds
 from kerasrec.data._times import UNITS, check_one_unit
@@ -47,6 +47,7 @@ class Request:
         sep: what separates the columns of a CSV, or `None`.
         keep_na: bool, `NA` and the like are ids.
         otherwise: what the values are if few of them are large, as of counts, or `None`: `meaning`.
+        context: names of further columns to keep.
     """
 
     source: Any
@@ -58,6 +59,7 @@ class Request:
     sep: str | None = None
     keep_na: bool = False
     otherwise: Meaning | None = None
+    context: tuple[str, ...] = ()
 
 
 class _Interrupted(ValueError):
@@ -196,7 +198,8 @@ class _Work:
     def _connect(self, duckdb: Any) -> Any:
         self._database = self.work / "stages.duckdb"
         connection = self._opened(duckdb)
-        source = _sources.source_of(connection, self.request.source, self.request.columns, self.request.sep)
+        request = self.request
+        source = _sources.source_of(connection, request.source, request.columns, request.sep, request.context)
         asked = replace(self.request, memory="", source="")
         database = Path(self.request.attach or "")
         changed = database.stat().st_mtime_ns if database.is_file() else None
@@ -259,6 +262,16 @@ class _Work:
 
             sizes[side] = int(self._stage(f"numbering {side}s", connection, number, n_rows))
         dates = self._stage("looking at times", connection, lambda: self._dates(connection, relation), None)
+        self._context: list[dict[str, Any]] = []
+        if self.request.context:
+
+            def look() -> str:
+                names, types = self.request.context, source.types
+                keep_na = self.request.keep_na
+                found = _contexts.looked_at(connection, relation, names, types, source.is_text, keep_na)
+                return json.dumps(found)
+
+            self._context = json.loads(self._stage("looking at the context", connection, look, None))
         self._stage("coding rows", connection, lambda: self._code(connection, relation, dates), n_rows)
         coded = self._number(connection, "SELECT count(*) FROM events")
         counted = self._number(connection, "SELECT sum(n) FROM users")
@@ -337,6 +350,7 @@ class _Work:
             further.append(f"TRY_CAST(TRY_CAST({given} AS DOUBLE) AS FLOAT) AS v")
         if "t" in types:
             further.append(f"{self._time(types['t'], dates)} AS t")
+        further += [f"{one['sql']} AS x{j}" for j, one in enumerate(self._context)]
         columns = ", ".join(["users.code::INTEGER AS u", "items.code::INTEGER AS i", *further, "r"])
         raw = {
             side: f"{side[0]}::VARCHAR"
@@ -347,6 +361,7 @@ class _Work:
         connection.execute(
             f"CREATE OR REPLACE TABLE events AS SELECT {columns} FROM {relation} AS x "
             f"JOIN users ON x.{raw['user']} = users.raw JOIN items ON x.{raw['item']} = items.raw"
+            + "".join(one["join"] for one in self._context)
         )
 
     def _time(self, type_: str, dates: bool) -> str:
@@ -422,17 +437,28 @@ class _Work:
             )
         meaning = replace(self._meaning, dates=dates)
         names = tuple(name for name in ("value", "time") if self.source.columns[name] is not None)
-        rows = _Rows(out, names, meaning, self.request.least, sizes, self.source.columns)
+        context = tuple(
+            Context(name, one["dtype"], one["n_categories"])
+            for name, one in zip(self.request.context, self._context, strict=True)
+        )
+        for j, one in enumerate(context):
+            if one.n_categories is not None:
+                path = str(out / f"context{j}.parquet").replace(chr(39), chr(39) * 2)
+                connection.execute(
+                    f"COPY (SELECT raw AS id FROM context{j} ORDER BY code) TO '{path}' (FORMAT parquet)"
+                )
+        rows = _Rows(out, names, meaning, self.request.least, sizes, self.source.columns, context)
         by = "u, t, r" if "time" in names else "u, r"
-        query = f"SELECT u, i{''.join(f', {name[0]}' for name in names)} FROM events ORDER BY {by}"
+        chosen = ["u", "i", *(name[0] for name in names), *(f"x{j}" for j in range(len(context)))]
+        query = f"SELECT {', '.join(chosen)} FROM events ORDER BY {by}"
         with _watched(connection, "sorting rows", n_rows, self.progress):
             reader = connection.sql(query).to_arrow_reader(_BATCH)
             first = next(reader, None)
         try:
             done = 0
-            for users, items, values, times in _by_users(_chained(first, reader), names):
-                rows.add(users, items, values, times)
-                done += len(users)
+            for part in _by_users(_chained(first, reader), names, context):
+                rows.add(part)
+                done += len(part["user"])
                 self.progress("writing rows", done, n_rows)
             return rows.close()
         except BaseException:
@@ -478,24 +504,27 @@ class _Rows:
         least: float | None,
         sizes: dict[str, int],
         columns: dict[str, Any],
+        context: tuple[Context, ...],
     ) -> None:
-        self._columns = columns
+        self._columns, self._context = columns, context
         self._folder, self._names, self._meaning, self._least = folder, names, meaning, least
         self._sizes = sizes
         counted = ("count",) if meaning.duplicates == "mean" else ()
         has_value = "value" in names or meaning.duplicates in ("sum", "mean")
         kept = ("value",) * has_value + ("time",) * ("time" in names) + counted
-        self._rows = TableWriter(folder, kept, sizes["user"])
+        self._rows = TableWriter(folder, kept, sizes["user"], context)
         # Made when a pair first has several events: most tables have none.
         self._events: TableWriter | None = None
         self._n_events, self._left_out = 0, False
         self._ids = {side: RawIds(folder / f"{side}s.parquet", sizes[side]) for side in ("user", "item")}
 
-    def add(
-        self, users: np.ndarray, items: np.ndarray, values: np.ndarray | None, times: np.ndarray | None
-    ) -> None:
+    def add(self, columns: dict[str, np.ndarray]) -> None:
+        """Add all rows of some users."""
         from kerasrec.data.interactions import Interactions
 
+        users, items = columns["user"], columns["item"]
+        values, times = columns.get("value"), columns.get("time")
+        names = context_names(self._context)
         first = int(users[0])
         local = Interactions._of(
             users - first,
@@ -505,13 +534,14 @@ class _Rows:
             self._ids["user"].part(first, int(users[-1]) + 1),
             self._ids["item"],
             self._meaning,
+            {one.name: columns[name] for one, name in zip(self._context, names, strict=True)},
         )
         part = merged(local)
         several = len(part) < len(local) or self._least is not None
         if times is not None and self._events is None and several:
             self._events = self._begin_events()
         if self._events is not None:
-            self._events.write(users, items, value=local.values, time=times)
+            self._events.write(users, items, local.context.values(), value=local.values, time=times)
         self._n_events += len(users)
         if self._least is not None:
             kept = part.at_least(self._least)
@@ -521,10 +551,12 @@ class _Rows:
         if counts is None:
             counts = np.ones(len(part), np.int64)
         own = part.users + np.int32(first)
-        self._rows.write(own, part.items, value=part.values, time=part.times, count=counts)
+        further = part.context.values()
+        self._rows.write(own, part.items, further, value=part.values, time=part.times, count=counts)
 
     def _begin_events(self) -> TableWriter:
-        events = TableWriter(self._folder / EVENTS, self._names, self._sizes["user"])
+        sizes = self._sizes["user"]
+        events = TableWriter(self._folder / EVENTS, self._names, sizes, self._context)
         events.begin_as(self._rows)  # until here every event was a row
         return events
 
@@ -539,13 +571,11 @@ class _Rows:
         if self._events is not None:
             files |= {f"{EVENTS}/{name}": known for name, known in self._events.close().items()}
             n_events = self._n_events
-        for side in ("user", "item"):
-            path = self._folder / f"{side}s.parquet"
+        for path in sorted(self._folder.glob("*.parquet")):
             files[path.name] = path.stat().st_size, checksum(path)
         meaning = replace(self._meaning, least=self._least, left_out=self._left_out)
-        return Header(
-            n_rows, self._sizes["user"], self._sizes["item"], n_events, meaning, self._columns, files
-        )
+        sizes = self._sizes["user"], self._sizes["item"]
+        return Header(n_rows, *sizes, n_events, meaning, self._columns, files, self._context)
 
     def abandon(self) -> None:
         self._rows.abandon()
@@ -554,18 +584,14 @@ class _Rows:
 
 
 def _by_users(
-    batches: Iterator[Any], names: tuple[str, ...]
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]]:
+    batches: Iterator[Any], names: tuple[str, ...], context: Sequence[Context]
+) -> Iterator[dict[str, np.ndarray]]:
     """Batches cut where a user ends: the rows of one are never in two of them."""
     left: dict[str, np.ndarray] = {}
-    columns = ("user", "item", *names)
-
-    def given(part: dict[str, np.ndarray]) -> Any:
-        return part["user"], part["item"], part.get("value"), part.get("time")
-
+    dtypes = {name: DTYPES[name] for name in ("user", "item", *names)} | context_names(context)
     for batch in batches:
-        part = {name: batch.column(j).to_numpy(zero_copy_only=False) for j, name in enumerate(columns)}
-        part = {name: x.astype(DTYPES[name], copy=False) for name, x in part.items()}
+        part = {name: batch.column(j).to_numpy(zero_copy_only=False) for j, name in enumerate(dtypes)}
+        part = {name: x.astype(dtypes[name], copy=False) for name, x in part.items()}
         if left:
             part = {name: np.concatenate([left[name], x]) for name, x in part.items()}
         users = part["user"]
@@ -573,10 +599,10 @@ def _by_users(
             continue
         cut = int(np.searchsorted(users, users[-1]))
         if cut:
-            yield given({name: x[:cut] for name, x in part.items()})
+            yield {name: x[:cut] for name, x in part.items()}
         left = {name: x[cut:].copy() for name, x in part.items()}
     if left:
-        yield given(left)
+        yield left
 
 
 def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:

@@ -112,10 +112,8 @@ class _Table:
 
     def __init__(self, request: Request) -> None:
         self.files, self.begin = files_of(request.source), 0
-        self.n_rows = check_parquet(self.files, {"id": request.id})
-        for argument, names in request.columns.items():
-            for name in names:
-                check_parquet(self.files, {argument: name})
+        named = [(argument, name) for argument, names in request.columns.items() for name in names]
+        self.n_rows = check_parquet(self.files, [("id", request.id), *named])
         if not self.n_rows:
             raise ValueError("The table must have at least one row. Received: an empty table.")
         self._stamp = self._stamped()

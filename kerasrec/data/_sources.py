@@ -33,9 +33,9 @@ class Source:
     """A relation with a row an event.
 
     Attributes:
-        sql: selects `u`, `i`, and `v` and `t` if there are such columns, as they stand there, and `r`, which
-            rises with the rows.
-        types: DuckDB's types of `u`, `i`, `v` and `t`, by name.
+        sql: selects `u`, `i`, and `v`, `t` and `x0`, `x1` and so on (of a context) if there are such columns,
+            as they stand there, and `r`, which rises with the rows.
+        types: DuckDB's types of `u`, `i`, `v`, `t`, `x0` and so on, by name.
         columns: names of the columns of `user`, `item`, `value` and `time`.
         files: that are read.
         n_rows: int, or `None` if it is not known.
@@ -59,7 +59,13 @@ class Source:
         return json.dumps([self.sql, stamps])
 
 
-def source_of(connection: Any, source: Any, columns: Mapping[str, Any], sep: str | None) -> Source:
+# The argument that named a column, what SQL calls it, and its name.
+Named = tuple[str, str, Any]
+
+
+def source_of(
+    connection: Any, source: Any, columns: Mapping[str, Any], sep: str | None, context: Sequence[str] = ()
+) -> Source:
     """The relation that a path, a pattern, several of them, or a query stand for.
 
     Args:
@@ -67,45 +73,42 @@ def source_of(connection: Any, source: Any, columns: Mapping[str, Any], sep: str
         source: what `prepare` was given.
         columns: names of the columns of `user`, `item`, `value` and `time`; the last two may be `None`.
         sep: what separates the columns of a CSV, or `None`: a comma, of `.tsv` a tab.
+        context: names of further columns. Defaults to `()`.
     """
+    named: list[Named] = [(side, side[0], name) for side, name in columns.items() if name is not None]
+    named += [("context", f"x{j}", name) for j, name in enumerate(context)]
     relation, files, mark = _relation(source, sep)
     if mark is not None:
-        sql = _text_sql(files, mark, columns)
-        types = {side[0]: "VARCHAR" for side, name in columns.items() if name is not None}
+        sql = _text_sql(files, mark, named)
+        types = {alias: "VARCHAR" for _, alias, _ in named}
         return Source(sql, types, dict(columns), files, None, True, True, mark)
     n_rows, row = None, "row_number() OVER ()"
     if files:
-        n_rows = check_parquet(files, columns)
+        n_rows = check_parquet(files, [(argument, name) for argument, _, name in named])
         row = f"(file_index::BIGINT << {_ROW_BITS}) + file_row_number"
     else:
         names_of(connection, source, sep)  # refuses what DuckDB cannot run
-    types = _types(connection, relation, columns)
-    chosen = ", ".join(
-        f"{_name(columns[side])} AS {side[0]}"
-        for side in ("user", "item", "value", "time")
-        if side[0] in types
-    )
+    types = _types(connection, relation, named)
+    chosen = ", ".join(f"{_name(name)} AS {alias}" for _, alias, name in named)
     sql = f"SELECT {chosen}, {row} AS r FROM {relation}"
     return Source(sql, types, dict(columns), files, n_rows, False, n_rows is None)
 
 
-def _text_sql(files: Sequence[Path], sep: str, columns: Mapping[str, Any]) -> str:
+def _text_sql(files: Sequence[Path], sep: str, named: Sequence[Named]) -> str:
     """CSV files as one relation: columns are found by the header of each, and nothing is guessed."""
     parts = []
     for (header, empty), run in itertools.groupby(files, lambda path: _text_files.header(path, sep)):
         paths = [*run]
         chosen = []
-        for side, name in columns.items():
-            if name is None:
-                continue
+        for argument, alias, name in named:
             if name not in header:
-                _refuse_missing(side, name, header, paths[0])
+                _refuse_missing(argument, name, header, paths[0])
             if header.count(name) > 1:
                 raise ValueError(
                     f"Column {name!r} must occur once in the table. "
                     f"Received: {header.count(name)} columns in {str(paths[0])!r}."
                 )
-            chosen.append(f"c{header.index(name)} AS {side[0]}")
+            chosen.append(f"c{header.index(name)} AS {alias}")
         listed = ", ".join(_quoted(str(path)) for path in paths)
         given = ", ".join(f"c{j}: 'VARCHAR'" for j in range(len(header)))
         parts.append(
@@ -156,12 +159,17 @@ def _inside(folder: Path) -> list[Path]:
     return [x for x in below if x.name.lower().endswith((".parquet", *_CSV))]
 
 
-def check_parquet(files: Sequence[Path], columns: Mapping[str, Any]) -> int:
-    """Refuse files that are cut or whose columns are of other types; how many rows there are."""
+def check_parquet(files: Sequence[Path], columns: Sequence[tuple[str, Any]]) -> int:
+    """Refuse files that are cut or whose columns are of other types; how many rows there are.
+
+    Args:
+        files: Parquet.
+        columns: the arguments that named columns, and the names.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    first: dict[str, tuple[str, Any]] = {}
+    first: dict[tuple[str, Any], tuple[str, Any]] = {}
     n_rows = 0
     for path in files:
         try:
@@ -172,15 +180,13 @@ def check_parquet(files: Sequence[Path], columns: Mapping[str, Any]) -> int:
                 "`source` must be whole Parquet files; copy or write that one again. "
                 f"Received: {str(path)!r}, on which pyarrow says: {error}."
             ) from error
-        for side, name in columns.items():
-            if name is None:
-                continue
+        for argument, name in columns:
             if name not in schema.names:
-                _refuse_missing(side, name, schema.names, path)
+                _refuse_missing(argument, name, schema.names, path)
             kind = _kind(schema.field(name).type)
-            if side == "value" and kind in _OF_NUMBERS:
+            if argument not in ("user", "item", "id", "time") and kind in _OF_NUMBERS:
                 kind = "numbers"
-            known, of = first.setdefault(side, (kind, path))
+            known, of = first.setdefault((argument, name), (kind, path))
             if kind != known:
                 raise ValueError(
                     f"Column {name!r} must be of one type in all files; write one of them again. "
@@ -253,12 +259,12 @@ def _described(connection: Any, relation: str) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def _types(connection: Any, relation: str, columns: Mapping[str, Any]) -> dict[str, str]:
+def _types(connection: Any, relation: str, named: Sequence[Named]) -> dict[str, str]:
     types = _described(connection, relation)
-    for side, name in columns.items():
-        if name is not None and name not in types:
-            _refuse_missing(side, name, list(types), None)
-    return {side[0]: types[name] for side, name in columns.items() if name is not None}
+    for argument, _, name in named:
+        if name not in types:
+            _refuse_missing(argument, name, list(types), None)
+    return {alias: types[name] for _, alias, name in named}
 
 
 def is_number(type_: str) -> bool:

@@ -14,7 +14,7 @@ _CHUNK = 1 << 17
 _WHOLE = r"(0|-?[1-9]\d{0,18})(\.0+)?"
 _ROUNDED = r".*\d([.,]\d+)?E\+1\d"
 # What pandas takes for a missing entry in a CSV.
-_MISSING = (
+MISSING = (
     "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|\\N"
 ).split("|")
 _EMPTY = ("empty ids", "Drop those rows or fill them.")
@@ -105,7 +105,7 @@ def _texts(connection: Any, found: str, name: Any, written: bool, keep_na: bool)
 def _check_written(connection: Any, found: str, name: Any, keep_na: bool) -> None:
     """Refuse what a CSV has in the place of ids."""
     if not keep_na:
-        listed = ", ".join("'" + text + "'" for text in _MISSING)
+        listed = ", ".join("'" + text + "'" for text in MISSING)
         _refuse(
             connection,
             found,

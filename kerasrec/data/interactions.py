@@ -173,13 +173,16 @@ class Interactions(Loaders):
         user_ids: Ids,
         item_ids: Ids,
         meaning: Meaning,
+        context: Mapping[str, np.ndarray] | None = None,
+        context_ids: Mapping[str, np.ndarray] | None = None,
     ) -> "Interactions":
         """Interactions of columns that are known to be right, and are not looked at."""
         found = cls.__new__(cls)
         found.users, found.items, found.values = frozen(users), frozen(items), frozen(values)
         found.times = None if times is None else frozen(times)
         found._user_ids, found._item_ids = user_ids, item_ids
-        found.context, found.context_ids = {}, {}
+        found.context = {name: frozen(x) for name, x in (context or {}).items()}
+        found.context_ids = dict(context_ids or {})
         found._columns, found._meaning = dict(_NAMES), meaning
         found._counts, found._events, found._disk = None, None, None
         return found

@@ -169,7 +169,9 @@ class RankingBatches(keras.utils.PyDataset):
         if on_disk and by == "user":  # users who have so many together
             window = max(1, int((window or WINDOW) * self._n_rows / len(positives)))
         self._window = window_of(window, on_disk, self._n_rows)
-        self._read = (positives.users, positives.items) if on_disk and by == "interaction" else ()
+        self._read: Sequence[np.ndarray] = ()
+        if on_disk and by == "interaction":
+            self._read = (positives.users, positives.items, *self._context.values())
         self._epoch = -1
         self.on_epoch_end()
 

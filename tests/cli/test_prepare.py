@@ -21,7 +21,8 @@ def table(tmp_path):
 
 
 def test_prepare(run_json, table, tmp_path):
-    said = run_json("prepare", "*.parquet", "out", "--time-column", "when", "--memory", "500MB")
+    further = ("--context-column", "when", "--context-column", "movieId")
+    said = run_json("prepare", "*.parquet", "out", "--time-column", "when", "--memory", "500MB", *further)
     columns = {"user": "userId", "item": "movieId", "value": "rating", "time": "when"}
     held = Interactions.from_frame(table, **columns, kind="ratings")
     assert said == {
@@ -35,6 +36,10 @@ def test_prepare(run_json, table, tmp_path):
     }
     opened = Interactions.open(tmp_path / "out")
     assert opened.values.sum() == held.values.sum()
+    np.testing.assert_array_equal(opened.context["when"], opened.times)
+    np.testing.assert_array_equal(
+        opened.context_ids["movieId"][opened.context["movieId"]], opened.item_ids[opened.items]
+    )
 
 
 def test_it_says_what_it_did(run, table):
@@ -49,6 +54,8 @@ def test_mistakes(fails, table):
     assert fails("prepare", "*.csv", "out").startswith("`source` must name existing files")
     said = fails("prepare", "a.parquet", "out", "--user-column", "who")
     assert said.startswith("`--user-column` must name")
+    said = fails("prepare", "a.parquet", "out", "--context-column", "user")
+    assert said.startswith("`context` must not use the names user, item, value, time")
     assert fails("prepare", "a.parquet", "out", "--kind", "much").startswith("`kind` must be one of")
 
 

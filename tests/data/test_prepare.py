@@ -474,8 +474,8 @@ class TestOpen:
 
     def test_a_newer_version(self, folder):
         header = json.loads((folder / "header.json").read_text())
-        (folder / "header.json").write_text(json.dumps(header | {"version": 2}))
-        with pytest.raises(ValueError, match="update kerasrec, or prepare it again.*of version 2, and 1 is"):
+        (folder / "header.json").write_text(json.dumps(header | {"version": 3}))
+        with pytest.raises(ValueError, match="update kerasrec, or prepare it again.*of version 3, and 2 is"):
             Interactions.open(folder)
 
     def test_a_wrong_checksum(self, folder):

@@ -1,0 +1,115 @@
+"""Further columns of a table larger than memory: numbers as they are, text as codes of categories."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasrec.data._sources import is_number
+from kerasrec.data._vocabularies import MISSING, MOST_CODES
+
+_DTYPES = {
+    "BOOLEAN": "|b1",
+    "TINYINT": "|i1",
+    "SMALLINT": "<i2",
+    "INTEGER": "<i4",
+    "BIGINT": "<i8",
+    "UTINYINT": "|u1",
+    "USMALLINT": "<u2",
+    "UINTEGER": "<u4",
+    "UBIGINT": "<u8",
+    "FLOAT": "<f4",
+}
+_WHOLE, _FRACTION = r"[+-]?\d+", r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+_TRUTH = "('True', 'TRUE', 'true', 'False', 'FALSE', 'false')"
+
+
+def looked_at(
+    connection: Any,
+    table: str,
+    names: Sequence[str],
+    types: Mapping[str, str],
+    text: bool,
+    keep_na: bool,
+) -> list[dict[str, Any]]:
+    """What further columns hold; of those of text, make the table `context0`, with `raw` and `code`.
+
+    Args:
+        connection: DuckDB's, whose `{table}` has columns `x0`, `x1` and so on.
+        table: relation of events.
+        names: of the columns, for messages.
+        types: DuckDB's types by column.
+        text: bool, they come from a file of text, in which numbers are told by how they are written.
+        keep_na: bool, what pandas takes for a missing entry is a category.
+
+    Returns:
+        Of each the expression and the join that give its entries, their dtype, and how many categories there
+        are, or `None` if it is numbers.
+    """
+    return [
+        _looked_at(connection, table, j, name, types[f"x{j}"], text, keep_na) for j, name in enumerate(names)
+    ]
+
+
+def _looked_at(
+    connection: Any, table: str, j: int, name: str, type_: str, text: bool, keep_na: bool
+) -> dict[str, Any]:
+    column = f"x.x{j}"
+    missing = f"x{j} IS NULL"
+    if type_ in ("FLOAT", "DOUBLE"):
+        missing += f" OR isnan(x{j})"
+    if text and not keep_na:
+        listed = ", ".join("'" + entry + "'" for entry in MISSING)
+        missing += f" OR x{j} IN ({listed})"
+    _refuse(connection, table, missing, name, "missing entries")
+    if text:
+        type_, column = _written(connection, table, j)
+    if type_ == "BOOLEAN" or is_number(type_):
+        dtype = _DTYPES.get(type_, "<f8")
+        as_double = "::DOUBLE" if dtype == "<f8" else ""
+        return {"sql": f"{column}{as_double}", "join": "", "dtype": dtype, "n_categories": None}
+    if type_ == "UUID" or type_.startswith("ENUM"):
+        column += "::VARCHAR"
+    elif type_ != "VARCHAR":
+        raise ValueError(
+            f"Column {name!r} must hold numbers, text or truth values. Received: a column of type {type_}. "
+            "Make text of them, e.g. with `CAST(column AS VARCHAR)` in a query."
+        )
+    blank = f"trim({column}, E' \\t\\n\\r\\v\\f') = ''"
+    _refuse(connection, f"{table} AS x", blank, name, "empty entries")
+    found = f"SELECT DISTINCT {column} AS raw FROM {table} AS x"
+    connection.execute(
+        f"CREATE OR REPLACE TABLE context{j} AS "
+        f"SELECT raw, (row_number() OVER (ORDER BY raw) - 1)::BIGINT AS code FROM ({found})"
+    )
+    n = int(connection.execute(f"SELECT count(*) FROM context{j}").fetchall()[0][0])
+    if n > MOST_CODES:
+        raise ValueError(f"Column {name!r} must have fewer than 2**31 categories. Received: {n:,}.")
+    return {
+        "sql": f"context{j}.code::INTEGER",
+        "join": f" JOIN context{j} ON {column} = context{j}.raw",
+        "dtype": "<i4",
+        "n_categories": n,
+    }
+
+
+def _written(connection: Any, table: str, j: int) -> tuple[str, str]:
+    """The type of a column of text by how all its entries are written, and the expression of that type."""
+    column = f"trim(x{j})"
+    counts = [
+        f"count(*) FILTER (regexp_full_match({column}, '{_WHOLE}') AND TRY_CAST({column} AS BIGINT) NOTNULL)",
+        f"count(*) FILTER (regexp_full_match({column}, '{_FRACTION}'))",
+        f"count(*) FILTER (x{j} IN {_TRUTH})",
+    ]
+    n, *found = connection.execute(f"SELECT count(*), {', '.join(counts)} FROM {table}").fetchall()[0]
+    for type_, count in zip(("BIGINT", "DOUBLE", "BOOLEAN"), found, strict=True):
+        if count == n:
+            return type_, f"CAST(trim(x.x{j}) AS {type_})"
+    return "VARCHAR", f"x.x{j}"
+
+
+def _refuse(connection: Any, table: str, bad: str, name: str, fault: str) -> None:
+    count = int(connection.execute(f"SELECT count(*) FROM {table} WHERE {bad}").fetchall()[0][0])
+    if count:
+        rows = "1 row" if count == 1 else f"{count:,} rows"
+        raise ValueError(
+            f"Column {name!r} must not have {fault}. Received: {rows} of them. Drop those rows or fill them."
+        )
