@@ -5,6 +5,7 @@ import json
 import math
 import sys
 import traceback
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,6 +90,18 @@ class Report:
         columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._progress) as progress:
             yield progress
+
+    @contextlib.contextmanager
+    def saying_warnings(self) -> Iterator[None]:
+        """What the library warns users of as lines, and as `warnings` in the document."""
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", UserWarning)
+            yield
+        texts = [str(warning.message) for warning in said if issubclass(warning.category, UserWarning)]
+        for text in texts:
+            self.line(text)
+        if texts:
+            self.always["warnings"] = [*self.always.get("warnings", ()), *texts]
 
     def finish(self) -> None:
         """Print the JSON document, where that is asked for."""

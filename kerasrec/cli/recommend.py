@@ -84,9 +84,17 @@ def recommend(
             state = _with_titles(state, shown)
         users = None if user is None else as_known(user, state.users.raw)
         if out is not None:
-            _lists.recommend_to_parquet(
-                state, out, users, not as_json, k=k, exclude_seen=not include_seen, short="fewer", rules=rules
-            )
+            with report.saying_warnings():
+                _lists.recommend_to_parquet(
+                    state,
+                    out,
+                    users,
+                    not as_json,
+                    k=k,
+                    exclude_seen=not include_seen,
+                    short="fewer",
+                    rules=rules,
+                )
             report.line(f"Recommendations: {out}")
             report.result = {"model": state.name, "file": str(out)}
             return
@@ -94,16 +102,18 @@ def recommend(
             liked = as_known(item, state.items.raw)
             left = state.n_items - (0 if include_seen else len(set(liked)))
             if left > 0:
-                frame = _newcomers.recommend_for_history(
-                    state, liked, None, not include_seen, k=min(k, left), rules=rules
-                )
+                with report.saying_warnings():
+                    frame = _newcomers.recommend_for_history(
+                        state, liked, None, not include_seen, k=min(k, left), short="fewer", rules=rules
+                    )
             else:
                 frame = _newcomers.recommend_for_history(state, liked, None, False, k=1).head(0)
             title = f"For somebody who likes {', '.join(item)}"
         else:
-            frame = _lists.recommend(
-                state, users, k=k, exclude_seen=not include_seen, short="fewer", rules=rules
-            )
+            with report.saying_warnings():
+                frame = _lists.recommend(
+                    state, users, k=k, exclude_seen=not include_seen, short="fewer", rules=rules
+                )
             title = f"For user {', '.join(user or [])}"
         rows, plain = records(frame)
         if plain:
@@ -112,7 +122,11 @@ def recommend(
         served = {str(row["user"]) for row in plain} if item is None else set(without if plain else ())
         for who in without:
             if who not in served:
-                report.line(f"Nothing left for {who}: all items are seen; `--include-seen` lists those, too")
+                if rules is None:
+                    why = "all items are seen; `--include-seen` lists those, too"
+                else:
+                    why = "all items are seen or ruled out; `--include-seen` or fewer rules leave more"
+                report.line(f"Nothing left for {who}: {why}")
         report.result = {"model": state.name, "recommendations": rows}
 
 

@@ -256,9 +256,12 @@ def _request(
         seen = _with_hidden(state, seen, codes, hidden)
     if short == "error":
         check_left(state, ids, codes, k, candidates, seen)
-    if candidates is not None and not len(candidates):
+    given, nothing = ids, candidates is not None and not len(candidates)
+    if nothing:
         ids, codes, candidates = ids[:0], codes[:0], None  # nothing for anybody
     shortage = Shortage(ruled, k)
+    if nothing:
+        shortage.add(given, np.full((len(given), 1), -1), "fewer")
     if ruled is None or not ruled.chooses:
         k = min(k, state.n_items if candidates is None else len(candidates))
     draw = None if ruled is None or not ruled.rules.explore else np.random.default_rng(ruled.rules.seed)

@@ -19,7 +19,7 @@ from kerasrec.recommender._frames import list_frame
 from kerasrec.recommender._lists import candidates_of, check_left, ranked, rules_of
 from kerasrec.recommender._moves import Shortage, columns_of
 from kerasrec.recommender._order import Staged, of_ranker
-from kerasrec.recommender._ruled import Ruled, check_length, tastes
+from kerasrec.recommender._ruled import check_length, tastes
 from kerasrec.recommender._situations import in_context
 from kerasrec.recommender._state import SEED, State
 
@@ -35,6 +35,7 @@ def recommend_for_history(
     values: Any = None,
     exclude_seen: bool = True,
     context: Any = None,
+    say: bool = True,
     **how: Any,
 ) -> "pd.DataFrame":
     """The best items for someone who was not in training, from the items that they have.
@@ -45,6 +46,7 @@ def recommend_for_history(
         values: one number an item, or a dict where `items` is one. Defaults to `None`.
         exclude_seen: leave out the history itself. Defaults to `True`.
         context: the situation, or `None`.
+        say: warn of lists that rules leave short. Defaults to `True`.
         **how: as `Recommender.recommend_for_history` takes it.
     """
     state = in_context(state, context)
@@ -72,7 +74,7 @@ def recommend_for_history(
     rows = np.repeat(np.arange(len(codes)), [len(x) for x in codes])
     history = Ragged(rows, np.concatenate(codes), len(codes), np.concatenate(given))
     names = np.array(list(histories), object)
-    return _for_newcomers(state, names, history, ends_of, exclude_seen, named=named, **how)
+    return _for_newcomers(state, names, history, ends_of, exclude_seen, named=named, say=say, **how)
 
 
 def recommend_for_features(state: State, frame: "pd.DataFrame", **how: Any) -> "pd.DataFrame":
@@ -158,6 +160,7 @@ def _for_newcomers(
     short: str = "error",
     rules: Any = None,
     index: str = "auto",
+    say: bool = True,
 ) -> "pd.DataFrame":
     k = positive_integer("k", k)
     ruled = rules_of(state, rules)
@@ -166,9 +169,13 @@ def _for_newcomers(
     candidates = candidates_of(state, only, exclude, ruled)
     seen = history if exclude_seen else None
     rows = np.arange(len(names), dtype=np.int32)
+    shortage = Shortage(ruled, k)
     if short == "error":
         check_left(state, names, rows, k, candidates, seen)
     elif candidates is not None and not len(candidates):
+        shortage.add(names, np.full((len(names), 1), -1), short)
+        if say:
+            shortage.say()
         nothing = np.empty((0, k), np.int32), np.empty((0, k), np.float32)
         return list_frame(
             state, names[:0] if named else None, nothing[0], nothing[1] if with_scores else None
@@ -185,7 +192,9 @@ def _for_newcomers(
 
         score = clicks_of(state).score(state, newcomers=history)
         ranker, finish = Staged(ranker, score, order.n_candidates, order.second.model.name), None
-    items, scores, extra = _lists_of(state, ranker, names, k, seen, history, ruled, short)
+    items, scores, extra = _lists_of(ranker, names, k, seen, history, shortage, short)
+    if say:
+        shortage.say()
     if finish is not None and with_scores:
         scores = finish(scores)
     owners = np.repeat(names, items.shape[1]) if named else None
@@ -208,26 +217,24 @@ def _source(
 
 
 def _lists_of(
-    state: State,
     ranker: Any,
     names: np.ndarray,
     k: int,
     seen: Ragged | None,
     history: Ragged,
-    ruled: Ruled | None,
+    shortage: Shortage,
     short: str,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Items and scores `[B, k]` of all newcomers, and further columns."""
-    rows = np.arange(len(names), dtype=np.int32)
+    rows, ruled = np.arange(len(names), dtype=np.int32), shortage.ruled
     if ruled is None or not ruled.chooses:
-        return *ranked(ranker, rows, k, seen), {}
+        items, scores = ranked(ranker, rows, k, seen)
+        shortage.add(names, items, short)
+        return items, scores, {}
     taste = None if ruled.shares is None else tastes(ruled, history, rows)
     chosen = choose(ruled, ranker, rows, k, seen, taste, np.random.default_rng(ruled.rules.seed))
-    shortage = Shortage(ruled, k)
     shortage.missed(chosen.unmet)
     shortage.add(names, chosen.items, short)
-    if short == "error":
-        shortage.say()
     return chosen.items, chosen.scores, columns_of(chosen, ruled, False, chosen.items.shape)
 
 

@@ -103,7 +103,7 @@ def history_list(
     if only == []:
         return []
     state = served.recommender._now()
-    how: dict[str, Any] = {"k": k, "only": only, "exclude": exclude or None, "short": "fewer"}
+    how: dict[str, Any] = {"k": k, "only": only, "exclude": exclude or None, "short": "fewer", "say": False}
     return items_of(served, recommend_for_history(state, list(items), values, **how))
 
 

@@ -3,12 +3,13 @@
 import hmac
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
+from kerasrec.data._columns import shown
 from kerasrec.serving import _answers, _bodies
 from kerasrec.serving._batches import Batches
 from kerasrec.serving._bodies import Event, RawId
@@ -36,7 +37,7 @@ _WRITING = _BODY | {
 
 def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) -> APIRouter:
     """What programs ask: lists, neighbours, explanations, events."""
-    router = APIRouter(prefix="/v1", default_response_class=Json)
+    router = APIRouter(prefix="/v1", default_response_class=Json, dependencies=[Depends(_known_parameters)])
     limits, batches = _Limits(settings), Batches(log)
     writing = [Depends(_writer(settings))]
     length = min(_LENGTH, settings.max_k)
@@ -149,6 +150,19 @@ class _Limits:
                 raise ValueError(
                     f"`{name}` must have at most {self.settings.max_ids:,} ids. Received: {len(ids):,}."
                 )
+
+
+async def _known_parameters(request: Request) -> None:
+    """Refuse parameters that a route does not read: a misspelt one would count for nothing."""
+    route = request.scope["route"]
+    known = [field.alias for field in route.dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            which = f"be among {', '.join(known)}" if known else "be left out"
+            raise ValueError(
+                f"Parameters of {route.path_format} must {which}; rules and lists of ids go into the body of "
+                f"`POST /v1/recommend`. Received: {shown(name)}."
+            )
 
 
 def _writer(settings: Settings) -> Any:

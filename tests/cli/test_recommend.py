@@ -197,3 +197,37 @@ def test_rules_are_options():
         given(None, None, ["x=a"], None, None, None, "genre", None)
     with pytest.raises(ValueError, match=r"`--boost` must be COLUMN=N with a number\. Received: 'x'"):
         given(None, None, None, None, ["x"], None, "genre", None)
+
+
+@pytest.fixture(scope="module")
+def with_metadata(trained, tmp_path_factory):
+    """The same model with metadata."""
+    recommender = Recommender.load(trained[0])
+    stock = pd.Series(range(recommender.n_items), recommender.item_ids) < 4
+    recommender.item_metadata = pd.DataFrame({"stock": stock, "brand": ["a", "b"] * (len(stock) // 2)})
+    path = tmp_path_factory.mktemp("shop") / "shop.keras"
+    recommender.save(path)
+    return path
+
+
+@pytest.mark.parametrize("who", [("--user", "cust 03"), ("--item", "P-1é")])
+@pytest.mark.parametrize("rule", [("--where", "stock"), ("--at-most", "brand=1")])
+def test_lists_that_rules_leave_short_say_so(run, run_json, with_metadata, who, rule):
+    found = run_json("recommend", with_metadata, *who, *rule, "-k", 5)
+    n = len(found["recommendations"])
+    assert 0 < n < 5
+    name = "where" if rule[0] == "--where" else "at_most brand"
+    expected = f"Rules leave fewer than k=5 items for 1 of 1 users, {n} at least: `{name}`."
+    assert found["warnings"] == [expected]
+    assert expected in run("recommend", with_metadata, *who, *rule, "-k", 5).out
+    assert "warnings" not in run_json("recommend", with_metadata, *who, *rule, "-k", 1)
+
+
+def test_rules_that_leave_nothing_say_so(run, run_json, with_metadata):
+    nothing = ["--where", "brand == 'c'", "-k", 2]
+    out = run("recommend", with_metadata, "--user", "cust 03", *nothing).out
+    assert "Rules leave fewer than k=2 items for 1 of 1 users, 0 at least: `where`." in out
+    assert "Nothing left for cust 03: all items are seen or ruled out; `--include-seen` or fewer rules" in out
+    assert "Nothing left for P-1é" in run("recommend", with_metadata, "--item", "P-1é", *nothing).out
+    found = run_json("recommend", with_metadata, "--out", "lists.parquet", "--where", "stock", "-k", 12)
+    assert found["warnings"][0].startswith("Rules leave fewer than k=12 items for ")

@@ -19,6 +19,25 @@ def test_bad_queries(client, query):
     assert (answer.status_code, answer.json()["detail"]) == (422, REFUSED[query])
 
 
+@pytest.mark.parametrize(
+    ("address", "rule"),
+    [
+        ("recommend/user%201?k=2&", "of /v1/recommend/{user} must be among k, exclude_seen, unknown"),
+        ("similar/item%201?", "of /v1/similar/{item} must be among k"),
+        ("explain?user=user%201&item=item%201&", "of /v1/explain must be among user, item"),
+        ("recommend?", "of /v1/recommend must be left out"),
+    ],
+)
+def test_unknown_parameters_are_refused(client, address, rule):
+    body = {"method": "POST", "json": {"users": ["user 1"]}} if address == "recommend?" else {"method": "GET"}
+    answer = client.request(url=f"/v1/{address}availble=stock", **body)
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422,
+        f"Parameters {rule}; rules and lists of ids go into the body of `POST /v1/recommend`. "
+        "Received: 'availble'.",
+    )
+
+
 BODIES = {
     '{"users": []}': (
         422,
