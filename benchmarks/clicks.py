@@ -1,4 +1,4 @@
-"""Training of models of clicks: rows a second beside the same networks in plain Keras.
+"""Training of click models: rows a second beside the same networks in plain Keras.
 
 Frappe's ten columns of categories (202,027 rows, 5,382 categories; drawn at random with these sizes where the
 data set is not there), batches of 4,096, vectors of 10 numbers, three layers of 400 with batch normalisation

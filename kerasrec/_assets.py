@@ -132,7 +132,7 @@ def _check_seen(starts: np.ndarray, items: np.ndarray, n_users: int, n_items: in
     ascending = np.diff(items.astype(np.int64)) > 0
     ascending[starts[(starts > 0) & (starts < len(items))] - 1] = True  # where the next user begins
     if not ascending.all():
-        raise ValueError("Seen items of a user must ascend. Received: items that do not.")
+        raise ValueError("Seen items of a user must be in ascending order. Received: items that are not.")
 
 
 def check_ids(name: str, ids: np.ndarray) -> None:

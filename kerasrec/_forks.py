@@ -18,10 +18,10 @@ def check_fork() -> None:
     """
     if _forked:
         raise RuntimeError(
-            "A process must not be forked from one in which the backend has computed: its threads stay there "
-            "and calls would wait for ever. Load the recommender in each worker (gunicorn without --preload) "
-            "or start workers by 'spawn'. "
-            f"Received: a call of {_NAMES[keras.backend.backend()]} in forked process {os.getpid()}."
+            "A process must not be forked after the backend has computed: its threads are not copied, so "
+            "calls would hang. Load the recommender in each worker (gunicorn without --preload) or start "
+            f"workers by 'spawn'. Received: a call of {_NAMES[keras.backend.backend()]} in forked process "
+            f"{os.getpid()}."
         )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-# The output of a model of clicks that gives no probability.
+# The output of a click model that gives no probability.
 EXPECTED = "expected"
 
 

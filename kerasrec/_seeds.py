@@ -14,7 +14,7 @@ def check_seed(seed: int) -> int:
     """The seed, or a `ValueError` where it is none."""
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
         raise ValueError(
-            "`seed` must be a whole number from 0 to below 2^32; `seed % 2**32` makes one of any. "
+            "`seed` must be a whole number from 0 to below 2^32; `seed % 2**32` turns any integer into one. "
             f"Received: seed={seed!r}."
         )
     return int(seed)

@@ -38,8 +38,8 @@ def unpacking(path: Path) -> Iterator[None]:
         yield
     except _DAMAGED as error:
         raise ValueError(
-            f"{str(path)!r} must be whole, and what its name says. Received: an archive that cannot "
-            f"be unpacked ({str(error).rstrip('.')})."
+            f"{str(path)!r} must be a complete file of the format in its name. Received: an archive that "
+            f"cannot be unpacked ({str(error).rstrip('.')})."
         ) from error
     except ValueError as error:
         if "Only one file per" in str(error) or "Zero files found" in str(error):

@@ -164,7 +164,7 @@ def test_large_models_are_said(data, capsys, monkeypatch):
     said = capsys.readouterr().out
     assert (
         "Memory for the weights of recommender_v2 and the moments of its optimizer: 3.6 kB, "
-        "and as much on disk for a file of it." in said
+        "and as much disk space for its file." in said
     )
 
 

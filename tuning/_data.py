@@ -1,4 +1,4 @@
-"""What a search is of: interactions, or impressions for models of clicks."""
+"""What a search is of: interactions, or impressions for click models."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,14 +23,14 @@ def checked(data: Any) -> Data:
         data.check_classes()
     elif not isinstance(data, Interactions):
         raise TypeError(
-            "`interactions` must be `kerasrec.data.Interactions`, or `Impressions` for models of clicks; "
+            "`interactions` must be `kerasrec.data.Interactions`, or `Impressions` for click models; "
             f"`from_frame` and `from_csv` make them. Received: {type(data).__name__}."
         )
     return data
 
 
 def check_model(card: Any, data: Data, others: Mapping[str, Any]) -> None:
-    """Refuse a model of clicks without impressions, and impressions with what is for interactions alone.
+    """Refuse a click model without impressions, and impressions with what is for interactions alone.
 
     Args:
         card: `Card`, or `None` of a model of the user's own.
@@ -49,11 +49,11 @@ def check_model(card: Any, data: Data, others: Mapping[str, Any]) -> None:
         return
     if card is not None and card.task != "click":
         names = ", ".join(name for name in zoo.names() if zoo.card(name).task == "click")
-        raise ValueError(f"`model` must be a model of clicks: {names}. Received: model={card.name!r}.")
+        raise ValueError(f"`model` must be a click model: {names}. Received: model={card.name!r}.")
     for name, given in others.items():
         if given is not None:
             raise ValueError(
-                f"`{name}` must be left out with impressions, whose columns and rows are all there is. "
+                f"`{name}` cannot be used with impressions, which hold everything in their columns. "
                 f"Received: {name}."
             )
 

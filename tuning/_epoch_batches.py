@@ -87,7 +87,7 @@ class EpochBatches(keras.utils.PyDataset):
     """Batches that change when they are told to, and not where Keras looks at them before it begins.
 
     Args:
-        batches: a `keras.utils.PyDataset` with another order behind each `on_epoch_end`.
+        batches: a `keras.utils.PyDataset` with another order after each `on_epoch_end`.
         epoch: int, the one to begin with.
     """
 

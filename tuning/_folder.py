@@ -52,8 +52,8 @@ def claim(folder: Path, arguments: Mapping[str, Any]) -> None:
     if names:
         differ = "; ".join(f"{name}={arguments.get(name)} instead of {before.get(name)}" for name in names)
         raise ValueError(
-            "A search goes on in its folder with the arguments that it was started with or with more "
-            f"`max_trials`; take these or another `directory`. Received: {differ} in {str(folder)!r}."
+            "A search resumes in its folder with the arguments that it was started with or a larger "
+            f"`max_trials`; use these or another `directory`. Received: {differ} in {str(folder)!r}."
         )
 
 

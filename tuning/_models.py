@@ -50,7 +50,7 @@ def hypermodel(
     given = [name for name, x in {**features, **space}.items() if x is not None]
     if given:
         raise ValueError(
-            f"`{given[0]}` is for models by name; a model of your own reads it where it is built. "
+            f"`{given[0]}` is only for models given by name; use it in the code that builds your own model. "
             f"Received: model={model!r}."
         )
     if isinstance(model, HyperRecommender):

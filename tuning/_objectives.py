@@ -44,7 +44,7 @@ class Objective(keras_tuner.Objective):
         if isinstance(validation, Impressions):
             if self.metric == "user_auc" and validation.users is None:
                 raise ValueError(
-                    "`objective='val_user_auc'` needs a column of users: give `user=` to "
+                    "`objective='val_user_auc'` needs a column of users: pass `user=` to "
                     "`Impressions.from_frame`. Received: impressions without."
                 )
             return ClickMetrics(validation)
@@ -81,7 +81,11 @@ def objective(given: Any, card: Any = None, clicks: bool = False) -> Objective:
     else:
         listed = [*(f"val_{metric}@10" for metric in at_k), *known]
         whose = "of this search" if card is None else f"that {card.name} reports"
-        other = " Another one of your own model's needs its direction: ('val_x', 'max')." if not card else ""
+        other = (
+            (" For another figure of your own model, give its direction: ('val_x', 'max').")
+            if not card
+            else ""
+        )
         raise ValueError(
             f"`objective` must be a figure {whose}: {', '.join(listed)}"
             f"{', or with another cut-off' * bool(at_k)}."

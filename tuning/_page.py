@@ -46,7 +46,7 @@ def write_page(result: "SearchResult", path: Any) -> None:
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head><body>
 <h1>{title}</h1>
 <p>Best: {result.best_score:.5g} in trial {html.escape(result.best_trial)}.
-{result.overhead:.0%} of the time went into anything but training and evaluation.</p>
+{result.overhead:.0%} of the time was spent neither on training nor on evaluation.</p>
 <table>{best}</table>
 {tested}<img alt="history, trials and importances" src="data:image/png;base64,{encoded}">
 <h2>Trials</h2>

@@ -21,7 +21,7 @@ class Progress:
     """How far a trial is.
 
     Args:
-        values: the objective behind each epoch.
+        values: the objective after each epoch.
         epochs: most epochs that it may take.
         status: `"running"`, `"completed"`, `"pruned"` or `"failed"`.
         reason: why it failed.
@@ -60,7 +60,7 @@ class Record:
         write_json(self.folder / _STORY, asdict(progress))
 
     def save(self, model: keras.Model, progress: Progress, best: bool) -> None:
-        """Keep the state behind an epoch, and the weights if they are the best so far."""
+        """Keep the state after an epoch, and the weights if they are the best so far."""
         self.folder.mkdir(parents=True, exist_ok=True)
         weights = _arrays("model", model.variables)
         if best:

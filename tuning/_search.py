@@ -48,19 +48,18 @@ def search(
     verbose: bool = True,
     **kwargs: Any,
 ) -> SearchResult:
-    """Look for the hyperparameters of a model with which a figure of held-out interactions is best.
+    """Search for the hyperparameters of a model with the best figure on held-out interactions.
 
-    Part of the interactions is held out of every training, and the objective is measured on it behind every
-    epoch; a test set is not needed and not seen. A trial ends without a better value for `patience` epochs,
-    or where its best value is below the median of that of earlier trials by the same epoch. The first trial
-    is the model's recipe (`kerasrec.zoo.recipe`), but with Hyperband.
+    Part of the interactions is held out of every training, and the objective is measured on it after every
+    epoch; a test set is not needed and not seen. A trial ends after `patience` epochs without a better value,
+    or if its best value is below the median of earlier trials at the same epoch. The first trial is the
+    model's recipe (`kerasrec.zoo.recipe`), except with Hyperband.
 
-    Everything stands in `directory`. A search that was stopped or killed goes on when it is called again
-    with the same arguments, the running trial behind its last epoch; one that is finished only gives its
-    result.
+    Everything is stored in `directory`. A search that was stopped or killed resumes when it is called again
+    with the same arguments, the running trial after its last epoch; a finished one only returns its result.
 
     Args:
-        interactions: `Interactions`, the training data; `Impressions` for models of clicks.
+        interactions: `Interactions`, the training data; `Impressions` for click models.
         model: name of a model of the zoo, a function `build(hp)` that returns a compiled model with inputs
             `user` and `item`, or the columns of impressions, or a `keras_tuner.HyperModel`, such as a
             `HyperRecommender`; a `fit` of its own is called as that of `HyperRecommender` is. Defaults to
@@ -169,14 +168,14 @@ def _run(plan: Plan, workers: int, chief: str | None, verbose: bool) -> Any:
                 raise
             raise OSError(
                 error.errno,
-                f"{os.strerror(error.errno)}; make room and start the search again with the same arguments: "
-                "it goes on",
+                f"{os.strerror(error.errno)}; make room and start the search again with the same "
+                "arguments: it resumes",
                 str(plan.folder),
             ) from error
     if oracle.given_up():
         reasons = [f"{x}: {Record(plan.folder, x).read().reason}" for x in oracle.failures()]
         raise RuntimeError(
-            f"The search stopped, as {len(reasons)} trials in a row failed. " + "; ".join(reasons) + "."
+            f"The search stopped because {len(reasons)} trials in a row failed. " + "; ".join(reasons) + "."
         )
     _folder.clean(plan.folder, oracle, plan.keep, over=True)
     return oracle

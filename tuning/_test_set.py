@@ -69,7 +69,7 @@ class Lists:
     def compared(
         self, reports: Sequence[EvaluationReport], simple: Sequence[str] = (), notes: Sequence[str] = ()
     ) -> Comparison:
-        """Reports side by side, by the objective where it has a value a user, else by the first NDCG."""
+        """Reports side by side, by the objective where it has one value per user, else by the first NDCG."""
         first = reports[0]
         deciding = [name for name in self.names if name in first.metrics]
         if not deciding or first.figure(deciding[0]).values is None:
@@ -92,8 +92,8 @@ class Clicks:
     ) -> None:
         if not isinstance(test, Impressions):
             raise TypeError(
-                "`test` must be `kerasrec.data.Impressions`, as what was searched on. "
-                f"Received: {type(test).__name__}."
+                "`test` must be `kerasrec.data.Impressions`, like the data that was searched on. Received: "
+                f"{type(test).__name__}."
             )
         for name, given in (("k", k), ("metrics", metrics)):
             if given is not None:

@@ -22,7 +22,7 @@ class FailedTrial(Exception):
 
 
 class TrialCallback(keras.callbacks.Callback):
-    """Keeps the values of the objective, the state behind each epoch and the best weights; ends the trial.
+    """Keeps the values of the objective, the state after each epoch and the best weights; ends the trial.
 
     It ends without a better value for `patience` epochs, below the median of earlier trials, or where a value
     is no number. All follows from the values, so that a trial that is taken up again ends as it would have.
@@ -34,7 +34,7 @@ class TrialCallback(keras.callbacks.Callback):
         patience: int or `None`.
         earlier: gives the values of earlier trials by epoch; `None` for no pruning.
         seed: int.
-        tick: called behind each epoch.
+        tick: called after each epoch.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ _FATAL = (keras_tuner.errors.FatalError, UnknownObjective)
 
 
 class Tuner(keras_tuner.Tuner):
-    """keras-tuner's tuner, with trials that go on behind their last epoch.
+    """keras-tuner's tuner, with trials that resume after their last epoch.
 
     Args:
         oracle: an oracle of `_oracles`, or keras-tuner's client of one in another process.
@@ -41,7 +41,7 @@ class Tuner(keras_tuner.Tuner):
         seed: int.
         callbacks: of the user, copied for each trial.
         n_users: int or `None`, users that exact metrics are measured on.
-        tick: called behind each epoch and trial.
+        tick: called after each epoch and trial.
         **kwargs: of `keras_tuner.Tuner`.
     """
 

@@ -32,7 +32,7 @@ def check_not_in_a_worker() -> None:
     if WORKER in os.environ:
         raise RuntimeError(
             "A script whose own models or callbacks are searched by several workers must call `search` below "
-            "`if __name__ == '__main__':`, as the workers read it too."
+            "`if __name__ == '__main__':`, because the workers run it too."
         )
 
 
@@ -81,8 +81,8 @@ def work_for(plan: Plan, chief: str | None, name: str) -> None:
         "KERASTUNER_ORACLE_PORT": str(port),
     }
     gone = ConnectionError(
-        f"There is no chief at {chief}: it has ended or cannot be reached. Start it again with the same "
-        "arguments, and the search goes on."
+        f"There is no chief at {chief}: it has ended or cannot be reached. Start it again with the "
+        "same arguments, and the search resumes."
     )
     try:
         with grpc.insecure_channel(f"{host}:{port}") as channel:
@@ -231,16 +231,16 @@ def _pickled(plan: Plan, chief: str) -> bytes:
         content = pickle.dumps((plan, chief))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
-            "With several workers a model of your own must be a function or class of a module that can be "
-            f"imported, and callbacks must be such that pickle can take them. Received: {error}."
+            "With several workers, your own model must be a function or class of a module that can be "
+            f"imported, and callbacks must be picklable. Received: {error}."
         ) from error
     script = None
     if b"__main__" in content:
         script = getattr(sys.modules["__main__"], "__file__", None)
         if script is None:
             raise ValueError(
-                "With several workers a model of your own must be a function or class of a module that can "
-                "be imported. Received: one of an interactive session."
+                "With several workers, your own model must be a function or class of a module that can be "
+                "imported. Received: one of an interactive session."
             )
     return pickle.dumps((sys.path, script, content))
 

@@ -31,7 +31,7 @@ class HyperRecommender(keras_tuner.HyperModel):
 
     Args:
         model_name: name of a model of the zoo.
-        interactions: `Interactions`, the training data; `Impressions` for a model of clicks.
+        interactions: `Interactions`, the training data; `Impressions` for a click model.
         user_features: as in `kerasrec.zoo.create`, or a mapping of `Features` by name of their group, each of
             which a trial takes or leaves. Defaults to `None`.
         item_features: the same of the items. Defaults to `None`.
@@ -45,7 +45,7 @@ class HyperRecommender(keras_tuner.HyperModel):
 
     Raises:
         ValueError: if there is no such model or setting, or a range is empty or inverted.
-        TypeError: if a model of clicks is not given impressions.
+        TypeError: if a click model is not given impressions.
 
     Example:
         >>> import keras_tuner, kerasrec
@@ -215,7 +215,7 @@ class HyperRecommender(keras_tuner.HyperModel):
             interactions: `Interactions` to train on, or `Impressions`.
             validation: the same, held out, for the metrics of rating models. Defaults to `None`.
             callbacks: Keras callbacks. Defaults to `()`.
-            epochs: int, epoch to stop behind. Defaults to `1`.
+            epochs: int, epoch to stop after. Defaults to `1`.
             initial_epoch: int, epochs that the model has had. Defaults to `0`.
             **kwargs: further arguments of `model.fit`.
 

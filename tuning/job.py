@@ -21,7 +21,7 @@ class Job:
         data: the table that it is meant for; another one can be given.
         model: name of a model of the zoo.
         objective: as in `search`.
-        label: column of clicks of a table of impressions, for a model of clicks. Defaults to `None`.
+        label: column of clicks of a table of impressions, for a click model. Defaults to `None`.
         columns: kinds of its columns by name, as `Impressions.from_frame` takes them, or `"ignore"`; the
             others are guessed. Defaults to `{}`.
         watch_time: column of the time watched, for `youtube_ranker`. Defaults to `None`.

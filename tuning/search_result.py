@@ -97,7 +97,7 @@ class SearchResult:
         """The best model, built, trained and compiled.
 
         Args:
-            retrain: bool, train it anew on training and validation data together, for as many epochs as were
+            retrain: bool, train it again on training and validation data together, for as many epochs as were
                 best; made once. Defaults to `False`: the weights of the best epoch, trained without the
                 validation data.
 
@@ -114,7 +114,7 @@ class SearchResult:
         if not Record(self._plan.folder, self.best_trial).load_best(model):
             raise FileNotFoundError(
                 f"The best weights must be in {str(self.directory)!r}; they are no longer there. "
-                "`best_model(retrain=True)` trains them anew."
+                "`best_model(retrain=True)` trains the model again."
             )
         return model
 
@@ -202,9 +202,9 @@ class SearchResult:
         """The best hyperparameters on a test set that the search has not seen, beside the defaults.
 
         The best model and one with those of the recipe, whatever was fixed, are
-        trained anew on all of the search's data, each for the epochs that were its best on the validation
+        trained again on all of the search's data, each for the epochs that were its best on the validation
         data, and evaluated once, beside baselines.
-        The objective decides where it has a value a user, else the first NDCG. A note says how the best
+        The objective decides where it has one value per user, else the first NDCG. A note says how the best
         stands against each of the others, a warning where it is not significantly better than the defaults.
 
         Args:
@@ -213,9 +213,9 @@ class SearchResult:
             k: int, cut-off of the lists. Defaults to `None`: the objective's, or 10.
             metrics: names as in `kerasrec.evaluation.evaluate`. Defaults to `None`: NDCG and recall, or the
                 errors where ratings were the objective.
-            baselines: as in `kerasrec.evaluation.compare`; of impressions names of models of clicks, trained
+            baselines: as in `kerasrec.evaluation.compare`; of impressions names of click models, trained
                 by their recipes. Defaults to `None`, of impressions `logistic_regression`.
-            rivals: `SearchResult` of other models on the same data by name, whose best ones are trained anew
+            rivals: `SearchResult` of other models on the same data by name, whose best ones are trained again
                 and stand beside. Defaults to `None`.
             seeds: int, how often the best and the defaults are trained; the table has the first of them, a
                 note the means of all. Defaults to `1`.

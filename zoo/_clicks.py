@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _STDDEV = 0.01
 # Of the moving averages of a batch normalisation: an epoch of a small table has few steps.
 _MOMENTUM = 0.9
-# Steps of an epoch that a small table is to have, and most rows a step.
+# Steps of an epoch that a small table is to have, and most rows per step.
 _STEPS, _LARGEST, _SMALLEST = 40, 4096, 32
 
 N_COMPONENTS = Hyperparameter("n_components", "int", 10, low=4, high=64, log=True)
@@ -47,7 +47,7 @@ def recipe(size: Size, loss: Any = None) -> Recipe:
 
 
 def linear_recipe(size: Size, loss: Any = None) -> Recipe:
-    """Fast steps, and a prior that counts as one row: what has a weight a category needs both on few rows.
+    """Fast steps, and a prior worth one row: models with one weight per category need both on few rows.
 
     Args:
         size: `Size`.
@@ -86,11 +86,11 @@ class Fields:
 
     @property
     def n_fields(self) -> int:
-        """Vectors that `vectors` gives: one a category, and one a number."""
+        """Vectors that `vectors` gives: one per category, and one per number."""
         return len(self.categories) + self.n_numbers
 
     def table(self, size: int, name: str, stddev: float = _STDDEV) -> Any:
-        """A vector a category, `[B, F, size]`; `None` without categories."""
+        """One vector per category, `[B, F, size]`; `None` without categories."""
         if self._ids is None:
             return None
         kinds = self.categories.values()
@@ -104,7 +104,7 @@ class Fields:
         )(self._ids)
 
     def vectors(self, n_components: int) -> Any:
-        """A vector a field, `[B, F, C]`: that of its category, or a number times the vector of its column."""
+        """One vector per field, `[B, F, C]`: that of its category, or a number times its column's vector."""
         n_components = positive_integer("n_components", n_components)
         parts = [self.table(n_components, "field_embedding")]
         if self.all_numbers is not None:
@@ -121,7 +121,7 @@ class Fields:
         return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
 
     def linear(self) -> Any:
-        """A weight a category and a number, summed, `[B, 1]`."""
+        """The sum of one weight per category and number, `[B, 1]`."""
         weights = self.table(1, "linear_weights", stddev=0.0)
         parts = [] if weights is None else [ops.sum(weights, axis=1)]
         if self.all_numbers is not None:
@@ -206,7 +206,7 @@ def pairs_of_fields(vectors: Any) -> Any:
 
 
 def logit(x: Any, name: str = "weigh") -> Any:
-    """One number a row, in float32.
+    """One number per row, in float32.
 
     Args:
         x: `[B, D]`.

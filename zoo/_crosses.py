@@ -12,7 +12,7 @@ from kerasrec.layers._lookup import lookup
 
 @keras.saving.register_keras_serializable("kerasrec")
 class CrossedWeights(keras.layers.Layer):
-    """A weight a pair of categories of two columns, summed over several such crosses.
+    """One weight per pair of categories of two columns, summed over several such crosses.
 
     All weights stand in one table, those of a cross after those of the one before. A cross of at most
     `buckets` pairs has a weight for each; the pairs of a larger one are hashed into `buckets` weights, by a

@@ -110,7 +110,7 @@ class HistoryScore(keras.layers.Layer):
         return scipy.sparse.csr_matrix(parts, (self.n_users, self.n_items))
 
     def row(self, user: Any) -> tuple[Any, Any]:
-        """Items and values of the rows of users `[B, 1]`, both `[B, longest]`; value 0 behind the end."""
+        """Items and values of the rows of users `[B, 1]`, both `[B, longest]`; value 0 after the end."""
         places = lookup(self.starts, user) + ops.arange(self.longest, dtype="int32")
         there = places < lookup(self.starts, user + 1)
         places = ops.minimum(places, self.n_entries - 1)

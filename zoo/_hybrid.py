@@ -94,7 +94,7 @@ class Side:
         else:
             if not isinstance(features, (int, np.integer)):
                 raise ValueError(
-                    f"`{name}_features` must be `Features`, a matrix with a row a {name}, or the number "
+                    f"`{name}_features` must be `Features`, a matrix with one row per {name}, or the number "
                     f"of {name}s; `kerasrec.zoo.create` takes interactions. "
                     f"Received: {name}_features={features!r}."
                 )
@@ -120,8 +120,8 @@ class Side:
         several = isinstance(given, Sequence) and not isinstance(given, str)
         if several and len(given) != n_tastes:
             raise ValueError(
-                f"`{argument}` must be one layer a taste where it is several; for layers behind one another "
-                f"take `LayersRepr`. Received: {len(given)} layers, n_tastes={n_tastes or 1}."
+                f"`{argument}` must be one layer per taste if there are several; to chain layers, "
+                f"use `LayersRepr`. Received: {len(given)} layers, n_tastes={n_tastes or 1}."
             )
         tastes = []
         for taste in range(n_tastes or 1):
@@ -207,7 +207,7 @@ def hybrid(
         sizes = [arguments[name].shape[-1] for name in ("user", "item")]
         if sizes[0] != sizes[1]:
             raise ValueError(
-                "Representations of users and items must have the same size, `n_components` where a part is "
+                "Representations of users and items must have the same size, `n_components` if a part is "
                 f"given by name. Received: user_repr of {sizes[0]} and item_repr of {sizes[1]} components."
             )
         if n_tastes > 1:
@@ -342,7 +342,7 @@ def warn_without_identity(card: Card, sides: Sequence[Side]) -> None:
         names = " and ".join(f"{side.name}s" for side in sides)
         indicators = " and ".join(f"Features.indicator(data.{side.name}_ids)" for side in sides)
         warnings.warn(
-            f"{card.name} has no indicator columns of {names}: those with equal features are the same to it. "
-            f"Stack {indicators} unless that is meant.",
+            f"{card.name} has no indicator columns of {names}: it cannot tell those with equal features "
+            f"apart. Stack {indicators} unless this is intended.",
             stacklevel=4,
         )

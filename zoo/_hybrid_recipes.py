@@ -15,7 +15,7 @@ SAMPLED = "sampled_softmax"
 _WHOLE_STEPS = 320
 # Scores of a batch at most: a quarter of a gigabyte, of which a step holds a few.
 _SCORES = 1 << 26
-# Of losses on samples: rows a step, and steps of an epoch below which its rows are fewer.
+# Of losses on samples: rows per step, and steps of an epoch below which its rows are fewer.
 _ROWS, _STEPS = (256, 4096), 64
 # Decay in units of the squared singular values that chance alone gives to so many likes; the least, the most.
 _DECAY, _LEAST_DECAY, _MOST_DECAY = 0.52, 0.075, 0.2
@@ -90,7 +90,7 @@ def loss_name(loss: Any) -> str | None:
 
 
 def _whole(size: Size, loss: Any) -> Recipe:
-    """One row a user, whose scores of the whole catalogue are one matrix product."""
+    """One row per user, whose scores of the whole catalogue are one matrix product."""
     rows = min(128 if size.n_users <= 2000 else 256, max(1, _SCORES // size.n_items))
     epochs = min(40, max(12, round(_WHOLE_STEPS / -(-size.n_users // rows))))
     settings = {
@@ -126,7 +126,7 @@ def _near_the_decomposition(size: Size) -> Recipe:
 
 
 def _sampled(size: Size, loss: Any) -> Recipe:
-    """One row a positive, and negatives that all rows of a batch share."""
+    """One row per positive, and negatives that all rows of a batch share."""
     from kerasrec.data.samplers import UniformSampler
 
     if loss in ("warp", "koswarp"):

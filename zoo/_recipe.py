@@ -63,7 +63,7 @@ class Recipe:
             form, of which the settings alone count.
         schedule: what the learning rate does from epoch to epoch: `"constant"`, or `"linear"` or `"cosine"`,
             which reach 0 at the end of `epochs`. Defaults to `"constant"`.
-        batch_size: int, rows a step: ratings, positives, or users of a loss over the whole catalogue.
+        batch_size: int, rows per step: ratings, positives, or users of a loss over the whole catalogue.
             Defaults to `256`.
         n_sampled_items: int, sampled items of a step's lists, for a loss that takes samples. Defaults to
             `50`.

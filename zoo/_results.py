@@ -71,7 +71,7 @@ def on_frappe(
     user_auc: float,
     without_cost: tuple[float, float, float] | None = None,
 ) -> str:
-    """What a model of clicks reached on Frappe.
+    """What a click model reached on Frappe.
 
     Args:
         settings: in words, beside the recipe's.
@@ -94,7 +94,7 @@ their `cost`, which a model can read off.
 {table}"""
 
 
-# Models of clicks beside a boosted tree, for the card of each of these.
+# Click models beside a boosted tree, for the card of each of these.
 CLICKS_ON_MOVIELENS_1M = """
 MovieLens 1M as clicks: 4 and 5 stars against 1 and 2 (739,008 rows, random 8:1:1, 78 % clicked); user, film,
 gender, age, occupation, zip code, genres and year; one seed, batches of 4,096, vectors of 10, in dcn of 16,

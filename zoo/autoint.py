@@ -39,7 +39,7 @@ def AutoInt(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """Self-attention of the fields beside a network (AutoInt+).
+    """Self-attention over the fields, next to a network (AutoInt+).
 
     In a block each field becomes, head by head, the mean of all fields' values, weighted by
     `softmax_g(q_f . k_g)`; the heads stand side by side, and `e_f' = ReLU(heads_f + W e_f)`. With the fields
@@ -117,7 +117,7 @@ CARD = Card(
     name="autoint",
     factory=AutoInt,
     task="click",
-    summary="Self-attention of the fields beside a network.",
+    summary="Self-attention over the fields, next to a network.",
     reference=(
         'Song et al., "AutoInt: automatic feature interaction learning via self-attentive neural networks", '
         "2019."

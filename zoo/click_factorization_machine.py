@@ -29,7 +29,7 @@ def ClickFactorizationMachine(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """A weight a category and a number, and through a vector of each a weight for each pair.
+    """One weight per category and number, and a weight for each pair, from one vector each.
 
     `p = sigmoid(b + sum_f w_f + sum_{f < g} v_f . v_g)`: logistic regression and all pairs of its features.
     `factorization_machine` is the same of a user and an item, for rankings.
@@ -70,7 +70,7 @@ CARD = Card(
     name="click_factorization_machine",
     factory=ClickFactorizationMachine,
     task="click",
-    summary="A weight a category and a number, and through a vector of each a weight for each pair.",
+    summary="One weight per category and number, and a weight for each pair, from one vector each.",
     reference='Rendle, "Factorization machines", 2010.',
     hyperparameters=(
         N_COMPONENTS,

@@ -92,7 +92,7 @@ CARD = Card(
     name="dcn",
     factory=DCN,
     task="click",
-    summary="Crosses of growing degree beside a network.",
+    summary="Feature crosses of growing degree, next to a network.",
     reference='Wang et al., "DCN V2: improved deep and cross network", 2021, eq. 1 to 4.',
     hyperparameters=(
         N_COMPONENTS,

@@ -100,7 +100,7 @@ def DLRM(
             top += _dots(whole, n)
         elif interaction == "dot" and not top:
             raise ValueError(
-                "dlrm needs at least two columns for its dots; take logistic_regression for one. "
+                "dlrm needs at least two columns for its dot products; use logistic_regression for one. "
                 f"Received: {len(fields.categories)} column."
             )
         if interaction != "dot" and fields.categories:

@@ -88,7 +88,7 @@ def too_large(n_items: int, max_bytes: float = 8e9) -> str:
         return ""
     return (
         f"EASE must hold every pair of items in `max_bytes`={max_bytes:,.0f} bytes, 46,340 items at most; "
-        f"filter rare items or take item_knn. Received: {n_items:,} items, which need {needed:,} bytes."
+        f"filter rare items or use item_knn. Received: {n_items:,} items, which need {needed:,} bytes."
     )
 
 
@@ -113,7 +113,7 @@ def _by_items(matrix: "scipy.sparse.csr_matrix", ridge: float) -> np.ndarray:
 
 
 def _by_users(matrix: "scipy.sparse.csr_matrix", ridge: float) -> np.ndarray:
-    """By `ridge P = I - X^T (X X^T + ridge I)^-1 X`, whose inverse has a row a user."""
+    """By `ridge P = I - X^T (X X^T + ridge I)^-1 X`, whose inverse has one row per user."""
     n_items = matrix.shape[1]
     strips = gram(matrix, ridge)
     invert(strips)
@@ -137,7 +137,7 @@ CARD = Card(
     name="ease",
     factory=EASE,
     task="ranking",
-    summary="A linear model from items to items with a diagonal of zeros, in closed form.",
+    summary="A linear item-to-item model with a zero diagonal, in closed form.",
     reference='Steck, "Embarrassingly shallow autoencoders for sparse data", 2019, eq. 8.',
     hyperparameters=(
         Hyperparameter("ridge", "float", 400.0, low=1.0, high=10_000.0, log=True),

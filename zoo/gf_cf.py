@@ -236,7 +236,7 @@ CARD = Card(
     name="gf_cf",
     factory=GFCF,
     task="ranking",
-    summary="Two filters of the graph of users and items, a local and a smooth one, in closed form.",
+    summary="Two filters on the graph of users and items, a local and a smooth one, in closed form.",
     reference='Shen et al., "How powerful is graph convolution for recommendation?", 2021, eq. 13 to 15.',
     hyperparameters=(
         Hyperparameter("n_components", "int", 256, low=8, high=1024, log=True),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def GlobalBias(
     interactions: "Interactions", item_shrinkage: float = 5.0, user_shrinkage: float = 5.0
 ) -> keras.Model:
-    """Ratings from means: the global mean, plus an offset of the item, plus one of the user.
+    """Ratings from means: the global mean, plus an item offset, plus a user offset.
 
     `item[i] = sum_u (x[u, i] - mean) / (item_shrinkage + n_i)`,
     `user[u] = sum_i (x[u, i] - mean - item[i]) / (user_shrinkage + n_u)`,
@@ -67,7 +67,7 @@ CARD = Card(
     name="global_bias",
     factory=GlobalBias,
     task="rating",
-    summary="Ratings from means: the global mean, plus an offset of the item, plus one of the user.",
+    summary="Ratings from means: the global mean, plus an item offset, plus a user offset.",
     reference=(
         'Koren, "Factor in the neighbors: scalable and accurate collaborative filtering", 2010, section 2.1.'
     ),

@@ -122,8 +122,8 @@ CARD = Card(
     factory=HybridRecommender,
     task="ranking",
     summary=(
-        "Representations of users and items made of their features, identity and metadata alike, compared by "
-        "a score and trained by a ranking loss; every part can be another."
+        "Representations of users and items built from their features, identity and metadata, compared by "
+        "a score and trained by a ranking loss; every part can be replaced."
     ),
     reference=(
         'Kirk, "TensorRec", 2018; Kula, "Metadata embeddings for user and item cold-start recommendations", '

@@ -172,7 +172,7 @@ CARD = Card(
     factory=ImplicitALS,
     task="ranking",
     summary=(
-        "Weighted matrix factorisation of all pairs, interactions counting more than missing ones, by "
+        "Weighted matrix factorisation of all pairs, with a higher weight for interactions, by "
         "alternating least squares."
     ),
     reference=(

@@ -18,7 +18,7 @@ def ItemKNN(
     shrinkage: float = 0.0,
     values: Values = "binary",
 ) -> keras.Model:
-    """What the user has that is most like the item: items are alike where the same users have them.
+    """Scores an item by the similar items that the user has; items are similar if the same users have them.
 
     `score[u, i] = sum_j w[i, j] x[u, j]` over the items j most similar to i, with
     `w = a . b / (|a| |b| + shrinkage)`, a and b being the weighted interactions of the two items.
@@ -59,7 +59,7 @@ CARD = Card(
     name="item_knn",
     factory=ItemKNN,
     task="ranking",
-    summary="What the user has that is most like the item: items are alike where the same users have them.",
+    summary="Scores an item by similar items of the user; items are similar if the same users have them.",
     reference=(
         'Sarwar, Karypis, Konstan and Riedl, "Item-based collaborative filtering recommendation '
         'algorithms", 2001.'

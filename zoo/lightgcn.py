@@ -40,7 +40,7 @@ def LightGCN(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """Matrix factorisation whose vectors are passed on along the graph of who has what.
+    """Matrix factorisation whose vectors are propagated along the graph of users and items.
 
     With `E` the table of all users and items, `A` the graph and `D` the numbers of edges, vectors are
     `first_weight E + (1 - first_weight) / n_layers * sum_k (D^-alpha A D^-beta)^k E`, compared by a dot
@@ -186,7 +186,7 @@ CARD = Card(
     name="lightgcn",
     factory=LightGCN,
     task="ranking",
-    summary="Matrix factorisation whose vectors are passed on along the graph of who has what.",
+    summary="Matrix factorisation whose vectors are propagated along the graph of users and items.",
     reference=(
         'He et al., "LightGCN: simplifying and powering graph convolution network for recommendation", '
         "2020, eq. 3 to 8."

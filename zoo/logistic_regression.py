@@ -25,7 +25,7 @@ def LogisticRegression(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """A weight a category and a number, summed: the simplest model of clicks.
+    """The sum of one weight per category and number: the simplest click model.
 
     `p = sigmoid(b + sum_f w_f[category_f] + sum_n w_n x_n)`. What every other model is to beat.
 
@@ -48,7 +48,7 @@ def LogisticRegression(
         >>> import pandas as pd, kerasrec
         >>> frame = pd.DataFrame({"user": ["ann", "bob"], "device": ["phone", "tablet"]})
         >>> columns = kerasrec.data.InputColumns.fit(frame, {"user": "category", "device": "category"})
-        >>> kerasrec.zoo.LogisticRegression(columns).count_params()  # 4 rows a column, and the constant
+        >>> kerasrec.zoo.LogisticRegression(columns).count_params()  # 4 rows per column, and the constant
         9
 
     References:
@@ -63,7 +63,7 @@ CARD = Card(
     name="logistic_regression",
     factory=LogisticRegression,
     task="click",
-    summary="A weight a category and a number, summed: the simplest model of clicks.",
+    summary="The sum of one weight per category and number: the simplest click model.",
     reference='McMahan et al., "Ad click prediction: a view from the trenches", 2013.',
     hyperparameters=(
         LINEAR_L2,

@@ -22,7 +22,7 @@ def MatrixFactorization(
     learning_rate: Any = 1e-2,
     seed: int | None = None,
 ) -> keras.Model:
-    """The hybrid recommender on identity alone: one vector a user and an item, compared by a dot product.
+    """The hybrid recommender on identity alone: one vector per user and item, compared by a dot product.
 
     `score = sum_c user[c] * item[c] + user_bias + item_bias`, trained by a ranking loss. For ratings see
     `RecommenderV2`.
@@ -84,7 +84,7 @@ CARD = Card(
     name="matrix_factorization",
     factory=MatrixFactorization,
     task="ranking",
-    summary="One vector a user and an item, compared by a dot product and trained by a ranking loss.",
+    summary="One vector per user and item, compared by a dot product and trained by a ranking loss.",
     reference=(
         'Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", 2009, eq. 4; '
         'Kirk, "TensorRec", 2018.'

@@ -27,7 +27,7 @@ def MixtureOfTastes(
     learning_rate: Any = 1e-2,
     seed: int | None = None,
 ) -> keras.Model:
-    """The hybrid recommender whose users have several tastes, of which attention chooses for each item.
+    """The hybrid recommender whose users have several tastes, weighted by attention for each item.
 
     `score = sum_t (u_t . i) * softmax_t(a_t . i) + user_bias + item_bias`, `u_t` and `a_t` being the
     representation and the attention of taste `t`; without attention the largest `u_t . i`.
@@ -99,7 +99,7 @@ CARD = Card(
     name="mixture_of_tastes",
     factory=MixtureOfTastes,
     task="ranking",
-    summary="The hybrid recommender with several tastes a user, of which attention chooses for each item.",
+    summary="The hybrid recommender with several tastes per user, weighted by attention for each item.",
     reference=(
         'Kula, "Mixture-of-tastes models for representing users with diverse interests", 2017, eq. 4 and 5.'
     ),

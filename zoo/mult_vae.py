@@ -19,7 +19,7 @@ _ROWS = (16, 512)
 _RESULTS = """\
 MovieLens 1M, likes are 4 and 5 stars (575,280), 604 users held out with four fifths of their likes given
 (`splits.held_out_users(likes, 0.1, 0.8, seed=0)`); the whole catalogue ranked without what is given. Mult-DAE
-(hidden=(), variational=False) in 256 rows a step, rate 0.002 that falls to 0, 100 epochs, on JAX, one run,
+(hidden=(), variational=False) in 256 rows per step, rate 0.002 that falls to 0, 100 epochs, on JAX, one run,
 not searched; the ridge of EASE (500) is the best of four on other users; other baselines have their defaults.
 EASE is ahead, by less than half of its interval (ndcg@100 0.4066 to 0.4364); Mult-VAE was not measured:
               recall@20  recall@50  ndcg@100
@@ -143,7 +143,7 @@ CARD = Card(
     name="mult_vae",
     factory=MultVAE,
     task="ranking",
-    summary="A variational autoencoder: the set of a user's items in, a probability of each item out.",
+    summary="A variational autoencoder: the set of a user's items in, a probability for each item out.",
     reference='Liang et al., "Variational autoencoders for collaborative filtering", 2018, eq. 2 to 7.',
     hyperparameters=(
         Hyperparameter("n_components", "int", 200, low=16, high=512, log=True),

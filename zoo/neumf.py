@@ -35,7 +35,7 @@ def NeuMF(
     cross-entropy on positives and sampled negatives. With `parts="gmf"` or `"mlp"` one of the two is left
     out.
     A score needs both vectors at once, so the model has no towers, and ranking a catalogue calls it for every
-    pair: take it behind a first stage where there are many items.
+    pair: take it after a first stage where there are many items.
 
     Args:
         n_users: int, number of users.
@@ -120,7 +120,7 @@ CARD = Card(
     name="neumf",
     factory=NeuMF,
     task="ranking",
-    summary="A weighted product of vectors beside a network on other vectors, trained on likes and samples.",
+    summary="A weighted product of vectors and a network on other vectors, trained on likes and samples.",
     reference='He et al., "Neural collaborative filtering", 2017, eq. 9 to 12.',
     hyperparameters=(
         Hyperparameter("n_components", "int", 8, low=4, high=128, log=True),

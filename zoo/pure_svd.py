@@ -17,7 +17,7 @@ _POWERS = 15
 def PureSVD(
     interactions: "Interactions", n_components: int = 64, values: Values = "binary", seed: int = 0
 ) -> keras.Model:
-    """The interactions, missing ones as zeros, in the best approximation of a given rank.
+    """The best approximation of a given rank to the interactions, with missing ones as zeros.
 
     `X ~ U S V^T`, the truncated singular value decomposition; `score[u, i] = (X V)[u] . V[i]`.
 
@@ -66,7 +66,7 @@ CARD = Card(
     name="pure_svd",
     factory=PureSVD,
     task="ranking",
-    summary="The interactions, missing ones as zeros, in the best approximation of a given rank.",
+    summary="The best approximation of a given rank to the interactions, with missing ones as zeros.",
     reference=(
         'Cremonesi, Koren and Turrin, "Performance of recommender algorithms on top-n recommendation '
         'tasks", 2010, section 3.3.'

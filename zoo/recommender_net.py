@@ -25,7 +25,7 @@ def RecommenderNet(
     """A small network on a user's and an item's vector, side by side.
 
     `rating = min_rating + (max_rating - min_rating) * sigmoid(network([user, item]))`, with dropout on
-    the vectors and behind every hidden layer. It does not factorise.
+    the vectors and after every hidden layer. It does not factorise.
 
     Args:
         n_users: int, number of users.

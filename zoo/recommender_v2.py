@@ -116,7 +116,7 @@ epoch               1      2      3      4      5
 published       0.908  0.780  0.765  0.767  0.782
 whole tables    0.907  0.774  0.755  0.759  0.773
 by rows         0.911  0.775  0.756  0.759  0.771
-tuned settings  0.741 behind the last epoch; chosen on 10 % of the training rows, trained on all
+tuned settings  0.741 after the last epoch; chosen on 10 % of the training rows, trained on all
 search          0.745, three seeds (0.744, 0.748, 0.743); the defaults in batches of 256 beside it 0.763
 Found by `kerasrec tune recommender_v2` on JAX 0.10 and Keras 3.15 in 16 trials (3 minutes, two busy cores),
 by the error on 10 % of the training rows; then trained on all of these: 128 components, l2 5.8e-5, bias_l2

@@ -169,7 +169,7 @@ def create(
 
     Args:
         name: name of the model, or of its factory.
-        interactions: `Interactions`, the training data; or `Impressions`, for a model of clicks.
+        interactions: `Interactions`, the training data; or `Impressions`, for a click model.
         user_features: `Features` of the users, or a matrix `[U, F]` in the order of the codes, for models
             that take them. Features that have ids are brought into that order. Defaults to `None`: the
             identity, for models that need features.
@@ -195,7 +195,7 @@ def create(
         features = [("user_features", user_features), ("item_features", item_features)]
         if named := [name for name, x in features if x is not None]:
             raise ValueError(
-                f"{found.name} takes no features: what is known of users and items are columns of the "
+                f"{found.name} takes no features: pass what is known of users and items as columns of the "
                 f"impressions (`Impressions.from_frame`). Received: {named[0]}."
             )
         return _of_columns(found, interactions, hyperparameters)
@@ -210,7 +210,7 @@ def create(
 
 
 def _of_columns(found: Card, impressions: Any, hyperparameters: Mapping[str, Any]) -> keras.Model:
-    """A model of clicks for the columns of impressions."""
+    """A click model for the columns of impressions."""
     from kerasrec.data import Impressions
 
     if not isinstance(impressions, Impressions):
@@ -249,9 +249,9 @@ def maker(found: Card, interactions: "Interactions", given: Mapping[str, Any]) -
     arguments = {**read, **rows, **hyperparameters}
     if "min_rating" in arguments and not arguments["min_rating"] < arguments["max_rating"]:
         raise ValueError(
-            f"{found.name} must know a lowest and a higher rating; give `min_rating` and `max_rating`, or "
-            "take a ranking model for data without ratings. "
-            f"Received: min_rating={arguments['min_rating']}, max_rating={arguments['max_rating']}."
+            f"{found.name} must know the lowest and the highest rating; give `min_rating` and `max_rating`, "
+            "or use a ranking model for data without ratings. Received: "
+            f"min_rating={arguments['min_rating']}, max_rating={arguments['max_rating']}."
         )
     return lambda: found.factory(**arguments)
 
@@ -341,8 +341,8 @@ def _rows(argument: str, features: Any, interactions: "Interactions") -> Any:
         return len(ids)
     if hasattr(features, "columns"):
         raise TypeError(
-            f"`{argument}` must be `kerasrec.data.Features` or a matrix; `Features.categorical(frame['a'])` "
-            f"and the like make them. Received: {type(features).__name__}."
+            f"`{argument}` must be `kerasrec.data.Features` or a matrix; create them with e.g. "
+            f"`Features.categorical(frame['a'])`. Received: {type(features).__name__}."
         )
     if hasattr(features, "align"):
         return features.align(ids, side)
@@ -350,7 +350,7 @@ def _rows(argument: str, features: Any, interactions: "Interactions") -> Any:
     if shape[0] != len(ids):
         transposed = " It looks transposed." if shape[1:] == (len(ids),) else ""
         raise ValueError(
-            f"`{argument}` must have one row a {side}, of which there are {len(ids)}.{transposed} "
+            f"`{argument}` must have one row per {side}, of which there are {len(ids)}.{transposed} "
             f"Received: shape={tuple(shape)}."
         )
     return features

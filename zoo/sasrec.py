@@ -21,7 +21,7 @@ def SASRec(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """Self-attention over what a user had, whose last position is compared with every item.
+    """Self-attention over a user's history, whose last position is compared with every item.
 
     `score(history, i) = f(history)_last . v_i`, where `f` adds to each item's vector one of its place and
     passes both through causal blocks of attention; the items of the history and those that are scored have
@@ -110,7 +110,7 @@ CARD = Card(
     name="sasrec",
     factory=SASRec,
     task="ranking",
-    summary="Self-attention over what a user had, whose last position is compared with every item.",
+    summary="Self-attention over a user's history, whose last position is compared with every item.",
     reference='Kang and McAuley, "Self-attentive sequential recommendation", 2018.',
     hyperparameters=(
         _sequences.N_COMPONENTS,

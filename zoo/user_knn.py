@@ -18,7 +18,7 @@ def UserKNN(
     shrinkage: float = 0.0,
     values: Values = "binary",
 ) -> keras.Model:
-    """What the users most like the user have: users are alike where they have the same items.
+    """Scores an item by the similar users who have it; users are similar if they have the same items.
 
     `score[u, i] = sum_v w[u, v] x[v, i]` over the users v most similar to u, with
     `w = a . b / (|a| |b| + shrinkage)`, a and b being the weighted interactions of the two users.
@@ -59,7 +59,7 @@ CARD = Card(
     name="user_knn",
     factory=UserKNN,
     task="ranking",
-    summary="What the users most like the user have: users are alike where they have the same items.",
+    summary="Scores an item by the similar users who have it; users are similar if they have the same items.",
     reference=(
         'Herlocker, Konstan, Borchers and Riedl, "An algorithmic framework for performing '
         'collaborative filtering", 1999.'

@@ -122,7 +122,7 @@ CARD = Card(
     name="wide_and_deep",
     factory=WideAndDeep,
     task="click",
-    summary="Weights of categories and of crossed categories beside a network.",
+    summary="Weights of categories and of crossed categories, next to a network.",
     reference='Cheng et al., "Wide & Deep learning for recommender systems", 2016.',
     hyperparameters=(
         N_COMPONENTS,

@@ -106,7 +106,7 @@ CARD = Card(
     name="youtube_candidates",
     factory=YouTubeCandidates,
     task="ranking",
-    summary="The mean of what a user had, through a network: the first stage of YouTube's recommender.",
+    summary="The mean of a user's history, through a network: the first stage of YouTube's recommender.",
     reference='Covington, Adams and Sargin, "Deep neural networks for YouTube recommendations", 2016.',
     hyperparameters=(
         _sequences.N_COMPONENTS,

@@ -1,4 +1,4 @@
-"""Models of clicks on the command line: a table of impressions, read, trained on and measured."""
+"""Click models on the command line: reading a table of impressions, training and evaluation."""
 
 import contextlib
 from pathlib import Path
@@ -21,7 +21,7 @@ _SHOWN = ("auc", "log_loss", "user_auc", "calibration_error")
 
 
 def read_table(path: Path, form: Form) -> "pd.DataFrame":
-    """A table as it is written: text, and numbers where all of a column are.
+    """A table with its entries as text, and as numbers if a whole column is numeric.
 
     Args:
         path: CSV file, or Parquet.
@@ -43,7 +43,7 @@ def read_table(path: Path, form: Form) -> "pd.DataFrame":
         if len(there) and there.str.fullmatch(r"[+-]?\d+,\d+").all():
             if form.decimal != ",":
                 raise ValueError(
-                    "Numbers with decimal commas must be said to be such, by `--decimal ,`. "
+                    "Numbers with decimal commas need `--decimal ,`. "
                     f"Received: column {name!r} with {there.iloc[0]!r}."
                 )
             frame[name] = pd.to_numeric(frame[name].str.replace(",", "."))
@@ -55,11 +55,11 @@ def read_table(path: Path, form: Form) -> "pd.DataFrame":
 
 
 def declared(said: list[str] | None, names: list[str]) -> dict[str, str]:
-    """`price=log1p` as a kind by the name of the column.
+    """Kinds such as `price=log1p`, by the name of the column.
 
     Args:
-        said: what was said.
-        names: of the columns of the table.
+        said: the options, `NAME=KIND`.
+        names: names of the columns of the table.
     """
     from kerasrec.data import columns
 
@@ -82,7 +82,7 @@ def declared(said: list[str] | None, names: list[str]) -> dict[str, str]:
 def impressions_of(
     frame: "pd.DataFrame", label: str, form: Form, said: list[str] | None, watch_time: str | None
 ) -> "Impressions":
-    """The impressions of a table, whose columns are guessed as far as they are not declared."""
+    """The impressions of a table; kinds of columns that are not declared are guessed."""
     from kerasrec.data import Impressions, InputColumns
 
     names = [str(name) for name in frame.columns]
@@ -124,7 +124,7 @@ def train_clicks(
     plot: bool,
     report: Report,
 ) -> None:
-    """Train a model of clicks on a table, measure it beside the simplest one, and write it."""
+    """Train a click model on a table, compare it with the simplest one, and save it."""
     from kerasrec.cli._plot import learning_curve
     from kerasrec.recommender import Ranker
 
@@ -165,7 +165,10 @@ def train_clicks(
         report.table(f"Figures of {len(held_out):,} held-out rows", rows)
         report.result |= {"held_out": len(held_out), "test": rows}
         if found[model]["auc"] < found.get(SIMPLE, found[model])["auc"]:
-            worse = f"{model} is worse than {SIMPLE} on the held-out rows: take that, more data or settings."
+            worse = (
+                f"{model} is worse than {SIMPLE} on the held-out rows: use that model, more data or other "
+                "settings."
+            )
     ranker.save(out)
     report.line(f"Model: {out}")
     report.result["file"] = str(out)
@@ -180,7 +183,7 @@ def train_clicks(
 
 
 def evaluate_clicks(ranker: Any, path: Path, label: str, form: Form, report: Report) -> None:
-    """Measure a model of clicks on a table."""
+    """Evaluate a click model on a table."""
     with report.waiting(f"Reading {path.name}"):
         frame = read_table(path, form)
     found = ranker.evaluate(frame, label)
@@ -195,13 +198,13 @@ def evaluate_clicks(ranker: Any, path: Path, label: str, form: Form, report: Rep
 
 
 def trained(fitted: "Impressions", model: str, how: dict[str, Any], report: Report | None) -> Any:
-    """A model of clicks, trained as `Ranker.train` does.
+    """A click model, trained as `Ranker.train` does.
 
     Args:
         fitted: `Impressions`.
         model: its name.
         how: arguments of the training.
-        report: where a bar is shown, or `None`.
+        report: report that shows a progress bar, or `None`.
     """
     from kerasrec.cli._fit import bar
     from kerasrec.cli._library import set_seed
@@ -218,21 +221,21 @@ def _row(name: str, found: "ClickReport") -> dict[str, Any]:
 
 
 def refuse_with_label(given: dict[str, Any]) -> None:
-    """Refuse options that say nothing about a table of clicks.
+    """Refuse options that do not apply to a table of clicks.
 
     Args:
-        given: values by the names of the options; `None` of those that were not given.
+        given: values by the names of the options; `None` if an option was not given.
     """
     for option, value in given.items():
         if value is not None:
             raise ValueError(
-                f"`--{option}` must be left out with `--label`: it is for ratings and for lists. "
+                f"`--{option}` cannot be used with `--label`: it is for ratings and lists. "
                 f"Received: {value!r}."
             )
 
 
 def refuse_without_label(given: dict[str, Any]) -> None:
-    """Refuse options that are about tables of clicks alone.
+    """Refuse options that apply only to tables of clicks.
 
     Args:
         given: values by the names of the options.

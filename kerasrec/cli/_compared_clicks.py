@@ -1,4 +1,4 @@
-"""Models of clicks, trained on a table of impressions and set side by side."""
+"""Training and comparison of click models on a table of impressions."""
 
 import time
 from pathlib import Path
@@ -32,12 +32,12 @@ def compared_clicks(
         label: column of clicks.
         form: how the file is written.
         said: kinds of columns, `NAME=KIND`.
-        watch_time: column of the time watched, or `None`.
-        hyperparameters: of each model, by its name.
-        baselines: whether the simplest model stands beside them.
+        watch_time: column of watch times, or `None`.
+        hyperparameters: those of each model, by its name.
+        baselines: whether to add the simplest model.
         how: epochs, batch size and seed of every training.
         test_size: share of the rows held out.
-        report: where it is told.
+        report: report to write to.
     """
     from kerasrec import zoo
     from kerasrec.evaluation import ClickComparison
@@ -75,7 +75,7 @@ def _measured(
     left: list[str],
     report: Report,
 ) -> tuple["ClickReport", int | None]:
-    """The report of a model that is trained here, and its epochs."""
+    """Train a model, and return its report and number of epochs."""
     from kerasrec.evaluation.click_metrics import click_report
 
     begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How a CSV is written: what a person said, and what the file shows; refused where it shows two things."""
+"""The format of a CSV file, from the options and the file itself; an ambiguous file is refused."""
 
 import codecs
 import functools
@@ -17,7 +17,7 @@ from kerasrec.cli._form import Form
 _SAMPLE_LINES = 1000
 _SEPARATORS = (",", ";", "\t", "|", "::")
 _QUOTING = {"standard": 0, "none": 3}
-# Beginnings of files that are tables to people, and not to a reader of text.
+# First bytes of files that people regard as tables but that are not text.
 _OTHERS = (
     (b"PK\x03\x04", ".xlsx", "an Excel workbook: save its sheet as CSV UTF-8"),
     (b"\xd0\xcf\x11\xe0", "", "an old Excel workbook: save its sheet as CSV UTF-8"),
@@ -28,7 +28,7 @@ _OTHERS = (
     (b"[{", "", "JSON: write it as CSV, e.g. with `pandas.read_json(...).to_csv(...)`"),
     (b"%PDF", "", "a PDF"),
 )
-# Beginnings of packed files, which are unpacked by the endings of their names.
+# First bytes of compressed files, which are recognised by the endings of their names.
 _PACKED = {
     b"\x1f\x8b": ".gz",
     b"BZh": ".bz2",
@@ -40,12 +40,12 @@ _PACKED = {
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a CSV is written.
+    """The format of a CSV file.
 
     Attributes:
         options: arguments of `pandas.read_csv`.
         names: names of the columns.
-        read_as: what was guessed or said, by the name of its option.
+        read_as: what was guessed or given, by the name of its option.
     """
 
     options: dict[str, Any]
@@ -54,15 +54,15 @@ class Dialect:
 
 
 def dialect_of(path: Path, form: Form, suits: Callable[[Sequence[str]], bool] = bool) -> Dialect:
-    """How a CSV is written.
+    """Determine the format of a CSV file.
 
     Args:
         path: file; compressed ones are unpacked.
-        form: what a person said.
-        suits: of several separators that fit, whether these names of columns are those that are wanted.
+        form: the options that were given.
+        suits: decides between several possible separators: whether these column names are suitable.
 
     Raises:
-        ValueError: if the file is no table, or could be read in two ways.
+        ValueError: if the file is not a table, or could be read in two ways.
     """
     check_table(path)
     file = path.stat()
@@ -81,7 +81,7 @@ def dialect_of(path: Path, form: Form, suits: Callable[[Sequence[str]], bool] = 
         )
     if not any(map(str.strip, lines)):
         raise ValueError(f"{str(path)!r} must be a table with a header. Received: an empty file.")
-    while not lines[0].strip():  # which pandas skips as well
+    while not lines[0].strip():  # pandas skips these as well
         lines = lines[1:]
     separator = form.separator or (said[1] if said else _separator(lines, suits))
     separator = "\t" if separator == "\\t" else separator
@@ -112,7 +112,7 @@ def dialect_of(path: Path, form: Form, suits: Callable[[Sequence[str]], bool] = 
 
 
 def check_table(path: Path) -> None:
-    """Refuse a file that is something else, with the step that helps."""
+    """Refuse a file that is not a table, with a remedy."""
     with path.open("rb") as file:
         head = file.read(16)
     for beginning, ending, what in _OTHERS:
@@ -121,8 +121,8 @@ def check_table(path: Path) -> None:
     for beginning, ending in _PACKED.items():
         if head.startswith(beginning) and path.suffix.lower() != ending:
             raise ValueError(
-                f"{str(path)!r} must be a table, as CSV or Parquet. Received: a packed file, whose name must "
-                f"end in {ending}."
+                f"{str(path)!r} must be a table, as CSV or Parquet. "
+                f"Received: a compressed file, whose name must end in {ending}."
             )
 
 
@@ -134,12 +134,14 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
             lines = [line.rstrip("\n") for line in islice(text, _SAMPLE_LINES)]
             text.detach()
     except (UnicodeError, LookupError) as error:
-        raise ValueError(f"`--encoding` must be the file's. Received: {encoding!r} ({error}).") from error
+        raise ValueError(
+            f"`--encoding` must be the encoding of the file. Received: {encoding!r} ({error})."
+        ) from error
     if lines:
         lines[0] = lines[0].removeprefix("\ufeff")
     if any("\0" in line for line in lines):
         raise ValueError(
-            f"{str(path)!r} must be a table, as CSV or Parquet. Received: a file that is no text."
+            f"{str(path)!r} must be a table, as CSV or Parquet. Received: a file that is not text."
         )
     if not any(map(str.strip, lines)):
         raise ValueError(f"{str(path)!r} must be a table with a header. Received: an empty file.")
@@ -147,14 +149,14 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
 
 
 def _check_ends(path: Path, encoding: str) -> None:
-    """Refuse spaces at the ends of lines, which pandas drops where several characters separate."""
+    """Refuse spaces at the ends of lines, which pandas drops if the separator has several characters."""
     with _text.opened(path) as file:
         lines = io.TextIOWrapper(file, encoding, errors="replace")
         for number, line in enumerate(lines, 1):
             if line.strip("\n") != line.strip() and line.strip():
                 raise ValueError(
-                    "Lines whose fields several characters separate must not begin or end with spaces. "
-                    f"Received: {str(path)!r}, line {number:,}. Write tabs for the separators."
+                    "With a separator of several characters, lines must not begin or end with spaces. "
+                    f"Received: {str(path)!r}, line {number:,}. Use tabs as separators."
                 )
         lines.detach()
 
@@ -171,7 +173,7 @@ def _comments(lines: Sequence[str]) -> int:
 
 
 def _separator(lines: Sequence[str], suits: Callable[[Sequence[str]], bool]) -> str:
-    """What separates the header, and as often the lines after it."""
+    """The separator that splits the header and the lines after it into as many fields."""
     bare = [re.sub(r'"[^"]*"', "", line) for line in lines if line.strip()]
     counts = {found: bare[0].count(found) for found in _SEPARATORS}
     counts = {found: count for found, count in counts.items() if count}
@@ -184,8 +186,8 @@ def _separator(lines: Sequence[str], suits: Callable[[Sequence[str]], bool]) -> 
         suiting = [found for found in even if suits([name.strip(' "') for name in lines[0].split(found)])]
         if len(suiting) != 1:
             raise ValueError(
-                "`--separator` must say what separates the columns. Received: a header that "
-                f"{' and '.join(map(repr, even))} separate."
+                "`--separator` must name the separator of the columns. Received: a header that could be "
+                f"split by {' or '.join(map(repr, even))}."
             )
         return suiting[0]
     if even:
@@ -197,7 +199,7 @@ def _separator(lines: Sequence[str], suits: Callable[[Sequence[str]], bool]) -> 
 
 @functools.lru_cache(maxsize=4)
 def _encoding(stamp: tuple[str, int, int]) -> str:
-    """The encoding of a file, read once: a command looks at the columns before it loads Keras and reads."""
+    """The encoding of a file, cached: a command checks the columns before it loads Keras and reads all."""
     return encoding_of(Path(stamp[0]))
 
 
@@ -205,7 +207,7 @@ def _encoding(stamp: tuple[str, int, int]) -> str:
 def _quoting(
     stamp: tuple[str, int, int], separator: str, encoding: str, skipped: int, spaces: bool, given: str | None
 ) -> str | None:
-    """`--quoting`, or what the quotes of the file are; `None` without any."""
+    """`--quoting`, or the meaning of the quotes in the file; `None` without quotes."""
     if given is not None and given not in _QUOTING:
         raise ValueError(f"`--quoting` must be {' or '.join(_QUOTING)}. Received: {given!r}.")
     if given is not None or len(separator) > 1:
@@ -215,13 +217,13 @@ def _quoting(
         quotes = _text.quotes_of(path, separator, encoding, skipped, spaces)
     except _text.Unbalanced as unbalanced:
         raise ValueError(
-            "Quotes must enclose whole fields, or `--quoting none` say that they are text. "
+            "Quotes must enclose whole fields; if they are text, use `--quoting none`. "
             f"Received: {str(path)!r}, {unbalanced}."
         ) from None
     if quotes == _text.TEXT and separator not in ("\t", "|"):
         raise ValueError(
-            "`--quoting` must say what quotes are where they could be text: `none` leaves them in the text, "
-            f"`standard` takes them for the ends of fields. Received: {str(path)!r}."
+            "Quotes could be text, so `--quoting` must be given: `none` keeps them in the text, "
+            f"`standard` reads them as enclosing fields. Received: {str(path)!r}."
         )
     return {_text.NONE: None, _text.TEXT: "none"}.get(quotes, "standard")
 

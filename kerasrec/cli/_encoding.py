@@ -1,8 +1,8 @@
-"""The encoding of a file of text: read off its marks and bytes, or refused where it reads as different texts.
+"""The encoding of a text file, from its marks and bytes; refused if it could be read as different texts.
 
-charset-normalizer says which encodings could be meant. The words of a table are no sample of a language, so
-its first choice alone is too often another one. Left are encodings by which all words are whole: of one
-script, with capitals where capitals stand, and with letters that one language has.
+charset-normalizer lists the possible encodings. The words of a table are not a sample of a language, so its
+first choice is wrong too often. The encodings kept are those in which all words are plausible: of one script,
+with capitals only where capitals can be, and with letters of a single language.
 """
 
 import codecs
@@ -27,7 +27,7 @@ _CANDIDATES = (
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "iso8859_2", "koi8_r", "cp866", "cp850"),
     *("mac_roman", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
 )
-# Letters beyond ASCII of languages, and those of the West together as a shop of records has them.
+# Letters beyond ASCII by language, and those of Western languages together, as in a music catalogue.
 _LETTERS = (
     *("àâæçéèêëîïôœùûüÿ", "äöüßé", "áéíñóúü", "áâãàçéêíóôõúü", "àèéìîòóù", "áéèëíïóöúü", "åäöéü"),
     *("æøåéôòóü", "áðéíóúýþæö", "éèêëáàâäãåçíîñóôöúüøæßœ"),
@@ -37,11 +37,11 @@ _LETTERS = (
     *("абвгдђежзијклљмнњопрстћуфхцчџш", "αάβγδεέζηήθιίϊΐκλμνξοόπρσςτυύϋΰφχψωώ"),
 )
 _LANGUAGES = tuple(map(frozenset, _LETTERS))
-# Between or beside letters; anything else that is no letter belongs to numbers and prices.
+# Between or next to letters; any other sign belongs to numbers and prices.
 _JOINING = frozenset("’‘“”´·«»–—…¡¿ªº®™©")  # noqa: RUF001
 _STANDING = frozenset("°€£½²×\u00a0") | _JOINING
 _CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
-# They are the same in most letters, so that a few words tell little.
+# They share most letters, so a few words do not tell them apart.
 _NEIGHBOURS = ("cp1252", "cp1250", "cp1254", "iso8859_2")
 _ENOUGH = 5
 _WORD = re.compile(r"[^\W\d_]+")
@@ -50,13 +50,13 @@ _WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7a3\uff01-\uff5e]")
 
 
 def encoding_of(path: Path) -> str:
-    """The encoding of a file, by its mark, as UTF-8, or by its words.
+    """The encoding of a file: by its byte order mark, UTF-8, or by its words.
 
     Args:
         path: file; compressed ones are unpacked.
 
     Raises:
-        ValueError: if it reads as different texts, with the encodings to choose from.
+        ValueError: if it could be read as different texts; the message has the encodings to choose from.
     """
     with opened(path) as file:
         head = file.read(_BLOCK)
@@ -103,7 +103,7 @@ def _wide(path: Path, head: bytes) -> str:
 
 
 def _no_text(path: Path) -> ValueError:
-    return ValueError(f"{str(path)!r} must be a table, as CSV or Parquet. Received: a file that is no text.")
+    return ValueError(f"{str(path)!r} must be a table, as CSV or Parquet. Received: a file that is not text.")
 
 
 def _by_words(sample: bytes) -> str:
@@ -145,7 +145,7 @@ def _by_words(sample: bytes) -> str:
 
 
 def _are_words(read: str) -> bool:
-    """Whether each word by itself is of one language."""
+    """Whether each word has the letters of a single language."""
     words = _WORD.findall(read)
     return _stand_well(read) and all(_is_word(word) and _of_one_language(word) for word in words)
 

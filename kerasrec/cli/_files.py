@@ -1,11 +1,11 @@
-"""Where a command writes, checked before the work."""
+"""Checks of output files before the work starts."""
 
 import tempfile
 from pathlib import Path
 
 
 def check_writable(path: Path, suffix: str) -> None:
-    """Refuse a place where a file cannot be written, before anything is computed for it."""
+    """Refuse a path that cannot be written, before anything is computed."""
     if path.suffix != suffix:
         raise ValueError(f"The file to write must end in {suffix}. Received: {str(path)!r}.")
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""Training and measuring, with a progress bar."""
+"""Training and evaluation, with a progress bar."""
 
 import contextlib
 from typing import TYPE_CHECKING, Any
@@ -30,9 +30,9 @@ def train_by_recipe(
 ) -> "Training":
     """A model of the zoo, fitted or trained as `Recommender.train` does, with a progress bar.
 
-    `how` are `epochs`, `batch_size`, `hyperparameters`, `validation`, `patience` and `seed`, as far as they
-    are given. `watched` rows measure a model of ratings after each epoch if its number is given, and `place`
-    is the file that the model is to be written to.
+    `how` holds those of `epochs`, `batch_size`, `hyperparameters`, `validation`, `patience` and `seed` that
+    were given. If the number of epochs is given, a rating model is evaluated on the rows `watched` after each
+    epoch. `place` is the output file of the model.
     """
     from kerasrec import zoo
     from kerasrec.cli._library import set_seed
@@ -41,7 +41,7 @@ def train_by_recipe(
     if zoo.card(name).optimizer is None:
         with report.waiting(f"Fitting {name}"):
             return trained(train, name, **how, tell=report.line, place=place)
-    set_seed(how["seed"])  # without a word of TensorFlow's
+    set_seed(how["seed"])  # without TensorFlow's messages
     with contextlib.ExitStack() as shown:
         bars: list[Progress] = []
 
@@ -60,7 +60,7 @@ def predict(model: "keras.Model", interactions: "Interactions", report: "Report"
     from kerasrec.data import pairs
 
     x, _ = pairs(interactions)
-    # Few rows are done before a bar could be seen.
+    # A few rows are done before a bar would be visible.
     shown = len(interactions) > 20 * _PREDICT_BATCH
     with report.progress() if shown else contextlib.nullcontext() as progress:
         callbacks = [bar(progress, "Predicting")] if progress else []

@@ -1,4 +1,4 @@
-"""The options that say how a table is written; every command that reads one has all of them."""
+"""The options for the format of a table, the same for every command that reads one."""
 
 import functools
 import inspect
@@ -16,7 +16,7 @@ Ratings = Annotated[
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that a person named; `None` where they are to be guessed."""
+    """The columns that were named; `None` if they are to be guessed."""
 
     user: str | None = None
     item: str | None = None
@@ -26,7 +26,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Form:
-    """What a person said about a table; `None` where it is to be guessed."""
+    """The options given for a table; `None` if they are to be guessed."""
 
     user_column: Annotated[
         str | None, typer.Option(help="Column of user ids. Default: guessed from its name.")
@@ -44,8 +44,8 @@ class Form:
     kind: Annotated[
         str | None,
         typer.Option(
-            help="What the values are: ratings (the last one counts), counts (they add up) or likes. Guessed "
-            "otherwise.",
+            help="Meaning of the values: ratings (the last one counts), counts (added up) or likes. "
+            "Default: guessed.",
             metavar="KIND",
         ),
     ] = None
@@ -53,8 +53,7 @@ class Form:
         str | None,
         typer.Option(
             metavar="HOW",
-            help="What double quotes are: standard where they enclose fields, none where they are text. "
-            "Guessed otherwise.",
+            help="Double quotes: standard (they enclose fields) or none (they are text). Default: guessed.",
         ),
     ] = None
     decimal: Annotated[str | None, typer.Option(help="Decimal mark of the values. Default: guessed.")] = None
@@ -75,13 +74,13 @@ class Form:
     duplicates: Annotated[
         str | None,
         typer.Option(
-            help="Where a user has an item twice: error, last, mean or sum. What the kind says otherwise.",
+            help="For repeated pairs: error, last, mean or sum. Default: depends on the kind.",
             metavar="POLICY",
         ),
     ] = None
 
     def columns(self, time_column: str | None = None) -> Columns:
-        """The columns that were named, with the one of times where a command has that option."""
+        """The columns that were named, with that of times if the command has this option."""
         return Columns(self.user_column, self.item_column, self.value_column, time_column)
 
 

@@ -1,4 +1,4 @@
-"""A table of what users had after the training, for the page."""
+"""A table of what users had after training, for the page."""
 
 import contextlib
 import tempfile
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Test = Annotated[
     Path | None,
     typer.Option(
-        help="CSV or Parquet table of what users had after the training: hits are marked in the lists, and "
+        help="CSV or Parquet table of what users had after training: hits are marked in the lists, and "
         "figures have intervals."
     ),
 ]
@@ -29,21 +29,21 @@ AtLeast = Annotated[float | None, typer.Option(help="Lowest value in --test that
 def held_out(
     test: Path | None, model: Path, form: Form, at_least: float | None, report: "Report"
 ) -> Iterator[Path | None]:
-    """The table as `kerasrec.serving` reads it, with the ids of the model, for as long as it is needed.
+    """The table in the form that `kerasrec.serving` reads, with the ids of the model, as a temporary file.
 
     Args:
         test: the table, or `None`.
         model: file of the recommender.
-        form: how the table is written.
-        at_least: lowest value that is a like, or `None`.
-        report: where to say how the table was read.
+        form: format of the table.
+        at_least: lowest value that counts as a like, or `None`.
+        report: report that says how the table was read.
     """
     if test is None:
         given = {**vars(form), "at_least": at_least}
         named = [name for name, value in given.items() if value not in (None, False)]
         if named:
             option = "--" + named[0].replace("_", "-")
-            raise ValueError(f"`{option}` says how `--test` is written. Received: no `--test`.")
+            raise ValueError(f"`{option}` needs `--test`, whose table it describes. Received: no `--test`.")
         yield None
         return
     frame = _frame(test, model, form, at_least, report)

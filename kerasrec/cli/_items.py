@@ -1,4 +1,4 @@
-"""Tables with a row an item, whose columns stand beside the ids."""
+"""Tables with one row per item, whose columns are shown next to the ids."""
 
 import re
 from pathlib import Path
@@ -15,9 +15,9 @@ _COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 
 
 def metadata_of(path: Path, item_column: str | None, ids: "np.ndarray", report: Report) -> "pd.DataFrame":
-    """The table at `path`, indexed by those of a model's raw `ids` that it has.
+    """The rows of the table at `path` for a model's raw `ids`, indexed by these.
 
-    The column of ids is `item_column` where the table has it, and guessed otherwise.
+    The column of ids is `item_column` if the table has it, and guessed otherwise.
     """
     from kerasrec.recommender._metadata import aligned
 
@@ -27,18 +27,18 @@ def metadata_of(path: Path, item_column: str | None, ids: "np.ndarray", report: 
     frame = frame[frame.index.notna() & ~frame.index.duplicated()]
     frame = frame.apply(_with_decimal_commas)
     found = known_rows(frame, ids, "; `--item-column` names their column in both tables")
-    aligned(found, ids)  # refuses what lists cannot show, before the training
+    aligned(found, ids)  # refuses what lists cannot show, before training
     report.line(
         f"Items: {len(found):,} of {len(ids):,} have a row in {path.name}; the model's file keeps "
         f"{', '.join(map(repr, found.columns))}"
-        + (f"; rows of items that came before are left out: {again:,}" if again else "")
+        + (f"; repeated rows are dropped: {again:,}" if again else "")
     )
     report.result["item_columns"] = list(found.columns)
     return found
 
 
 def _with_decimal_commas(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Numbers where all entries have a decimal comma; `1,200` alone may be more than a thousand."""
+    """Numbers if all entries have a decimal comma; `1,200` alone may mean more than a thousand."""
     texts = column.dropna()
     if not len(texts) or not all(isinstance(x, str) and _COMMA.fullmatch(x) for x in texts):
         return column
@@ -48,7 +48,7 @@ def _with_decimal_commas(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def known_rows(frame: "pd.DataFrame", ids: "np.ndarray", remedy: str) -> "pd.DataFrame":
-    """The rows of a frame that have one of the raw `ids`, indexed by it, whatever the type of the index.
+    """The rows of a frame for the raw `ids`, indexed by these, whatever the type of the index.
 
     Raises:
         ValueError: if there is none; `remedy` is part of the message.
@@ -62,7 +62,7 @@ def known_rows(frame: "pd.DataFrame", ids: "np.ndarray", remedy: str) -> "pd.Dat
     known = frame[place >= 0].set_axis(ids[place[place >= 0]], axis=0)
     if known.empty:
         if raw.str.lstrip("0").isin(given.str.lstrip("0")).any():
-            remedy += "; zeros at the beginning of ids are lost in one of the tables"
+            remedy += "; leading zeros of ids are lost in one of the tables"
         raise ValueError(
             f"`--items` must have the items of the model{remedy}. Received: {frame.index[:1].tolist()}..., "
             f"and the model has {ids[:1].astype(str).tolist()}..."

@@ -1,4 +1,4 @@
-"""What the values of a table are: said, or guessed from the name of their column."""
+"""The kind of the values of a table: given, or guessed from the name of their column."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +7,7 @@ from kerasrec.cli._names import words_of
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
 
-# What names of columns of counts and amounts begin or end with.
+# Words at the beginning or end of names of columns of counts and amounts.
 _COUNTS = (
     "count quantity qty amount weight plays listens playcount views clicks purchases orders visits times "
     "units sales total duration minutes seconds hours spent revenue price "
@@ -15,15 +15,15 @@ _COUNTS = (
     "quantite qte montant prix duree cantidad unidades importe precio ventas duracion"
 ).split()
 _SEVERAL = {
-    "error": "a user has an item once",
-    "last": "of several for one user and item the last counts",
-    "mean": "several for one user and item count by their mean",
-    "sum": "several for one user and item add up",
+    "error": "each user has an item at most once",
+    "last": "the last one counts if a user has an item several times",
+    "mean": "they are averaged if a user has an item several times",
+    "sum": "they are added up if a user has an item several times",
 }
 
 
 def guessed(value_column: str | None, values: Any = ()) -> str:
-    """The kind of values in a column of this name, of which these are some; of no column, likes."""
+    """The kind of the values in a column with this name and such values; likes without a column."""
     if value_column is None:
         return "likes"
     words = words_of(value_column)
@@ -38,7 +38,7 @@ def guessed(value_column: str | None, values: Any = ()) -> str:
 
 
 def told(interactions: "Interactions", value_column: str | None, said: str | None) -> str:
-    """The kind in words: what it is, why, and what it does."""
+    """The kind in words: which one, why, and its effect."""
     where = (
         "no column's name looks like values"
         if value_column is None

@@ -1,4 +1,4 @@
-"""Keras and kerasrec, loaded without a word."""
+"""Loading of Keras and kerasrec without messages."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def load_library(report: "Report") -> None:
-    """Import what takes seconds, and keep TensorFlow's remarks on the machine to itself."""
+    """Import what takes seconds, and hide TensorFlow's remarks about the machine."""
     if "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,7 +23,7 @@ def load_library(report: "Report") -> None:
 
 
 def set_seed(seed: int) -> None:
-    """Seed everything random. Keras does so for every backend there is, and so may load TensorFlow for it."""
+    """Seed everything random. Keras does so for every installed backend, and may load TensorFlow to do it."""
     import keras
 
     if "tensorflow" in sys.modules:
@@ -35,7 +35,7 @@ def set_seed(seed: int) -> None:
 
 @contextlib.contextmanager
 def _standard_error_held_back() -> Iterator[None]:
-    """What C code writes to standard error is shown only if an error follows; Python's goes through."""
+    """Show what C code writes to standard error only if an error follows; Python's output is shown."""
     real = os.dup(2)
     with tempfile.TemporaryFile() as held, os.fdopen(real, "w") as python:
         os.dup2(held.fileno(), 2)

@@ -1,4 +1,4 @@
-"""Which rows of a table count as liked, and which of them are held out."""
+"""The rows of a table that count as likes, and those of them that are held out."""
 
 from typing import TYPE_CHECKING
 
@@ -18,38 +18,39 @@ def likes(whole: "Interactions", at_least: float | None, has_values: bool) -> "I
     liked = whole.at_least(at_least)
     if not len(liked):
         raise ValueError(
-            f"`--at-least` must leave ratings. Received: {at_least:g}; the highest is {whole.values.max():g}."
+            f"`--at-least` must keep some ratings. Received: {at_least:g}; the highest is "
+            f"{whole.values.max():g}."
         )
     return liked
 
 
 def what_counts(whole: "Interactions", at_least: float | None, has_values: bool) -> str:
-    """The same in words."""
+    """What counts as a like, in words."""
     if at_least is not None:
-        return f"{whole.kind} of at least {at_least:g}; the others are left out"
+        return f"{whole.kind} of at least {at_least:g}; lower ones are dropped"
     if not has_values:
         return "every row, as no column's name looks like ratings; `--value-column` names one"
     if whole.kind == "counts":
-        return "every row with a count above 0, and the more surely the higher, on a log scale"
+        return "every row with a count above 0, weighted by the count on a log scale"
     low, high = float(whole.values.min()), float(whole.values.max())
     if low > 0 and low < high and whole.kind == "ratings":
-        return f"every rating, from {low:g} to {high:g}; `--at-least` leaves out the low ones"
+        return f"every rating, from {low:g} to {high:g}; `--at-least` drops the low ones"
     return "every row with a value above 0"
 
 
 def repeats(train: "Interactions", test: "Interactions | None") -> str:
-    """How many of the rows held out are of what the user has in training, for the end of a sentence."""
+    """The number of held-out rows that the user also has in training, as the end of a sentence."""
     import numpy as np
 
     if test is None or not len(test) or train._disk is not None:
         return ""
     keys = (x.users.astype(np.int64) * x.n_items + x.items for x in (train, test))
     n = int(np.isin(*reversed(tuple(keys))).sum())
-    return f"; {n:,} of these are repeats of what the user had, which no list is asked for" if n else ""
+    return f"; {n:,} of these repeat what the user had in training and are not evaluated" if n else ""
 
 
 def split(liked: "Interactions", test_size: float, seed: int) -> tuple["Interactions", "Interactions"]:
-    """Rows to train on, and those held out: the latest where there are times."""
+    """Rows to train on and held-out rows: the latest if there are times."""
     from kerasrec.data import splits
 
     if liked.times is not None:

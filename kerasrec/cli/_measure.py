@@ -1,4 +1,4 @@
-"""A model's figures on held-out rows, beside those of what it must beat."""
+"""A model's figures on held-out rows, next to those of baselines."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 METRICS = ("ndcg", "recall", "coverage")
 _K = 10
-# Scores that the ranking of held-out rows may take; of more, some of the users stand for all.
+# Most scores for the ranking of held-out rows; if more are needed, only some users are evaluated.
 _SCORES = 20_000_000_000
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def compared(
 
 
 def check_ranking(train: "Interactions", test: "Interactions") -> None:
-    """Refuse what `ranked` cannot measure, before anything is trained."""
+    """Refuse what `ranked` cannot evaluate, before anything is trained."""
     from kerasrec import evaluation
 
     evaluation.RankingMetrics(test, train, k=_K, metrics=METRICS)
@@ -53,9 +53,9 @@ def check_ranking(train: "Interactions", test: "Interactions") -> None:
 def ranked(
     model: "keras.Model", train: "Interactions", test: "Interactions", report: "Report"
 ) -> tuple[list[dict[str, Any]], str]:
-    """The ranking of a model and of popularity, one row a model, and a warning if popularity is better.
+    """The ranking figures of a model and of popularity, and a warning if popularity is better.
 
-    Of very many users and items some users are measured, and a line says how many.
+    With very many users and items only some users are evaluated, and a line says how many.
     """
     from kerasrec import zoo
     from kerasrec.evaluation import evaluate
@@ -69,7 +69,7 @@ def ranked(
     most = max(1, _SCORES // test.n_items)
     if len(there) > most:
         users = test.user_ids[np.sort(np.random.default_rng(0).choice(there, most, replace=False))]
-        report.line(f"Measured on {most:,} of {len(there):,} users with held-out rows, drawn at random")
+        report.line(f"Evaluated on {most:,} of {len(there):,} users with held-out rows, drawn at random")
     with report.waiting("Evaluating"):
         found = {
             name: evaluate(one, test, train, k=_K, metrics=METRICS, users=users)

@@ -1,10 +1,10 @@
-"""Columns guessed from their names, which are English, German, French or Spanish."""
+"""Columns guessed from their English, German, French or Spanish names."""
 
 import re
 import unicodedata
 from collections.abc import Sequence
 
-# By side and language, the likeliest first.
+# By side and language, the most likely first.
 _NOUNS = {
     "user": {
         "en": "user customer member reviewer visitor viewer reader listener player client account person",
@@ -27,15 +27,15 @@ _NOUNS = {
         "es": "valoracion puntuacion calificacion estrellas cantidad unidades",
     },
 }
-# Ratings in one language, remarks in another: they count beside users and items of theirs alone.
+# Ratings in one language, comments in another: they count only with users and items of that language.
 _MARKS = {"fr": "note", "es": "nota"}
 _NUMBERS = "no nr num number nummer numero key code codigo cod ref reference referencia identifiant".split()
-# What stands beside a noun, the likeliest first; of equally likely ones the noun decides.
+# Words next to a noun, the most likely first; between equally likely ones the noun decides.
 ENDINGS = (["id"], [*_NUMBERS, ""], ["name", "nom", "nombre"])
-# Of a table of items: `name` is not their ids.
+# In a table of items, `name` is not the column of ids.
 IDS = ENDINGS[:2]
 _RATED = ("rating", "score", "stars", "bewertung")
-# What the name of a column of counts ends with: `listen_count`, and not `discount`.
+# Endings of the names of columns of counts: `listen_count`, but not `discount`.
 _COUNTED = "count plays listens purchases orders quantity qty".split()
 _CLICKED = "label click clicked isclick isclicked geklickt klick clic clique".split()
 _TITLES = "title name titel titre titulo bezeichnung designation".split()
@@ -47,13 +47,13 @@ def guessed_column(
     endings: Sequence[Sequence[str]] = ENDINGS,
     beside: Sequence[str] = (),
 ) -> str | None:
-    """The column whose name is most likely meant: `userId`, `User-ID`, `Kunden-Nr.`, `id_article`.
+    """The column with the most suitable name: `userId`, `User-ID`, `Kunden-Nr.`, `id_article`.
 
     Args:
-        names: of columns.
+        names: names of columns.
         side: `"user"`, `"item"` or `"value"`.
-        endings: what may stand after or before the noun of a user or an item. Defaults to `ENDINGS`.
-        beside: names of further columns, which tell the language. Defaults to `()`.
+        endings: words that may follow or precede the noun for a user or an item. Defaults to `ENDINGS`.
+        beside: names of further columns, which indicate the language. Defaults to `()`.
     """
     by_form = {_form(name): name for name in reversed(names)}
     if side == "value":
@@ -67,7 +67,7 @@ def words_of(name: str) -> list[str]:
 
 
 def title_column(names: Sequence[str]) -> str | None:
-    """The column that says what an item is called."""
+    """The column with the names of the items."""
     for word in _TITLES:
         for name in names:
             if _form(name).endswith(word):
@@ -76,10 +76,10 @@ def title_column(names: Sequence[str]) -> str | None:
 
 
 def click_column(names: Sequence[str]) -> str | None:
-    """The column that says whether something that was shown was clicked.
+    """The column that marks which of the items shown were clicked.
 
     Args:
-        names: of columns.
+        names: names of columns.
     """
     return next((name for name in names if _form(name) in _CLICKED), None)
 

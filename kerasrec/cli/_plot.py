@@ -1,4 +1,4 @@
-"""The learning curve, as a picture."""
+"""A plot of the learning curve."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from kerasrec.cli._fit import RMSE
 
 def learning_curve(path: Path, history: Mapping[str, Sequence[float]]) -> None:
     """A plot of the figures by epoch: error or loss, and what a ranking model reaches on held-out rows."""
-    # It would report that it looks for fonts, the first time.
+    # The first time, it would report that it looks for fonts.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

@@ -1,4 +1,4 @@
-"""What a command says, to people or to machines, and how it says what went wrong."""
+"""The output of a command, for people or for machines, and its errors."""
 
 import contextlib
 import json
@@ -25,13 +25,13 @@ class Report:
         from rich.console import Console
 
         self.result: dict[str, Any] = {}
-        # What stands in the document whatever the command makes of `result`.
+        # Entries of the document that do not depend on `result`.
         self.always: dict[str, Any] = {}
         self._as_json = as_json
-        # Ids and titles stand as they are: `[/x]` is no markup, and `:heart:` no picture.
+        # Ids and titles are printed unchanged: `[/x]` is not markup, and `:heart:` not an emoji.
         self._console = Console(quiet=as_json, highlight=False, markup=False, emoji=False)
         progress = Console(stderr=True, markup=False, emoji=False)
-        # A log file has no use for a bar, nor has a machine.
+        # No bar for log files and machines.
         self._progress = progress if progress.is_terminal or not as_json else Console(quiet=True)
 
     def line(self, text: str = "") -> None:
@@ -45,7 +45,7 @@ class Report:
         header: bool = True,
         as_written: Collection[str] = (),
     ) -> None:
-        """A table for people: one row a mapping, numbers on the right; ids stand as they are written."""
+        """A table for people: one row per mapping, numbers aligned right, ids as they are written."""
         from rich.table import Table
         from rich.text import Text
 
@@ -64,7 +64,7 @@ class Report:
         self.table(title, [{"": name, "value": shown(value)} for name, value in facts.items()], header=False)
 
     def histogram(self, title: str, counts: Mapping[str, int]) -> None:
-        """A bar a count."""
+        """One bar per count."""
         from rich.table import Table
 
         table = Table(title=title, title_justify="left", show_header=False, box=None, title_style="bold")
@@ -75,7 +75,7 @@ class Report:
 
     @contextlib.contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """A sign of life while something runs that cannot tell how far it is."""
+        """A spinner for something that does not know its progress."""
         from rich.text import Text
 
         with self._progress.status(Text(what)):
@@ -104,7 +104,7 @@ class Report:
             self.always["warnings"] = [*self.always.get("warnings", ()), *texts]
 
     def finish(self) -> None:
-        """Print the JSON document, where that is asked for."""
+        """Print the JSON document, if it was requested."""
         if self._as_json:
             print(json.dumps(_plain({**self.result, **self.always}), indent=2, allow_nan=False))
 
@@ -114,13 +114,13 @@ def reporting(as_json: bool, debug: bool) -> Iterator[Report]:
     """A command's report. Errors end the command with one line and a status: 2 for a mistake of the user."""
     report = Report(as_json)
     try:
-        # Standard output is for the document alone.
+        # Standard output is only for the document.
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             yield report
         report.finish()
     except KeyboardInterrupt:
         _fail("Interrupted.", 130)
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         raise
     except OSError as error:
         _fail(f"{error.strerror}: {error.filename}" if error.strerror and error.filename else error, 2, debug)
@@ -134,11 +134,11 @@ def reporting(as_json: bool, debug: bool) -> Iterator[Report]:
 
 
 def shown(value: Any) -> str:
-    """A cell's text."""
+    """The text of a cell."""
     if isinstance(value, bool) or value is None:
         return "" if value is None else str(value)
     if isinstance(value, float):
-        if math.isnan(value):  # what does not apply
+        if math.isnan(value):  # does not apply
             return ""
         return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -152,7 +152,7 @@ def _fail(error: object, status: int, debug: bool = False) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has them."""
+    """A value in a form that JSON has."""
     if isinstance(value, Mapping):
         return {str(name): _plain(x) for name, x in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Rules of lists as options of the command line."""
+"""Rules for lists as options of the command line."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -9,25 +9,27 @@ Where = Annotated[
     str | None,
     typer.Option(help="Items that may be recommended: \"price < 20 and category == 'garden'\"."),
 ]
-Available = Annotated[str | None, typer.Option(help="Column of truth values: items that may be recommended.")]
+Available = Annotated[str | None, typer.Option(help="Boolean column: which items may be recommended.")]
 AtMost = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN=N", help="At most N items of a list share a value; may be repeated."),
+    typer.Option(metavar="COLUMN=N", help="At most N items of a list with the same value; may be repeated."),
 ]
 AtLeast = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN=N", help="At least N items of a list are true of it; may be repeated."),
+    typer.Option(
+        metavar="COLUMN=N", help="At least N items of a list for which the column is true; may be repeated."
+    ),
 ]
 Boost = Annotated[
     list[str] | None,
     typer.Option(metavar="COLUMN=X", help="Add X to the scores of items true of it; may be repeated."),
 ]
-Diversity = Annotated[float | None, typer.Option(help="Weight of the items' unlikeness, 0 to 1.")]
+Diversity = Annotated[float | None, typer.Option(help="Weight of diversity, 0 to 1.")]
 Calibrate = Annotated[
     str | None,
-    typer.Option(metavar="COLUMN[=X]", help="Keep the shares of the user's history, with weight X."),
+    typer.Option(metavar="COLUMN[=X]", help="Keep the proportions of the user's history, with weight X."),
 ]
-Explore = Annotated[float | None, typer.Option(help="How often a place is drawn at random, below 1.")]
+Explore = Annotated[float | None, typer.Option(help="Probability that a place gets a random item, below 1.")]
 
 
 def given(

@@ -1,4 +1,4 @@
-"""What a trained file holds, read without Keras where it can be, and its lists as rows."""
+"""The contents of a trained file, read without Keras if possible, and its lists as rows."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def read_state(model: Path, report: "Report", newcomers: bool = False) -> "State":
-    """The state of a recommender's file; its model is loaded only where vectors do not say all of it.
+    """The state in a recommender's file; its model is loaded only if the vectors are not enough.
 
     Args:
         model: the file.
-        report: what is said meanwhile.
-        newcomers: bool, whether lists for histories are wanted. Defaults to `False`.
+        report: report that shows progress.
+        newcomers: bool, whether lists for histories are needed. Defaults to `False`.
     """
     from kerasrec.recommender._light import read_light
 
@@ -34,7 +34,7 @@ def read_state(model: Path, report: "Report", newcomers: bool = False) -> "State
 
 
 def as_known(texts: list[str], known: "np.ndarray") -> list[Any]:
-    """Ids as the model has them: numbers where its ids are."""
+    """Ids in the type of the model's: numbers if its ids are numbers."""
     from kerasrec.data._ids import integer
 
     ids = set(known.tolist())
@@ -45,7 +45,7 @@ def as_known(texts: list[str], known: "np.ndarray") -> list[Any]:
 
 
 def records(frame: "pd.DataFrame") -> tuple[list[dict[Any, Any]], list[dict[Any, Any]]]:
-    """Rows of a frame as they are, and as plain values; what is missing is `None`."""
+    """The rows of a frame as plain values; missing entries are `None`."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return rows, [{name: _plain(value) for name, value in row.items()} for row in rows]
 

@@ -1,4 +1,4 @@
-"""A file of ratings that a person has, as `Interactions`."""
+"""Reading of a file of ratings as `Interactions`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ class Table(NamedTuple):
 
     Attributes:
         interactions: `Interactions`.
-        columns: the columns that they were read from, by what they are.
-        read_as: how the file was read, by what was guessed or said; `kind` is what the values are.
-        n_rows: of the file, before several of one user and item came to one. Defaults to `0`: not known.
+        columns: the columns that they were read from, by their role.
+        read_as: how the file was read, guessed or given; `kind` is the kind of the values.
+        n_rows: rows of the file, before repeated pairs were combined. Defaults to `0`: unknown.
     """
 
     interactions: "Interactions"
@@ -36,18 +36,18 @@ class Table(NamedTuple):
     n_rows: int = 0
 
     def tell(self, report: "Report") -> None:
-        """Say which columns were taken, how the file was read, and what is odd about its values."""
+        """Say which columns were used, how the file was read, and what is odd about its values."""
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in self.columns.items()))
         how = ", ".join(f"{what} {said}" for what, said in self.read_as.items() if what != "kind")
         if how:
-            report.line(f"Read as: {how}; an option of each name sets another")
+            report.line(f"Read as: {how}; the options of the same names override this")
         report.line(f"Kind: {self.read_as['kind']}")
         tell_zeros(report, self.interactions, self.columns.get("value"))
         report.always |= {"read_as": self.read_as}
 
 
 def tell_zeros(report: "Report", interactions: "Interactions", name: str | None) -> None:
-    """Point out zeros among ratings, with which some tables say that nobody rated."""
+    """Point out zeros among ratings, which mean "not rated" in some tables."""
     if interactions.kind != "ratings":
         return
     from kerasrec.data._folder import blocks
@@ -59,7 +59,7 @@ def tell_zeros(report: "Report", interactions: "Interactions", name: str | None)
     )
     if 0 < zeros < len(interactions) and not n_below:
         report.line(
-            f"Zeros: {zeros:,} of {len(interactions):,} in {name!r}; where they mean that nobody rated, "
+            f"Zeros: {zeros:,} of {len(interactions):,} in {name!r}; if they mean that nobody rated, "
             "remove those rows"
         )
 
@@ -75,7 +75,7 @@ def read_ratings(
     Args:
         path: CSV file (compressed ones as pandas reads them), or Parquet.
         columns: names of the columns.
-        form: how the file is written. Defaults to `Form()`: guessed.
+        form: format of the file. Defaults to `Form()`: guessed.
         needs_values: bool, refuse a table without ratings. Defaults to `True`.
     """
     from kerasrec.data import Interactions, _readers
@@ -110,14 +110,14 @@ def is_prepared(path: Path) -> bool:
 
 
 def _prepared(path: Path, columns: Columns, form: Form) -> Table:
-    """What a folder of `kerasrec prepare` holds, which no option changes."""
+    """The contents of a folder of `kerasrec prepare`, which no option changes."""
     from kerasrec.data import Interactions
 
     named = {f"{side}_column": getattr(columns, side) for side in ("user", "item", "value", "time")}
     for option, value in {**vars(form), **named}.items():
         if value not in (None, False):
             raise ValueError(
-                f"`--{option.replace('_', '-')}` must be given to `kerasrec prepare`, which has written "
+                f"`--{option.replace('_', '-')}` must be given to `kerasrec prepare`, which wrote "
                 f"{str(path)!r}. Received: {value!r}."
             )
     whole = Interactions.open(path)
@@ -129,7 +129,7 @@ def _prepared(path: Path, columns: Columns, form: Form) -> Table:
 def _found(
     path: Path, columns: Columns, form: Form, needs_values: bool
 ) -> tuple[dict[str, str], "Dialect | None"]:
-    """The columns of a file, and how it is written where it is not Parquet."""
+    """The columns of a file, and its format if it is not Parquet."""
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
     if is_parquet(path):
@@ -154,15 +154,15 @@ def is_parquet(path: Path) -> bool:
         if any(path.rglob("*.parquet")):
             return True
         raise ValueError(
-            f"{str(path)!r} must be a file, or a folder of Parquet files or of `kerasrec prepare`, which "
-            "makes one of a folder of CSV files. Received: a folder that holds neither."
+            f"{str(path)!r} must be a file, a folder of Parquet files, or a folder written by `kerasrec "
+            "prepare`, which also reads folders of CSV files. Received: a folder that holds neither."
         )
     with path.open("rb") as file:
         return file.read(4) == b"PAR1" or path.suffix == ".parquet"
 
 
 def _as_numbers(frame: "pd.DataFrame", name: str | None, form: Form) -> dict[str, str]:
-    """Make numbers of a column of text, in place, and say by which marks."""
+    """Convert a column of text to numbers, in place, and return the marks."""
     if name is None or not (frame[name].dtype == object or frame[name].dtype == "str"):
         return {}
     from kerasrec.data import _numerals
@@ -172,7 +172,7 @@ def _as_numbers(frame: "pd.DataFrame", name: str | None, form: Form) -> dict[str
         decimal, thousands = _numerals.marks_of(texts, form.decimal, form.thousands)
     except ValueError as unclear:
         raise ValueError(
-            "`--decimal` or `--thousands` must say what the marks in numbers are. "
+            "`--decimal` or `--thousands` must say how numbers are written. "
             f"Received: {str(unclear)!r} in column {name!r}, which could be read in two ways or disagrees "
             "with other rows."
         ) from None
@@ -201,10 +201,11 @@ def _dates(times: "pd.Series[Any]", date_format: str) -> "pd.Series[Any]":
         dates = pd.to_datetime(times, format=date_format, errors="coerce", utc=True)
     except ValueError as error:
         raise ValueError(
-            f"`--date-format` must be a format of dates. Received: {date_format!r} ({error})."
+            f"`--date-format` must be a date format. Received: {date_format!r} ({error})."
         ) from None
     bad = (dates.isna() & times.notna()).to_numpy()
-    refuse(bad, times, times.name, f"dates that `--date-format {date_format}` does not fit", "Give theirs.")
+    fault = f"dates in another format than `--date-format {date_format}`"
+    refuse(bad, times, times.name, fault, "Give the format of these dates.")
     return dates
 
 
@@ -214,9 +215,9 @@ def read_items(
     form: Form = Form(),  # noqa: B008
     must_have: bool = True,
 ) -> tuple["pd.DataFrame", str]:
-    """A table with a row an item, as it is written, and the name of the column of ids.
+    """A table with one row per item, with unchanged entries, and the name of the column of ids.
 
-    That is `item_column`, or guessed where there is none, or, unless it `must_have` it, where it is missing.
+    This is `item_column`; it is guessed if none is given or, without `must_have`, if it is missing.
     """
     import pandas as pd
 
@@ -249,7 +250,7 @@ def read_items(
             f"The columns are {listed}."
         )
     if dialect:
-        # Ids stay as they are written, `007` as well, and a title may be `NA`.
+        # Ids stay as they are written, including `007`, and a title may be `NA`.
         missing = {"keep_default_na": False, "na_values": [""]}
         options = dialect.options | missing | {"dtype": {by: str}}
         frame = read_csv(path, {}, [by], options, audited=True)
@@ -258,27 +259,27 @@ def read_items(
 
 
 def title_columns(names: Sequence[str]) -> list[str]:
-    """The column that says what an item is called; all where none does."""
+    """The column with the names of the items; all columns if there is none."""
     found = title_column(names)
     return list(names) if found is None else [found]
 
 
 def check_columns(path: Path, columns: Columns, form: Form, needs_values: bool = False) -> None:
-    """Refuse a table without the columns that are needed; before Keras is loaded, which takes seconds."""
+    """Refuse a table without the required columns, before Keras is loaded, which takes seconds."""
     if is_prepared(path):
         return
     found, dialect = _found(path, columns, form, needs_values)
     clicked = click_column(dialect.names) if dialect else None
     if clicked is not None and "value" not in found and form.kind is None:
         raise ValueError(
-            f"Column {clicked!r} seems to say what of all that was shown was clicked: `--label {clicked}` "
-            f"trains a model of clicks, `--value-column {clicked}` counts rows above 0 as likes, and "
-            "`--kind likes` counts all. Received: none of these."
+            f"Column {clicked!r} seems to mark which of the items shown were clicked: `--label {clicked}` "
+            f"trains a click model, `--value-column {clicked}` counts rows above 0 as likes, and `--kind "
+            "likes` counts all rows. Received: none of these."
         )
 
 
 def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = True) -> dict[str, str]:
-    """The columns of users, items, values (where there are any or must be) and, where it is named, times."""
+    """The columns of users, items, values (if there are any or they are required) and, if named, times."""
     listed = ", ".join(map(repr, names))
     found: dict[str, str] = {}
     for side in ("user", "item", "value", "time"):
@@ -303,7 +304,7 @@ def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = Tru
 
 
 def _several(found: Mapping[str, str], form: Form, frame: "pd.DataFrame") -> dict[str, Any]:
-    """What the values are, and what several of a pair come to."""
+    """The kind of the values, and how repeated pairs are combined."""
     kind = form.kind
     if kind is None and form.duplicates != "sum":
         name = found.get("value")

@@ -1,4 +1,4 @@
-"""What a search of models of clicks reads of tables, and writes."""
+"""Tables and output of a search of click models."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,19 +24,19 @@ def clicks_to_search(
     test_seed: int,
     report: Report,
 ) -> tuple["Impressions", "Impressions | None"]:
-    """The impressions of a search, and those kept from it.
+    """The impressions of a search, and those kept for the test.
 
     Args:
         table: CSV file, or Parquet.
         label: column of clicks.
-        form: how the file is written.
-        kinds: kinds of columns, of a job.
-        said: kinds of columns, `NAME=KIND`, which win.
-        watch_time: column of the time watched, or `None`.
-        test: a table of test rows, or `None` for a share.
-        test_size: the share; 0 keeps none.
-        test_seed: of the split.
-        report: where it is told.
+        form: format of the file.
+        kinds: kinds of columns from a job.
+        said: kinds of columns, `NAME=KIND`, which take precedence.
+        watch_time: column of watch times, or `None`.
+        test: table of test rows, or `None` for a share of the rows.
+        test_size: the share; 0 for no test.
+        test_seed: seed of the split.
+        report: report to write to.
     """
     from kerasrec.data import Impressions
 

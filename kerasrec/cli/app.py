@@ -1,4 +1,4 @@
-"""The commands, put together. Nothing heavy is imported here, so that `--help` answers at once."""
+"""The command-line application. Nothing heavy is imported here, so that `--help` answers at once."""
 
 import signal
 import sys
@@ -61,6 +61,6 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
-    # As an exception, so that what is half written is cleared away.
+    # As an exception, so that half-written files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     app(prog_name="kerasrec")

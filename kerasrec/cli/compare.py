@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kerasrec.evaluation import Comparison
     from kerasrec.evaluation._compared import Compared
 
-# Options of lists with values that say nothing.
+# Default values of options for lists.
 _DEFAULTS = {"models": "hybrid", "k": "10", "metrics": "ndcg,recall,coverage"}
 
 
@@ -51,7 +51,7 @@ def compare(
     ] = None,
     label: Annotated[
         str | None,
-        typer.Option(help="Column of clicks, 1 or 0, of a table of impressions: compares models of clicks."),
+        typer.Option(help="Column of clicks, 1 or 0, in a table of impressions: compares click models."),
     ] = None,
     column: Annotated[
         list[str] | None,
@@ -69,7 +69,7 @@ def compare(
         int | None,
         typer.Option(min=1, help="Number of epochs. Default: the best number on a tenth of the rows."),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows a step of training.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows per training step.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="MODEL.NAME=VALUE", help="Set a hyperparameter of one of the models."),
@@ -84,11 +84,11 @@ def compare(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Train models on a table, rank what was held out, and say which differences mean something.
+    """Train models on a table, evaluate them on held-out rows, and say which differences are significant.
 
-    Every user's whole catalogue is ranked, without what they had in training. Each model stands beside simple
-    baselines, with an interval and a test against the best one. With `--label` the table is one of
-    impressions, and models of clicks are compared by their AUC on the rows held out.
+    The whole catalogue is ranked for every user, without what they had in training. The models are compared
+    with simple baselines, with confidence intervals and a test against the best one. With `--label` the table
+    holds impressions, and click models are compared by their AUC on the held-out rows.
     """
     with reporting(as_json, debug) as report:
         if plot is not None:
@@ -148,7 +148,7 @@ def compare(
 
 
 def _end(table: "Compared[Any]", careful: list[str], plot: Path | None, report: Report) -> None:
-    """Show the table, and what to be careful of."""
+    """Show the table and the warnings."""
     _print(table, report)
     for sentence in careful:
         report.line(f"Careful: {sentence}")
@@ -168,10 +168,10 @@ def _compared(
     training: dict[str, Any],
     report: Report,
 ) -> tuple["Comparison", dict[str, int], list[str]]:
-    """The models, fitted or trained, each told when it is done; the epochs that training took; warnings.
+    """Fit or train the models and report each when it is done; return them, their epochs and warnings.
 
     A model worse than popularity has a warning: on the rows held out here if popularity is among the models,
-    else on those that chose its epochs.
+    otherwise on those that determined its number of epochs.
     """
     from kerasrec import zoo
     from kerasrec.cli._fit import train_by_recipe
@@ -181,7 +181,7 @@ def _compared(
     from kerasrec.evaluation._plan import Plan
     from kerasrec.recommender._training import worse
 
-    # Refuses what cannot be measured before hours may go into training.
+    # Refuses what cannot be evaluated, before hours of training.
     plan = Plan(test, train, measured["k"], measured["metrics"])
     notes: list[str] = []
     added = baselines_for(plan.metrics, train, None if baselines else (), hyperparameters, notes)
@@ -210,7 +210,7 @@ def _compared(
 def _print(table: "Compared[Any]", report: Report) -> None:
     metrics = [metric for metric in table.metrics if not metric.startswith("mean_")]
     cut = table.metric.partition("@")[2]
-    # A table for each length of the lists would otherwise be too wide.
+    # One table per list length; a single one would be too wide.
     for k in dict.fromkeys([cut, *(metric.partition("@")[2] for metric in metrics)]):
         shown = [metric for metric in metrics if metric.partition("@")[2] in (k, "" if k == cut else k)]
         rows = []
@@ -244,7 +244,7 @@ def _print(table: "Compared[Any]", report: Report) -> None:
 
 
 def _refuse_lists(given: dict[str, Any], form: Form) -> None:
-    """Refuse options of ratings and of lists beside a column of clicks."""
+    """Refuse options for ratings and lists together with a column of clicks."""
     given = {name: None if value == _DEFAULTS.get(name) else value for name, value in given.items()}
     refuse_with_label(given | {"value-column": form.value_column, "kind": form.kind})
 

@@ -39,7 +39,9 @@ def evaluate(
     label: Annotated[str | None, typer.Option(help="Column of clicks, for click models.")] = None,
     include_seen: Annotated[
         bool,
-        typer.Option("--include-seen", help="Rank what a user had in training as well, as for sessions."),
+        typer.Option(
+            "--include-seen", help="Also rank items that a user had in training, e.g. for sessions."
+        ),
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -52,7 +54,7 @@ def evaluate(
 
         with report.waiting(f"Reading {model.name}"):
             loaded = load_model(model)
-        catalogue: Any = find_catalogue(loaded)  # `load_model` refuses a file without
+        catalogue: Any = find_catalogue(loaded)  # `load_model` refuses a file without one
         if "columns" in catalogue.attachments:
             _clicks(model, ratings, label, form, report)
             return
@@ -107,7 +109,7 @@ def _errors(model: "keras.Model", known: "Interactions", catalogue: "Catalogue",
 
 
 def _lowest_like(table: "Interactions", had: "Interactions", report: Report) -> float | None:
-    """The lowest value that the model was trained on, where the table has lower ones."""
+    """The lowest value that the model was trained on, if the table has lower ones."""
     said = had._meaning.least
     lowest = float(had.values.min()) if said is None else said
     if not len(table) or table.values.min() >= lowest or (said is None and had.kind != "ratings"):
@@ -118,7 +120,7 @@ def _lowest_like(table: "Interactions", had: "Interactions", report: Report) -> 
 
 
 def _ranking(recommender: "Recommender", known: "Interactions", include_seen: bool, report: Report) -> None:
-    """How the model ranks what its users did not have in training, or may have had."""
+    """The ranking of items that users did not have in training, or of all with `include_seen`."""
     import numpy as np
 
     from kerasrec.cli._measure import METRICS
@@ -128,9 +130,9 @@ def _ranking(recommender: "Recommender", known: "Interactions", include_seen: bo
     pairs = [table.users.astype(np.int64) * had.n_items + table.items for table in (known, had)]
     if not include_seen and np.isin(*pairs).all():
         raise ValueError(
-            "The table must have rows that the model does not know; it knows what `train` held out, too, "
-            "as nobody should be recommended what they have. Measure on a table of other rows, or with "
-            "`--include-seen` where people have things again, as in sessions. "
+            "The table must have rows that the model does not know; it also knows the rows that `train` "
+            "held out, so that nobody is recommended what they have. Evaluate on other rows, or with "
+            "`--include-seen` if people take items again, as in sessions. "
             f"Received: {len(known):,} rows, all of them known."
         )
     found = evaluate(recommender.model, known, had, metrics=METRICS, exclude_seen=not include_seen)
@@ -159,11 +161,13 @@ def recoded(table: "Interactions", catalogue: "Catalogue", skip_unknown: bool) -
             if (codes < 0).any()
         ]
         raise ValueError(
-            f"The ratings must be of users and items that the model was trained on; `--skip-unknown` leaves "
-            f"others out. Received: of {len(table):,} ratings {' and '.join(parts)}."
+            "The ratings must be of users and items that the model was trained on; "
+            f"`--skip-unknown` ignores the others. Received: of {len(table):,} ratings {' and '.join(parts)}."
         )
     if not known.any():
-        raise ValueError(f"The model knows both user and item of none of the {len(table):,} ratings.")
+        raise ValueError(
+            f"None of the {len(table):,} ratings has both a user and an item that the model knows."
+        )
     return table._with(
         users=users[known],
         items=items[known],
@@ -176,7 +180,7 @@ def recoded(table: "Interactions", catalogue: "Catalogue", skip_unknown: bool) -
 
 
 def _codes(ids: "np.ndarray", vocabulary: Any) -> "np.ndarray":
-    """The code of each id, -1 of an unknown one; `7` is the id `"7"` of a column that had other text too."""
+    """The code of each id, -1 if unknown; `7` is the id `"7"` if the column of training also had text."""
     import pandas as pd
 
     index = pd.Index(vocabulary)
@@ -186,7 +190,7 @@ def _codes(ids: "np.ndarray", vocabulary: Any) -> "np.ndarray":
 
 
 def _parts(interactions: "Interactions", catalogue: "Catalogue") -> dict[str, "np.ndarray"]:
-    """All rows and, where the model's file knows, those that it was trained on and those that it was not."""
+    """All rows and, if the model's file says so, those that it was trained on and those that it was not."""
     import numpy as np
 
     parts = {"all": np.ones(len(interactions), bool)}
@@ -200,7 +204,7 @@ def _parts(interactions: "Interactions", catalogue: "Catalogue") -> dict[str, "n
 
 
 def _rates(name: str) -> bool:
-    """Whether a model predicts ratings; one of another name than the zoo's is taken to."""
+    """Whether a model predicts ratings; a model with a name that the zoo does not have is assumed to."""
     from kerasrec import zoo
 
     return name not in zoo.names() or zoo.card(name).task == "rating"

@@ -1,4 +1,4 @@
-"""`kerasrec prepare`: a table that does not fit memory as a folder that `kerasrec train` reads."""
+"""`kerasrec prepare`: a table that does not fit into memory as a folder that `kerasrec train` reads."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ def prepare(
             help="Parquet or CSV files, a folder or a quoted glob pattern of them, or a DuckDB query.",
         ),
     ],
-    out: Annotated[Path, typer.Argument(help="The folder to be.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
     user_column: Annotated[
         str | None, typer.Option(help="Column of user ids. Default: guessed from its name.")
     ] = None,
@@ -40,15 +40,15 @@ def prepare(
         str | None,
         typer.Option(
             metavar="KIND",
-            help="What the values are: ratings (the last one counts), counts (they add up) or likes. Guessed "
-            "otherwise.",
+            help="Meaning of the values: ratings (the last one counts), counts (added up) or likes. "
+            "Default: guessed.",
         ),
     ] = None,
     duplicates: Annotated[
         str | None,
         typer.Option(
             metavar="POLICY",
-            help="Where a user has an item twice: error, last, mean or sum. What the kind says otherwise.",
+            help="For repeated pairs: error, last, mean or sum. Default: depends on the kind.",
         ),
     ] = None,
     at_least: Annotated[
@@ -71,10 +71,10 @@ def prepare(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write a table that does not fit memory to a folder of columns, within a limit of memory.
+    """Write a table that does not fit into memory to a folder of columns, within a memory limit.
 
-    `kerasrec train OUT` trains on it, and `Interactions.open` opens it. A call that was stopped goes
-    on where it was when it is given again. Needs `pip install 'kerasrec[large]'`.
+    `kerasrec train OUT` trains on it, and `Interactions.open` opens it. Run the same command again to
+    resume a call that was stopped. Needs `pip install 'kerasrec[large]'`.
     """
     with reporting(as_json, debug) as report:
         load_library(report)
@@ -119,7 +119,7 @@ def prepare(
 
 @contextlib.contextmanager
 def _stages(report: Report) -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar for each stage, with the rows done."""
+    """A progress bar for each stage, in rows."""
     tasks: dict[str, TaskID] = {}
     with report.progress() as bars:
 

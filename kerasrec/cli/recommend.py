@@ -123,7 +123,7 @@ def recommend(
         for who in without:
             if who not in served:
                 if rules is None:
-                    why = "all items are seen; `--include-seen` lists those, too"
+                    why = "all items are seen; `--include-seen` lists them as well"
                 else:
                     why = "all items are seen or ruled out; `--include-seen` or fewer rules leave more"
                 report.line(f"Nothing left for {who}: {why}")
@@ -134,11 +134,11 @@ def _check(user: list[str] | None, item: list[str] | None, out: Path | None) -> 
     if out is not None:
         check_writable(out, ".parquet")
     if user and item:
-        raise ValueError("`--user` and `--item` must not be given together. Received: both.")
+        raise ValueError("`--user` and `--item` cannot be combined. Received: both.")
     if not user and not item and out is None:
-        raise ValueError("`--user`, `--item` or `--out` must say for whom. Received: none of them.")
+        raise ValueError("One of `--user`, `--item` and `--out` must be given. Received: none of them.")
     if item and out is not None:
-        raise ValueError("`--out` must be given with users. Received: --item.")
+        raise ValueError("`--out` works only with users. Received: --item.")
 
 
 def _titles(path: Path, item_column: str | None, title_column: str | None, form: Form) -> "pd.DataFrame":
@@ -157,7 +157,7 @@ def _titles(path: Path, item_column: str | None, title_column: str | None, form:
 
 
 def _with_titles(state: "State", titles: "pd.DataFrame") -> "State":
-    """The state whose lists have the columns of `titles`, whatever the type of the ids."""
+    """The state with the columns of `titles` in its lists, whatever the type of the ids."""
     from kerasrec.recommender._metadata import aligned
 
     known = _items.known_rows(titles, state.items.raw, "; name their column with `--item-column`")

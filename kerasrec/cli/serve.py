@@ -84,7 +84,7 @@ def serve(
 
 
 def check_models(settings: "Settings") -> None:
-    """Refuse files that are not there, before Keras is loaded, which takes seconds."""
+    """Refuse missing files before Keras is loaded, which takes seconds."""
     for path in (settings.model, settings.beside):
         if path is not None and not path.is_file():
             raise FileNotFoundError(f"There must be a model file at {str(path)!r}. Received: no file.")
@@ -97,8 +97,8 @@ def _token(path: Path | None) -> str | None:
         return os.environ.get(TOKEN) or None
     if not path.is_file():
         raise FileNotFoundError(
-            f"`--token` must name a file that holds the token, as what stands on a command line is seen by "
-            f"others; or set {TOKEN}. Received: {str(path)!r}, and there is no such file."
+            "`--token` must name a file that holds the token, because others can see the command "
+            f"line; or set {TOKEN}. Received: {str(path)!r}, and there is no such file."
         )
     token = path.read_text(encoding="utf-8").strip()
     if not token:
@@ -113,6 +113,6 @@ def _tell(report: Report, settings: "Settings", address: str) -> None:
     if not settings.writes:
         report.line(f"Events and reloads are refused: give a `--token` or set {TOKEN}.")
     elif settings.token is None:
-        report.line("Every program of this machine may send events; a `--token` says who.")
+        report.line("Every program on this machine can send events; use `--token` to restrict this.")
     report.line(f"Events: {settings.log}")
-    sys.stdout.flush()  # whoever started it waits for the address
+    sys.stdout.flush()  # the caller waits for the address

@@ -34,8 +34,8 @@ def train(
     items: Annotated[
         Path | None,
         typer.Option(
-            help="CSV or Parquet file with a row an item, e.g. its title: the model's file keeps the columns "
-            "for lists, rules and the page."
+            help="CSV or Parquet file with one row per item, e.g. titles; the model's file stores the "
+            "columns for lists, rules and the page."
         ),
     ] = None,
     time_column: Annotated[
@@ -49,20 +49,20 @@ def train(
     ] = None,
     label: Annotated[
         str | None,
-        typer.Option(help="Column of clicks, 1 or 0, of a table of impressions: trains a model of clicks."),
+        typer.Option(help="Column of clicks, 1 or 0, in a table of impressions: trains a click model."),
     ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=KIND",
-            help="What a column is to a model of clicks: category, hashed, labels, number, log1p, quantiles, "
-            "time or ignore. Guessed otherwise.",
+            help="Kind of a column for click models: category, hashed, labels, number, log1p, quantiles, "
+            "time or ignore. Default: guessed.",
         ),
     ] = None,
     watch_time: Annotated[str | None, typer.Option(help="Column of watch times, for youtube_ranker.")] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Passes over the rows; as many as are best on a tenth of them otherwise."),
+        typer.Option(min=1, help="Number of epochs. Default: the best number on a tenth of the rows."),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Rows per step. Default: the model's.")
@@ -103,9 +103,9 @@ def train(
 ) -> None:
     """Train a model on a table of ratings, interactions or clicks, evaluate it and save it.
 
-    With `--label` the table is one of impressions, whose other columns a model of clicks reads. A rating
-    model is measured by its error on rows held out, a ranking model by how well it ranks them in the whole
-    catalogue. The training is that of `Recommender.train`, or `Ranker.train`, with the same defaults.
+    With `--label` the table holds impressions, whose other columns a click model reads. A rating model is
+    evaluated by its error on held-out rows, a ranking model by their ranks in the whole catalogue. Training
+    is that of `Recommender.train` or `Ranker.train`, with the same defaults.
     """
     with reporting(as_json, debug) as report:
         check_writable(out, ".keras")
@@ -147,7 +147,7 @@ def train(
         whole, found = table.interactions, table.columns
         about = None if items is None else metadata_of(items, form.item_column, whole.item_ids, report)
         if model is None:
-            # Who names what a like is wants likes.
+            # A threshold for likes implies a model of likes.
             rates = whole.kind == "ratings" and at_least is None
             model = "recommender_v2" if rates else "hybrid"
         model = zoo.card(model).name
@@ -175,7 +175,7 @@ def train(
 
 
 def _counted(n: int, n_rows: int, rates: bool) -> str:
-    """How many interactions a table holds, and how many rows it has where several came to one."""
+    """The number of interactions of a table, and that of its rows if several were combined."""
     if n < n_rows:
         return f"{n:,} pairs ({n_rows:,} rows)"
     return f"{n:,} {'ratings' if rates else 'rows'}"
@@ -191,10 +191,10 @@ def train_and_write(
     report: Report,
     item_metadata: Any = None,
 ) -> "keras.Model":
-    """Train a model on the first part, measure it on the second, and write it and its learning curve.
+    """Train a model on the first part, evaluate it on the second, and save it and its learning curve.
 
-    `how` is that of `train_by_recipe`. A table shows the model beside what it must beat, and the last line
-    says if it does not.
+    `how` is that of `train_by_recipe`. A table compares the model with its baseline, and the last line warns
+    if the model is worse.
     """
     from kerasrec import zoo
     from kerasrec.cli import _measure
@@ -210,7 +210,7 @@ def train_and_write(
     report.result |= {"model": name, "trained_on": len(fitted)}
     worse = training.worse
     if training.chosen:
-        report.line(f"Best after {training.epochs} epochs on held-out rows; trained on all for as many")
+        report.line(f"Best after {training.epochs} epochs on held-out rows; trained on all rows for as many")
         report.result["epochs"] = training.epochs
     if training.history:
         report.result["history"] = training.history
@@ -227,7 +227,7 @@ def train_and_write(
     if rates and item_metadata is None:
         save_model(training.model, out, fitted, seen=True)
     else:
-        # Nobody is recommended what they have, held out or not.
+        # Nobody is recommended items that they have, held out or not.
         Recommender(training.model, fitted if rates else whole, item_metadata=item_metadata).save(out)
     report.line(f"Model: {out}")
     report.result["file"] = str(out)

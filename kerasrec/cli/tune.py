@@ -36,12 +36,12 @@ def tune(
         Path | None, typer.Option(help="Table for a job, if it is not at the job's path.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Name of a model; `hybrid`, of clicks `dcn`, unless a job says.")
+        str | None, typer.Option(help="Name of a model. Default: hybrid, dcn for clicks, or the job's.")
     ] = None,
     objective: Annotated[
         str | None,
         typer.Option(
-            help="Figure to optimise: val_ndcg@10, the squared error of ratings, val_auc of clicks."
+            help="Metric to optimise. Default: val_ndcg@10, the squared error of ratings, val_auc of clicks."
         ),
     ] = None,
     tuner: Annotated[str | None, typer.Option(help="bayesian, random, hyperband or grid.")] = None,
@@ -62,11 +62,11 @@ def tune(
     at_least: Annotated[float | None, typer.Option(help="Lowest rating that counts as a like.")] = None,
     label: Annotated[
         str | None,
-        typer.Option(help="Column of clicks, 1 or 0, of a table of impressions: tunes a model of clicks."),
+        typer.Option(help="Column of clicks, 1 or 0, in a table of impressions: tunes a click model."),
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=KIND", help="What a column is to a model of clicks, as in `train`."),
+        typer.Option(metavar="NAME=KIND", help="Kind of a column for click models, as in `train`."),
     ] = None,
     watch_time: Annotated[str | None, typer.Option(help="Column of watch times, for youtube_ranker.")] = None,
     test_size: Annotated[
@@ -184,7 +184,7 @@ def tune(
         main = zoo.card(model or job.model).name
         names = [name for name in names if name != main] if held_out is not None else []
         wanted = _objective(objective, model, job)
-        # A chief's workers, and a worker, know of this one alone.
+        # A chief's workers, and a worker, know only this one.
         order = [main, *names] if chief or worker else zoo.by_cost([main, *names])
         same = {name: x for name, x in further.items() if name not in ("fixed", "space")}
         found = {}
@@ -196,7 +196,7 @@ def tune(
                 report.line(f"Tuning {name}")
             found[name] = search(train, name, wanted, workers=workers, verbose=not as_json, **how)
             if worker is not None:
-                report.line(f"The chief has enough: {len(found[name].frame()):,} trials.")
+                report.line(f"The chief is done: {len(found[name].frame()):,} trials.")
                 return
             if names:
                 report.line(_row(found[name], name, time.perf_counter() - begun, order[place:]))
@@ -222,13 +222,13 @@ def _list(report: Report) -> None:
 
 
 def _job(source: Path, data: Path | None, label: str | None) -> "Job":
-    """The job that was named; of a table, one of defaults."""
+    """The job that was named; for a table, a job with the defaults."""
     from kerasrec.tuning import Job
 
     if source.suffix == ".toml" or (str(source) in Job.names() and not source.exists()):
         return Job.load(source)
     if data is not None:
-        raise ValueError(f"`--data` is the table of a job. Received: {str(data)!r} beside {str(source)!r}.")
+        raise ValueError(f"`--data` is only for jobs. Received: {str(data)!r} beside {str(source)!r}.")
     return Job("", str(source), "hybrid" if label is None else DEFAULT, "")
 
 
@@ -244,7 +244,7 @@ def _objective(given: str | None, model: str | None, job: "Job") -> str:
 
 
 def _place(table: Any) -> Path:
-    """A table where it was said to be, or in the folder of data sets."""
+    """A table at the given path, or in the folder of data sets."""
     path = Path(table)
     folder = os.environ.get("KERASREC_DATA")
     if not path.exists() and folder and (Path(folder) / path).exists():
@@ -259,7 +259,7 @@ def _split(
     test_size: float,
     seed: int,
 ) -> tuple["Interactions", "Interactions | None"]:
-    """The rows of the search, and those kept from it: of the same table, the latest where there are times."""
+    """The rows of the search, and the test rows: of the same table, the latest if there are times."""
     from kerasrec.cli._likes import split
     from kerasrec.data._extension import over_one_vocabulary
 
@@ -292,7 +292,7 @@ def _names(given: Iterable[str]) -> list[str]:
 
 
 def _row(result: "SearchResult", name: str, seconds: float, left: list[str]) -> str:
-    """What a search found, and what is left."""
+    """The result of a search, and the models left."""
     found = f"{result.objective} {result.best_score:.4f}"
     rest = f"; left: {', '.join(left)}" if left else ""
     return f"{name}: {found}, the best of {len(result.frame()):,} trials, in {seconds:.1f} s{rest}"
@@ -306,7 +306,7 @@ def _tell(result: "SearchResult", report: Report) -> None:
         [{str(name): value for name, value in row.items()} for row in rows[:_SHOWN]],
     )
     report.facts("Best hyperparameters", result.best_hyperparameters)
-    report.line(f"{result.overhead:.0%} of the time went into anything but training and evaluation")
+    report.line(f"{result.overhead:.0%} of the time was spent neither on training nor on evaluation")
     for trial, reason in result.reasons().items():
         report.line(f"Trial {trial} failed: {reason}")
     report.result = {
@@ -327,7 +327,10 @@ def _test(
 ) -> None:
     import warnings
 
-    with report.waiting("Testing the best beside the defaults"), warnings.catch_warnings(record=True) as said:
+    with (
+        report.waiting("Testing the best settings against the defaults"),
+        warnings.catch_warnings(record=True) as said,
+    ):
         warnings.simplefilter("always", UserWarning)
         table = result.refit(test, rivals=rivals, seeds=seeds, tell=report.line)
     frame = table.to_frame()

@@ -42,7 +42,7 @@ class Bags:
 
         Returns:
             `{"bags": pairs of indices and weights [m, W], "order": [n]}`; `order` has the place of each row
-            in the bags, one behind the other.
+            in the bags, one after the other.
         """
         counts = np.diff(matrix.indptr)
         kinds = self._kinds(counts)

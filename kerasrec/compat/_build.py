@@ -29,7 +29,7 @@ def build(tensorrec: Any, n_user_features: int, n_item_features: int) -> TensorR
     def layer(name: str, n_features: int) -> Any:
         made = getattr(tensorrec, name).create_layer(n_features, n_components)
         if not isinstance(made, keras.layers.Layer):
-            raise TypeError(f"`create_layer` of `{name}` must give a Keras layer. Received: {made!r}.")
+            raise TypeError(f"`create_layer` of `{name}` must return a Keras layer. Received: {made!r}.")
         return made
 
     with _seeded(tensorrec.seed):

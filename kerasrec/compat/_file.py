@@ -23,7 +23,7 @@ def read(folder: Path) -> Any:
         return keras.models.load_model(folder / _NAME)
     if (folder / "tensorrec.pkl").is_file():
         raise ValueError(
-            "`directory_path` must have a model of kerasrec; one of the original is a graph of TensorFlow 1, "
-            f"so fit again. Received: {folder}."
+            "`directory_path` must contain a kerasrec model; models of the original TensorRec are TensorFlow "
+            f"1 graphs, so fit again. Received: {folder}."
         )
     raise FileNotFoundError(f"`directory_path` must have a {_NAME}; there is none in {folder}.")

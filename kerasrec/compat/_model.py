@@ -103,7 +103,7 @@ class TensorRecModel(Model):
         weights = x["weights"]
         loss = ops.convert_to_tensor(self.loss_graph.connect_loss_graph(**self._tensors(x, y, y_pred)))
         if len(loss.shape):
-            # An entry an interaction, of which padding does not count; or a vector of another meaning.
+            # One entry per interaction, of which padding does not count; or a vector of another meaning.
             counts = weights if self.padded else ops.ones_like(loss)
             n_entries, basic_loss = ops.sum(counts), ops.sum(loss * counts)
         else:

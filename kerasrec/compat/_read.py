@@ -8,7 +8,7 @@ import numpy as np
 
 
 def read_matrices(name: str, raw: Any) -> list[Any]:
-    """Matrices, one a batch.
+    """Matrices, one per batch.
 
     Args:
         name: str, name of the argument.

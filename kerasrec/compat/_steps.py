@@ -75,7 +75,7 @@ def sample_size(
     n_items = min(items.shape[0] for _, _, items in batches)
     if n_sampled_items > n_items and not loss_graph.is_sampled_with_replacement:
         raise ValueError(
-            "`n_sampled_items` must be at most the number of items, none of which comes twice. "
+            "`n_sampled_items` must be at most the number of items, which are sampled without replacement. "
             f"Received: n_sampled_items={n_sampled_items} of {n_items}."
         )
     return n_sampled_items

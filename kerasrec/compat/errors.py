@@ -49,6 +49,6 @@ class BatchNonSparseInputException(TensorRecException):
 
     def __init__(self, name: str, received: str) -> None:
         super().__init__(
-            f"`{name}` must be one SciPy sparse matrix where `user_batch_size` cuts users into batches; "
-            f"give a list of batches instead. Received: {received}."
+            f"`{name}` must be one SciPy sparse matrix if `user_batch_size` splits users into batches; give "
+            f"a list of batches instead. Received: {received}."
         )

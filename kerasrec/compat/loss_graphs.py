@@ -193,7 +193,7 @@ def _with_missing(
     tf_n_items: Any,
     **tensors: Any,
 ) -> tuple[Any, Any, Any]:
-    """Values, predictions and weights of the interactions and, behind them, of all that are missing.
+    """Values, predictions and weights of the interactions and, after them, of all that are missing.
 
     These stand there as two entries of value 0, which together have their number, mean and variance.
     """

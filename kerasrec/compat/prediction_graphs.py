@@ -18,8 +18,8 @@ class AbstractPredictionGraph:
             A score layer as those of `kerasrec.layers`, which compares pairs, lists and all pairs.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} must define `create_score()`, which gives a score layer as "
-            "`kerasrec.layers.DotScore` is one; `connect_dense_prediction_graph` and "
+            f"{type(self).__name__} must define `create_score()`, which returns a score layer such as "
+            "`kerasrec.layers.DotScore`; `connect_dense_prediction_graph` and "
             "`connect_serial_prediction_graph` are not run."
         )
 

@@ -32,7 +32,7 @@ class AbstractRepresentationGraph:
             `n_features` before its first call.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} must define `create_layer(n_features, n_components)`, which gives a "
+            f"{type(self).__name__} must define `create_layer(n_features, n_components)`, which returns a "
             "Keras layer; operations of TensorFlow 1 in `connect_representation_graph` are not run."
         )
 
@@ -88,7 +88,7 @@ class ReLURepresentationGraph(AbstractRepresentationGraph):
 
 
 class AbstractKerasRepresentationGraph(AbstractRepresentationGraph):
-    """Any Keras layers, one behind the other: `kerasrec.layers.LayersRepr`.
+    """Any Keras layers, one after the other: `kerasrec.layers.LayersRepr`.
 
     Example:
         >>> import keras, kerasrec

@@ -98,9 +98,7 @@ class TensorRec:
         )
         self.loss_graph = instance_of("loss_graph", loss_graph, AbstractLossGraph, RMSELossGraph)
         if self.attention_graph is not None and self.n_tastes == 1:
-            raise ValueError(
-                "`attention_graph` needs at least two tastes, between which it weighs. Received: n_tastes=1."
-            )
+            raise ValueError("`attention_graph` needs at least two tastes to weight. Received: n_tastes=1.")
         self._model: TensorRecModel | None = None
         self._n_fits = 0
 

@@ -32,7 +32,7 @@ class ByUser:
     def rows(
         self, users: np.ndarray, width: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Up to `width` items of each user; of one with more, those behind a random one, in a circle.
+        """Up to `width` items of each user; of one with more, those after a random one, in a circle.
 
         Args:
             users: codes `[B]`.

@@ -53,7 +53,7 @@ def check(interactions: "Interactions", has_values: bool) -> None:
     for name, x in given.items():
         if x is not None and x.shape != (n,):
             raise ValueError(
-                f"`{name}` must have one entry an interaction. Received: {x.shape} for {n} users."
+                f"`{name}` must have one entry per interaction. Received: {x.shape} for {n} users."
             )
     if has_values and not np.isfinite(interactions.values).all():
         row = int(np.argmin(np.isfinite(interactions.values)))

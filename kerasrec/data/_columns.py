@@ -35,7 +35,7 @@ def parse(
         names: its columns of `user`, `item`, `value` and `time`; the last two may be `None`.
         vocabularies: raw ids by code of `user`, `item` and columns of context, as far as they are given.
         context: its further columns to keep.
-        grow: bool, add unknown ids behind the given ones instead of refusing them. Defaults to `False`.
+        grow: bool, add unknown ids after the given ones instead of refusing them. Defaults to `False`.
     """
     clash = set(names) & set(context)
     if clash:
@@ -111,7 +111,7 @@ def encode(
         column: raw ids.
         name: what to call the column in an error.
         ids: raw ids by code. Defaults to `None`: those of the column, sorted.
-        grow: bool, add unknown ids behind `ids` instead of refusing them. Defaults to `False`.
+        grow: bool, add unknown ids after `ids` instead of refusing them. Defaults to `False`.
         context: bool, they are categories of a context, of any type. Defaults to `False`.
 
     Returns:
@@ -123,7 +123,7 @@ def encode(
         codes, uniques = pd.factorize(column)
     except TypeError:  # not hashable
         odd = [isinstance(entry, (list, dict, set, np.ndarray)) for entry in column]
-        refuse(odd, column, name, "lists or the like for ids", "Make text or numbers of them.")
+        refuse(odd, column, name, "lists or similar objects as ids", "Convert them to text or numbers.")
         raise
     refuse(codes < 0, column, name, "missing ids", "Drop those rows or fill them.")
     raw = plain(uniques)
@@ -175,7 +175,7 @@ def _settled(
     if pair is not None:
         raise ValueError(
             f"Column {name!r} must not have ids that look the same. Received: {shown(pair[0])} and "
-            f"{shown(pair[1])}. Write each id in one way first; `.str.strip()` takes spaces around them away."
+            f"{shown(pair[1])}. Write each id in one way first; `.str.strip()` removes spaces around them."
         )
     return codes, raw
 
@@ -284,13 +284,11 @@ def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
         refuse([abs(time or 0) >= 2**63 for time in exact], column, name, _TOO_FAR, "Correct those rows.")
         return np.asarray(exact, np.int64)
     if pd.api.types.is_bool_dtype(column.dtype):
-        refuse(
-            np.ones(len(column), bool), column, name, "true or false for times", "Name the column of times."
-        )
+        refuse(np.ones(len(column), bool), column, name, "booleans as times", "Name the column of times.")
     if not pd.api.types.is_numeric_dtype(column.dtype):
         column = column.astype(object) if column.dtype.kind == "m" else column
         parsed = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
-        remedy = "Parse the column with `pandas.to_datetime` first (in the command, `--date-format`)."
+        remedy = "Parse the column with `pandas.to_datetime` first (on the command line `--date-format`)."
         bad = parsed.isna().to_numpy()
         if pd.api.types.is_string_dtype(column):  # `now` and `today` would be the time of reading
             bad = bad | ~column.str.contains(r"\d").to_numpy(bool)
@@ -316,7 +314,7 @@ def _check_zones(column: "pd.Series[Any]", name: Any) -> None:
     zoned = column.str.contains(r"[T ]\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$").to_numpy(bool)
     if zoned.any():
         remedy = "Give all of them, or none, the zone, as `Z` or `+01:00`."
-        refuse(~zoned, column, name, "times without a zone beside times with one", remedy)
+        refuse(~zoned, column, name, "times without a zone mixed with times with one", remedy)
 
 
 def are_dates(column: "pd.Series[Any]") -> bool:

@@ -66,8 +66,8 @@ class Multilabel(VocabularyEncoder):
         found = without_categories(entries.reset_index(drop=True)).dropna()
         if len(found) and pd.api.types.infer_dtype(found) != "string":
             raise ValueError(
-                f"Column {entries.name!r} must hold text with labels between {self.sep!r}; of lists, "
-                f"`series.str.join({self.sep!r})` makes it. Received: {found.iloc[0]!r}."
+                f"Column {entries.name!r} must hold text with labels separated by {self.sep!r}; convert "
+                f"lists with `series.str.join({self.sep!r})`. Received: {found.iloc[0]!r}."
             )
         labels = found.astype(str).str.split(self.sep, regex=False).explode().str.strip()
         return labels[labels != ""]
@@ -141,8 +141,8 @@ def _category(entry: Any, column: Any) -> Any:
         return int(entry)
     if not isinstance(entry, (int, float)):
         raise TypeError(
-            f"Categories of column {column!r} must be text, numbers or truth values; `series.astype(str)` "
-            f"makes text of them. Received: {entry!r} of type {type(entry).__name__}."
+            f"Categories of column {column!r} must be text, numbers or truth values; "
+            f"`series.astype(str)` converts them to text. Received: {entry!r} of type {type(entry).__name__}."
         )
     return entry
 
@@ -161,7 +161,7 @@ def from_state(state: dict[str, Any]) -> Encoder:
         if len(set(state["vocabulary"].tolist())) < len(state["vocabulary"]):
             raise ValueError("An encoder must have every category once. Received: repeated ones.")
     if len(state.get("idf", ())) != len(state["vocabulary"] if "idf" in state else ()):
-        raise ValueError(f"An encoder must have a weight a word. Received: {len(state['idf'])} of them.")
+        raise ValueError(f"An encoder must have one weight per word. Received: {len(state['idf'])} of them.")
     return cls(**state)
 
 

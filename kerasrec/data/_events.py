@@ -18,7 +18,7 @@ class Events:
     What is taken of the interactions shares these arrays; only the places of its pairs are its own.
 
     Args:
-        rows: the events, one a row.
+        rows: the events, one per row.
         owner: of each event, the place of its pair `[n_events]`.
         n_pairs: number of places.
         allowed: places of the pairs that were chosen, or `None` for all.
@@ -60,7 +60,7 @@ class Events:
 
 
 def behind(interactions: "Interactions") -> tuple["Interactions", np.ndarray]:
-    """The events of interactions, one a row, and which of them belong to a pair that `at_least` kept."""
+    """The events of interactions, one per row, and which of them belong to a pair that `at_least` kept."""
     from kerasrec.data import _opened
 
     if interactions._disk is not None:

@@ -29,8 +29,9 @@ def joined(old: "Interactions", new: "Interactions", meaning: Meaning, name: Any
     """
     if meaning.left_out and meaning.duplicates in ADDING:
         raise ValueError(
-            "Further events must come before `at_least`, which left out interactions that they would add to: "
-            "extend the interactions as they were, or train on all events, and call it on the result. "
+            "Events must be added before `at_least`, which dropped interactions that they would add "
+            "to: extend the original interactions, or train on all events, and call `at_least` on "
+            "the result. "
             f"Received: {meaning.kind} of at least {meaning.least:g}."
         )
     before = old.events

@@ -37,8 +37,8 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[Any, list[Any], Any]:
 
     if scipy.sparse.issparse(arrays) or isinstance(arrays, np.ndarray):
         raise TypeError(
-            "`arrays` must be what `to_arrays` gave; a matrix becomes features by `Features.from_csr`. "
-            f"Received: {type(arrays).__name__}."
+            "`arrays` must come from `to_arrays`; use `Features.from_csr` for a matrix. Received: "
+            f"{type(arrays).__name__}."
         )
     header = json.loads(np.asarray(arrays["header"], np.uint8).tobytes())
     if header["format"] > FORMAT:
@@ -51,15 +51,15 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[Any, list[Any], Any]:
     names = [name for encoder in encoders for name in encoder.names]
     if len(names) != n_features:
         raise ValueError(
-            f"Features must have a name a column. Received: {len(names)} names for {n_features} columns."
+            f"Features must have one name per column. Received: {len(names)} names for {n_features} columns."
         )
     indices = arrays["indices"]
     rows_end = len(indptr) and indptr[0] == 0 and (np.diff(indptr) >= 0).all() and indptr[-1] == len(indices)
     inside = not len(indices) or 0 <= indices.min() <= indices.max() < n_features
     if not rows_end or not inside or len(arrays["weights"]) != len(indices):
         raise ValueError(
-            "Rows of features must hold numbers of their columns. "
-            f"Received: {len(indices)} that do not fit {len(indptr) - 1} rows of {n_features} columns."
+            f"Rows of features must hold valid column numbers. Received: {len(indices)} that do not fit "
+            f"{len(indptr) - 1} rows of {n_features} columns."
         )
     matrix = scipy.sparse.csr_matrix((arrays["weights"], indices, indptr), (len(indptr) - 1, n_features))
     return matrix, encoders, header["ids"]

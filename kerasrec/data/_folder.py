@@ -254,14 +254,14 @@ def read_header(folder: Path, verify: bool | None = None) -> Header:
             f"prepare it again. Received: path={str(folder)!r}, of version {version}, and {VERSION} is known."
         )
     if not whole:
-        raise _damaged(folder, f"a {HEADER} whose checksum is another")
+        raise _damaged(folder, f"a {HEADER} whose checksum does not match")
     try:
         meaning = Meaning.from_dict(entries.pop("meaning"))
         files = {name: (int(size), int(check)) for name, (size, check) in entries.pop("files").items()}
         context = tuple(Context(**one) for one in entries.pop("context", ()))
         header = Header(meaning=meaning, files=files, context=context, **entries)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(folder, f"a header that does not say what it must ({error})") from error
+        raise _damaged(folder, f"a header with missing or wrong entries ({error})") from error
     check_files(folder, header.files, verify, _damaged)
     return header
 
@@ -347,7 +347,7 @@ def check_files(
         # Vocabularies are read whole anyway.
         wanted = total <= _CHECKED_BYTES if verify is None else verify
         if wanted and size and checksum(folder / name) != check:
-            raise damaged(folder, f"{name}, whose checksum is another")
+            raise damaged(folder, f"{name}, whose checksum does not match")
 
 
 def _damaged(folder: Path, what: str) -> ValueError:

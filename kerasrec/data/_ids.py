@@ -28,9 +28,9 @@ NOT_WHOLE = (
 )
 NOT_IDS = (
     "ids that are true or false, dates or bytes",
-    "Name the column of ids, or make text of them, e.g. with `.str.decode('utf-8')` or `.astype(str)`.",
+    "Name the column of ids, or convert them to text, e.g. with `.str.decode('utf-8')` or `.astype(str)`.",
 )
-BROKEN = ("ids with half a character (a lone surrogate)", "Read the column with the encoding that it has.")
+BROKEN = ("ids with half a character (a lone surrogate)", "Read the column with its encoding.")
 
 
 def settled(raw: np.ndarray, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]:

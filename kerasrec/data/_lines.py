@@ -50,8 +50,9 @@ def check_lines(path: Path, frame: "pd.DataFrame", options: Mapping[str, Any], j
         return
     fields = f", and fields of several lines, first {first[:60]!r}" if n_more else ""
     raise ValueError(
-        "Each line after the header must be a row of the table; `quoting` says where quotes are text (3) or "
-        "enclose fields of several lines (0; in the command `--quoting none` or `standard`). "
+        "Each line after the header must be a row of the table; `quoting` says whether quotes are "
+        "text (3) or enclose fields of several lines (0; on the command line `--quoting none` or "
+        "`standard`). "
         f"Received: path={str(path)!r}, {n_lines:,} lines that became {len(frame):,} rows{fields}."
     )
 

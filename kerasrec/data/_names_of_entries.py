@@ -26,7 +26,7 @@ def text_of(entries: "pd.Series[Any]") -> tuple[np.ndarray, np.ndarray]:
     except TypeError:
         odd = next(x for x in entries if isinstance(x, (list, dict, set, np.ndarray)))
         raise TypeError(
-            f"Column {entries.name!r} must have one text or number a row; of lists, "
+            f"Column {entries.name!r} must have one text or number per row; for lists, "
             f"`series.str.join('|')` makes text for `Labels`. Received: {odd!r}."
         ) from None
     written = [_text(x) for x in np.asarray(uniques, object)]

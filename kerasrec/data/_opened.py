@@ -208,7 +208,9 @@ def shown(interactions: "Interactions") -> np.ndarray:
 def disk_of(interactions: "Interactions") -> Disk:
     """What opened interactions have."""
     if interactions._disk is None:
-        raise TypeError(f"`interactions` must be opened. Received: {interactions!r} in memory.")
+        raise TypeError(
+            f"`interactions` must come from `Interactions.open`. Received: {interactions!r} in memory."
+        )
     return interactions._disk
 
 
@@ -422,7 +424,9 @@ def _own_folder(place: Path) -> Path:
         except OSError:
             continue
         return parent / name
-    raise OSError(f"There must be a folder to write to: neither {place.parent} nor the temporary one can be.")
+    raise OSError(
+        f"There must be a folder to write to: neither {place.parent} nor the temporary folder is writable."
+    )
 
 
 def _mask(index: Any, n: int) -> np.ndarray:
@@ -436,13 +440,13 @@ def _mask(index: Any, n: int) -> np.ndarray:
     index = np.asarray(index, None if len(index) else np.int64)
     if index.dtype == bool:
         if index.shape != (n,):
-            raise IndexError(f"`index` must have an entry a row. Received: {index.shape} for {n} rows.")
+            raise IndexError(f"`index` must have one entry per row. Received: {index.shape} for {n} rows.")
         return index
     index = np.where(index < 0, index + n, index)
     if len(index) and (index[0] < 0 or index[-1] >= n or (np.diff(index) <= 0).any()):
         raise ValueError(
-            "`index` of opened interactions must be a mask, a slice, or positions that rise and are below "
-            f"{n}: their rows keep their order. Received: others; `numpy.unique` sorts them."
+            f"`index` of opened interactions must be a mask, a slice, or ascending positions below {n}, "
+            "because their rows keep their order. Received: others; `numpy.unique` sorts them."
         )
     mask = np.zeros(n, bool)
     mask[index] = True
@@ -450,7 +454,7 @@ def _mask(index: Any, n: int) -> np.ndarray:
 
 
 def filtered(interactions: "Interactions", min_user: int, min_item: int, core: bool) -> "Interactions":
-    """As `Interactions.filter`: passes over the rows that hold a number a user and an item.
+    """As `Interactions.filter`: passes over the rows, with one number per user and item in memory.
 
     Args:
         interactions: opened `Interactions`.

@@ -89,8 +89,8 @@ def prepare(request: Request, path: Path, progress: Progress | None = None) -> P
     path = Path(os.path.abspath(path))
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ValueError(
-            "`path` must be a folder that is not there yet, or empty; remove it or write elsewhere. "
-            f"Received: path={str(path)!r}."
+            "`path` must be a new or empty folder; remove it or write elsewhere. Received: "
+            f"path={str(path)!r}."
         )
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write to: make it first.")
@@ -171,7 +171,7 @@ class _Work:
         except duckdb.Error as error:
             text = _sources.said_by(error)
             if isinstance(error, duckdb.OutOfMemoryException):
-                text += "; give more with `memory` (in the command `--memory`)"
+                text += "; give more with `memory` (on the command line `--memory`)"
             if "No space left" in str(error):  # `writing` says what helps
                 raise
             if (
@@ -181,8 +181,8 @@ class _Work:
             ):
                 raise self._bad_text(error, text) from error
             raise _Interrupted(
-                "`source` must be readable from beginning to end; what was done is kept, so that the same "
-                f"call goes on. Received: {text}."
+                "`source` must be readable from beginning to end; what was done is kept, and the same call "
+                f"resumes. Received: {text}."
             ) from error
         self._place(header, path)
 
@@ -191,7 +191,7 @@ class _Work:
             named = (path for path in self.source.files if str(path) in str(error))
             return _text_files.not_utf8(next(named, self.source.files[0]))
         return ValueError(
-            "`source` must be CSV whose lines have the fields of the header and one kind of line ends "
+            "`source` must be CSV whose lines have the fields of the header and one kind of line ending "
             f"(`sep` separates columns); correct those lines. Received: a file on which DuckDB says: {text}."
         )
 
@@ -278,7 +278,7 @@ class _Work:
         if coded != counted or coded != n_rows or source.stamp() != self._stamp:
             self._known.unlink(missing_ok=True)
             raise ValueError(
-                "`source` must not change while it is read; run `prepare` again, which begins anew. "
+                "`source` must not change while it is read; run `prepare` again, which starts over. "
                 f"Received: {counted:,} rows first and {coded:,} then."
             )
         self._check(connection, relation)
@@ -330,7 +330,7 @@ class _Work:
         others, zoned, n = connection.execute(f"SELECT {counts} FROM {relation}").fetchall()[0]
         if 0 < zoned < n:
             raise ValueError(
-                f"Column {name!r} must not have times without a zone beside times with one. Received: "
+                f"Column {name!r} must not have times without a zone mixed with times with one. Received: "
                 f"{n - zoned:,} rows without. Give all of them, or none, the zone, as `Z` or `+01:00`."
             )
         return bool(others) or not self.source.is_text
@@ -487,9 +487,8 @@ def _attach(connection: Any, database: str | None) -> None:
         connection.execute(f"ATTACH '{name}' AS source (READ_ONLY)")
     except duckdb.Error as error:
         raise ValueError(
-            "`attach` must be a database that DuckDB attaches: a file of DuckDB or SQLite, or "
-            f"'postgres:...'. Received: attach={database!r}, "
-            f"on which DuckDB says: {_sources.said_by(error)}."
+            "`attach` must be a database that DuckDB can attach: a file of DuckDB or SQLite, or "
+            f"'postgres:...'. Received: attach={database!r}, on which DuckDB says: {_sources.said_by(error)}."
         ) from error
 
 
@@ -565,7 +564,7 @@ class _Rows:
         n_rows = self._rows.n_rows
         if not n_rows:
             raise ValueError(
-                f"`at_least` must leave something. Received: at_least={self._least:g}, which no row reaches."
+                f"`at_least` must keep some rows. Received: at_least={self._least:g}, which no row reaches."
             )
         n_events = None
         if self._events is not None:

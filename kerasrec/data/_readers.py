@@ -91,7 +91,8 @@ def read_csv(
     except UnicodeDecodeError as error:
         encoding = options.get("encoding", "UTF-8")
         raise ValueError(
-            f"`encoding` must be the file's. Received: path={str(path)!r}, which is not {encoding} "
+            f"`encoding` must be the encoding of the file. Received: path={str(path)!r}, which is "
+            f"not {encoding} "
             f"({error.reason}: byte 0x{error.object[error.start]:02x})."
         ) from error
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -139,13 +140,13 @@ def check_quotes(path: Path, options: dict[str, Any]) -> bool:
         quotes = _text.quotes_of(path, separator, encoding, skipped, spaces, compression)
     except _text.Unbalanced as unbalanced:
         raise ValueError(
-            "Quotes must enclose whole fields, or `quoting` say that they are text (3, in the command "
-            f"`--quoting none`). Received: path={str(path)!r}, {unbalanced}."
+            "Quotes must enclose whole fields; if they are text, pass `quoting=3` (on the command "
+            f"line `--quoting none`). Received: path={str(path)!r}, {unbalanced}."
         ) from None
     if quotes == _text.TEXT:
         raise ValueError(
-            "`quoting` must say what quotes are where they could be text: 3 (`csv.QUOTE_NONE`) leaves them "
-            f"in the text, 0 takes them for the ends of fields. Received: path={str(path)!r}, whose lines "
+            "Quotes could be text, so `quoting` must be given: 3 (`csv.QUOTE_NONE`) keeps them in "
+            f"the text, 0 reads them as enclosing fields. Received: path={str(path)!r}, whose lines "
             "have as many fields as its header only if they are text."
         )
     return True
@@ -163,9 +164,9 @@ def _check_missing(path: Path, name: Any, column: "pd.Series[Any]", options: dic
     if texts.any():
         row = int(np.argmax(texts))
         raise ValueError(
-            f"Column {name!r} must not have missing ids. Received: {texts.sum()} that may be ids or may say "
-            f"that there is none, first {written[row]!r} in row {row}. Drop those rows, or take them for ids "
-            "with `keep_default_na=False` (in the command `--keep-na`)."
+            f"Column {name!r} must not have missing ids. Received: {texts.sum()} that may be ids or "
+            f"may mean that there is none, first {written[row]!r} in row {row}. Drop those rows, or "
+            "read them as ids with `keep_default_na=False` (on the command line `--keep-na`)."
         )
 
 
@@ -178,8 +179,10 @@ def _check_written(name: Any, column: "pd.Series[Any]", options: dict[str, Any])
     texts = [text for text in column.cat.categories if isinstance(text, str)]
     if _NULL in texts and {"keep_default_na", "na_filter", "na_values"}.isdisjoint(options):
         raise ValueError(
-            f"Column {name!r} must not have missing ids. Received: '\\N', which databases write for none. "
-            "Drop those rows, or take it for an id with `keep_default_na=False` (in the command `--keep-na`)."
+            f"Column {name!r} must not have missing ids. Received: '\\N', which databases write for "
+            "missing entries. "
+            "Drop those rows, or read it as an id with `keep_default_na=False` (on the command line "
+            "`--keep-na`)."
         )
     rounded = next((text for text in texts if text[-4:-1] == "E+1" and _ROUNDED.fullmatch(text)), None)
     if rounded is not None:
@@ -200,8 +203,8 @@ def _check_lines(name: Any, column: "pd.Series[Any]") -> None:
         if isinstance(text, str) and not _ON_A_LINE.isdisjoint(text):
             raise ValueError(
                 f"Column {name!r} must not have ids with tabs or line ends. Received: {text[:60]!r}. "
-                "Where quotes are text, say `quoting=3` (in the command `--quoting none`); where they "
-                "enclose such ids, `quoting=0` (`--quoting standard`)."
+                "If quotes are text, pass `quoting=3` (on the command line `--quoting none`); if "
+                "they enclose such ids, `quoting=0` (`--quoting standard`)."
             )
 
 
@@ -323,7 +326,7 @@ def _chunks(query: str, connection: Any) -> Iterator["pd.DataFrame"]:
     try:
         cursor.execute(query)
         if cursor.description is None:
-            raise ValueError(f"`query` must select rows. Received: query={query!r}, which gives none.")
+            raise ValueError(f"`query` must select rows. Received: query={query!r}, which returns none.")
         names = [column[0] for column in cursor.description]
         rows = cursor.fetchmany(CHUNK_ROWS)
         while True:

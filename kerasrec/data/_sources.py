@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|FLOAT|DOUBLE|DECIMA
 # Folders of these belong to tables whose files are not all of them in force, and what reads those.
 _LOGS = {
     "_delta_log": "delta_scan('{}')",
-    ".hoodie": "read_parquet([...]) of the files in force",
+    ".hoodie": "read_parquet([...]) of the current files",
     "metadata": "iceberg_scan('{}')",
 }
 # A row of a file has the number of the file in the upper bits.
@@ -30,7 +30,7 @@ _LONGEST = 300
 
 @dataclass(frozen=True)
 class Source:
-    """A relation with a row an event.
+    """A relation with one row per event.
 
     Attributes:
         sql: selects `u`, `i`, and `v`, `t` and `x0`, `x1` and so on (of a context) if there are such columns,
@@ -177,8 +177,8 @@ def check_parquet(files: Sequence[Path], columns: Sequence[tuple[str, Any]]) -> 
                 schema, n_rows = file.schema_arrow, n_rows + file.metadata.num_rows
         except (pa.ArrowException, OSError) as error:
             raise ValueError(
-                "`source` must be whole Parquet files; copy or write that one again. "
-                f"Received: {str(path)!r}, on which pyarrow says: {error}."
+                "`source` must be complete Parquet files; copy or write that one again. Received: "
+                f"{str(path)!r}, on which pyarrow says: {error}."
             ) from error
         for argument, name in columns:
             if name not in schema.names:
@@ -237,8 +237,8 @@ def names_of(connection: Any, source: Any, sep: str | None) -> list[str]:
                 f"as `source.table`. Received: a query on which DuckDB says: {said_by(error)}."
             ) from error
         raise ValueError(
-            "`source` must be whole Parquet files, or CSV whose names end in "
-            f".csv, .tsv or .txt. Received: {str(files[0])!r}, on which DuckDB says: {said_by(error)}."
+            "`source` must be complete Parquet files, or CSV whose names end in .csv, .tsv or .txt. "
+            f"Received: {str(files[0])!r}, on which DuckDB says: {said_by(error)}."
         ) from error
 
 

@@ -64,9 +64,9 @@ def check(files: Sequence[Path], sep: str, n_rows: int) -> None:
             ) from None
         if quotes == _text.TEXT:
             raise ValueError(
-                "Quotes must enclose fields; write the file again without them, or with each doubled in a "
-                f"field that quotes enclose. Received: {str(path)!r}, whose lines have as many fields as its "
-                "header only if quotes are text."
+                "Quotes must enclose fields; write the file again without them, or with each doubled inside "
+                f"a quoted field. Received: {str(path)!r}, whose lines have as many fields as its header "
+                "only if quotes are text."
             )
 
 

@@ -20,7 +20,7 @@ MISSING = (
 _EMPTY = ("empty ids", "Drop those rows or fill them.")
 _NO_IDS = (
     "ids that are neither text nor whole numbers",
-    "Name the column of ids, or make text of them, e.g. with `CAST(column AS VARCHAR)` in a query.",
+    "Name the column of ids, or convert them to text, e.g. with `CAST(column AS VARCHAR)` in a query.",
 )
 
 
@@ -67,8 +67,8 @@ def number_ids(
     count = int(_one(connection, f"SELECT coalesce(max(code), -1) + 1 FROM {side}s"))
     if count > MOST_CODES:
         raise ValueError(
-            f"There must be fewer than 2**31 {side}s, so that codes fit 32 bits; leave some out, or put "
-            f"several into one. Received: {count:,}."
+            f"There must be fewer than 2**31 {side}s, so that codes fit 32 bits; drop some, or merge several "
+            f"into one. Received: {count:,}."
         )
     return count
 
@@ -81,7 +81,7 @@ def _numbers(connection: Any, found: str, name: Any, type_: str) -> str:
         _refuse(connection, found, name, bad, *_ids.NOT_WHOLE)
     elif type_.startswith("DECIMAL"):
         _refuse(connection, found, name, "raw <> floor(raw)", *_ids.NOT_WHOLE)
-    beyond = ("ids beyond 64 bits", "Make text of them, e.g. with `CAST(column AS VARCHAR)` in a query.")
+    beyond = ("ids beyond 64 bits", "Convert them to text, e.g. with `CAST(column AS VARCHAR)` in a query.")
     _refuse(connection, found, name, "TRY_CAST(raw AS BIGINT) IS NULL", *beyond)
     return "raw::BIGINT"
 
@@ -112,8 +112,8 @@ def _check_written(connection: Any, found: str, name: Any, keep_na: bool) -> Non
             name,
             f"raw IN ({listed})",
             "missing ids",
-            "It may be an id or may say that there is none: drop those rows, or take it for one with "
-            "`keep_na=True` (in the command `--keep-na`).",
+            "It may be an id or may mean that there is none: drop those rows, or read it as an id with "
+            "`keep_na=True` (on the command line `--keep-na`).",
         )
     rounded = "numbers that a spreadsheet has rounded: several became one"
     remedy = "Write the table again with that column as text."
@@ -150,8 +150,8 @@ def _check_alike(connection: Any, found: str, name: Any) -> None:
     if pairs:
         raise ValueError(
             f"Column {name!r} must not have ids that look the same. Received: {shown(pairs[0][0])} and "
-            f"{shown(pairs[0][1])}. Write each id in one way first; `trim(column)` in a query takes spaces "
-            "around them away."
+            f"{shown(pairs[0][1])}. Write each id in one way first; `trim(column)` in a query "
+            "removes spaces around them."
         )
 
 

@@ -16,7 +16,7 @@ _MOST_BYTES = 2e9
 
 
 class CatalogueBatches(keras.utils.PyDataset):
-    """One row a user with all its positives at once, and one list of items for all rows of a batch.
+    """One row per user with all its positives at once, and one list of items for all rows of a batch.
 
     A positive is a like: what `interactions.at_least(...)` kept, else a value above 0. Its label is its value
     (`interactions.gains`). Whatever else stands in the list is a negative. A user without positives is left

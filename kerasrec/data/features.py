@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class Features(FeatureLoaders):
-    """What is known of users or of items: one sparse row an entity, with named columns.
+    """What is known about users or items: one sparse row per entity, with named columns.
 
-    Build them from columns of a frame that is indexed by raw id, stack them with `+`, and encode entities
-    never seen before with `transform`. Indicator features are the entity's own identity: alone they give
-    matrix factorisation, metadata alone gives a content-based model, both stacked a hybrid.
+    Build them from columns of a frame that is indexed by raw id, stack them with `+`, and encode new
+    entities with `transform`. Indicator features are the entity's own identity: alone they give
+    matrix factorisation, metadata alone gives a content-based model, and both together give a hybrid.
 
     Args:
         matrix: sparse or dense `[n, F]`.
-        encoders: what made the columns, in their order.
-        ids: raw ids of the rows. Defaults to `None`: the rows stand in the order of somebody's codes.
+        encoders: the encoders that made the columns, in their order.
+        ids: raw ids of the rows. Defaults to `None`: the rows are in the order of codes.
 
     Attributes:
         matrix: `scipy.sparse.csr_matrix` `[n, F]`, float32.
@@ -57,7 +57,7 @@ class Features(FeatureLoaders):
         if not n or not n_columns:
             raise ValueError(f"Features must have rows and columns. Received: shape={(n, n_columns)}.")
         if self.ids is not None and len(self.ids) != n:
-            raise ValueError(f"`ids` must have one id a row. Received: {len(self.ids)} ids for {n} rows.")
+            raise ValueError(f"`ids` must have one id per row. Received: {len(self.ids)} ids for {n} rows.")
         bad = np.count_nonzero(~np.isfinite(self.matrix.data))
         if bad:
             row = (
@@ -73,7 +73,7 @@ class Features(FeatureLoaders):
 
     @classmethod
     def indicator(cls, ids: Any) -> "Features":
-        """One column an entity: its identity.
+        """One column per entity: its identity.
 
         Args:
             ids: raw ids, each once, e.g. `interactions.item_ids`.
@@ -89,11 +89,11 @@ class Features(FeatureLoaders):
 
     @classmethod
     def categorical(cls, series: "pd.Series[Any]") -> "Features":
-        """One column a category.
+        """One column per category.
 
         Args:
             series: text, numbers or truth values, indexed by raw id; its name is that of the columns. Missing
-                and empty entries have no category; spaces around text do not count.
+                and empty entries have no category; spaces around text are ignored.
 
         Returns:
             `Features` with the columns `name=category`, sorted.
@@ -102,35 +102,35 @@ class Features(FeatureLoaders):
 
     @classmethod
     def multilabel(cls, series: "pd.Series[Any]", sep: str = "|") -> "Features":
-        """One column a label, of which an entity has any number.
+        """One column per label, of which an entity may have any number.
 
         Args:
             series: texts such as `"Drama|War"`, indexed by raw id.
-            sep: what stands between labels; spaces around them do not count. Defaults to `"|"`.
+            sep: text between labels; spaces around them are ignored. Defaults to `"|"`.
 
         Returns:
             `Features` with the columns `name=label`, sorted.
         """
         if not isinstance(sep, str) or not sep:
-            raise ValueError(f"`sep` must be the text that stands between labels. Received: sep={sep!r}.")
+            raise ValueError(f"`sep` must be the text between labels. Received: sep={sep!r}.")
         return cls._encoded(_encoders.Multilabel.fit(_named(series), sep=sep), series.to_frame())
 
     @classmethod
     def text(
         cls, series: "pd.Series[Any]", min_count: int = 2, weights: str = "one", buckets: int | None = None
     ) -> "Features":
-        """One column a word, in lower case: of titles, descriptions, reviews.
+        """One column per word, in lower case, for titles, descriptions or reviews.
 
         Args:
             series: texts, indexed by raw id.
             min_count: int, words in fewer rows are left out. Defaults to `2`.
-            weights: `"one"`, a word is there or not; or `"tfidf"`, scikit-learn's weights, which are higher
-                for a word that is rare, with rows of length 1. Defaults to `"one"`.
-            buckets: int, for an open vocabulary: words are hashed into so many columns, and none is left
-                out; rows have length 1. Defaults to `None`: a column a word.
+            weights: `"one"`, a word is present or not; or `"tfidf"`, scikit-learn's weights, which are higher
+                for rare words, with rows of length 1. Defaults to `"one"`.
+            buckets: int, for an open vocabulary: words are hashed into this many columns, and none is left
+                out; rows have length 1. Defaults to `None`: one column per word.
 
         Returns:
-            `Features` with the columns `name=word`, sorted; of hashed words `name#0` and so on.
+            `Features` with the columns `name=word`, sorted; for hashed words `name#0` and so on.
 
         Raises:
             ValueError: if no word is left, or there are no such weights.
@@ -141,8 +141,8 @@ class Features(FeatureLoaders):
         if buckets is not None:
             if weights != "one":
                 raise ValueError(
-                    "`weights` must be left out with `buckets`: hashing fits nothing. "
-                    f"Received: weights={weights!r}."
+                    "`weights` cannot be combined with `buckets`: hashing fits nothing. Received: "
+                    f"weights={weights!r}."
                 )
             buckets = positive_integer("buckets", buckets)
             return cls._encoded(HashedText(_named(series).name, buckets), series.to_frame())
@@ -151,7 +151,7 @@ class Features(FeatureLoaders):
 
     @classmethod
     def vectors(cls, frame: "pd.DataFrame") -> "Features":
-        """Vectors from elsewhere, such as those that a model of texts or pictures makes of each item.
+        """Vectors computed elsewhere, such as text or image embeddings of the items.
 
         Args:
             frame: a column of numbers for each dimension, indexed by raw id.
@@ -160,7 +160,7 @@ class Features(FeatureLoaders):
             `Features` with the frame's columns; `transform` takes the vectors of other entities.
 
         Raises:
-            ValueError: if a number is missing, or an entry is none.
+            ValueError: if an entry is missing or not a number.
 
         Example:
             >>> import pandas as pd, kerasrec
@@ -186,8 +186,8 @@ class Features(FeatureLoaders):
         Args:
             series: numbers, dates or durations (both count as nanoseconds), indexed by raw id; a missing one
                 becomes 0.
-            scale: bool, take the mean off and divide by the standard deviation, which is 1 where numbers
-                differ by no more than rounding. Defaults to `True`.
+            scale: bool, subtract the mean and divide by the standard deviation, which is 1 if the numbers
+                differ only by rounding. Defaults to `True`.
 
         Returns:
             `Features` with one column, named like the series.
@@ -196,12 +196,12 @@ class Features(FeatureLoaders):
 
     @classmethod
     def from_csr(cls, matrix: Any, names: Sequence[str] | None = None, ids: Any = None) -> "Features":
-        """Features that are a matrix already.
+        """Features from an existing matrix.
 
         Args:
             matrix: sparse or dense `[n, F]`.
             names: names of the columns. Defaults to `None`: `"0"`, `"1"` and so on.
-            ids: raw ids of the rows. Defaults to `None`: the rows stand in the order of the codes.
+            ids: raw ids of the rows. Defaults to `None`: the rows are in the order of the codes.
 
         Returns:
             `Features` that cannot encode new entities.
@@ -209,18 +209,18 @@ class Features(FeatureLoaders):
         given = [str(name) for name in (range(matrix.shape[1]) if names is None else names)]
         if len(given) != matrix.shape[1]:
             raise ValueError(
-                "`names` must have one name a column. "
+                "`names` must have one name per column. "
                 f"Received: {len(given)} names for {matrix.shape[1]} columns."
             )
         return cls(matrix.copy(), [_encoders.Given(given)], ids)
 
     @classmethod
     def from_transformer(cls, transformer: Any, frame: "pd.DataFrame | pd.Series[Any]") -> "Features":
-        """What a transformer of scikit-learn makes of a frame.
+        """Features that a scikit-learn transformer makes from a frame.
 
         Args:
             transformer: any with `get_feature_names_out`; fitted here unless it is fitted already.
-            frame: what it takes, indexed by raw id: a frame, or a series for one that takes texts.
+            frame: input of the transformer, indexed by raw id: a frame, or a series of texts.
 
         Returns:
             `Features` that cannot be written to a file with their encoder.
@@ -261,8 +261,8 @@ class Features(FeatureLoaders):
             if name not in made_from:
                 known = ", ".join(repr(column) for column in dict.fromkeys(made_from) if column is not None)
                 raise ValueError(
-                    f"`names` must be of series that columns were made from: {known or 'none'}. "
-                    f"Received: {name!r}."
+                    f"`names` must name series that the columns were made from: {known or 'none'}. Received: "
+                    f"{name!r}."
                 )
         return [number for number, column in enumerate(made_from) if column in names]
 
@@ -302,8 +302,8 @@ class Features(FeatureLoaders):
                 )
         if (self.ids is None) != (other.ids is None):
             raise ValueError(
-                "Features with ids must not be stacked onto features without, whose order of rows nobody "
-                "knows; `align(ids)` gives these the ids that their rows stand for. "
+                "Features with ids cannot be stacked with features without ids, the order of whose "
+                "rows is unknown; `align(ids)` gives them the ids of their rows. "
                 f"Received: ids of the {'second' if self.ids is None else 'first'} alone."
             )
         twice = set(self.names) & set(other.names)
@@ -319,8 +319,8 @@ class Features(FeatureLoaders):
         """Encode other entities with the fitted encoders.
 
         Args:
-            new_frame: frame with the columns that the features were made from, indexed by raw id. An unknown
-                category is all zeros and counted in a warning; so is an unknown id, without one.
+            new_frame: frame with the columns that the features were made from, indexed by raw id. Unknown
+                categories become zeros and are counted in a warning; unknown ids become zeros, too.
 
         Returns:
             `Features` with the same columns.
@@ -337,11 +337,11 @@ class Features(FeatureLoaders):
     def align(self, ids: Any, side: str = "entity") -> "Features":
         """The rows of these ids, in their order.
 
-        An id without a row has none of the columns, and is counted in a warning.
+        An id without a row gets an empty one, and is counted in a warning.
 
         Args:
             ids: raw ids by code, such as `interactions.item_ids`.
-            side: what an error calls an id. Defaults to `"entity"`.
+            side: name of an id in error messages. Defaults to `"entity"`.
 
         Returns:
             `Features` with `len(ids)` rows.
@@ -356,7 +356,7 @@ class Features(FeatureLoaders):
             if len(wanted) != len(self):
                 transposed = " The matrix looks transposed." if self.n_features == len(wanted) else ""
                 raise ValueError(
-                    f"Features must have one row a {side}. Received: {len(self)} rows of {self.n_features} "
+                    f"Features must have one row per {side}. Received: {len(self)} rows of {self.n_features} "
                     f"columns for {len(wanted)}.{transposed}"
                 )
             return Features(self.matrix, self._encoders, ids)
@@ -369,11 +369,11 @@ class Features(FeatureLoaders):
         return Features(matrix, self._encoders, ids)
 
     def bags(self) -> tuple[np.ndarray, np.ndarray]:
-        """The rows as padded bags, which every backend takes.
+        """The rows as padded bags, which every backend supports.
 
         Returns:
-            Columns `[n, W]` (int32) and weights `[n, W]` (float32), `W` being the most that an entity has;
-            the padding is column 0 with weight 0.
+            Columns `[n, W]` (int32) and weights `[n, W]` (float32), `W` being the most columns of an
+            entity; the padding is column 0 with weight 0.
         """
         counts = np.diff(self.matrix.indptr)
         there = np.arange(max(1, counts.max())) < counts[:, None]
@@ -382,7 +382,7 @@ class Features(FeatureLoaders):
         return indices, weights
 
     def describe(self) -> "pd.DataFrame":
-        """Counts, shares and names of the rows, the columns and what may be wrong with them.
+        """Counts, shares and names of rows and columns, and of those that may be wrong.
 
         Returns:
             A frame with the rows `columns`, `rows`, `empty rows` (entities with no feature at all), `constant
@@ -405,7 +405,7 @@ class Features(FeatureLoaders):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Features":
-        """What `to_arrays` gave.
+        """The features that `to_arrays` wrote.
 
         Args:
             arrays: arrays by name, such as an open `.npz` file.

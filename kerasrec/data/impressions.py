@@ -103,7 +103,7 @@ class Impressions:
             clash = [name for name in columns if name in taken.values()]
             if clash:
                 raise ValueError(
-                    "`columns` must not hold what is to be learned: a model would read it off. "
+                    "`columns` must not contain the label or the watch time: a model would copy it. "
                     f"Received: {clash[0]!r}."
                 )
             fitted = InputColumns.fit(frame, columns, user, item)
@@ -119,7 +119,7 @@ class Impressions:
                 frame[watch_time],
                 watch_time,
                 "watch times of 0, or none, where something was clicked",
-                "Take those rows for not clicked, or drop them.",
+                "Mark those rows as not clicked, or drop them.",
             )
             watched = np.where(labels > 0, watched, np.float32(0))
         users = user_ids = None
@@ -142,7 +142,7 @@ class Impressions:
         """Some of the rows.
 
         Args:
-            rows: places, or one truth value a row.
+            rows: places, or one truth value per row.
 
         Returns:
             `Impressions`.
@@ -197,9 +197,9 @@ class Impressions:
             columns.to_arrays()["columns"], self.columns.to_arrays()["columns"]
         ):
             raise ValueError(
-                f"{what} must be encoded as the rows that the model was made for; make them with "
-                "`Impressions.from_frame(frame, label, train.columns)`, where `train` is what it was trained "
-                "on. Received: columns that were fitted to another table."
+                f"{what} must be encoded like the rows that the model was trained on; make them with "
+                "`Impressions.from_frame(frame, label, train.columns)`, where `train` is that data. "
+                "Received: columns that were fitted to another table."
             )
 
     def check_classes(self, what: str = "The impressions") -> None:
@@ -225,6 +225,6 @@ def _labels(entries: "pd.Series[Any]", name: Any) -> np.ndarray:
         entries,
         name,
         "labels other than 0, 1 and probabilities between",
-        "Make 1 of what was clicked and 0 of the rest, e.g. `(column == 'yes').astype(int)`.",
+        "Use 1 for clicked and 0 for the rest, e.g. `(column == 'yes').astype(int)`.",
     )
     return found.astype(np.float32)

@@ -170,8 +170,8 @@ class InputColumns:
                 entries = pd.Series([kind.default] * len(frame), frame.index, name=name)
             else:
                 raise ValueError(
-                    f"The table must have the column {name!r}, which the model was trained with; a `default` "
-                    "that is declared with the column stands in for a missing one. "
+                    f"The table must have the column {name!r}, which the model was trained with; a "
+                    "column declared with a `default` may be missing. "
                     f"Received: {', '.join(map(repr, frame.columns)) or 'no columns'}."
                 )
             found[plain] = kind.encode(kind.filled(entries))
@@ -205,7 +205,7 @@ class InputColumns:
             if state["format"] <= FORMAT:
                 return cls(_fitted(state["columns"]), state["user"], state["item"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"Columns must be what `to_arrays` gave. Received: {error}") from error
+            raise ValueError(f"Columns must come from `to_arrays`. Received: {error}") from error
         raise ValueError(
             f"Columns must be in format {FORMAT} or older; a newer kerasrec reads them. "
             f"Received: format {state['format']}."

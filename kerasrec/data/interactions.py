@@ -29,17 +29,17 @@ _NAMES = {"user": "user", "item": "item", "value": "value", "time": "time"}
 
 
 class Interactions(Loaders):
-    """Who did what with which item: one row an event, as columns of codes.
+    """Who did what with which item: one row per event, as columns of codes.
 
     Users and items are codes (int32, `0..n-1`) here and raw ids outside; `user_ids[code]` is the raw id.
     Loaded without a given vocabulary, codes follow the sorted raw ids, so they do not depend on the order
     of the rows. Immutable: every method returns a new object, over the same vocabularies unless it says
     otherwise. Most callers want `from_frame`, `from_csv`, `from_parquet` or `from_sql`.
 
-    What the values are, their `kind`, is decided once and kept by everything that is made of these
-    interactions. It says what several events of a user with an item come to: of `"ratings"` the last one
-    counts, `"counts"` (and amounts) add up, and `"likes"` are there or not. Where pairs have several events
-    and there are times, the events are kept beside the rows, for `kerasrec.data.splits` and `extend`.
+    The `kind` of the values is decided once and kept by everything that is derived from these interactions.
+    It says how several events of a user with an item are combined: the last of several `"ratings"` counts,
+    `"counts"` (and amounts) are added up, and `"likes"` are present or not. If pairs have several events and
+    there are times, the events are kept as well, for `kerasrec.data.splits` and `extend`.
 
     Args:
         users: user codes `[n]`.
@@ -51,15 +51,15 @@ class Interactions(Loaders):
         context: further columns `[n]` by name. Defaults to `None`.
         context_ids: for the columns of `context` that are codes, the categories by code. Defaults to `None`.
         columns: the names that `user`, `item`, `value` and `time` have in the table, for `extend`; a value of
-            `None` where the table has none. Defaults to `None`: these names themselves.
-        kind: `"ratings"`, `"counts"` or `"likes"`. Defaults to `None`: ratings where there are values, likes
-            where there are none.
+            `None` if the table has none. Defaults to `None`: these names themselves.
+        kind: `"ratings"`, `"counts"` or `"likes"`. Defaults to `None`: ratings if there are values, likes
+            otherwise.
 
     Attributes:
         users: int32 `[n]`.
         items: int32 `[n]`.
         values: float32 `[n]`.
-        times: int64 `[n]` (nanoseconds since 1970 in UTC where the table had datetimes), or `None`.
+        times: int64 `[n]` (nanoseconds since 1970 in UTC if the table had datetimes), or `None`.
         user_ids: array `[U]`.
         item_ids: array `[I]`.
         context: dict of arrays `[n]`.
@@ -103,7 +103,7 @@ class Interactions(Loaders):
         self._meaning = replace(Meaning.of(kind, None, values is not None), dates=dates)
         self._counts: np.ndarray | None = None  # how many events each value is the mean of
         self._events: Events | None = None
-        self._disk: Disk | None = None  # what is beside the columns where they are memory maps
+        self._disk: Disk | None = None  # further data if the columns are memory maps
         check(self, values is not None)
 
     @classmethod
@@ -123,7 +123,7 @@ class Interactions(Loaders):
         """Interactions from a pandas frame.
 
         Args:
-            frame: table with one row an event.
+            frame: table with one row per event.
             user: name of the column of raw user ids. Defaults to `"user"`.
             item: name of the column of raw item ids. Defaults to `"item"`.
             value: name of the column of values. Defaults to `None`: every value is 1.
@@ -132,15 +132,16 @@ class Interactions(Loaders):
             user_ids: raw ids by code; a user outside them is an error. Defaults to `None`: those of the
                 column, sorted.
             item_ids: the same for items. Defaults to `None`.
-            duplicates: what to do where a user has an item more than once: `"error"`; `"last"` keeps the
+            duplicates: what to do if a user has an item more than once: `"error"`; `"last"` keeps the
                 latest event (the last row of equal times or without times); `"mean"` and `"sum"` give that
-                event the mean or sum of the values. Defaults to `None`: that of the `kind`, and `"error"`
-                where none is given.
+                event the mean or sum of the values. Defaults to `None`: that of the `kind`, or `"error"`
+                if none is given.
             context: names of further columns to keep; numbers stay, anything else becomes codes.
                 Defaults to `()`.
-            kind: what the values are: `"ratings"`, of which the last one counts, `"counts"` (and amounts),
-                which add up, or `"likes"`, which are there or not. Defaults to `None`: that of a frame of
-                `to_frame`; else counts with `duplicates="sum"`, ratings where `value` is given, and likes.
+            kind: kind of the values: `"ratings"`, of which the last one counts, `"counts"` (and amounts),
+                which are added up, or `"likes"`, which are present or not. Defaults to `None`: that of a
+                frame of `to_frame`; otherwise counts with `duplicates="sum"`, ratings with a `value`, or
+                likes.
 
         Returns:
             `Interactions`, in the order of the rows.
@@ -176,7 +177,7 @@ class Interactions(Loaders):
         context: Mapping[str, np.ndarray] | None = None,
         context_ids: Mapping[str, np.ndarray] | None = None,
     ) -> "Interactions":
-        """Interactions of columns that are known to be right, and are not looked at."""
+        """Interactions from columns that are known to be valid and are not checked."""
         found = cls.__new__(cls)
         found.users, found.items, found.values = frozen(users), frozen(items), frozen(values)
         found.times = None if times is None else frozen(times)
@@ -199,26 +200,26 @@ class Interactions(Loaders):
 
     @property
     def kind(self) -> str:
-        """What the values are: `"ratings"`, `"counts"` or `"likes"`."""
+        """Kind of the values: `"ratings"`, `"counts"` or `"likes"`."""
         return self._meaning.kind
 
     @property
     def duplicates(self) -> str:
-        """What becomes of several events of a pair: `"error"`, `"last"`, `"mean"` or `"sum"`."""
+        """How several events of a pair are combined: `"error"`, `"last"`, `"mean"` or `"sum"`."""
         return self._meaning.duplicates
 
     @property
     def liked(self) -> np.ndarray:
-        """Which interactions are likes, bool `[n]`: all that `at_least` kept; else those above 0."""
+        """Which interactions are likes, bool `[n]`: all that `at_least` kept; otherwise those above 0."""
         if self._disk is not None and self._all_liked:
             return np.broadcast_to(np.True_, self.users.shape)
         return _likes.liked(self.values, self._meaning.least)
 
     @property
     def gains(self) -> np.ndarray:
-        """What each interaction counts as a like, float32 `[n]`: its value; 0 where it is none.
+        """The weight of each interaction as a like, float32 `[n]`: its value, or 0 if it is not a like.
 
-        A value of 0 or below cannot be a weight: after `at_least` with such a number every like counts 1.
+        A value of 0 or below cannot be a weight: after `at_least` with such a number every like has weight 1.
         """
         least = self._meaning.least
         if self._disk is not None and self._all_liked and (least is None or least > 0):
@@ -227,9 +228,9 @@ class Interactions(Loaders):
 
     @property
     def events(self) -> "Interactions":
-        """The events, one a row, of which `kind` makes one row a pair.
+        """The events, one per row, which `kind` combines into one row per pair.
 
-        They are kept where there are times. Otherwise, and where no pair has several, these interactions
+        They are kept if there are times. Otherwise, or if no pair has several, these are the interactions
         themselves.
         """
         if self._disk is not None:
@@ -296,7 +297,7 @@ class Interactions(Loaders):
         return self._rows(index, None if self._events is None else self._events.take(index))
 
     def of_kind(self, kind: str) -> "Interactions":
-        """These interactions, whose values are of this kind.
+        """These interactions, with their values declared to be of this kind.
 
         Args:
             kind: `"ratings"`, `"counts"` or `"likes"`.
@@ -315,8 +316,9 @@ class Interactions(Loaders):
     def at_least(self, value: float) -> "Interactions":
         """The likes: interactions with at least this value.
 
-        What is kept counts as liked everywhere (in training, popularity, evaluation), whatever its sign. A
-        split by time asks again of each part: what a pair came to before a moment may be less, or more.
+        The interactions kept count as likes everywhere (in training, popularity, evaluation), whatever their
+        sign. A split by time applies the threshold again to each part, in which a pair may have another
+        value.
 
         Args:
             value: least value kept.
@@ -370,24 +372,24 @@ class Interactions(Loaders):
     def extend(self, frame: "pd.DataFrame", duplicates: str | None = None) -> "Interactions":
         """These interactions followed by new events; the vocabularies grow and old codes stay.
 
-        The result is that of one table of all events, but for the codes.
+        Apart from the codes, the result is that of one table of all events.
 
         Args:
             frame: table with the column names that these interactions were loaded with.
-            duplicates: as in `from_frame`, over old and new events together. Defaults to `None`: what was
+            duplicates: as in `from_frame`, over old and new events together. Defaults to `None`: as
                 decided when these interactions were made.
 
         Returns:
             `Interactions`; new users and items have the codes after the old ones, by sorted raw id.
 
         Raises:
-            ValueError: as in `from_frame`, if the times are another thing than those before, `duplicates` is
-                another than before, or `at_least` left something out that would add to new events.
+            ValueError: as in `from_frame`, if the times are of another type or unit than before, if
+                `duplicates` differs, or if `at_least` dropped events that the new ones would add to.
         """
         check_frame(frame)
         if self._disk is not None:
             raise ValueError(
-                "Opened interactions must be prepared again to be extended: give the old files and the new "
+                "Opened interactions must be prepared again to be extended: pass the old files and the new "
                 f"ones to `Interactions.prepare`. Received: a frame of {len(frame):,} rows."
             )
         vocabularies = {"user": self.user_ids, "item": self.item_ids, **self.context_ids}
@@ -401,7 +403,7 @@ class Interactions(Loaders):
     def to_frame(self) -> "pd.DataFrame":
         """A frame of raw ids with columns `user`, `item`, `value`, `time` (where known) and the context.
 
-        Times that were dates are dates again, in UTC. `frame.attrs` tells `from_frame` what the values are.
+        Times that were dates are dates again, in UTC. `frame.attrs` tells `from_frame` the kind of values.
         """
         import pandas as pd
 
@@ -427,7 +429,7 @@ class Interactions(Loaders):
         return scipy.sparse.csr_matrix((self.values, (self.users, self.items)), (self.n_users, self.n_items))
 
     def describe(self) -> "pd.DataFrame":
-        """Counts, density, interactions a user and an item, and the histogram of values."""
+        """Counts, density, interactions per user and per item, and the histogram of values."""
         if self._disk is not None:
             return _opened.described(self)
         shape, n_liked = (self.n_users, self.n_items), int(self.liked.sum())
@@ -461,7 +463,7 @@ class Interactions(Loaders):
         return _columns.id_index(_columns.vocabulary(self.item_ids, "item"))
 
     def _with(self, **changes: Any) -> "Interactions":
-        """Other columns or vocabularies; the events of these rows are not those of the new ones."""
+        """Interactions with other columns or vocabularies, without the events of these rows."""
         fields = ("users", "items", "values", "times", "context", "context_ids")
         given: dict[str, Any] = {name: getattr(self, name) for name in fields}
         given |= {"user_ids": self._user_ids, "item_ids": self._item_ids}
@@ -470,7 +472,7 @@ class Interactions(Loaders):
         return found
 
     def _rows(self, index: Any, events: Events | None, **changes: Any) -> "Interactions":
-        """Some rows, and the events behind them."""
+        """Some rows and their events."""
         found = self._with(
             users=self.users[index],
             items=self.items[index],
@@ -484,12 +486,12 @@ class Interactions(Loaders):
 
 
 def _held(ids: Any) -> Ids:
-    """Raw ids as they are kept; those on disk stay there."""
+    """Raw ids in the form in which they are kept; those on disk stay there."""
     return ids if isinstance(ids, Ids) else HeldIds(frozen(_columns.id_array(ids)))
 
 
 def check_interactions(name: str, value: Any) -> None:
-    """Refuse an argument that is something else, most often a frame.
+    """Refuse an argument of another type, most often a frame.
 
     Args:
         name: the argument's name, for the message.

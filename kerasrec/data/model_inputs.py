@@ -88,8 +88,9 @@ class ModelInputs:
             given = self._interactions
             if given is None:
                 raise ValueError(
-                    "A model with an input `history` needs what users had before: give `train`, or `history` "
-                    f"where that is something else. Received: neither, and inputs {', '.join(self.names)}."
+                    "A model with an input `history` needs the users' histories: pass `train`, or "
+                    "`history` if they are something else. Received: neither, and inputs "
+                    f"{', '.join(self.names)}."
                 )
             self._sequences = given if isinstance(given, Sequences) else Sequences(given)
             self._say(self._sequences)
@@ -104,7 +105,7 @@ class ModelInputs:
                 Defaults to `1`.
 
         Returns:
-            Arrays with a row a user. Histories are as long as the longest of these users' (one of few
+            Arrays with one row per user. Histories are as long as the longest of these users' (one of few
             lengths), and at most the attribute `length`.
         """
         users = np.asarray(users, np.int32)
@@ -123,7 +124,7 @@ class ModelInputs:
             rows: places of some interactions. Defaults to `None`: all.
 
         Returns:
-            Arrays with a row an interaction. Histories are as long as the longest of all, and at most
+            Arrays with one row per interaction. Histories are as long as the longest of all, and at most
             `length`.
         """
         check_interactions("interactions", interactions)
@@ -150,8 +151,8 @@ class ModelInputs:
         """The histories of rows on disk, which stand in the order of time."""
         if not interactions._all_liked:
             raise ValueError(
-                "Opened interactions must be likes alone for a model of histories; "
-                "`take(interactions.liked)` or `at_least` leaves the others out. Received: others too."
+                "Opened interactions must contain only likes for a model of histories; select them with "
+                "`take(interactions.liked)` or `at_least`. Received: others as well."
             )
         sequences = Sequences.of_rows(interactions)
         self._say(sequences)

@@ -14,7 +14,7 @@ def pairs(
     model: Any = None,
     columns: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """What `model.fit` takes for rating models: inputs and targets, one row an interaction.
+    """What `model.fit` takes for rating models: inputs and targets, one row per interaction.
 
     Args:
         interactions: `Interactions`; or `Impressions`, whose columns are the inputs.

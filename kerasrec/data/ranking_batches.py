@@ -35,7 +35,7 @@ class RankingBatches(keras.utils.PyDataset):
 
     Args:
         interactions: `Interactions`.
-        batch_size: int, rows a batch.
+        batch_size: int, rows per batch.
         n_sampled_items: int, sampled negatives a row.
         sampler: `"uniform"`, `"popularity"`, `"in_batch"`, or a `Sampler` of `kerasrec.data.samplers` with
             settings of its own. Defaults to `"uniform"`.
@@ -252,10 +252,10 @@ class RankingBatches(keras.utils.PyDataset):
         if self.n_sampled_items > possible and (
             not self.sampler.replace or (self.sampler.shared and pool is not None)
         ):
-            where = "the batch shares them" if self.sampler.replace else "an item is not replaced"
+            where = "the batch shares them" if self.sampler.replace else "items are not replaced"
             raise ValueError(
-                f"`n_sampled_items` must be at most the number of {which} where {where}. "
-                f"Received: n_sampled_items={self.n_sampled_items} of {possible}."
+                f"`n_sampled_items` must be at most the number of {which} if {where}. Received: "
+                f"n_sampled_items={self.n_sampled_items} of {possible}."
             )
         return pool
 

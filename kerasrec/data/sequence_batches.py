@@ -50,7 +50,7 @@ class SequenceBatches(keras.utils.PyDataset):
 
     Args:
         interactions: `Interactions`, or `Sequences`.
-        batch_size: int, rows a batch.
+        batch_size: int, rows per batch.
         length: int, the most items of a history. Defaults to `None`: what `model` says, else 50.
         targets: `"next"`, `"masked"` or `"last"`. Defaults to `None`: what `model` learns from, else
             `"next"`.
@@ -229,7 +229,7 @@ class SequenceBatches(keras.utils.PyDataset):
         """Of each item, how long before the end of the data it came; 1 is as long as they span."""
         if self.targets != "last":
             raise ValueError(
-                "An input `example_age` is that of one target a row, so `targets` must be 'last'. "
+                "An input `example_age` holds the age of one target per row, so `targets` must be 'last'. "
                 f"Received: targets={self.targets!r}."
             )
         times = self.sequences.times
@@ -277,7 +277,7 @@ class SequenceBatches(keras.utils.PyDataset):
         return places[chosen], np.maximum(starts, places - self.length)[chosen], users[chosen]
 
     def _masked(self, history: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Histories with some items hidden, at least one a row, and what was there."""
+        """Histories with some items hidden, at least one per row, and what was there."""
         there = history != PADDING
         hidden = there & (rng.random(history.shape, np.float32) < self.mask_rate)
         last = rng.random(len(history)) < _LAST_HIDDEN

@@ -263,7 +263,7 @@ def _last(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
 def say_that_rows_decide() -> None:
     """Say that there are no times; from one place, so that Python says it once."""
     warnings.warn(
-        "The interactions have no times: what came before what is read off the order of their rows. "
-        "Load them with `time=` where the table has times.",
+        "The interactions have no times, so the order of their rows is used. Load them with `time=` if the "
+        "table has times.",
         stacklevel=1,
     )

@@ -267,8 +267,8 @@ def held_out_users(
     n_test[counts < 2] = 0
     if not n_test.any():
         raise ValueError(
-            "A user held out must have at least two interactions, one to give and one to find. "
-            f"Received: {np.count_nonzero(counts)} users of whom none has."
+            "A held-out user must have at least two interactions, one to give and one to find. Received: "
+            f"{np.count_nonzero(counts)} users of whom none has."
         )
     several = counts[others.users] > 1
     shuffled = np.random.default_rng(seed).random(len(others))
@@ -437,7 +437,7 @@ def _moment(at: Any, events: Interactions) -> int:
     column = pd.Series([at])
     if are_dates(column) and not events._meaning.dates:
         raise ValueError(
-            "`at` must be a number in the unit of the times, which are numbers; `pandas.to_datetime` makes "
-            f"dates of them before they are loaded. Received: at={at!r}."
+            "`at` must be a number in the unit of the times, which are numbers; to split at a date, convert "
+            f"them with `pandas.to_datetime` before loading. Received: at={at!r}."
         )
     return int(nanoseconds(column, "at")[0])

@@ -48,8 +48,8 @@ class Files:
                 members = [member.filename for member in archive.infolist() if not member.is_dir()]
         except zipfile.BadZipFile as error:
             raise ValueError(
-                f"`path` must be a folder or a zip file. Received: path={str(place)!r}, which is no zip file "
-                "or was not fully written; if so, delete it and fetch it again."
+                f"`path` must be a folder or a zip file. Received: path={str(place)!r}, which is not a zip "
+                "file or was not fully written; if so, delete it and fetch it again."
             ) from error
         # macOS puts a second file of the same name there.
         self._files = [member for member in members if not member.startswith("__MACOSX/")]
@@ -120,7 +120,7 @@ def _download(archive: Archive) -> Path:
         folder = os.environ.get(FOLDER_VARIABLE)
         where = f"now {folder!r}" if folder else "not set now"
         raise FileNotFoundError(
-            f"{archive.file!r} could not be downloaded ({error}). Fetch {archive.url} where there is a "
-            f"network and put it, as it is, into the folder that {FOLDER_VARIABLE} names ({where}), "
-            "or give its place as `path`."
+            f"{archive.file!r} could not be downloaded ({error}). Fetch {archive.url} elsewhere and "
+            f"put it, unchanged, into the folder that {FOLDER_VARIABLE} names ({where}), "
+            "or pass its location as `path`."
         ) from error

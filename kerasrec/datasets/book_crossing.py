@@ -99,7 +99,7 @@ def _books(source: Files) -> "pd.DataFrame":
 def _unshift(books: "pd.DataFrame") -> None:
     """Put back the columns of books whose title ends in a backslash.
 
-    The title's closing quotation mark counted as text: the author is in the title and everything behind
+    The title's closing quotation mark counted as text: the author is in the title and everything after
     it one column too far to the left.
     """
     shifted = books["title"].str.contains('";', regex=False, na=False)

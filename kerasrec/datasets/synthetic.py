@@ -59,8 +59,8 @@ def synthetic(
     n_interactions = positive_integer("n_interactions", n_interactions)
     if n_interactions > n_users * n_items:
         raise ValueError(
-            "`n_interactions` must be at most n_users * n_items, since no pair comes twice. "
-            f"Received: n_interactions={n_interactions}, n_users={n_users}, n_items={n_items}."
+            "`n_interactions` must be at most n_users * n_items, since no pair occurs twice. Received: "
+            f"n_interactions={n_interactions}, n_users={n_users}, n_items={n_items}."
         )
     import pandas as pd
 
@@ -106,7 +106,7 @@ def synthetic(
 
 
 def _activity(n_users: int, n_items: int, n_interactions: int, rng: np.random.Generator) -> np.ndarray:
-    """Ratings a user `[U]`: log-normal, at least one where there are enough, at most one an item."""
+    """Ratings per user `[U]`: log-normal, at least one if there are enough, at most one per item."""
     eagerness = rng.lognormal(sigma=1.0, size=n_users)
     counts = np.full(n_users, int(n_interactions >= n_users))
     while left := n_interactions - counts.sum():

@@ -36,10 +36,9 @@ class Candidates:
         without = np.flatnonzero(np.bincount(rows[there], minlength=len(users)) == 0)
         if len(without):
             raise ValueError(
-                "`candidates` must have items for every user that is evaluated; give `users`, or the "
-                "catalogue is ranked without `candidates`. "
-                f"Received: none for {len(without)} of {len(users)} users, "
-                f"first {shown(given.user_ids[users[without[0]]])}."
+                "`candidates` must have items for every evaluated user; restrict `users`, or leave out "
+                f"`candidates` to rank the whole catalogue. Received: none for {len(without)} of "
+                f"{len(users)} users, first {shown(given.user_ids[users[without[0]]])}."
             )
         rows, items = rows[there], given.items[there]
         if seen is not None:
@@ -59,7 +58,7 @@ class Candidates:
         return f"{counts.mean():.4g} fixed items a user"
 
     def ranked(self, scores: np.ndarray, k: int, seed: int) -> np.ndarray:
-        """The best candidates of each user, `[U, k]`; -1 behind the last one.
+        """The best candidates of each user, `[U, k]`; -1 after the last one.
 
         Args:
             scores: `[n]`, those of `items.items`.

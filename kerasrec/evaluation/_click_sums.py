@@ -81,7 +81,7 @@ def columns(labels: Any, scores: Any, weights: Any) -> tuple[np.ndarray, np.ndar
     weights = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64).reshape(-1)
     if not len(labels) == len(scores) == len(weights):
         raise ValueError(
-            "`labels`, `scores` and `weights` must have one entry a row. "
+            "`labels`, `scores` and `weights` must have one entry per row. "
             f"Received: {len(labels)}, {len(scores)} and {len(weights)}."
         )
     if not len(labels):

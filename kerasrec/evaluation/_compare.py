@@ -37,21 +37,21 @@ def compare(
     given: Interactions | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Comparison | ClickComparison:
-    """Evaluate several models on the same users, beside baselines, and test the differences.
+    """Evaluate several models and baselines on the same users, and test the differences.
 
-    The baselines are fitted on `train` with their default settings. EASE is left out, with a note, where its
-    matrix would be too large. Models of the zoo in closed form that are among `models` count as baselines
-    too. Every model is tested against the best one, paired over users, with Holm's correction.
+    The baselines are fitted on `train` with their default settings. EASE is left out, with a note, if its
+    matrix would be too large. Closed-form models of the zoo among `models` count as baselines, too. Every
+    model is tested against the best one, paired over users, with Holm's correction.
 
-    Models of clicks are compared on `Impressions`, or by their `ClickReport`s, by a paired bootstrap; there
-    are no baselines but those that are given, and of the other arguments only `metric` and `level` count.
+    Click models are compared on `Impressions`, or by their `ClickReport`s, by a paired bootstrap. There are
+    no baselines except those that are given, and of the other arguments only `metric` and `level` apply.
 
     Args:
         models: models by name, several models, or one; each is what `evaluate` takes, the name of a model in
-            the zoo that comes fitted (`"implicit_als"`), or an `EvaluationReport` made before.
-        train: `Interactions` that the models were trained on. Defaults to `None`, where all `models` are
+            the zoo that needs no training (`"implicit_als"`), or an existing `EvaluationReport`.
+        train: `Interactions` that the models were trained on. Defaults to `None`, if all `models` are
             reports.
-        test: `Interactions` held out. Defaults to `None`, where all `models` are reports.
+        test: held-out `Interactions`. Defaults to `None`, if all `models` are reports.
         k: as in `evaluate`. Defaults to `(10,)`.
         metrics: as in `evaluate`. Defaults to
             `("recall", "precision", "hit_rate", "ndcg", "map", "mrr", "f1", "coverage")`.
@@ -61,23 +61,23 @@ def compare(
         seed: as in `evaluate`. Defaults to `0`.
         item_features: as in `evaluate`. Defaults to `None`.
         baselines: names of models in the zoo. Defaults to `None`: `popularity`, `item_knn` and `ease`, or
-            `global_bias` where `metrics` has one of ratings.
-        metric: the figure that decides. Defaults to `None`: the first NDCG, else the first with a value a
-            user; of clicks `"auc"`.
+            `global_bias` if `metrics` has one for ratings.
+        metric: the figure that decides. Defaults to `None`: the first NDCG, else the first with a value per
+            user; for clicks `"auc"`.
         significance: `"randomisation"` or `"bootstrap"`, the paired test. Defaults to `"randomisation"`.
         level: float, largest adjusted p-value that counts as a difference. Defaults to `0.05`.
         history: as in `evaluate`. Defaults to `None`: `train`.
         columns: as in `evaluate`. Defaults to `None`.
         candidates: as in `evaluate`. Defaults to `None`: the catalogue.
         given: as in `evaluate`. Defaults to `None`.
-        tell: what is given a line when a model is measured, e.g. `print`: its figures and what is left, the
-            baselines first. Defaults to `None`.
+        tell: function that gets a line for each evaluated model, e.g. `print`: its figures and what is left,
+            the baselines first. Defaults to `None`.
 
     Returns:
-        `Comparison`; of models of clicks `ClickComparison`.
+        `Comparison`; for click models `ClickComparison`.
 
     Raises:
-        ValueError: as in `evaluate`; if two models have one name; or if a report was made under another
+        ValueError: as in `evaluate`; if two models have the same name; or if a report was made under another
             protocol.
 
     Example:
@@ -132,7 +132,7 @@ def _of_clicks(
     for _, model in named:
         if isinstance(model, str):
             raise ValueError(
-                f"A model of clicks must be given itself, trained, and {model} is none. Received: {model!r}."
+                f"A click model must be passed as a trained model, not by name. Received: {model!r}."
             )
         if not isinstance(model, ClickReport):
             check_columns(model, test, "`test`")  # before any is measured
@@ -175,8 +175,8 @@ def _check_fitted_and_different(named: Sequence[tuple[str, Any]]) -> None:
             raise ValueError(f"Models must have different names. Received: {name!r} more than once.")
         if isinstance(model, str) and zoo.card(model).optimizer is not None:
             raise ValueError(
-                f"A model given by name must come fitted; train {model} and give the model. "
-                f"Received: {model!r}."
+                f"A model given by name must not need training; train {model} and pass the model. Received: "
+                f"{model!r}."
             )
 
 

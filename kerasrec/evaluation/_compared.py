@@ -36,10 +36,10 @@ R = TypeVar("R", bound=Report)
 
 
 class Compared(Written, Generic[R]):
-    """Reports of several models made under one protocol, and which differences mean something.
+    """Reports of several models made under one protocol, and which differences are significant.
 
     Args:
-        reports: what was measured, a report a model.
+        reports: one report per model.
         metrics: names of the figures that all reports have.
         metric: the figure that decides.
         lower_is_better: whether a lower value of it is better.
@@ -83,7 +83,7 @@ class Compared(Written, Generic[R]):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """How all of them were measured."""
+        """The protocol of all reports."""
         return self.reports[self.best].protocol
 
     @cached_property
@@ -117,7 +117,7 @@ class Compared(Written, Generic[R]):
         return [name for name, p in self.p_values.items() if p > self.level]
 
     def to_frame(self) -> "pd.DataFrame":
-        """A row a model, the best first.
+        """One row per model, the best first.
 
         Columns are the figures, `low` and `high` (95 % interval of the deciding figure), `p` (Holm's adjusted
         p-value of the difference from the best) and `tied`, whether that is not significant.
@@ -133,13 +133,13 @@ class Compared(Written, Generic[R]):
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
     def slices(self) -> "pd.DataFrame":
-        """The deciding figure in parts of the data: a row a part, a column a model; empty without parts."""
+        """The deciding figure by slices: one row per slice, one column per model; empty without slices."""
         import pandas as pd
 
         return pd.DataFrame()
 
     def verdict(self) -> str:
-        """In words: the best, what it cannot be told from, and whether a baseline is ahead."""
+        """In words: the best model, those not significantly different, and whether a baseline is ahead."""
         best = self.reports[self.best]
         figure = f"{self.metric} of {best[self.metric]:.4f}"
         if len(self.reports) == 1:
@@ -171,7 +171,7 @@ class Compared(Written, Generic[R]):
         }
 
     def plot(self) -> "Plot":
-        """A bar a model, the best on top, with the interval of the deciding figure; baselines in grey."""
+        """One bar per model, the best on top, with the interval of the deciding figure; baselines in grey."""
         return plot_comparison(self.to_frame(), self.metric, self.baselines, self.ties)
 
     def __repr__(self) -> str:

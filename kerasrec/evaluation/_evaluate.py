@@ -53,46 +53,46 @@ def evaluate(
 ) -> EvaluationReport | ClickReport:
     """Rank the whole catalogue for every user with test items, exactly, and measure the lists.
 
-    A test interaction is relevant where its value is above 0 (`test.at_least(4)` makes likes of ratings).
-    Users without one are left out of every mean. A list is shorter than k where fewer items are left. Equal
-    scores stand in one pseudo-random order of the catalogue. Memory stays within a block of users, whatever
-    the catalogue.
+    A test interaction is relevant if its value is above 0 (`test.at_least(4)` turns ratings into likes).
+    Users without one are left out of every mean. A list is shorter than k if fewer items are left. Equal
+    scores are ordered by one pseudo-random order of the catalogue. Memory is that of a block of users,
+    whatever the size of the catalogue.
 
     A model with an input `history` gets what each user had in `train`, up to the first of the user's test
-    events: where validation events are held out of training, put them into `train` for the test.
+    events: if validation events are held out of training, put them into `train` for the test.
 
     Args:
         model: a `keras.Model` with an input `item` and others of `kerasrec.data.ModelInputs`, a recommender
             that holds one, or anything with a method `score_catalogue(user_codes) -> [B, I]`.
-        test: `Interactions` held out; or `Impressions`, for the probabilities of a click model, of which the
-            other arguments but `name` do not speak.
-        train: `Interactions` that the model was trained on: what to leave out, and what slices, novelty and
-            popularity are counted from. Defaults to `None`: nothing is left out, and the report says so.
+        test: held-out `Interactions`; or `Impressions` for the probabilities of a click model, to which no
+            other argument but `name` applies.
+        train: `Interactions` that the model was trained on: items to leave out, and the counts for slices,
+            novelty and popularity. Defaults to `None`: nothing is left out, and the report says so.
         k: cut-off of the lists, or several. Defaults to `(10,)`.
         metrics: names among `recall`, `precision`, `hit_rate`, `f1`, `ndcg`, `graded_ndcg`, `map`, `mrr`,
             `auc`, `coverage`, `gini`, `novelty`, `popularity_bias`, `diversity`, and `rmse` and `mae` for
-            models of ratings. Defaults to
+            rating models. Defaults to
             `("recall", "precision", "hit_rate", "ndcg", "map", "mrr", "f1", "coverage")`.
         users: raw ids of the users to evaluate. Defaults to `None`: all.
-        exclude_seen: bool, leave a user's training items out of the list, and out of what is relevant.
+        exclude_seen: bool, leave a user's training items out of the list and of the relevant items.
             Defaults to `True`.
-        batch_size: int, users in a block. Defaults to `None`: what fits.
-        seed: int, of the order among equal scores. Defaults to `0`.
+        batch_size: int, users per block. Defaults to `None`: as many as fit.
+        seed: int, seed of the order of equal scores. Defaults to `0`.
         item_features: `Features` of the items, or a matrix `[I, F]`; needed for `diversity`.
             Defaults to `None`.
-        name: what to call the model. Defaults to `None`: its own name.
+        name: name of the model in the report. Defaults to `None`: its own name.
         history: `Interactions` or `kerasrec.data.Sequences`, what users had before, for models with an input
             `history`. Defaults to `None`: `train`.
         columns: further inputs of the users' side by name, arrays `[U]` by user code. Defaults to `None`.
-        candidates: `Interactions`, whose pairs are the items that are ranked for each user, beside the
-            relevant ones, in place of the catalogue; such figures are called sampled, and are compared with
-            none that are exact. Defaults to `None`.
-        given: `Interactions`, what is known of users who were held out of training
-            (`kerasrec.data.splits.held_out_users`): their histories, and what is left out of their lists.
+        candidates: `Interactions` whose pairs are the items that are ranked for each user, together with the
+            relevant ones, instead of the catalogue; such figures are called sampled, and are not compared
+            with exact ones. Defaults to `None`.
+        given: known `Interactions` of users who were held out of training
+            (`kerasrec.data.splits.held_out_users`): their histories, and the items left out of their lists.
             Models without an input `history` fold these users in. Defaults to `None`.
 
     Returns:
-        `EvaluationReport`; of impressions `ClickReport`.
+        `EvaluationReport`; for impressions `ClickReport`.
 
     Raises:
         ValueError: if `k` is not positive, a metric does not exist or lacks what it needs, the test set is

@@ -5,7 +5,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Figure:
-    """One metric: a value a user, or one of all lists together.
+    """One metric: one value per user, or one for all lists together.
 
     Attributes:
         values: `[U]`, NaN for a user who has none; `None` where the metric is one of all lists.

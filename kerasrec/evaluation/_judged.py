@@ -11,7 +11,7 @@ class Judged:
     """Ranked lists beside what is relevant.
 
     Attributes:
-        lists: int32 `[U, K]`, item codes, best first; -1 behind the last one of a shorter list.
+        lists: int32 `[U, K]`, item codes, best first; -1 after the last one of a shorter list.
         relevant: the relevant items and their values, by row of `lists`.
     """
 
@@ -33,7 +33,7 @@ class Judged:
 
     @cached_property
     def ideal(self) -> np.ndarray:
-        """Values of the best possible list `[U, K]`; 0 behind the last relevant item."""
+        """Values of the best possible list `[U, K]`; 0 after the last relevant item."""
         ideal = np.zeros_like(self.lists, np.float32)
         rows, index = self.relevant.index(np.arange(len(self.lists)))
         values = self.relevant.values[index]

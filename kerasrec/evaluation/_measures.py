@@ -1,4 +1,4 @@
-"""The formulas of the ranking metrics, a value a user; `docs/metrics.md` has them in print."""
+"""The formulas of the ranking metrics, one value per user; `docs/metrics.md` has them in print."""
 
 from collections.abc import Callable
 from typing import Any
@@ -85,7 +85,7 @@ def popularity_bias(lists: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Mean over the list of the share of training users who have the item.
 
     Args:
-        lists: `[U, k]`, -1 behind the last item.
+        lists: `[U, k]`, -1 after the last item.
         shares: `[I]`, share of the training users by item code.
     """
     return _mean_over_list(lists, shares)
@@ -100,7 +100,7 @@ def diversity(lists: np.ndarray, features: Any) -> np.ndarray:
     """Mean over pairs of items in the list of 1 - cosine of their feature rows; NaN below two items.
 
     Args:
-        lists: `[U, k]`, -1 behind the last item.
+        lists: `[U, k]`, -1 after the last item.
         features: `[I, F]`, an array or a sparse matrix.
     """
     import scipy.sparse

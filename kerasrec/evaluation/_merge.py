@@ -13,10 +13,10 @@ from kerasrec.evaluation.report import EvaluationReport
 
 
 def merge(reports: Iterable[EvaluationReport]) -> EvaluationReport:
-    """One report of what `evaluate` measured in parts, each of other users.
+    """Merge reports of `evaluate` on different users into one.
 
-    `evaluate(users=...)` measures some of the users, so that several processes or machines share the work.
-    What comes out here is what one `evaluate` of all these users gives: figures, intervals, slices and
+    `evaluate(users=...)` evaluates some of the users, so that several processes or machines can share the
+    work. The result equals that of one `evaluate` of all these users: figures, intervals, slices and
     protocol; coverage and Gini are counted from all lists together.
 
     Args:
@@ -26,7 +26,7 @@ def merge(reports: Iterable[EvaluationReport]) -> EvaluationReport:
         `EvaluationReport`.
 
     Raises:
-        TypeError: if something is no `EvaluationReport`.
+        TypeError: if a report is not an `EvaluationReport`.
         ValueError: if there is no report; if two of them share a user, or differ in the model's name, the
             data, the metrics or the rest of the protocol; or if fixed candidates were ranked.
 

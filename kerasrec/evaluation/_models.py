@@ -48,7 +48,7 @@ def scorer_of(model: Any, n_items: int, inputs: ModelInputs | None = None) -> Sc
 
 
 class TowerScorer(FactorScorer):
-    """A factorised model whose score is a dot product; its weights are read anew by every `arrange`.
+    """A factorised model whose score is a dot product; its weights are read again by every `arrange`.
 
     Args:
         towers: `Towers`.
@@ -272,7 +272,7 @@ def _by_blocks(
 ) -> dict[str, np.ndarray]:
     """What a tower gives for each of these codes, some at a time.
 
-    Called as it is, not through `predict`, which would compile every new tower anew. Blocks have a power of
+    Called as it is, not through `predict`, which would compile every new tower again. Blocks have a power of
     two of rows: JAX compiles its operations for few shapes.
     """
     check_fork()

@@ -93,7 +93,7 @@ class Plan:
                 check_interactions(name, other)
                 _same_ids(name, other.user_ids, test.user_ids, other.item_ids, test.item_ids)
         if given is not None and train is None:
-            raise ValueError("`train` must be given beside `given`, which is of users that it lacks.")
+            raise ValueError("`train` must be given together with `given`, whose users it lacks.")
         if needing:
             raise ValueError(f"`train` must be given for {needing[0]}, which counts its interactions.")
         self.features = _feature_matrix(item_features, test) if "diversity" in self.metrics else None
@@ -144,7 +144,7 @@ class Plan:
         if candidates is not None:
             if "auc" in self.metrics:
                 raise ValueError(
-                    "`metrics` must do without auc, which is of the whole catalogue, where "
+                    "`metrics` cannot include auc, which is defined on the whole catalogue, if "
                     "`candidates` are given."
                 )
             self.candidates = Candidates(candidates, self.users, self.relevant, self.seen)
@@ -272,14 +272,14 @@ class Plan:
         trained = np.bincount(train.users, minlength=train.n_users)[self.users] > 0
         without = np.bincount(given.users, minlength=given.n_users)[self.users] == 0
         for bad, rule, what in (
-            (trained, "`train` must not have the users that `given` is of", "are in both"),
+            (trained, "`train` must not have users of `given`", "are in both"),
             (without, "`given` must have items of every user with test items", "have none"),
         ):
             if bad.any():
                 first = shown(self.test.user_ids[self.users[np.flatnonzero(bad)[0]]])
                 raise ValueError(
-                    f"{rule}; `splits.held_out_users` parts them. "
-                    f"Received: {bad.sum()} of {len(bad)} users {what}, first {first}."
+                    f"{rule}; `splits.held_out_users` separates them. Received: {bad.sum()} of {len(bad)} "
+                    f"users {what}, first {first}."
                 )
 
     def _ranking_figures(self, judged: Judged, areas: np.ndarray | None) -> dict[str, Figure]:
@@ -309,7 +309,7 @@ class Plan:
     def _rating_figures(self, model: Any, name: str) -> dict[str, Figure]:
         if not hasattr(model, "predict_on_batch") or (model.compiled and model.loss is None):
             raise ValueError(
-                f"`metrics` {' and '.join(RATING)} are of models that predict ratings. "
+                f"`metrics` {' and '.join(RATING)} are only for models that predict ratings. "
                 f"Received: {name!r}, whose scores only rank."
             )
         rows = np.flatnonzero(np.isin(self.test.users, self.users))
@@ -404,7 +404,7 @@ def _feature_matrix(item_features: Any, test: Interactions) -> Any:
     matrix = getattr(item_features, "matrix", item_features)
     if matrix.shape[0] != test.n_items:
         raise ValueError(
-            f"`item_features` must have a row an item. Received: {matrix.shape[0]} rows for "
+            f"`item_features` must have one row per item. Received: {matrix.shape[0]} rows for "
             f"{test.n_items} items."
         )
     return matrix

@@ -24,7 +24,7 @@ class Ranked(NamedTuple):
 
     Attributes:
         users: user codes `[B]`.
-        items: item codes `[B, k]`, best first; -1 behind the last one of a shorter list.
+        items: item codes `[B, k]`, best first; -1 after the last one of a shorter list.
         scores: float32 `[B, k]`; minus infinity where there is no item.
     """
 

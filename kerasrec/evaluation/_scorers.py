@@ -37,7 +37,7 @@ class Rows(Protocol):
     """Rows of scores in the columns of one layout."""
 
     def prepare(self, users: np.ndarray) -> np.ndarray:
-        """What blocks need that must not be computed by several threads at once, a row a user."""
+        """What blocks need that must not be computed by several threads at once, one row per user."""
 
     def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
         """Write the scores `[B, W]`; those of empty columns are hidden later."""
@@ -166,7 +166,7 @@ class FactorRows:
             if not (largest < np.inf).all():  # NaN as well; raised by the caller, who knows the users
                 return np.zeros((len(buffer), 1), np.int64), largest[:, None]
             return layout.top_k(buffer, k)
-        # A row an item: BLAS then reads the items where they lie, and packs the few users alone.
+        # One row per item: BLAS then reads the items where they lie, and packs the few users alone.
         product = buffer.reshape(layout.width, len(buffer))
         with np.errstate(over="ignore", invalid="ignore"):
             np.matmul(self.items, self._vectors(prepared).T, out=product)
@@ -195,7 +195,7 @@ class FactorRows:
             rows, columns = rows[light], columns[light]
             counts[heavy] = 0
         exact = self.exact(prepared[rows], columns)
-        # One padded row a user; a row's candidates come in tie order, which a stable sort keeps.
+        # One padded row per user; a row's candidates come in tie order, which a stable sort keeps.
         place = rows, np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
         shape = len(buffer), max(k, int(counts.max()))
         scores, where = np.full(shape, -np.inf, np.float32), np.zeros(shape, np.int64)

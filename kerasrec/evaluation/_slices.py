@@ -92,7 +92,7 @@ def of_column(column: "pd.Series[Any]", ids: np.ndarray, side: str) -> list[Part
 def frame(
     population: Population, figures: Mapping[str, Figure], partitions: list[Partition]
 ) -> "pd.DataFrame":
-    """A row a part: `n_users` and a column a figure."""
+    """One row per slice: `n_users` and one column per figure."""
     import pandas as pd
 
     rows, index = [], []

@@ -11,7 +11,7 @@ _LOWER = {"auc": False, "log_loss": True, "user_auc": False, "calibration_error"
 
 
 class ClickComparison(Compared[ClickReport]):
-    """Reports of several models of clicks on the same rows, and which differences mean something.
+    """Reports of several click models on the same rows, and which differences are significant.
 
     Made by `kerasrec.evaluation.compare`. The test is a paired bootstrap: the same users, or the same rows
     where no column names users, are drawn again for every model.

@@ -173,8 +173,8 @@ class ClickReport(Written):
         """
         if self.watch_time is not None:
             raise ValueError(
-                "Reliability is of probabilities; `mean_predicted` beside `mean_watched` is what watch times "
-                f"have. Received: the report of {self.name}."
+                "Reliability needs probabilities; for watch times, compare `mean_predicted` with "
+                f"`mean_watched`. Received: the report of {self.name}."
             )
         return click_figures.reliability(self.labels, self.scores, self.weights, n_bins)
 

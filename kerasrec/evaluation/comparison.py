@@ -34,7 +34,7 @@ class Comparison(Compared[EvaluationReport]):
 
     Raises:
         ValueError: if there is no report, two have one name, their protocols differ, or the figure does not
-            exist or is one of all lists together.
+            exist or is one figure for all lists.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Comparison(Compared[EvaluationReport]):
             raise ValueError(unknown_name("significance", significance, ("randomisation", "bootstrap")))
         deciding = _deciding(first) if metric is None else metric
         if first.figure(deciding).values is None:
-            raise ValueError(f"`metric` must have a value a user; {deciding} is one of all lists together.")
+            raise ValueError(f"`metric` must have a value per user; {deciding} is one figure for all lists.")
         lower = deciding in ("rmse", "mae")
         super().__init__(
             reports, first.metrics, deciding, lower, baselines, significance, "users", level, notes
@@ -67,7 +67,7 @@ class Comparison(Compared[EvaluationReport]):
         return paired_p_values(differences, self.significance)
 
     def slices(self) -> "pd.DataFrame":
-        """The deciding figure in parts of users and items: a row a part, a column a model."""
+        """The deciding figure by slices of users and items: one row per slice, one column per model."""
         import pandas as pd
 
         parts = {name: report.slices() for name, report in self.reports.items()}

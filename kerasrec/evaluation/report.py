@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 class EvaluationReport(Written):
-    """What `evaluate` measured of one model: figures, the users behind them, and how it was done.
+    """The result of `evaluate` for one model: figures, the users that they come from, and the protocol.
 
-    `report["recall@10"]` is the figure; `per_user`, `interval` and `slices` look behind it. Made by
+    `report["recall@10"]` is the figure; `per_user`, `interval` and `slices` give details. Made by
     `kerasrec.evaluation.evaluate`.
 
     Args:
         name: name of the model.
-        protocol: how it was measured; reports are comparable where these agree.
+        protocol: how it was measured; reports with equal protocols are comparable.
         figures: figures by name.
         population: users, lists and counts that the figures come from.
 
     Attributes:
         name: name of the model.
-        protocol: dict, what has to be equal for two reports to be comparable.
+        protocol: dict that must be equal for two reports to be comparable.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class EvaluationReport(Written):
         return self.figure(metric).mean
 
     def renamed(self, name: str) -> "EvaluationReport":
-        """The same report of a model that is called something else.
+        """The same report under another name of the model.
 
         Args:
             name: str.
@@ -70,13 +70,13 @@ class EvaluationReport(Written):
         return metric in self._figures
 
     def figure(self, metric: str) -> Figure:
-        """A figure with the values behind it, in the order of the users.
+        """A figure with its values, in the order of the users.
 
         Args:
             metric: name, e.g. `"recall@10"`.
 
         Returns:
-            `values` and `weights` `[U]`, and `mean`, made of them.
+            `values` and `weights` `[U]`, and their `mean`.
 
         Raises:
             ValueError: if there is no such figure.
@@ -86,7 +86,7 @@ class EvaluationReport(Written):
         return self._figures[metric]
 
     def per_user(self, metric: str) -> "pd.Series[float]":
-        """The values of a metric by raw user id; NaN for a user who has none.
+        """The values of a metric by raw user id; NaN for a user without a value.
 
         Args:
             metric: name, e.g. `"recall@10"`.
@@ -95,21 +95,21 @@ class EvaluationReport(Written):
             Series.
 
         Raises:
-            ValueError: if there is no such figure, or it is one of all lists together.
+            ValueError: if there is no such figure, or it is one figure for all lists.
         """
         import pandas as pd
 
         figure = self.figure(metric)
         if figure.values is None:
-            raise ValueError(f"`metric` must have a value a user; {metric} is one of all lists together.")
+            raise ValueError(f"`metric` must have a value per user; {metric} is one figure for all lists.")
         ids = pd.Index(self._population.user_ids[self._population.users], name="user")
         return pd.Series(figure.shown(figure.values), ids, name=metric)
 
     def interval(self, metric: str) -> tuple[float, float]:
         """The 95 % bootstrap interval of a figure, over users.
 
-        A figure of all lists together (coverage, Gini) has none, `(nan, nan)`: drawing users again leaves
-        some out, which moves such a figure by itself.
+        A figure for all lists together (coverage, Gini) has none, `(nan, nan)`: resampling leaves some users
+        out, which by itself changes such a figure.
 
         Args:
             metric: name, e.g. `"recall@10"`.
@@ -124,7 +124,7 @@ class EvaluationReport(Written):
         return self._intervals.get(metric, (float("nan"), float("nan")))
 
     def to_frame(self) -> "pd.DataFrame":
-        """A frame with a row a figure: `value`, `low` and `high` (95 % interval) and `n_users` behind it."""
+        """A frame with one row per figure: `value`, `low` and `high` (95 % interval) and `n_users`."""
         import pandas as pd
 
         rows = {

@@ -8,7 +8,7 @@ _BLOCK = 1 << 20
 def normal(shape: Sequence[int], scale: float, seed: int, truncated: bool = False) -> np.ndarray:
     """Draw from N(0, scale²) by NumPy, the same for a seed wherever it runs.
 
-    JAX would compile the draws anew for each shape, which takes longer than drawing.
+    JAX would compile the draws again for each shape, which takes longer than drawing.
 
     Args:
         shape: of the result.

@@ -31,7 +31,7 @@ class Representation(keras.layers.Layer):
         if last is None:
             if self.n_features is None:
                 raise ValueError(
-                    f"`n_features` of layer '{self.name}' must be given where features come as bags, e.g. "
+                    f"`n_features` of layer '{self.name}' must be given if features come as bags, e.g. "
                     f"{type(self).__name__}(..., n_features=features.n_features). Received: n_features=None."
                 )
             last = self.n_features

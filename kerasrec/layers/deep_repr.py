@@ -69,8 +69,7 @@ class DeepRepr(Representation):
         self.hidden = tuple(positive_integer("hidden", size) for size in hidden)
         if not self.hidden:
             raise ValueError(
-                "`hidden` must have at least one size; without one take `SparseLinearRepr`. "
-                "Received: hidden=()."
+                "`hidden` must have at least one size; use `SparseLinearRepr` for none. Received: hidden=()."
             )
         if not 0 <= dropout < 1:
             raise ValueError(f"`dropout` must be at least 0 and below 1. Received: dropout={dropout}.")
@@ -100,7 +99,7 @@ class DeepRepr(Representation):
         )
 
     def build_tables(self, n_features: int) -> None:
-        """Create the first kernel `[F, hidden[0]]` and bias, and the layers behind them."""
+        """Create the first kernel `[F, hidden[0]]` and bias, and the layers after them."""
         self.kernel = self.add_weight(
             shape=(n_features, self.hidden[0]),
             initializer=self.kernel_initializer,

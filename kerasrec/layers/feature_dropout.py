@@ -21,7 +21,7 @@ class FeatureDropout(keras.layers.Layer):
     Args:
         rate: float, share of the entities of a batch, `0 <= rate <= 1`.
         columns: numbers of the columns that are dropped (`Features.columns_of`), or pairs of the first of a
-            range of columns and the one behind its last.
+            range of columns and the one after its last.
         seed: int, for what is drawn. Defaults to `None`: Keras's global generator.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -85,7 +85,7 @@ class FeatureDropout(keras.layers.Layer):
 
 
 def _ranges(columns: Any) -> list[list[int]]:
-    """Columns as pairs of the first of a range and the one behind its last."""
+    """Columns as pairs of the first column of a range and the one after its last."""
     given = np.asarray(columns)
     if given.ndim == 1 and given.size and given.dtype.kind in "iu":
         sorted_ = np.unique(given)
@@ -93,7 +93,7 @@ def _ranges(columns: Any) -> list[list[int]]:
         given = np.stack([sorted_[np.r_[0, ends + 1]], sorted_[np.r_[ends, -1]] + 1], axis=1)
     if given.ndim != 2 or given.shape[1] != 2 or given.dtype.kind not in "iu" or (given < 0).any():
         raise ValueError(
-            "`columns` must be numbers of columns, from 0, or pairs of the first of a range and the one "
-            f"behind its last. Received: columns={columns!r}."
+            "`columns` must be numbers of columns, from 0, or pairs of the first column of a range "
+            f"and the one after its last. Received: columns={columns!r}."
         )
     return [[int(start), int(stop)] for start, stop in given]

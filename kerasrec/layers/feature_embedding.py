@@ -11,7 +11,7 @@ from kerasrec.layers.host_he_normal import HostHeNormal
 class FeatureEmbedding(keras.layers.Layer):
     """An id to its vector.
 
-    `out[b] = embeddings[ids[b]]`. A table of `n` rows; no reshape is needed behind it.
+    `out[b] = embeddings[ids[b]]`. A table of `n` rows; no reshape is needed after it.
 
     Args:
         n: int, number of ids; ids are `0..n-1`.
@@ -26,7 +26,7 @@ class FeatureEmbedding(keras.layers.Layer):
 
     Returns:
         Vectors of shape `[B, C]`; for lists `[B, L, C]`. An input of shape `[B, None]` when the layer
-        is built (a list of unknown length) stays a list, also where a later batch has one entry a row.
+        is built (a list of unknown length) stays a list, also where a later batch has one entry per row.
 
     Raises:
         ValueError: if `n` or `n_components` is not a positive integer, or the ids have more than two axes.

@@ -64,7 +64,7 @@ class FeatureLookup(keras.layers.Layer):
         """The layer that holds a feature matrix.
 
         Args:
-            matrix: `[n, F]`, one row an entity: a SciPy sparse matrix (`Features.matrix`) or an array.
+            matrix: `[n, F]`, one row per entity: a SciPy sparse matrix (`Features.matrix`) or an array.
             max_width: int, the most features kept of an entity: those whose weights are largest, sign aside.
                 Defaults to `None`: all.
             **kwargs: arguments of `keras.layers.Layer`.
@@ -165,7 +165,7 @@ def _rows(matrix: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The matrix by rows: where each begins, and columns and weights of what is not 0."""
     if len(matrix.shape) != 2 or not all(matrix.shape):
         raise ValueError(
-            "`matrix` must have one row an entity and at least one column. "
+            "`matrix` must have one row per entity and at least one column. "
             f"Received: shape={tuple(matrix.shape)}."
         )
     if hasattr(matrix, "tocsr"):

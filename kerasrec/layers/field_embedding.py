@@ -12,9 +12,9 @@ from kerasrec.layers.host_normal import HostNormal
 
 @keras.saving.register_keras_serializable("kerasrec")
 class FieldEmbedding(keras.layers.Layer):
-    """Codes of several fields to a vector a field, from one table in one lookup.
+    """Embeds the codes of several fields, one vector per field, from one table in one lookup.
 
-    The rows of a field stand behind those of the field before it: `out[b, f] = table[offset[f] + ids[b, f]]`.
+    The rows of a field stand after those of the field before it: `out[b, f] = table[offset[f] + ids[b, f]]`.
     Of a field of several places a row, the vectors of those that are not padded with -1 are averaged.
 
     Args:
@@ -62,7 +62,7 @@ class FieldEmbedding(keras.layers.Layer):
         ]
         if len(self.widths) != len(self.sizes):
             raise ValueError(
-                "`widths` must have one number a field. "
+                "`widths` must have one number per field. "
                 f"Received: {len(self.widths)} for {len(self.sizes)} fields."
             )
         self.embeddings_initializer = keras.initializers.get(

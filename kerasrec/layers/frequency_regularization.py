@@ -83,7 +83,7 @@ class FrequencyRegularization(keras.layers.Layer):
         counts = np.asarray(counts, np.float64)
         if counts.ndim != 1 or not (np.isfinite(counts) & (counts >= 0)).all() or not counts.any():
             raise ValueError(
-                "`counts` must be one finite number of 0 or more an id, one of them above 0. "
+                "`counts` must be one finite number of 0 or more per id, one of them above 0. "
                 f"Received: {counts.size} numbers of shape {counts.shape}, {np.sum(counts > 0)} above 0."
             )
         layer = cls(len(counts), l2, exponent, **kwargs)

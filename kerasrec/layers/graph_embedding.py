@@ -13,7 +13,7 @@ from kerasrec.layers.host_normal import HostNormal
 
 @keras.saving.register_keras_serializable("kerasrec")
 class GraphEmbedding(keras.layers.Layer):
-    """Vectors of users and items, passed on along the graph of who has what.
+    """Vectors of users and items, propagated along the graph of users and items.
 
     With `E` the tables of users and items, one above the other, `A` the matrix of the edges between them and
     `D` that of the numbers of edges, the vectors are
@@ -24,7 +24,7 @@ class GraphEmbedding(keras.layers.Layer):
     a model on these vectors factorises, and a row costs a row. `kerasrec.Model.fit` renews it after every
     epoch; after a training loop of your own, or after weights of the tables were set by hand, call `refresh`.
 
-    In training the sum is computed anew in every step, and gradients go through it. With `renew_every` above
+    In training the sum is computed again in every step, and gradients go through it. With `renew_every` above
     1 that happens once in so many steps, and gradients go to the own rows alone: a step costs about what one
     of matrix factorisation does, and teaches less. With equal exponents and weights the map from
     tables to vectors has no negative eigenvalues, so that a step along these gradients goes downhill as well.
@@ -215,7 +215,7 @@ class GraphEmbedding(keras.layers.Layer):
         return ops.cast(rows, self.compute_dtype)
 
     def compute_output_spec(self, ids: Any, side: str = "user", training: bool | None = None) -> Any:
-        """A vector a user, a list of vectors a list of items."""
+        """One vector per user, and a list of vectors per list of items."""
         self._check_side(side)
         single = len(ids.shape) == 1 or (side == "user" and ids.shape[1] == 1)
         shape = (*ids.shape[: 1 if single else 2], self.n_components)
@@ -262,7 +262,7 @@ class GraphEmbedding(keras.layers.Layer):
         return sums
 
     def _renewed(self) -> list[Any]:
-        """What comes from others, computed anew where a step is due to; a constant for gradients."""
+        """What comes from others, computed again where a step is due to; a constant for gradients."""
         kept = [ops.convert_to_tensor(x) for x in (self.user_passed, self.item_passed)]
         tables = [ops.stop_gradient(x) for x in self._tables()]
         due = ops.equal(ops.convert_to_tensor(self.steps) % self.renew_every, 0)

@@ -15,7 +15,7 @@ class HostHeNormal(keras.initializers.HeNormal):
 
     Normal with standard deviation `sqrt(2 / rows)`, values more than two standard deviations off (before they
     were cut off) drawn again. A seed gives the same numbers on every backend, and JAX has nothing to compile:
-    its own draws take most of a second anew for each shape of a table.
+    its own draws take most of a second for each new shape of a table.
 
     Args:
         seed: int, or a `keras.random.SeedGenerator`, with which Keras draws; `None` for one from Keras's

@@ -11,7 +11,7 @@ class HostNormal(keras.initializers.RandomNormal):
     """`keras.initializers.RandomNormal`, drawn by NumPy on the host.
 
     A seed gives the same numbers on every backend, and JAX has nothing to compile: its own draws take most of
-    a second anew for each shape of a table.
+    a second for each new shape of a table.
 
     Args:
         mean: float. Defaults to `0.0`.

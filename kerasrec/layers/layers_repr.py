@@ -10,7 +10,7 @@ from kerasrec.layers._representation import Representation
 
 @keras.saving.register_keras_serializable("kerasrec")
 class LayersRepr(Representation):
-    """Any Keras layers, one behind the other, over the features.
+    """Any Keras layers, one after the other, over the features.
 
     Where features come as bags, a first `Dense` reads only the rows of its kernel that they name. Any other
     first layer gets dense features, which take memory `[B, F]`.

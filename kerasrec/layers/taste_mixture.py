@@ -9,7 +9,7 @@ from kerasrec.layers.score import Score
 
 @keras.saving.register_keras_serializable("kerasrec")
 class TasteMixture(Score):
-    """Several representations a user, one a taste, compared with one an item.
+    """Compares several representations per user, one per taste, with one per item.
 
     With `score_t` the comparison of taste `t` with the item, and `a_t` that of the taste's attention
     representation,

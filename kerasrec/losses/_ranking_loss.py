@@ -57,7 +57,7 @@ class RankingLoss(keras.losses.Loss):
             if len(shape) > 1 and shape[1:] != (1,):
                 raise ValueError(
                     f"`sample_weight` of {type(self).__name__} must have shape [batch] or [batch, 1]: one "
-                    f"weight a list; weigh entries by their labels. Received: shape={shape}."
+                    f"weight per list; weight entries through their labels. Received: shape={shape}."
                 )
         mask, n_own = getattr(y_pred, "_keras_mask", None), own_items(y_pred)
         y_true = ops.convert_to_tensor(y_true, dtype=self.dtype)

@@ -72,7 +72,7 @@ def weighted_mean(x: Any, weights: Any) -> Any:
 
 
 def _like(x: Any, y_pred: Any, name: str) -> Any:
-    """`x` with the rank of `y_pred`: `[B]` beside `[B, L]` is a value a row."""
+    """`x` with the rank of `y_pred`: `[B]` beside `[B, L]` is one value per row."""
     if len(x.shape) == len(y_pred.shape) + 1 and x.shape[-1] == 1:
         x = ops.squeeze(x, axis=-1)
     while len(x.shape) < len(y_pred.shape):

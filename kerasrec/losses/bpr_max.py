@@ -30,7 +30,7 @@ class BPRMax(RankingLoss):
     Call arguments:
         y_true: labels `[B, L]`: > 0 positive and its weight, 0 negative, -1 padding.
         y_pred: scores `[B, L]`.
-        sample_weight: `[B]` or `[B, 1]`, one weight a list, or `None`.
+        sample_weight: `[B]` or `[B, 1]`, one weight per list, or `None`.
 
     Returns:
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.

@@ -35,7 +35,7 @@ class CatalogueCrossEntropy(keras.losses.Loss):
     Call arguments:
         y_true: item codes `[B, H]` or `[N]`; -1 where a position has no target.
         y_pred: vectors `[N + I, C]`, of the positions in their order and of the items in that of their codes.
-        sample_weight: a weight a position, in the shape of `y_true`, or `None`.
+        sample_weight: one weight per position, in the shape of `y_true`, or `None`.
 
     Returns:
         The reduced loss.

@@ -30,7 +30,7 @@ class DenseRMSE(RMSE):
         y_true: values `[B, L]`, 0 where missing; or `[1, N, 3]`: rows, places and values of those that are
             there, as `CatalogueBatches` gives them.
         y_pred: scores `[B, L]`.
-        sample_weight: `[B, L]` (0 for padding), or `[B]` or `[B, 1]` for one weight a row, or `None`.
+        sample_weight: `[B, L]` (0 for padding), or `[B]` or `[B, 1]` for one weight per row, or `None`.
 
     Returns:
         A scalar; 0 with no entry, or no error.

@@ -18,7 +18,7 @@ class FullSoftmax(RankingLoss):
 
         sum_{p in P} y_p * [log(sum_{j in V} exp(s_j / t)) - s_p / t]
 
-    Lists hold the whole catalogue, one row a user with all its positives at once; for a sample of it see
+    Lists hold the whole catalogue, one row per user with all its positives at once; for a sample of it see
     `SampledSoftmax`. A list without positives or without negatives has loss 0.
 
     Args:
@@ -35,7 +35,7 @@ class FullSoftmax(RankingLoss):
         y_true: labels `[B, I]`: > 0 positive and its weight, 0 negative, -1 left out; or `[1, N, 3]`: rows,
             places and labels of the positives, all others being negatives.
         y_pred: scores `[B, I]`.
-        sample_weight: `[B]` or `[B, 1]`, one weight a list, or `None`.
+        sample_weight: `[B]` or `[B, 1]`, one weight per list, or `None`.
 
     Returns:
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.

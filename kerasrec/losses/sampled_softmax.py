@@ -50,7 +50,7 @@ class SampledSoftmax(RankingLoss):
             then of the shared ones, `[1, 1, B + S, 3]`, after which a row may have columns that say which
             shared items it leaves out, as `np.packbits` packs them.
         y_pred: scores `[B, L]`.
-        sample_weight: `[B]` or `[B, 1]`, one weight a list, or `None`.
+        sample_weight: `[B]` or `[B, 1]`, one weight per list, or `None`.
 
     Returns:
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.

@@ -28,7 +28,7 @@ class Separation(RatingLoss):
     Call arguments:
         y_true: values `[B, L]` (`[B]` beside scores `[B, 1]`).
         y_pred: scores `[B, L]`.
-        sample_weight: `[B, L]`, or `[B]` or `[B, 1]` for one weight a row, or `None`.
+        sample_weight: `[B, L]`, or `[B]` or `[B, 1]` for one weight per row, or `None`.
 
     Returns:
         A scalar.

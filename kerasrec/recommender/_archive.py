@@ -77,11 +77,11 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
     for name in archive.namelist():
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name):
-            raise ValueError(f"A model file must hold names inside it alone. Received: {name!r} in {path}.")
+            raise ValueError(f"Names in a model file must not lead outside it. Received: {name!r} in {path}.")
         if not name.endswith("/") and PurePosixPath(name).suffix not in _SUFFIXES:
             raise ValueError(
-                f"A model file must hold {', '.join(_SUFFIXES)} files alone; others could be code. "
-                f"Received: {name!r} in {path}."
+                f"A model file must hold only {', '.join(_SUFFIXES)} files; others could be code. Received: "
+                f"{name!r} in {path}."
             )
     _check_growth(archive, path, path.stat().st_size)
 
@@ -123,7 +123,7 @@ def _check_array(file: Any, n_bytes: int, name: str, path: Path) -> None:
     except zipfile.BadZipFile:
         raise
     except Exception as error:  # NumPy reads the header as Python, and raises what its tokenizer raises
-        raise ValueError(f"{path} must hold arrays of NumPy. Received: {name}, which is none.") from error
+        raise ValueError(f"{path} must hold NumPy arrays. Received: {name}, which is not one.") from error
     if dtype.hasobject:
         raise ValueError(
             f"{path} holds objects in {name}, which cannot be read without executing them. Received: {dtype}."

@@ -1,4 +1,4 @@
-"""A model of clicks, trained as its recipe says: until held-out rows are ordered no better."""
+"""A click model, trained as its recipe says: until held-out rows are ordered no better."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,7 +34,7 @@ def trained_on_clicks(
     verbose: Any = 0,
     callbacks: Callable[[str], Sequence[keras.callbacks.Callback]] = lambda phase: (),
 ) -> Training:
-    """A model of clicks, with the weights of its best epoch.
+    """A click model, with the weights of its best epoch.
 
     Args:
         impressions: `Impressions`.
@@ -109,7 +109,7 @@ def check_click_model(name: str) -> None:
 
     if zoo.card(name).task != "click":
         clicks = ", ".join(x for x in zoo.names() if zoo.card(x).task == "click")
-        raise ValueError(f"`model` must be a model of clicks: {clicks}. Received: model={name!r}.")
+        raise ValueError(f"`model` must be a click model: {clicks}. Received: model={name!r}.")
 
 
 def targets(model: keras.Model, impressions: Impressions) -> Any:
@@ -123,8 +123,8 @@ def targets(model: keras.Model, impressions: Impressions) -> Any:
         return impressions.labels
     if impressions.watch_time is None:
         raise ValueError(
-            f"{model.name} needs to know how long was watched: give `watch_time=` to "
-            "`Impressions.from_frame`. Received: impressions without."
+            f"{model.name} needs watch times: pass `watch_time=` to `Impressions.from_frame`. Received: "
+            "impressions without."
         )
     return impressions.watch_time
 
@@ -133,7 +133,7 @@ def _check_objective(objective: str, model: keras.Model, held_out: Impressions) 
     """Refuse a figure that the model or the rows held out do not have."""
     if objective == "user_auc" and held_out.users is None:
         raise ValueError(
-            "`objective='user_auc'` needs a column of users: give `user=` to `Impressions.from_frame`. "
+            "`objective='user_auc'` needs a column of users: pass `user=` to `Impressions.from_frame`. "
             "Received: impressions without."
         )
     if objective in ("log_loss", "calibration_error") and is_of_watch_time(model):

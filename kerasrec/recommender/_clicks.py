@@ -1,4 +1,4 @@
-"""A model of clicks as the second stage: its columns of users, items and the situation, by code."""
+"""A click model as the second stage: its columns of users, items and the situation, by code."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ def clicks_of(state: State) -> "Clicks":
 
 
 class Clicks:
-    """What a model of clicks takes of users and items, by code.
+    """What a click model takes of users and items, by code.
 
     Args:
         state: whose second stage is a `Ranker`.
@@ -108,7 +108,7 @@ class Clicks:
 
         Args:
             state: `State`.
-            newcomers: histories of users who are not those of the state, a row a user. Defaults to `None`.
+            newcomers: histories of users who are not in the state, one row per user. Defaults to `None`.
         """
         import pandas as pd
 
@@ -169,9 +169,8 @@ class Clicks:
         if kind.default is not None or (of_newcomers and kind.n):
             return self._encoded_entry(name, kind.default)
         raise ValueError(
-            f"`context` must hold {name!r}, which the ranker reads of the situation: "
-            f"`context={{{name!r}: ...}}`, or a `default` that is declared with the column. "
-            "Received: a context without."
+            f"`context` must hold {name!r}, a context column of the ranker: pass `context={{{name!r}: "
+            "...}`, or declare the column with a `default`. Received: a context without."
         )
 
 

@@ -45,8 +45,8 @@ def shapes_of_weights(archive: zipfile.ZipFile, path: Path) -> "Counter[tuple[in
                         raise _NotInside(f"{group.name.rstrip('/')}/{name}")
     except _NotInside as error:
         raise ValueError(
-            "Weights of a model file must stand in it as they are, neither compressed nor linked. "
-            f"Received: {error} in {path}."
+            "Weights of a model file must be stored in it directly, neither compressed nor linked. Received: "
+            f"{error} in {path}."
         ) from error
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise ValueError(

@@ -27,13 +27,12 @@ def export(state: State, path: str | os.PathLike[str]) -> None:
     """
     if state.rules is not None and state.rules.names:
         raise ValueError(
-            "Rules must be left out of an export, whose formats hold none: set `rules = None` before. "
-            f"Received: {', '.join(state.rules.names)}."
+            f"Rules cannot be exported: set `rules = None` first. Received: {', '.join(state.rules.names)}."
         )
     if state.order is not None:
         raise ValueError(
-            "Formats that others serve hold one model: export the stages one by one, "
-            "`recommender.candidates.export(...)`. Received: two stages."
+            "An export holds one model: export the stages one by one, `recommender.candidates.export(...)`. "
+            "Received: two stages."
         )
     if Path(path).suffix == ".onnx":
         from kerasrec.recommender._onnx import export_onnx
@@ -75,8 +74,8 @@ def check_inputs(state: State) -> None:
     others = [name for name in input_names(state.model) if name not in ("user", "item")]
     if others:
         raise ValueError(
-            "A model that is called with more than `user` and `item` is exported where a score of "
-            "`kerasrec.layers` compares a user's vector with an item's; `save` writes a file of any other. "
+            "A model with more inputs than `user` and `item` can be exported only if a score of "
+            "`kerasrec.layers` compares a user's vector with an item's; `save` writes any model to a file. "
             f"Received: {state.name!r}, which has the input {others[0]!r} and no such score."
         )
 

@@ -39,8 +39,8 @@ def save(
     factors = _vectors.factors(state)
     if factors is None:
         raise ValueError(
-            "The model must factorise for lists on workers without Keras, as `hybrid` and "
-            "`matrix_factorization` do; load the recommender's file on each worker otherwise, and call its "
+            "For lists on workers without Keras the model must factorise, as `hybrid` and "
+            "`matrix_factorization` do; otherwise, load the recommender's file on each worker and call its "
             f"`recommend`. Received: {state.name!r}."
         )
     k = positive_integer("k", k)

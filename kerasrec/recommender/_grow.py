@@ -111,8 +111,8 @@ def updated(
     replay = share("replay", replay)
     if not state.model.trainable_variables:
         raise ValueError(
-            "The model must have weights to train; one fitted in closed form is made anew with "
-            f"`Recommender.train` on all interactions. Received: {state.name!r}."
+            "The model must have trainable weights; train a closed-form model again with `Recommender.train` "
+            f"on all interactions. Received: {state.name!r}."
         )
     epochs = whole_number("epochs", epochs)
     before = state.model
@@ -306,7 +306,7 @@ def _new(known: Ids, given: Any) -> tuple[np.ndarray, "pd.DataFrame | None"]:
 def _with_rows(features: Features, frame: "pd.DataFrame", ids: np.ndarray) -> Features:
     """The features with rows for new entities, and with a column for each where the others have indicators.
 
-    New columns stand behind the old ones, so that tables of the old stay where they are; an entity that the
+    New columns stand after the old ones, so that tables of the old stay where they are; an entity that the
     encoders know has its column already.
     """
     import scipy.sparse

@@ -209,7 +209,7 @@ def read(path: Path, weights: int, n_items: int) -> Index | None:
     there = beside(path)
     if not there.is_file():
         return None
-    remedy = f"remove {there.name}, or make it anew with `build_index` and `save`"
+    remedy = f"remove {there.name}, or build it again with `build_index` and `save`"
     with there.open("rb") as file:
         size = there.stat().st_size
         file.seek(max(0, size - len(_MAGIC) - 8))
@@ -221,7 +221,7 @@ def read(path: Path, weights: int, n_items: int) -> Index | None:
         about = json.loads(file.read(length))
     if about["weights"] != weights or about["n_items"] != n_items:
         raise ValueError(
-            f"An index must be of the vectors in the file beside it; {remedy}. "
+            f"An index must belong to the vectors in the file next to it; {remedy}. "
             f"Received: {there.name}, which is older than {path.name} or another model's."
         )
     faiss = _faiss()
@@ -269,7 +269,7 @@ def _by_index(state: State, how: str, n_items: int) -> bool:
         return False
     if state.index is None:
         raise ValueError(
-            "index='faiss' needs an index: make one with `build_index`, which `save` keeps beside the file. "
+            "index='faiss' needs an index: make one with `build_index`; `save` stores it next to the file. "
             "Received: a recommender without one."
         )
     return True
@@ -337,6 +337,6 @@ def _faiss() -> Any:
         import faiss
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"An index needs a further package: pip install 'kerasrec[ann]'. Received: no {error.name}."
+            f"An index needs another package: pip install 'kerasrec[ann]'. Received: no {error.name}."
         ) from error
     return faiss

@@ -1,7 +1,7 @@
 """What lists need of a file, read without Keras: the vectors of a factorised model beside its weights.
 
 `save_model` computes them from the weights that it has just written, and notes the checksum of these. They
-are no assets of Keras: what writes the weights anew, such as `model.save`, leaves them out.
+are no assets of Keras: what writes the weights again, such as `model.save`, leaves them out.
 """
 
 import json

@@ -190,8 +190,8 @@ def check_left(
     if len(short):
         first = short[np.argmin(left[short])]
         raise ValueError(
-            "`k` must be at most the number of items left for a user; a smaller `k`, more of `only`, fewer "
-            "rules or `exclude_seen=False` leaves enough, and short='fewer' gives what is left. "
+            "`k` must be at most the number of items left for a user; use a smaller `k`, more items "
+            "in `only`, fewer rules or `exclude_seen=False`, or take what is left with short='fewer'. "
             f"Received: k={k}, and {left[first]} items left for user {shown(ids[first])}."
         )
 

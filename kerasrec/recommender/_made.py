@@ -97,11 +97,11 @@ def with_metadata(state: State, frame: Any) -> State:
 
     Args:
         state: `State`.
-        frame: a row an item, in the order of the codes, or `None`.
+        frame: one row per item, in the order of the codes, or `None`.
     """
     if frame is not None and len(frame) != state.n_items:
         raise ValueError(
-            "`item_metadata` must have a row an item, in the order of `item_ids`. "
+            "`item_metadata` must have one row per item, in the order of `item_ids`. "
             f"Received: {len(frame)} rows for {state.n_items} items."
         )
     return replace(state.recomputed(), item_metadata=frame, index=state.index)
@@ -156,6 +156,7 @@ def _check_features(model: keras.Model, features: dict[str, Features | None]) ->
 def _check_same(side: str, known: Any, given: np.ndarray) -> None:
     if len(known) != len(given) or not (np.asarray(known) == np.asarray(given)).all():
         raise ValueError(
-            f"`interactions` must have the {side}s that the model was made for, with the same codes: the "
-            f"whole from which the training data was split. Received: {len(given)} {side}s for {len(known)}."
+            f"`interactions` must have the {side}s that the model was made for, with the same codes: pass "
+            f"the whole that the training data was split from. Received: {len(given)} {side}s for "
+            f"{len(known)}."
         )

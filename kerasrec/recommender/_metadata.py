@@ -26,7 +26,7 @@ TAKEN = (
 
 
 def aligned(metadata: Any, ids: np.ndarray) -> "pd.DataFrame":
-    """A frame with one row an id, in the order of the codes; ids without metadata have missing entries."""
+    """A frame with one row per id, in the order of the codes; ids without metadata have missing entries."""
     import pandas as pd
 
     if not isinstance(metadata, pd.DataFrame):
@@ -43,7 +43,7 @@ def aligned(metadata: Any, ids: np.ndarray) -> "pd.DataFrame":
         )
     if not metadata.index.is_unique:
         again = shown(metadata.index[metadata.index.duplicated()][0])
-        raise ValueError(f"`item_metadata` must have one row an item. Received: {again} more than once.")
+        raise ValueError(f"`item_metadata` must have one row per item. Received: {again} more than once.")
     if not metadata.index.isin(ids).any():
         first = metadata.index[:1].tolist()
         raise ValueError(
@@ -105,7 +105,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray], n_items: int) -> "pd.DataFrame
     bad = [name for name in names if not isinstance(name, str) or name in TAKEN or names.count(name) > 1]
     if bad or header["rows"] != n_items:
         raise ValueError(
-            f"metadata must have a row an item and columns of their own names, not {', '.join(TAKEN)}; "
+            f"metadata must have one row per item and columns of their own names, not {', '.join(TAKEN)}; "
             f"received {header['rows']} rows and the columns {', '.join(map(repr, names))[:200]}"
         )
     columns: dict[str, Any] = {}
@@ -120,7 +120,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray], n_items: int) -> "pd.DataFrame
         else:
             columns[column["name"]] = array
         if np.shape(columns[column["name"]]) != (n_items,):
-            raise ValueError(f"metadata must have an entry an item; column {column['name']!r} has others")
+            raise ValueError(f"metadata must have one entry per item; column {column['name']!r} has others")
     found = pd.DataFrame(columns, index=range(n_items))
     to_arrays(found)  # refuses what would not have been saved
     return found

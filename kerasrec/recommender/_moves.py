@@ -70,8 +70,8 @@ class Shortage:
             first = below[np.argmin(lengths[below])]
             if short == "error":
                 raise ValueError(
-                    f"Rules must leave `k` items; fewer of them or a smaller `k` do, and short='fewer' gives "
-                    f"what is left. Received: {self._names()} leave {lengths[first]} for user "
+                    "Rules must leave `k` items; use fewer rules or a smaller `k`, or take what is "
+                    f"left with short='fewer'. Received: {self._names()} leave {lengths[first]} for user "
                     f"{shown(ids[first])}, and k={self.k}."
                 )
             least = int(lengths[first])

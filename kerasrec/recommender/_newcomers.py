@@ -43,7 +43,7 @@ def recommend_for_history(
     Args:
         state: `State`.
         items: raw item ids, or a dict of them by a name for each of several users.
-        values: one number an item, or a dict where `items` is one. Defaults to `None`.
+        values: one number per item, or a dict if `items` is one. Defaults to `None`.
         exclude_seen: leave out the history itself. Defaults to `True`.
         context: the situation, or `None`.
         say: warn of lists that rules leave short. Defaults to `True`.
@@ -56,7 +56,7 @@ def recommend_for_history(
         raise ValueError("`items` must hold at least one history. Received: an empty dict.")
     if named and values is not None and not isinstance(values, Mapping):
         raise TypeError(
-            "`values` must be a dict of the histories' values where `items` is one. "
+            "`values` must be a dict of the histories' values if `items` is a dict. "
             f"Received: {type(values).__name__}."
         )
     weights = values if named and values is not None else {None: values}
@@ -131,7 +131,7 @@ def _ends_of_histories(state: State, codes: list[np.ndarray], values: list[np.nd
 
 
 def _values(state: State, values: Any, n: int, who: str) -> np.ndarray:
-    """What a history is worth, one number an item."""
+    """The values of a history, one number per item."""
     if values is None:
         history = state.history
         return np.full(n, state.once("liking", lambda: _liking(history.values[history.liked])), np.float32)
@@ -141,7 +141,7 @@ def _values(state: State, values: Any, n: int, who: str) -> np.ndarray:
     if not numeric or len(bad):
         received = shown(listed[bad[0]]) if len(bad) else f"{listed.shape} of {listed.dtype}"
         raise ValueError(
-            f"`values` must be one finite number an item. Received: {received} for {n} items{who}."
+            f"`values` must be one finite number per item. Received: {received} for {n} items{who}."
         )
     return listed.astype(np.float32)
 

@@ -71,8 +71,8 @@ def onnx_model(state: State) -> "onnx.ModelProto":
     graph.node("Where", there, finished(best), best, output="scores")
     if graph.n_bytes > _MOST_BYTES:
         raise ValueError(
-            "An ONNX file holds at most 2 GB; fewer components, or the SavedModel that `export` of a folder "
-            f"writes, make it fit. Received: {state.name!r} of {graph.n_bytes / 1e9:,.1f} GB."
+            "An ONNX file holds at most 2 GB; use fewer components, or export to a folder as a SavedModel. "
+            f"Received: {state.name!r} of {graph.n_bytes / 1e9:,.1f} GB."
         )
     return _model(state, graph, _type(users), _type(items))
 
@@ -162,5 +162,5 @@ def _require() -> None:
         import onnx  # noqa: F401
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"Writing ONNX needs a further package: pip install 'kerasrec[onnx]'. Received: no {error.name}."
+            f"Writing ONNX needs another package: pip install 'kerasrec[onnx]'. Received: no {error.name}."
         ) from error

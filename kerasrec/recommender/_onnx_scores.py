@@ -44,9 +44,8 @@ def scores_of(state: State, order: np.ndarray) -> Scores:
     if towers is None:
         check_inputs(state)
         raise ValueError(
-            "ONNX holds models that represent users and items, or whose items lead to items; for others "
-            "`export` of a folder writes TensorFlow's SavedModel. "
-            f"Received: {state.name!r}, which does neither."
+            "ONNX supports models that represent users and items, and item-to-item models; export others "
+            f"to a folder as TensorFlow's SavedModel. Received: {state.name!r}, which is neither."
         )
     from kerasrec.evaluation._models import item_outputs, user_outputs
     from kerasrec.layers import RatingScale
@@ -74,8 +73,8 @@ def _comparison(state: State, score: Any) -> str:
 
 def _foreign(state: State, layer: Any) -> ValueError:
     return ValueError(
-        f"ONNX holds the scores and scales of `kerasrec.layers`; for others `export` of a folder writes "
-        f"TensorFlow's SavedModel. Received: {type(layer).__name__} in {state.name!r}."
+        "ONNX supports the scores and scales of `kerasrec.layers`; export others to a folder as TensorFlow's "
+        f"SavedModel. Received: {type(layer).__name__} in {state.name!r}."
     )
 
 
@@ -170,7 +169,7 @@ def _linked(
 def _by_rows(
     graph: Graph, codes: str, table: tuple[str, str, str], links: np.ndarray, order: np.ndarray
 ) -> str:
-    """A dense row an item; one user at a time, so that memory does not grow with the batch."""
+    """One dense row per item; one user at a time, so that memory does not grow with the batch."""
     starts, own, values = table
     weights = graph.constant(links[:, order])
     first = graph.node("Gather", starts, codes)
@@ -225,7 +224,7 @@ def _in_lines(
 
     Returns:
         Where the lines of each item begin, and an end, `[I + 1]`; columns and weights, both `[n, width]`,
-        0 behind the end.
+        0 after the end.
     """
     counts = np.diff(links.indptr)
     lines = np.concatenate([[0], np.cumsum(-(-counts // _WIDTH))]).astype(np.int64)

@@ -27,7 +27,7 @@ class Order:
     """What orders the candidates of a state.
 
     Attributes:
-        second: a model of clicks with its columns, or the state of another recommender of the same ids.
+        second: a click model with its columns, or the state of another recommender of the same ids.
         n_candidates: int, how many of the best items of the first model it is shown.
     """
 

@@ -303,8 +303,8 @@ class _Table:
             )
         if len(column) * n > 1 << 28:
             raise ValueError(
-                "`calibrate` must name a column of few values, such as a genre. "
-                f"Received: {key!r} with {n:,}."
+                "`calibrate` must name a column with few distinct values, such as a genre. Received: "
+                f"{key!r} with {n:,}."
             )
         found = np.zeros((len(column), n))
         found[rows, values] = 1.0

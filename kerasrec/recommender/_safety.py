@@ -42,7 +42,7 @@ def _check_class(part: dict[str, Any], path: Path) -> None:
         known = known or (isinstance(key, str) and keras.saving.get_registered_object(key) is not None)
     if not known:
         raise ValueError(
-            "A model file must name classes of Keras, kerasrec or registered ones alone; import what defines "
-            "the class and registers it (`@keras.saving.register_keras_serializable()`) first. "
+            "A model file must name only classes of Keras or kerasrec, or registered ones; import the module "
+            "that defines and registers the class (`@keras.saving.register_keras_serializable()`) first. "
             f"Received: {registered or name!r} of {module!r} in {path}."
         )

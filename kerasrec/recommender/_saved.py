@@ -70,8 +70,8 @@ def load(path: str | os.PathLike[str]) -> State:
     catalogue: Any = find_catalogue(model)
     if "columns" in catalogue.attachments:
         raise ValueError(
-            "A recommender's file must hold what users have; `kerasrec.Ranker.load` reads a model of clicks. "
-            f"Received: {os.fspath(path)}, a model of clicks."
+            "A recommender's file must hold the users' items; `kerasrec.Ranker.load` reads a click model. "
+            f"Received: {os.fspath(path)}, a click model."
         )
     if catalogue.seen is None:
         raise ValueError(

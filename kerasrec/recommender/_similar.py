@@ -63,7 +63,7 @@ def similar(state: State, side: str, ids: Any, k: int, measure: str, index: str 
 
 
 def matrix(state: State, side: str) -> "scipy.sparse.csr_matrix":
-    """Who likes what: a row a user, or a row an item."""
+    """Who likes what: one row per user, or one row per item."""
     import scipy.sparse
 
     history = state.history

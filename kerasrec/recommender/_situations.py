@@ -40,8 +40,8 @@ def in_context(state: State, context: Any) -> State:
     for name in context:
         if name not in may:
             raise ValueError(
-                "`context` must name columns of the situation that the model reads: "
-                f"{', '.join(map(repr, may)) or 'none'}. Received: {name!r}."
+                f"`context` must name context columns of the model: {', '.join(map(repr, may)) or 'none'}. "
+                f"Received: {name!r}."
             )
     found = replace(state, context={**(state.context or {}), **context})
     if any(name in own for name in context):
@@ -72,8 +72,8 @@ def coded(state: State) -> dict[str, Any]:
         place = np.flatnonzero(np.asarray(ids, object) == entry)
         if not len(place):
             raise ValueError(
-                f"`context` must hold entries of {name!r} that training knew, such as {shown(ids[0])}. "
-                f"Received: {shown(entry)}."
+                f"`context` must hold entries of {name!r} that occurred in training, such as "
+                f"{shown(ids[0])}. Received: {shown(entry)}."
             )
         found[name] = place[0]
     return found
@@ -89,8 +89,8 @@ def check_context(state: State) -> None:
     for name in context_inputs(state.model):
         if name not in optional and (state.context or {}).get(name) is None:
             raise ValueError(
-                f"`context` must hold {name!r}, which the model reads of the situation: "
-                f"`context={{{name!r}: ...}}`. Received: a context without."
+                f"`context` must hold {name!r}, a context column of the model: pass `context={{{name!r}: "
+                "...}`. Received: a context without."
             )
 
 

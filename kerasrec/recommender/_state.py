@@ -71,7 +71,7 @@ class State:
         history: what users have had.
         user_features: `Features` or `None`.
         item_features: `Features` or `None`.
-        item_metadata: frame with a row an item, in the order of the codes, or `None`.
+        item_metadata: frame with one row per item, in the order of the codes, or `None`.
         index: finds the best of many items, or `None`.
         rules: that its lists follow unless a call says otherwise, or `None`.
         order: what orders the items that the model finds, or `None`: the model itself.

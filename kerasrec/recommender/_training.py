@@ -182,14 +182,14 @@ def say_what_values_are(interactions: Interactions, name: str, tell: Callable[[s
     if interactions.kind == "ratings" and not interactions._meaning.stated and have_long_tail(values):
         effect = "is predicted as it is" if card.task == "rating" else "weighs a like as it is"
         warnings.warn(
-            f"Values that look like counts are taken for ratings, each of which {effect}; make the "
-            "interactions with kind='counts', which weigh likes on a log scale, or with kind='ratings'. "
+            f"Values that look like counts are treated as ratings, each of which {effect}; create the "
+            "interactions with kind='counts', which weights likes on a log scale, or with kind='ratings'. "
             f"Received: whole numbers from {values.min():,.0f} to {values.max():,.0f}, half of them at most "
             f"{np.median(values):,.0f}.",
             stacklevel=4,
         )
     if tell is not None and interactions.kind == "counts" and card.task == "ranking" and card.optimizer:
-        tell("Every count above 0 is a like, and weighs the more the higher it is, on a log scale.")
+        tell("Every count above 0 is a like, weighted by the count on a log scale.")
 
 
 def recipe_of(model: keras.Model, interactions: Interactions) -> Recipe:
@@ -285,7 +285,7 @@ class _Maker:
             check_room(place, needs.n_bytes)
         if tell is not None and needs.n_bytes >= _LARGE:
             size = in_words(needs.n_bytes)
-            tell(f"Memory for {needs.of_what}: {size}, and as much on disk for a file of it.")
+            tell(f"Memory for {needs.of_what}: {size}, and as much disk space for its file.")
 
     def make(self, interactions: Interactions) -> keras.Model:
         from kerasrec import zoo

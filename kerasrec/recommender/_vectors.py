@@ -131,7 +131,7 @@ def table(state: State, side: str) -> np.ndarray | None:
             vectors = np.concatenate([x.reshape(len(x), -1) for x in named.values()], axis=1)
         else:
             vectors = cut.table("item", np.arange(state.n_items, dtype=np.int32))
-        # Popularity has one number an item, of which every cosine is 1.
+        # Popularity has one number per item, of which every cosine is 1.
         return vectors if vectors.shape[1] > 1 and vectors.any() else None
 
     found: np.ndarray | None = state.once(f"{side}_table", make)

@@ -23,7 +23,7 @@ _ID = "id of the row"
 
 
 class Ranker:
-    """A trained model of clicks with its columns: rows of a table in, probabilities out, in one file.
+    """A trained click model with its columns: rows of a table in, probabilities out, in one file.
 
     Args:
         model: `keras.Model` of `kerasrec.zoo` with `task="click"`, which carries its columns.
@@ -77,7 +77,7 @@ class Ranker:
         verbose: Any = "auto",
         **hyperparameters: Any,
     ) -> "Ranker":
-        """Make a model of clicks for these impressions, train it until it gets no better, and hold it.
+        """Make a click model for these impressions, train it until it gets no better, and hold it.
 
         A tenth of the rows is held out at random. After each epoch the model scores them; where their
         `objective` is no better for half of `patience` epochs, the learning rate falls to a tenth, and after
@@ -133,7 +133,7 @@ class Ranker:
                 that it lacks are looked up in `users` and `items`.
 
         Returns:
-            float32, one a row; of a model of watch time its expectation.
+            float32, one per row; for a model of watch time its expectation.
 
         Raises:
             ValueError: if a column is missing that has no default, or an entry is not of its kind.
@@ -148,12 +148,12 @@ class Ranker:
 
         Args:
             user: raw user id; `None` where no column names users.
-            items: raw item ids; or a frame with a row an item, which has the columns of the items.
+            items: raw item ids; or a frame with one row per item, which has the columns of the items.
             context: entry by the name of the column, what is the same for all items: the device, the hour.
                 Defaults to `None`: the model reads no such column.
 
         Returns:
-            Frame with a row an item: `user`, `rank` (from 1), `item`, `score`.
+            Frame with one row per item: `user`, `rank` (from 1), `item`, `score`.
 
         Raises:
             ValueError: if the model reads a column that is given nowhere and has no default, or `context`
@@ -229,7 +229,7 @@ class Ranker:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is not a complete and harmless file of a model of clicks.
+            ValueError: if it is not a complete and harmless file of a click model.
         """
         model = load_model(path)
         attached = getattr(find_catalogue(model), "attachments", {})
@@ -242,11 +242,11 @@ class Ranker:
             return cls(model, **tables)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{os.fspath(path)} holds no model of clicks that can be read: {one_line(str(error))}"
+                f"{os.fspath(path)} holds no click model that can be read: {one_line(str(error))}"
             ) from error
 
     def _rows(self, items: Any) -> tuple["pd.DataFrame", str]:
-        """A frame with a row an item, and the name of its column of items."""
+        """A frame with one row per item, and the name of its column of items."""
         import pandas as pd
 
         name = self.columns.item
@@ -259,7 +259,7 @@ class Ranker:
             return items, name
         if name is None:
             raise ValueError(
-                "`items` must be a frame with the columns of the items: the model knows them by no id. "
+                "`items` must be a frame with the columns of the items: the model does not use item ids. "
                 f"Received: {type(items).__name__}."
             )
         return pd.DataFrame({name: several(items)}), name
@@ -278,7 +278,7 @@ class Ranker:
 
 
 def columns_of(model: keras.Model) -> InputColumns:
-    """The columns that a model of clicks carries.
+    """The columns that a click model carries.
 
     Args:
         model: `keras.Model`.
@@ -298,7 +298,7 @@ def columns_of(model: keras.Model) -> InputColumns:
     attached = getattr(find_catalogue(model), "attachments", {})
     if "columns" not in attached:
         raise ValueError(
-            "`model` must be a model of clicks, which carries its columns; `kerasrec.Recommender` holds "
+            "`model` must be a click model, which carries its columns; `kerasrec.Recommender` holds "
             f"others. Received: {model.name!r}."
         )
     return InputColumns.from_arrays(attached["columns"])
@@ -331,7 +331,7 @@ def _table(argument: str, frame: Any) -> "pd.DataFrame":
         )
     if not frame.index.is_unique:
         again = shown(frame.index[frame.index.duplicated()][0])
-        raise ValueError(f"`{argument}` must have one row an id. Received: {again} more than once.")
+        raise ValueError(f"`{argument}` must have one row per id. Received: {again} more than once.")
     return frame
 
 

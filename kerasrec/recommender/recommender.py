@@ -39,10 +39,9 @@ class Recommender:
 
     Args:
         model: `keras.Model` with inputs `user` and `item`: any of `kerasrec.zoo`, or your own.
-        interactions: `Interactions`, the training data: the ids behind the model's codes, and what users
-            have.
-        user_features: `Features` that the model was made with, for users never seen before.
-            Defaults to `None`.
+        interactions: `Interactions`, the training data: the ids of the model's codes, and the items that
+            users have.
+        user_features: `Features` that the model was made with, for new users. Defaults to `None`.
         item_features: the same for items. Defaults to `None`.
         item_metadata: frame indexed by raw item id, whose columns are shown with recommended items. Defaults
             to `None`.
@@ -51,11 +50,11 @@ class Recommender:
         model: the `keras.Model`.
         user_features: `Features`, or `None`.
         item_features: `Features`, or `None`.
-        item_metadata: frame with a row an item, in the order of `item_ids`, or `None`.
+        item_metadata: frame with one row per item, in the order of `item_ids`, or `None`.
         rules: `kerasrec.Rules` that all lists follow, or `None`.
 
     Raises:
-        TypeError: if an argument is of another type.
+        TypeError: if an argument has the wrong type.
         ValueError: if ids of the model, the features or the metadata are not those of the interactions.
 
     Example:
@@ -78,7 +77,7 @@ class Recommender:
 
     @classmethod
     def _of(cls, state: State) -> Self:
-        """One that holds a state."""
+        """A recommender with the given state."""
         found = cls.__new__(cls)
         found._held = Held(state)
         return found
@@ -116,11 +115,11 @@ class Recommender:
             item_features: `Features` of the items. Defaults to `None`.
             item_metadata: frame indexed by raw item id. Defaults to `None`.
             validation: float, share of the interactions held out to find the best number of epochs, by
-                NDCG@10 over the whole catalogue, or by the error of the ratings. Given together with
-                `epochs`, these are the most. Defaults to `None`: 0.1, or none if `epochs` are given.
-            patience: int, epochs without improvement before the number is settled. Defaults to `None`: the
-                recipe's.
-            seed: int, of the split, the initial weights and the batches. Defaults to `0`.
+                NDCG@10 over the whole catalogue, or by the error of the ratings. If `epochs` are also given,
+                they are the maximum. Defaults to `None`: 0.1, or none if `epochs` are given.
+            patience: int, epochs without improvement before the search for the best number stops. Defaults to
+                `None`: the recipe's.
+            seed: int, seed of the split, the initial weights and the batches. Defaults to `0`.
             verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
             **hyperparameters: arguments of the model's factory. With a `loss`, the recipe is that of the
                 loss.
@@ -152,27 +151,27 @@ class Recommender:
         return f"Recommender({self.model.name!r}, {self.n_users:,} users, {self.n_items:,} items)"
 
     def _now(self) -> State:
-        """The current state, whose vectors are those of the weights as they are."""
+        """The current state, with vectors computed from the current weights."""
         return self._held.now()
 
     @property
     def model(self) -> keras.Model:
-        """The `keras.Model`; `update`, `add_items` and `add_users` put another one in its place."""
+        """The `keras.Model`; `update`, `add_items` and `add_users` replace it."""
         return self._held.state.model
 
     @property
     def user_features(self) -> Features | None:
-        """Those of all users, or `None`."""
+        """`Features` of all users, or `None`."""
         return self._held.state.user_features
 
     @property
     def item_features(self) -> Features | None:
-        """Those of all items, or `None`."""
+        """`Features` of all items, or `None`."""
         return self._held.state.item_features
 
     @property
     def item_metadata(self) -> "pd.DataFrame | None":
-        """Frame with a row an item, in the order of `item_ids`, or `None`."""
+        """Frame with one row per item, in the order of `item_ids`, or `None`."""
         return self._held.state.item_metadata
 
     @item_metadata.setter
@@ -195,22 +194,22 @@ class Recommender:
         metrics: Iterable[str] = ("ndcg", "recall", "diversity", "coverage"),
         **rules: Any,
     ) -> "pd.DataFrame":
-        """What each rule costs: lists without rules, with each alone, and with all together.
+        """The cost of each rule: figures without rules, with each rule alone, and with all of them.
 
-        Users get the lists of `recommend`, without what they have in the recommender's own interactions,
-        which are to be those of training.
+        Users get the lists of `recommend`, without items that they have in the recommender's interactions,
+        which must be those of training.
 
         Args:
-            test: `Interactions` held out, with the same ids.
+            test: held-out `Interactions` with the same ids.
             k: int, length of the lists. Defaults to `10`.
-            metrics: as in `kerasrec.evaluation.evaluate`; `diversity` is that of the item features or, where
+            metrics: as in `kerasrec.evaluation.evaluate`; `diversity` is that of the item features or, if
                 there are none, of the model's representations. Defaults to
                 `("ndcg", "recall", "diversity", "coverage")`.
             **rules: as in `recommend`.
 
         Returns:
-            Frame with a row for `without`, each rule by its name, and `all`, and a column a metric, such as
-            `ndcg@10`.
+            Frame with one row for `without`, each rule by its name, and `all`, and one column per metric,
+            such as `ndcg@10`.
 
         Raises:
             ValueError: as `recommend` and `kerasrec.evaluation.evaluate` raise, or if there are no rules.
@@ -241,11 +240,11 @@ class Recommender:
 
     @property
     def interactions(self) -> Interactions:
-        """What users have had: every pair once, with its value, its time where known, and their `kind`."""
+        """What users have had: every pair once, with its value, its time if known, and their `kind`."""
         return self._held.state.interactions
 
     def refresh(self) -> None:
-        """Forget what was computed from the weights; needed after weights were set by hand alone."""
+        """Forget what was computed from the weights; needed only after weights were set by hand."""
         self._held.refresh()
 
     def recommend(
@@ -470,11 +469,11 @@ class Recommender:
 
         Args:
             min_recall: float, the least share of the ten best items that it must find. Defaults to `0.95`.
-            seed: int, of the centres and the users who are asked. Defaults to `0`.
-            verbose: bool, print what is done. Defaults to `True`.
+            seed: int, seed of the centres and of the users for the recall. Defaults to `0`.
+            verbose: bool, print progress. Defaults to `True`.
 
         Returns:
-            dict with `recall`, `n_lists`, `n_probe` (lists looked at) and `seconds`.
+            dict with `recall`, `n_lists`, `n_probe` (lists scanned) and `seconds`.
 
         Raises:
             ValueError: if the recall is too low, the model does not compare users and items by a dot product,
@@ -484,16 +483,16 @@ class Recommender:
         return self._held.change_and_tell(lambda state: _index.with_built(state, min_recall, seed, tell))
 
     def in_context(self, context: Mapping[str, Any]) -> Self:
-        """The same in a situation, for all that it is asked.
+        """The same recommender in a fixed context.
 
         Args:
             context: as in `recommend`.
 
         Returns:
-            A recommender of the same model, which goes its own way from then on.
+            A recommender with the same model, independent of this one from then on.
 
         Raises:
-            TypeError: if `context` is no dict.
+            TypeError: if `context` is not a dict.
             ValueError: if it names a column that the model does not read.
         """
         return self._of(in_context(self._now(), context))
@@ -521,7 +520,7 @@ class Recommender:
             pairs: frame with the columns `user` and `item`, or pairs `(user, item)` of raw ids.
 
         Returns:
-            float32, one a pair.
+            float32, one per pair.
 
         Raises:
             ValueError: if a user or an item is unknown, or there are no pairs.
@@ -548,7 +547,7 @@ class Recommender:
         other methods). EASE and neighbour models score a new history like those of training.
 
         Args:
-            items: raw item ids, or a dict of them by a name for each of several users.
+            items: raw item ids, or a dict of these with a name for each of several users.
             values: values of the items, one number per item (a dict if `items` is a dict). Defaults to
                 `None`: the average value that the recommender's users gave to items they like.
             k: int, length of a list. Defaults to `10`.
@@ -670,7 +669,7 @@ class Recommender:
             user: raw user id.
             item: raw item id.
             by: the features to tell apart, those of the `"item"` or of the `"user"`, or `"component"`.
-                Defaults to `None`: the item's where the model reads any, else the user's, else components.
+                Defaults to `None`: the item's if the model reads any, else the user's, else components.
             n_neighbors: int, items of the history to name. Defaults to `5`.
 
         Returns:
@@ -712,11 +711,11 @@ class Recommender:
 
         Args:
             metadata: frame indexed by the new raw ids, with the columns that the item features were made
-                from and those of the recommender's metadata; or raw ids alone, of which the metadata then
-                have missing entries.
+                from and those of the recommender's metadata; or only raw ids, whose metadata are then
+                missing.
 
         Raises:
-            ValueError: if an id is known already or of another type than the others, a column is missing, or
+            ValueError: if an id is already known or of another type than the others, a column is missing, or
                 a table of the model cannot grow.
         """
         self._held.change(lambda state: _index.after(state, _grow.with_items(state, metadata)))
@@ -726,7 +725,7 @@ class Recommender:
 
         Args:
             features: frame indexed by the new raw ids, with the columns that the user features were made
-                from; raw ids alone where there are none.
+                from; only raw ids if there are none.
 
         Raises:
             ValueError: as `add_items` raises.
@@ -752,19 +751,19 @@ class Recommender:
                 without times count as the latest), and counts add up.
             epochs: int, passes over them. Defaults to `1`.
             replay: float, share of the old events that are trained on as well, drawn again each time, so that
-                nothing old is forgotten. Defaults to `0.1`.
+                old ones are not forgotten. Defaults to `0.1`.
             user_features: frame as `add_users` takes it, of at least the new users. Defaults to `None`:
                 the new users have no features.
             item_metadata: frame as `add_items` takes it, of at least the new items. Defaults to `None`.
             batch_size: int. Defaults to `None`: 256.
-            seed: int, of the replayed events and the batches. Defaults to `0`.
+            seed: int, seed of the replayed events and the batches. Defaults to `0`.
             verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
 
         Returns:
             What `keras.Model.fit` returns.
 
         Raises:
-            TypeError: if `interactions` are none.
+            TypeError: if `interactions` are not `Interactions`.
             ValueError: if the model was fitted in closed form, `replay` is not from 0 to 1, new users or
                 items lack the features that the model reads, or the events are of another kind.
         """
@@ -790,7 +789,7 @@ class Recommender:
 
         Returns:
             Frame indexed by raw item id with the columns `component_0`, `component_1`, and so on, and `bias`
-            where the model has one. The dot product of the components of a user and an item, plus both
+            if the model has one. The dot product of the components of a user and an item, plus both
             biases, is the score of most models, before a scale of ratings.
 
         Raises:
@@ -815,18 +814,18 @@ class Recommender:
         `tensorboard --logdir FOLDER` shows it; https://projector.tensorflow.org loads the `.tsv` files.
 
         Args:
-            folder: made where it does not exist.
+            folder: folder to write, created if it does not exist.
 
         Raises:
             ValueError: if the model does not represent users and items.
-            FileNotFoundError: if the folder that `folder` is to be in does not exist.
+            FileNotFoundError: if the parent folder of `folder` does not exist.
         """
         _maps.project(self._now(), folder)
 
     def plot_items(
         self, path: str | os.PathLike[str] | None = None, label: str | None = None, n_items: int = 100
     ) -> Any:
-        """A map of the items that most users have: the two directions in which representations differ most.
+        """A map of the most popular items along the two directions in which representations differ most.
 
         Args:
             path: file to write, such as `items.png`. Defaults to `None`: none.
@@ -858,7 +857,7 @@ class Recommender:
         _saved.save(self._now(), path)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled, copied and sent to other processes in the form of its file."""
+        """Pickle, copy and send to other processes through the file format."""
         with temporary() as folder, written_by_each():
             path = folder / "recommender.keras"
             self.save(path)
@@ -874,7 +873,7 @@ class Recommender:
             path: the file.
 
         Returns:
-            `Recommender`; of a file of two stages `TwoStage`.
+            `Recommender`; for a file of two stages `TwoStage`.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -891,24 +890,24 @@ class Recommender:
         """Export a model that other programs can serve without Keras or kerasrec, with raw ids in and out.
 
         A path that ends in `.onnx` becomes one ONNX file, made on any backend, for onnxruntime, Triton or a
-        browser: of every model that represents users and items, or whose items lead to items (EASE,
-        neighbours of items). Any other path becomes a folder with a TensorFlow SavedModel, of any model, on
-        the TensorFlow backend.
+        browser. This works for every model that represents users and items, and for item-to-item models
+        (EASE, item neighbours). Any other path becomes a folder with a TensorFlow SavedModel, for any model,
+        on the TensorFlow backend.
 
         Both take raw ids `user` `[B]` (text or int64, as the ids are) and `k`, and give raw ids `items` `[B,
         k]` and `scores` `[B, k]`, seen items left out and ties as everywhere. If fewer than `k` are left, the
         list is padded with empty text or -1 and scores of minus infinity. The SavedModel raises an error for
-        an unknown user; ONNX, which cannot raise errors, returns no items. `k` is int32 there and int64 here,
-        a number without dimensions.
+        an unknown user; ONNX, which cannot raise errors, returns no items. `k` is a scalar, int32 for the
+        SavedModel and int64 for ONNX.
 
         Args:
             path: a file ending in `.onnx`, which is replaced, or a new or empty folder.
 
         Raises:
-            ValueError: if ids are of two types, the recommender has rules, the model is none that ONNX holds,
-                the extra `onnx` is missing, or, of a folder, the backend is not TensorFlow or it holds
-                something.
-            FileNotFoundError: if the folder that `path` is to be in does not exist.
+            ValueError: if ids are of two types, the recommender has rules, ONNX does not support the model,
+                the extra `onnx` is missing, or, for a folder, the backend is not TensorFlow or the folder is
+                not empty.
+            FileNotFoundError: if the parent folder of `path` does not exist.
         """
         from kerasrec.recommender._export import export
 
@@ -916,7 +915,7 @@ class Recommender:
 
 
 def _from_bytes(cls: type[Recommender], content: bytes) -> Recommender:
-    """What `Recommender.__reduce__` took apart."""
+    """The recommender that `Recommender.__reduce__` wrote."""
     with temporary() as folder:
         path = folder / "recommender.keras"
         path.write_bytes(content)

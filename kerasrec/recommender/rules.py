@@ -32,7 +32,7 @@ class Rules:
         where: condition on columns of the metadata in pandas' query syntax, such as
             `"price < 20 and category == 'garden'"`: columns, literals, comparisons, `in`, `and`, `or`, `not`,
             and nothing that is executed. Defaults to `None`: all items.
-        available: column of truth values; or a bool array, one an item in the order of `item_ids`; or a bool
+        available: column of truth values; or a bool array, one per item in the order of `item_ids`; or a bool
             Series by raw item id, where missing items are not available. Defaults to `None`: all items.
         at_most: how many items of a list may share a value of a column, such as `{"brand": 2}`. Of truth
             values, how many may be true. An item whose entry is a list counts for each value in it.
@@ -130,7 +130,7 @@ class Rules:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The rules that are set, one a column."""
+        """The rules that are set, one per column."""
         found = []
         for name in (
             "where",

@@ -107,7 +107,7 @@ def train_two_stages(
     of_clicks = zoo.card(ranker).task == "click"
     if zoo.card(candidates).task == "click":
         raise ValueError(
-            "`candidates` must be a model that ranks all items; a model of clicks orders what it finds "
+            "`candidates` must be a model that ranks all items; a click model orders what it finds "
             f"(`ranker=`). Received: candidates={candidates!r}."
         )
     if item_metadata is not None:
@@ -136,8 +136,8 @@ def _declared(
     for name in declared:
         if name in STAGE_COLUMNS or name == LABEL:
             raise ValueError(
-                f"`columns` must not be called {', '.join((*STAGE_COLUMNS, LABEL))}, which two stages have "
-                f"themselves; rename yours. Received: {name!r}."
+                f"`columns` must not be called {', '.join((*STAGE_COLUMNS, LABEL))}, which the two stages "
+                f"use themselves; rename yours. Received: {name!r}."
             )
         if name not in there:
             raise ValueError(

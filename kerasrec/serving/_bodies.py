@@ -18,13 +18,23 @@ class _Ruled(_Body):
     """Rules of a request, each in the place of the recommender's own; `docs/recommender.md` explains them."""
 
     where: str | None = Field(None, max_length=2000, description="Condition on columns of the metadata.")
-    available: str | None = Field(None, description="Column of truth values: what may be recommended.")
-    at_most: dict[str, int] | None = Field(None, description="How many items of a list share a value.")
-    at_least: dict[str, int] | None = Field(None, description="How many items of a list are true of it.")
-    boost: dict[str, float] | None = Field(None, description="What is added to the scores of items.")
-    diversity: float | None = Field(None, ge=0, le=1, description="Weight of the items' unlikeness.")
-    calibrate: str | dict[str, float] | None = Field(None, description="Column whose shares a list keeps.")
-    explore: float | None = Field(None, ge=0, lt=1, description="How often an item is drawn at random.")
+    available: str | None = Field(None, description="Boolean column: which items may be recommended.")
+    at_most: dict[str, int] | None = Field(
+        None, description="Most items of a list with the same value, by column."
+    )
+    at_least: dict[str, int] | None = Field(
+        None, description="Fewest items of a list for which a column is true."
+    )
+    boost: dict[str, float] | None = Field(
+        None, description="What is added to the scores of items, by column."
+    )
+    diversity: float | None = Field(None, ge=0, le=1, description="Weight of diversity.")
+    calibrate: str | dict[str, float] | None = Field(
+        None, description="Column whose proportions in the user's history a list keeps."
+    )
+    explore: float | None = Field(
+        None, ge=0, lt=1, description="Probability that a place gets a random item."
+    )
 
     def rules(self) -> dict[str, Any]:
         """Those that the request names."""
@@ -35,12 +45,12 @@ class Many(_Ruled):
     """Lists of several users."""
 
     users: list[RawId] = Field(min_length=1, description="Raw user ids.")
-    k: int | None = Field(None, ge=1, description="Length of a list; 10 otherwise.")
-    exclude_seen: bool = Field(True, description="Leave out what a user had.")
-    only: list[RawId] | None = Field(None, description="The items that may be recommended; all otherwise.")
+    k: int | None = Field(None, ge=1, description="Length of a list. Default: 10.")
+    exclude_seen: bool = Field(True, description="Leave out items that the user has had.")
+    only: list[RawId] | None = Field(None, description="Items that may be recommended. Default: all.")
     exclude: list[RawId] | None = Field(None, description="Items that may not be recommended.")
     unknown: Literal["error", "skip", "popular"] = Field(
-        "error", description="Unknown users: an error, no list, or what is popular."
+        "error", description="For unknown users: an error, no list, or popular items."
     )
 
 
@@ -48,9 +58,9 @@ class History(_Body):
     """What somebody has who was not in training."""
 
     items: list[RawId] = Field(min_length=1, description="Raw item ids.")
-    values: list[float] | None = Field(None, description="What each is worth, a number an item.")
-    k: int | None = Field(None, ge=1, description="Length of the list; 10 otherwise.")
-    only: list[RawId] | None = Field(None, description="The items that may be recommended; all otherwise.")
+    values: list[float] | None = Field(None, description="Values of the items, one number per item.")
+    k: int | None = Field(None, ge=1, description="Length of the list. Default: 10.")
+    only: list[RawId] | None = Field(None, description="Items that may be recommended. Default: all.")
     exclude: list[RawId] | None = Field(None, description="Items that may not be recommended.")
 
 
@@ -59,9 +69,9 @@ class Event(_Body):
 
     user: RawId
     item: RawId
-    value: float | None = Field(None, description="A rating or a count, where the model was made of those.")
+    value: float | None = Field(None, description="A rating or a count, if the model was trained on those.")
     time: StrictInt | StrictStr | None = Field(
-        None, description="When: ISO 8601 text or a whole number, as in training; now otherwise."
+        None, description="ISO 8601 text or a whole number, as in training. Default: now."
     )
 
 
@@ -76,9 +86,11 @@ class Row(BaseModel):
 
     rank: int
     item: int | str
-    score: float | None = Field(description="None where the list is that of popular items.")
-    propensity: float | None = Field(None, description="With `explore`: how probable the item was there.")
-    metadata: dict[str, Any] = Field(description="What the recommender's metadata say of the item.")
+    score: float | None = Field(description="None in a list of popular items.")
+    propensity: float | None = Field(
+        None, description="With `explore`: probability of the item at its place."
+    )
+    metadata: dict[str, Any] = Field(description="Metadata of the item.")
 
 
 class UserList(BaseModel):
@@ -86,8 +98,8 @@ class UserList(BaseModel):
 
     user: int | str
     items: list[Row]
-    fallback: bool = Field(description="Whether the user is unknown and this is what is popular.")
-    version: str = Field(description="Which file answered: the first digits of its SHA-256.")
+    fallback: bool = Field(description="Whether the user is unknown and these are popular items.")
+    version: str = Field(description="Version of the model file: the first digits of its SHA-256.")
 
 
 class Lists(BaseModel):
@@ -129,7 +141,7 @@ class State(BaseModel):
     version: str
     n_users: int
     n_items: int
-    refused: str | None = Field(description="Why the file that is there now is not served.")
+    refused: str | None = Field(description="Why the current file is not served.")
 
 
 class Problem(BaseModel):

@@ -59,7 +59,11 @@ class Current:
             except Exception as error:  # whatever a file can do, the old one serves on
                 self.refused = " ".join(str(error).split()) or type(error).__name__
                 self.n_refused += 1
-                _LOG.warning("The new %s is refused, the old one serves on: %s", self.path.name, self.refused)
+                _LOG.warning(
+                    "The new %s is refused, and the old one stays in service: %s",
+                    self.path.name,
+                    self.refused,
+                )
                 raise ValueError(self.refused) from error
             self.served, self.refused = served, None
             self.n_swaps += 1

@@ -13,6 +13,6 @@ def require(names: Sequence[str] = NEEDED) -> None:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
             raise ValueError(
-                f"The server and the page need further packages: pip install 'kerasrec[serve]'. "
+                f"The server and the page need additional packages: pip install 'kerasrec[serve]'. "
                 f"Received: no {error.name}."
             ) from error

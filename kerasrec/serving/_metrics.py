@@ -24,7 +24,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "kerasrec_request_seconds",
-            "Seconds until the answer.",
+            "Seconds to answer a request.",
             ("route",),
             buckets=_BUCKETS,
             registry=self._registry,
@@ -32,7 +32,7 @@ class Metrics:
         self.events = Counter("kerasrec_events", "Events taken.", registry=self._registry)
         self._swaps = Gauge(
             "kerasrec_swaps",
-            "Files that took the place of another.",
+            "Model files that replaced another.",
             registry=self._registry,
             multiprocess_mode=_LAST,
         )

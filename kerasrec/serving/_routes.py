@@ -26,12 +26,12 @@ _LENGTH = 10
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": _bodies.Problem, "description": "An id that the model does not know."},
     413: {"model": _bodies.Problem, "description": "The body is too large."},
-    422: {"model": _bodies.Problem, "description": "What was asked for cannot be."},
+    422: {"model": _bodies.Problem, "description": "The request is invalid."},
 }
-_BODY = _PROBLEMS | {400: {"model": _bodies.Problem, "description": "The body is no JSON."}}
+_BODY = _PROBLEMS | {400: {"model": _bodies.Problem, "description": "The body is not JSON."}}
 _WRITING = _BODY | {
     401: {"model": _bodies.Problem, "description": "The token is missing or wrong."},
-    403: {"model": _bodies.Problem, "description": "This server takes nothing in."},
+    403: {"model": _bodies.Problem, "description": "This server does not accept events."},
 }
 
 
@@ -199,7 +199,7 @@ def _check_event(served: Served, event: Event) -> None:
             raise ValueError(f"Ids of {side}s must be {form}, as in training. Received: {raw!r}.")
     if served.kind == "ratings" and event.value is None:
         raise ValueError(
-            f"`value` must be given: the model was made of ratings. Received: none for {event.item!r}."
+            f"`value` must be given: the model was trained on ratings. Received: none for {event.item!r}."
         )
 
 

@@ -157,7 +157,7 @@ def load(path: Path, title: str | None = None, picture: str | None = None) -> Se
     share(served.recommender._now(), path, version)
     served.warm()
     if _digest(path) != version:
-        raise ValueError(f"The file must stay as it is while it is read. Received: another {path.name}.")
+        raise ValueError(f"The file must not change while it is read. Received: another {path.name}.")
     return served
 
 

@@ -233,7 +233,7 @@ def read_events(
     events = [event for event in map(_event, lines) if event is not None]
     n_damaged = sum(1 for line in lines if line.strip()) - len(events)
     if n_damaged:
-        warnings.warn(f"{n_damaged:,} lines of the log are no events and are left out.", stacklevel=2)
+        warnings.warn(f"{n_damaged:,} lines of the log are not events and are ignored.", stacklevel=2)
     if not events:
         names = ", ".join(os.fspath(path) for path in several) or "no file"
         raise ValueError(f"`paths` must hold at least one event. Received: none in {names}.")
@@ -245,7 +245,7 @@ def read_events(
     without = [event for event in events if event.get("value") is None]
     if known.kind == "ratings" and without:
         raise ValueError(
-            "Events must have values where the model was made of ratings; leave those without out. "
+            "Events must have values if the model was trained on ratings; leave out those without. "
             f"Received: {len(without):,} without, the first of item {without[0]['item']!r}."
         )
     if known.kind != "likes":
@@ -284,9 +284,9 @@ def _times(events: list[dict[str, Any]], known: "Interactions") -> "pd.Series[An
         if len(missing) == len(events):
             return None
         raise ValueError(
-            "Either all events must have times or none where the recommender's are numbers that do not count "
-            f"from 1970; leave the others out. Received: {len(missing):,} of {len(events):,} without, the "
-            f"first of item {events[missing[0]]['item']!r}."
+            "Either all events must have times or none if the recommender's times are numbers that do not "
+            f"count from 1970; leave out the others. Received: {len(missing):,} of {len(events):,} without, "
+            f"the first of item {events[missing[0]]['item']!r}."
         )
     for row in missing:
         given[row] = in_unit(received[row], str(unit))

@@ -332,7 +332,7 @@ class _ArrayBatches(_Batches):
             self._ahead = steps, _gathering.submit(self._block, self._position, steps)
 
     def _block(self, position: int, steps: int) -> tuple[Block, int]:
-        """The batches from a position on, at most `steps`, and the position behind them."""
+        """The batches from a position on, at most `steps`, and the position after them."""
         left = len(self._order) - position
         full = min(steps, left // self._batch_size)
         block = [self._run(position, full, self._batch_size)] if full else []

@@ -70,7 +70,7 @@ class JaxEngine:
         return run | {"repeats": repeats_of(run, self.limits.copy())}
 
     def train(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
-        """Run the next block's training steps; logs behind the last one, and the new state."""
+        """Run the next block's training steps; logs after the last one, and the new state."""
         logs = None
         with self._given_back(state, _STATE) as held:
             for run in self._next(iterator):
@@ -84,7 +84,7 @@ class JaxEngine:
                     self._into_huge_pages([*held[0], *held[2], *scratch.values(), *lasts.values()])
                 compiled = program.result()
                 with interrupts_held():
-                    # The old state's memory is gone behind this call.
+                    # The old state's memory is gone after this call.
                     held[:], scratch, lasts, logs = compiled(
                         tuple(held), scratch, lasts, *self._put(plan, run, repeats, given)
                     )
@@ -96,7 +96,7 @@ class JaxEngine:
         return logs, tuple(held)
 
     def test(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
-        """Run the next block's evaluation steps; logs behind the last one, and the new state."""
+        """Run the next block's evaluation steps; logs after the last one, and the new state."""
         logs = None
         with self._given_back(state, (*_STATE[:2], _STATE[3])) as held:
             for run in self._next(iterator):
@@ -105,7 +105,7 @@ class JaxEngine:
         return logs, tuple(held)
 
     def predict(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
-        """Outputs of the next block's batches, one behind the other, and the state."""
+        """Outputs of the next block's batches, one after the other, and the state."""
         outputs = []
         with self._given_back(state, _STATE[:2]):
             for run in self._next(iterator):

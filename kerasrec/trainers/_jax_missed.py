@@ -142,10 +142,10 @@ class CatchUp:
         return caught_up
 
     def write(self, variable: Any, target: Any, owned: Owned | None = None) -> None:
-        """Remember that the rows `target` are up to date behind this step."""
+        """Remember that the rows `target` are up to date after this step."""
         last = self.missed.tables[id(variable)].last
         if self.lasts[last] is self._before[last]:
-            # No row's last step is behind this one. But what is written depends on what was read: else XLA
+            # No row's last step is after this one. But what is written depends on what was read: else XLA
             # might write first, and for that copy the whole array at every step.
             steps = self._now + 1
             for read in self._read[last]:

@@ -26,8 +26,8 @@ def orders(n: int, batch_size: int, shuffle: Any) -> Callable[[], np.ndarray]:
 
     if keras.backend.backend() != "tensorflow":
         return lambda: draw(adapter.get_numpy_iterator())
-    # To begin a data set of TensorFlow takes as long as to train some ten thousand samples. Each begins
-    # anew at the seed, so that all its epochs have one order; without a seed nobody can tell who drew it.
+    # To begin a data set of TensorFlow takes as long as to train some ten thousand samples. Each starts
+    # from the seed again, so all its epochs have one order; without a seed nobody can tell who drew it.
     if _tensorflow_is_seeded():
         order = draw(adapter.get_tf_dataset())
         return lambda: order

@@ -45,8 +45,8 @@ def of_positions(model: Any) -> Callable[..., Any]:
     if towers is None or not isinstance(towers.score, DotScore) or set(towers.user.output) != {"user"}:
         raise ValueError(
             "A batch of sequences needs a model whose score is a dot product of a user's side, without bias, "
-            "and an item's side; `LastPosition` there makes all positions learn. "
-            f"Received: {model.name!r}, which has none."
+            f"and an item's side; `LastPosition` there trains all positions. Received: {model.name!r}, which "
+            "has none."
         )
     layer = _Positions(towers, _side_of_positions(model, towers), find_id_limits(model)["item"][0])
     # A function: a layer would become one of the model's own.

@@ -76,9 +76,9 @@ def one_order(x: Any, shuffle: Any) -> Any:
         return shuffle
     if not getattr(x, "batches_in_thread", False):  # those of kerasrec draw one order in all processes
         warnings.warn(
-            "Processes that train together see data in the order in which they are given, since each would "
-            "shuffle them in another way; shuffle them before, the same in all processes, or take "
-            f"`kerasrec.data.RankingBatches` with a seed, which does. Received: shuffle={shuffle!r}.",
+            "Processes that train together read the data in the given order, since each would shuffle it "
+            "differently; shuffle it beforehand, in the same way in all processes, or use "
+            f"`kerasrec.data.RankingBatches` with a seed. Received: shuffle={shuffle!r}.",
             stacklevel=4,
         )
     return False
@@ -139,7 +139,7 @@ def lost_processes_named() -> Iterator[None]:
             raise
         raise ConnectionError(
             "Another process of this training has ended or cannot be reached; start all of them again, and "
-            f"go on from the last file that was saved. Received: {str(error).splitlines()[0][:200]}"
+            f"resume from the last saved file. Received: {str(error).splitlines()[0][:200]}"
         ) from error
 
 

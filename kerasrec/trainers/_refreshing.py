@@ -1,4 +1,4 @@
-"""Layers that keep what they computed from their weights, and so must compute it anew after training."""
+"""Layers that keep what they computed from their weights, and so must compute it again after training."""
 
 from typing import Any
 

@@ -14,10 +14,10 @@ NO_ID = np.iinfo("int32").max
 class Repeats(NamedTuple):
     """What `numpy.unique` gives, for each batch of a block.
 
-    Rows are found faster in the order of their ids, which lie in few pages of memory one behind the other.
+    Rows are found faster in the order of their ids, which lie in few pages of memory one after the other.
 
     Attributes:
-        ids: `[S, R]` int32, each batch's ids, rising, each once, and `NO_ID` behind them.
+        ids: `[S, R]` int32, each batch's ids, rising, each once, and `NO_ID` after them.
         inverse: `[S, N]` int32, where each of a batch's ids stands in `ids`.
         count: `[S]` int32, how many ids a batch has.
     """

@@ -60,7 +60,7 @@ def how_by_rows(optimizer: Any, row_sparse: bool | str, fused: bool) -> bool | s
         )
     elif row_sparse is True and (no_form := why_no_form(optimizer)):
         raise ValueError(
-            f"`row_sparse=True` needs an optimizer whose update can be made good later, but {no_form}. "
+            f"`row_sparse=True` needs an optimizer whose missed updates can be applied later, but {no_form}. "
             "Take another optimizer, row_sparse='lazy', which leaves rows that are not read as they are, "
             "or row_sparse=False."
         )
@@ -76,8 +76,8 @@ def check_spread(model: Any, run_eagerly: bool) -> None:
     if run_eagerly or type(model).train_step is not keras.Model.train_step:
         received = "run_eagerly=True" if run_eagerly else f"{type(model).__name__} with its own `train_step`"
         raise ValueError(
-            "`RowSharded` needs kerasrec's own training steps, without `run_eagerly` and without a "
-            f"`train_step` of one's own. Received: {received}. Leave these out, or train on one device."
+            "`RowSharded` needs kerasrec's own training steps, without `run_eagerly` and without a custom "
+            f"`train_step`. Received: {received}. Leave these out, or train on one device."
         )
     if model.optimizer is not None and (reason := why_not_by_rows(model.optimizer)):
         raise ValueError(

@@ -49,7 +49,7 @@ _SMALL_BATCH = 1024
 _SAMPLES_WORTH_COMPILING = 2_000_000
 _SCORES_WORTH_COMPILING = 300_000_000
 _STEPS_WORTH_COMPILING = 20_000
-# Data of ever new shapes would have XLA compile for ever: behind so many, new ones run without it.
+# Data of ever new shapes would have XLA compile for ever: after so many, new ones run without it.
 _MOST_PROGRAMS = 8
 # In the XLA of earlier versions, scatters on the processor take ten times as long as TensorFlow's own.
 _COMPILING_SINCE = (2, 21)
@@ -121,16 +121,16 @@ class TensorFlowEngine:
         return run | {"stack": tree.map_structure(tf.convert_to_tensor, run["stack"]), "repeats": repeats}
 
     def train(self, iterator: Iterator[Any]) -> Any:
-        """Run the next block's training steps; logs behind the last one."""
+        """Run the next block's training steps; logs after the last one."""
         return self._each_run(iterator, "train")
 
     def test(self, iterator: Iterator[Any]) -> Any:
-        """Run the next block's evaluation steps; logs behind the last one."""
+        """Run the next block's evaluation steps; logs after the last one."""
         settle_weights(self._model.trainable_variables)
         return self._each_run(iterator, "test")
 
     def predict(self, blocks: list[Any]) -> Any:
-        """Outputs of the blocks' batches, one behind the other."""
+        """Outputs of the blocks' batches, one after the other."""
         settle_weights(self._model.trainable_variables)
         outputs = [self._call("predict", run) for item in blocks for run in runs_of(item, self._check)]
         return tree.map_structure(lambda *parts: tf.concat(parts, axis=0), *outputs)
@@ -153,8 +153,9 @@ class TensorFlowEngine:
                     raise
                 self._not_compiled = True
                 warnings.warn(
-                    f"XLA cannot compile the training steps of model '{self._model.name}', and they run "
-                    f"without it; compile(..., jit_compile=False) does not try. {str(error).splitlines()[0]}",
+                    f"XLA cannot compile the training steps of model '{self._model.name}', so they run "
+                    "without it; compile(..., jit_compile=False) avoids the attempt. "
+                    f"{str(error).splitlines()[0]}",
                     stacklevel=2,
                 )
             else:

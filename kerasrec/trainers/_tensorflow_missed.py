@@ -54,7 +54,7 @@ class TensorFlowMissed(Missed):
 
     @contextlib.contextmanager
     def call(self, optimizer: Any, tables: frozenset[int], n_steps: int) -> Iterator[tuple[Any, Any]]:
-        """What a call of so many steps takes; behind it, the steps that it made count.
+        """What a call of so many steps takes; after it, the steps that it made count.
 
         Args:
             optimizer: the optimizer.
@@ -67,7 +67,7 @@ class TensorFlowMissed(Missed):
         given = self.begin(tables, n_steps, before, rate)
         try:
             yield given
-        finally:  # an error may end it behind any step
+        finally:  # an error may end it after any step
             self.end(int(optimizer._iterations.numpy()) - before)
 
 
@@ -122,12 +122,12 @@ class CatchUp:
         return rows[0], dict(zip(slots, rows[1:], strict=True))
 
     def write(self, parts: Iterable[Any]) -> None:
-        """Remember that the rows of these parts are up to date behind this step."""
+        """Remember that the rows of these parts are up to date after this step."""
         ids_of = {self.missed.tables[id(part.table)].last: part.ids for part in parts}
         for last, ids in ids_of.items():
             steps = tf.fill(tf.shape(ids), self._now + 1)
             if self._xla:
-                # No row's last step is behind this one. But what is written depends on what was read: else
+                # No row's last step is after this one. But what is written depends on what was read: else
                 # XLA might write first, and for that copy the whole array at every step.
                 *others, latest = self._read[last]
                 steps = tf.maximum(steps, latest)

@@ -50,7 +50,7 @@ class RepeatsOfRuns:
         """How many ids a batch has room for in a program of fixed shape.
 
         As many as batches of its size had so far, and some more; once that was too few, as many as there can
-        be, since for every room the program is compiled anew.
+        be, since for every room the program is compiled again.
         """
         size, most = found.inverse.shape[1], int(found.count.max())
         room = self._rooms.get((number, size), 0)

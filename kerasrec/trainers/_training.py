@@ -409,7 +409,7 @@ class Training(_Mixed):
         )
 
     def _shapes_count(self, inner: Any, steps_per_epoch: int | None, epochs: int | None) -> bool:
-        """Whether every shape is compiled anew."""
+        """Whether every shape is compiled again."""
         if keras.backend.backend() == "jax":
             return True
         if epochs is None:
@@ -486,7 +486,7 @@ class Training(_Mixed):
             self._missed.watch_weights(self.trainable_variables)
 
     def _by_rows(self, table: keras.Variable, n: int) -> bool:
-        """Whether a table is updated by rows, given how many rows a step reads of it."""
+        """Whether a table is updated by rows, given how many of its rows a step reads."""
         if not self._row_sparse or why_not_this_table(table) or own_loss(self):
             return False
         return self._row_sparse in (True, "lazy") or table.shape[0] > _ROWS_PER_READ * n

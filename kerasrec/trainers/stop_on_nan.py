@@ -7,7 +7,7 @@ import numpy as np
 class StopOnNaN(keras.callbacks.Callback):
     """Stop training when the loss is no longer a number, and say where.
 
-    The loss is looked at behind every compiled call, so the step is known to within the steps of one call;
+    The loss is looked at after every compiled call, so the step is known to within the steps of one call;
     with `steps_per_execution=1` it is known exactly.
 
     Raises:

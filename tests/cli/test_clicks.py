@@ -101,13 +101,13 @@ def test_options_of_lists_are_none_of_clicks(fails, shown):
     path, _ = shown
     for option, value in (("--k", 5), ("--metrics", "ndcg"), ("--at-least", 4), ("--time-column", "price")):
         message = fails("compare", path, "--label", "clicked", option, value)
-        assert f"`{option}` must be left out with `--label`" in message
+        assert f"`{option}` cannot be used with `--label`" in message
     assert "`--column` needs `--label`" in fails("compare", path, "--column", "price=log1p")
     assert "`--column` needs `--label`" in fails("tune", path, "--column", "price=log1p")
     message = fails("tune", path, "--label", "clicked", "--at-least", 4)
-    assert "`--at-least` must be left out with `--label`" in message
+    assert "`--at-least` cannot be used with `--label`" in message
     message = fails("compare", path, "--label", "clicked", "--models", "ease", "--no-baselines")
-    assert "`model` must be a model of clicks" in message
+    assert "`model` must be a click model" in message
 
 
 def test_bad_options(fails, shown):
@@ -125,13 +125,13 @@ def test_bad_options(fails, shown):
     )
     assert "`--column` needs `--label`" in fails("train", path, "--column", "price=log1p")
     message = fails("train", path, "--label", "clicked", "--at-least", 4)
-    assert "`--at-least` must be left out with `--label`" in message
+    assert "`--at-least` cannot be used with `--label`" in message
     assert "labels other than 0, 1 and" in fails("train", path, "--label", "price")
 
 
 def test_decimal_commas_are_numbers_or_asked_about(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("user;price;clicked\nann;9,50;1\nbob;12,00;0\n")
-    with pytest.raises(ValueError, match=r"by `--decimal ,`\. Received: column 'price' with '9,50'\."):
+    with pytest.raises(ValueError, match=r"need `--decimal ,`\. Received: column 'price' with '9,50'\."):
         read_table(path, Form())
     assert read_table(path, Form(decimal=","))["price"].tolist() == [9.5, 12.0]

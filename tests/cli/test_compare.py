@@ -76,7 +76,7 @@ def test_people_get_tables_and_a_plot(run, films, tmp_path):
     assert done.status == 0, done.err
     for text in (
         "Columns: user 'customer', item 'film', value 'stars'",
-        "Counted as liked: every rating, from 1 to 5; `--at-least` leaves out the low ones",
+        "Counted as liked: every rating, from 1 to 5; `--at-least` drops the low ones",
         "Models by ndcg@10",
         "ease *",
         "ndcg@10 in parts of users and items",
@@ -191,7 +191,7 @@ def test_mistakes(fails, films):
     )
     assert "Did you mean 'ridge'?" in fails("compare", path, "--models", "ease", "--set", "ease.rige=3")
     assert fails("compare", path, "--at-least", "9") == (
-        "`--at-least` must leave ratings. Received: 9; the highest is 5."
+        "`--at-least` must keep some ratings. Received: 9; the highest is 5."
     )
     assert fails("compare", path, "--test-size", "0").startswith(
         "`test_size` must be a share between 0 and 1"

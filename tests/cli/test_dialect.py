@@ -69,7 +69,7 @@ class TestNumbers:
 
     def test_options_settle_it(self, table):
         path = table("user;item;plays\na;x;900\nb;x;1,200\nc;x;12,345\n")
-        message = "`--decimal` or `--thousands` must say what .* Received: '1,200' in column 'plays'"
+        message = "`--decimal` or `--thousands` must say how .* Received: '1,200' in column 'plays'"
         with pytest.raises(ValueError, match=message):
             values(path)
         assert values(path, thousands=",") == [900, 1200, 12345]
@@ -108,14 +108,14 @@ class TestQuotes:
         x, _, read_as, *_ = read(path)
         assert (len(x), x.n_users, x.item_ids[x.items].tolist()) == (400, 400, self.NAMES)
         assert read_as["quoting"] == "none"
-        with pytest.raises(ValueError, match="`quoting` must say what quotes are"):
+        with pytest.raises(ValueError, match="Quotes could be text, so `quoting` must be given"):
             Interactions.from_csv(path, value="plays", sep="\t")
         x = Interactions.from_csv(path, value="plays", sep="\t", quoting=3)
         assert x.item_ids[x.items].tolist() == self.NAMES
 
     def test_commas(self, table):
         path = table(("user\titem\tplays\n" + "\n".join(self.ROWS) + "\n").replace("\t", ","))
-        with pytest.raises(ValueError, match="`--quoting` must say what quotes are where they could be text"):
+        with pytest.raises(ValueError, match="Quotes could be text, so `--quoting` must be given"):
             read(path)
         assert len(read(path, quoting="none").interactions) == 400
         with pytest.raises(ValueError, match="not have ids with tabs or line ends. Received: 'open,8"):
@@ -152,13 +152,13 @@ class TestQuotes:
     def test_rows_swallowed_by_another_column(self, table):
         rows = [f"u{i},i{i},3,{note}" for i, note in enumerate(['"open', "x", "y", 'close"', "z"])]
         path = table("user,item,rating,note\n" + "\n".join(rows) + "\n")
-        with pytest.raises(ValueError, match="`quoting` must say what quotes are"):
+        with pytest.raises(ValueError, match="Quotes could be text, so `quoting` must be given"):
             Interactions.from_csv(path)
         assert len(read(path, quoting="none").interactions) == 5
 
     def test_quotes_that_fit_no_way(self, table):
         path = table('user,item,rating\nu1,"Doe, Jane",3\nu2,"Weird Al" Yankovic,4\n')
-        message = r"Quotes must enclose whole fields, .* line 3 \('u2,\"Weird Al\" Yankovic,4'\)"
+        message = r"Quotes must enclose whole fields; .* line 3 \('u2,\"Weird Al\" Yankovic,4'\)"
         with pytest.raises(ValueError, match=message):
             read(path)
         with pytest.raises(ValueError, match=message):
@@ -205,7 +205,7 @@ class TestEncodings:
         rows = [f"u{i},plain,3" for i in range(1500)] + ["x1,Amélie,4", "x2,Besançon,5"]
         path = table("user,item,rating\n" + "\n".join(rows), encoding="latin-1")
         assert read(path).interactions.item_ids.tolist() == ["Amélie", "Besançon", "plain"]
-        message = r"`encoding` must be the file's. Received: path=.*, which is not UTF-8 \(.*byte 0xe9\)"
+        message = r"`encoding` must be the encoding of .* which is not UTF-8 \(.*byte 0xe9\)"
         with pytest.raises(ValueError, match=message):
             Interactions.from_csv(path, value="rating")
 
@@ -278,7 +278,7 @@ class TestFiles:
     def test_separators(self, table):
         assert values(table("user item rating\na x 3\n")) == [3]
         assert values(table("user;item;rating;a,b\nu;x;3;c,d\nv;x;4;c,d\n")) == [3, 4]
-        with pytest.raises(ValueError, match="`--separator` must say .* that ',' and ';' separate"):
+        with pytest.raises(ValueError, match="`--separator` must name .* could be split by ',' or ';'"):
             read(table("a;b,c\nu;x,y\n"))
         assert read(table("user\titem\trating\na\tx\t3\n"), separator="\\t").columns["user"] == "user"
 
@@ -289,9 +289,9 @@ class TestFiles:
         for load in (read, Interactions.from_csv):
             with pytest.raises(ValueError, match="two.zip' must hold one file; unpack it and name the table"):
                 load(tmp_path / "two.zip")
-            with pytest.raises(ValueError, match="cut.csv.gz' must be whole, .* cannot be unpacked"):
+            with pytest.raises(ValueError, match="cut.csv.gz' must be a complete file .* cannot be unpacked"):
                 load(table(gzip.compress(b"user,item,rating\n" * 9000)[:-20], "cut.csv.gz"))
-            with pytest.raises(ValueError, match="no.csv.gz' must be whole, .* cannot be unpacked"):
+            with pytest.raises(ValueError, match="no.csv.gz' must be a complete file .* cannot be unpacked"):
                 load(table("user,item,rating\na,x,3\n", "no.csv.gz"))
 
     @pytest.mark.parametrize(
@@ -303,10 +303,10 @@ class TestFiles:
             ("t.json", b'[{"user": 1}]', "JSON: write it as CSV"),
             ("t.db", b"SQLite format 3\0", "a database: read it in Python with `Interactions.from_sql`"),
             ("t.csv", b"<!doctype html>", "a web page"),
-            ("t.csv", b"\0\0user\0\0,item", "a file that is no text"),
-            ("t.csv", b"user,item,rating\nu,a\0b,3\n", "a file that is no text"),
-            ("t.csv", gzip.compress(b"user,item,rating\n"), r"a packed file, whose name must end in \.gz\."),
-            ("t.txt", b"PK\x03\x04....", r"a packed file, whose name must end in \.zip"),
+            ("t.csv", b"\0\0user\0\0,item", "a file that is not text"),
+            ("t.csv", b"user,item,rating\nu,a\0b,3\n", "a file that is not text"),
+            ("t.csv", gzip.compress(b"user,item,rating\n"), r"a compressed file, .* must end in \.gz\."),
+            ("t.txt", b"PK\x03\x04....", r"a compressed file, whose name must end in \.zip"),
         ],
     )
     def test_what_is_no_table(self, table, name, content, message):
@@ -355,11 +355,11 @@ class TestIds:
         x = read_ratings(path, columns, Form(date_format="%d.%m.%Y")).interactions
         assert x.times.tolist() == [pd.Timestamp("2023-12-24").value, pd.Timestamp("2024-01-03").value]
         message = (
-            r"'on' must not have dates that `--date-format %m.%d.%Y` does not fit. .* first '24.12.2023'"
+            r"'on' must not have dates in another format than `--date-format %m.%d.%Y`. .* first '24.12.2023'"
         )
         with pytest.raises(ValueError, match=message):
             read_ratings(path, columns, Form(date_format="%m.%d.%Y"))
-        with pytest.raises(ValueError, match="`--date-format` must be a format of dates. Received: '%Q'"):
+        with pytest.raises(ValueError, match="`--date-format` must be a date format. Received: '%Q'"):
             read_ratings(path, columns, Form(date_format="%Q"))
         with pytest.raises(ValueError, match="`--date-format` needs a `--time-column`"):
             read(path, date_format="%d.%m.%Y")
@@ -378,8 +378,8 @@ def test_the_commands_take_the_options_and_say_what_they_read(run, run_json, fai
     (tmp_path / "t.csv").write_text("\n".join(["NA;i0;0,0", *rows]) + "\n")
     form = ["--names", "user,item,rating", "--keep-na", "--separator", ";", "--decimal", ","]
     out = run("train", "t.csv", *form, "--model", "global_bias", "--no-plot").out
-    assert "Read as: separator ';', encoding utf-8, decimal ','; an option of each name sets another" in out
-    assert "Zeros: 1 of 41 in 'rating'; where they mean that nobody rated, remove those rows" in out
+    assert "Read as: separator ';', encoding utf-8, decimal ','; the options of the same names" in out
+    assert "Zeros: 1 of 41 in 'rating'; if they mean that nobody rated, remove those rows" in out
     found = run_json("evaluate", "model.keras", "t.csv", *form)
     assert found["read_as"]["decimal"] == "','"
     for command in (["train"], ["evaluate", "model.keras"], ["compare"], ["tune"]):

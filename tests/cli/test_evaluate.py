@@ -47,8 +47,9 @@ def test_unknown_ids(fails, run_json, run, trained, tmp_path):
         "user,item,rating\ncust 00,P-3é,4\nnobody,P-3é,4\nnobody,P-6é,2\ncust 00,nothing,1\n"
     )
     assert fails("evaluate", path, "new.csv") == (
-        "The ratings must be of users and items that the model was trained on; `--skip-unknown` leaves "
-        "others out. Received: of 4 ratings 2 of an unknown user, first 'nobody' and 1 of an unknown item, "
+        "The ratings must be of users and items that the model was trained on; `--skip-unknown` "
+        "ignores the others. Received: of 4 ratings 2 of an unknown user, first 'nobody' and 1 of "
+        "an unknown item, "
         "first 'nothing'."
     )
     found = run_json("evaluate", path, "new.csv", "--skip-unknown")
@@ -60,7 +61,7 @@ def test_unknown_ids(fails, run_json, run, trained, tmp_path):
     )
     (tmp_path / "none.csv").write_text("user,item,rating\nnobody,P-3é,4\n")
     assert fails("evaluate", path, "none.csv", "--skip-unknown") == (
-        "The model knows both user and item of none of the 1 ratings."
+        "None of the 1 ratings has both a user and an item that the model knows."
     )
 
 
@@ -114,8 +115,8 @@ def test_what_was_liked_in_training_is_liked_again(fails, run_json, run, shop, t
     assert "Counted as liked: ratings of at least 3, as in training; `--at-least` sets another" in out
     Recommender.train(liked, "item_knn").save(tmp_path / "all.keras")
     assert fails("evaluate", "all.keras", *shop, "--skip-unknown").endswith(
-        "Measure on a table of other rows, or with `--include-seen` where people have things again, as in "
-        f"sessions. Received: {len(liked):,} rows, all of them known."
+        "Evaluate on other rows, or with `--include-seen` if people take items again, as in sessions. "
+        f"Received: {len(liked):,} rows, all of them known."
     )
     again = run_json("evaluate", "all.keras", *shop, "--include-seen")
     known = evaluate(kerasrec.zoo.create("item_knn", liked), liked, liked, exclude_seen=False)

@@ -60,7 +60,7 @@ def test_counts_by_their_values_are_said_to_be_some(tmp_path):
     read = read_ratings(tmp_path / "x.csv", Columns(), Form())
     assert read.interactions.kind == "counts"
     assert read.read_as["kind"].startswith(
-        "counts, by the values of column 'score', whole numbers from 1 to 900 of which few are large: several"
+        "counts, by the values of column 'score', whole numbers from 1 to 900 of which few are large: "
     )
     told = read_ratings(tmp_path / "x.csv", Columns(), Form(kind="ratings"))
     assert told.interactions.kind == "ratings"
@@ -73,36 +73,41 @@ def test_counts_by_their_values_are_said_to_be_some(tmp_path):
             "user,item,Quantity",
             Form(),
             [7, 1],
-            "counts, by the name of column 'Quantity': several for one user and item add up; "
-            "`--kind` sets another",
+            "counts, by the name of column 'Quantity': they are added up if a user has an item several "
+            "times; `--kind` sets another",
         ),
         (
             "user,item,rating",
             Form(),
             [5, 1],
-            "ratings, by the name of column 'rating': of several for one user and item the last counts; "
-            "`--kind` sets another",
+            "ratings, by the name of column 'rating': the last one counts if a user has an item several "
+            "times; `--kind` sets another",
         ),
-        ("user,item,rating", Form(kind="counts"), [7, 1], "counts: several for one user and item add up"),
+        (
+            "user,item,rating",
+            Form(kind="counts"),
+            [7, 1],
+            "counts: they are added up if a user has an item several times",
+        ),
         (
             "user,item,day",
             Form(),
             [1, 1],
-            "likes, no column's name looks like values: of several for one user and item the last counts; "
-            "`--kind` sets another",
+            "likes, no column's name looks like values: the last one counts if a user has an item several "
+            "times; `--kind` sets another",
         ),
         (
             "user,item,day",
             Form(duplicates="sum"),
             [2, 1],
-            "counts, no column's name looks like values: several for one user and item add up; "
-            "`--kind` sets another",
+            "counts, no column's name looks like values: they are added up if a user has an item several "
+            "times; `--kind` sets another",
         ),
         (
             "user,item,rating",
             Form(duplicates="mean"),
             [3.5, 1],
-            "ratings, by the name of column 'rating': several for one user and item count by their mean; "
+            "ratings, by the name of column 'rating': they are averaged if a user has an item several times; "
             "`--kind` sets another",
         ),
     ],
@@ -138,7 +143,7 @@ def test_compare_splits_before_it_adds_up(run_json, run, tmp_path):
     found = run_json("compare", *how, "--kind", "counts")
     assert (found["train"], found["test"]) == (20, 20)
     told = run("compare", *how, "--kind", "counts").out
-    assert "20 to train on and 20 held out; 10 of these are repeats of what the user had" in told
+    assert "20 to train on and 20 held out; 10 of these repeat what the user had" in told
 
 
 @pytest.mark.slow

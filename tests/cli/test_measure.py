@@ -50,5 +50,5 @@ def test_of_very_many_scores_some_users_are_ranked(monkeypatch, capsys):
     assert figure == pytest.approx((2 + low) / 3) and "drawn at random" not in said
     monkeypatch.setattr(_measure, "_SCORES", 6)
     figure, said = measured()
-    assert "Measured on 2 of 3 users with held-out rows, drawn at random" in said
+    assert "Evaluated on 2 of 3 users with held-out rows, drawn at random" in said
     assert any(figure == pytest.approx(mean) for mean in (1, (1 + low) / 2))

@@ -67,4 +67,4 @@ def test_train_on_it(run_json, fails, run, table):
     lists = run("recommend", "model.keras", "--user", str(table["userId"][0]), "--k", "2")
     assert lists.status == 0 and "m" in lists.out
     said = fails("train", "out", "--value-column", "rating", "--out", "model.keras")
-    assert said.startswith("`--value-column` must be given to `kerasrec prepare`, which has written 'out'.")
+    assert said.startswith("`--value-column` must be given to `kerasrec prepare`, which wrote 'out'.")

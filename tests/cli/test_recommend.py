@@ -101,13 +101,13 @@ def test_titles_of_items_whose_ids_are_numbers(run_json, tmp_path):
 def test_mistakes(fails, trained, tmp_path):
     path, _ = trained
     assert fails("recommend", path) == (
-        "`--user`, `--item` or `--out` must say for whom. Received: none of them."
+        "One of `--user`, `--item` and `--out` must be given. Received: none of them."
     )
     assert fails("recommend", path, "--user", "cust 03", "--item", "P-1é") == (
-        "`--user` and `--item` must not be given together. Received: both."
+        "`--user` and `--item` cannot be combined. Received: both."
     )
     assert fails("recommend", path, "--item", "P-1é", "--out", "x.parquet") == (
-        "`--out` must be given with users. Received: --item."
+        "`--out` works only with users. Received: --item."
     )
     assert fails("recommend", path, "--out", "x.csv").startswith("The file to write must end in .parquet")
     assert "`users` must be users that the recommender knows" in fails("recommend", path, "--user", "nobody")
@@ -141,7 +141,7 @@ def test_ids_are_no_markup(run, run_json, odd):
 
 
 def test_who_has_everything_is_named(run, run_json, odd):
-    message = "Nothing left for full: all items are seen; `--include-seen` lists those, too"
+    message = "Nothing left for full: all items are seen; `--include-seen` lists them as well"
     assert run("recommend", odd, "--user", "full").out.splitlines() == [message]
     assert run_json("recommend", odd, "--user", "full")["recommendations"] == []
     out = run("recommend", odd, "--user", "full", "--user", "b").out

@@ -116,7 +116,9 @@ def test_encodings_are_seen(tmp_path, encoding):
 
 def test_an_encoding_that_does_not_exist(tmp_path):
     path = table(tmp_path / "x.csv", "user,item,rating\n1,2,3\n")
-    with pytest.raises(ValueError, match="`--encoding` must be the file's. Received: 'latin-99'"):
+    with pytest.raises(
+        ValueError, match="`--encoding` must be the encoding of the file. Received: 'latin-99'"
+    ):
         read_ratings(path, Columns(), Form(encoding="latin-99"))
 
 
@@ -155,10 +157,10 @@ def test_files_that_are_no_tables(tmp_path):
         read_ratings(table(tmp_path / "x.csv", ""), Columns())
     (tmp_path / "picture.csv").write_bytes(b"\x89PNG\n" + bytes([1, 2, 10]) * 40)
     with pytest.raises(
-        ValueError, match="picture.csv' must be a table, .* Received: a file that is no text."
+        ValueError, match="picture.csv' must be a table, .* Received: a file that is not text."
     ):
         read_ratings(tmp_path / "picture.csv", Columns())
-    message = "must be a file, or a folder of Parquet files or of `kerasrec prepare`.* that holds neither"
+    message = "a folder of Parquet files, or a folder written by `kerasrec prepare`.* that holds neither"
     with pytest.raises(ValueError, match=message):
         read_ratings(tmp_path, Columns())
     (tmp_path / "cut.parquet").write_bytes(b"PAR1" + bytes(20))

@@ -82,11 +82,10 @@ def test_people_get_tables(run, shop):
     done = run("train", *shop, "--epochs", 1)
     assert done.status == 0
     assert done.out.startswith(
-        "Columns: user 'Customer-ID', item 'Produktnummer', value 'Punkte'\n"
-        "Read as: separator ';', encoding cp1252, decimal ','; an option of each name sets another\n"
-        "Kind: ratings, by the name of column 'Punkte': of several for one user and item the last counts; "
-        "`--kind` sets another\n"
-        "80 ratings of 20 users and 12 items, 8 of them held out\n"
+        "Columns: user 'Customer-ID', item 'Produktnummer', value 'Punkte'\nRead as: separator ';', encoding "
+        "cp1252, decimal ','; the options of the same names override this\nKind: ratings, by the name of "
+        "column 'Punkte': the last one counts if a user has an item several times; `--kind` sets another\n80 "
+        "ratings of 20 users and 12 items, 8 of them held out\n"
     )
     assert "Error on 8 held-out ratings" in done.out
     written, last = done.out.splitlines()[-3:-1], done.out.splitlines()[-1]
@@ -109,7 +108,9 @@ def test_a_model_in_closed_form_needs_no_epochs(run_json, shop, tmp_path):
 
 def test_mistakes(fails, shop, tmp_path):
     assert fails("train", "none.csv") == "There is no file 'none.csv'."
-    assert "must be a file, or a folder of Parquet files or of `kerasrec prepare`" in fails("train", tmp_path)
+    assert "must be a file, a folder of Parquet files, or a folder written by `kerasrec prepare`" in fails(
+        "train", tmp_path
+    )
     (tmp_path / "odd.csv").write_text("user,whatnot,stars\nann,x,1\n")
     assert fails("train", "odd.csv").startswith("`--item-column` must be given")
     assert "Did you mean 'recommender_v2'?" in fails("train", *shop, "--model", "recommender_v3")
@@ -145,7 +146,7 @@ def test_a_folder_that_cannot_be_written_to(fails, shop):
         ("u,i,4\nu,j,inf\n", "Column 'rating' must not have values that are infinite"),
         ("", "The table must have at least one row."),
         ("u,i,4\n", "A split needs at least two interactions. Received: 1."),
-        ("u,i,4\nu,j,4\nv,i,4\n", "recommender_v2 must know a lowest and a higher rating"),
+        ("u,i,4\nu,j,4\nv,i,4\n", "recommender_v2 must know the lowest and the highest rating"),
     ],
 )
 def test_tables_that_cannot_be_used(fails, tmp_path, rows, message):
@@ -164,8 +165,11 @@ def test_a_column_of_counts_trains_a_model_that_ranks(run, tmp_path):
     rows = [f"u{u},i{i},{1 + (u * i) % 3}" for u in range(8) for i in range(6) if (u + i) % 3]
     (tmp_path / "shop.csv").write_text("\n".join(["user,item,Quantity", *rows]))
     out = run("train", "shop.csv", "--epochs", "1", "--no-plot").out
-    assert "Kind: counts, by the name of column 'Quantity': several for one user and item add up" in out
-    assert "Counted as liked: every row with a count above 0, and the more surely the higher" in out
+    assert (
+        "Kind: counts, by the name of column 'Quantity': they are added up if a user has an item several "
+        "times"
+    ) in out
+    assert "Counted as liked: every row with a count above 0, weighted by the count" in out
 
 
 @pytest.mark.slow
@@ -214,7 +218,7 @@ def test_the_file_keeps_a_table_of_items(run, shop, items, tmp_path, model):
     done = run("train", *shop, "--model", model, "--items", items)
     assert done.status == 0, done.err
     said = "Items: 11 of 12 have a row in items.csv; the model's file keeps 'name', 'price'"
-    assert f"{said}; rows of items that came before are left out: 1\n" in done.out
+    assert f"{said}; repeated rows are dropped: 1\n" in done.out
     held = kerasrec.Recommender.load(tmp_path / "model.keras")
     expected = {f"P-{item}é": f"Thing {item}" for item in range(1, 12)}
     assert held.item_metadata["name"].set_axis(held.item_ids).dropna().to_dict() == expected
@@ -242,7 +246,7 @@ def test_lost_zeros_are_named(fails, tmp_path):
     (tmp_path / "t.csv").write_text("user,item\na,007\nb,008\n")
     (tmp_path / "items.csv").write_text("item,name\n7,Bond\n")
     said = fails("train", "t.csv", "--model", "popularity", "--items", "items.csv")
-    assert "; zeros at the beginning of ids are lost in one of the tables. Received: " in said
+    assert "; leading zeros of ids are lost in one of the tables. Received: " in said
 
 
 def test_rows_that_come_to_one_are_counted(run, tmp_path):
@@ -255,7 +259,7 @@ def test_a_table_of_clicks_is_not_one_of_likes(fails, run, tmp_path):
     rows = [f"{user},{item},{(user + item) % 3 % 2}" for user in range(9) for item in range(6)]
     (tmp_path / "clicks.csv").write_text("\n".join(["user,item,geklickt", *rows]))
     message = (
-        "Column 'geklickt' seems to say what of all that was shown was clicked: `--label geklickt` trains"
+        "Column 'geklickt' seems to mark which of the items shown were clicked: `--label geklickt` trains"
     )
     assert fails("train", "clicks.csv").startswith(message)
     assert fails("compare", "clicks.csv").startswith(message)
@@ -273,5 +277,5 @@ def test_tables_of_other_items(fails, shop, items):
         items.write_text(line + "\n", encoding="utf-8")
         assert fails("train", *shop, "--model", "item_knn", "--items", items).startswith(message)
     assert fails("train", *shop, "--label", "Punkte", "--items", items).startswith(
-        "`--items` must be left out with `--label`"
+        "`--items` cannot be used with `--label`"
     )

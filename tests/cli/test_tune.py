@@ -94,7 +94,7 @@ def test_ranges(text, expected):
 
 def test_mistakes(fails, shop):
     assert fails("tune") == "`RATINGS|JOB` must be given; `--list` shows the jobs. Received: nothing."
-    assert fails("tune", *shop, "--data", "x.csv").startswith("`--data` is the table of a job.")
+    assert fails("tune", *shop, "--data", "x.csv").startswith("`--data` is only for jobs.")
     assert "Did you mean 'n_neighbors'?" in fails(
         "tune", *shop, "--model", "item_knn", "--space", "n_neighbor"
     )

@@ -229,8 +229,8 @@ def test_users_are_cut_out_of_one_matrix_alone(data):
     for place, (bad, received) in enumerate(((dataset, "_TensorDataset"), ([data[1]], "list"))):
         with pytest.raises(
             tensorrec.BatchNonSparseInputException,
-            match="must be one SciPy sparse matrix where `user_batch_size` cuts users into batches; "
-            f"give a list of batches instead. Received: {received}.",
+            match="must be one SciPy sparse matrix if `user_batch_size` splits users into batches; give a "
+            f"list of batches instead. Received: {received}.",
         ):
             fit([bad if i == place else x for i, x in enumerate(data)], user_batch_size=2)
 
@@ -262,7 +262,7 @@ def test_graphs_are_checked(name, base):
 def test_attention_needs_tastes():
     with pytest.raises(
         ValueError,
-        match="`attention_graph` needs at least two tastes, between which it weighs. Received: n_tastes=1.",
+        match="`attention_graph` needs at least two tastes to weight. Received: n_tastes=1.",
     ):
         TensorRec(attention_graph=tensorrec.LinearRepresentationGraph())
 
@@ -293,7 +293,7 @@ def test_graphs_without_their_method_are_refused(data):
         with pytest.raises(NotImplementedError, match=message):
             TensorRec(3, **graphs).fit(*data)
     with pytest.raises(
-        TypeError, match="`create_layer` of `item_repr_graph` must give a Keras layer. Received: 3."
+        TypeError, match="`create_layer` of `item_repr_graph` must return a Keras layer. Received: 3."
     ):
         TensorRec(3, item_repr_graph=Odd).fit(*data)
 
@@ -318,7 +318,7 @@ def test_samples_are_checked(data):
         model.fit(*data, n_sampled_items=0)
     with pytest.raises(
         ValueError,
-        match="`n_sampled_items` must be at most the number of items, none of which comes twice. "
+        match="`n_sampled_items` must be at most the number of items, which are sampled without replacement. "
         "Received: n_sampled_items=13 of 12.",
     ):
         model.fit(*data, n_sampled_items=13)
@@ -385,7 +385,7 @@ def test_other_folders_are_refused(tmp_path):
     ):
         TensorRec.load_model(tmp_path)
     (tmp_path / "tensorrec.pkl").touch()
-    with pytest.raises(ValueError, match="one of the original is a graph of TensorFlow 1, so fit again."):
+    with pytest.raises(ValueError, match="models of the original .* are TensorFlow 1 graphs"):
         TensorRec.load_model(tmp_path)
 
 

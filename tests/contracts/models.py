@@ -67,7 +67,7 @@ MODELS = [
     ModelCase("youtube_candidates", SEQUENCES, batch=sequences("last")),
 ]
 
-# Models of clicks, small.
+# Click models, small.
 _NETWORK = {"n_components": 4, "hidden": (8,)}
 CLICK_MODELS = {
     "autoint": {**_NETWORK, "n_blocks": 1, "head_size": 3},

@@ -1,4 +1,4 @@
-"""What a model of clicks owes on every backend: it learns, is saved, and scores raw columns."""
+"""What a click model owes on every backend: it learns, is saved, and scores raw columns."""
 
 import numpy as np
 import pandas as pd

@@ -30,7 +30,7 @@ def frame(**columns):
         ),
         ("value", [1 + 2j, 1], r"entries that are not numbers. Received: 2 rows of them, first \(1\+2j\)"),
         ("value", pd.to_timedelta([1, 2]), "entries that are not numbers. Received: 2 rows of them"),
-        ("user", [[1], [2]], r"lists or the like for ids. Received: 2 rows of them, first \[1\] in row 0"),
+        ("user", [[1], [2]], r"lists or similar objects as ids. Received: 2 .*, first \[1\] in row 0"),
     ],
 )
 def test_entries_that_a_cast_would_change(argument, entries, message):

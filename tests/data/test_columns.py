@@ -89,7 +89,7 @@ def test_times_are_points_of_two_circles():
         (columns.Number(), [1.0, None], r"'c' must not have missing numbers.*row 1.*`default`"),
         (columns.Number(), [np.inf], r"'c' must not have infinite numbers"),
         (columns.get("log1p"), [-2.0], r"'c' must not have numbers below 0 on the scale 'log1p'"),
-        (columns.Time(), ["noon"], r"'c' must not have entries that are no times.*'noon'"),
+        (columns.Time(), ["noon"], r"'c' must not have entries that are not times.*'noon'"),
         (columns.Time(), [17.0], r"'c' must not have numbers for times.*unit='s'"),
     ],
 )
@@ -99,7 +99,9 @@ def test_bad_entries(kind, entries, message):
 
 
 def test_lists_are_no_categories():
-    with pytest.raises(TypeError, match=r"Column 'c' must have one text or number a row.*Received: \['a'\]"):
+    with pytest.raises(
+        TypeError, match=r"Column 'c' must have one text or number per row.*Received: \['a'\]"
+    ):
         columns.Category().fit(pd.Series([["a"]], name="c"))
 
 
@@ -161,7 +163,7 @@ def test_columns_survive_as_plain_arrays():
         ValueError, match="format 1 or older; a newer kerasrec reads them. Received: format 2"
     ):
         InputColumns.from_arrays({"columns": newer})
-    with pytest.raises(ValueError, match="must be what `to_arrays` gave"):
+    with pytest.raises(ValueError, match="must come from `to_arrays`"):
         InputColumns.from_arrays({"columns": np.frombuffer(b"{}", np.uint8)})
 
 

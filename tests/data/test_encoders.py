@@ -197,7 +197,7 @@ def test_texts_and_vectors_encode_new_entities_from_a_file(features):
         (
             lambda: Features.text(TITLES, weights="tfidf", buckets=4),
             ValueError,
-            "`weights` must be left out with `buckets`",
+            "`weights` cannot be combined with `buckets`",
         ),
         (lambda: Features.text(TITLES, buckets=0), ValueError, "`buckets` must be a positive integer"),
         (lambda: Features.text(TITLES, 9, "tfidf"), ValueError, "must have a word that is in at least"),

@@ -177,7 +177,7 @@ def test_align():
         features.align(["q", "r"], "item")
     without_ids = Features.from_csr(np.ones((2, 3)))
     assert without_ids.align(["a", "b"]).ids.tolist() == ["a", "b"]
-    with pytest.raises(ValueError, match="one row a user. Received: 2 rows of 3 columns for 4.$"):
+    with pytest.raises(ValueError, match="one row per user. Received: 2 rows of 3 columns for 4.$"):
         without_ids.align(range(4), "user")
     with pytest.raises(
         ValueError, match="Received: 2 rows of 3 columns for 3. The matrix looks transposed.$"
@@ -240,7 +240,7 @@ def test_arrays_round_trip_without_pickle(tmp_path):
 
 
 def test_a_matrix_is_no_file():
-    with pytest.raises(TypeError, match=r"becomes features by `Features.from_csr`\. Received: csr_matrix"):
+    with pytest.raises(TypeError, match=r"use `Features.from_csr` for a matrix\. Received: csr_matrix"):
         Features.from_arrays(scipy.sparse.csr_matrix(np.eye(2)))
 
 
@@ -268,8 +268,8 @@ def test_what_a_file_cannot_hold():
             lambda: Features.from_csr(np.array([[0, 1], [np.nan, np.inf]])),
             "finite. Received: 2 .* first in row 1",
         ),
-        (lambda: Features.from_csr(np.eye(2), ["a"]), "one name a column. Received: 1 names for 2 columns"),
-        (lambda: Features.from_csr(np.eye(2), ids=["a"]), "one id a row. Received: 1 ids for 2 rows"),
+        (lambda: Features.from_csr(np.eye(2), ["a"]), "one name per column. Received: 1 names for 2 columns"),
+        (lambda: Features.from_csr(np.eye(2), ids=["a"]), "one id per row. Received: 1 ids for 2 rows"),
         (
             lambda: Features.from_csr(np.eye(2), ids=["a", "a"]),
             "must be unique. Received: 1 repeated ids, first 'a'",
@@ -307,11 +307,11 @@ def test_what_a_file_cannot_hold():
         ),
         (
             lambda: Features.from_csr(np.eye(2)) + Features.indicator([1, 2]),
-            r"`align\(ids\)` gives these the ids .* Received: ids of the second alone",
+            r"`align\(ids\)` gives them the ids of .* Received: ids of the second alone",
         ),
         (
             lambda: Features.indicator([1, 2]) + Features.from_csr(np.eye(2)),
-            "without, whose order of rows nobody knows; .* Received: ids of the first alone",
+            "without ids, the order of whose rows is unknown; .* Received: ids of the first alone",
         ),
         (lambda: Features.multilabel(FILMS["genres"], sep=""), "`sep` must be the text .* sep=''"),
         (
@@ -372,8 +372,8 @@ def test_columns_are_found_by_what_they_were_made_from():
     assert features.columns_of("age", "town") == [0, 1, 2]
     assert features.columns_of() == []
     with pytest.raises(
-        ValueError, match="`names` must be of series .*: 'town', 'age', 'id'. Received: 'city'."
+        ValueError, match="`names` must name series .*: 'town', 'age', 'id'. Received: 'city'."
     ):
         features.columns_of("city")
-    with pytest.raises(ValueError, match="`names` must be of series .*: none. Received: 'id'."):
+    with pytest.raises(ValueError, match="`names` must name series .*: none. Received: 'id'."):
         Features.from_csr(np.eye(2)).columns_of("id")

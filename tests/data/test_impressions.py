@@ -75,7 +75,7 @@ def test_bad_tables(changes, message):
 
 
 def test_what_is_learned_must_not_be_read():
-    with pytest.raises(ValueError, match="`columns` must not hold what is to be learned.*'clicked'"):
+    with pytest.raises(ValueError, match="`columns` must not contain the label or the watch time.*'clicked'"):
         Impressions.from_frame(FRAME, "clicked", {"clicked": "category"})
     with pytest.raises(ValueError, match="`label` must name a column of the table.*label='bought'"):
         impressions(label="bought")

@@ -344,7 +344,7 @@ def test_bad_codes():
         Interactions([0, 2], [0, 0], **ids)
     with pytest.raises(ValueError, match="`items` must be codes from 0 to 0. Received: -1 in row 0"):
         Interactions([0, 1], [-1, 0], **ids)
-    with pytest.raises(ValueError, match="`values` must have one entry an interaction"):
+    with pytest.raises(ValueError, match="`values` must have one entry per interaction"):
         Interactions([0, 1], [0, 0], [1.0], **ids)
 
 

@@ -116,7 +116,7 @@ class TestExtend:
     def test_what_was_left_out_would_add_up(self):
         x = Interactions.from_frame(bought(), kind="counts").at_least(4)
         with pytest.raises(
-            ValueError, match="must come before `at_least`, .* Received: counts of at least 4"
+            ValueError, match="must be added before `at_least`, .* Received: counts of at least 4"
         ):
             x.extend(bought())
         likes = Interactions.from_frame(bought(), kind="counts").at_least(1).extend(bought())

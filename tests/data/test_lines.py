@@ -38,7 +38,7 @@ def test_quotes_that_swallow_rows(tmp_path, separator, options):
 
 @pytest.mark.parametrize("engine", ["c", "python"])
 def test_quotes_of_a_known_separator_whatever_reads_it(tmp_path, engine):
-    with pytest.raises(ValueError, match="`quoting` must say what quotes are"):
+    with pytest.raises(ValueError, match="Quotes could be text, so `quoting` must be given"):
         read(tmp_path, SWALLOWED.format(","), engine=engine)
 
 
@@ -106,7 +106,7 @@ def test_times_of_which_some_have_a_zone(tmp_path):
     rows = ["2019-01-01T00:00:00Z", "2019-01-01 00:00:00+02:00", "2019-01-01T00:00"]
     text = "user,item,at\n" + "".join(f"u{i},a,{time}\n" for i, time in enumerate(rows))
     message = (
-        r"'at' must not have times without a zone beside .* first '2019-01-01T00:00' in row 2\. Give all"
+        r"'at' must not have times without a zone mixed with .* first '2019-01-01T00:00' in row 2\. Give all"
     )
     with pytest.raises(ValueError, match=message):
         read(tmp_path, text, time="at")

@@ -106,7 +106,7 @@ def test_csv_ids_stay_as_written(tmp_path, written, expected):
 @pytest.mark.parametrize(
     ("user", "message"),
     [
-        ("\\N", r"missing ids. Received: '\\N', which databases write for none"),
+        ("\\N", r"missing ids. Received: '\\N', which databases write for missing entries"),
         ("4.00638E+12", "a spreadsheet has rounded: .* Received: '4.00638E\\+12'"),
         ("4,00638E+12", "a spreadsheet has rounded"),
     ],

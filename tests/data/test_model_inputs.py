@@ -115,13 +115,13 @@ def test_an_input_that_nobody_knows():
 
 
 def test_a_history_of_nothing():
-    with pytest.raises(ValueError, match="needs what users had before: give `train`"):
+    with pytest.raises(ValueError, match="needs the users' histories: pass `train`"):
         ModelInputs(own_model("history")).users([0])
 
 
 def test_without_times_the_rows_count_and_a_note_says_so():
     data = interactions(times=None)
-    with pytest.warns(UserWarning, match="have no times: .* order of their rows"):
+    with pytest.warns(UserWarning, match="have no times, .* order of their rows"):
         found = ModelInputs(["history"], data).users([0])["history"]
     assert items_of(found[0]) == data.items[data.users == 0].tolist()
     model = own_model("history")

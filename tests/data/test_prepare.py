@@ -345,7 +345,7 @@ def test_a_cut_file(prepared, table, tmp_path):
     _, folder = table
     whole = (folder / "a.parquet").read_bytes()
     (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"must be whole Parquet files.*cut.parquet"):
+    with pytest.raises(ValueError, match=r"must be complete Parquet files.*cut.parquet"):
         prepared(tmp_path / "cut.parquet", **NAMES)
 
 
@@ -364,7 +364,7 @@ def test_sources_refused(prepared, table, tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         Interactions.prepare("SELECT 1 AS user, 2 AS item", tmp_path / "none" / "out")
     prepared("SELECT 1 AS user, 2 AS item")
-    with pytest.raises(ValueError, match="`path` must be a folder that is not there yet, or empty"):
+    with pytest.raises(ValueError, match="`path` must be a new or empty folder"):
         prepared("SELECT 1 AS user, 2 AS item")
 
 
@@ -502,7 +502,7 @@ class TestOpen:
         with pytest.raises(ValueError, match="whose header cannot be read"):
             Interactions.open(tmp_path)
         changed(folder, meaning={})
-        with pytest.raises(ValueError, match="a header that does not say what it must"):
+        with pytest.raises(ValueError, match="a header with missing or wrong entries"):
             Interactions.open(folder)
 
     @pytest.mark.parametrize("entries", [{"files": {}}, {"n_rows": 1}, {"kept": None}, {"check": None}])
@@ -510,7 +510,8 @@ class TestOpen:
         """Without `files`, no checksum of them would be compared."""
         header = json.loads((folder / "header.json").read_text())
         (folder / "header.json").write_text(json.dumps(header | entries))
-        with pytest.raises(ValueError, match=r"run `kerasrec prepare` again.*header.json whose checksum is"):
+        message = r"run `kerasrec prepare` again.*header.json whose checksum does not match"
+        with pytest.raises(ValueError, match=message):
             Interactions.open(folder, verify=False)
 
     def test_ids_that_are_too_few(self, folder):

@@ -301,7 +301,7 @@ def test_fit_takes_the_batches(model_class):
         ),
         (
             {"sampler": samplers.UniformSampler(shared=True), "n_sampled_items": 41},
-            "that the sampler draws where the batch shares them. Received: n_sampled_items=41 of 40",
+            "that the sampler draws if the batch shares them. Received: n_sampled_items=41 of 40",
         ),
         (
             {"sampler": "in_batch", "batch_size": 4, "n_sampled_items": 4},

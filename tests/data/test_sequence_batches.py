@@ -218,7 +218,9 @@ def test_an_example_is_as_old_as_its_target():
 
 
 def test_ages_that_there_are_none_of():
-    with pytest.raises(ValueError, match="is that of one target a row, .* 'last'. Received: targets='next'"):
+    with pytest.raises(
+        ValueError, match="the age of one target per row, .* 'last'. Received: targets='next'"
+    ):
         aged("next")
     with (
         pytest.warns(UserWarning, match="have no times"),

@@ -86,8 +86,8 @@ def test_no_network(monkeypatch, folder):
     now = "now 'nowhere'" if folder else "not set now"
     message = (
         r"'ml-latest-small.zip' could not be downloaded \(URL fetch failure on the test's network\)\. "
-        r"Fetch https://example\.org/x/ml-latest-small\.zip where .* and put it, as it is, into the "
-        rf"folder that KERASREC_DATA names \({now}\), or give its place as `path`\."
+        r"Fetch https://example\.org/x/ml-latest-small\.zip elsewhere and put it, unchanged, into the "
+        rf"folder that KERASREC_DATA names \({now}\), or pass its location as `path`\."
     )
     with pytest.raises(FileNotFoundError, match=message):
         place()
@@ -96,7 +96,7 @@ def test_no_network(monkeypatch, folder):
 def test_no_network_names_each_publishers_file():
     fetched = [name for name in datasets.names() if name != "synthetic"]
     for name in fetched:
-        with pytest.raises(FileNotFoundError, match=r"Fetch https?://\S+\.zip where"):
+        with pytest.raises(FileNotFoundError, match=r"Fetch https?://\S+\.zip elsewhere"):
             datasets.load(name)
 
 

@@ -92,10 +92,10 @@ def test_bad_candidates(parts):
     model = Scores(np.eye(3, 8))
     few = candidates.take(candidates.users == 0)
     with pytest.raises(
-        ValueError, match="must have items for every user .* none for 1 of 2 users, first 'bob'"
+        ValueError, match="must have items for every evaluated user; .* none for 1 of 2 users, first 'bob'"
     ):
         evaluate(model, test, train, candidates=few)
-    with pytest.raises(ValueError, match="`metrics` must do without auc"):
+    with pytest.raises(ValueError, match="`metrics` cannot include auc"):
         evaluate(model, test, train, metrics=["auc"], candidates=candidates)
     with pytest.raises(TypeError, match="`candidates` must be `kerasrec.data.Interactions`"):
         evaluate(model, test, train, candidates=[1])

@@ -125,9 +125,9 @@ def test_what_cannot_be_compared(shown):
         compare([reports["true"], moved])
     with pytest.raises(ValueError, match=r"must be one of auc, log_loss, user_auc, calibration_error"):
         compare(list(reports.values()), metric="mean_clicked")
-    with pytest.raises(ValueError, match="train dcn and give the model"):
+    with pytest.raises(ValueError, match="train dcn and pass the model"):
         compare("dcn", test=impressions)
-    with pytest.raises(ValueError, match=r"must be given itself, trained, and ease is none.*'ease'"):
+    with pytest.raises(ValueError, match=r"must be passed as a trained model.*'ease'"):
         compare("ease", test=impressions)
 
 
@@ -144,10 +144,12 @@ def test_models_of_other_columns_are_refused(shown):
             measure()
     again = Impressions.from_frame(frame, "clicked", {"x": "number"}, user="user")
     ranker = kerasrec.Ranker(kerasrec.zoo.create("logistic_regression", again))
-    with pytest.raises(ValueError, match=r"encoded as the rows that the model was made for.*another table"):
+    with pytest.raises(
+        ValueError, match=r"encoded like the rows that the model was trained on.*another table"
+    ):
         ranker.evaluate(impressions)
     figures = ClickMetrics(impressions)
-    with pytest.raises(ValueError, match="The validation impressions must be encoded as the rows"):
+    with pytest.raises(ValueError, match="The validation impressions must be encoded like the rows"):
         ranker.model.fit(again.inputs, again.labels, verbose=0, callbacks=[figures])
     factors = kerasrec.zoo.RecommenderV2(3, 3, 2)
     with pytest.raises(ValueError, match=r"columns that recommender_v2 reads\. Received: none of .*'item'"):

@@ -77,7 +77,7 @@ def test_reliability_is_scikit_learns_curve():
             lambda: click_figures.auc([1, 0], [0.1, np.nan]),
             "`scores` must not be NaN. Received: 1 that are.*row 1",
         ),
-        (lambda: click_figures.auc([1, 0], [0.1]), "must have one entry a row. Received: 2, 1 and 2"),
+        (lambda: click_figures.auc([1, 0], [0.1]), "must have one entry per row. Received: 2, 1 and 2"),
         (lambda: click_figures.log_loss([], []), "`labels` must not be empty"),
         (lambda: ClickReport("a", [1, 0], [0.1, 0.2])["ndcg"], "ndcg"),
         (lambda: ClickReport("a", [1, 0], [0.1, 0.2]).interval("ndcg"), "ndcg"),

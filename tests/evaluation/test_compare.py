@@ -115,7 +115,7 @@ def test_models_of_the_zoo_by_name_are_fitted(data):
     train, test = data
     table = compare(["implicit_als", "popularity"], train, test, metrics=["ndcg"], baselines=("popularity",))
     assert sorted(table.reports) == sorted(table.baselines) == ["implicit_als", "popularity"]
-    with pytest.raises(ValueError, match="A model given by name must come fitted; train recommender_v1"):
+    with pytest.raises(ValueError, match="model given by name must not need training; train recommender_v1"):
         compare("recommender_v1", train, test)
 
 
@@ -222,7 +222,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match="`significance` must be one of randomisation, bootstrap"):
             Comparison([report], significance="t")
         with pytest.raises(
-            ValueError, match="`metric` must have a value a user; coverage@10 is one of all lists"
+            ValueError, match="`metric` must have a value per user; coverage@10 is one figure for all lists"
         ):
             Comparison([report], metric="coverage@10")
         with pytest.raises(ValueError, match="`metric` must be one of .* Did you mean 'ndcg@10'"):

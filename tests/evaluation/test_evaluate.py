@@ -246,7 +246,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match="`item_features` must be given for diversity"):
             self.evaluate(metrics=["diversity"])
         with pytest.raises(
-            ValueError, match="`item_features` must have a row an item. Received: 24 rows for 25"
+            ValueError, match="`item_features` must have one row per item. Received: 24 rows for 25"
         ):
             self.evaluate(metrics=["diversity"], item_features=np.ones((24, 2)))
 
@@ -296,7 +296,8 @@ class TestBadInput:
 
     def test_errors_of_ratings_need_a_model_of_ratings(self):
         message = (
-            "`metrics` rmse and mae are of models that predict ratings. Received: '{}', whose scores only"
+            "`metrics` rmse and mae are only for models that predict ratings. Received: '{}', whose "
+            "scores only"
         )
         train = interactions(self.train, self.ids)
         with pytest.raises(ValueError, match=message.format("ease")):
@@ -344,7 +345,7 @@ class TestReport:
             ValueError, match="`metric` must be one of .* Did you mean 'ndcg@5'. Received: metric='ndgc@5'"
         ):
             report["ndgc@5"]
-        with pytest.raises(ValueError, match="coverage@5 is one of all lists together"):
+        with pytest.raises(ValueError, match="coverage@5 is one figure for all lists"):
             report.per_user("coverage@5")
 
     def test_frame_has_figures_intervals_and_users(self, report):

@@ -73,16 +73,16 @@ def test_a_factorised_model_folds_them_in(parts):
 def test_bad_parts(counts, parts):
     train, given, test = parts
     model = kerasrec.zoo.EASE(train)
-    with pytest.raises(ValueError, match="`train` must not have the users .* 27 of 27 users are in both"):
+    with pytest.raises(ValueError, match="must not have users of `given`.* 27 of 27 users are in both"):
         evaluate(model, test, of_counts(counts), given=given)
     with pytest.raises(ValueError, match="`given` must have items of every user .* 27 users have none"):
         evaluate(model, test, train, given=train)
-    with pytest.raises(ValueError, match="`train` must be given beside `given`"):
+    with pytest.raises(ValueError, match="`train` must be given together with `given`"):
         evaluate(model, test, given=given)
     with pytest.raises(ValueError, match="represent users and items, score histories.*Received: 'neumf'"):
         evaluate(kerasrec.zoo.create("neumf", train), test, train, given=given)
     with pytest.raises(ValueError, match="`given` must be a share between 0 and 1. Received: given=1"):
         splits.held_out_users(train, given=1)
     single = of_counts(np.eye(4))
-    with pytest.raises(ValueError, match="A user held out must have at least two interactions"):
+    with pytest.raises(ValueError, match="A held-out user must have at least two interactions"):
         splits.held_out_users(single, 0.5, seed=0)

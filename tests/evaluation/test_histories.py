@@ -113,7 +113,7 @@ def test_users_who_were_not_in_training():
 
 def test_no_history():
     _, test = splits.leave_last_out(data())
-    with pytest.raises(ValueError, match="needs what users had before: give `train`"):
+    with pytest.raises(ValueError, match="needs the users' histories: pass `train`"):
         evaluate(next_item(), test, k=1)
 
 

@@ -178,7 +178,7 @@ def click_model():
 
 
 def two_stages():
-    """A model of clicks in the file of one that finds candidates."""
+    """A click model in the file of one that finds candidates."""
     kinds = {"device": Category(default="phone")}
     shown = Impressions.from_frame(shown_rows(), "clicked", kinds, user="user", item="item")
     ranker = Ranker(kerasrec.zoo.create("deepfm", shown, hidden=(4,)))

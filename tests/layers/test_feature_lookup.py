@@ -124,7 +124,7 @@ def test_half_precision_keeps_codes_and_columns_whole():
         (lambda: FeatureLookup(3, 4, width=0), "`width` must be a positive integer. Received: width=0"),
         (
             lambda: FeatureLookup.from_matrix(np.ones(3)),
-            r"must have one row an entity.* Received: shape=\(3,\)",
+            r"must have one row per entity.* Received: shape=\(3,\)",
         ),
         (
             lambda: FeatureLookup.from_matrix(np.ones((0, 3))),

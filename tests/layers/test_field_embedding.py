@@ -37,7 +37,7 @@ def test_several_places_are_averaged_without_padding():
         (lambda: FieldEmbedding([3], 0), "`n_components` must be a positive integer"),
         (
             lambda: FieldEmbedding([3, 4], 2, widths=[1]),
-            "`widths` must have one number a field. Received: 1 for 2",
+            "`widths` must have one number per field. Received: 1 for 2",
         ),
         (lambda: layer(4, 5)(np.zeros((2, 3), int)), r"`ids` must have 2 columns.*shape=\(2, 3\)"),
     ],

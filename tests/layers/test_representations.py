@@ -228,7 +228,7 @@ def test_number_of_features_is_checked(name, features):
 def test_bags_need_the_number_of_features(make, features):
     assert make()(features).shape[0] == N
     with pytest.raises(
-        ValueError, match=r"`n_features` of layer '\w+' must be given where features come as bags"
+        ValueError, match=r"`n_features` of layer '\w+' must be given if features come as bags"
     ):
         make()(bag(features))
     with pytest.raises(ValueError, match="`n_features` must be a positive integer. Received: n_features=0"):

@@ -376,7 +376,7 @@ def test_wrong_shapes_are_refused(name):
         ValueError, match=r"one shape \[batch, list\]; `kerasrec.data.RankingBatches` makes such lists"
     ):
         loss(np.ones(3), np.ones((3, 3)))
-    with pytest.raises(ValueError, match=r"must have shape \[batch\] or \[batch, 1\]: one weight a list"):
+    with pytest.raises(ValueError, match=r"must have shape \[batch\] or \[batch, 1\]: one weight per list"):
         loss(np.ones((2, 2)), np.ones((2, 2)), sample_weight=np.ones((2, 2)))
 
 

@@ -74,9 +74,9 @@ class TestIds:
             factorised.recommend_for_history({})
         with pytest.raises(TypeError, match="`values` must be a dict .* Received: list"):
             factorised.recommend_for_history({"x": [0]}, values=[1.0])
-        with pytest.raises(ValueError, match="one finite number an item. Received: nan for 1 items"):
+        with pytest.raises(ValueError, match="one finite number per item. Received: nan for 1 items"):
             factorised.recommend_for_history([0], values=[np.nan])
-        with pytest.raises(ValueError, match=r"one finite number an item. Received: \(1,\) of <U1 for"):
+        with pytest.raises(ValueError, match=r"one finite number per item. Received: \(1,\) of <U1 for"):
             factorised.recommend_for_history([0], values=["a"])
 
 

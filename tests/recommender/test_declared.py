@@ -160,7 +160,7 @@ def test_seen_items_that_end_elsewhere(saved, end):
 
 def test_seen_items_that_do_not_ascend(saved):
     rewrite_arrays(saved, "seen.npz", lambda arrays: arrays.update(items=arrays["items"] * 0))
-    with pytest.raises(ValueError, match="Seen items of a user must ascend"):
+    with pytest.raises(ValueError, match="Seen items of a user must be in ascending order"):
         Recommender.load(saved)
 
 
@@ -202,7 +202,7 @@ def test_metadata_with_the_columns_of_a_list(saved, name):
 @pytest.mark.parametrize("rows", [-1, 10**12, 19])
 def test_metadata_of_other_rows(saved, rows):
     rewrite_header(saved, "item_metadata.npz", lambda header: header.update(rows=rows))
-    with pytest.raises(ValueError, match=rf"metadata must have a row an item .* received {rows} rows"):
+    with pytest.raises(ValueError, match=rf"metadata must have one row per item .* received {rows} rows"):
         Recommender.load(saved)
 
 
@@ -211,14 +211,14 @@ def test_metadata_with_a_short_column(saved):
         arrays["column_0"] = np.frombuffer(b'["one"]', np.uint8)
 
     rewrite_arrays(saved, "item_metadata.npz", change)
-    with pytest.raises(ValueError, match="must have an entry an item; column 'title' has others"):
+    with pytest.raises(ValueError, match="must have one entry per item; column 'title' has others"):
         Recommender.load(saved)
 
 
 @pytest.mark.parametrize("column", [-1, 99, 2**31 - 1])
 def test_features_of_columns_that_are_not_there(saved, column):
     rewrite_arrays(saved, "item_features.npz", lambda arrays: arrays["indices"].__setitem__(0, column))
-    with pytest.raises(ValueError, match="Rows of features must hold numbers of their columns"):
+    with pytest.raises(ValueError, match="Rows of features must hold valid column numbers"):
         Recommender.load(saved)
 
 
@@ -227,7 +227,7 @@ def test_features_of_other_items(saved):
     with pytest.raises(ValueError, match="item_features must have a row for each of the 20 ids"):
         Recommender.load(saved)
     rewrite_header(saved, "item_features.npz", lambda header: header.update(n_features=10**9))
-    with pytest.raises(ValueError, match="a name a column. Received: 23 names for 1000000000 columns"):
+    with pytest.raises(ValueError, match="one name per column. Received: 23 names for 1000000000 columns"):
         Recommender.load(saved)
 
 

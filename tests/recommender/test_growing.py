@@ -223,7 +223,7 @@ class TestBadInput:
             made.update(data, replay=2)
         with pytest.raises(ValueError, match=r"`replay` must be a share, .* Received: replay='all'"):
             made.update(data, replay="all")
-        with pytest.raises(ValueError, match=r"weights to train; one fitted in closed form is made anew"):
+        with pytest.raises(ValueError, match=r"trainable weights; train a closed-form model again"):
             factorised.update(data)
         new = Interactions.from_frame(
             pd.DataFrame({"user": ["v7"], "item": [10], "value": 1.0}), value="value"

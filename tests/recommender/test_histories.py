@@ -93,7 +93,7 @@ def test_somebody_new_is_what_the_model_says(factorises):
 
 
 def test_the_order_of_rows_counts_without_times():
-    with pytest.warns(UserWarning, match="have no times: what came before what is read off the order"):
+    with pytest.warns(UserWarning, match="have no times, so the order of their rows is used"):
         made = Recommender(own_model(), data(times=False))
         assert next_of(made, "ann") == [10]
 
@@ -117,7 +117,7 @@ def test_onnx_holds_what_represents_users(made, tmp_path):
     path = tmp_path / "x.onnx"
     if any(layer.name.startswith("activation") for layer in made.model.layers):
         with pytest.raises(
-            ValueError, match="`save` writes a file of any other. Received: 'own', .* 'history' "
+            ValueError, match="`save` writes any model to a file. Received: 'own', .* 'history' "
         ):
             made.export(path)
         return
@@ -135,7 +135,7 @@ def test_a_saved_model_holds_what_represents_users(made, tmp_path):
 
     if any(layer.name.startswith("activation") for layer in made.model.layers):
         with pytest.raises(
-            ValueError, match="`save` writes a file of any other. Received: 'own', .* 'history' "
+            ValueError, match="`save` writes any model to a file. Received: 'own', .* 'history' "
         ):
             made.export(tmp_path / "x")
         assert not (tmp_path / "x").exists()

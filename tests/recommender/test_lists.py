@@ -195,7 +195,7 @@ class TestBadInput:
             own.recommend(["ann", "bob"], k=3, short="error")
         with pytest.raises(ValueError, match=r"k=3, and 2 items left for user 'bob'"):
             own.recommend("bob", k=3)
-        with pytest.raises(ValueError, match=r"'fewer' gives what is left.*k=3, and 2 items left"):
+        with pytest.raises(ValueError, match=r"take what is left with short='fewer'.*k=3, and 2 items left"):
             own.recommend_to_parquet("lists.parquet", k=3, short="error", verbose=False)
         with pytest.raises(ValueError, match=r"`short` must be one of .*Received: short='few'"):
             own.recommend("ann", k=3, short="few")
@@ -243,7 +243,7 @@ class TestBadInput:
             Recommender(made, data, item_metadata=["a"])
         with pytest.raises(ValueError, match=r"not be called user, item.*Received: 'score'"):
             Recommender(made, data, item_metadata=films.rename(columns={"title": "score"}))
-        with pytest.raises(ValueError, match=r"one row an item\. Received: 0 more than once"):
+        with pytest.raises(ValueError, match=r"one row per item\. Received: 0 more than once"):
             Recommender(made, data, item_metadata=pd.concat([films, films]))
         shuffled = pd.DataFrame({"film": range(1, 21), "title": "x"})  # rows counted from 0, ids from 1
         ids = Interactions([0], [0], user_ids=["u"], item_ids=list(range(1, 21)))

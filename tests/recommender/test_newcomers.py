@@ -121,7 +121,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"`items` must be items.*1 unknown of 2, first 7"):
             factorised.recommend_for_history([0, 7])
         with pytest.raises(
-            ValueError, match=r"one finite number an item\. Received: \(1,\) of float64 for 2"
+            ValueError, match=r"one finite number per item\. Received: \(1,\) of float64 for 2"
         ):
             factorised.recommend_for_history([0, 10], values=[1.0])
         with pytest.raises(ValueError, match=r"k=19, and 18 items left"):

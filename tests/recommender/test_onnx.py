@@ -128,7 +128,7 @@ def test_a_file_is_enough(factorised, tmp_path):
 
 def test_what_it_cannot_hold_is_named(data, numbers, tmp_path):
     path = tmp_path / "x.onnx"
-    with pytest.raises(ValueError, match=r"or whose items lead to items.*SavedModel\. Received: 'user_knn'"):
+    with pytest.raises(ValueError, match=r"and item-to-item models.*SavedModel\. Received: 'user_knn'"):
         Recommender.train(data, "user_knn").export(path)
     with pytest.raises(ValueError, match=r"scores and scales of `kerasrec.layers`.*Received: CityBlock in"):
         Recommender.train(data, "hybrid", epochs=0, score=CityBlock(), verbose=0).export(path)
@@ -151,7 +151,7 @@ def test_what_is_not_finite_or_too_large(data, tmp_path, monkeypatch):
         Recommender(of_vectors(CARD, *tables), data).export(tmp_path / "x.onnx")
     tables[1][3, 0] = 1
     monkeypatch.setattr(_onnx, "_MOST_BYTES", 100)
-    with pytest.raises(ValueError, match=r"holds at most 2 GB; fewer components.*'implicit_als' of 0\.0 GB"):
+    with pytest.raises(ValueError, match=r"holds at most 2 GB; use fewer.*'implicit_als' of 0\.0 GB"):
         Recommender(of_vectors(CARD, *tables), data).export(tmp_path / "x.onnx")
 
 

@@ -200,13 +200,13 @@ def test_a_default_declared_with_the_column_stands_in():
         (
             lambda r: kerasrec.Ranker(r.model, items=FRAME.set_index("item")),
             ValueError,
-            "`items` must have one row an id",
+            "`items` must have one row per id",
         ),
         (lambda r: kerasrec.Ranker("dcn"), TypeError, "`model` must be a `keras.Model` of clicks"),
         (
             lambda r: kerasrec.Ranker(kerasrec.zoo.RecommenderV1(3, 4)),
             ValueError,
-            "must be a model of clicks, which carries its columns",
+            "must be a click model, which carries its columns",
         ),
         (
             lambda r: kerasrec.Ranker.train(FRAME),
@@ -239,7 +239,7 @@ def test_a_default_declared_with_the_column_stands_in():
         (
             lambda r: kerasrec.Ranker.train(SHOWN, "ease"),
             ValueError,
-            "`model` must be a model of clicks: autoint, ",
+            "`model` must be a click model: autoint, ",
         ),
     ],
 )
@@ -250,9 +250,9 @@ def test_bad_input(ranker, ask, error, message):
 
 def test_files_of_other_models_are_told_apart(ranker, tmp_path):
     ranker.save(tmp_path / "ranker.keras")
-    with pytest.raises(ValueError, match="`kerasrec.Ranker.load` reads a model of clicks"):
+    with pytest.raises(ValueError, match="`kerasrec.Ranker.load` reads a click model"):
         kerasrec.Recommender.load(tmp_path / "ranker.keras")
     data = kerasrec.datasets.synthetic(20, 30, 100).interactions
     kerasrec.Recommender.train(data, model="popularity").save(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match="holds no model of clicks"):
+    with pytest.raises(ValueError, match="holds no click model"):
         kerasrec.Ranker.load(tmp_path / "other.keras")

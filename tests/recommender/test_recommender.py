@@ -153,7 +153,7 @@ class TestValuesThatLookLikeCounts:
     )
     def test_nobody_said_what_they_are(self, name, effect):
         message = (
-            rf"taken for ratings, each of which {effect} as it is; .* kind='counts'.* 1 to 900, half .* 1\."
+            rf"treated as ratings, each of which {effect} as it is; .* kind='counts'.* 1 to 900, half .* 1\."
         )
         with pytest.warns(UserWarning, match=message) as said:
             Recommender.train(self.values(), name, verbose=0)
@@ -167,7 +167,7 @@ class TestValuesThatLookLikeCounts:
     def test_a_training_says_how_it_takes_counts(self, capsys):
         Recommender.train(self.values(kind="counts"), "hybrid", epochs=0, n_components=2)
         assert capsys.readouterr().out.startswith(
-            "Every count above 0 is a like, and weighs the more the higher"
+            "Every count above 0 is a like, weighted by the count on a log scale"
         )
 
 

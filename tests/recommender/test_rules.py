@@ -332,7 +332,7 @@ def test_too_few_are_said(shop):
     ):
         found = shop.recommend(k=12, at_least={"local": 9})
     assert (found.groupby("user").size() == 12).all()
-    with pytest.raises(ValueError, match=r"fewer rules or `exclude_seen=False` leaves enough"):
+    with pytest.raises(ValueError, match=r"fewer rules or `exclude_seen=False`, or take what is left"):
         shop.recommend("u0", k=20, where="brand == 'a'")
 
 
@@ -468,6 +468,9 @@ def test_what_rules_cost(shop, data):
 def test_an_export_would_forget_them(shop, tmp_path, name):
     before = shop.rules
     shop.rules = Rules(at_most={"brand": 1}, diversity=0.2)
-    with pytest.raises(ValueError, match=r"set `rules = None` before\. Received: at_most brand, diversity\."):
+    with pytest.raises(
+        ValueError,
+        match=r"exported: set `rules = None` first\. Received: at_most brand, diversity\.",
+    ):
         shop.export(tmp_path / name)
     shop.rules = before

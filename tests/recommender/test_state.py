@@ -126,7 +126,7 @@ def test_metadata_can_be_put_in_their_place(made):
     assert made.rank("u1", [50])["label"].tolist() == [5]
     made.item_metadata = None
     assert "label" not in made.rank("u1", [50])
-    with pytest.raises(ValueError, match=r"must have a row an item.*Received: 3 rows for 20 items"):
+    with pytest.raises(ValueError, match=r"must have one row per item.*Received: 3 rows for 20 items"):
         made.item_metadata = pd.DataFrame({"label": np.arange(3)})
 
 

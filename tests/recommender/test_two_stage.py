@@ -241,7 +241,7 @@ def test_clicks_order_what_a_first_model_finds(data, clicks):
 
 
 def test_what_a_context_lacks_is_named(clicks, first, second):
-    lacking = r"`context` must hold 'device', which the ranker reads of the situation: `context=\{'device': "
+    lacking = r"`context` must hold 'device', a context column of the ranker: pass `context=\{'device': "
     for ask in (
         lambda: clicks.recommend("u0"),
         lambda: clicks.rank("u0", ITEMS[:3]),
@@ -253,10 +253,10 @@ def test_what_a_context_lacks_is_named(clicks, first, second):
             ask()
     with pytest.raises(
         ValueError,
-        match=r"`context` must name columns of the situation that the model reads: 'device', 'br.*'hour'",
+        match=r"`context` must name context columns of the model: 'device', 'br.*'hour'",
     ):
         clicks.recommend("u0", context={"hour": 3})
-    with pytest.raises(ValueError, match=r"that the model reads: none\. Received: 'device'"):
+    with pytest.raises(ValueError, match=r"columns of the model: none\. Received: 'device'"):
         TwoStage(first, second).recommend("u0", context={"device": "phone"})
     with pytest.raises(TypeError, match=r"`context` must be a dict of entries by the name.* Received: str"):
         clicks.recommend("u0", context="phone")
@@ -303,7 +303,7 @@ def test_one_file_holds_both(tmp_path, clicks, first, second):
     first.save(path)
     with pytest.raises(ValueError, match=r"`path` must be a file of two stages.*of 'implicit_als' alone"):
         TwoStage.load(path)
-    with pytest.raises(ValueError, match=r"Formats that others serve hold one model.*Received: two stages"):
+    with pytest.raises(ValueError, match=r"An export holds one model.*Received: two stages"):
         TwoStage(first, second).export(tmp_path / "x.onnx")
 
 

@@ -1,4 +1,4 @@
-"""Models of clicks on Frappe, beside what BARS publishes for the same validation and test rows.
+"""Click models on Frappe, beside what BARS publishes for the same validation and test rows.
 
 Protocol: `train.csv` (202,027 rows, whose negatives are drawn again by the published scheme), `valid.csv`
 says when to stop, exact AUC of the 28,860 rows of `test.csv`, the mean of five seeds; ten columns of

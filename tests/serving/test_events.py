@@ -86,7 +86,7 @@ def test_a_rating_needs_its_value(serve, tmp_path):
     assert answer.status_code == 422
     assert (
         answer.json()["detail"]
-        == "`value` must be given: the model was made of ratings. Received: none for 'z'."
+        == "`value` must be given: the model was trained on ratings. Received: none for 'z'."
     )
     assert send(client, "a", "z", value=3).status_code == 200
 
@@ -248,7 +248,7 @@ def test_events_are_read_as_what_the_recommender_was_made_of(tmp_path):
         read(kind="ratings", value="value")  # as 1.0, it would be the worst rating
     with open(log.path, "a") as file:
         file.write('{"user": "a", "it')
-    with pytest.warns(UserWarning, match="1 lines of the log are no events and are left out"):
+    with pytest.warns(UserWarning, match="1 lines of the log are not events and are ignored"):
         assert len(read(kind="likes")) == 2
     with pytest.raises(ValueError, match="at least one event. Received: none in .*empty.jsonl"):
         (tmp_path / "empty.jsonl").touch()

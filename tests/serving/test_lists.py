@@ -127,7 +127,7 @@ def test_somebody_new(client, recommender):
     assert [row["item"] for row in client.post("/v1/history", json=some).json()["items"]] == ["item 2"]
     assert client.post("/v1/history", json={**some, "only": ["item 1"]}).json()["items"] == []
     answer = client.post("/v1/history", json={**body, "values": [1.0]})
-    assert answer.status_code == 422 and "one finite number an item" in answer.json()["detail"]
+    assert answer.status_code == 422 and "one finite number per item" in answer.json()["detail"]
     assert client.post("/v1/history", json={"items": ["item 1", "gone"]}).status_code == 404
 
 

@@ -25,6 +25,6 @@ def test_bad_settings(given, said):
 
 
 def test_a_missing_extra_is_named():
-    said = r"need further packages: pip install 'kerasrec\[serve\]'. Received: no not_there."
+    said = r"need additional packages: pip install 'kerasrec\[serve\]'. Received: no not_there."
     with pytest.raises(ValueError, match=said):
         require(["json", "not_there"])

@@ -67,7 +67,7 @@ def test_processes_that_train_together_do_not_shuffle(monkeypatch):
     """Each would draw an order of its own; batches of kerasrec draw the same one in all of them."""
     assert _processes.one_order(np.zeros(3), True) is True
     monkeypatch.setattr(_processes, "several_processes", lambda: True)
-    with pytest.warns(UserWarning, match="see data in the order in which they are given.*shuffle=True"):
+    with pytest.warns(UserWarning, match="read the data in the given order.*shuffle=True"):
         assert _processes.one_order(np.zeros(3), True) is False
     data = Interactions([0, 1], [0, 1], user_ids=[0, 1], item_ids=[0, 1, 2])
     assert _processes.one_order(RankingBatches(data, 2, 1, seed=0), True) is False

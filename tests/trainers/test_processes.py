@@ -92,7 +92,7 @@ def test_a_killed_process_ends_the_others_with_a_message(killed):
     assert killed[1][0] == -9
     found = killed[0][1]["killed"]
     assert "Another process of this training has ended" in found
-    assert "go on from the last file" in found
+    assert "resume from the last saved file" in found
 
 
 def test_two_processes_train_as_one_does_also_after_a_kill(killed, gone_on):

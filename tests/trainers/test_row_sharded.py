@@ -90,7 +90,7 @@ class TestOnFourDevices:
             ("optimizer", "needs an optimizer that can be applied by rows, but the update of Lamb"),
             (
                 "eager",
-                "without `run_eagerly` and without a `train_step` of one's own. Received: run_eagerly=True",
+                "without `run_eagerly` and without a custom `train_step`. Received: run_eagerly=True",
             ),
             ("own", "Received: OwnStep with its own `train_step`"),
             ("parallel", "`DataParallel` sends the whole gradient of every table at each step"),

@@ -104,7 +104,7 @@ NO_FORM = {
 
 @pytest.mark.parametrize("reason", NO_FORM)
 def test_optimizers_without_a_closed_form_are_named(reason):
-    with pytest.raises(ValueError, match=f"can be made good later, but {reason}.*row_sparse='lazy'"):
+    with pytest.raises(ValueError, match=f"updates can be applied later, but {reason}.*row_sparse='lazy'"):
         model(kerasrec.Model, NO_FORM[reason])
 
 

@@ -1,4 +1,4 @@
-"""Searches of models of clicks, on impressions."""
+"""Searches of click models, on impressions."""
 
 import keras
 import numpy as np
@@ -87,7 +87,7 @@ def test_what_cannot_be_tested(found, shown):
     with pytest.raises(ValueError, match=r"`k` must be left out for impressions\. Received: k=5"):
         found.refit(shown[1], k=5)
     other = Impressions.from_frame(table(30, 3), "clicked", KINDS, user="user")
-    with pytest.raises(ValueError, match="`test` must be encoded as the rows that the model was made for"):
+    with pytest.raises(ValueError, match="must be encoded like the rows that the model was trained on"):
         found.refit(other)
 
 
@@ -140,7 +140,7 @@ def test_what_cannot_be_searched(shown, ratings, tmp_path):
         return kerasrec.tuning.search(data, *args, directory=tmp_path / "x", verbose=False, **kwargs)
 
     train = shown[0]
-    with pytest.raises(TypeError, match=r"`interactions` must be .*, or `Impressions` for models of clicks"):
+    with pytest.raises(TypeError, match=r"`interactions` must be .*, or `Impressions` for click models"):
         search(table(10, 0), "dcn")
     with pytest.raises(
         TypeError, match=r"dcn must be searched on `kerasrec.data.Impressions`, .*Interactions"
@@ -148,11 +148,11 @@ def test_what_cannot_be_searched(shown, ratings, tmp_path):
         search(ratings[0], "dcn")
     with pytest.raises(TypeError, match="dcn must be searched on"):
         HyperRecommender("dcn", ratings[0])
-    with pytest.raises(ValueError, match=r"`model` must be a model of clicks: autoint, .*model='ease'"):
+    with pytest.raises(ValueError, match=r"`model` must be a click model: autoint, .*model='ease'"):
         search(train, "ease")
-    with pytest.raises(ValueError, match=r"`item_features` must be left out with impressions"):
+    with pytest.raises(ValueError, match=r"`item_features` cannot be used with impressions"):
         search(train, "dcn", item_features=np.eye(3))
-    with pytest.raises(ValueError, match=r"`n_users` must be left out with impressions"):
+    with pytest.raises(ValueError, match=r"`n_users` cannot be used with impressions"):
         search(train, "dcn", n_users=3)
     with pytest.raises(
         ValueError,

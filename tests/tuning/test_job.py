@@ -8,7 +8,7 @@ from kerasrec.tuning import HyperRecommender, Job
 
 @pytest.fixture(scope="module")
 def shown():
-    """Impressions, for models of clicks."""
+    """Impressions, for click models."""
     frame = pd.DataFrame({"device": ["phone", "tablet"] * 2, "clicked": [1, 0, 1, 1]})
     return Impressions.from_frame(frame, "clicked", {"device": "category"})
 

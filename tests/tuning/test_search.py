@@ -107,7 +107,7 @@ def test_more_trials_in_the_folder(search, tmp_path, tuner):
     same = [name for name in whole.columns if name not in ("started", "seconds")]
     assert len(grown) == 5 and grown[same].equals(whole[same])
     assert len(search(max_trials=5, **how).frame()) == 5
-    with pytest.raises(ValueError, match=r"or with more `max_trials`; .*: max_trials=4 instead of 5 in"):
+    with pytest.raises(ValueError, match=r"or a larger `max_trials`; .*: max_trials=4 instead of 5 in"):
         search(max_trials=4, **how)
 
 

@@ -1,4 +1,4 @@
-"""Models of clicks: each against plain NumPy or another library, and what all of them owe."""
+"""Click models: each against plain NumPy or another library, and what all of them owe."""
 
 import inspect
 
@@ -278,9 +278,9 @@ def test_youtube_ranker_expects_the_time_that_is_watched():
     assert report.metrics == ["auc", "mean_predicted", "mean_watched"]
     assert report["mean_watched"] == pytest.approx(frame["minutes"].mean())
     assert report["mean_predicted"] == pytest.approx(frame["minutes"].mean(), rel=0.2)
-    with pytest.raises(ValueError, match="Reliability is of probabilities"):
+    with pytest.raises(ValueError, match="Reliability needs probabilities"):
         report.reliability()
-    with pytest.raises(ValueError, match="youtube_ranker needs to know how long was watched"):
+    with pytest.raises(ValueError, match="youtube_ranker needs watch times: pass `watch_time=`"):
         kerasrec.Ranker.train(SHOWN, "youtube_ranker", epochs=1)
 
 
@@ -387,7 +387,7 @@ def test_the_table_of_the_fields_is_updated_by_rows():
         (
             lambda: kerasrec.zoo.DLRM(InputColumns.fit(FRAME, {"item": "category"})),
             ValueError,
-            "dlrm needs at least two columns for its dots",
+            "dlrm needs at least two columns for its dot",
         ),
         (
             lambda: kerasrec.zoo.create("autoint", SHOWN, head_size=0),

@@ -360,13 +360,13 @@ class TestRegistry:
     @pytest.mark.parametrize("side", ["user", "item"])
     def test_rows_must_match(self, interactions, side):
         n = getattr(interactions, f"n_{side}s")
-        message = rf"one row a {side}, of which there are {n}\. Received: shape=\(7, 2\)"
+        message = rf"one row per {side}, of which there are {n}\. Received: shape=\(7, 2\)"
         with pytest.raises(ValueError, match=message):
             zoo.create("hybrid", interactions, **{f"{side}_features": np.ones((7, 2))})
         with pytest.raises(ValueError, match=r"It looks transposed\. Received: shape=\(2, "):
             zoo.create("hybrid", interactions, **{f"{side}_features": np.ones((2, n))})
         features = Features.from_csr(np.ones((2, n)))
-        with pytest.raises(ValueError, match=rf"one row a {side}\. Received: 2 rows .* looks transposed"):
+        with pytest.raises(ValueError, match=rf"one row per {side}\. Received: 2 rows .* looks transposed"):
             zoo.create("hybrid", interactions, **{f"{side}_features": features})
         strangers = Features.indicator(["x", "y"])
         with pytest.raises(ValueError, match=rf"Features must have rows of the {side} ids given"):
@@ -387,7 +387,7 @@ class TestRegistry:
         ({"user_repr": "deap"}, r"`user_repr` must be a Keras layer or one of linear, .*user_repr='deap'"),
         ({"item_repr": len}, r"`item_repr` must be a Keras layer or one of .*Received: item_repr=<built-in"),
         ({"n_tastes": 2, "attention": 3}, r"`attention` must be a Keras layer or one of .*attention=3"),
-        ({"user_repr": [SparseLinearRepr(5)] * 2}, r"one layer a taste .*Received: 2 layers, n_tastes=1"),
+        ({"user_repr": [SparseLinearRepr(5)] * 2}, r"one layer per taste .*Received: 2 layers, n_tastes=1"),
         ({"item_repr": "pass_through"}, r"must be the number of features.*n_components=5, n_features=8"),
         (
             {"user_features": np.full((4, 1), np.nan)},

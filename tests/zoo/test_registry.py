@@ -91,7 +91,7 @@ def test_features_are_refused_by_a_model_without(data):
 
 def test_data_without_ratings_are_refused_by_a_model_of_ratings(data):
     with pytest.raises(
-        ValueError, match=r"give `min_rating` and `max_rating`, or take a ranking model.*min_rating=2"
+        ValueError, match=r"give `min_rating` and `max_rating`, or use a ranking model.*min_rating=2"
     ):
         zoo.create("recommender_v2", data.take([0]))
     assert zoo.create("recommender_v2", data.take([0]), min_rating=0, max_rating=5).built

@@ -40,9 +40,7 @@ class Labels(Column):
 
     def __post_init__(self) -> None:
         if not isinstance(self.sep, str) or not self.sep:
-            raise ValueError(
-                f"`sep` must be the text that stands between labels. Received: sep={self.sep!r}."
-            )
+            raise ValueError(f"`sep` must be the text between labels. Received: sep={self.sep!r}.")
         if self.most is not None:
             positive_integer("most", self.most)
 

@@ -69,7 +69,7 @@ class Time(Column):
             numbers = pd.Series(numbers_of(column, entries.name), column.index)
             parsed = pd.to_datetime(numbers, unit=self.unit, utc=True, errors="coerce")
         remedy = "Correct those rows, or give a `default`."
-        refuse(parsed.isna().to_numpy(), column, entries.name, "entries that are no times", remedy)
+        refuse(parsed.isna().to_numpy(), column, entries.name, "entries that are not times", remedy)
         hours = (parsed.dt.hour + parsed.dt.minute / 60 + parsed.dt.second / 3600).to_numpy(float)
         days = parsed.dt.day_of_week.to_numpy(float) + hours / 24
         angles = [2 * np.pi * x / period for x, period in zip((hours, days), _PERIODS, strict=True)]
