@@ -28,15 +28,15 @@ class FeatureLoaders:
         scale: bool = True,
         verbose: bool = True,
     ) -> "Self":
-        """Write the features of a table that does not fit memory to a folder, and open it.
+        """Write the features of a table that does not fit into memory to a folder, and open it.
 
         The table is read in blocks of rows; ids, categories and labels are held in memory. The rows are those
         of `indicator`, `categorical`, `multilabel`, `numeric` and `vectors`, stacked in this order.
 
         Args:
-            source: Parquet with a row an entity: a file, a folder, a pattern such as `"items/*.parquet"`, or
+            source: Parquet with one row per entity: a file, a folder, a pattern such as `"items/*.parquet"`, or
                 several.
-            path: the folder to be.
+            path: folder to write.
             id: name of the column of raw ids. Defaults to `"id"`.
             indicator: bool, whether each entity has a column of its own. Defaults to `False`.
             categorical: names of columns of categories. Defaults to `()`.
@@ -45,7 +45,7 @@ class FeatureLoaders:
             vectors: names of columns of numbers that stay as they are. Defaults to `()`.
             ids: the raw ids that the rows are to have, in their order, such as `interactions.item_ids`; those
                 without a row are counted in a warning. Defaults to `None`: those of the table.
-            sep: what stands between labels. Defaults to `"|"`.
+            sep: text between labels. Defaults to `"|"`.
             scale: bool, as in `numeric`. Defaults to `True`.
             verbose: bool, print a line for each stage. Defaults to `True`.
 

@@ -71,7 +71,7 @@ def prepare(request: Request, path: Path, progress: Progress) -> None:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ValueError(
-            "`path` must be a folder that is not there yet, or empty; remove it or write elsewhere. "
+            "`path` must be a new or empty folder; remove it or write elsewhere. "
             f"Received: path={str(path)!r}."
         )
     with replacing(path) as place:

@@ -194,7 +194,7 @@ def test_a_table_that_changes(tmp_path, films, monkeypatch):
 def test_other_folders(source, tmp_path):
     out = tmp_path / "out"
     Features.prepare(source, out, verbose=False, **COLUMNS)
-    with pytest.raises(ValueError, match="`path` must be a folder that is not there yet, or empty"):
+    with pytest.raises(ValueError, match="`path` must be a new or empty folder"):
         Features.prepare(source, out, verbose=False, **COLUMNS)
     with pytest.raises(FileNotFoundError, match="folder that `Features.prepare` wrote.*does not exist"):
         Features.open(tmp_path / "none")
