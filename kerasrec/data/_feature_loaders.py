@@ -34,8 +34,8 @@ class FeatureLoaders:
         of `indicator`, `categorical`, `multilabel`, `numeric` and `vectors`, stacked in this order.
 
         Args:
-            source: Parquet with one row per entity: a file, a folder, a pattern such as `"items/*.parquet"`, or
-                several.
+            source: Parquet with one row per entity: a file, a folder, a pattern such as
+                `"items/*.parquet"`, or several.
             path: folder to write.
             id: name of the column of raw ids. Defaults to `"id"`.
             indicator: bool, whether each entity has a column of its own. Defaults to `False`.
