@@ -110,6 +110,11 @@ class Impressions:
         weights = None if weight is None else numbers(column(frame, weight, "weight"), weight)
         if weights is not None:
             refuse(weights < 0, frame[weight], weight, "weights below 0", "Give weights of at least 0.")
+            if not weights.any():
+                raise ValueError(
+                    "`weight` must be above 0 in some rows, or nothing is learned. "
+                    f"Received: 0 in all {len(frame):,} rows of {weight!r}."
+                )
         watched = None
         if watch_time is not None:
             watched = numbers(column(frame, watch_time, "watch_time").fillna(0), watch_time)

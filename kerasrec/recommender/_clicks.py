@@ -24,6 +24,8 @@ STAGE_COLUMNS: dict[str, Column] = {
     "item_count": Number(scale="quantiles"),
     "user_count": Number(scale="quantiles"),
 }
+# Rankers of one first stage whose columns are kept encoded.
+_RANKERS = 4
 # Entries of situations that are kept as the model takes them.
 _ENTRIES = 1024
 _ROWS = 8192
@@ -32,8 +34,10 @@ _FEWEST = 64
 
 def clicks_of(state: State) -> "Clicks":
     """The second stage of a state, whose columns are encoded once."""
-    found: Clicks = state.once("clicks", lambda: Clicks(state))
-    return found
+    # Recommenders of the same first stage share what was computed, and may have other rankers.
+    order: Any = state.order
+    lately: Lately[Clicks] = state.once("clicks", lambda: Lately(_RANKERS))
+    return lately.get(id(order.second), lambda: Clicks(state))
 
 
 class Clicks:
@@ -47,7 +51,8 @@ class Clicks:
         import pandas as pd
 
         order: Any = state.order
-        ranker = order.second
+        # Held, so that no other ranker takes its id while this is kept.
+        self.ranker = ranker = order.second
         self.model, self.columns = ranker.model, ranker.columns
         self.names = self.columns.names
         metadata = state.item_metadata

@@ -64,6 +64,7 @@ def test_probabilities_are_labels():
         ({"clicked": ["yes", "no", "no", "no"]}, r"labels other than.*'yes' in row 0"),
         ({"clicked": [1, None, 0, 0]}, r"labels other than.*1 row.*row 1"),
         ({"weight": [1, 1, -1, 1]}, r"'weight' must not have weights below 0.*row 2"),
+        ({"weight": 0}, r"`weight` must be above 0 in some rows.*Received: 0 in all 4 rows of 'weight'\."),
         ({"seconds": [0, 1, 1, 1]}, r"'seconds' must not have watch times of 0, or none, where .*row 0"),
         ({"seconds": [1, 1, 1, None]}, r"watch times of 0, or none, where .*row 3"),
         ({"seconds": [1, -1, 1, 1]}, r"'seconds' must not have watch times below 0.*first -1.* in row 1"),

@@ -468,9 +468,15 @@ def test_scores_of_some_items_are_those_that_rank_them(first, second):
 
 def test_clicks_alone_can_be_a_second_stage(first):
     """A ranker that was trained by hand, without ids: of two stages it reads what it has columns for."""
-    frame = pd.DataFrame({"price": np.arange(8.0), "clicked": [0, 0, 0, 0, 1, 1, 1, 1]})
-    shown = Impressions.from_frame(frame, "clicked", {"price": "number"})
-    ranker = Ranker.train(shown, model="logistic_regression", epochs=30, batch_size=8, verbose=0)
-    both = TwoStage(first, ranker, n_candidates=20)  # the price is in the metadata
-    found = both.recommend("u0", k=20)
-    assert found["price"].is_monotonic_decreasing
+
+    def both(clicked):
+        frame = pd.DataFrame({"price": np.arange(8.0), "clicked": clicked})
+        shown = Impressions.from_frame(frame, "clicked", {"price": "number"})
+        ranker = Ranker.train(shown, model="logistic_regression", epochs=30, batch_size=8, verbose=0)
+        return TwoStage(first, ranker, n_candidates=20)  # the price is in the metadata
+
+    dear, cheap = both([0, 0, 0, 0, 1, 1, 1, 1]), both([1, 1, 1, 1, 0, 0, 0, 0])
+    # Two rankers of one first stage are told apart, whichever was asked before.
+    for _ in range(2):
+        assert dear.recommend("u0", k=20)["price"].is_monotonic_decreasing
+        assert cheap.recommend("u0", k=20)["price"].is_monotonic_increasing
