@@ -346,7 +346,7 @@ def _read_header(path: Path) -> dict[str, Any]:
             f"it again. Received: path={str(path)!r}, of version {version}, and {VERSION} is known."
         )
     if check != _folder.check_of(header):
-        raise _damaged(path, f"a {_folder.HEADER} whose checksum is another")
+        raise _damaged(path, f"a {_folder.HEADER} whose checksum does not match")
     return header
 
 

@@ -204,7 +204,7 @@ def test_other_folders(source, tmp_path):
     for change, said in (
         ({"form": "kerasrec"}, "cannot be read \\(another form"),
         ({"version": 2}, "this version of kerasrec or an older one.*of version 2, and 1 is known"),
-        ({"n_rows": 3}, "as `Features.prepare` wrote it.*header.json whose checksum is another"),
+        ({"n_rows": 3}, "as `Features.prepare` wrote it.*header.json whose checksum does not match"),
     ):
         (out / "header.json").write_text(json.dumps(header | change))
         with pytest.raises(ValueError, match=said):
@@ -213,7 +213,7 @@ def test_other_folders(source, tmp_path):
     weights = bytearray((out / "weights.npy").read_bytes())
     weights[-1] ^= 1
     (out / "weights.npy").write_bytes(weights)
-    with pytest.raises(ValueError, match="`Features.prepare` wrote it.*weights.npy, whose checksum is anoth"):
+    with pytest.raises(ValueError, match="`Features.prepare` wrote it.*weights.npy, whose checksum does"):
         Features.open(out)
     Features.open(out, verify=False)
     (out / "weights.npy").write_bytes(weights[:-4])
