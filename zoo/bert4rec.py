@@ -116,6 +116,13 @@ CARD = Card(
         _sequences.LEARNING_RATE,
     ),
     loss="sampled_softmax",
+    results="""\
+MovieLens 1M in the order of SASRec's file (6,040 users, 3,416 items): the last item of everybody, the whole
+catalogue ranked without what a user had; equal scores in pseudo-random order, seed 0. By the settings of the
+recipe, on all items but the last one, 120 epochs on JAX (Keras 3.15.1, a GPU), seed 0; settings were chosen
+by the item before the last. Published: 0.1537 and 0.2843; as first published by others 0.0806 and 0.1518.
+          ndcg@10            95 %  recall@10            95 %
+bert4rec   0.1558  0.1487, 0.1628     0.2856  0.2740, 0.2974""",
     recipe=_recipe,
     sequential=True,
 )

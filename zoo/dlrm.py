@@ -134,10 +134,10 @@ CARD = Card(
     ),
     loss="binary_crossentropy",
     results=on_frappe(
-        "`dropout=0.2`, `l2=0.05`, `hidden=(200, 200)`, batches of 1,024, 16 epochs",
-        0.9821,
-        0.1544,
-        0.9756,
+        "`n_components=16`, `dropout=0.3`, `l2=0.025`, `hidden=(400, 400)`, batches of 1,024, 16 epochs",
+        (0.9847, 0.9839, 0.9852),
+        0.1418,
+        0.984,
     ),
     recipe=recipe,
 )

@@ -72,16 +72,22 @@ def GRU4Rec(
         return _sequences.sequence_model(CARD, {"history": history}, x, table, learning_rate, made)
 
 
+# Sessions, from which on there is enough to learn for twice as many components.
+_MANY_SESSIONS = 100_000
+
+
 def _recipe(size: Size, loss: Any = None) -> Recipe:
     from kerasrec.data.samplers import PopularitySampler
 
+    many = size.n_users >= _MANY_SESSIONS
+    wide = {"n_components": 256, "dropout": 0.4, "embedding_dropout": 0.4}
     return Recipe(
-        {"loss": loss or "sampled"},
+        {"loss": loss or "sampled", **(wide if many else {})},
         schedule="linear",
         batch_size=_sequences.batch_size(size, 512),
-        n_sampled_items=min(2048, size.n_items),
+        n_sampled_items=min(4096 if many else 2048, size.n_items),
         sampler=PopularitySampler(exponent=0.5),
-        epochs=20,
+        epochs=15 if many else 20,
         patience=5,
     )
 
@@ -104,6 +110,15 @@ CARD = Card(
         Hyperparameter("learning_rate", "float", 2e-3, low=1e-4, high=1e-2, log=True),
     ),
     loss="sampled_softmax",
+    results="""\
+Diginetica in SR-GNN's split (186,670 sessions, 43,097 items): every item but the first of the 15,963 sessions
+of the last week, 60,858 lists of the whole catalogue, repeated items allowed, equal scores in pseudo-random
+order, seed 0. 256 components, both dropouts 0.4, softmax over 4,096 negatives that a batch of 512 sessions
+shares, drawn by the root of popularity, Adam at 0.002 falling over 15 epochs; on JAX (Keras 3.15.1, a GPU),
+seed 0. Settings were chosen on a fiftieth of the training sessions, where 128 components had 0.5104 and
+0.1690. Published: GRU4Rec 0.2945 and 0.0833, NARM 0.4970 and 0.1617, SR-GNN 0.5073 and 0.1759.
+         recall@20            95 %  mrr@20            95 %
+gru4rec     0.5084  0.5042, 0.5123  0.1739  0.1714, 0.1762""",
     recipe=_recipe,
     sequential=True,
 )

@@ -179,8 +179,10 @@ def _recipe(size: Size, loss: Any = None) -> Recipe:
 _RESULTS = """
 
 Gowalla in LightGCN's split (29,858 users, 40,981 items, the whole catalogue ranked), by the settings of the
-recipe, on JAX, seed 0, stopped after 8 of its 12 epochs, the rate still high: recall@20 0.1448, ndcg@20
-0.1075. Published: 0.1830 and 0.1554; gf_cf in closed form is better and takes seconds."""
+recipe but a temperature of 0.08, 78 epochs on JAX (Keras 3.15.1, a GPU), seed 0: recall@20 0.1512, ndcg@20
+0.1164. Published: 0.1830 and 0.1554; gf_cf in closed form is better and takes seconds. A temperature of 0.1
+is better on `valid.txt`: 0.1956 after 60 epochs (0.08: 0.1899, 0.15: 0.1787, BPR after 150: 0.1682; gf_cf
+0.2085)."""
 
 CARD = Card(
     name="lightgcn",

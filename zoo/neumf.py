@@ -114,7 +114,12 @@ MovieLens 1M in the split of NCF (6,040 users, the last rating of each among 99 
 figures), 32 components, hidden layers of 64, 32 and 16, batches of 1,024 with 4 negatives a positive, Adam at
 0.002 falling over 20 epochs, on TensorFlow, seed 0: hit_rate@10 0.7000 and ndcg@10 0.4205 after 7 epochs,
 0.6881 and 0.4148 after 9, where it was stopped. The epoch is the best on the test items, as published.
-Published: 0.701 and 0.425. EASE with a ridge of 1,000 has 0.718 and 0.451, popularity 0.454 and 0.254."""
+Published: 0.701 and 0.425. Simple models are ahead, with settings chosen by the item before the last:
+              hit_rate@10  ndcg@10
+implicit_als       0.7230   0.4473  128 components, alpha=8, l2=60
+ease               0.7182   0.4511  ridge=1000
+item_knn           0.6735   0.4007  50 neighbours, tfidf
+popularity         0.4535   0.2543"""
 
 CARD = Card(
     name="neumf",

@@ -133,10 +133,10 @@ CARD = Card(
     ),
     loss="binary_crossentropy",
     results=on_frappe(
-        "`dropout=0.4`, `l2=0.05`, `hidden=(200, 200)`, batches of 1,024, 16 epochs",
-        0.9833,
-        0.1464,
-        0.9783,
+        "`dropout=0.4`, `l2=0.05`, `hidden=(400, 400)`, batches of 1,024, 16 epochs",
+        (0.984, 0.9836, 0.9844),
+        0.1485,
+        0.9841,
     ),
     recipe=recipe,
 )

@@ -115,7 +115,7 @@ def test_the_last_item(shared_data, quick, name):
     if quick:
         if name != "sasrec, beauty":
             pytest.skip("too long for a quick run")
-        epochs = 4
+        epochs = 3
     lists, n_items = sequences_of(shared_data, file)
     before, last = without_the_last(lists, n_items)
     model = factory(n_items, learning_rate=rate, seed=0, **settings)
@@ -124,7 +124,7 @@ def test_the_last_item(shared_data, quick, name):
     report = evaluate(model, last, before, metrics=["ndcg", "recall"], users=users)
     show(name, report)
     # Popularity has 0.0061 on Beauty.
-    assert report["ndcg@10"] >= (0.015 if quick else required)
+    assert report["ndcg@10"] >= (0.01 if quick else required)
 
 
 def test_sessions(shared_data, quick):
