@@ -89,7 +89,7 @@ def _recipe(size: Size, loss: Any = None) -> Recipe:
     return Recipe(
         {"loss": loss or "ce", "learning_rate": 4e-3, "history_length": _sequences.history_length(size)},
         schedule="linear",
-        batch_size=_sequences.batch_size(size),
+        batch_size=max(32, _sequences.batch_size(size)),
         n_sampled_items=1024,
         mask_rate=0.3,
         epochs=120,
