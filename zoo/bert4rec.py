@@ -86,14 +86,18 @@ def BERT4Rec(
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
+    """Few epochs where histories are short: they are soon known by heart."""
+    length = _sequences.history_length(size)
+    long = length > 50
+    dropout = 0.1 if long else 0.3
     return Recipe(
-        {"loss": loss or "ce", "learning_rate": 4e-3, "history_length": _sequences.history_length(size)},
+        {"loss": loss or "ce", "learning_rate": 4e-3, "history_length": length, "dropout": dropout},
         schedule="linear",
         batch_size=max(32, _sequences.batch_size(size)),
         n_sampled_items=1024,
         mask_rate=0.3,
-        epochs=120,
-        patience=20,
+        epochs=120 if long else 40,
+        patience=20 if long else 10,
     )
 
 
@@ -122,7 +126,11 @@ catalogue ranked without what a user had; equal scores in pseudo-random order, s
 recipe, on all items but the last one, 120 epochs on JAX (Keras 3.15.1, a GPU), seed 0; settings were chosen
 by the item before the last. Published: 0.1537 and 0.2843; as first published by others 0.0806 and 0.1518.
           ndcg@10            95 %  recall@10            95 %
-bert4rec   0.1558  0.1487, 0.1628     0.2856  0.2740, 0.2974""",
+bert4rec   0.1558  0.1487, 0.1628     0.2856  0.2740, 0.2974
+
+MovieLens latest-small (September 2018), likes are ratings of at least 4, the last like of 610 users, by the
+settings of the recipe, on JAX, seed 0; ranked as above, ndcg@10: bert4rec 0.0188, no better than popularity,
+0.0219; item_knn 0.0355. It takes much data.""",
     recipe=_recipe,
     sequential=True,
 )
