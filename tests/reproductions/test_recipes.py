@@ -2,7 +2,7 @@
 
 Ratings are split at random, 80/20, likes are ratings of at least 4, and lists leave out every film that the
 user rated in the training part, as in `examples/movielens_hybrid.py`. In full, three seeds: NDCG@10 of at
-least 0.300 with genres. With `KERASREC_REPRODUCTION=quick`, as in CI, one seed and few epochs.or less.
+least 0.300 with genres. With `KERASREC_REPRODUCTION=quick`, as in CI, one seed and few epochs.
 """
 
 import dataclasses
