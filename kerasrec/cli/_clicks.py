@@ -74,7 +74,7 @@ def declared(said: list[str] | None, names: list[str]) -> dict[str, str]:
                 f"Received: {name!r}."
             )
         if kind != "ignore":
-            columns.get(kind)
+            columns.get(kind, name)
         found[name] = kind
     return found
 
@@ -111,6 +111,16 @@ def impressions_of(
     return Impressions.from_frame(frame, label, columns, **sides, watch_time=watch_time)
 
 
+def show_columns(whole: "Impressions", frame: "pd.DataFrame", report: Report) -> dict[str, str]:
+    """Say how the columns of a table are read; return their kinds by name."""
+    kinds = {name: kind.kind for name, kind in whole.columns.fitted.items()}
+    report.line("Columns: " + ", ".join(f"{name} {kind}" for name, kind in kinds.items()))
+    empty = [str(name) for name in frame.columns if frame[name].isna().all()]
+    if empty:
+        report.line(f"Left out because they are empty: {', '.join(empty)}")
+    return kinds
+
+
 def train_clicks(
     path: Path,
     model: str,
@@ -129,13 +139,13 @@ def train_clicks(
     from kerasrec.recommender import Ranker
 
     with report.waiting(f"Reading {path.name}"):
-        whole = impressions_of(read_table(path, form), label, form, said, watch_time)
+        frame = read_table(path, form)
+        whole = impressions_of(frame, label, form, said, watch_time)
     whole.check_classes(f"Column {label!r}")
     fitted, held_out = whole.split(test_size, how["seed"]) if test_size else (whole, None)
     if held_out is not None:
         held_out.check_classes("The rows held out")  # before training
-    kinds = {name: kind.kind for name, kind in whole.columns.fitted.items()}
-    report.line("Columns: " + ", ".join(f"{name} {kind}" for name, kind in kinds.items()))
+    kinds = show_columns(whole, frame, report)
     report.line("`--column NAME=KIND` sets another kind, or `ignore`")
     report.line(
         f"{len(whole):,} rows, {whole.labels.mean():.1%} clicked, "
@@ -153,7 +163,8 @@ def train_clicks(
         "history": training.history,
     }
     if training.chosen:
-        report.line(f"Best after {training.epochs} epochs on held-out rows")
+        epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
+        report.line(f"Best after {epochs} on held-out rows")
     worse = ""
     if held_out is not None:
         found = {model: ranker.evaluate(held_out)}

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasrec.cli._clicks import SIMPLE, impressions_of, read_table, trained
+from kerasrec.cli._clicks import SIMPLE, impressions_of, read_table, show_columns, trained
 from kerasrec.cli._form import Form
 from kerasrec.cli._report import Report
 
@@ -46,12 +46,12 @@ def compared_clicks(
     for name in hyperparameters:
         check_click_model(name)
     with report.waiting(f"Reading {path.name}"):
-        whole = impressions_of(read_table(path, form), label, form, said, watch_time)
+        frame = read_table(path, form)
+        whole = impressions_of(frame, label, form, said, watch_time)
     whole.check_classes(f"Column {label!r}")
     train, test = whole.split(test_size, how["seed"])
     test.check_classes("The rows held out")  # before training
-    kinds = {name: kind.kind for name, kind in whole.columns.fitted.items()}
-    report.line("Columns: " + ", ".join(f"{name} {kind}" for name, kind in kinds.items()))
+    kinds = show_columns(whole, frame, report)
     report.line(
         f"{len(whole):,} rows, {whole.labels.mean():.1%} clicked; "
         f"{len(train):,} to train on and {len(test):,} held out"

@@ -12,6 +12,8 @@ from kerasrec.data.input_columns import InputColumns
 if TYPE_CHECKING:
     import pandas as pd
 
+_TRUTHS = {"true": 1, "false": 0}
+
 
 class Impressions:
     """What was shown to whom in which situation, and whether it was clicked: one row a time it was shown.
@@ -212,17 +214,33 @@ class Impressions:
 
         Args:
             what: what an error calls them. Defaults to `"The impressions"`.
+
+        Raises:
+            ValueError: if one of both is lacking, or has no weight.
         """
         if not len(self) or self.labels.min() == self.labels.max():
             raise ValueError(
                 f"{what} must have rows that were clicked and rows that were not. "
                 f"Received: {len(self)} rows" + (f", all {self.labels[0]:g}." if len(self) else ".")
             )
+        if self.weights is not None:
+            clicked, other = self.labels @ self.weights, (1 - self.labels) @ self.weights
+            if not (clicked > 0 and other > 0):
+                raise ValueError(
+                    f"{what} must have clicked rows and other rows with weights above 0. "
+                    f"Received: a total weight of {clicked:g} and {other:g}."
+                )
 
 
 def _labels(entries: "pd.Series[Any]", name: Any) -> np.ndarray:
     import pandas as pd
 
+    refuse(entries.isna(), entries, name, "missing labels", "Drop those rows, or fill them.")
+    if not pd.api.types.is_numeric_dtype(entries.dtype):
+        truths = entries.astype(object).map(
+            lambda x: _TRUTHS.get(x.strip().lower()) if isinstance(x, str) else None
+        )
+        entries = entries.astype(object).where(truths.isna(), truths)
     parsed = pd.to_numeric(entries, errors="coerce")
     found = parsed.to_numpy(np.float64, na_value=np.nan)
     refuse(
@@ -230,6 +248,6 @@ def _labels(entries: "pd.Series[Any]", name: Any) -> np.ndarray:
         entries,
         name,
         "labels other than 0, 1 and probabilities between",
-        "Use 1 for clicked and 0 for the rest, e.g. `(column == 'yes').astype(int)`.",
+        "Use 1 or true for clicked and 0 or false for the rest, e.g. `(column == 'yes').astype(int)`.",
     )
     return found.astype(np.float32)

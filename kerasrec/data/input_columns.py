@@ -83,14 +83,27 @@ class InputColumns:
             `InputColumns`.
 
         Raises:
-            ValueError: if the table lacks a column or a row, or an entry is not of its kind.
+            TypeError: if `columns` is no mapping.
+            ValueError: if the table lacks a column or a row, a column of categories is empty, or an entry is
+                not of its kind.
         """
+        if not isinstance(columns, Mapping):
+            raise TypeError(
+                "`columns` must be a dict of kinds by the name of the column, e.g. {'device': 'category'}. "
+                f"Received: {columns!r}."
+            )
         declared = {name: "category" for name in (user, item) if name is not None} | dict(columns)
         if not len(frame):
             raise ValueError("The table must have at least one row. Received: an empty table.")
         fitted = {}
         for name, kind in declared.items():
-            fitted[name] = kinds.get(kind).fit(column(frame, name, "columns"))
+            entries = column(frame, name, "columns")
+            fitted[name] = kinds.get(kind, name).fit(entries)
+            if fitted[name].n and _is_empty(entries):
+                raise ValueError(
+                    f"Column {name!r} must have an entry in some row, or nothing is learned of it; leave it "
+                    f"out. Received: {len(entries):,} rows, all without."
+                )
         return cls(fitted, user, item)
 
     @staticmethod
@@ -98,7 +111,7 @@ class InputColumns:
         """Kinds that suit the columns of a table, for someone who has not declared any.
 
         Fractions are numbers, and dates (as text in ISO 8601) times; text, truth values and whole numbers are
-        categories, and text that is nearly always another one is hashed.
+        categories, and text that is nearly always another one is hashed. Empty columns are left out.
 
         Args:
             frame: the training table.
@@ -114,6 +127,8 @@ class InputColumns:
             if name in leave_out:
                 continue
             entries = frame[name]
+            if _is_empty(entries):
+                continue
             if pd.api.types.is_datetime64_any_dtype(entries.dtype) or _are_dates(entries):
                 found[name] = kinds.Time()
             elif pd.api.types.is_float_dtype(entries.dtype) and (entries.dropna() % 1 != 0).any():
@@ -225,6 +240,11 @@ def _fitted(columns: Any) -> dict[str, Column]:
         if not kind.is_whole or not isinstance(kind.default, _DEFAULTS):
             raise ValueError(f"the column {name!r} with settings that were not fitted.")
     return found
+
+
+def _is_empty(entries: "pd.Series[Any]") -> bool:
+    """Whether no row has an entry; spaces are none."""
+    return all(isinstance(entry, str) and not entry.strip() for entry in entries.dropna().unique())
 
 
 def _are_dates(entries: "pd.Series[Any]") -> bool:

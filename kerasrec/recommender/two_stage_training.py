@@ -9,6 +9,7 @@ from kerasrec.data import Impressions, Interactions, splits
 from kerasrec.data.columns import Column
 from kerasrec.recommender import _metadata
 from kerasrec.recommender._clicks import STAGE_COLUMNS
+from kerasrec.recommender._rescaled import rescaled
 from kerasrec.recommender._shown import LABEL, shown_rows
 from kerasrec.recommender.ranker import Ranker
 from kerasrec.recommender.recommender import Recommender
@@ -117,11 +118,14 @@ def train_two_stages(
         declared = _declared(columns, interactions, users, items)
         earlier, after = _parts(interactions, later)
         found = Recommender.train(earlier, **first)
-        table = shown_rows(found._now(), after, n_candidates, n_negatives, n_requests, seed)
+        before = found._now()
+        table = shown_rows(before, after, n_candidates, n_negatives, n_requests, seed)
         orders = _ranker(table, declared, users, items, after, second)
     else:
         orders = Recommender.train(interactions, **second)
     finds = Recommender.train(interactions, item_metadata=item_metadata, **first)
+    if isinstance(orders, Ranker):
+        orders = rescaled(orders, before, finds._now(), n_candidates)
     return TwoStage(finds, orders, n_candidates)
 
 

@@ -4,8 +4,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import kerasrec
-from kerasrec.cli._clicks import read_table
+from kerasrec.cli._clicks import impressions_of, read_table, show_columns
 from kerasrec.cli._form import Form
+from kerasrec.cli._report import Report
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +136,15 @@ def test_decimal_commas_are_numbers_or_asked_about(tmp_path):
     with pytest.raises(ValueError, match=r"need `--decimal ,`\. Received: column 'price' with '9,50'\."):
         read_table(path, Form())
     assert read_table(path, Form(decimal=","))["price"].tolist() == [9.5, 12.0]
+
+
+def test_empty_columns_are_left_out_and_named(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    path.write_text("user,coupon,stock,clicked\nann,,true,True\nbob,,false,False\n")
+    frame = read_table(path, Form())
+    shown = impressions_of(frame, "clicked", Form(), None, None)
+    assert shown.labels.tolist() == [1, 0]
+    assert show_columns(shown, frame, Report(False)) == {"user": "category", "stock": "category"}
+    assert "Left out because they are empty: coupon\n" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="Column 'coupon' must have an entry in some row"):
+        impressions_of(frame, "clicked", Form(), ["coupon=category"], None)

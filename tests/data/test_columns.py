@@ -89,13 +89,24 @@ def test_times_are_points_of_two_circles():
         (columns.Number(), [1.0, None], r"'c' must not have missing numbers.*row 1.*`default`"),
         (columns.Number(), [np.inf], r"'c' must not have infinite numbers"),
         (columns.get("log1p"), [-2.0], r"'c' must not have numbers below 0 on the scale 'log1p'"),
-        (columns.Time(), ["noon"], r"'c' must not have entries that are not times.*'noon'"),
+        (columns.Time(), ["noon"], r"'c' must not have entries that are not times.*'noon'.*ISO 8601"),
+        (columns.Time(), ["2024-01-01", None], r"'c' must not have missing times.*row 1.*`default`"),
         (columns.Time(), [17.0], r"'c' must not have numbers for times.*unit='s'"),
     ],
 )
 def test_bad_entries(kind, entries, message):
     with pytest.raises(ValueError, match=message):
         kind.fit(pd.Series(entries, name="c"))
+
+
+@pytest.mark.parametrize("known", [[True, False], ["true", "false"], ["TRUE", "FALSE"]])
+def test_truth_values_are_one_category_however_they_are_spelt(known):
+    spelt = [True, "True", "true", " TRUE", False, "False", "false"]
+    found = np.ravel(encoded(columns.Category(), known, spelt))
+    assert len(set(found[:4])) == 1 and len(set(found[4:])) == 1
+    assert 1 not in found and found[0] != found[4]
+    apart = encoded(columns.Category(), ["true", "True"], ["true", "True", "yes"])
+    assert np.ravel(apart).tolist() == [3, 2, 1]
 
 
 def test_lists_are_no_categories():

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kerasrec.data import Impressions, pairs
+from kerasrec.data import Impressions, InputColumns, pairs
 
 FRAME = pd.DataFrame(
     {
@@ -62,7 +62,9 @@ def test_probabilities_are_labels():
             r"'clicked' must not have labels other than 0, 1 and prob.*first 2 in row 2",
         ),
         ({"clicked": ["yes", "no", "no", "no"]}, r"labels other than.*'yes' in row 0"),
-        ({"clicked": [1, None, 0, 0]}, r"labels other than.*1 row.*row 1"),
+        ({"clicked": [1, None, 0, 0]}, r"'clicked' must not have missing labels.*1 row.*row 1.*Drop"),
+        ({"clicked": ["true", None, "false", "no"]}, r"missing labels.*row 1"),
+        ({"clicked": ["true", "True", "false", "no"]}, r"labels other than.*1 row.*'no' in row 3"),
         ({"weight": [1, 1, -1, 1]}, r"'weight' must not have weights below 0.*row 2"),
         ({"weight": 0}, r"`weight` must be above 0 in some rows.*Received: 0 in all 4 rows of 'weight'\."),
         ({"seconds": [0, 1, 1, 1]}, r"'seconds' must not have watch times of 0, or none, where .*row 0"),
@@ -80,6 +82,40 @@ def test_what_is_learned_must_not_be_read():
         Impressions.from_frame(FRAME, "clicked", {"clicked": "category"})
     with pytest.raises(ValueError, match="`label` must name a column of the table.*label='bought'"):
         impressions(label="bought")
+
+
+@pytest.mark.parametrize("truths", [("True", "False"), ("true", "FALSE "), (True, False)])
+def test_truth_values_are_labels(truths):
+    yes, no = truths
+    assert impressions(FRAME.assign(clicked=[yes, no, no, yes])).labels.tolist() == [1, 0, 0, 1]
+
+
+def test_weights_of_one_class_must_not_all_be_0():
+    shown = impressions(FRAME.assign(clicked=[1, 0, 0, 1], weight=[0, 1, 2, 0]), weight="weight")
+    message = (
+        r"Rows must have clicked rows and other rows with weights above 0. Received: .* weight of 0 and 3\."
+    )
+    with pytest.raises(ValueError, match=message):
+        shown.check_classes("Rows")
+    impressions(FRAME.assign(clicked=[1, 0, 0, 1], weight=[0, 1, 0, 3]), weight="weight").check_classes()
+
+
+def test_columns_are_a_dict_of_kinds():
+    with pytest.raises(TypeError, match=r"`columns` must be a dict of kinds.*Received: \['device'\]"):
+        Impressions.from_frame(FRAME, "clicked", ["device"])
+    with pytest.raises(ValueError, match=r"must be one of category.*Received: 'cat' for 'device'\."):
+        Impressions.from_frame(FRAME, "clicked", {"device": "cat"})
+
+
+@pytest.mark.parametrize("kind", ["category", "hashed", "labels"])
+@pytest.mark.parametrize("entries", [[None] * 4, [np.nan, "", " ", None]])
+def test_empty_columns_are_refused(kind, entries):
+    frame = FRAME.assign(empty=pd.Series(entries, dtype=object))
+    with pytest.raises(
+        ValueError, match=r"Column 'empty' must have an entry in some row.*4 rows, all without"
+    ):
+        Impressions.from_frame(frame, "clicked", {"empty": kind})
+    assert "empty" not in InputColumns.guess(frame)
 
 
 def test_one_class_is_refused():

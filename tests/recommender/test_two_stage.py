@@ -80,6 +80,28 @@ def trained(data, **settings):
     )
 
 
+def test_a_first_stage_trained_again_may_score_on_another_scale():
+    """A strong decay holds the model of the earlier events at nearly 0, and that of all events not."""
+    draw = np.random.default_rng(0)
+    users, items = np.nonzero(draw.random((86, 120)) < 0.11)
+    rows = draw.permutation(len(users))
+    noise = Interactions(
+        users[rows], items[rows], times=np.arange(len(users)), user_ids=range(86), item_ids=range(120)
+    )
+    both = kerasrec.train_two_stages(
+        noise,
+        "implicit_als",
+        "logistic_regression",
+        candidate_settings={"l2": 50.0, "n_components": 2},
+        ranker_settings={"epochs": 1},
+        verbose=0,
+    )
+    found = np.concatenate([both.candidates.recommend(user, k=60)["score"] for user in range(10)])
+    standard = np.ravel(both.ranker.columns.fitted["candidate_score"].encode(pd.Series(found)))
+    assert abs(standard).max() < 6
+    assert both.recommend(3, k=5)["score"].nunique() == 5
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 10_000),

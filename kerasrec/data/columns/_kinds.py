@@ -14,12 +14,13 @@ from kerasrec.data.columns.time import Time
 KINDS: dict[str, type[Column]] = {cls.kind: cls for cls in (Category, Hashed, Labels, Number, Time)}
 
 
-def get(kind: "str | Column") -> Column:
+def get(kind: "str | Column", name: Any = None) -> Column:
     """A kind of column by its name.
 
     Args:
         kind: `"category"`, `"hashed"`, `"labels"`, `"number"`, `"time"`, a scale of numbers (`"log1p"`,
             `"quantiles"`), or a kind itself.
+        name: what an error calls the column. Defaults to `None`: nothing.
 
     Returns:
         `Column`.
@@ -40,7 +41,7 @@ def get(kind: "str | Column") -> Column:
         return Number(scale=kind)
     raise ValueError(
         f"A column must be one of {', '.join((*KINDS, 'log1p', 'quantiles'))}, or a kind of "
-        f"`kerasrec.data.columns`. Received: {kind!r}."
+        f"`kerasrec.data.columns`. Received: {kind!r}{'' if name is None else f' for {name!r}'}."
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 # Rows of a table of vectors that are no category.
 MISSING, UNKNOWN, FIRST = 0, 1, 2
+_TRUTHS = ("true", "false")
 
 
 def vocabulary_of(texts: Any, codes: np.ndarray, min_count: int) -> list[str]:
@@ -24,8 +25,16 @@ def is_vocabulary(state: Any) -> bool:
 
 
 def places_in(vocabulary: list[str], texts: Any) -> np.ndarray:
-    """The code of each text, which is that of the unknown where training knew none."""
+    """The code of each text, which is that of the unknown where training knew none.
+
+    `"true"`, `"True"` and `"TRUE"` are one, unless training knew them apart.
+    """
     import pandas as pd
 
     places = pd.Index(vocabulary, dtype=object).get_indexer(pd.Index(texts, dtype=object))
+    # Files spell truth values in several ways, of which pandas reads some as `True`.
+    truths = {text.lower(): place for place, text in enumerate(vocabulary) if text.lower() in _TRUTHS}
+    if truths:
+        for row in np.flatnonzero(places < 0):
+            places[row] = truths.get(texts[row].lower(), -1)
     return np.where(places < 0, UNKNOWN, places + FIRST).astype(np.int32)

@@ -68,7 +68,10 @@ class Time(Column):
         else:
             numbers = pd.Series(numbers_of(column, entries.name), column.index)
             parsed = pd.to_datetime(numbers, unit=self.unit, utc=True, errors="coerce")
+        missing = column.isna().to_numpy()
         remedy = "Correct those rows, or give a `default`."
+        refuse(missing, column, entries.name, "missing times", remedy)
+        remedy = "Write times in ISO 8601; `pandas.to_datetime(column, format=...)` reads other forms."
         refuse(parsed.isna().to_numpy(), column, entries.name, "entries that are not times", remedy)
         hours = (parsed.dt.hour + parsed.dt.minute / 60 + parsed.dt.second / 3600).to_numpy(float)
         days = parsed.dt.day_of_week.to_numpy(float) + hours / 24
