@@ -305,7 +305,11 @@ class TestFiles:
             ("t.csv", b"<!doctype html>", "a web page"),
             ("t.csv", b"\0\0user\0\0,item", "a file that is not text"),
             ("t.csv", b"user,item,rating\nu,a\0b,3\n", "a file that is not text"),
-            ("t.csv", gzip.compress(b"user,item,rating\n", mtime=0), r"a compressed file, .* must end in \.gz\."),
+            (
+                "t.csv",
+                gzip.compress(b"user,item,rating\n", mtime=0),
+                r"a compressed file, .* must end in \.gz\.",
+            ),
             ("t.txt", b"PK\x03\x04....", r"a compressed file, whose name must end in \.zip"),
         ],
     )
