@@ -1,6 +1,7 @@
 """Click models on the command line: reading a table of impressions, training and evaluation."""
 
 import contextlib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,16 +194,21 @@ def train_clicks(
         report.result["warning"] = worse
 
 
-def evaluate_clicks(ranker: Any, path: Path, label: str, form: Form, report: Report) -> None:
+def evaluate_clicks(
+    ranker: Any, path: Path, label: str, watch_time: str | None, form: Form, report: Report
+) -> None:
     """Evaluate a click model on a table."""
     with report.waiting(f"Reading {path.name}"):
         frame = read_table(path, form)
-    found = ranker.evaluate(frame, label)
+    with report.saying_warnings():
+        found = ranker.evaluate(frame, label, watch_time=watch_time)
     rows = found.to_frame().reset_index().to_dict("records")
     report.table(f"Figures of {ranker.model.name}, {len(frame):,} rows", rows)
     unit = "users" if ranker.columns.user is not None else "rows"
     report.line(f"low, high: 95 % interval over {unit}.")
     reliability = found.to_dict()["reliability"]
+    for bin in reliability:
+        bin["rows"] = int(bin["rows"])  # no weights here
     if reliability:
         report.table("Predicted and clicked, by predicted probability", reliability)
     report.result |= {"model": ranker.model.name, "figures": rows, "reliability": reliability}
@@ -223,6 +229,9 @@ def trained(fitted: "Impressions", model: str, how: dict[str, Any], report: Repo
 
     set_seed(how["seed"])
     with contextlib.ExitStack() as shown:
+        shown.enter_context(
+            warnings.catch_warnings(action="ignore") if report is None else report.saying_warnings()
+        )
         bars = [] if report is None else [bar(shown.enter_context(report.progress()), f"Training {model}")]
         return trained_on_clicks(fitted, model, **how, callbacks=lambda phase: bars)
 

@@ -98,6 +98,7 @@ class Report:
             warnings.simplefilter("always", UserWarning)
             yield
         texts = [str(warning.message) for warning in said if issubclass(warning.category, UserWarning)]
+        texts = [text for text in dict.fromkeys(texts) if text not in self.always.get("warnings", ())]
         for text in texts:
             self.line(text)
         if texts:

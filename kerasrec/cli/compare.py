@@ -240,7 +240,8 @@ def _print(table: "Compared[Any]", report: Report) -> None:
     ]
     if parts:
         report.table(f"{table.metric} in parts of users and items", parts)
-    report.facts("How it was measured", {key: str(value) for key, value in table.protocol.items()})
+    measured = {key: x if isinstance(x, float) else str(x) for key, x in table.protocol.items()}
+    report.facts("How it was measured", measured)
 
 
 def _refuse_lists(given: dict[str, Any], form: Form) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasrec.cli import _table
+from kerasrec.cli._clicks import refuse_without_label
 from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library
 from kerasrec.cli._likes import likes
@@ -37,6 +38,7 @@ def evaluate(
         float | None, typer.Option(help="Lowest rating that counts as a like, for ranking models.")
     ] = None,
     label: Annotated[str | None, typer.Option(help="Column of clicks, for click models.")] = None,
+    watch_time: Annotated[str | None, typer.Option(help="Column of watch times, for youtube_ranker.")] = None,
     include_seen: Annotated[
         bool,
         typer.Option(
@@ -56,8 +58,9 @@ def evaluate(
             loaded = load_model(model)
         catalogue: Any = find_catalogue(loaded)  # `load_model` refuses a file without one
         if "columns" in catalogue.attachments:
-            _clicks(model, ratings, label, form, report)
+            _clicks(model, ratings, label, watch_time, form, report)
             return
+        refuse_without_label({"watch-time": watch_time})
         rates = _rates(loaded.name)
         with report.waiting(f"Reading {ratings.name}"):
             read = _table.read_ratings(ratings, form.columns(time_column), form, needs_values=rates)
@@ -85,13 +88,15 @@ def evaluate(
             report.line(f"Left out: {left_out:,} {'ratings' if rates else 'rows'} of unknown users or items")
 
 
-def _clicks(model: Path, table: Path, label: str | None, form: Form, report: Report) -> None:
+def _clicks(
+    model: Path, table: Path, label: str | None, watch_time: str | None, form: Form, report: Report
+) -> None:
     from kerasrec.cli._clicks import evaluate_clicks
     from kerasrec.recommender import Ranker
 
     if label is None:
         raise ValueError("`--label` must name the column of clicks. Received: no `--label`.")
-    evaluate_clicks(Ranker.load(model), table, label, form, report)
+    evaluate_clicks(Ranker.load(model), table, label, watch_time, form, report)
 
 
 def _errors(model: "keras.Model", known: "Interactions", catalogue: "Catalogue", report: Report) -> None:

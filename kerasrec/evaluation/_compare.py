@@ -97,6 +97,11 @@ def compare(
             raise ValueError("`test` must be given, unless all `models` are reports. Received: test=None.")
         reports = [report.renamed(name) for name, report in named]
         return Comparison(reports, [], metric, significance, level)
+    if hasattr(test, "iloc"):
+        raise TypeError(
+            "`test` must be `kerasrec.data.Interactions`, or `Impressions` for click models; make them with "
+            f"`from_frame`. Received: {type(test).__name__}."
+        )
     if train is None:
         raise ValueError("`train` must be given: baselines are fitted on it. Received: train=None.")
     plan = Plan(

@@ -31,7 +31,8 @@ class ClickReport(Written):
             intervals.
         weights: `[n]`. Defaults to `None`: 1.
         watch_time: `[n]`, how long was watched, for scores that are expected watch times: they have
-            `auc`, `user_auc`, and `mean_predicted` beside `mean_watched`, and no calibration.
+            `auc`, `user_auc`, and `mean_predicted` beside `mean_watched`, and no calibration. NaN if times
+            are not known: then without `mean_watched`.
             Defaults to `None`: scores are probabilities.
 
     Attributes:
@@ -243,7 +244,8 @@ class _Sample:
                 found["user_auc"] = float(self._areas @ sizes / sizes.sum())
             if self._watch_time is not None:
                 found["mean_predicted"] = float(self._scores @ weights / total)
-                found["mean_watched"] = float(self._watch_time @ weights / total)
+                if not np.isnan(self._watch_time).any():
+                    found["mean_watched"] = float(self._watch_time @ weights / total)
                 return found
             _, clicked, predicted = _click_sums.bins(self._labels, self._scores, weights, 10)
             found["calibration_error"] = float(np.abs(clicked - predicted).sum() / total)

@@ -11,6 +11,7 @@ from kerasrec._outputs import is_of_watch_time
 from kerasrec._seeds import check_seed, set_random_seed
 from kerasrec.data import Impressions
 from kerasrec.evaluation import ClickMetrics
+from kerasrec.recommender._leaks import warn_of_leaks
 from kerasrec.recommender._training import Training
 
 VALIDATION = 0.1
@@ -95,6 +96,7 @@ def trained_on_clicks(
     history = {key: [float(x) for x in values] for key, values in done.history.items()}
     if stop is None or not recipe.epochs:
         return Training(model, recipe.epochs, history)
+    warn_of_leaks(fitted, figures.validation)
     best = int(stop.best_epoch)
     return Training(model, best + 1, history, True)
 

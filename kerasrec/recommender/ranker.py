@@ -1,4 +1,5 @@
 import os
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,8 @@ import numpy as np
 
 from kerasrec.data import Impressions, InputColumns
 from kerasrec.data._columns import several, shown
+from kerasrec.data.columns import Category, Labels
+from kerasrec.data.columns._vocabulary import MISSING, UNKNOWN
 from kerasrec.evaluation import ClickReport
 from kerasrec.evaluation.click_metrics import check_columns, click_report
 from kerasrec.layers import FieldEmbedding, find_catalogue
@@ -106,8 +109,14 @@ class Ranker:
             `Ranker`.
 
         Raises:
-            ValueError: as `kerasrec.zoo.create` raises, or if all rows were clicked, or none.
+            ValueError: as `kerasrec.zoo.create` raises; if all rows were clicked, or none; or if `users` or
+                `items` have no column that the model reads.
+
+        Warns:
+            UserWarning: if one column alone tells which held-out rows were clicked, as what is known only
+                after the click does.
         """
+        _check_read(impressions, users, items)
         training = trained_on_clicks(
             impressions,
             model,
@@ -179,24 +188,39 @@ class Ranker:
         user_column = {} if user is None else {"user": [user] * len(order)}
         return pd.DataFrame({**user_column, **found, "score": scores[order]})
 
-    def evaluate(self, test: "Impressions | pd.DataFrame", label: str | None = None) -> ClickReport:
+    def evaluate(
+        self,
+        test: "Impressions | pd.DataFrame",
+        label: str | None = None,
+        weight: str | None = None,
+        watch_time: str | None = None,
+    ) -> ClickReport:
         """What the probabilities are worth on impressions held out.
 
         Args:
             test: `Impressions` with the model's columns; or a table, as `score` takes it.
             label: name of the column of clicks of a table. Defaults to `None`, for impressions.
+            weight: name of the column of weights of a table. Defaults to `None`: every row counts 1.
+            watch_time: name of the column of watch times of a table, for `mean_watched` of a model of watch
+                time. Defaults to `None`.
 
         Returns:
             `ClickReport`.
 
         Raises:
             ValueError: if a table has no label, or all rows were clicked, or none.
+
+        Warns:
+            UserWarning: if training knew none of the categories of a column.
         """
         if not isinstance(test, Impressions):
             if label is None:
                 raise ValueError("`label` must name the column of clicks of a table. Received: label=None.")
-            test = Impressions.from_frame(self._joined(test), label, self.columns)
+            test = Impressions.from_frame(
+                self._joined(test), label, self.columns, weight=weight, watch_time=watch_time
+            )
         check_columns(self.model, test, "`test`")
+        _warn_of_strangers(test)
         return click_report(self.model, test)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -320,6 +344,35 @@ def _check_inputs(model: keras.Model, columns: InputColumns) -> None:
                 f"`model` must have a row for every category of its columns. Received: {layer.name} of "
                 f"{layer.sizes} rows, columns of {sizes}."
             )
+
+
+def _check_read(impressions: Any, users: Any, items: Any) -> None:
+    """Raises if a table of users or items has no column that the impressions have: it would do nothing."""
+    read = list(getattr(getattr(impressions, "columns", None), "fitted", ()))
+    named = ", ".join(map(repr, read))
+    for argument, table in (("users", users), ("items", items)):
+        if read and hasattr(table, "columns") and set(read).isdisjoint(table.columns):
+            raise ValueError(
+                f"`{argument}` must have a column that the model reads: {named}. Join it to the "
+                "impressions for the training, and name its columns in `columns`. "
+                f"Received: {', '.join(map(repr, table.columns))}."
+            )
+
+
+def _warn_of_strangers(test: Impressions) -> None:
+    """Warns of columns all of whose categories are unknown: they are probably written in another way."""
+    columns = test.columns
+    for name, kind in columns.fitted.items():
+        if isinstance(kind, (Category, Labels)):
+            codes = test.inputs[columns.names[name]]
+            codes = codes[(codes >= 0) & (codes != MISSING)]
+            if len(codes) and (codes == UNKNOWN).all():
+                known = ", ".join(map(repr, kind.known[:3]))
+                warnings.warn(
+                    f"Column {name!r} has no category that training knew, such as {known}: if it is written "
+                    "in another way, the model reads nothing of it.",
+                    stacklevel=3,
+                )
 
 
 def _table(argument: str, frame: Any) -> "pd.DataFrame":

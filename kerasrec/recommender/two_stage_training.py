@@ -171,8 +171,11 @@ def _ranker(
             "The candidates must hold some of what users took later, for a ranker to learn from; a larger "
             f"`n_candidates` or `later` may help. Received: none of {len(after):,} later events."
         )
+    tables: dict[str, Any] = {}
     for key, given in (("user", users), ("item", items)):
-        for name in () if given is None else [x for x in given.columns if x in declared and x not in table]:
+        read = [] if given is None else [x for x in given.columns if x in declared]
+        tables[f"{key}s"] = given if read else None
+        for name in (x for x in read if x not in table):
             table[name] = given[name].reindex(table[key].to_numpy()).to_numpy()
     shown = Impressions.from_frame(table, LABEL, declared, user="user", item="item")
     if "validation" not in settings and "epochs" not in settings:
@@ -183,4 +186,4 @@ def _ranker(
             out = np.isin(table["request"], held)
             settings = {**settings, "validation": shown.take(out)}
             shown = shown.take(~out)
-    return Ranker.train(shown, users=users, items=items, **settings)
+    return Ranker.train(shown, **tables, **settings)

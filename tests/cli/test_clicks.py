@@ -148,3 +148,17 @@ def test_empty_columns_are_left_out_and_named(tmp_path, capsys):
     assert "Left out because they are empty: coupon\n" in capsys.readouterr().out
     with pytest.raises(ValueError, match="Column 'coupon' must have an entry in some row"):
         impressions_of(frame, "clicked", Form(), ["coupon=category"], None)
+
+
+def test_what_only_training_and_figures_need(run, fails, shown):
+    path, frame = shown
+    kinds = {"user_id": "category", "device": "category"}
+    told = kerasrec.data.Impressions.from_frame(frame, "clicked", kinds, user="user_id")
+    kerasrec.Ranker(kerasrec.zoo.create("logistic_regression", told)).save("plain.keras")
+    done = run("evaluate", "plain.keras", path, "--label", "clicked")
+    assert done.status == 0, done.err
+    assert "1,500" in done.out and "1,500.0" not in done.out  # rows of the one bin of an untrained model
+    data = kerasrec.datasets.synthetic(20, 30, 100).interactions
+    kerasrec.Recommender.train(data, "popularity").save("other.keras")
+    message = fails("evaluate", "other.keras", path, "--watch-time", "price")
+    assert "`--watch-time` needs `--label`" in message

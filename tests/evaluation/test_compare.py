@@ -2,6 +2,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import kerasrec
@@ -117,6 +118,11 @@ def test_models_of_the_zoo_by_name_are_fitted(data):
     assert sorted(table.reports) == sorted(table.baselines) == ["implicit_als", "popularity"]
     with pytest.raises(ValueError, match="model given by name must not need training; train recommender_v1"):
         compare("recommender_v1", train, test)
+
+
+def test_tables_are_not_compared_as_they_are():
+    with pytest.raises(TypeError, match=r"`test` must be `kerasrec.data.Interactions`, or `Imp.*DataFrame\."):
+        compare("ease", test=pd.DataFrame({"user": [1]}))
 
 
 def test_each_model_is_told_when_it_is_measured(data):

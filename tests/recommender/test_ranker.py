@@ -7,6 +7,7 @@ from contracts.models import CLICK_MODELS
 
 import kerasrec
 from kerasrec.data import Impressions, columns
+from kerasrec.recommender._leaks import warn_of_leaks
 
 RNG = np.random.default_rng(0)
 N = 600
@@ -246,6 +247,55 @@ def test_a_default_declared_with_the_column_stands_in():
 def test_bad_input(ranker, ask, error, message):
     with pytest.raises(error, match=message):
         ask(ranker)
+
+
+def test_a_column_known_after_the_click_is_named():
+    told = FRAME.assign(revenue=np.where(FRAME["clicked"] == 1, RNG.integers(1, 90, N), 0) / 8)
+    told["state"] = np.where(FRAME["clicked"] == 1, "bought", "none")
+    kinds = {**KINDS, "revenue": "number", "state": "category"}
+    shown = Impressions.from_frame(told, "clicked", kinds, user="user", item="item")
+    fitted, held_out = shown.split(0.2)
+    with pytest.warns(UserWarning) as said:
+        warn_of_leaks(fitted, held_out)
+    names = [str(warning.message).split(" alone tells")[0] for warning in said]
+    assert names == ["Column 'revenue'", "Column 'state'"]
+    warn_of_leaks(*SHOWN.split(0.2))  # no warning, which would be an error here
+    warn_of_leaks(fitted, held_out.take(np.arange(40)))  # too few to tell chance
+
+
+def test_training_warns_of_a_column_known_after_the_click():
+    shown = Impressions.from_frame(FRAME.assign(bought=FRAME["clicked"]), "clicked", {"bought": "category"})
+    with pytest.warns(
+        UserWarning, match=r"Column 'bought' alone tells almost every .* \(an AUC of 1.0000 on"
+    ):
+        kerasrec.Ranker.train(shown, "logistic_regression", validation=0.2, epochs=1, verbose=0)
+
+
+def test_categories_written_in_another_way_are_named(ranker):
+    with pytest.warns(UserWarning, match=r"'device' has no category that training knew, such as 'pc', 'tv':"):
+        ranker.evaluate(FRAME.assign(device=FRAME["device"].str.upper()), "clicked")
+    ranker.evaluate(FRAME.assign(device=np.where(FRAME.index == 0, "pc", "?")), "clicked")
+    ranker.evaluate(FRAME.assign(device=None), "clicked")
+
+
+def test_tables_that_are_not_read_are_refused():
+    prices = pd.DataFrame({"price": [1.0]}, index=["a"])
+    with pytest.raises(ValueError, match=r"`items` must have a column that the model.*Received: 'price'\."):
+        kerasrec.Ranker.train(SHOWN, items=prices)
+    with pytest.raises(ValueError, match=r"`users` must have a column that the model.*Received: 'price'\."):
+        kerasrec.Ranker.train(SHOWN, users=prices)
+
+
+def test_watch_times_of_a_table_are_measured():
+    frame = FRAME.assign(seconds=3.0)
+    kinds = {"device": "category"}
+    shown = Impressions.from_frame(frame, "clicked", kinds, user="user", watch_time="seconds")
+    made = kerasrec.Ranker(kerasrec.zoo.create("youtube_ranker", shown, hidden=(2,)))
+    weights = np.arange(N)
+    report = made.evaluate(frame.assign(w=weights), "clicked", weight="w", watch_time="seconds")
+    expected = 3 * weights[FRAME["clicked"] == 1].sum() / weights.sum()
+    assert report["mean_watched"] == pytest.approx(expected)
+    assert made.evaluate(frame, "clicked").metrics == ["auc", "user_auc", "mean_predicted"]
 
 
 def test_files_of_other_models_are_told_apart(ranker, tmp_path):

@@ -38,6 +38,11 @@ class Category(Column):
         positive_integer("min_count", self.min_count)
 
     @property
+    def known(self) -> list[str]:
+        """The categories, in the order of their codes."""
+        return list(self.state or ())
+
+    @property
     def n(self) -> int:
         """Missing, unknown, and the categories."""
         return FIRST + len(self.state or ())

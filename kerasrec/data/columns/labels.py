@@ -45,6 +45,11 @@ class Labels(Column):
             positive_integer("most", self.most)
 
     @property
+    def known(self) -> list[str]:
+        """The labels, in the order of their codes."""
+        return list((self.state or {}).get("labels", ()))
+
+    @property
     def n(self) -> int:
         """Missing, unknown, and the labels."""
         return FIRST + len((self.state or {}).get("labels", ()))

@@ -1,0 +1,45 @@
+"""Columns that tell what was clicked, because they are known only after the click."""
+
+import warnings
+
+import numpy as np
+
+from kerasrec.data import Impressions
+from kerasrec.evaluation.click_figures import auc
+
+# An area that no honest column reaches alone.
+_TELLS = 0.99
+# Fewest rows of each class: in fewer, a column may order all by chance.
+_FEWEST = 25
+
+
+def warn_of_leaks(fitted: Impressions, held_out: Impressions) -> None:
+    """Warn of columns each of which alone orders held-out rows almost perfectly.
+
+    Args:
+        fitted: `Impressions` of the training, which say how often each category was clicked.
+        held_out: `Impressions` with the same columns.
+    """
+    labels = held_out.labels
+    if min((labels > 0.5).sum(), (labels <= 0.5).sum()) < _FEWEST:
+        return
+    columns = fitted.columns
+    for name, plain in columns.names.items():
+        if fitted.inputs[plain].shape[1] > 1:
+            continue
+        known, entries = fitted.inputs[plain][:, 0], held_out.inputs[plain][:, 0]
+        n = columns.fitted[name].n
+        if n:
+            base = fitted.labels.mean()
+            clicked = np.bincount(known, fitted.labels, n) + base
+            scores = (clicked / (np.bincount(known, minlength=n) + 1))[entries]
+        else:
+            scores = entries.astype(np.float64)
+        area = auc(labels, scores)
+        if max(area, 1 - area) > _TELLS:
+            warnings.warn(
+                f"Column {name!r} alone tells almost every clicked row from the others (an AUC of "
+                f"{max(area, 1 - area):.4f} on held-out rows): if it is known only after the click, leave it "
+                "out, or the figures promise what the model cannot keep.",
+                stacklevel=4,
+            )
