@@ -2,6 +2,7 @@
 
 import contextlib
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,7 @@ def impressions_of(
         raise ValueError(
             f"`--label` must name a column of the table: {', '.join(map(repr, names))}. Received: {label!r}."
         )
-    kinds = declared(said, names)
+    kinds: dict[str, Any] = dict(declared(said, names))
     sides = {}
     for side in ("user", "item"):
         given = getattr(form, f"{side}_column")
@@ -104,7 +105,7 @@ def impressions_of(
         sides[side] = given or guessed
     left_out = [label, *kinds, *([watch_time] if watch_time else [])]
     guessed_kinds: dict[str, Any] = dict(InputColumns.guess(frame, left_out))
-    kinds = {name: kind for name, kind in kinds.items() if kind != "ignore"}
+    kinds = {name: _filled(frame[name], kind) for name, kind in kinds.items() if kind != "ignore"}
     guessed_kinds |= {name: "category" for name in sides.values() if name is not None and name not in kinds}
     columns = {
         name: (kinds | guessed_kinds)[name] for name in names if name in kinds or name in guessed_kinds
@@ -112,13 +113,35 @@ def impressions_of(
     return Impressions.from_frame(frame, label, columns, **sides, watch_time=watch_time)
 
 
+def _filled(entries: "pd.Series[Any]", kind: str) -> Any:
+    """A kind of numbers whose default is the mean if some are missing, as a guessed one has."""
+    import pandas as pd
+
+    from kerasrec.data import columns
+
+    found = columns.get(kind)
+    if not isinstance(found, columns.Number) or not entries.isna().any():
+        return found
+    mean = pd.to_numeric(entries.astype(object), errors="coerce").mean()
+    return found if pd.isna(mean) else replace(found, default=float(mean))
+
+
 def show_columns(whole: "Impressions", frame: "pd.DataFrame", report: Report) -> dict[str, str]:
     """Say how the columns of a table are read; return their kinds by name."""
     kinds = {name: kind.kind for name, kind in whole.columns.fitted.items()}
     report.line("Columns: " + ", ".join(f"{name} {kind}" for name, kind in kinds.items()))
+    users = whole.columns.user or "none, name them with `--user-column`"
+    report.line(f"Users: {users}; items: {whole.columns.item or 'none, name them with `--item-column`'}")
     empty = [str(name) for name in frame.columns if frame[name].isna().all()]
     if empty:
         report.line(f"Left out because they are empty: {', '.join(empty)}")
+    means = [
+        name
+        for name, kind in whole.columns.fitted.items()
+        if kind.kind == "number" and kind.default is not None
+    ]
+    if means:
+        report.line(f"Missing numbers are replaced by the mean: {', '.join(means)}")
     return kinds
 
 
@@ -138,6 +161,7 @@ def train_clicks(
     """Train a click model on a table, compare it with the simplest one, and save it."""
     from kerasrec.cli._plot import learning_curve
     from kerasrec.recommender import Ranker
+    from kerasrec.recommender._leaks import warn_of_leaks
 
     with report.waiting(f"Reading {path.name}"):
         frame = read_table(path, form)
@@ -153,6 +177,9 @@ def train_clicks(
         f"{len(held_out) if held_out else 0:,} of them held out"
     )
     training = trained(fitted, model, how, report)
+    if held_out is not None:
+        with report.saying_warnings():
+            warn_of_leaks(fitted, held_out)
     ranker = Ranker(training.model)
     report.result |= {
         "model": model,

@@ -42,6 +42,7 @@ def compared_clicks(
     from kerasrec import zoo
     from kerasrec.evaluation import ClickComparison
     from kerasrec.recommender._click_training import check_click_model
+    from kerasrec.recommender._leaks import warn_of_leaks
 
     for name in hyperparameters:
         check_click_model(name)
@@ -56,6 +57,8 @@ def compared_clicks(
         f"{len(whole):,} rows, {whole.labels.mean():.1%} clicked; "
         f"{len(train):,} to train on and {len(test):,} held out"
     )
+    with report.saying_warnings():
+        warn_of_leaks(train, test)
     added = [SIMPLE] if baselines and SIMPLE not in hyperparameters else []
     order = zoo.by_cost([*added, *hyperparameters])
     reports: dict[str, ClickReport] = {}

@@ -40,6 +40,12 @@ def recommend(
     diversity: _rules.Diversity = None,
     calibrate: _rules.Calibrate = None,
     explore: _rules.Explore = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Entry of a context column, e.g. device=phone; may be repeated."
+        ),
+    ] = None,
     items: Annotated[
         Path | None,
         typer.Option(help="CSV or Parquet file with one row per item, to print titles next to the ids."),
@@ -77,8 +83,9 @@ def recommend(
         shown = None if items is None else _titles(items, item_column, title_column, form)
         given = _rules.given(where, available, at_most, at_least, boost, diversity, calibrate, explore)
         state = read_state(model, report, newcomers=item is not None)
-        from kerasrec.recommender import _lists, _newcomers
+        from kerasrec.recommender import _lists, _newcomers, _situations
 
+        state = _situations.in_context(state, _situation(context))
         rules = _lists.rules_of(state, given)  # of the metadata in the file, whatever `--items` shows
         if shown is not None:
             state = _with_titles(state, shown)
@@ -139,6 +146,19 @@ def _check(user: list[str] | None, item: list[str] | None, out: Path | None) -> 
         raise ValueError("One of `--user`, `--item` and `--out` must be given. Received: none of them.")
     if item and out is not None:
         raise ValueError("`--out` works only with users. Received: --item.")
+
+
+def _situation(said: list[str] | None) -> dict[str, str] | None:
+    """Entries such as `device=phone`, by the name of the column."""
+    if not said:
+        return None
+    found = {}
+    for text in said:
+        name, equals, entry = text.partition("=")
+        if not equals:
+            raise ValueError(f"`--context` must be NAME=VALUE, e.g. device=phone. Received: {text!r}.")
+        found[name] = entry
+    return found
 
 
 def _titles(path: Path, item_column: str | None, title_column: str | None, form: Form) -> "pd.DataFrame":

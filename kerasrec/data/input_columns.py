@@ -97,7 +97,8 @@ class InputColumns:
             raise ValueError("The table must have at least one row. Received: an empty table.")
         fitted = {}
         for name, kind in declared.items():
-            entries = column(frame, name, "columns")
+            argument = "user" if name == user else "item" if name == item else "columns"
+            entries = column(frame, name, argument)
             fitted[name] = kinds.get(kind, name).fit(entries)
             if fitted[name].n and _is_empty(entries):
                 raise ValueError(

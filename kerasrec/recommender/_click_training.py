@@ -60,6 +60,12 @@ def trained_on_clicks(
         )
     impressions.check_classes()
     check_click_model(name)
+    if hasattr(validation, "columns") and not isinstance(validation, Impressions):
+        raise TypeError(
+            "`validation` must be a share of the rows or `kerasrec.data.Impressions`; make them with "
+            "`Impressions.from_frame(frame, label, train.columns)`. "
+            f"Received: {type(validation).__name__}."
+        )
     if objective not in OBJECTIVES:
         raise ValueError(
             f"`objective` must be one of {', '.join(OBJECTIVES)}. Received: objective={objective!r}."

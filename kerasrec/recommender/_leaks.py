@@ -38,8 +38,8 @@ def warn_of_leaks(fitted: Impressions, held_out: Impressions) -> None:
         area = auc(labels, scores)
         if max(area, 1 - area) > _TELLS:
             warnings.warn(
-                f"Column {name!r} alone tells almost every clicked row from the others (an AUC of "
-                f"{max(area, 1 - area):.4f} on held-out rows): if it is known only after the click, leave it "
-                "out, or the figures promise what the model cannot keep.",
+                f"Column {name!r} alone tells almost every clicked row from the others (its AUC on held-out "
+                f"rows is above {_TELLS}): if it is known only after the click, leave it out, or the figures "
+                "promise what the model cannot keep.",
                 stacklevel=4,
             )

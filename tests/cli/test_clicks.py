@@ -145,7 +145,9 @@ def test_empty_columns_are_left_out_and_named(tmp_path, capsys):
     shown = impressions_of(frame, "clicked", Form(), None, None)
     assert shown.labels.tolist() == [1, 0]
     assert show_columns(shown, frame, Report(False)) == {"user": "category", "stock": "category"}
-    assert "Left out because they are empty: coupon\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Left out because they are empty: coupon\n" in said
+    assert "Users: user; items: none, name them with `--item-column`\n" in said and "mean" not in said
     with pytest.raises(ValueError, match="Column 'coupon' must have an entry in some row"):
         impressions_of(frame, "clicked", Form(), ["coupon=category"], None)
 
@@ -162,3 +164,41 @@ def test_what_only_training_and_figures_need(run, fails, shown):
     kerasrec.Recommender.train(data, "popularity").save("other.keras")
     message = fails("evaluate", "other.keras", path, "--watch-time", "price")
     assert "`--watch-time` needs `--label`" in message
+
+
+def test_missing_numbers_are_replaced_by_the_mean(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    path.write_text("age,fee,clicked\n20,1.5,1\n40,,0\n,2.5,0\n")
+    frame = read_table(path, Form())
+    shown = impressions_of(frame, "clicked", Form(), ["age=number"], None)
+    np.testing.assert_allclose(np.ravel(shown.inputs["age"])[2], 0, atol=1e-6)  # mean of 20 and 40
+    np.testing.assert_allclose(np.ravel(shown.inputs["fee"])[1], 0, atol=1e-6)
+    show_columns(shown, frame, Report(False))
+    assert "Missing numbers are replaced by the mean: age, fee\n" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="Column 'age' must not have entries that are not numbers.*'old'"):
+        impressions_of(frame.assign(age=["old", None, "9"]), "clicked", Form(), ["age=number"], None)
+
+
+def test_two_stages_recommend_in_a_context(run_json, fails):
+    data = kerasrec.datasets.synthetic(20, 30, 100).interactions
+    frame = pd.DataFrame(
+        {"device": ["tv", "pc"] * 50, "item": data.item_ids[data.items], "clicked": [1, 0] * 50}
+    )
+    shown = kerasrec.data.Impressions.from_frame(frame, "clicked", {"device": "category"}, item="item")
+    model = kerasrec.zoo.create("logistic_regression", shown)
+    draw = np.random.default_rng(0)
+    model.set_weights([draw.normal(size=w.shape).astype(w.dtype) for w in model.get_weights()])
+    both = kerasrec.TwoStage(kerasrec.Recommender.train(data, "popularity"), kerasrec.Ranker(model))
+    both.save("both.keras")
+    user = data.user_ids[3]
+    found = run_json("recommend", "both.keras", "--user", user, "-k", 3, "--context", "device=pc")
+    expected = both.recommend(user, k=3, context={"device": "pc"})
+    assert [row["item"] for row in found["recommendations"]] == expected["item"].tolist()
+    np.testing.assert_allclose(
+        [row["score"] for row in found["recommendations"]], expected["score"], rtol=1e-5
+    )
+    assert "`context` must hold 'device'" in fails("recommend", "both.keras", "--user", user)
+    message = fails("recommend", "both.keras", "--user", user, "--context", "device")
+    assert "`--context` must be NAME=VALUE, e.g. device=phone. Received: 'device'." in message
+    message = fails("recommend", "both.keras", "--user", user, "--context", "hour=3")
+    assert "`context` must name context columns of the model" in message

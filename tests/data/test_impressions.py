@@ -103,6 +103,8 @@ def test_weights_of_one_class_must_not_all_be_0():
 def test_columns_are_a_dict_of_kinds():
     with pytest.raises(TypeError, match=r"`columns` must be a dict of kinds.*Received: \['device'\]"):
         Impressions.from_frame(FRAME, "clicked", ["device"])
+    with pytest.raises(ValueError, match="`item` must name a column of the table. Received: item='film'"):
+        impressions(item="film")
     with pytest.raises(ValueError, match=r"must be one of category.*Received: 'cat' for 'device'\."):
         Impressions.from_frame(FRAME, "clicked", {"device": "cat"})
 
