@@ -191,7 +191,7 @@ class Compared(Written, Generic[R]):
                 f"* best {self.metric}; = not significantly different from it (paired {self.significance} "
                 f"test over {self.units}, Holm, {self.level}). {self.verdict()}",
                 *self.notes,
-                *(f"{key}: {value}" for key, value in self.protocol.items()),
+                *(f"{key}: {round(x, 4) if isinstance(x, float) else x}" for key, x in self.protocol.items()),
             ]
         )
 

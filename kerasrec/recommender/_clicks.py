@@ -124,6 +124,7 @@ class Clicks:
             user_count = newcomers.counts(np.arange(len(newcomers.starts) - 1))
             users = {}
         fixed: dict[str, np.ndarray] = {}
+        lacking = []
         for name in self.columns.fitted:
             if name in STAGE_COLUMNS:
                 continue
@@ -135,7 +136,17 @@ class Clicks:
                 else:
                     fixed[name] = self._encoded_entry(name, entry)
             elif name not in self.items and name not in users:
-                fixed[name] = self._standing_in(name, newcomers is not None and name in self.users)
+                kind = self.columns.fitted[name]
+                if kind.default is not None or (newcomers is not None and name in self.users and kind.n):
+                    fixed[name] = self._encoded_entry(name, kind.default)
+                else:
+                    lacking.append(name)
+        if lacking:
+            named = ", ".join(f"{name!r}: ..." for name in lacking)
+            raise ValueError(
+                f"`context` must hold {', '.join(map(repr, lacking))}, which the ranker reads: pass "
+                f"`context={{{named}}}`, or declare columns with a `default`. Received: a context without."
+            )
 
         def rows_of(codes: np.ndarray, items: np.ndarray, found: np.ndarray) -> dict[str, np.ndarray]:
             rows, of_items = np.repeat(codes, items.shape[1]), np.maximum(items, 0).ravel()
@@ -167,16 +178,6 @@ class Clicks:
 
         plain = isinstance(entry, (str, bool, int, float, np.generic))
         return self._entries.get((name, type(entry), entry), make) if plain else make()
-
-    def _standing_in(self, name: str, of_newcomers: bool) -> np.ndarray:
-        """A column of which nothing is given: its default, or a missing entry of a category of newcomers."""
-        kind = self.columns.fitted[name]
-        if kind.default is not None or (of_newcomers and kind.n):
-            return self._encoded_entry(name, kind.default)
-        raise ValueError(
-            f"`context` must hold {name!r}, a context column of the ranker: pass `context={{{name!r}: "
-            "...}`, or declare the column with a `default`. Received: a context without."
-        )
 
 
 def predicted(model: Any, inputs: dict[str, np.ndarray], n: int) -> np.ndarray:

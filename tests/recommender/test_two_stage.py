@@ -263,16 +263,17 @@ def test_clicks_order_what_a_first_model_finds(data, clicks):
 
 
 def test_what_a_context_lacks_is_named(clicks, first, second):
-    lacking = r"`context` must hold 'device', a context column of the ranker: pass `context=\{'device': "
+    lacking = r"`context` must hold 'device', which the ranker reads: pass `context=\{'device': "
     for ask in (
         lambda: clicks.recommend("u0"),
         lambda: clicks.rank("u0", ITEMS[:3]),
         lambda: clicks.score([("u0", "i1")]),
-        lambda: clicks.recommend_for_history(["i1"]),
         lambda: clicks.score_catalogue([0]),
     ):
         with pytest.raises(ValueError, match=lacking):
             ask()
+    with pytest.raises(ValueError, match=r"'device', 'age', which .*=\{'device': \.\.\., 'age': \.\.\.\}`"):
+        clicks.recommend_for_history(["i1"])
     with pytest.raises(
         ValueError,
         match=r"`context` must name context columns of the model: 'device', 'br.*'hour'",
