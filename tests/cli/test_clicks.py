@@ -30,7 +30,7 @@ def shown(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_table_becomes_a_model_that_scores_its_columns(run, run_json, shown):
+def test_a_table_becomes_a_model_that_scores_its_columns(run, run_json, shown, tmp_path):
     path, frame = shown
     how = ["--model", "logistic_regression", "--set", "learning_rate=0.05", "--column", "price=log1p"]
     result = run_json("train", path, "--label", "clicked", *how)
@@ -47,14 +47,17 @@ def test_a_table_becomes_a_model_that_scores_its_columns(run, run_json, shown):
     assert sum(bin["rows"] for bin in found["reliability"]) == 1500
     assert "003" in ranker.columns.fitted["user_id"].state  # as written
     # Beside the simplest model; with nothing learned it says so.
+    told = tmp_path / "told.csv"
+    frame.assign(bought=frame["clicked"]).to_csv(told, index=False)
     bad = ["--model", "dnn", "--set", "hidden=(4,)", "--set", "learning_rate=1e-9", "--epochs", 1]
-    done = run("train", path, "--label", "clicked", *bad, "--no-plot")
+    done = run("train", told, "--label", "clicked", *bad, "--no-plot")
     assert done.status == 0, done.err
     assert "Careful: dnn is worse than logistic_regression on the held-out rows" in done.out
+    assert done.out.count("Column 'bought' alone tells almost every clicked row") == 1
 
 
 @pytest.mark.slow
-def test_models_of_clicks_are_compared_on_the_rows_held_out(run, run_json, shown):
+def test_models_of_clicks_are_compared_on_the_rows_held_out(run, run_json, shown, tmp_path):
     path, frame = shown
     how = ["--models", "dnn", "--set", "dnn.hidden=(4,)", "--set", "dnn.learning_rate=1e-9", "--epochs", 3]
     found = run_json("compare", path, "--label", "clicked", *how, "--column", "price=log1p")
@@ -70,8 +73,11 @@ def test_models_of_clicks_are_compared_on_the_rows_held_out(run, run_json, shown
     assert found["models"][0]["auc"] > 0.7 and found["models"][1]["p"] < 0.05
     assert found["metric"] == "auc" and found["significance"] == "bootstrap"
     assert "A baseline wins: logistic_regression is significantly ahead" in found["verdict"]
-    done = run("compare", path, "--label", "clicked", "--models", "logistic_regression", "--epochs", 1)
+    told = tmp_path / "told.csv"
+    frame.assign(bought=frame["clicked"]).to_csv(told, index=False)
+    done = run("compare", told, "--label", "clicked", "--models", "logistic_regression", "--epochs", 1)
     assert done.status == 0, done.err
+    assert done.out.count("Column 'bought' alone tells almost every clicked row") == 1
     assert "Models by auc" in done.out and "logistic_regression alone was measured" in done.out
 
 
