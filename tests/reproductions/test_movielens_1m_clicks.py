@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import TargetEncoder
 
 import kerasrec
@@ -75,7 +76,10 @@ def test_models(parts, quick, name):
 def test_a_boosted_tree(parts, quick):
     if quick:
         pytest.skip("too long for a quick run")
-    encoder, names = TargetEncoder(cv=5, random_state=0), ["user", "item", "zip"]
+    encoder, names = (
+        TargetEncoder(cv=StratifiedKFold(5, shuffle=True, random_state=0)),
+        ["user", "item", "zip"],
+    )
     clicked = [frame["clicked"] for frame in parts]
     shares = [encoder.fit_transform(parts[0][names], clicked[0])]
     shares += [encoder.transform(frame[names]) for frame in parts[1:]]
