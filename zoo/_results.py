@@ -32,7 +32,7 @@ worse than popularity.
 factorization_machine   0.2762     0.2009      29
 matrix_factorization    0.2736     0.1995      25
 mixture_of_tastes       0.2377     0.1748      37
-lightgcn                0.2082     0.1560      10
+lightgcn                0.2350     0.1677
 deep_repr               0.1866     0.1457      36
 neumf                   0.1660     0.1243       4
 two_tower               0.1579     0.1184      24
