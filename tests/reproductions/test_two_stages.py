@@ -32,7 +32,7 @@ KINDS = {
     "last": "category",
 }
 # NDCG@10 of the first stage, and of both by backend.
-FIRST, BOTH = 0.0463, {"tensorflow": 0.0606, "jax": 0.0647}
+FIRST, BOTH = 0.0463, {"tensorflow": 0.0653, "jax": 0.0647}
 
 
 def latest(frame):
