@@ -1,8 +1,8 @@
-"""A million items of 64 components in clusters, by faiss: recall, time of a query, build, memory.
+"""The faiss index on a million clustered items with 64 components: recall, query time, build time and memory.
 
-Items lie around 2,000 centres, their lengths are lognormal, users lie around the same centres and have 20
-items each. Recall is that of the ten best with these hidden, of 500 users that the build did not ask. A query
-is a user's list as `Recommender.recommend` gives it, one at a time.
+The item vectors lie around 2,000 centres and have lognormal lengths. Users lie around the same centres and
+have 20 items each, which are left out of their lists. Recall is measured over the top ten of 500 users that
+were not used to build the index. A query is one call of `Recommender.recommend` for one user.
 """
 
 import resource

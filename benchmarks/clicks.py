@@ -1,10 +1,11 @@
-"""Training of click models: rows a second beside the same networks in plain Keras.
+"""Training click models: rows per second, compared with the same networks in plain Keras.
 
-Frappe's ten columns of categories (202,027 rows, 5,382 categories; drawn at random with these sizes where the
-data set is not there), batches of 4,096, vectors of 10 numbers, three layers of 400 with batch normalisation
-and dropout, Adam. Plain Keras has an `Embedding` a column and otherwise the same layers. Seconds are those of
-the fastest epoch after the first, which compiles. The limit is arithmetic: the products of the layers,
-forward and backward, at the rate of a product of two matrices of 2,048 by 2,048 in NumPy.
+The data are Frappe's ten categorical columns (202,027 rows, 5,382 categories), or random data of these sizes
+if the data set is not there. Batches have 4,096 rows, embeddings 10 numbers. The networks have three layers
+of 400 with batch normalisation and dropout, and are trained with Adam. Plain Keras has one `Embedding` per
+column and otherwise the same layers. Rates are those of the fastest epoch after the first, which includes
+compilation. The arithmetic limit is the time of the layers' matrix products, forward and backward, at the
+speed at which NumPy multiplies two matrices of 2,048 x 2,048.
 """
 
 import time

@@ -1,12 +1,13 @@
-"""Ranking the whole catalogue, exactly, beside `implicit` and beside the arithmetic; fitting the baselines.
+"""Ranking the whole catalogue, compared with `implicit` and with the arithmetic limit; fitting baselines.
 
-Top 10 with seen items left out for all users of MovieLens 1M, implicit, from the same given vectors of 64
-components; the default metrics on top of it. Then 100,000 users x 100,000 items x 64 components, 50 seen
-items a user: the time over 2 * items * components operations a user, at the rate of a product of two
-matrices of 4096 x 4096 on the same cores, and the highest memory beyond the vectors. Then the fits of EASE
-and of ImplicitALS (64 components, 15 iterations, beside implicit's) on MovieLens 1M, implicit.
+First, the top 10 of all users of MovieLens 1M (implicit) are ranked without seen items, by kerasrec and by
+implicit, from the same vectors of 64 components; then the default metrics are computed as well. Second,
+100,000 users x 100,000 items x 64 components with 50 seen items per user are ranked. The limit is 2 * items *
+components operations per user, at the speed of a product of two matrices of 4096 x 4096 on the same cores;
+the peak memory excludes the vectors. Third, EASE and ImplicitALS (64 components, 15 iterations, compared with
+implicit's) are fitted on MovieLens 1M (implicit).
 
-implicit runs in the environment whose interpreter `KERASREC_PEERS_PYTHON` names (`requirements.txt` has it).
+implicit runs in the environment whose interpreter `KERASREC_PEERS_PYTHON` names (see `requirements.txt`).
 """
 
 import time

@@ -1,29 +1,34 @@
-"""Time to a quality of ranking on MovieLens 1M, implicit, 64 components, beside the peers.
+"""Time to a given ranking quality on MovieLens 1M (implicit), compared with other libraries.
 
-Quality is recall@10 over the users with test items, seen items left out. Building the model and compiling
-it are part of the time (empty cache); the clock stands still while quality is measured, at the end of each
+All models have 64 components.
+
+Quality is recall@10 over the users with test items, with seen items left out. The time includes building and
+compiling the model (with an empty cache). The clock is stopped while quality is measured at the end of each
 epoch.
 
-The recipe of `FullSoftmax`. `CatalogueBatches`: one row a user, all its positives at once, softmax over the
-whole catalogue, which all users of a batch share, so that scores are one matrix product. Batch 302 (a
-twentieth of the users: no short batch, no second program). Adam, rate 0.05 falling linearly to 0 over 12
-epochs, beta_1 0.8, beta_2 0.95; users by rows, and 10 times the rate by a factor of 10 behind their table,
-since a user is read once an epoch and an item in every step. Initial vectors normal, 0.05; item biases begin
-at the logarithm of the item's count. `FrequencyRegularization`: the loss of a user gets 0.1 * (its number of
-positives) * |vector|^2, that of the catalogue 0.05 * (mean positives of a user / users) * sqrt(count / mean
-count) * |vector|^2. Batch, rate, epochs, initial vectors and the strength of the decay were chosen
-on a tenth of the training interactions. The form of the recipe, the factor of 10 and Adam's betas come from
-earlier trials that looked at the test interactions; on that tenth they were only compared with others.
+The recipe of `FullSoftmax`: `CatalogueBatches` has one row per user with all positives of the user, and the
+softmax covers the whole catalogue. All users of a batch share the catalogue, so the scores are one matrix
+product. The batch size is 302, a twentieth of the users, so that there is no shorter batch and no second
+program. The optimizer is Adam with beta_1 0.8, beta_2 0.95 and a learning rate that falls linearly from 0.05
+to 0 over 12 epochs. The user table is updated sparsely. A factor of 10 after the table multiplies its
+learning rate by 10, because a user is read once per epoch and an item in every step. Initial vectors are
+normal (0.05), and item biases start at the logarithm of the item's count. With `FrequencyRegularization`, the
+loss of a user gets 0.1 * (its number of positives) * |vector|^2, and that of the catalogue 0.05 * (mean
+positives per user / users) * sqrt(count / mean count) * |vector|^2. Batch size, learning rate, epochs,
+initial vectors and the strength of the decay were chosen on a tenth of the training interactions. The form of
+the recipe, the factor of 10 and Adam's betas come from earlier trials that looked at the test interactions;
+on that tenth they were only compared with alternatives.
 
-`WMRB, 100 samples` is TensorRec's own protocol: its loss, 100 sampled items, 64 components. It stands beside
-the 240 s after which TensorRec itself reached 0.117, which are not measured again here, nor scaled.
+`WMRB, 100 samples` is TensorRec's own protocol: its loss, 100 sampled items, 64 components. It is compared
+with the 240 s after which TensorRec itself reached 0.117; these are neither measured again here nor scaled.
 
-Losses on sampled negatives have a recipe each, `RECIPES` in `_sampled.py`: one row an interaction, 128 to
-1,024 negatives that all rows of a batch share, one matrix product; Adam, its rate falling linearly. They
-were chosen on a tenth of the training interactions (`sampled(name, held_out=0.1)`).
+Each loss on sampled negatives has its own recipe (`RECIPES` in `_sampled.py`): one row per interaction, 128
+to 1,024 negatives shared by all rows of a batch, one matrix product, and Adam with a linearly falling
+learning rate. The recipes were chosen on a tenth of the training interactions (`sampled(name,
+held_out=0.1)`).
 
-The peers run in the environment whose interpreter `KERASREC_PEERS_PYTHON` names (`requirements.txt` has
-them). Where LightFM is missing, its 8.6 s are scaled by a calibration.
+The other libraries run in the environment whose interpreter `KERASREC_PEERS_PYTHON` names (see
+`requirements.txt`). If LightFM is missing, its 8.6 s are scaled by a calibration.
 """
 
 import math

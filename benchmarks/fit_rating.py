@@ -1,13 +1,13 @@
-"""RecommenderV2 on MovieLens latest-small 2016: kerasrec beside the published code in plain Keras.
+"""RecommenderV2 on MovieLens latest-small 2016: kerasrec compared with the published code in plain Keras.
 
-The published code is embeddings and biases of `keras.layers.Embedding` (He-normal, L2 1e-6), their dot
-product and a scaled sigmoid, under Adam 0.001. Rows are split 90 to 10 by seed 42. One process fits five
-epochs with validation, which is the whole fit: building and compiling the model are part of it. It then
-fits on without validation, for 15 epochs, or for 25 in batches of 4096, which is long enough for kerasrec on
-TensorFlow to compile its steps by XLA, as plain Keras does; the whole fit is not. The median of the epochs
-from the second on is the steady state. The clock of an epoch stops once its loss was read, since JAX returns
-before it has computed. Programs are compiled anew (`KERASREC_COMPILATION_CACHE=0`); the fit with a warm cache
-stands beside it.
+The published code has embeddings and biases (`keras.layers.Embedding`, He-normal, L2 1e-6), a dot product and
+a scaled sigmoid, and is trained with Adam at 0.001. Rows are split 90 to 10 with seed 42. One process fits
+five epochs with validation; this is the whole fit, which includes building and compiling the model. It then
+continues without validation for 15 epochs, or for 25 with batches of 4096, which is long enough for kerasrec
+on TensorFlow to compile its steps with XLA, as plain Keras does; the whole fit is not. The steady state is
+the median of the epochs from the second on. The clock of an epoch stops once its loss has been read, because
+JAX returns before it has finished computing. Programs are always compiled (`KERASREC_COMPILATION_CACHE=0`);
+the fit with a warm cache is listed separately.
 """
 
 import statistics

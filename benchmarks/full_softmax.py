@@ -1,10 +1,12 @@
-"""A step of `FullSoftmax` beside its three matrix products, 256 users, 23,715 items, 128 components.
+"""A training step with `FullSoftmax`, compared with its three matrix products.
 
-The products are those of the scores and of both gradients, compiled by the same backend, in the same process,
-before the training and after it. The model is the tuned hybrid without features: biases, decay by count, Adam
-on whole tables of items. Interactions are drawn: 31,013 users, 230,000 pairs, items by a power law, as in a
-shop. A step's time is the fastest epoch after the first, divided by its steps. Labels are those of
-`CatalogueBatches`: the positives of each user, by their places in the list.
+There are 256 users in a batch, 23,715 items and 128 components. The three products compute the scores and
+both gradients. They are compiled by the same backend and timed in the same process, before and after the
+training. The model is the tuned hybrid without features: biases, weight decay by count, and Adam on the whole
+item table. The interactions are synthetic: 31,013 users and 230,000 pairs, with item popularity following a
+power law, as in a shop. The time of a step is that of the fastest epoch after the first, divided by the
+number of steps. The labels are those of `CatalogueBatches`, which lists the positions of each user's
+positives.
 """
 
 import time

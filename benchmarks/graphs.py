@@ -1,13 +1,13 @@
-"""LightGCN on Gowalla: kerasrec beside the same model in plain Keras.
+"""LightGCN on Gowalla: kerasrec compared with the same model in plain Keras.
 
-Data are the training part of LightGCN's split (29,858 users, 40,981 items, 810,128 check-ins), vectors have
-64 components and are passed on three times. Both take batches of the recipe's size: plain Keras with the
-pairwise loss of the paper, by a gather and a sum over segments; kerasrec with the recipe's softmax over
-items that a batch shares, by a product of sparse matrices. `every tenth step` keeps what neighbours give
-for ten steps (`renew_every=10`). Seconds of an epoch: those of some steps after the first ones, times their
-number. Compilation stands beside (`first s`). `whole minutes` is a training by the recipe, compilation
-included and evaluation left out; recall@20 and NDCG@20 are of the test part, over all users and the whole
-catalogue, without what was trained on. `--short` leaves the whole training out.
+The data are the training part of LightGCN's split (29,858 users, 40,981 items, 810,128 check-ins). Vectors
+have 64 components and are propagated three times. Both implementations use the recipe's batch size. Plain
+Keras uses the pairwise loss of the paper, with a gather and a segment sum. kerasrec uses the recipe's softmax
+over items shared by the batch, with a sparse matrix product. `every tenth step` reuses the propagated vectors
+for ten steps (`renew_every=10`). The time of an epoch is that of some steps after the first ones, scaled to
+an epoch. Compilation is listed separately (`first s`). `whole minutes` is a training by the recipe, including
+compilation but not evaluation. recall@20 and NDCG@20 are measured on the test part, over all users and the
+whole catalogue without the training items. `--short` skips the whole training.
 """
 
 import time

@@ -1,7 +1,7 @@
-"""Seconds and memory of `import kerasrec` above `import keras`.
+"""Time and memory that `import kerasrec` adds to `import keras`.
 
-Each import happens in a fresh process. Memory is what the process holds, not its highest. The package is
-compiled to bytecode before, as pip does when it installs one.
+Each import happens in a fresh process. Memory is what the process holds afterwards, not its peak. The package
+is compiled to bytecode first, as pip does on installation.
 """
 
 import compileall

@@ -1,8 +1,9 @@
-"""Closed forms at large sizes: seconds and peak memory of a fit.
+"""Closed-form models on large data: time and peak memory of a fit.
 
-Interactions are drawn, about five a user, items by a power law. `ease` is fitted at the largest catalogue
-that its own limit accepts in 16 GB, 36,514 items, from the users' side, and at 24,000 items from the items'
-side, which takes the cube of their number. The others have no limit of their own.
+The interactions are synthetic, about five per user, with item popularity following a power law. `ease` is
+fitted with 36,514 items, the largest catalogue that its own limit accepts in 16 GB, by way of the users, and
+with 24,000 items by way of the items, where the time grows with the cube of their number. The other models
+have no such limit.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
-"""Loading interactions from a frame and from Parquet: rows a second and memory.
+"""Loading interactions from a frame and from Parquet: rows per second and memory.
 
 The table is generated: shuffled rows, each pair of user and item once, in the proportions of MovieLens 25M.
-Each case runs in a process of its own. `input MB` is the frame or the Parquet file; `peak MB` is the
-highest memory while loading, beyond what the process held before; `result MB` are the columns that were made.
+Each case runs in its own process. `input MB` is the size of the frame or the Parquet file, `peak MB` the peak
+memory while loading beyond what the process held before, and `result MB` the size of the resulting columns.
 """
 
 import multiprocessing

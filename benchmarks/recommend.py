@@ -1,11 +1,11 @@
-"""Lists, fold-ins and similar items from Python, ONNX and the command, everybody's lists, and a large file.
+"""Lists, fold-ins and similar items from Python, ONNX and the command line; all users; a large file.
 
-Latencies are medians of 200 calls after a warm-up, each for another user, with 64 components. The commands
-`kerasrec recommend` and `kerasrec similar` are timed from start to end, on a file of 20,000 users and 5,000
-items. Lists for all users are compared with the bare ranking: `kerasrec.evaluation`'s own, of the same model
-and users, seen items left out, without frames of raw ids. onnxruntime runs the ONNX files in one thread, and
-the lists of all users are compared. The large file has a million users with text ids and 1,000 items, 8
-components.
+Latencies are medians of 200 calls for different users after a warm-up, with 64 components. The commands
+`kerasrec recommend` and `kerasrec similar` are timed from start to end on a file with 20,000 users and 5,000
+items. Lists for all users are compared with the bare ranking of `kerasrec.evaluation`, which has the same
+model and users, leaves out seen items and creates no frames of raw ids. onnxruntime runs the ONNX files in
+one thread, and the lists of all users are compared with kerasrec's. The large file has a million users with
+text ids, 1,000 items and 8 components.
 """
 
 import os

@@ -1,14 +1,15 @@
-"""Time of one training step against the number of rows, batch 8192, 16 components, Adam.
+"""The time of a training step as the number of rows grows: batches of 8192, 16 components, Adam.
 
 Rows are counted over both tables: a model of 10 million rows has 5 million users and 5 million items. Ids are
-drawn uniformly, so a step reads close to 8192 rows of each table. A step's time is the median epoch in the
-second half of a `fit` on arrays, divided by its steps: behind compilation, and behind the seconds in which
-large tables move to huge pages. The floor is NumPy: for the same ids, gather and scatter of the rows of both
-tables and of both of Adam's slots. Memory in training is the highest while fitting, after the model was
-built, less what the process held once everything was imported; beside it, the highest of the whole process,
-in which the initial weights are drawn.
+drawn uniformly, so a step reads close to 8192 rows of each table. The time of a step is the median epoch of
+the second half of a `fit` on arrays, divided by the number of steps. By then, compilation is done and large
+tables have moved to huge pages. The floor is NumPy: a gather and a scatter of the rows of both tables and of
+both of Adam's slots, for the same ids. Training memory is the peak of `fit` after the model was built, minus
+what the process held after its imports. The peak of the whole process, which includes drawing the initial
+weights, is listed next to it.
 
-`--short` measures `fit` called again and again on 40 steps instead: the median of the later half of 16 calls.
+`--short` measures repeated calls of `fit` with 40 steps each instead: the median of the second half of 16
+calls.
 """
 
 import statistics

@@ -1,10 +1,10 @@
-"""One user's list in two stages among 100,000 items with all rules on, and lists of everybody with two rules.
+"""A list from two stages among 100,000 items with all rules, and lists for all users with two rules.
 
-The latency is the median of 200 calls after a warm-up, each of another user: 64 components find 200
-candidates, a click model of user, item, brand and device (`deepfm`, hidden layers of 64) orders them, and
-`where`, `at_most`, `at_least`, `boost`, `diversity`, `calibrate` and `explore` choose ten. Beside it stand
-each part, and rules of one stage. Lists of all users of MovieLens 1M with `diversity` and `at_most` stand
-beside `recommend` without rules.
+The latency is the median of 200 calls for different users after a warm-up. A model with 64 components
+retrieves 200 candidates. A click model of user, item, brand and device (`deepfm`, hidden layers of 64)
+re-ranks them. The rules `where`, `at_most`, `at_least`, `boost`, `diversity`, `calibrate` and `explore`
+choose ten. The table also has each part alone, and each rule on a single stage. Lists of all users of
+MovieLens 1M with `diversity` and `at_most` are compared with `recommend` without rules.
 """
 
 import statistics

@@ -1,7 +1,7 @@
-"""Ranking batches: sampled pairs a second on one core, by sampler.
+"""Ranking batches: sampled pairs per second on one core, for each sampler.
 
-Data in the proportions of MovieLens 1M, 512 rows of 100 sampled items a batch, positives excluded. The rate
-is that of whole batches as `model.fit` gets them, by processor time.
+The data have the proportions of MovieLens 1M. A batch has 512 rows with 100 sampled items each, and positives
+are excluded. The rate is that of whole batches as `model.fit` gets them, measured in CPU time.
 """
 
 import time

@@ -1,21 +1,22 @@
-"""Tables beyond memory, lists by workers and training over two processes, beside the same without them.
+"""Tables larger than memory, lists by workers and training in two processes, and the usual ways.
 
-Each part runs alone as well, and prints each figure when it has it:
-`python -m benchmarks.scale PART [--events N] [--folder FOLDER]`.
+Each part can also run alone, and prints each figure as soon as it has it: `python -m benchmarks.scale PART
+[--events N] [--folder FOLDER]`.
 
 - `prepare`: 25 million events with text ids in one Parquet file, read into memory and prepared with 500 MB.
-- `large`: 200 million events of 2 million users and 200,000 items, in 20 pieces of two draws of `synthetic`,
-  each with users of its own. They are prepared and split by time; `matrix_factorization` of 32 components is
-  trained for an epoch on ratings of at least 4 (batches of 4096, 128 shared samples), and evaluated on 20,000
-  users. 20 GB of disk. On JAX.
+- `large`: 200 million events of 2 million users and 200,000 items, in 20 pieces from two draws of
+  `synthetic`, each with its own users. They are prepared and split by time. `matrix_factorization` with 32
+  components is trained for one epoch on ratings of at least 4 (batches of 4096, 128 shared samples) and
+  evaluated on 20,000 users. Needs 20 GB of disk. On JAX.
 - `windows`: two epochs of such a training on 5 million positives from a prepared folder, and from memory.
-- `lists`: ten items of 200,000 for some of 2 million users, 32 components, by a worker's `Lists` and by
-  `recommend_to_parquet`, beside `kerasrec.evaluation`'s bare ranker; seen items are left out. One core.
+- `lists`: ten of 200,000 items for some of 2 million users, 32 components, by a worker's `Lists` and by
+  `recommend_to_parquet`, compared with the bare ranker of `kerasrec.evaluation`; seen items are left out. One
+  core.
 - `processes`: an epoch of such a training on tables of 200,000 and 50,000 rows, spread over two processes by
   `RowSharded`, and in one process; every process has one core. On JAX.
 
-Memory is the highest of what a process holds of its own, beyond what it held after its imports, without the
-pages of mapped files, which the system takes back when it needs them.
+Memory is the peak of a process's private memory beyond what it held after its imports. It excludes the pages
+of mapped files, which the system takes back when it needs them.
 """
 
 import argparse

@@ -1,13 +1,14 @@
-"""SASRec on MovieLens 1M and Amazon Beauty: kerasrec beside the same network in plain Keras.
+"""SASRec on MovieLens 1M and Amazon Beauty: kerasrec compared with the same network in plain Keras.
 
-Plain Keras pads all histories to the model's length and takes the cross-entropy over the whole catalogue at
-every position; kerasrec has buckets of lengths and negatives that a batch shares (512 on MovieLens, 256 on
-Beauty). Data are the order of SASRec's and S3-Rec's files; all but the last two items of a user are trained
-on. Seconds of an epoch: of plain Keras the batches of a part of it after the first ones, times their number;
-of kerasrec the median epoch after the first. Compilation stands beside both (`first s`: of plain Keras the
-first batch, of kerasrec the first epoch). `whole s` is a whole training at a rate that falls linearly from
-0.002, compilation included and evaluation left out; NDCG@10 is of the last item among all items,
-seen ones left out, over all users. `--short` leaves the whole training out.
+Plain Keras pads all histories to the model's length and computes the cross-entropy over the whole catalogue
+at every position. kerasrec buckets histories by length and uses negatives shared by the batch (512 on
+MovieLens, 256 on Beauty). The order of events is that of SASRec's and S3-Rec's files. All but the last two
+items of a user are training data. The time of an epoch of plain Keras is that of some batches after the first
+ones, scaled to an epoch; that of kerasrec is the median epoch after the first. Compilation is listed
+separately (`first s`: the first batch of plain Keras, the first epoch of kerasrec). `whole s` is a whole
+training with a learning rate that falls linearly from 0.002, including compilation but not evaluation.
+NDCG@10 is measured on the last item, ranked among all unseen items, over all users. `--short` skips the whole
+training.
 """
 
 import statistics

@@ -1,6 +1,6 @@
-"""Requests a second of `kerasrec serve`, one process, by wrk on loopback, and how long the slowest take.
+"""Requests per second and latencies of `kerasrec serve`, one process, measured with wrk on loopback.
 
-Without wrk, threads of Python ask instead, which take more of the machine than the server does.
+Without wrk, Python threads send the requests; they use more of the machine than the server does.
 """
 
 import contextlib

@@ -1,9 +1,10 @@
-"""Ten minutes of `kerasrec serve` while its file is swapped and events come in: every answer compared.
+"""Ten minutes of `kerasrec serve` while its file is swapped and events arrive; every answer is checked.
 
-5,000 items, 20,000 users. Twelve connections ask for lists; a thirteenth sends events of users of their own,
-which are read back from the log after a kill; every twenty seconds the other of two files takes the place.
-Each answer names the version that gave it, and must be that file's `recommend`, to the last item. Memory is
-compared between the end of the second minute, when both files have been served, and the end.
+The model has 5,000 items and 20,000 users. Twelve connections ask for lists. A thirteenth sends events of
+other users, which are read back from the log after the server is killed. Every twenty seconds, one of two
+files replaces the other. Each answer names the version of the file that it comes from and must equal that
+file's `recommend` exactly. Memory at the end is compared with memory after two minutes, when both files have
+been served.
 """
 
 import http.client

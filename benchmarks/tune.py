@@ -1,14 +1,15 @@
-"""Searches: time outside of training, compilation of a second trial, and two workers beside one.
+"""Searches: time spent outside of training, compilation of a second trial, two workers against one.
 
-On JAX, each search in a process of its own that begins with an empty cache of compiled programs. The share of
-the time in anything but training (compilation included) and evaluation is that of the job `recommender_net`,
-as `SearchResult.overhead` counts it. The second trial differs from the first in its learning rate; what is
-measured is JAX's time for compiling, or for reading what is compiled already.
+Measured on JAX. Each search runs in its own process and starts with an empty cache of compiled programs. The
+overhead is the share of time spent on anything but training (including compilation) and evaluation, as
+`SearchResult.overhead` counts it, for the job `recommender_net`. The second trial differs from the first in
+its learning rate. The compilation time is JAX's time for compiling a program or for reading it from the
+cache.
 
-Workers: a random search of 20 trials of equal work, 15 s and more each, over the learning rate
-of a matrix factorisation on MovieLens 1M, implicit; one worker held to one core, two workers, and 5 of the
-trials with one worker and both cores, whose time is scaled to 20. Start-up, until the first trial begins, is
-apart.
+Workers are compared on a random search over the learning rate of a matrix factorisation on MovieLens 1M
+(implicit). It has 20 trials of equal work, each of at least 15 s. It runs with one worker on one core, with
+two workers, and with one worker on both cores; the last runs 5 of the trials, and its time is scaled to 20.
+The start-up time, until the first trial begins, is listed separately.
 """
 
 import os
