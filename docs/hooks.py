@@ -1,4 +1,4 @@
-"""What `mkdocs build` makes of the code: a page a model, a page a package, and the changelog."""
+"""Pages that `mkdocs build` generates from the code: one per model, one per package, and the changelog."""
 
 import ast
 import importlib
@@ -22,7 +22,7 @@ PACKAGES = (
 
 
 def on_config(config: Any) -> Any:
-    """Put the pages that are made into the navigation."""
+    """Add the generated pages to the navigation."""
     from kerasrec import zoo
 
     for section in config.nav:
@@ -34,7 +34,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the pages that are made."""
+    """Add the generated pages."""
     from mkdocs.structure.files import File
 
     from kerasrec import zoo
@@ -52,20 +52,28 @@ def _models() -> str:
 
     cards = [zoo.card(name) for name in zoo.names()]
     rows = [f"| [`{card.name}`]({card.name}.md) | {card.task} | {_cell(card.summary)} |" for card in cards]
-    head = "# Models\n\n`kerasrec.zoo` has these by name.\n\n| model | task | what it is |\n|---|---|---|\n"
+    head = (
+        "# Models\n\n`kerasrec.zoo` has these models. Pass a name to `kerasrec.Recommender.train`, "
+        "`kerasrec.zoo.create` or `kerasrec train --model`; names of the task `click` go to "
+        "`kerasrec.Ranker.train`.\n\n| model | task | what it computes |\n|---|---|---|\n"
+    )
     return head + "\n".join(rows) + "\n"
 
 
 def _model(card: Any) -> str:
     loss = getattr(card.loss, "name", card.loss)
-    training = f"by {card.optimizer} on the loss `{loss}`" if card.optimizer else "in closed form"
+    training = f"trained with {card.optimizer} and the loss `{loss}`"
+    if not card.optimizer:
+        training = "fitted in closed form"
+    example = f'recommender = kerasrec.Recommender.train(interactions, "{card.name}")'
+    if card.task == "click":
+        example = f'ranker = kerasrec.Ranker.train(impressions, model="{card.name}")'
     parts = [
         f"# {card.name}",
         card.summary,
-        f"`kerasrec.zoo.{card.factory.__name__}`, for {card.task}, trained {training}.",
+        f"Factory: `kerasrec.zoo.{card.factory.__name__}`. Task: {card.task}. The model is {training}.",
         f"Reference: {card.reference}",
-        '```python title="From interactions to a recommender"\n'
-        f'recommender = kerasrec.Recommender.train(interactions, "{card.name}")\n```',
+        f"```python\n{example}\n```",
     ]
     if card.hyperparameters:
         rows = [f"| `{x.name}` | {_cell(x.default)} | {_cell(x.range)} |" for x in card.hyperparameters]
@@ -74,7 +82,7 @@ def _model(card: Any) -> str:
         )
     for title, recipe in card.recipes().items():
         rows = [f"| {_cell(name)} | {_cell(value)} |" for name, value in recipe.facts().items()]
-        parts.append(f"## {title}\n\n| of training | by default |\n|---|---|\n" + "\n".join(rows))
+        parts.append(f"## {title}\n\n| setting | value |\n|---|---|\n" + "\n".join(rows))
     if card.results:
         parts.append(f"## Results\n\n```text\n{card.results}\n```")
     return "\n\n".join([*parts, f"## Factory\n\n::: kerasrec.zoo.{card.factory.__name__}\n"])

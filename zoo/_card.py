@@ -156,9 +156,9 @@ class Card:
             return {}
         found = [self.recipe_for(size) for size in _SIZES]
         if all(recipe == found[0] for recipe in found):
-            return {"Trains best with": found[0]}
+            return {"Recipe": found[0]}
         return {
-            f"Trains best with, on {_in_words(size)}": recipe
+            f"Recipe for {_in_words(size)}": recipe
             for size, recipe in zip(_SIZES, found, strict=True)
         }
 
