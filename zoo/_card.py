@@ -157,10 +157,7 @@ class Card:
         found = [self.recipe_for(size) for size in _SIZES]
         if all(recipe == found[0] for recipe in found):
             return {"Recipe": found[0]}
-        return {
-            f"Recipe for {_in_words(size)}": recipe
-            for size, recipe in zip(_SIZES, found, strict=True)
-        }
+        return {f"Recipe for {_in_words(size)}": recipe for size, recipe in zip(_SIZES, found, strict=True)}
 
     def __str__(self) -> str:
         training = "closed form"
