@@ -21,17 +21,22 @@ class FeatureLoaders:
         indicator: bool = False,
         categorical: Sequence[str] = (),
         multilabel: Sequence[str] = (),
+        text: Sequence[str] = (),
         numeric: Sequence[str] = (),
         vectors: Sequence[str] = (),
         ids: Any = None,
         sep: str = "|",
+        min_count: int = 2,
+        weights: str = "one",
+        buckets: int | None = None,
         scale: bool = True,
         verbose: bool = True,
     ) -> "Self":
         """Write the features of a table that does not fit into memory to a folder, and open it.
 
-        The table is read in blocks of rows; ids, categories and labels are held in memory. The rows are those
-        of `indicator`, `categorical`, `multilabel`, `numeric` and `vectors`, stacked in this order.
+        The table is read in blocks of rows; ids, categories, labels and words are held in memory. The rows
+        are those of `indicator`, `categorical`, `multilabel`, `text`, `numeric` and `vectors`, stacked in
+        this order.
 
         Args:
             source: Parquet with one row per entity: a file, a folder, a pattern such as
@@ -41,11 +46,15 @@ class FeatureLoaders:
             indicator: bool, whether each entity has a column of its own. Defaults to `False`.
             categorical: names of columns of categories. Defaults to `()`.
             multilabel: names of columns of labels. Defaults to `()`.
+            text: names of columns of texts, such as titles. Defaults to `()`.
             numeric: names of columns of numbers or dates. Defaults to `()`.
             vectors: names of columns of numbers that stay as they are. Defaults to `()`.
             ids: the raw ids that the rows are to have, in their order, such as `interactions.item_ids`; those
                 without a row are counted in a warning. Defaults to `None`: those of the table.
             sep: text between labels. Defaults to `"|"`.
+            min_count: int, as in `Features.text`, for `text`. Defaults to `2`.
+            weights: `"one"` or `"tfidf"`, as in `Features.text`, for `text`. Defaults to `"one"`.
+            buckets: int, as in `Features.text`, for `text`. Defaults to `None`: a column per word.
             scale: bool, as in `numeric`. Defaults to `True`.
             verbose: bool, print a line for each stage. Defaults to `True`.
 
@@ -72,13 +81,15 @@ class FeatureLoaders:
         columns = {
             "categorical": categorical,
             "multilabel": multilabel,
+            "text": text,
             "numeric": numeric,
             "vectors": vectors,
         }
         for argument, names in columns.items():
             if isinstance(names, str):
                 raise TypeError(f"`{argument}` must be a list of names. Received: {argument}={names!r}.")
-        request = _prepared_features.Request(source, id, indicator, columns, ids, sep, scale)
+        words = {"min_count": min_count, "weights": weights, "buckets": buckets}
+        request = _prepared_features.Request(source, id, indicator, columns, ids, sep, words, scale)
         path = Path(os.path.abspath(path))
         _prepared_features.prepare(request, path, printed if verbose else lambda *_: None)
         return cls.open(path, verify=False)

@@ -23,6 +23,7 @@ from kerasrec.data._encoder import Encoder
 from kerasrec.data._numeric_encoder import Numeric, Vectors
 from kerasrec.data._raw_ids import RawIds
 from kerasrec.data._sources import check_parquet, files_of
+from kerasrec.data._text_encoders import text_encoder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,7 @@ class Request:
         columns: names of columns by the argument that named them.
         ids: raw ids by code that the rows are to have, or `None`: those of the table.
         sep: what stands between labels.
+        words: settings of `Features.text`.
         scale: bool, numbers are scaled.
     """
 
@@ -58,6 +60,7 @@ class Request:
     columns: dict[str, Sequence[str]]
     ids: Any
     sep: str
+    words: dict[str, Any]
     scale: bool
 
 
@@ -212,8 +215,8 @@ def _write(table: _Table, request: Request, place: Path, progress: Progress) -> 
 def _names(request: Request) -> list[str]:
     """The columns that are encoded."""
     names = [name for some in request.columns.values() for name in some]
-    words = [*request.columns["categorical"], *request.columns["multilabel"]]
-    if request.indicator and "id" in words:
+    vocabularies = [name for of in ("categorical", "multilabel", "text") for name in request.columns[of]]
+    if request.indicator and "id" in vocabularies:
         names.append("id")
     if not names and not request.indicator:
         raise ValueError("`Features.prepare` must be given columns, or `indicator=True`. Received: neither.")
@@ -228,13 +231,15 @@ def _names(request: Request) -> list[str]:
 
 def _fitted(table: _Table, request: Request, progress: Progress) -> list[Encoder]:
     encoders: list[Encoder] = []
-    for argument in ("categorical", "multilabel", "numeric"):
+    for argument in ("categorical", "multilabel", "text", "numeric"):
         for name in request.columns[argument]:
             blocks = partial(table.column, name)
             if argument == "categorical":
                 encoders.append(_encoders.Categorical.fit_blocks(blocks()))
             elif argument == "multilabel":
                 encoders.append(_encoders.Multilabel.fit_blocks(blocks(), sep=request.sep))
+            elif argument == "text":
+                encoders.append(text_encoder(name, blocks(), **request.words))
             else:
                 encoders.append(Numeric.fit_blocks(blocks, request.scale))
             progress(f"reading {name!r}", table.n_rows, table.n_rows)

@@ -3,13 +3,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrec._arguments import positive_integer
 from kerasrec.data import _encoders, _feature_arrays, _prepared_features
 from kerasrec.data._columns import id_index, shown, vocabulary
 from kerasrec.data._describe import describe_features
 from kerasrec.data._feature_loaders import FeatureLoaders
 from kerasrec.data._numeric_encoder import Numeric, Vectors
-from kerasrec.data._text_encoders import HashedText, Text, WeightedText
+from kerasrec.data._text_encoders import text_encoder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,19 +134,8 @@ class Features(FeatureLoaders):
         Raises:
             ValueError: if no word is left, or there are no such weights.
         """
-        min_count = positive_integer("min_count", min_count)
-        if weights not in ("one", "tfidf"):
-            raise ValueError(f"`weights` must be one of one, tfidf. Received: weights={weights!r}.")
-        if buckets is not None:
-            if weights != "one":
-                raise ValueError(
-                    "`weights` cannot be combined with `buckets`: hashing fits nothing. Received: "
-                    f"weights={weights!r}."
-                )
-            buckets = positive_integer("buckets", buckets)
-            return cls._encoded(HashedText(_named(series).name, buckets), series.to_frame())
-        kind = WeightedText if weights == "tfidf" else Text
-        return cls._encoded(kind.fit(_named(series), min_count=min_count), series.to_frame())
+        encoder = text_encoder(_named(series).name, [series], min_count, weights, buckets)
+        return cls._encoded(encoder, series.to_frame())
 
     @classmethod
     def vectors(cls, frame: "pd.DataFrame") -> "Features":

@@ -26,6 +26,7 @@ def films():
         {
             "film": [f"f{j:02d}" for j in rng.permutation(n)],
             "genres": genres[rng.integers(0, 6, n)],
+            "title": rng.choice(["The War", "the Sea", None, "A war at sea", "", "Ödön"], n),
             "country": np.array(["fr", "us ", None, "de"], object)[rng.integers(0, 4, n)],
             "year": np.where(rng.random(n) < 0.2, np.nan, 1950.0 + rng.integers(0, 50, n)),
             "stars": pd.array(np.where(rng.random(n) < 0.3, None, rng.integers(1, 4, n)), "Int64"),
@@ -103,6 +104,23 @@ def test_blocks_with_missing_numbers_and_without(tmp_path):
     assert found.n_features == 4
 
 
+@pytest.mark.parametrize(
+    "how", [{}, {"min_count": 8}, {"weights": "tfidf", "min_count": 1}, {"buckets": 5}], ids=str
+)
+def test_texts(source, tmp_path, films, how):
+    """The vocabulary and its weights are those of all blocks."""
+    columns = {"id": "film", "text": ["title"], "categorical": ["country"], "verbose": False}
+    found = Features.prepare(source, tmp_path / "out", **columns, **how)
+    frame = films.set_index("film")
+    check(found, Features.categorical(frame["country"]) + Features.text(frame["title"], **how))
+    new = frame.iloc[:2].assign(title=["War of the sea", "nothing known"], country="fr")
+    transformed = Features.open(tmp_path / "out").transform(new)
+    check(
+        transformed,
+        (Features.categorical(frame["country"]) + Features.text(frame["title"], **how)).transform(new),
+    )
+
+
 def test_in_the_order_of_codes(source, tmp_path, films, in_memory):
     ids = [*sorted(films["film"])[3:], "none"]
     expected_warning = pytest.warns(UserWarning, match="1 of 38 entity ids have no row .* first 'none'")
@@ -145,6 +163,10 @@ def test_mistakes(source, tmp_path, films, monkeypatch):
         prepare(numeric=["year"], categorical=["year"])
     with pytest.raises(TypeError, match="`numeric` must be a list of names. Received: numeric='year'"):
         prepare(numeric="year")
+    with pytest.raises(ValueError, match="Column 'title' must have a word .* min_count=41, 40 rows"):
+        prepare(text=["title"], min_count=41)
+    with pytest.raises(ValueError, match="`weights` cannot be combined with `buckets`"):
+        prepare(text=["title"], weights="tfidf", buckets=4)
     with pytest.raises(ValueError, match="`numeric` must name a column.*numeric='none'; the columns"):
         prepare(numeric=["none"])
     with pytest.raises(FileNotFoundError, match="`source` must name existing files"):
