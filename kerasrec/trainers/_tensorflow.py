@@ -261,10 +261,14 @@ class TensorFlowEngine:
             tf.while_loop(lambda i: i < steps, body, [0], parallel_iterations=1)
             return
 
+        # A slice would make the number of steps a constant of the program, to be compiled again for each.
+        def gathered(i: Any) -> Any:
+            return tree.map_structure(lambda a: tf.gather(a, i), stacks)
+
         # What XLA's loops over elements read out of the stack, by a counter in memory, it does not vectorise.
         def ahead(i: Any, now: Any) -> tuple[Any, Any]:
             step(i, *now)
-            return i + 1, at(tf.minimum(i + 1, steps - 1))
+            return i + 1, gathered(tf.minimum(i + 1, steps - 1))
 
         tf.while_loop(lambda i, now: i < steps, ahead, [0, at(0)], parallel_iterations=1)
 
