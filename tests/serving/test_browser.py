@@ -1,22 +1,27 @@
 """The page in a real browser: every view clicked through, by keyboard, on a phone, in the dark."""
 
+import contextlib
 import shutil
 import threading
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
 
+import kerasrec
+from kerasrec.data import Interactions
 from kerasrec.serving import Settings, create_app
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="module")
-def address(files):
+@contextlib.contextmanager
+def served(settings):
+    """The address of a server in another thread."""
     import uvicorn
 
-    settings = Settings(files["shop"], beside=files["other"], title="title", watch=0)
     server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -25,6 +30,36 @@ def address(files):
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture(scope="module")
+def address(files):
+    with served(Settings(files["shop"], beside=files["other"], title="title", watch=0)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """The address of a model of 100,000 items."""
+    n_users, n_items = 500, 100_000
+    draw = np.random.default_rng(0)
+    keys = np.unique(draw.integers(0, n_users * n_items, 20 * n_users))
+    items = np.concatenate([keys % n_items, np.arange(n_items)])
+    users = np.concatenate([keys // n_items, np.full(n_items, n_users)])  # one has had everything
+    data = Interactions(
+        users,
+        items,
+        user_ids=np.array([f"user {code}" for code in range(n_users + 1)], object),
+        item_ids=np.arange(n_items),
+    )
+    titles = pd.DataFrame({"title": [f"Film {code}" for code in range(n_items)]})
+    recommender = kerasrec.Recommender.train(
+        data, "pure_svd", n_components=8, item_metadata=titles, verbose=0
+    )
+    path = tmp_path_factory.mktemp("large") / "shop.keras"
+    recommender.save(path)
+    with served(Settings(path, title="title", watch=0)) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +146,23 @@ def test_no_serious_fault_for_people_with_a_screen_reader(browser, address):
             faults = axe.Axe().run(page)["violations"]
             assert [fault["id"] for fault in faults if fault["impact"] in ("serious", "critical")] == [], view
         context.close()
+
+
+def test_a_hundred_thousand_items(browser, large):
+    page = browser.new_page()
+    page.goto(f"{large}/user?id=user 7")
+    assert page.locator("section[aria-labelledby=list] li").count() == 20
+    page.goto(f"{large}/user?id=user 500")  # who has had them all
+    assert page.get_by_role("heading", level=1).inner_text() == "User user 500"
+    assert page.locator("section[aria-labelledby=list] li").count() == 0
+    page.goto(f"{large}/new?q=Film 9999")
+    assert 0 < page.locator("section[aria-labelledby=found] li").count() < 100
+    page.get_by_role("link", name="Add Film 99990", exact=True).click()
+    assert page.locator("section[aria-labelledby=list] li").count() == 10
+    page.goto(f"{large}/map?q=Film 99990")
+    assert page.locator("circle.found").count() == 1
+    assert page.locator("circle").count() < 5000  # a browser can draw them
+    page.get_by_role("link", name="Figures").click()
+    page.get_by_role("heading", name="Never recommended").wait_for(timeout=120_000)
+    assert len(page.content()) < 500_000
+    page.close()
