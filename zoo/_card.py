@@ -12,22 +12,22 @@ from kerasrec.zoo._recipe import Recipe, Size
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One setting of a model, with the range in which a search looks for it.
+    """One setting of a model, with the range that a search covers.
 
     Args:
         name: argument of the factory.
         type: `"int"`, `"float"`, `"bool"` or `"choice"`.
         default: the factory's default.
-        low: lowest value, of numbers. Defaults to `None`.
-        high: highest value, of numbers. Defaults to `None`.
-        choices: the values, of a choice. Defaults to `()`.
-        log: bool, whether the range is to be searched on a logarithmic scale. Defaults to `False`.
-        when: name of another setting, and those of its values with which this one counts.
-            Defaults to `None`: always.
+        low: lowest value of a number. Defaults to `None`.
+        high: highest value of a number. Defaults to `None`.
+        choices: the values of a choice. Defaults to `()`.
+        log: bool, whether the range is searched on a logarithmic scale. Defaults to `False`.
+        when: name of another setting and those of its values for which this setting is used. Defaults to
+            `None`: always.
 
     Raises:
-        ValueError: if the default lies outside the range, the range is missing, or its low end is not above
-            0 on a logarithmic scale.
+        ValueError: if the default is outside the range, the range is missing, or `low` is not above 0 on a
+            logarithmic scale.
 
     Example:
         >>> import kerasrec
@@ -74,27 +74,26 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a model: what it is, how it trains, what it reached.
+    """A model card: what a model computes, how it is trained, and its results.
 
     Args:
         name: the name in the registry.
-        factory: makes the model; its arguments are the model's settings. Those called `n_users`, `n_items`,
-            `min_rating`, `max_rating`, `interactions`, `user_features` and `item_features` are filled from
-            the data by `create`. A factory that takes `interactions` may return a model already fitted.
-        task: `"rating"` (the output is a rating), `"ranking"` (only the order counts) or `"click"` (the
-            output is the probability of a click, of columns of a table).
+        factory: function that creates the model; its arguments are the model's settings. `create` fills
+            `n_users`, `n_items`, `min_rating`, `max_rating`, `interactions`, `user_features` and
+            `item_features` from the data. A factory that takes `interactions` may return a fitted model.
+        task: `"rating"` (the output is a rating), `"ranking"` (only the order matters) or `"click"` (the
+            output is the probability of a click, and the inputs are columns of a table).
         summary: what it computes, in a sentence or two.
         reference: the paper or post that it comes from.
         hyperparameters: the settings worth searching. Defaults to `()`.
-        optimizer: Keras's name of the optimizer. Defaults to `"adam"`; `None` for a model fitted in closed
-            form.
+        optimizer: Keras's name of the optimizer. Defaults to `"adam"`; `None` for a closed-form model.
         loss: name of the loss, or the loss itself. Defaults to `"mean_squared_error"`; `None` for a
-            model fitted in closed form that gives no ratings.
+            closed-form model that does not predict ratings.
         metrics: names of metrics. Defaults to `()`.
-        results: what `tests/reproductions` measured, as a table. Defaults to `""`.
-        recipe: what the model trains best with: a `Recipe`, or a function of the `Size` of the data and of
-            the loss that is wanted, or `None`. Defaults to `None`: the factory's defaults.
-        sequential: bool, whether the model says what comes after a history. Defaults to `False`.
+        results: a table of results, which `tests/reproductions` reproduces. Defaults to `""`.
+        recipe: how the model trains best: a `Recipe`, a function of the `Size` of the data and the loss, or
+            `None`. Defaults to `None`: the factory's defaults.
+        sequential: bool, whether the model predicts the next item of a history. Defaults to `False`.
 
     Example:
         >>> import kerasrec
@@ -116,11 +115,11 @@ class Card:
     sequential: bool = False
 
     def recipe_for(self, size: Size, loss: Any = None) -> Recipe:
-        """What the model trains best with on data of this size.
+        """The recipe for data of this size.
 
         Args:
             size: `Size`.
-            loss: name of a loss, or a loss, that is to be trained by. Defaults to `None`: the best one.
+            loss: name of a loss, or a loss. Defaults to `None`: the best one.
         """
         if self.optimizer is None:
             found = self.recipe if isinstance(self.recipe, Recipe) else Recipe()
@@ -135,7 +134,7 @@ class Card:
         """Compile a model as the card says.
 
         Args:
-            model: `keras.Model`. One of this card keeps the loss it has, which may know the data.
+            model: `keras.Model`. A model of this card keeps its own loss, which may depend on the data.
             learning_rate: float or `keras.optimizers.schedules.LearningRateSchedule`.
             optimizer: Keras's name of another optimizer. Defaults to `None`: the card's.
             **kwargs: further arguments of `model.compile`, e.g. `row_sparse`.
@@ -151,7 +150,7 @@ class Card:
         model.compile(optimizer=made, **arguments | kwargs)
 
     def recipes(self) -> dict[str, Recipe]:
-        """The recipes for sets of data of several sizes, or the one for all; none without one."""
+        """The recipes for data of several sizes by title; a single one if they are all the same."""
         if self.recipe is None:
             return {}
         found = [self.recipe_for(size) for size in _SIZES]

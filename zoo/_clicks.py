@@ -62,7 +62,7 @@ class Fields:
 
     Args:
         columns: fitted `InputColumns`.
-        l2: float, weight of the squared tables in the loss.
+        l2: float, weight of the L2 penalty on the embeddings.
         seed: int or `None`, of the tables.
     """
 

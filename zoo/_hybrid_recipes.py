@@ -1,4 +1,4 @@
-"""What the hybrid recommenders train best with, by their loss and the size of the data."""
+"""The recipes of the hybrid recommenders, by loss and by size of the data."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a model trains best with, by the size of the data."""
+"""How a model trains best, depending on the size of the data."""
 
 import dataclasses
 import math
@@ -21,7 +21,7 @@ _LATER = 0.1
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a data set, which a recipe follows.
+    """The size of a data set, on which a recipe depends.
 
     Args:
         n_users: int.
@@ -40,10 +40,10 @@ class Size:
 
     @classmethod
     def of(cls, interactions: "Interactions | Impressions") -> "Size":
-        """That of these interactions.
+        """The size of some interactions.
 
         Args:
-            interactions: `Interactions`; or `Impressions`, of which the rows are counted alone.
+            interactions: `Interactions`; or `Impressions`, of which only the rows are counted.
         """
         n_items: int = getattr(interactions, "n_items", 0)
         return cls((interactions.n_users or 0) if n_items else 0, n_items, len(interactions))
@@ -51,36 +51,34 @@ class Size:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a model trains best with: its settings, its optimizer, its batches, and when to stop.
+    """How a model trains best: its settings, its optimizer, its batches, and when to stop.
 
-    `kerasrec.zoo.recipe` gives that of a model for given data. `Recommender.train`, `kerasrec train`,
-    `compare` and `tune` go by it, and whatever is given to them explicitly wins.
+    `kerasrec.zoo.recipe` returns the recipe of a model for given data. `Recommender.train`, `kerasrec train`,
+    `compare` and `tune` use it; anything that you pass to them explicitly takes precedence.
 
     Args:
-        settings: arguments of the factory, `loss` and `learning_rate` among them; others have the factory's
+        settings: arguments of the factory, including `loss` and `learning_rate`; others keep the factory's
             defaults. Defaults to `{}`.
-        optimizer: Keras's name of the optimizer. Defaults to `"adam"`; `None` for a model fitted in closed
-            form, of which the settings alone count.
-        schedule: what the learning rate does from epoch to epoch: `"constant"`, or `"linear"` or `"cosine"`,
-            which reach 0 at the end of `epochs`. Defaults to `"constant"`.
-        batch_size: int, rows per step: ratings, positives, or users of a loss over the whole catalogue.
+        optimizer: Keras's name of the optimizer. Defaults to `"adam"`; `None` for a closed-form model, for
+            which only the settings matter.
+        schedule: learning rate schedule by epoch: `"constant"`, or `"linear"` or `"cosine"`, which reach 0 at
+            the end of `epochs`. Defaults to `"constant"`.
+        batch_size: int, rows per step: ratings, positives, or, for a loss over the whole catalogue, users.
             Defaults to `256`.
-        n_sampled_items: int, sampled items of a step's lists, for a loss that takes samples. Defaults to
-            `50`.
+        n_sampled_items: int, sampled items per list, for a loss that takes samples. Defaults to `50`.
         sampler: as in `kerasrec.data.RankingBatches`. Defaults to `"uniform"`.
-        list_size: int, items that the users of a batch share where the whole catalogue is too dear.
-            Defaults to `None`: the whole catalogue.
-        max_targets: int, as in `kerasrec.data.SequenceBatches`, for a model that learns the item after a
+        list_size: int, items shared by the users of a batch if the whole catalogue is too expensive. Defaults
+            to `None`: the whole catalogue.
+        max_targets: int, as in `kerasrec.data.SequenceBatches`, for a model that predicts the item after a
             prefix. Defaults to `None`: all prefixes.
-        mask_rate: float, as in `kerasrec.data.SequenceBatches`, for a model that guesses hidden items.
+        mask_rate: float, as in `kerasrec.data.SequenceBatches`, for a model that predicts masked items.
             Defaults to `0.2`.
         row_sparse: as in `kerasrec.Model.compile`. Defaults to `"auto"`.
-        epochs: int, most passes over the data. Defaults to `20`.
-        patience: int, epochs without a better figure on held-out rows before training stops.
-            Defaults to `3`.
+        epochs: int, maximum number of epochs. Defaults to `20`.
+        patience: int, epochs without an improvement on held-out rows before training stops. Defaults to `3`.
 
     Raises:
-        ValueError: if there is no such schedule, or a number is none of those above.
+        ValueError: if `schedule` is unknown or a number is out of range.
 
     Example:
         >>> import kerasrec
@@ -118,24 +116,24 @@ class Recipe:
         """The same recipe with other arguments of the factory.
 
         Args:
-            **settings: arguments that win over those of the recipe.
+            **settings: arguments that replace those of the recipe.
         """
         return dataclasses.replace(self, settings={**self.settings, **settings})
 
     def replace(self, **fields: Any) -> "Recipe":
-        """The same recipe with other fields; those that are `None` stay.
+        """The same recipe with other fields; fields that are `None` stay as they are.
 
         Args:
-            **fields: by name.
+            **fields: new values by name.
         """
         return dataclasses.replace(self, **{name: x for name, x in fields.items() if x is not None})
 
     def rate_at(self, epoch: int, first: float) -> float:
-        """The learning rate of an epoch, that of its middle.
+        """The learning rate of an epoch, taken at its middle.
 
         Args:
             epoch: int, the first is 0.
-            first: float, the rate that training begins with.
+            first: float, the initial learning rate.
         """
         share = min(1.0, (epoch + 0.5) / max(1, self.epochs))
         if self.schedule == "linear":
@@ -143,7 +141,7 @@ class Recipe:
         return first * (1 + math.cos(math.pi * share)) / 2 if self.schedule == "cosine" else first
 
     def facts(self) -> dict[str, Any]:
-        """What counts of the recipe, by name; of a model in closed form its settings."""
+        """The recipe as a dictionary; for a closed-form model, only its settings."""
         settings = {name: getattr(x, "name", x) for name, x in self.settings.items()}
         if self.optimizer is None:
             return settings
@@ -161,13 +159,14 @@ class Recipe:
 class FallingRate(keras.callbacks.Callback):
     """Sets the learning rate of each epoch as a recipe says.
 
-    When training ends, a tenth of the first rate is left, with which `Recommender.update` goes on.
+    When training ends, the rate is set to a tenth of the initial one, with which `Recommender.update`
+    continues.
 
-    A model compiled with a learning rate schedule of its own keeps that.
+    A model that was compiled with a learning rate schedule keeps it.
 
     Args:
         recipe: `Recipe`.
-        first: float, the rate that training begins with. Defaults to `None`: that of the model's optimizer.
+        first: float, the initial learning rate. Defaults to `None`: that of the model's optimizer.
 
     Example:
         >>> import kerasrec
@@ -182,7 +181,7 @@ class FallingRate(keras.callbacks.Callback):
         self._first = first
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Read the rate that training begins with."""
+        """Read the initial learning rate."""
         if self._first is None:
             self._first = float(self.model.optimizer.learning_rate)
 
@@ -191,7 +190,7 @@ class FallingRate(keras.callbacks.Callback):
         self._set(self.recipe.rate_at(epoch, self._first or 0.0))
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Leave a rate to go on with."""
+        """Set the rate with which later training continues."""
         self._set(_LATER * (self._first or 0.0))
 
     def _set(self, rate: float) -> None:

@@ -1,19 +1,19 @@
-"""What `tests/reproductions` measured of several models, as their cards tell it."""
+"""Results that several cards share; `tests/reproductions` reproduces them."""
 
 _MOVIELENS_1M = """\
-MovieLens 1M, implicit (720,152 interactions to train on, 200,041 held out); the 6,034 users with held-out
-items; the whole catalogue ranked without what a user had; equal scores in pseudo-random order, seed 0:
+MovieLens 1M, implicit: 720,152 training interactions, 200,041 held out; 6,034 users with held-out items. The
+whole catalogue is ranked without the training items; ties are broken at random (seed 0).
                   recall@10  ndcg@10
 """
 
 # The six models of `examples/compare_models.py`, for the card of each.
 COMPARED = """\
-MovieLens latest-small (September 2018), likes are ratings of at least 4, 80/20 at random, on TensorFlow
-(examples/compare_models.py): 595 to 597 users with held-out likes; the whole catalogue ranked without the
-training likes; equal scores in pseudo-random order, seed 0. Hybrid (with genres) and matrix factorisation
-trained by their recipes; baselines with default settings. Means of three splits; the interval of ndcg@10 and
-p (against the best, paired randomisation test over users, Holm's correction) are those of the first. The
-hybrid is best or not significantly different from the best in each, EASE in two:
+MovieLens latest-small (September 2018), likes of at least 4, random 80/20 splits, on TensorFlow
+(examples/compare_models.py). 595 to 597 users have held-out likes. The whole catalogue is ranked without the
+training likes; ties are broken at random (seed 0). The hybrid (with genres) and matrix factorisation use
+their recipes, the baselines their default settings. Figures are means of three splits. The 95 % interval of
+ndcg@10 and p (against the best; paired randomisation test over users, Holm's correction) are from the first
+split. The hybrid is best, or not significantly worse than the best, in all three splits, EASE in two.
                      ndcg@10  recall@10  coverage@10          95 %       p
 hybrid                0.2674     0.1935       0.0426  0.2577, 0.2951    best
 matrix_factorization  0.2629     0.1919       0.0413  0.2560, 0.2924  0.9013
@@ -24,10 +24,10 @@ popularity            0.1422     0.0910       0.0041  0.1350, 0.1632  0.0005"""
 
 # Every model that is trained by its recipe on interactions alone, for the card of each.
 BY_RECIPE = """\
-MovieLens latest-small (September 2018), `Recommender.train` with nothing but the name, on TensorFlow; 80/20
-at random, one split and seed 0; likes are ratings of at least 4, ranked in the whole catalogue without the
-likes of training. Content has genres; it cannot tell films of the same genres apart, and says that it is
-worse than popularity.
+MovieLens latest-small (September 2018), `Recommender.train` with the model's name and default arguments, on
+TensorFlow; likes of at least 4, one random 80/20 split, seed 0. The whole catalogue is ranked without the
+training likes. The content model has genres only. It cannot tell films of the same genres apart, and warns
+that it is worse than popularity.
                        ndcg@10  recall@10  epochs
 factorization_machine   0.2762     0.2009      29
 matrix_factorization    0.2736     0.1995      25
@@ -39,11 +39,11 @@ two_tower               0.1579     0.1184      24
 popularity              0.1485
 content                 0.0172     0.0095       9"""
 
-# The same of those that predict ratings.
+# The same for the models that predict ratings.
 RATED_BY_RECIPE = """\
-MovieLens latest-small (September 2018), `Recommender.train` with nothing but the name, on TensorFlow; 80/20
-of all ratings at random, one split and seed 0; root mean squared error. RecommenderV1 has no biases, and says
-that it is worse than the mean.
+MovieLens latest-small (September 2018), `Recommender.train` with the model's name and default arguments, on
+TensorFlow; root mean squared error on one random 80/20 split of all ratings, seed 0. RecommenderV1 has no
+biases, and warns that it is worse than the mean.
                    rmse  epochs
 recommender_v2   0.8476       6
 recommender_net  0.8771       3
@@ -53,7 +53,7 @@ recommender_v1   1.1173      12"""
 
 
 def on_movielens_1m(default: tuple[float, float], tuned: tuple[float, float] | None = None) -> str:
-    """The table of `tests/reproductions/test_movielens_1m_implicit.py`, a line for each kind of settings.
+    """The table of `tests/reproductions/test_movielens_1m_implicit.py`, one line per kind of settings.
 
     Args:
         default: recall@10 and ndcg@10 with default settings.
@@ -71,13 +71,13 @@ def on_frappe(
     published: float,
     without_cost: tuple[float, float] | None = None,
 ) -> str:
-    """What a click model reached on Frappe.
+    """The results of a click model on Frappe.
 
     Args:
-        settings: in words, beside the recipe's.
-        auc: on the test rows, the mean of five seeds, the lowest and the highest.
-        log_loss: the mean.
-        published: the AUC of BARS.
+        settings: in words, where they differ from the recipe.
+        auc: AUC on the test rows: the mean of five seeds, the lowest and the highest.
+        log_loss: mean log loss.
+        published: the AUC reported by BARS.
         without_cost: AUC and log loss of one model that does not read `cost`. Defaults to `None`: not
             measured.
     """
@@ -87,24 +87,25 @@ def on_frappe(
         rows.append("without cost  {:.4f}                    {:.4f}".format(*without_cost))
     table = "\n".join(rows)
     return f"""\
-Frappe, ten columns of categories (202,027 rows to train on, 57,722 that say when to stop, 28,860 to test; a
-third clicked), the mean of seeds 0 to 4 and the lowest and highest AUC, on JAX (Keras 3.15.1, a GPU); without
-`cost` one seed, on TensorFlow;
-{settings}. The items of the
-negatives that it trains on are drawn again by the published scheme, and 12.6 % of the negatives contradict
-their `cost`, which a model can read off. Published: {published:.4f}.
+Frappe, ten categorical columns: 202,027 training rows, 57,722 for early stopping, 28,860 test rows; a third
+of the rows are clicks. Mean, lowest and highest AUC of seeds 0 to 4, on JAX (Keras 3.15.1, a GPU); without
+`cost` one seed, on TensorFlow. Settings:
+{settings}.
+The published scheme samples new items for the negatives. `cost` therefore leaks the label: in 12.6 % of the
+negatives it contradicts the item. Published: {published:.4f}.
                  auc     of the seeds  log_loss
 {table}"""
 
 
-# Click models beside a boosted tree, for the card of each of these.
+# Click models compared with a boosted tree, for the card of each of them.
 CLICKS_ON_MOVIELENS_1M = """
 
-MovieLens 1M as clicks: 4 and 5 stars against 1 and 2 (739,008 rows, random 8:1:1, 78 % clicked); user, film,
-gender, age, occupation, zip code, genres and year; one seed, batches of 4,096; networks with vectors of 16,
-`hidden=(200, 200)`, `dropout=0.3` and `l2=0.01`, at most 12 epochs, autoint of one block, dcn of two crosses;
-the factorization machine has vectors of 10. Networks but dcn on JAX, the others on TensorFlow. The tree is
-scikit-learn's HistGradientBoostingClassifier, with users, films and zip codes by the share that was clicked.
+MovieLens 1M as clicks: 4 and 5 stars against 1 and 2 stars (739,008 rows, 78 % clicks, random 8:1:1 split).
+Columns: user, film, gender, age, occupation, zip code, genres and year. One seed, batches of 4,096, at most
+12 epochs. Networks have vectors of 16, `hidden=(200, 200)`, `dropout=0.3` and `l2=0.01`; autoint has one
+block, dcn two crosses. The factorisation machine has vectors of 10. The networks except dcn ran on JAX, the
+other models on TensorFlow. The tree is scikit-learn's HistGradientBoostingClassifier, with users, films and
+zip codes target-encoded by their click rates.
                                 auc  log_loss
 wide_and_deep                0.9002    0.3102
 dnn                          0.8998    0.3107

@@ -41,22 +41,22 @@ def AutoInt(
 ) -> keras.Model:
     """Self-attention over the fields, next to a network (AutoInt+).
 
-    In a block each field becomes, head by head, the mean of all fields' values, weighted by
-    `softmax_g(q_f . k_g)`; the heads stand side by side, and `e_f' = ReLU(heads_f + W e_f)`. With the fields
-    of the last block side by side, `p = sigmoid(w . [e_1, ..., e_F] + network([v_1, ..., v_F]))`.
+    In a block, each head replaces a field by the mean of all fields' values, weighted by
+    `softmax_g(q_f . k_g)`. The heads are concatenated, and `e_f' = ReLU(heads_f + W e_f)`. The fields of the
+    last block are concatenated too: `p = sigmoid(w . [e_1, ..., e_F] + network([v_1, ..., v_F]))`.
 
     Args:
         columns: fitted `InputColumns`, such as `impressions.columns`.
-        n_components: int, size of a field's vector. Defaults to `10`.
+        n_components: int, size of the vector of a field. Defaults to `10`.
         n_blocks: int, number of blocks. Defaults to `3`.
-        n_heads: int, heads of a block. Defaults to `2`.
+        n_heads: int, attention heads per block. Defaults to `2`.
         head_size: int, size of a head's queries, keys and values. Defaults to `16`.
-        hidden: sizes of the layers of the network; none, `()`, for the attention alone (AutoInt).
-            Defaults to `(400, 400, 400)`.
-        dropout: float, share of the network's units left out in training. Defaults to `0.2`.
-        batch_norm: bool, normalise what goes into an activation of the network over the batch.
-            Defaults to `True`.
-        l2: float, weight of the squared tables in the loss. Defaults to `0.0`.
+        hidden: sizes of the layers of the network; `()` for attention only (AutoInt). Defaults to
+            `(400, 400, 400)`.
+        dropout: float, dropout rate of the network. Defaults to `0.2`.
+        batch_norm: bool, whether to apply batch normalisation before each activation of the network. Defaults
+            to `True`.
+        l2: float, weight of the L2 penalty on the embeddings. Defaults to `0.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -67,7 +67,7 @@ def AutoInt(
         A compiled `keras.Model` with outputs `[B, 1]`, probabilities.
 
     Raises:
-        ValueError: if a size is not a positive integer, or `dropout` is no share.
+        ValueError: if a size is not a positive integer, or `dropout` is out of range.
 
     Example:
         >>> import pandas as pd, kerasrec

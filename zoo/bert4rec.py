@@ -21,19 +21,20 @@ def BERT4Rec(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """Self-attention both ways over a history with hidden items, which it learns to guess.
+    """Bidirectional self-attention over a history, trained to predict masked items.
 
-    `score(history, i) = f(history, [masked])_last . v_i`: a hidden item is appended to the history, and what
-    the blocks of attention make of it is compared with every item. In training, items inside the history are
-    hidden (`kerasrec.data.SequenceBatches` with `targets="masked"`).
+    `score(history, i) = f(history, [masked])_last . v_i`: a mask is appended to the history, and the output
+    of the attention blocks at its position is compared with every item. In training, items inside the history
+    are masked (`kerasrec.data.SequenceBatches` with `targets="masked"`).
 
     Args:
         n_items: int, number of items.
         n_components: int, size of a vector. Defaults to `64`.
-        n_blocks: int, blocks of attention. Defaults to `2`.
-        n_heads: int, heads of each. Defaults to `2`.
-        history_length: int, the most items of a history; the latest count. Defaults to `50`.
-        dropout: float, share dropped in training. Defaults to `0.1`.
+        n_blocks: int, number of attention blocks. Defaults to `2`.
+        n_heads: int, attention heads per block. Defaults to `2`.
+        history_length: int, maximum length of a history; of a longer one the latest items are used. Defaults
+            to `50`.
+        dropout: float, dropout rate. Defaults to `0.1`.
         loss: as in `SASRec`. Defaults to `"ce"`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
@@ -43,11 +44,11 @@ def BERT4Rec(
             batch.
 
     Returns:
-        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+        A compiled `keras.Model` with unbounded outputs `[B, L]`.
 
     Raises:
-        ValueError: if a size is not a positive integer, the components cannot be shared by the heads, or
-            there is no such loss.
+        ValueError: if a size is not a positive integer, `n_components` is not divisible by `n_heads`, or the
+            loss is unknown.
 
     Example:
         >>> import kerasrec
@@ -121,16 +122,17 @@ CARD = Card(
     ),
     loss="sampled_softmax",
     results="""\
-MovieLens 1M in the order of SASRec's file (6,040 users, 3,416 items): the last item of everybody, the whole
-catalogue ranked without what a user had; equal scores in pseudo-random order, seed 0. By the settings of the
-recipe, on all items but the last one, 120 epochs on JAX (Keras 3.15.1, a GPU), seed 0; settings were chosen
-by the item before the last. Published: 0.1537 and 0.2843; as first published by others 0.0806 and 0.1518.
+MovieLens 1M in the order of SASRec's file (6,040 users, 3,416 items). The last item of each user is held out;
+the whole catalogue is ranked without the training items; ties are broken at random (seed 0). Trained with the
+settings of the recipe on all items but the last, 120 epochs on JAX (Keras 3.15.1, a GPU), seed 0. Settings
+were chosen on the item before the last. Published: 0.1537 and 0.2843; first published by others as 0.0806 and
+0.1518.
           ndcg@10            95 %  recall@10            95 %
 bert4rec   0.1558  0.1487, 0.1628     0.2856  0.2740, 0.2974
 
-MovieLens latest-small (September 2018), likes are ratings of at least 4, the last like of 610 users, by the
-settings of the recipe, on JAX, seed 0; ranked as above, ndcg@10: bert4rec 0.0188, no better than popularity,
-0.0219; item_knn 0.0355. It takes much data.""",
+MovieLens latest-small (September 2018), likes of at least 4, the last like of 610 users held out, settings of
+the recipe, on JAX, seed 0, ranked as above. ndcg@10 is 0.0188, no better than popularity (0.0219); item_knn
+reaches 0.0355. The model needs more data.""",
     recipe=_recipe,
     sequential=True,
 )

@@ -29,15 +29,15 @@ def ClickFactorizationMachine(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """One weight per category and number, and a weight for each pair, from one vector each.
+    """A factorisation machine: a weight per category and number, and the dot products of all pairs of fields.
 
-    `p = sigmoid(b + sum_f w_f + sum_{f < g} v_f . v_g)`: logistic regression and all pairs of its features.
-    `factorization_machine` is the same of a user and an item, for rankings.
+    `p = sigmoid(b + sum_f w_f + sum_{f < g} v_f . v_g)`: logistic regression plus all pairs of fields.
+    `factorization_machine` does the same with the features of a user and an item, for ranking.
 
     Args:
         columns: fitted `InputColumns`, such as `impressions.columns`.
-        n_components: int, size of a field's vector. Defaults to `10`.
-        l2: float, weight of the squared tables in the loss. Defaults to `0.0`.
+        n_components: int, size of the vector of a field. Defaults to `10`.
+        l2: float, weight of the L2 penalty on the embeddings. Defaults to `0.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -48,7 +48,7 @@ def ClickFactorizationMachine(
         A compiled `keras.Model` with outputs `[B, 1]`, probabilities.
 
     Raises:
-        ValueError: if `n_components` is not a positive integer, or `learning_rate` is no positive number.
+        ValueError: if `n_components` is not a positive integer, or `learning_rate` is not a positive number.
 
     Example:
         >>> import pandas as pd, kerasrec

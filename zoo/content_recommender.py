@@ -25,24 +25,24 @@ def ContentRecommender(
     learning_rate: Any = 1e-2,
     seed: int | None = None,
 ) -> keras.Model:
-    """The hybrid recommender whose items are their features as they stand.
+    """The hybrid recommender with the features of an item as its representation.
 
-    `score(u, i) = user_repr(x_u) . x_i + user_bias(x_u) + item_bias(x_i)`: a user has one weight a feature of
-    the items, so that an item that nobody has is scored like any other.
+    `score(u, i) = user_repr(x_u) . x_i + user_bias(x_u) + item_bias(x_i)`: a user has one weight per item
+    feature, so an item that nobody has is scored like any other.
 
     Args:
-        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose features are then their
+        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose only feature is then their
             identity.
-        item_features: `Features` or a matrix `[I, F]`; a user has `F` weights, so `F` is to be small.
+        item_features: `Features` or a matrix `[I, F]`; a user has `F` weights, so `F` should be small.
         user_repr: as in `HybridRecommender`, of `F` components. Defaults to `"linear"`.
-        item_repr: `"pass_through"`, or `"weighted_pass_through"`, which learns what a feature counts.
+        item_repr: `"pass_through"`, or `"weighted_pass_through"`, which learns a weight for each feature.
             Defaults to `"pass_through"`.
         score: as in `HybridRecommender`. Defaults to `"dot"`.
         loss: as in `HybridRecommender`. Defaults to `"wmrb"`.
-        biased: bool, whether features have a bias each. Defaults to `True`.
-        l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        biased: bool, whether each feature has a bias. Defaults to `True`.
+        l2: float, weight of the L2 penalty on the weights. Defaults to `0.0`.
         decay: float, as in `HybridRecommender`. Defaults to `0.0`.
-        interactions: `Interactions`, for `decay`; `create` gives them. Defaults to `None`.
+        interactions: `Interactions`, needed for `decay`; `create` passes them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -50,11 +50,11 @@ def ContentRecommender(
         inputs: `{"user": codes [B, 1], "item": codes [B, L]}`; a list `[1, L]` is shared by the batch.
 
     Returns:
-        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+        A compiled `keras.Model` with unbounded outputs `[B, L]`.
 
     Raises:
-        ValueError: if there are no item features, features are empty or not finite, or a part has no such
-            name.
+        ValueError: if there are no item features, features are empty or not finite, or the name of a part is
+            unknown.
 
     Example:
         >>> import numpy as np, kerasrec
@@ -109,8 +109,8 @@ CARD = Card(
     loss="wmrb",
     recipe=_recipe,
     results="""\
-MovieLens latest-small (September 2018), genres, WMRB with 1 % of the films sampled, beside popularity
-(published: 0.0471 in train, 0.0130 in test); protocol and the other models at the card of hybrid.
+MovieLens latest-small (September 2018), genres, WMRB with 1 % of the films sampled, compared with popularity.
+Published: 0.0471 in train, 0.0130 in test. The card of hybrid has the protocol and the other models.
                     train recall     test recall  recall, unseen    ndcg, unseen
 popularity                0.0751          0.0733          0.1003          0.1631
 content                   0.0188          0.0095          0.0112          0.0213

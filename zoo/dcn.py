@@ -38,21 +38,20 @@ def DCN(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """Crosses of growing degree beside a network (DCN-v2).
+    """Feature crosses of increasing degree, next to a network (DCN-v2).
 
-    With `x_0 = [v_1, ..., v_F]` a cross is `x_{k+1} = x_0 * (W x_k + b) + x_k`, and
-    `p = sigmoid(w . [x_K, network(x_0)] + c)`. With a `rank`, `W = U V` of so many columns.
+    With `x_0 = [v_1, ..., v_F]`, a cross is `x_{k+1} = x_0 * (W x_k + b) + x_k`, and
+    `p = sigmoid(w . [x_K, network(x_0)] + c)`. With a `rank`, `W` is a product of two matrices of this rank.
 
     Args:
         columns: fitted `InputColumns`, such as `impressions.columns`.
-        n_components: int, size of a field's vector. Defaults to `10`.
+        n_components: int, size of the vector of a field. Defaults to `10`.
         n_crosses: int, number of crosses. Defaults to `4`.
-        rank: int, columns of the factors of a cross's matrix. Defaults to `None`: the whole matrix.
-        hidden: sizes of the layers of the network; none, `()`, for the crosses alone.
-            Defaults to `(400, 400, 400)`.
-        dropout: float, share of the units left out in training. Defaults to `0.2`.
-        batch_norm: bool, normalise what goes into an activation over the batch. Defaults to `True`.
-        l2: float, weight of the squared tables in the loss. Defaults to `0.0`.
+        rank: int, rank of the matrix of a cross. Defaults to `None`: full rank.
+        hidden: sizes of the layers of the network; `()` for crosses only. Defaults to `(400, 400, 400)`.
+        dropout: float, dropout rate of the network. Defaults to `0.2`.
+        batch_norm: bool, whether to apply batch normalisation before each activation. Defaults to `True`.
+        l2: float, weight of the L2 penalty on the embeddings. Defaults to `0.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -63,7 +62,7 @@ def DCN(
         A compiled `keras.Model` with outputs `[B, 1]`, probabilities.
 
     Raises:
-        ValueError: if a size is not a positive integer, or `dropout` is no share.
+        ValueError: if a size is not a positive integer, or `dropout` is out of range.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -92,7 +91,7 @@ CARD = Card(
     name="dcn",
     factory=DCN,
     task="click",
-    summary="Feature crosses of growing degree, next to a network.",
+    summary="Feature crosses of increasing degree, next to a network.",
     reference='Wang et al., "DCN V2: improved deep and cross network", 2021, eq. 1 to 4.',
     hyperparameters=(
         N_COMPONENTS,

@@ -30,28 +30,29 @@ def DeepReprRecommender(
 ) -> keras.Model:
     """The hybrid recommender with a network for the users, for the items, or for both.
 
-    `score(u, i) = user_repr(x_u) . item_repr(x_i) + user_bias(x_u) + item_bias(x_i)`, each representation
-    linear or deep: rectified layers of 16, 8 and 2 times `n_components`, then `n_components` through tanh.
-    Which of the four combinations is best differs between known and new users; see the card.
+    `score(u, i) = user_repr(x_u) . item_repr(x_i) + user_bias(x_u) + item_bias(x_i)`, where each
+    representation is linear or deep. A deep one has ReLU layers of 16, 8 and 2 times `n_components` units,
+    then `n_components` with tanh. The best of the four combinations is not the same for known and new users;
+    see the card.
 
     Args:
-        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose features are then their
+        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose only feature is then their
             identity.
         item_features: `Features`, a matrix `[I, F]`, or the number of items.
         n_components: int, size of a representation. Defaults to `20`.
-        user_repr: `"linear"`, `"normalized_linear"`, `"deep"`, or what else `HybridRecommender` takes.
-            Defaults to `"deep"`.
+        user_repr: `"linear"`, `"normalized_linear"`, `"deep"`, or anything else that `HybridRecommender`
+            accepts. Defaults to `"deep"`.
         item_repr: the same for items. Defaults to `"deep"`.
         score: as in `HybridRecommender`. Defaults to `"dot"`.
         loss: as in `HybridRecommender`. Defaults to `"wmrb"`.
-        biased: bool, whether features have a bias each. Defaults to `True`.
-        l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        biased: bool, whether each feature has a bias. Defaults to `True`.
+        l2: float, weight of the L2 penalty on the weights. Defaults to `0.0`.
         decay: float, as in `HybridRecommender`. Defaults to `0.0`.
-        interactions: `Interactions`, for `decay`; `create` gives them. Defaults to `None`.
-        temperature: float, divides the scores in a softmax that is given by name; well below 1 if `score` is
-            `"cosine"`. Defaults to `1.0`.
+        interactions: `Interactions`, needed for `decay`; `create` passes them. Defaults to `None`.
+        temperature: float, divides the scores if `loss` is the name of a softmax; use a value well below 1 if
+            `score` is `"cosine"`. Defaults to `1.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
-        user_feature_dropout: `FeatureDropout`, which drops in training what later users will not have.
+        user_feature_dropout: `FeatureDropout`, which drops features in training that new users will not have.
             Defaults to `None`.
         item_feature_dropout: the same for items. Defaults to `None`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
@@ -60,11 +61,11 @@ def DeepReprRecommender(
         inputs: `{"user": codes [B, 1], "item": codes [B, L]}`; a list `[1, L]` is shared by the batch.
 
     Returns:
-        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+        A compiled `keras.Model` with unbounded outputs `[B, L]`.
 
     Raises:
-        ValueError: if a size is not a positive integer, features are empty or not finite, a part has no
-            such name, or `temperature` is not above 0.
+        ValueError: if a size is not a positive integer, features are empty or not finite, the name of a part
+            is unknown, or `temperature` is not above 0.
 
     Example:
         >>> import kerasrec
@@ -125,17 +126,18 @@ CARD = Card(
     loss="wmrb",
     recipe=_recipe,
     results="""\
-Book-Crossing, likes are ratings of at least 7, books with five likes or more; a fifth of the readers new, one
-split, seed 0, on JAX; all 9,971 books ranked (examples/book_crossing_cold_users.py). Rows are representations
-of readers, then of books. In sample, training likes are asked back, as published; held out is a tenth of each
-known reader's likes. New readers are represented by country and age; linear readers of deep books lose state
-and city in 0.8 of the training, so that these learn to stand alone. For new readers 0.8 of the logarithm of
-its likes (0.4 for linear, deep) is added to the bias of each book. The original, run again (Kirk, 2018; 30
-epochs, one seed), gave recall of 0.343 in sample (deep, linear) and 0.154 for new readers (linear, deep) at
-best. Settings were chosen on readers split off from the known ones; on this split were earlier also seen: for
-deep readers rate 0.01 without L2, for linear readers 0.5 of the logarithm (0.153 and 0.152), and linear, deep
+Book-Crossing, likes of at least 7, books with five likes or more. A fifth of the readers are new; one split,
+seed 0, on JAX. All 9,971 books are ranked (examples/book_crossing_cold_users.py). Rows name the
+representation of readers, then that of books. "In sample" ranks the training likes, as in the publication.
+"Held out" ranks a tenth of the likes of each known reader. New readers are represented by country and age. In
+"linear, deep", state and city are dropped in 0.8 of the training, so that the other features learn to
+represent a reader on their own. For new readers, 0.8 times the logarithm of its likes (0.4 for linear, deep)
+is added to the bias of each book. The original, run again (Kirk, 2018; 30 epochs, one seed), had a recall of
+at most 0.343 in sample (deep, linear) and 0.154 for new readers (linear, deep). Settings were chosen on
+readers split off from the known ones. Earlier trials on this split itself were: a learning rate of 0.01
+without L2 for deep readers, 0.5 times the logarithm for linear readers (0.153 and 0.152), and linear, deep
 with state and city kept (0.152).
-at 100, of                  known, in sample               known, held out                   new readers
+metrics at 100              known, in sample               known, held out                   new readers
                   recall precision      ndcg    recall precision      ndcg    recall precision      ndcg
 random            0.0090    0.0003    0.0024    0.0094    0.0002    0.0021    0.0096    0.0004    0.0026
 popularity        0.1302    0.0038    0.0427    0.1117    0.0019    0.0321    0.1290    0.0040    0.0441

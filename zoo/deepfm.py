@@ -40,16 +40,16 @@ def DeepFM(
     """A factorisation machine and a network that share the vectors of the fields.
 
     `p = sigmoid(b + sum_f w_f + sum_{f < g} v_f . v_g + network([v_1, ..., v_F]))`; without the network it is
-    the factorisation machine of Rendle (2010). A number has a vector too, which it multiplies.
+    the factorisation machine of Rendle (2010). The vector of a number is multiplied by the number.
 
     Args:
         columns: fitted `InputColumns`, such as `impressions.columns`.
-        n_components: int, size of a field's vector. Defaults to `10`.
-        hidden: sizes of the layers of the network; none, `()`, for the factorisation machine alone.
-            Defaults to `(400, 400, 400)`.
-        dropout: float, share of the units left out in training. Defaults to `0.2`.
-        batch_norm: bool, normalise what goes into an activation over the batch. Defaults to `True`.
-        l2: float, weight of the squared tables in the loss. Defaults to `0.0`.
+        n_components: int, size of the vector of a field. Defaults to `10`.
+        hidden: sizes of the layers of the network; `()` for the factorisation machine only. Defaults to
+            `(400, 400, 400)`.
+        dropout: float, dropout rate of the network. Defaults to `0.2`.
+        batch_norm: bool, whether to apply batch normalisation before each activation. Defaults to `True`.
+        l2: float, weight of the L2 penalty on the embeddings. Defaults to `0.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -60,7 +60,7 @@ def DeepFM(
         A compiled `keras.Model` with outputs `[B, 1]`, probabilities.
 
     Raises:
-        ValueError: if a size is not a positive integer, or `dropout` is no share.
+        ValueError: if a size is not a positive integer, or `dropout` is out of range.
 
     Example:
         >>> import pandas as pd, kerasrec

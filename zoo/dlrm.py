@@ -39,22 +39,22 @@ def DLRM(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """A network of the numbers, the dot products of all pairs of vectors, and a network on both.
+    """A network on the numbers, the dot products of all pairs of vectors, and a network on both.
 
-    The bottom network makes one vector `z` of all numbers, which stands beside those of the categories. The
-    top network takes `z` and the dots: `p = sigmoid(top([z, z . v_1, ..., v_{F-1} . v_F]))`.
+    The bottom network turns all numbers into one vector `z`, next to the vectors of the categories. The top
+    network takes `z` and the dot products of all pairs: `p = sigmoid(top([z, z . v_1, ..., v_{F-1} . v_F]))`.
 
     Args:
         columns: fitted `InputColumns`, such as `impressions.columns`.
-        n_components: int, size of a field's vector. Defaults to `10`.
-        bottom: sizes of the layers of the bottom network before its last one, which has `n_components`; it is
-            left out where no column is a number. Defaults to `(64,)`.
+        n_components: int, size of the vector of a field. Defaults to `10`.
+        bottom: sizes of the layers of the bottom network before its last one, which has `n_components`. There
+            is no bottom network if no column is a number. Defaults to `(64,)`.
         hidden: sizes of the layers of the top network. Defaults to `(400, 400, 400)`.
-        dropout: float, share of the top network's units left out in training. Defaults to `0.2`.
-        interaction: what the top network takes beside `z`: `"dot"`, the dots; `"cat"`, the vectors
-            themselves; or `"both"`. Defaults to `"dot"`.
-        batch_norm: bool, normalise what goes into an activation over the batch. Defaults to `True`.
-        l2: float, weight of the squared tables in the loss. Defaults to `0.0`.
+        dropout: float, dropout rate of the top network. Defaults to `0.2`.
+        interaction: what the top network takes in addition to `z`: the dot products (`"dot"`), the vectors
+            themselves (`"cat"`), or `"both"`. Defaults to `"dot"`.
+        batch_norm: bool, whether to apply batch normalisation before each activation. Defaults to `True`.
+        l2: float, weight of the L2 penalty on the embeddings. Defaults to `0.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -65,8 +65,8 @@ def DLRM(
         A compiled `keras.Model` with outputs `[B, 1]`, probabilities.
 
     Raises:
-        ValueError: if a size is not a positive integer, `dropout` is no share, there is no such interaction,
-            or there is but one vector, of which there are no dots.
+        ValueError: if a size is not a positive integer, `dropout` is out of range, `interaction` is unknown,
+            or there is only one vector and thus no pair.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -119,7 +119,7 @@ CARD = Card(
     name="dlrm",
     factory=DLRM,
     task="click",
-    summary="A network of the numbers, the dot products of all pairs of vectors, and a network on both.",
+    summary="A network on the numbers, the dot products of all pairs of vectors, and a network on both.",
     reference=(
         'Naumov et al., "Deep learning recommendation model for personalization and recommendation systems", '
         "2019."

@@ -34,17 +34,17 @@ def DNN(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """A network on the vectors of all fields, side by side.
+    """A network on the concatenated vectors of all fields.
 
-    `p = sigmoid(network([v_1, ..., v_F]))`. Next to a tuned one, most models with a name gain little.
+    `p = sigmoid(network([v_1, ..., v_F]))`. When it is well tuned, more elaborate models gain little over it.
 
     Args:
         columns: fitted `InputColumns`, such as `impressions.columns`.
-        n_components: int, size of a field's vector. Defaults to `10`.
+        n_components: int, size of the vector of a field. Defaults to `10`.
         hidden: sizes of the layers of the network. Defaults to `(400, 400, 400)`.
-        dropout: float, share of the units left out in training. Defaults to `0.2`.
-        batch_norm: bool, normalise what goes into an activation over the batch. Defaults to `True`.
-        l2: float, weight of the squared tables in the loss. Defaults to `0.0`.
+        dropout: float, dropout rate of the network. Defaults to `0.2`.
+        batch_norm: bool, whether to apply batch normalisation before each activation. Defaults to `True`.
+        l2: float, weight of the L2 penalty on the embeddings. Defaults to `0.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -55,7 +55,7 @@ def DNN(
         A compiled `keras.Model` with outputs `[B, 1]`, probabilities.
 
     Raises:
-        ValueError: if a size is not a positive integer, or `dropout` is no share.
+        ValueError: if a size is not a positive integer, or `dropout` is out of range.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -79,7 +79,7 @@ CARD = Card(
     name="dnn",
     factory=DNN,
     task="click",
-    summary="A network on the vectors of all fields, side by side.",
+    summary="A network on the concatenated vectors of all fields.",
     reference='Covington, Adams and Sargin, "Deep neural networks for YouTube recommendations", 2016.',
     hyperparameters=(
         N_COMPONENTS,

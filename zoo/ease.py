@@ -30,25 +30,25 @@ def EASE(
     values: Values = "binary",
     max_bytes: float = 8e9,
 ) -> keras.Model:
-    """A linear model from items to items, in closed form.
+    """A linear item-to-item model in closed form.
 
     `score[u, i] = sum_j x[u, j] B[j, i]`, where B minimises `|X - X B|^2 + ridge |B|^2` with a diagonal of
-    zeros: `B[j, i] = -P[j, i] / P[i, i]` for `j != i`, `P = (X^T X + ridge I)^-1`. Its time grows with the
-    cube of the number of items, or of users where there are far fewer.
+    zeros: `B[j, i] = -P[j, i] / P[i, i]` for `j != i`, `P = (X^T X + ridge I)^-1`. The time grows with the
+    cube of the number of items, or of the number of users if that is far smaller.
 
     Args:
         interactions: `Interactions`.
-        ridge: float, weight of the squared entries of B; more for sparser data. Defaults to `400.0`.
-        values: what an interaction with a value above 0 is in X: `"binary"`, 1; `"raw"`, its value; `"log"`,
-            log(1 + value); `"bm25"`. Defaults to `"binary"`.
-        max_bytes: float, largest size that the fit may take: 12 bytes a pair of items. Defaults to `8e9`.
+        ridge: float, weight of the squared entries of B; sparser data need more. Defaults to `400.0`.
+        values: what X contains for an interaction with a value above 0: 1 (`"binary"`), its value (`"raw"`),
+            log(1 + value) (`"log"`), or its BM25 weight (`"bm25"`). Defaults to `"binary"`.
+        max_bytes: float, memory that the fit may use; it needs 12 bytes per pair of items. Defaults to `8e9`.
 
     Returns:
         A fitted `keras.Model`.
 
     Raises:
         ValueError: if the catalogue is too large for `max_bytes`, no interaction has a value above 0,
-            `values` does not exist, or `ridge` is not positive.
+            `values` is unknown, or `ridge` is not positive.
 
     Example:
         >>> import numpy as np, kerasrec
@@ -76,7 +76,7 @@ def EASE(
 
 
 def too_large(n_items: int, max_bytes: float = 8e9) -> str:
-    """Why a catalogue cannot be fitted; empty where it can.
+    """Why a catalogue cannot be fitted; empty if it can.
 
     Args:
         n_items: int.

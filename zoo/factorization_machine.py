@@ -39,25 +39,25 @@ def FactorizationMachine(
     learning_rate: Any = 1e-2,
     seed: int | None = None,
 ) -> keras.Model:
-    """A weight for each feature and, through a vector of each, for each pair of features.
+    """A weight for each feature, and the dot product of the vectors of each pair of features.
 
-    With `x` the features of the user and of the item side by side,
+    With `x` the concatenated features of the user and the item,
 
         score = sum_f w_f x_f + sum_{f < g} (v_f . v_g) x_f x_g
 
-    over all pairs: a user's with an item's, and those of the features of one side. It factorises: with
-    `v(x) = sum_f v_f x_f`, the first are `v(x_u) . v(x_i)`, and the others are part of a side's bias. There
-    is no constant, which ranks nothing.
+    over all pairs of features, whether of the user, of the item or of both. The model factorises: with
+    `v(x) = sum_f v_f x_f`, the pairs of a user feature and an item feature add up to `v(x_u) . v(x_i)`, and
+    the other pairs are part of the biases. There is no constant, because it does not change a ranking.
 
     Args:
-        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose features are then their
+        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose only feature is then their
             identity.
         item_features: `Features`, a matrix `[I, F]`, or the number of items.
-        n_components: int, size of a feature's vector. Defaults to `8`.
+        n_components: int, size of the vector of a feature. Defaults to `8`.
         loss: as in `HybridRecommender`. Defaults to `"bpr"`.
-        l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        l2: float, weight of the L2 penalty on the weights. Defaults to `0.0`.
         decay: float, as in `HybridRecommender`. Defaults to `0.0`.
-        interactions: `Interactions`, for `decay`; `create` gives them. Defaults to `None`.
+        interactions: `Interactions`, needed for `decay`; `create` passes them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -65,11 +65,11 @@ def FactorizationMachine(
         inputs: `{"user": codes [B, 1], "item": codes [B, L]}`; a list `[1, L]` is shared by the batch.
 
     Returns:
-        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+        A compiled `keras.Model` with unbounded outputs `[B, L]`.
 
     Raises:
-        ValueError: if a size is not a positive integer, features are empty or not finite, or there is no such
-            loss.
+        ValueError: if a size is not a positive integer, features are empty or not finite, or the loss is
+            unknown.
 
     Example:
         >>> import kerasrec
@@ -107,13 +107,13 @@ def FactorizationMachine(
 
 @keras.saving.register_keras_serializable("kerasrec")
 class PairsOfFeatures(SparseLinearRepr):
-    """A weighted sum of one vector a feature, and the dot products of these vectors with each other.
+    """A weighted sum of the vectors of features, and the dot products of all pairs of these vectors.
 
-    `vectors = sum_f x_f v_f` and `pairs = sum_{f < g} x_f x_g (v_f . v_g)`, the latter as half the difference
-    of the square of the sum and the sum of the squares.
+    `vectors = sum_f x_f v_f` and `pairs = sum_{f < g} x_f x_g (v_f . v_g)`, the latter computed as half the
+    difference between the square of the sum and the sum of the squares.
 
     Args:
-        *args: as `SparseLinearRepr` takes them, without `normalize`.
+        *args: as in `SparseLinearRepr`, without `normalize`.
         **kwargs: the same.
 
     Call arguments:
@@ -124,7 +124,7 @@ class PairsOfFeatures(SparseLinearRepr):
     """
 
     def call(self, inputs: Any) -> Any:
-        """Sum, and sum over pairs in at least float32."""
+        """The sum, and the sum over pairs in at least float32."""
         bag = as_bag(inputs)
         if bag is None:
             raise TypeError(
@@ -138,7 +138,7 @@ class PairsOfFeatures(SparseLinearRepr):
         return vectors, (square - squares) / 2
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Of the vectors and of the pairs."""
+        """The shapes of the vectors and of the pairs."""
         vectors = super().compute_output_shape(input_shape)
         return vectors, (*vectors[:-1], 1)
 
@@ -152,7 +152,7 @@ CARD = Card(
     name="factorization_machine",
     factory=FactorizationMachine,
     task="ranking",
-    summary="A weight for each feature and, through a vector of each, for each pair of features.",
+    summary="A weight for each feature, and the dot product of the vectors of each pair of features.",
     reference='Rendle, "Factorization machines", 2010, eq. 1 and lemma 3.1.',
     hyperparameters=(
         Hyperparameter("n_components", "int", 8, low=2, high=256, log=True),

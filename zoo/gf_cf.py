@@ -29,30 +29,32 @@ def GFCF(
     values: Values = "binary",
     seed: int = 0,
 ) -> keras.Model:
-    """Two filters of the graph of users and items, in closed form.
+    """Two filters on the graph of users and items, in closed form.
 
-    With `x` a user's row, `d` the sums of the columns of X, and `N` the matrix whose entries are those of X
-    over the roots of the sums of their row and their column,
+    With `x` a user's row, `d` the column sums of X, and `N` the matrix X with each entry divided by the
+    square roots of its row sum and its column sum,
 
         score[u] = x N^T N + alpha * x D^-1/2 V V^T D^1/2,    D = diag(d)
 
-    where `V` are the first right singular vectors of N. The first part spreads what a user has over its
-    neighbourhood, the second keeps the smoothest directions of the whole graph. No matrix of items by items
-    is made: memory is 24 bytes an interaction and 4 `n_components` bytes an item, and time follows both.
+    where `V` are the first right singular vectors of N. The first part spreads a user's items over their
+    neighbourhood. The second part keeps the smoothest directions of the whole graph. No items-by-items matrix
+    is created: the model needs 24 bytes per interaction and `4 * n_components` bytes per item, and its time
+    grows in the same way.
 
     Args:
         interactions: `Interactions`.
-        n_components: int, singular vectors; fewer where there are fewer users or items. Defaults to `256`.
+        n_components: int, number of singular vectors; at most the number of users and of items. Defaults to
+            `256`.
         alpha: float of at least 0, weight of the second filter. Defaults to `0.3`.
-        values: what an interaction with a value above 0 is in X: `"binary"`, 1; `"raw"`, its value; `"log"`,
-            log(1 + value); `"bm25"`. Defaults to `"binary"`.
-        seed: int, of the directions that the decomposition starts from. Defaults to `0`.
+        values: what X contains for an interaction with a value above 0: 1 (`"binary"`), its value (`"raw"`),
+            log(1 + value) (`"log"`), or its BM25 weight (`"bm25"`). Defaults to `"binary"`.
+        seed: int, for the random start of the decomposition. Defaults to `0`.
 
     Returns:
         A fitted `keras.Model`.
 
     Raises:
-        ValueError: if no interaction has a value above 0, `values` does not exist, `n_components` is not a
+        ValueError: if no interaction has a value above 0, `values` is unknown, `n_components` is not a
             positive integer, or `alpha` is not a finite number of at least 0.
 
     Example:
@@ -91,7 +93,7 @@ def GFCF(
 
 @keras.saving.register_keras_serializable("kerasrec")
 class GraphFilterScore(HistoryScore):
-    """`score[u] = x N^T N + alpha * x D^-1/2 V V^T D^1/2`, as `GFCF` has it.
+    """The score of `GFCF`: `score[u] = x N^T N + alpha * x D^-1/2 V V^T D^1/2`.
 
     Args:
         n_users: int.
@@ -125,7 +127,7 @@ class GraphFilterScore(HistoryScore):
         self.alpha = alpha
 
     def build(self, user_shape: Any, item_shape: Any = None) -> None:
-        """Create the matrix, by user and by item, sums of its rows and columns, and the vectors."""
+        """Create the matrix by user and by item, its row and column sums, and the vectors."""
         super().build(user_shape, item_shape)
         self.item_starts = self._integers((self.n_items + 1,), "item_starts")
         self.users = self._integers((self.n_entries,), "users")
@@ -135,7 +137,7 @@ class GraphFilterScore(HistoryScore):
         self.vectors = self._floats((self.n_items, self.n_components), "vectors")
 
     def fill(self, matrix: "scipy.sparse.csr_matrix") -> None:
-        """Take the matrix, of sorted rows."""
+        """Set the matrix, whose rows are sorted."""
         super().fill(matrix)
         by_item = matrix.tocsc()
         self.item_starts.assign(by_item.indptr.astype(np.int32))
@@ -179,14 +181,14 @@ class GraphFilterScore(HistoryScore):
         return self._filters()(self.valued(histories))
 
     def contributions(self, user: int, item: int) -> tuple[str, np.ndarray, np.ndarray]:
-        """What gives a pair its score: each item that the user has, times its filtered link to the item.
+        """What each of the user's items contributes to a score.
 
         Args:
             user: code.
             item: code.
 
         Returns:
-            `"item"`, codes of items, and what each gives.
+            `"item"`, the codes of the user's items, and what each contributes.
         """
         matrix, weights = self.matrix(), self._weights()
         own = matrix[user]
@@ -246,11 +248,12 @@ CARD = Card(
     optimizer=None,
     loss=None,
     results="""\
-Gowalla, the split of LightGCN (810,128 check-ins to train on, 217,242 held out); all 29,858 users; the whole
-catalogue of 40,981 items ranked without what a user had; NDCG over that of the best list of min(20, test
-items); equal scores in pseudo-random order, seed 0. Published: GF-CF 0.1849 and 0.1518, LightGCN 0.1820 and
-0.1547, EASE 0.1765 and 0.1467 (the leaderboard of BARS).
+Gowalla, LightGCN's split: 810,128 training check-ins, 217,242 held out, all 29,858 users. The whole catalogue
+of 40,981 items is ranked without the training items; ties are broken at random (seed 0). The ideal list of
+NDCG has min(20, test items) items. Published: GF-CF 0.1849 and 0.1518, LightGCN 0.1820 and 0.1547, EASE
+0.1765 and 0.1467 (leaderboard of BARS).
                   recall@20  ndcg@20
 default settings     0.1863   0.1531
-No pair of items is stored: 41 MB of singular vectors and 20 MB of the graph take the place of 6.7 GB.""",
+No pair of items is stored: the model needs 41 MB for singular vectors and 20 MB for the graph instead of
+6.7 GB.""",
 )

@@ -21,7 +21,7 @@ def GlobalBias(
 
     Args:
         interactions: `Interactions` with ratings as values, of any sign.
-        item_shrinkage: float, ratings without deviation that every item has beside its own.
+        item_shrinkage: float, number of ratings equal to the mean that are added to those of every item.
             Defaults to `5.0`.
         user_shrinkage: float, the same for users. Defaults to `5.0`.
 

@@ -21,20 +21,20 @@ def GRU4Rec(
     learning_rate: Any = 2e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """A recurrent network over what came before in a session, whose state is compared with every item.
+    """A recurrent network over the items of a session, whose state is compared with every item.
 
     `score(history, i) = h . v_i`, where `h` is the state of a gated recurrent unit after the vectors of the
-    history. These and the items that are scored have one table (constrained embedding). Nobody has a vector
-    but items, so a session of somebody unknown is all that it takes. Each session begins with an empty
-    state.
+    history. The history and the scored items share one embedding table (constrained embedding). There are no
+    user vectors, so the model works for unknown users. Each session begins with an empty state.
 
     Args:
         n_items: int, number of items.
         n_components: int, size of a vector and of the state. Defaults to `128`.
         n_layers: int, recurrent layers. Defaults to `1`.
-        history_length: int, the most items of a history; the latest count. Defaults to `50`.
-        dropout: float, share of the state dropped before it is compared. Defaults to `0.3`.
-        embedding_dropout: float, share of the items' vectors dropped in training. Defaults to `0.3`.
+        history_length: int, maximum length of a history; of a longer one the latest items are used. Defaults
+            to `50`.
+        dropout: float, dropout rate of the state. Defaults to `0.3`.
+        embedding_dropout: float, dropout rate of the item vectors. Defaults to `0.3`.
         loss: as in `SASRec`, or `"bpr_max"`. Defaults to `"sampled"`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `2e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
@@ -44,10 +44,10 @@ def GRU4Rec(
             batch.
 
     Returns:
-        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+        A compiled `keras.Model` with unbounded outputs `[B, L]`.
 
     Raises:
-        ValueError: if a size is not a positive integer, or there is no such loss.
+        ValueError: if a size is not a positive integer, or the loss is unknown.
 
     Example:
         >>> import kerasrec
@@ -111,12 +111,13 @@ CARD = Card(
     ),
     loss="sampled_softmax",
     results="""\
-Diginetica in SR-GNN's split (186,670 sessions, 43,097 items): every item but the first of the 15,963 sessions
-of the last week, 60,858 lists of the whole catalogue, repeated items allowed, equal scores in pseudo-random
-order, seed 0. 256 components, both dropouts 0.4, softmax over 4,096 negatives that a batch of 512 sessions
-shares, drawn by the root of popularity, Adam at 0.002 falling over 15 epochs; on JAX (Keras 3.15.1, a GPU),
-seed 0. Settings were chosen on a fiftieth of the training sessions, where 128 components had 0.5104 and
-0.1690. Published: GRU4Rec 0.2945 and 0.0833, NARM 0.4970 and 0.1617, SR-GNN 0.5073 and 0.1759.
+Diginetica, SR-GNN's split (186,670 sessions, 43,097 items). Every item except the first is predicted in the
+15,963 sessions of the last week: 60,858 lists of the whole catalogue, with repeated items allowed and ties
+broken at random (seed 0). 256 components, both dropouts 0.4, softmax over 4,096 negatives shared by a batch
+of 512 sessions and sampled by the square root of popularity, Adam at 0.002 falling over 15 epochs, on JAX
+(Keras 3.15.1, a GPU), seed 0. Settings were chosen on a fiftieth of the training sessions, where 128
+components reached 0.5104 and 0.1690. Published: GRU4Rec 0.2945 and 0.0833, NARM 0.4970 and 0.1617, SR-GNN
+0.5073 and 0.1759.
          recall@20            95 %  mrr@20            95 %
 gru4rec     0.5084  0.5042, 0.5123  0.1739  0.1714, 0.1762""",
     recipe=_recipe,

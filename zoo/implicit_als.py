@@ -33,29 +33,29 @@ def ImplicitALS(
     values: Values = "binary",
     seed: int = 0,
 ) -> keras.Model:
-    """Weighted matrix factorisation of all pairs, by alternating least squares.
+    """Weighted matrix factorisation of all user-item pairs by alternating least squares.
 
     Minimises `sum_(u,i) c[u, i] (p[u, i] - x[u] . y[i])^2 + l2 (sum_u |x[u]|^2 + sum_i |y[i]|^2)` over all
-    pairs: `p = 1` and `c = 1 + alpha * value` where there is an interaction, `p = 0` and `c = 1` elsewhere.
-    For given items every user is a system of `C` equations with the matrix
-    `Y^T Y + l2 I + alpha sum_i value[u, i] y[i] y[i]^T`, so that the cost follows the interactions.
+    pairs: `p = 1` and `c = 1 + alpha * value` if there is an interaction, else `p = 0` and `c = 1`. With the
+    items fixed, the vector of each user solves `C` equations with the matrix
+    `Y^T Y + l2 I + alpha sum_i value[u, i] y[i] y[i]^T`, so the cost is proportional to the number of
+    interactions.
 
     Args:
         interactions: `Interactions`.
         n_components: int, size of a vector. Defaults to `64`.
         alpha: float, how much more an interaction of value 1 counts than a missing one. Defaults to `8.0`.
-        l2: float, weight of the squared vectors. Defaults to `20.0`.
-        iterations: int, solutions of all users and then all items. Defaults to `15`.
-        values: what the value of an interaction above 0 is: `"binary"`, 1; `"raw"`, itself; `"log"`,
-            log(1 + value); `"bm25"`. Defaults to `"binary"`.
-        seed: int, of the first item vectors. Defaults to `0`.
+        l2: float, weight of the L2 penalty on the vectors. Defaults to `20.0`.
+        iterations: int, number of times that all users and then all items are solved for. Defaults to `15`.
+        values: what an interaction with a value above 0 counts: 1 (`"binary"`), its value (`"raw"`), log(1 +
+            value) (`"log"`), or its BM25 weight (`"bm25"`). Defaults to `"binary"`.
+        seed: int, for the initial item vectors. Defaults to `0`.
 
     Returns:
         A fitted `keras.Model`.
 
     Raises:
-        ValueError: if no interaction has a value above 0, `values` does not exist, or a setting is not
-            positive.
+        ValueError: if no interaction has a value above 0, `values` is unknown, or a setting is not positive.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -42,32 +42,33 @@ def LightGCN(
 ) -> keras.Model:
     """Matrix factorisation whose vectors are propagated along the graph of users and items.
 
-    With `E` the table of all users and items, `A` the graph and `D` the numbers of edges, vectors are
+    With `E` the table of all users and items, `A` the adjacency matrix and `D` the degrees, the vectors are
     `first_weight E + (1 - first_weight) / n_layers * sum_k (D^-alpha A D^-beta)^k E`, compared by a dot
     product or a cosine. Exponents of 0.5 and equal weights are LightGCN; others are LightGCN++.
 
-    A step computes the vectors of everybody, whatever the batch, so large batches are the fast way; or what
-    neighbours give is kept for `renew_every` steps (see `kerasrec.layers.GraphEmbedding`). After training
-    it is kept for good, and the model is as fast as matrix factorisation. Who has no edge keeps the own
-    vector.
+    A step computes the vectors of all users and items, whatever the batch. Large batches are therefore
+    faster; so is `renew_every`, which reuses the propagated vectors for several steps (see
+    `kerasrec.layers.GraphEmbedding`). After training they are stored, and the model is as fast as matrix
+    factorisation. Users and items without edges keep their own vectors.
 
     Args:
         interactions: `Interactions`; those with a value above 0 are the edges.
         n_components: int, size of a vector. Defaults to `64`.
-        n_layers: int, times that vectors are passed on. Defaults to `3`.
-        alpha: float, exponent of the number of edges of who receives. Defaults to `0.5`.
-        beta: float, exponent of that of who gives. Defaults to `0.5`.
-        first_weight: float from 0 to 1, weight of the own vector. Defaults to `None`: that of every layer,
-            `1 / (n_layers + 1)`.
+        n_layers: int, number of propagation steps. Defaults to `3`.
+        alpha: float, exponent of the degree of the receiving node. Defaults to `0.5`.
+        beta: float, exponent of the degree of the sending node. Defaults to `0.5`.
+        first_weight: float from 0 to 1, weight of a node's own vector. Defaults to `None`: that of every
+            layer, `1 / (n_layers + 1)`.
         loss: as in `HybridRecommender`. Defaults to `"bpr"`.
         score: `"dot"`, `"cosine"`, or a score layer. Defaults to `"dot"`.
-        temperature: float, divides the scores in `loss="sampled_softmax"`; well below 1 where `score` is
-            `"cosine"`. Defaults to `1.0`.
-        start: what the tables begin with: `"random"`, or `"svd"`, the singular vectors of the graph, which
-            take seconds and are ahead in the first epochs. Defaults to `"random"`.
-        renew_every: int, steps for which what comes along the graph is kept; above 1, gradients go to the own
-            vectors alone. Defaults to `1`: every step computes it.
-        l2: float, half of which weighs the squared rows of the table that a step reads. Defaults to `1e-4`.
+        temperature: float, divides the scores in `loss="sampled_softmax"`; use a value well below 1 if
+            `score` is `"cosine"`. Defaults to `1.0`.
+        start: initial values of the tables: `"random"`, or `"svd"`, the singular vectors of the graph, which
+            take seconds to compute and give better results in the first epochs. Defaults to `"random"`.
+        renew_every: int, number of steps for which the propagated vectors are reused; above 1, only the
+            nodes' own vectors get gradients. Defaults to `1`: every step computes them.
+        l2: float, weight of the L2 penalty (half the squared norm) on the rows that a step reads. Defaults to
+            `1e-4`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -75,11 +76,11 @@ def LightGCN(
         inputs: `{"user": codes [B, 1], "item": codes [B, L]}`; a list `[1, L]` is shared by the batch.
 
     Returns:
-        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+        A compiled `keras.Model` with unbounded outputs `[B, L]`.
 
     Raises:
-        ValueError: if no interaction has a value above 0, a setting is out of range, or there is no such
-            score, start or loss.
+        ValueError: if no interaction has a value above 0, a setting is out of range, or `score`, `start` or
+            `loss` is unknown.
 
     Example:
         >>> import kerasrec
@@ -178,11 +179,11 @@ def _recipe(size: Size, loss: Any = None) -> Recipe:
 
 _RESULTS = """
 
-Gowalla in LightGCN's split (29,858 users, 40,981 items, the whole catalogue ranked), by the settings of the
-recipe but a temperature of 0.08, 78 epochs on JAX (Keras 3.15.1, a GPU), seed 0: recall@20 0.1512, ndcg@20
-0.1164. Published: 0.1830 and 0.1554; gf_cf in closed form is better and takes seconds. A temperature of 0.1
-is better on `valid.txt`: 0.1956 after 60 epochs (0.08: 0.1899, 0.15: 0.1787, BPR after 150: 0.1682; gf_cf
-0.2085)."""
+Gowalla, LightGCN's split (29,858 users, 40,981 items). The whole catalogue is ranked. With the recipe and a
+temperature of 0.08, 78 epochs on JAX (Keras 3.15.1, a GPU), seed 0, recall@20 is 0.1512 and ndcg@20 0.1164.
+Published: 0.1830 and 0.1554. The closed-form gf_cf is better and takes seconds. Recall@20 on `valid.txt` is
+0.1899 with this temperature, 0.1956 with 0.1 after 60 epochs, 0.1787 with 0.15, 0.1682 with BPR after 150
+epochs, and 0.2085 with gf_cf."""
 
 CARD = Card(
     name="lightgcn",

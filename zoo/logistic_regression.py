@@ -27,11 +27,11 @@ def LogisticRegression(
 ) -> keras.Model:
     """The sum of one weight per category and number: the simplest click model.
 
-    `p = sigmoid(b + sum_f w_f[category_f] + sum_n w_n x_n)`. What every other model is to beat.
+    `p = sigmoid(b + sum_f w_f[category_f] + sum_n w_n x_n)`. It is the baseline for the other click models.
 
     Args:
         columns: fitted `InputColumns`, such as `impressions.columns`.
-        l2: float, weight of the squared tables in the loss. Defaults to `0.0`.
+        l2: float, weight of the L2 penalty on the embeddings. Defaults to `0.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -42,7 +42,7 @@ def LogisticRegression(
         A compiled `keras.Model` with outputs `[B, 1]`, probabilities.
 
     Raises:
-        ValueError: if `learning_rate` is no positive number.
+        ValueError: if `learning_rate` is not a positive number.
 
     Example:
         >>> import pandas as pd, kerasrec

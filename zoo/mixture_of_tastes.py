@@ -27,13 +27,13 @@ def MixtureOfTastes(
     learning_rate: Any = 1e-2,
     seed: int | None = None,
 ) -> keras.Model:
-    """The hybrid recommender whose users have several tastes, weighted by attention for each item.
+    """The hybrid recommender with several tastes per user, weighted by attention for each item.
 
-    `score = sum_t (u_t . i) * softmax_t(a_t . i) + user_bias + item_bias`, `u_t` and `a_t` being the
-    representation and the attention of taste `t`; without attention the largest `u_t . i`.
+    `score = sum_t (u_t . i) * softmax_t(a_t . i) + user_bias + item_bias`, where `u_t` and `a_t` are the
+    representation and the attention of taste `t`. Without attention it uses the largest `u_t . i`.
 
     Args:
-        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose features are then their
+        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose only feature is then their
             identity.
         item_features: `Features`, a matrix `[I, F]`, or the number of items.
         n_components: int, size of a representation. Defaults to `5`.
@@ -44,10 +44,10 @@ def MixtureOfTastes(
             `"linear"`.
         score: as in `HybridRecommender`. Defaults to `"dot"`.
         loss: as in `HybridRecommender`. Defaults to `"wmrb"`.
-        biased: bool, whether features have a bias each. Defaults to `True`.
-        l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        biased: bool, whether each feature has a bias. Defaults to `True`.
+        l2: float, weight of the L2 penalty on the weights. Defaults to `0.0`.
         decay: float, as in `HybridRecommender`. Defaults to `0.0`.
-        interactions: `Interactions`, for `decay`; `create` gives them. Defaults to `None`.
+        interactions: `Interactions`, needed for `decay`; `create` passes them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-2`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -55,11 +55,11 @@ def MixtureOfTastes(
         inputs: `{"user": codes [B, 1], "item": codes [B, L]}`; a list `[1, L]` is shared by the batch.
 
     Returns:
-        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+        A compiled `keras.Model` with unbounded outputs `[B, L]`.
 
     Raises:
-        ValueError: if a size is not a positive integer, attention comes with one taste, features are empty or
-            not finite, or a part has no such name.
+        ValueError: if a size is not a positive integer, attention is used with one taste, features are empty
+            or not finite, or the name of a part is unknown.
 
     Example:
         >>> import kerasrec

@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 
 def Popularity(interactions: "Interactions", half_life: Any = None, values: Values = "binary") -> keras.Model:
-    """The same list for everybody: the items with the most interactions.
+    """The same list for all users: the items with the most interactions.
 
-    `score[u, i] = sum_v x[v, i]`, over likes; with `half_life` an interaction counts half for every half-life
-    between it and the last one. Counts that add up do so event by event with `values="raw"`, where the
-    events are kept (`Interactions.events`).
+    `score[u, i] = sum_v x[v, i]` over likes. With `half_life`, the weight of an interaction halves with every
+    half-life between it and the last interaction. With `values="raw"`, counts are weighted event by event if
+    the events are kept (`Interactions.events`).
 
     Args:
         interactions: `Interactions`.
-        half_life: time in which an interaction loses half of its weight: a number in the unit of the times;
-            where these were dates, a `datetime.timedelta` or `pandas.Timedelta`. Defaults to `None`: all
-            count alike.
-        values: what an interaction counts: `"binary"`, 1; `"raw"`, its value; `"log"`, log(1 + value);
-            `"bm25"`. Defaults to `"binary"`.
+        half_life: time in which an interaction loses half of its weight: a number in the unit of the times,
+            or a `datetime.timedelta` or `pandas.Timedelta` if these were dates. Defaults to `None`: all
+            interactions have the same weight.
+        values: what an interaction counts: 1 (`"binary"`), its value (`"raw"`), log(1 + value) (`"log"`), or
+            its BM25 weight (`"bm25"`). Defaults to `"binary"`.
 
     Returns:
         A fitted `keras.Model`.
 
     Raises:
-        ValueError: if nothing is liked, `values` does not exist, or `half_life` is not positive, is a number
-            where times are dates or the reverse, or there are no times.
+        ValueError: if there are no likes, `values` is unknown, or `half_life` is not positive, does not match
+            the type of the times, or is given without times.
 
     Example:
         >>> import numpy as np, kerasrec
@@ -103,7 +103,7 @@ CARD = Card(
     name="popularity",
     factory=Popularity,
     task="ranking",
-    summary="The same list for everybody: the items with the most interactions, lately if asked.",
+    summary="The same list for all users: the items with the most interactions, optionally with time decay.",
     reference=(
         'Cremonesi, Koren and Turrin, "Performance of recommender algorithms on top-n recommendation '
         'tasks", 2010.'

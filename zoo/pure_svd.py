@@ -17,23 +17,23 @@ _POWERS = 15
 def PureSVD(
     interactions: "Interactions", n_components: int = 64, values: Values = "binary", seed: int = 0
 ) -> keras.Model:
-    """The best approximation of a given rank to the interactions, with missing ones as zeros.
+    """The best low-rank approximation of the interactions, with missing ones as zeros.
 
     `X ~ U S V^T`, the truncated singular value decomposition; `score[u, i] = (X V)[u] . V[i]`.
 
     Args:
         interactions: `Interactions`.
         n_components: int, rank, below the number of users and of items. Defaults to `64`.
-        values: what an interaction with a value above 0 is in X: `"binary"`, 1; `"raw"`, its value; `"log"`,
-            log(1 + value); `"bm25"`. Defaults to `"binary"`.
-        seed: int, of the directions that the iteration starts from. Defaults to `0`.
+        values: what X contains for an interaction with a value above 0: 1 (`"binary"`), its value (`"raw"`),
+            log(1 + value) (`"log"`), or its BM25 weight (`"bm25"`). Defaults to `"binary"`.
+        seed: int, for the random start of the iteration. Defaults to `0`.
 
     Returns:
         A fitted `keras.Model`.
 
     Raises:
-        ValueError: if no interaction has a value above 0, `values` does not exist, or `n_components` is not
-            below the number of users and of items.
+        ValueError: if no interaction has a value above 0, `values` is unknown, or `n_components` is not below
+            the number of users and of items.
 
     Example:
         >>> import numpy as np, kerasrec
@@ -66,7 +66,7 @@ CARD = Card(
     name="pure_svd",
     factory=PureSVD,
     task="ranking",
-    summary="The best approximation of a given rank to the interactions, with missing ones as zeros.",
+    summary="The best low-rank approximation of the interactions, with missing ones as zeros.",
     reference=(
         'Cremonesi, Koren and Turrin, "Performance of recommender algorithms on top-n recommendation '
         'tasks", 2010, section 3.3.'

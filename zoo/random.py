@@ -12,7 +12,7 @@ from kerasrec.zoo._results import on_movielens_1m
 
 @keras.saving.register_keras_serializable("kerasrec")
 class HashScore(keras.layers.Layer):
-    """A number in [0, 1) for every pair of a user and an item, from nothing but their codes.
+    """A number in [0, 1) for every pair of a user and an item, computed from their codes.
 
     Args:
         n_items: int.
@@ -59,7 +59,7 @@ class HashScore(keras.layers.Layer):
         """Scores `[B, I]` of the whole catalogue for users who were not in training.
 
         Args:
-            histories: sparse `[B, I]`; only their number counts.
+            histories: sparse `[B, I]`; only the number of rows matters.
         """
         return self.score_catalogue(-1 - np.arange(histories.shape[0]))
 
@@ -84,10 +84,9 @@ def _fold(x: Any) -> Any:
 
 
 def Random(n_items: int, seed: int = 0) -> keras.Model:
-    """An order of the catalogue at random, another one for every user.
+    """A random order of the catalogue for each user.
 
-    `score[u, i]` is a hash of `u`, `i` and the seed: nothing is stored, and the same pair always scores the
-    same.
+    `score[u, i]` is a hash of `u`, `i` and the seed. Nothing is stored, and a pair always has the same score.
 
     Args:
         n_items: int, number of items.

@@ -25,7 +25,7 @@ def RecommenderV1(
         n_users: int, number of users.
         n_items: int, number of items.
         n_components: int, size of a vector. Defaults to `50`.
-        l2: float, weight of the squared entries of the vectors in the loss. Defaults to `1e-6`.
+        l2: float, weight of the L2 penalty on the vectors. Defaults to `1e-6`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -74,8 +74,8 @@ CARD = Card(
     metrics=("root_mean_squared_error",),
     results="""\
 MovieLens latest-small (October 2016), 90 % train and 10 % test, batches of 64, Adam 0.001, three seeds;
-test mean squared error by epoch. By rows is kerasrec's default, whole tables is `row_sparse=False`.
-On TensorFlow; on JAX by rows the same to all of these digits.
+test mean squared error by epoch on TensorFlow. "By rows" is kerasrec's default of sparse updates, "whole
+tables" is `row_sparse=False`. JAX gives the same digits by rows.
 epoch               1      2      3      4      5
 published        3.46   1.65   1.35   1.26   1.22
 whole tables     3.47   1.65   1.34   1.25   1.21

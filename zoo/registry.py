@@ -161,27 +161,27 @@ def create(
     item_features: Any = None,
     **hyperparameters: Any,
 ) -> keras.Model:
-    """A model for given data: sizes and range of ratings are read off the data.
+    """Create a model for given data; the sizes and the range of ratings are taken from the data.
 
-    A model whose weights and optimizer would not fit the memory that is left is refused before it is made.
+    A model whose weights and optimizer do not fit into the available memory is refused before it is created.
 
-    The model also carries the data's raw ids, so that what `model.save` writes is complete.
+    The model also contains the raw ids of the data, so the file that `model.save` writes is complete.
 
     Args:
         name: name of the model, or of its factory.
         interactions: `Interactions`, the training data; or `Impressions`, for a click model.
         user_features: `Features` of the users, or a matrix `[U, F]` in the order of the codes, for models
-            that take them. Features that have ids are brought into that order. Defaults to `None`: the
-            identity, for models that need features.
-        item_features: the same of the items. Defaults to `None`.
-        **hyperparameters: arguments of the factory; those given win over what the data says.
+            that take them. Features with ids are reordered to match. Defaults to `None`: the identity, for
+            models that need features.
+        item_features: the same for the items. Defaults to `None`.
+        **hyperparameters: arguments of the factory; they take precedence over what is taken from the data.
 
     Returns:
-        A compiled `keras.Model`; a model fitted in closed form comes fitted.
+        A compiled `keras.Model`; a closed-form model is already fitted.
 
     Raises:
-        ValueError: if there is no such model, it has no such hyperparameter or takes no features, these have
-            other rows than the data, the data gives no range of ratings, or there is no memory for it.
+        ValueError: if the model or a hyperparameter is unknown, the model takes no features, the rows of the
+            features do not match the data, the data have no range of ratings, or there is not enough memory.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -226,12 +226,12 @@ def _of_columns(found: Card, impressions: Any, hyperparameters: Mapping[str, Any
 
 
 def maker(found: Card, interactions: "Interactions", given: Mapping[str, Any]) -> Callable[[], keras.Model]:
-    """What makes a model for given data, once what it is made of has been checked.
+    """A function that creates a model for given data, after its arguments have been checked.
 
     Args:
         found: `Card` of the model.
         interactions: `Interactions`.
-        given: features and hyperparameters, as `create` takes them.
+        given: features and hyperparameters, as in `create`.
     """
     hyperparameters = dict(given)
     features = {name: hyperparameters.pop(name, None) for name in ("user_features", "item_features")}
@@ -257,22 +257,22 @@ def maker(found: Card, interactions: "Interactions", given: Mapping[str, Any]) -
 
 
 def recipe(name: str, interactions: Any, **hyperparameters: Any) -> Recipe:
-    """What a model trains best with on given data.
+    """The settings with which a model trains best on given data.
 
-    `Recommender.train` and the commands go by it; `create` and the factories have the defaults that were
-    published.
+    `Recommender.train` and the commands use them. `create` and the factories use the published defaults
+    instead.
 
     Args:
         name: name of the model, or of its factory.
-        interactions: `Interactions`, the training data, whose size counts; or `Impressions`.
-        **hyperparameters: arguments of the factory; those given win over the recipe's, and a `loss` has the
-            recipe of that loss.
+        interactions: `Interactions`, the training data, of which only the size matters; or `Impressions`.
+        **hyperparameters: arguments of the factory, which take precedence over those of the recipe. A `loss`
+            selects the recipe for that loss.
 
     Returns:
         `Recipe`.
 
     Raises:
-        ValueError: if there is no such model, or it has no such hyperparameter.
+        ValueError: if the model or a hyperparameter is unknown.
 
     Example:
         >>> import kerasrec
@@ -292,13 +292,13 @@ def recipe(name: str, interactions: Any, **hyperparameters: Any) -> Recipe:
 
 
 def by_cost(models: Iterable[str]) -> list[str]:
-    """Names of models, those that are done soonest first.
+    """Names of models, the fastest to train first.
 
     Args:
         models: names.
 
     Returns:
-        The same names: first those in closed form, then those that are trained.
+        The same names: first the closed-form models, then those that are trained.
 
     Example:
         >>> import kerasrec

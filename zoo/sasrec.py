@@ -23,21 +23,22 @@ def SASRec(
 ) -> keras.Model:
     """Self-attention over a user's history, whose last position is compared with every item.
 
-    `score(history, i) = f(history)_last . v_i`, where `f` adds to each item's vector one of its place and
-    passes both through causal blocks of attention; the items of the history and those that are scored have
-    one table. The user has no vector: a newcomer's history is all that it takes. Trained on all positions at
-    once by `kerasrec.data.SequenceBatches`.
+    `score(history, i) = f(history)_last . v_i`, where `f` adds a position embedding to each item's vector and
+    applies causal attention blocks. The history and the scored items share one embedding table. There are no
+    user vectors, so the model works for new users with a history. `kerasrec.data.SequenceBatches` trains all
+    positions in parallel.
 
     Args:
         n_items: int, number of items.
         n_components: int, size of a vector. Defaults to `64`.
-        n_blocks: int, blocks of attention. Defaults to `2`.
-        n_heads: int, heads of each. Defaults to `1`.
-        history_length: int, the most items of a history; the latest count. Defaults to `50`.
-        dropout: float, share dropped in training. Defaults to `0.1`.
-        loss: `"ce"`, cross-entropy over the catalogue; `"sampled"`, over negatives that a batch shares;
-            `"gbce"`, binary cross-entropy whose probabilities are put right (gSASRec); `"bce"`, without that;
-            or a loss. Defaults to `"sampled"`.
+        n_blocks: int, number of attention blocks. Defaults to `2`.
+        n_heads: int, attention heads per block. Defaults to `1`.
+        history_length: int, maximum length of a history; of a longer one the latest items are used. Defaults
+            to `50`.
+        dropout: float, dropout rate. Defaults to `0.1`.
+        loss: `"ce"`, cross-entropy over the catalogue; `"sampled"`, over negatives shared by the batch;
+            `"gbce"`, binary cross-entropy with calibrated probabilities (gSASRec); `"bce"`, without the
+            calibration; or a loss. Defaults to `"sampled"`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -46,11 +47,11 @@ def SASRec(
             batch.
 
     Returns:
-        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+        A compiled `keras.Model` with unbounded outputs `[B, L]`.
 
     Raises:
-        ValueError: if a size is not a positive integer, the components cannot be shared by the heads, or
-            there is no such loss.
+        ValueError: if a size is not a positive integer, `n_components` is not divisible by `n_heads`, or the
+            loss is unknown.
 
     Example:
         >>> import kerasrec
@@ -131,30 +132,31 @@ CARD = Card(
     ),
     loss="sampled_softmax",
     results="""\
-MovieLens 1M in the order of SASRec's file (6,040 users, 3,416 items): the last item of everybody, the whole
-catalogue ranked without what a user had; equal scores in pseudo-random order, seed 0. Histories of 200 items,
-dropout 0.1, batches of 128, Adam at 0.004 falling over 50 (ce) or 60 epochs, on all items but the last one;
-on JAX (Keras 3.15.1, a GPU), seed 0; settings were chosen on the item before the last (ndcg@10 of ce there:
-0.1846). The loss decides: the network is the same in all four. Negatives are 1,024 shared ones, of bce 256.
-Published for cross-entropy 0.1821 and 0.3152, gBCE 0.1726 and 0.3003, one negative 0.1341 and 0.2500.
+MovieLens 1M in the order of SASRec's file (6,040 users, 3,416 items). The last item of each user is held out;
+the whole catalogue is ranked without the training items; ties are broken at random (seed 0). Histories of 200
+items, dropout 0.1, batches of 128, Adam at 0.004 falling over 50 (ce) or 60 epochs, trained on all items but
+the last, on JAX (Keras 3.15.1, a GPU), seed 0. Settings were chosen on the item before the last, where ce has
+an ndcg@10 of 0.1846. There are 1,024 shared negatives, 256 for bce. The network is the same in all four rows;
+the loss makes the difference. Published: cross-entropy 0.1821 and 0.3152, gBCE 0.1726 and 0.3003, one
+negative 0.1341 and 0.2500.
          ndcg@10            95 %  recall@10            95 %
 ce        0.1674  0.1602, 0.1753     0.2954  0.2839, 0.3075
 sampled   0.1657  0.1584, 0.1735     0.2919  0.2805, 0.3033
 gbce      0.1645  0.1571, 0.1725     0.2917  0.2805, 0.3028
 bce       0.1146  0.1087, 0.1214     0.2096  0.1998, 0.2200
 
-Amazon Beauty (22,363 users, 12,101 items), ranked in the same way; one block, dropout 0.5, 2,048 shared
-negatives, Adam at 0.001 falling over 60 epochs, on all items but the last one; the same machine and seed.
-Published for sampled softmax with 256 negatives a position: 0.0531 and 0.0921. The simple models have their
-default settings.
+Amazon Beauty (22,363 users, 12,101 items), ranked in the same way: one block, dropout 0.5, 2,048 shared
+negatives, Adam at 0.001 falling over 60 epochs, trained on all items but the last, same machine and seed.
+Published for a sampled softmax with 256 negatives per position: 0.0531 and 0.0921. The simple models have
+their default settings.
             ndcg@10            95 %  recall@10            95 %
 sasrec       0.0614  0.0588, 0.0639     0.1016  0.0973, 0.1054
 item_knn     0.0371  0.0349, 0.0392     0.0630
 popularity   0.0061  0.0053, 0.0068     0.0135
 
-MovieLens latest-small (September 2018), likes are ratings of at least 4, the last like of 610 users, trained
-by name alone, on JAX, seed 0 (with a dropout of 0.3); ranked as above, ndcg@10: sasrec 0.0374, item_knn
-0.0355, popularity 0.0219.""",
+MovieLens latest-small (September 2018), likes of at least 4, the last like of 610 users held out,
+`Recommender.train` with default arguments on JAX, seed 0 (with a dropout of 0.3), ranked as above. ndcg@10:
+sasrec 0.0374, item_knn 0.0355, popularity 0.0219.""",
     recipe=_recipe,
     sequential=True,
 )

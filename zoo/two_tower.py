@@ -28,27 +28,27 @@ def TwoTower(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """A network of the user's features and one of the item's, compared by a dot product.
+    """A network on the user's features and one on the item's, compared by a dot product.
 
-    `score(u, i) = network_u(x_u) . network_i(x_i)`, trained by a softmax over sampled items. Give the model
-    `RankingBatches(..., log_q=True)` or `CatalogueBatches(..., log_q=True)`: the loss then takes off what the
-    sampler favours.
+    `score(u, i) = network_u(x_u) . network_i(x_i)`, trained by a softmax over sampled items. Train it on
+    `RankingBatches(..., log_q=True)` or `CatalogueBatches(..., log_q=True)`, so that the loss corrects for
+    the sampling probabilities (logQ correction).
 
     Args:
-        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose features are then their
+        user_features: `Features`, a matrix `[U, F]`, or the number of users, whose only feature is then their
             identity.
         item_features: `Features`, a matrix `[I, F]`, or the number of items.
         n_components: int, size of a representation. Defaults to `32`.
         hidden: sizes of the hidden layers of both networks, at least one. Defaults to `(64,)`.
-        dropout: float, share of hidden units dropped in training. Defaults to `0.0`.
-        temperature: float, divides the scores in a softmax that is given by name; well below 1 if `score` is
-            `"cosine"`. Defaults to `1.0`.
+        dropout: float, dropout rate of the hidden layers. Defaults to `0.0`.
+        temperature: float, divides the scores if `loss` is the name of a softmax; use a value well below 1 if
+            `score` is `"cosine"`. Defaults to `1.0`.
         score: as in `HybridRecommender`. Defaults to `"dot"`.
         loss: as in `HybridRecommender`. Defaults to `None`: `"sampled_softmax"`.
-        biased: bool, whether features have a bias each. Defaults to `False`.
-        l2: float, weight of the squared weights in the loss. Defaults to `0.0`.
+        biased: bool, whether each feature has a bias. Defaults to `False`.
+        l2: float, weight of the L2 penalty on the weights. Defaults to `0.0`.
         decay: float, as in `HybridRecommender`. Defaults to `0.0`.
-        interactions: `Interactions`, for `decay`; `create` gives them. Defaults to `None`.
+        interactions: `Interactions`, needed for `decay`; `create` passes them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -56,11 +56,11 @@ def TwoTower(
         inputs: `{"user": codes [B, 1], "item": codes [B, L]}`; a list `[1, L]` is shared by the batch.
 
     Returns:
-        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+        A compiled `keras.Model` with unbounded outputs `[B, L]`.
 
     Raises:
         ValueError: if a size is not a positive integer, features are empty or not finite, `dropout` or
-            `temperature` is out of range, or there is no such score or loss.
+            `temperature` is out of range, or `score` or `loss` is unknown.
 
     Example:
         >>> import kerasrec

@@ -18,26 +18,26 @@ def UserKNN(
     shrinkage: float = 0.0,
     values: Values = "binary",
 ) -> keras.Model:
-    """Scores an item by the similar users who have it; users are similar if they have the same items.
+    """Scores an item by the similar users who have it; users with the same items are similar.
 
     `score[u, i] = sum_v w[u, v] x[v, i]` over the users v most similar to u, with
-    `w = a . b / (|a| |b| + shrinkage)`, a and b being the weighted interactions of the two users.
+    `w = a . b / (|a| |b| + shrinkage)`, where a and b are the weighted interactions of the two users.
 
     Args:
         interactions: `Interactions`.
         n_neighbors: int, neighbours of each user. Defaults to `100`.
-        weighting: `"cosine"`, the interactions as they are; `"tfidf"` and `"bm25"` weigh them by the inverse
-            frequency of their items. Defaults to `"cosine"`.
+        weighting: `"cosine"` uses the interactions as they are; `"tfidf"` and `"bm25"` weight them by the
+            inverse frequency of their items. Defaults to `"cosine"`.
         shrinkage: float, moves similarities from little data towards 0. Defaults to `0.0`.
-        values: what an interaction with a value above 0 is: `"binary"`, 1; `"raw"`, its value; `"log"`,
-            log(1 + value); `"bm25"`. Defaults to `"binary"`.
+        values: what an interaction with a value above 0 counts: 1 (`"binary"`), its value (`"raw"`), log(1 +
+            value) (`"log"`), or its BM25 weight (`"bm25"`). Defaults to `"binary"`.
 
     Returns:
         A fitted `keras.Model`.
 
     Raises:
-        ValueError: if no interaction has a value above 0, `weighting` or `values` does not exist,
-            `n_neighbors` is not positive or `shrinkage` is negative.
+        ValueError: if no interaction has a value above 0, `weighting` or `values` is unknown, `n_neighbors`
+            is not positive or `shrinkage` is negative.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -39,22 +39,22 @@ def WideAndDeep(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """Weights of categories and of crossed categories, which memorise, beside a network, which generalises.
+    """Weights of categories and of crossed categories, which memorise, and a network, which generalises.
 
     `p = sigmoid(b + sum_f w_f + sum_(f, g) w_{f, g} + network([v_1, ..., v_F]))`. A cross of two columns has
     a weight for each pair of their categories. Both parts are trained together.
 
     Args:
         columns: fitted `InputColumns`, such as `impressions.columns`.
-        n_components: int, size of a field's vector. Defaults to `10`.
+        n_components: int, size of the vector of a field. Defaults to `10`.
         hidden: sizes of the layers of the network. Defaults to `(400, 400, 400)`.
-        dropout: float, share of the units left out in training. Defaults to `0.2`.
-        crosses: pairs of names of columns with one category a row, e.g. `[("device", "hour")]`.
-            Defaults to `()`.
-        buckets: int, most weights of a cross; the pairs of more are hashed into so many.
-            Defaults to `100_000`.
-        batch_norm: bool, normalise what goes into an activation over the batch. Defaults to `True`.
-        l2: float, weight of the squared tables in the loss. Defaults to `0.0`.
+        dropout: float, dropout rate of the network. Defaults to `0.2`.
+        crosses: pairs of names of columns with one category per row, e.g. `[("device", "hour")]`. Defaults to
+            `()`.
+        buckets: int, maximum number of weights of a cross; if there are more pairs, they are hashed. Defaults
+            to `100_000`.
+        batch_norm: bool, whether to apply batch normalisation before each activation. Defaults to `True`.
+        l2: float, weight of the L2 penalty on the embeddings. Defaults to `0.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -65,8 +65,8 @@ def WideAndDeep(
         A compiled `keras.Model` with outputs `[B, 1]`, probabilities.
 
     Raises:
-        ValueError: if a size is not a positive integer, `dropout` is no share, or a cross does not name two
-            columns of categories.
+        ValueError: if a size is not a positive integer, `dropout` is out of range, or a cross does not name
+            two columns of categories.
 
     Example:
         >>> import pandas as pd, kerasrec

@@ -24,36 +24,37 @@ def YouTubeCandidates(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """The mean of what a user had, through a network, compared with every item: YouTube's first stage.
+    """A network on the mean of a user's history, compared with every item: YouTube's candidate generation.
 
-    `score(history, u, i) = network([mean_j v_j, W x_u, age]) . v_i`. The label is a later item than the
-    history's (`kerasrec.data.SequenceBatches` with `targets="last"`, and as many of each user with
-    `max_targets`), among negatives that a batch shares.
+    `score(history, u, i) = network([mean_j v_j, W x_u, age]) . v_i`. It is trained to predict the item after
+    the history (`kerasrec.data.SequenceBatches` with `targets="last"`; `max_targets` limits the number per
+    user), among negatives shared by the batch.
 
     Args:
         n_items: int, number of items.
         n_components: int, size of a vector. Defaults to `64`.
-        hidden: sizes of the hidden layers; a last one of `n_components` follows. Defaults to `(128,)`.
-        history_length: int, the most items of a history; the latest count. Defaults to `50`.
+        hidden: sizes of the hidden layers, before a last one of `n_components`. Defaults to `(128,)`.
+        history_length: int, maximum length of a history; of a longer one the latest items are used. Defaults
+            to `50`.
         pooling: `"mean"` or `"attention"`, as in `PooledHistory`. Defaults to `"mean"`.
-        dropout: float, share of hidden units dropped in training. Defaults to `0.1`.
+        dropout: float, dropout rate of the hidden layers. Defaults to `0.1`.
         user_features: `Features` of the users, or a matrix `[U, F]`. Defaults to `None`: none.
-        example_age: bool, whether there is an input `example_age` `[B, 1]`: how long before the end of the
-            data an example is, as a share of the time that they span. `SequenceBatches` supplies it in
-            training; it is 0, now, when a list is made. Defaults to `False`.
+        example_age: bool, whether there is an input `example_age` `[B, 1]`: the time between an example and
+            the end of the data, as a share of the time span of the data. `SequenceBatches` supplies it in
+            training; it is 0 when lists are made. Defaults to `False`.
         loss: as in `SASRec`. Defaults to `"sampled"`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
     Call arguments:
-        inputs: `{"history": item codes [B, H], "item": codes [B, L]}`, with `user` codes `[B, 1]` where there
-            are features, and `example_age`; a list `[1, L]` is shared by the batch.
+        inputs: `{"history": item codes [B, H], "item": codes [B, L]}`, with `user` codes `[B, 1]` if there
+            are features, and `example_age` if asked for; a list `[1, L]` is shared by the batch.
 
     Returns:
-        A compiled `keras.Model` with outputs `[B, L]`, not bounded.
+        A compiled `keras.Model` with unbounded outputs `[B, L]`.
 
     Raises:
-        ValueError: if a size is not a positive integer, or there is no such pooling or loss.
+        ValueError: if a size is not a positive integer, or `pooling` or `loss` is unknown.
 
     Example:
         >>> import kerasrec
@@ -106,7 +107,7 @@ CARD = Card(
     name="youtube_candidates",
     factory=YouTubeCandidates,
     task="ranking",
-    summary="The mean of a user's history, through a network: the first stage of YouTube's recommender.",
+    summary="A network on the mean of a user's history: YouTube's candidate generation.",
     reference='Covington, Adams and Sargin, "Deep neural networks for YouTube recommendations", 2016.',
     hyperparameters=(
         _sequences.N_COMPONENTS,

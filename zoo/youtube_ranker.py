@@ -28,14 +28,14 @@ _MOST = 30.0
 
 @keras.saving.register_keras_serializable("kerasrec")
 class WatchTimeLoss(keras.losses.Loss):
-    """Logistic regression in which a click weighs as much as it was watched, and a row without a click 1.
+    """Logistic regression in which a click is weighted by its watch time, and other rows by 1.
 
-    With the odds `o` that a model predicts and the time watched `t`, 0 where nothing was clicked, a row's
-    loss is `t log(1 + 1/o)` where `t > 0`, else `log(1 + o)`. It is least where `o` is the sum of the times
-    over the number of rows without a click: nearly the expected time of a row, if few are clicked.
+    With the predicted odds `o` and the watch time `t`, which is 0 without a click, the loss of a row is
+    `t log(1 + 1/o)` if `t > 0`, else `log(1 + o)`. It is smallest if `o` is the sum of the times divided by
+    the number of rows without a click. If few rows are clicked, this is close to the expected watch time.
 
     Args:
-        name: of the loss. Defaults to `"watch_time"`.
+        name: name of the loss. Defaults to `"watch_time"`.
         **kwargs: arguments of `keras.losses.Loss`.
     """
 
@@ -60,20 +60,22 @@ def YouTubeRanker(
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
-    """A network that predicts how long something shown will be watched (weighted logistic regression).
+    """A network that predicts the watch time of an impression (weighted logistic regression).
 
-    Rows that were clicked weigh as much as they were watched, others 1. The odds that the network then
-    learns, `exp(network([v_1, ..., v_F]))`, are nearly the expected watch time of what is shown, where few
-    rows are clicked; it is what the model gives. It is trained on impressions with `watch_time`; in units of
-    about the mean time, such as minutes, a step is neither tiny nor huge.
+    Clicked rows are weighted by their watch time, and other rows by 1. If few rows are clicked, the odds that
+    the network learns, `exp(network([v_1, ..., v_F]))`, are close to the expected watch time. These odds are
+    the output of the model.
+
+    It is trained on impressions with `watch_time`. Choose a unit in which the times are around 1, such as
+    minutes, so that steps are neither tiny nor huge.
 
     Args:
         columns: fitted `InputColumns`, such as `impressions.columns`.
-        n_components: int, size of a field's vector. Defaults to `10`.
+        n_components: int, size of the vector of a field. Defaults to `10`.
         hidden: sizes of the layers of the network. Defaults to `(400, 400, 400)`.
-        dropout: float, share of the units left out in training. Defaults to `0.2`.
-        batch_norm: bool, normalise what goes into an activation over the batch. Defaults to `True`.
-        l2: float, weight of the squared tables in the loss. Defaults to `0.0`.
+        dropout: float, dropout rate of the network. Defaults to `0.2`.
+        batch_norm: bool, whether to apply batch normalisation before each activation. Defaults to `True`.
+        l2: float, weight of the L2 penalty on the embeddings. Defaults to `0.0`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -84,7 +86,7 @@ def YouTubeRanker(
         A compiled `keras.Model` with outputs `[B, 1]`, expected watch times, in the unit of the impressions.
 
     Raises:
-        ValueError: if a size is not a positive integer, or `dropout` is no share.
+        ValueError: if a size is not a positive integer, or `dropout` is out of range.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -108,7 +110,7 @@ CARD = Card(
     name="youtube_ranker",
     factory=YouTubeRanker,
     task="click",
-    summary="A network that predicts how long something shown will be watched.",
+    summary="A network that predicts the watch time of an impression.",
     reference='Covington, Adams and Sargin, "Deep neural networks for YouTube recommendations", 2016.',
     hyperparameters=(
         N_COMPONENTS,
