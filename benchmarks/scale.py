@@ -208,7 +208,9 @@ def train(folder: str, how: str) -> dict[str, Any]:
 def lists(quick: bool = False, n: int | None = None, folder: Path | None = None) -> list[dict]:
     given = {"n_users": n or (2000 if quick else 2_000_000), "n_items": 2000 if quick else 200_000}
     with _work(folder) as place:
-        found = in_process("benchmarks.scale:rank", {**given, "folder": str(place)}, quiet=False)
+        found = in_process(
+            "benchmarks.scale:rank", {**given, "folder": str(place)}, None, _ONE_CORE, quiet=False
+        )
     return [
         ratio_row("lists of a worker / bare ranker, users a second", found["worker"], 0.7, 0.85),
         ratio_row("recommend_to_parquet / bare ranker, users a second", found["parquet"], 0.7, 0.85),
@@ -223,6 +225,7 @@ def rank(folder: str, n_users: int, n_items: int) -> dict[str, Any]:
     from kerasrec.evaluation._models import scorer_of
     from kerasrec.evaluation._ranker import Ranker
 
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     recommender = made(n_users, n_items, COMPONENTS, 20 * n_users)
     call = recommender.lists(Path(folder) / "lists", k=10)
     ranker = Ranker(scorer_of(recommender.model, n_items))

@@ -124,13 +124,13 @@ def MultVAE(
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """About a dozen steps an epoch; the divergence has its whole weight after half of them."""
+    """At least 16 steps an epoch; the divergence has its whole weight after half of all steps."""
     low, high = _ROWS
-    rows = min(high, max(low, 1 << (max(1, size.n_users // 8).bit_length() - 1)))
+    rows = min(high, max(low, 1 << (max(1, size.n_users // 16).bit_length() - 1)))
     rows = min(rows, max(1, _SCORES // size.n_items))
     epochs, beta = 100, 0.2
     steps = epochs * -(-size.n_users // rows)
-    settings = {"beta": beta, "anneal_steps": max(1, round(steps / 2 / beta))}
+    settings = {"beta": beta, "anneal_steps": max(1, round(steps / 2 / beta)), "learning_rate": 2e-3}
     return Recipe(
         settings | ({} if loss is None else {"loss": loss}),
         schedule="linear",

@@ -175,9 +175,11 @@ def _ranked(held: dict[str, Any], codes: np.ndarray) -> tuple[np.ndarray, np.nda
     items = np.full((len(codes), k), -1, np.int64)
     best = np.full((len(codes), k), np.nan, np.float32)
     step = max(1, _BLOCK_BYTES // (4 * len(columns)))
+    # One buffer for all blocks: clearing the pages of a new one takes longer than the product.
+    buffer = np.empty(len(columns) * min(step, len(codes)), np.float32)
     for begin in range(0, len(codes) if k else 0, step):
         users = codes[begin : begin + step]
-        order, found = _Block(held, users).top(k)
+        order, found = _Block(held, users, buffer).top(k)
         there = np.isfinite(found)
         part = slice(begin, begin + len(users))
         items[part] = np.where(there, columns[order], -1)
@@ -197,18 +199,21 @@ class _Block:
     Args:
         held: what is in the folder.
         users: codes `[B]`.
+        buffer: float32, at least `W * B`, where the scores are put.
     """
 
-    def __init__(self, held: dict[str, Any], users: np.ndarray) -> None:
+    def __init__(self, held: dict[str, Any], users: np.ndarray, buffer: np.ndarray) -> None:
         self.vectors, self.items = held["user"][users], held["item"]
         self.bias = held.get("item_bias")
         with np.errstate(over="ignore", invalid="ignore"):
-            self.scores = self.items @ self.vectors.T  # [W, B]
+            out = buffer[: len(self.items) * len(users)].reshape(-1, len(users))
+            self.scores = np.matmul(self.items, self.vectors.T, out=out)  # [W, B]
             if self.bias is not None:
                 self.scores += self.bias[:, None]
         self.scores[held["empty"]] = -np.inf
         if "seen_starts" in held:
-            starts, counts = held["seen_starts"][users], np.diff(held["seen_starts"])[users]
+            starts = held["seen_starts"][users]
+            counts = held["seen_starts"][users + 1] - starts
             rows = np.repeat(np.arange(len(users)), counts)
             shift = np.repeat(starts - (np.cumsum(counts) - counts), counts)
             column = held["column_of"][held["seen_items"][np.arange(len(rows)) + shift]]
