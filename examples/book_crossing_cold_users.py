@@ -1,4 +1,4 @@
-"""Book-Crossing: which representations win for readers one knows, and which for new ones.
+"""Book-Crossing: which representations are best for known readers, and which for new ones.
 
     python examples/book_crossing_cold_users.py [FOLDER [ROW ...]]
 

@@ -9,13 +9,13 @@ from kerasrec._inputs import MASKED
 
 @keras.saving.register_keras_serializable("kerasrec")
 class AppendMasked(keras.layers.Layer):
-    """A history, and after it an item to be guessed: what a model that looks both ways is asked.
+    """Appends a masked item, which a bidirectional model predicts, to a history.
 
-    `kerasrec.Model` leaves it out where it trains on sequences (`kerasrec.data.SequenceBatches` with
-    `targets="masked"`), whose histories have items to be guessed inside.
+    `kerasrec.Model` skips this layer when it trains on sequences (`kerasrec.data.SequenceBatches` with
+    `targets="masked"`), because these have masked items inside the history.
 
     Args:
-        history_length: int, the most items of a history; the model sees one place more.
+        history_length: int, maximum length of a history; the model sees one more position.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:

@@ -9,12 +9,11 @@ from kerasrec._assets import Assets, check_ids, read_assets, write_assets
 
 @keras.saving.register_keras_serializable("kerasrec")
 class Catalogue(keras.layers.Layer):
-    """What a model file says about its codes: raw ids, the range of values and the items seen.
+    """Stores in a model's file what its codes mean: raw ids, the range of values and the seen items.
 
-    The layer passes scores through unchanged and stands behind a model's output, so that whatever Keras
-    saves (`model.save`, `ModelCheckpoint`) carries it. Everything it holds is an asset of the file, never
-    a part of the config. It starts empty; `kerasrec.zoo.create` and `kerasrec.recommender.save_model` fill
-    it.
+    The layer follows the model's output and passes scores through unchanged, so everything that Keras saves
+    (`model.save`, `ModelCheckpoint`) contains it. Its data are assets of the file, never part of the config.
+    It starts empty; `kerasrec.zoo.create` and `kerasrec.recommender.save_model` fill it.
 
     Args:
         **kwargs: arguments of `keras.layers.Layer`.
@@ -25,7 +24,7 @@ class Catalogue(keras.layers.Layer):
         value_range: `(lowest, highest)` value of the interactions, or `None` while empty.
         seen: `None`, or `(indptr [U + 1], items [n])`: the items of user `u` are
             `items[indptr[u]:indptr[u + 1]]`, ascending.
-        attachments: dict of dicts of arrays: what a `kerasrec.Recommender` keeps beside these.
+        attachments: dict of dicts of arrays: further data of a `kerasrec.Recommender`.
 
     Call arguments:
         inputs: scores of any shape.
@@ -74,7 +73,7 @@ class Catalogue(keras.layers.Layer):
         return self.user_ids is not None
 
     def fill(self, interactions: Any, seen: bool = False) -> None:
-        """Take the ids and the range of values from interactions.
+        """Copy the ids and the range of values from interactions.
 
         Args:
             interactions: `kerasrec.data.Interactions`, the training data.
@@ -82,7 +81,7 @@ class Catalogue(keras.layers.Layer):
 
         Raises:
             ValueError: if there are no interactions.
-            TypeError: if an id is neither text nor a whole number: a file can hold no other.
+            TypeError: if an id is neither text nor a whole number, because a file can store no other ids.
         """
         if not len(interactions):
             raise ValueError("`interactions` must not be empty. Received: 0 interactions.")
@@ -113,7 +112,7 @@ class Catalogue(keras.layers.Layer):
 
 
 def find_catalogue(model: keras.Model) -> Catalogue | None:
-    """The catalogue of a model, or `None` where it has none.
+    """The catalogue of a model, or `None` if it has none.
 
     Args:
         model: any `keras.Model`.

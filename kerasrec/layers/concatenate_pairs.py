@@ -5,9 +5,9 @@ import keras
 
 @keras.saving.register_keras_serializable("kerasrec")
 class ConcatenatePairs(keras.layers.Layer):
-    """A user's and an item's representation side by side, for networks that score the pair.
+    """Concatenates a user's and an item's representation, for networks that score the pair.
 
-    `out[b] = [user[b], item[b]]`; in a list the user stands beside each item.
+    `out[b] = [user[b], item[b]]`; in a list the user is concatenated with each item.
 
     Call arguments:
         user: user representations `[B, C]`.
@@ -17,7 +17,7 @@ class ConcatenatePairs(keras.layers.Layer):
         `[B, C + D]` for pairs, `[B, L, C + D]` for lists.
 
     Raises:
-        ValueError: if the ranks are others.
+        ValueError: if the ranks are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -15,17 +15,18 @@ class DeepRepr(Representation):
     """Dense layers over the features.
 
     Each of the hidden sizes is a dense layer with activation and dropout; a last dense layer gives the
-    representation. Only the rows of the features at hand are read of the first kernel where features come as
-    bags; its rows begin at length 1, so that the scale of the hidden units follows the number of features of
-    an entity and not the number of all features.
+    representation. If features are given as bags, only the rows of the first kernel that they name are read.
+    These rows are initialised with length 1, so the scale of the hidden units depends on the number of
+    features of an entity, not on the total number of features.
 
     Args:
         n_components: int, size of a representation.
         hidden: sequence of int, sizes of the hidden layers, at least one.
-        n_features: int, number of features; needed for bags, else read off the input. Defaults to `None`.
+        n_features: int, number of features; needed for bags, otherwise inferred from the input. Defaults to
+            `None`.
         activation: activation of the hidden layers. Defaults to `"relu"`.
         output_activation: activation of the last layer. Defaults to `"tanh"`.
-        dropout: float, share of hidden units dropped in training, `0 <= dropout < 1`. Defaults to `0.0`.
+        dropout: float, dropout rate of the hidden layers, `0 <= dropout < 1`. Defaults to `0.0`.
         kernel_initializer: initializer of the first kernel. Defaults to `None`: `UnitRows()`.
         kernel_regularizer: regularizer of all kernels. Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.
@@ -41,7 +42,7 @@ class DeepRepr(Representation):
 
     Raises:
         ValueError: if a size is not a positive integer, `hidden` is empty, `dropout` lies outside its range,
-            the features have another number of columns, or bags come without `n_features`.
+            the number of feature columns is wrong, or bags are used without `n_features`.
 
     Example:
         >>> import numpy as np, kerasrec

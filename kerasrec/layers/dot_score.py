@@ -26,7 +26,7 @@ class DotScore(Score):
         Scores `[B]` for pairs, `[B, L]` for lists.
 
     Raises:
-        ValueError: if the ranks are others or the numbers of components differ.
+        ValueError: if the ranks are wrong or the numbers of components differ.
 
     Example:
         >>> import numpy as np, kerasrec

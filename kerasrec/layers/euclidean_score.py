@@ -12,9 +12,9 @@ class EuclideanScore(Score):
     """Minus the distance between a user's and an item's representation, plus their biases.
 
     `score = -sqrt(max(sum_c (user[c] - item[c]) ** 2, 1e-16)) + user_bias + item_bias`, in three forms:
-    pairs, lists, and all pairs (`all_pairs`). All pairs are one matrix product, `|u|**2 - 2 * u . i +
-    |i|**2`, which in float32 agrees with the others to about 1e-3 of the longest vector where user and item
-    all but coincide, and to rounding elsewhere.
+    pairs, lists, and all pairs (`all_pairs`). All pairs are one matrix product,
+    `|u|**2 - 2 * u . i + |i|**2`, which in float32 agrees with the others up to rounding. If user and item
+    almost coincide, the difference is up to about 1e-3 of the longest vector.
 
     Call arguments:
         user: user representations `[B, C]`.
@@ -27,7 +27,7 @@ class EuclideanScore(Score):
         Scores `[B]` for pairs, `[B, L]` for lists.
 
     Raises:
-        ValueError: if the ranks are others or the numbers of components differ.
+        ValueError: if the ranks are wrong or the numbers of components differ.
 
     Example:
         >>> import numpy as np, kerasrec

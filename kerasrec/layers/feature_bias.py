@@ -8,13 +8,14 @@ from kerasrec.layers._representation import Representation
 
 @keras.saving.register_keras_serializable("kerasrec")
 class FeatureBias(Representation):
-    """One weight a feature, summed over an entity's features.
+    """One weight per feature, summed over the features of an entity.
 
-    `out = features @ bias`, the bias being 0 at the start. It goes into a score layer's `user_bias` or
+    `out = features @ bias`, where the bias is initially 0. Pass the output to a score layer as `user_bias` or
     `item_bias`.
 
     Args:
-        n_features: int, number of features; needed for bags, else read off the input. Defaults to `None`.
+        n_features: int, number of features; needed for bags, otherwise inferred from the input. Defaults to
+            `None`.
         bias_regularizer: regularizer of the weights. Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -27,8 +28,8 @@ class FeatureBias(Representation):
         Biases `[B, 1]`; for lists `[B, L, 1]`.
 
     Raises:
-        ValueError: if `n_features` is not a positive integer, the features have another number of columns, or
-            bags come without `n_features`.
+        ValueError: if `n_features` is not a positive integer, the number of feature columns is wrong, or bags
+            are used without `n_features`.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -13,28 +13,28 @@ from kerasrec.layers._features import as_bag
 class FeatureDropout(keras.layers.Layer):
     """Drops some features of a random share of the entities in training.
 
-    What tells known users or items apart (their identity, their city) explains them so well that the model
-    learns little about the rest, which is all that it has for a newcomer. Where those features are dropped
-    for a share of the entities of every batch, all of them at once, the others learn to stand alone. In
-    prediction nothing is dropped, and nothing is scaled.
+    Features that identify known users or items (such as their id or city) explain them so well that the model
+    learns little about the other features, which are all that a new user or item has. This layer drops the
+    identifying features, all at once, for a share of the entities of every batch. The model then also learns
+    to represent entities by the other features. In prediction nothing is dropped, and nothing is scaled.
 
     Args:
         rate: float, share of the entities of a batch, `0 <= rate <= 1`.
-        columns: numbers of the columns that are dropped (`Features.columns_of`), or pairs of the first of a
-            range of columns and the one after its last.
-        seed: int, for what is drawn. Defaults to `None`: Keras's global generator.
+        columns: numbers of the columns to drop (`Features.columns_of`), or pairs of the first column of a
+            range and the one after its last.
+        seed: int, for the random draws. Defaults to `None`: Keras's global generator.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
         inputs: features: dense `[B, F]`, or a padded bag `{"indices": [B, W] integers, "weights": [B, W]}`;
-            for lists dense `[B, L, F]` or a bag `[B, L, W]`. Each entity of a list is drawn on its own.
+            for lists dense `[B, L, F]` or a bag `[B, L, W]`. Each entity of a list is drawn separately.
         training: bool, whether features are dropped.
 
     Returns:
         The features, of the same form.
 
     Raises:
-        ValueError: if `rate` is not a share, or there are no columns, or a negative one.
+        ValueError: if `rate` is not between 0 and 1, or `columns` is empty or has a negative number.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -9,7 +9,7 @@ from kerasrec.layers.host_he_normal import HostHeNormal
 
 @keras.saving.register_keras_serializable("kerasrec")
 class FeatureEmbedding(keras.layers.Layer):
-    """An id to its vector.
+    """Maps an id to its vector.
 
     `out[b] = embeddings[ids[b]]`. A table of `n` rows; no reshape is needed after it.
 
@@ -25,8 +25,8 @@ class FeatureEmbedding(keras.layers.Layer):
         ids: integers of shape `[B]`, `[B, 1]` or, for lists, `[B, L]`.
 
     Returns:
-        Vectors of shape `[B, C]`; for lists `[B, L, C]`. An input of shape `[B, None]` when the layer
-        is built (a list of unknown length) stays a list, also where a later batch has one entry per row.
+        Vectors of shape `[B, C]`; for lists `[B, L, C]`. An input of shape `[B, None]` when the layer is
+        built (a list of unknown length) stays a list, even if a later batch has one entry per row.
 
     Raises:
         ValueError: if `n` or `n_components` is not a positive integer, or the ids have more than two axes.

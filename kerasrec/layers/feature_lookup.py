@@ -10,16 +10,17 @@ from kerasrec.layers._features import Whole, note_whole
 
 @keras.saving.register_keras_serializable("kerasrec")
 class FeatureLookup(keras.layers.Layer):
-    """Codes of users or items to the padded bags of their features, from a table inside the model.
+    """Maps codes of users or items to the padded bags of their features, from a table inside the model.
 
-    Batches then carry codes only. The table is kept as it is in a sparse matrix, one entry a feature that an
-    entity has, in weights that are not trained; a `.keras` file holds them as such, never in the config.
-    Every bag of a batch is as wide as the widest entity, so a step costs (codes in the batch) * `width`, or,
-    for layers that multiply features with a table, `n_values` where that is less: the whole table's product
-    is then made once and the codes are looked up in it. Of a catalogue too large for that, in which a few
-    entities have far more features than the others, `from_matrix(..., max_width=...)` keeps the largest of
-    theirs. Padding names a feature that the entity has, with weight 0, so that nothing else is
-    touched.
+    Batches then contain only codes. The table is stored as a sparse matrix with one entry per feature of an
+    entity, in weights that are not trained. A `.keras` file stores them as weights, never in the config.
+    Padding repeats a feature of the entity with weight 0, so no other rows are read.
+
+    All bags of a batch are as wide as the entity with the most features, so a step costs `width` times the
+    number of codes in the batch. For layers that multiply features with a table, the cost is at most
+    `n_values`: if that is cheaper, the whole product is computed once and the codes are looked up in it. If
+    the catalogue is too large for this and a few entities have far more features than the others,
+    `from_matrix(..., max_width=...)` keeps only the largest features of these.
 
     Without `n_values` the table is the identity: an entity's only feature is itself, nothing is stored, and a
     bag is the code with weight 1.
@@ -27,7 +28,7 @@ class FeatureLookup(keras.layers.Layer):
     Args:
         n: int, number of entities; codes are `0..n-1`.
         n_values: int, number of entries of the table, or `None` for the identity. Defaults to `None`.
-        width: int, the most features that an entity has. Defaults to `1`.
+        width: int, maximum number of features of an entity. Defaults to `1`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -35,8 +36,8 @@ class FeatureLookup(keras.layers.Layer):
 
     Returns:
         `{"indices": [B, W] int32, "weights": [B, W]}`; for lists `[B, L, W]`. An input of shape `[B, None]`
-        when the layer is built (a list of unknown length) stays a list, also where a later batch has one
-        entry a row.
+        when the layer is built (a list of unknown length) stays a list, even if a later batch has one entry
+        per row.
 
     Raises:
         ValueError: if a size is not a positive integer, or the codes have more than two axes.
@@ -65,17 +66,16 @@ class FeatureLookup(keras.layers.Layer):
 
         Args:
             matrix: `[n, F]`, one row per entity: a SciPy sparse matrix (`Features.matrix`) or an array.
-            max_width: int, the most features kept of an entity: those whose weights are largest, sign aside.
-                Defaults to `None`: all.
+            max_width: int, maximum number of features kept per entity: those with the largest absolute
+                weights. Defaults to `None`: all.
             **kwargs: arguments of `keras.layers.Layer`.
 
         Returns:
             `FeatureLookup`.
 
         Raises:
-            ValueError: if `matrix` has not two axes, is empty, has weights that are not finite or zeros
-            alone, or
-                `max_width` is not a positive integer.
+            ValueError: if `matrix` does not have two axes, is empty, has only zeros or weights that are not
+                finite, or `max_width` is not a positive integer.
         """
         indptr, indices, weights = _rows(matrix)
         if max_width is not None:

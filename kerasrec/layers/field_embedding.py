@@ -14,8 +14,8 @@ from kerasrec.layers.host_normal import HostNormal
 class FieldEmbedding(keras.layers.Layer):
     """Embeds the codes of several fields, one vector per field, from one table in one lookup.
 
-    The rows of a field stand after those of the field before it: `out[b, f] = table[offset[f] + ids[b, f]]`.
-    Of a field of several places a row, the vectors of those that are not padded with -1 are averaged.
+    The rows of a field follow those of the previous field: `out[b, f] = table[offset[f] + ids[b, f]]`. If a
+    field has several places per row, the vectors of those that are not padding (-1) are averaged.
 
     Args:
         sizes: number of codes of each field; codes are `0..size-1`.
@@ -26,7 +26,7 @@ class FieldEmbedding(keras.layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        ids: integers `[B, W]`, the places of all fields side by side.
+        ids: integers `[B, W]`, the concatenated places of all fields.
 
     Returns:
         Vectors `[B, F, C]`.

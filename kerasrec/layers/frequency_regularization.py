@@ -15,19 +15,19 @@ class FrequencyRegularization(keras.layers.Layer):
 
         l2 / B * sum over the ids read of (count[id] / mean count) ** exponent * |vector|^2
 
-    A plain L2 regularizer pulls a popular item and one seen twice with the same force, though the data pull
-    the first a thousand times as hard. With a list of ids that all rows share, `[1, L]`, the sum is over that
-    list once.
+    A plain L2 regularizer pulls a popular item and one seen twice with the same force, although the data pull
+    the first a thousand times as hard. If all rows share a list of ids, `[1, L]`, the sum runs over that list
+    once.
 
     Args:
         n: int, number of ids.
         l2: float, weight in the loss.
-        exponent: float, 1 for decay in proportion to the count, 0 for the same one for all.
+        exponent: float; 1 makes the decay proportional to the count, 0 makes it the same for all ids.
             Defaults to `1.0`.
         **kwargs: arguments of `keras.layers.Layer`.
 
-    `from_counts` makes one from the counts; they travel with the model's weights, not with its settings. A
-    layer made otherwise counts every id alike.
+    Use `from_counts` to create a layer with counts. These are stored with the model's weights, not with its
+    settings. A layer created in another way treats all ids alike.
 
     Call arguments:
         vectors: `[B, C]` or `[B, L, C]`.

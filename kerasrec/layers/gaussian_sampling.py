@@ -8,32 +8,33 @@ from kerasrec._arguments import positive_integer
 
 @keras.saving.register_keras_serializable("kerasrec")
 class GaussianSampling(keras.layers.Layer):
-    """A draw from a normal distribution whose mean and variance come in, kept near the standard one.
+    """Samples from a normal distribution with given mean and variance, and penalises its KL divergence.
 
     With `m` and `v` the halves of an input, the output is `m + exp(v / 2) * noise` in training and `m`
     otherwise. In training the divergence from the standard normal distribution,
 
         weight * mean_b sum_c (exp(v) + m^2 - 1 - v) / 2
 
-    is added to the loss. Its weight rises by `1 / anneal_steps` a step, from 0 to at most `beta`. The number
-    of steps is a weight of the layer: files hold it, and a training that goes on does not begin again.
+    is added to the loss. Its weight grows by `1 / anneal_steps` per step, from 0 to at most `beta`. The
+    number of steps is a weight of the layer. It is saved, so training that is resumed does not start the
+    annealing again.
 
     Args:
-        beta: float, the largest weight of the divergence. Defaults to `0.2`.
-        anneal_steps: int, steps in which the weight would rise to 1. Defaults to `200_000`.
-        seed: int, of the noise. Defaults to `None`: Keras's global generator.
+        beta: float, the maximum weight of the divergence. Defaults to `0.2`.
+        anneal_steps: int, number of steps in which the weight would grow to 1. Defaults to `200_000`.
+        seed: int, for the noise. Defaults to `None`: Keras's global generator.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: means and logarithms of variances, one after the other, `[B, 2 C]`.
-        training: bool, whether it is drawn.
+        inputs: means, followed by the logarithms of the variances, `[B, 2 C]`.
+        training: bool, whether to sample.
 
     Returns:
         `[B, C]`.
 
     Raises:
-        ValueError: if `beta` is negative or not finite, `anneal_steps` no positive integer, or the input has
-            an odd size.
+        ValueError: if `beta` is negative or not finite, `anneal_steps` is not a positive integer, or the
+            input has an odd size.
 
     Example:
         >>> import numpy as np, kerasrec

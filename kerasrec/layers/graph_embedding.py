@@ -15,47 +15,48 @@ from kerasrec.layers.host_normal import HostNormal
 class GraphEmbedding(keras.layers.Layer):
     """Vectors of users and items, propagated along the graph of users and items.
 
-    With `E` the tables of users and items, one above the other, `A` the matrix of the edges between them and
-    `D` that of the numbers of edges, the vectors are
+    With `E` the stacked tables of users and items, `A` the adjacency matrix and `D` the degree matrix, the
+    vectors are
 
         first_weight E + (1 - first_weight) / n_layers * sum_(k = 1..n_layers) (D^-alpha A D^-beta)^k E
 
-    Who has no edge keeps `first_weight` times the own row. What comes from others, the sum over k, is kept:
-    a model on these vectors factorises, and a row costs a row. `kerasrec.Model.fit` renews it after every
-    epoch; after a training loop of your own, or after weights of the tables were set by hand, call `refresh`.
+    Nodes without edges keep `first_weight` times their own row. The propagated part, the sum over k, is
+    stored, so a model on these vectors factorises, and looking up a vector costs no propagation.
+    `kerasrec.Model.fit` recomputes the stored part after every epoch. Call `refresh` after your own training
+    loop, or after setting the weights of the tables.
 
-    In training the sum is computed again in every step, and gradients go through it. With `renew_every` above
-    1 that happens once in so many steps, and gradients go to the own rows alone: a step costs about what one
-    of matrix factorisation does, and teaches less. With equal exponents and weights the map from
-    tables to vectors has no negative eigenvalues, so that a step along these gradients goes downhill as well.
+    In training, every step computes the sum and differentiates through it. With `renew_every` above 1, the
+    sum is computed only once in that many steps, and only the nodes' own rows get gradients. A step is then
+    about as cheap as one of matrix factorisation, but learns less. With equal exponents and weights, the map
+    from tables to vectors has no negative eigenvalues, so these gradients are still descent directions.
 
     Args:
         n_users: int.
         n_items: int.
-        n_edges: int, edges of the graph; `fill` takes them.
+        n_edges: int, number of edges of the graph, which are passed to `fill`.
         n_components: int, size of a vector.
-        n_layers: int, times that vectors are passed on. Defaults to `3`.
-        alpha: float, exponent of the number of edges of who receives. Defaults to `0.5`.
-        beta: float, exponent of that of who gives. Defaults to `0.5`.
-        first_weight: float from 0 to 1, weight of the own row. Defaults to `None`: `1 / (n_layers + 1)`, that
-            of every layer.
-        l2: float, half of which weighs the squared length of the rows of the tables that a step reads (a mean
-            over the batch). Defaults to `0.0`.
-        renew_every: int, steps of training for which what comes from others is kept. Defaults to `1`.
+        n_layers: int, number of propagation steps. Defaults to `3`.
+        alpha: float, exponent of the degree of the receiving node. Defaults to `0.5`.
+        beta: float, exponent of the degree of the sending node. Defaults to `0.5`.
+        first_weight: float from 0 to 1, weight of a node's own row. Defaults to `None`: `1 / (n_layers + 1)`,
+            that of every layer.
+        l2: float, weight of the L2 penalty (half the squared norm) on the rows that a step reads, averaged
+            over the batch. Defaults to `0.0`.
+        renew_every: int, number of training steps for which the propagated part is reused. Defaults to `1`.
         embeddings_initializer: of both tables. Defaults to `None`: `HostNormal(0.0, 0.1)`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
         ids: codes of users `[B]` or `[B, 1]`, or of lists of items `[B, L]`.
         side: `"user"` or `"item"`, whose codes they are. Defaults to `"user"`.
-        training: bool, whether what comes from others is computed, or what is kept of it is read.
+        training: bool, whether the propagated part is computed (in training) or read.
 
     Returns:
         Vectors of users `[B, C]`, or of items `[B, L, C]`.
 
     Raises:
-        ValueError: if a size or `renew_every` is no positive integer, `n_layers` no whole number, an exponent
-            or weight is out of range, or `side` is neither.
+        ValueError: if a size or `renew_every` is not a positive integer, `n_layers` is not a whole number, an
+            exponent or weight is out of range, or `side` is unknown.
 
     Example:
         >>> import numpy as np, kerasrec
@@ -149,11 +150,11 @@ class GraphEmbedding(keras.layers.Layer):
         self.built = True
 
     def fill(self, users: Any, items: Any) -> None:
-        """Take the edges, and compute what comes along them.
+        """Set the edges, and compute the propagated part.
 
         Args:
             users: codes `[E]`.
-            items: codes `[E]`; a pair that comes twice counts twice.
+            items: codes `[E]`; a pair that occurs twice counts twice.
 
         Raises:
             ValueError: if there are more or fewer than `n_edges`, or a code is out of range.
@@ -181,7 +182,7 @@ class GraphEmbedding(keras.layers.Layer):
         self.refresh()
 
     def refresh(self) -> None:
-        """Compute from the tables what comes from others, and keep it."""
+        """Compute the propagated part from the tables, and store it."""
         for side, passed in zip(("user", "item"), self._pass_on(self._tables()), strict=True):
             getattr(self, f"{side}_passed").assign(passed)
 

@@ -13,9 +13,9 @@ _TRUNCATED_STDDEV = 0.87962566103423978
 class HostHeNormal(keras.initializers.HeNormal):
     """`keras.initializers.HeNormal` of matrices, drawn by NumPy on the host.
 
-    Normal with standard deviation `sqrt(2 / rows)`, values more than two standard deviations off (before they
-    were cut off) drawn again. A seed gives the same numbers on every backend, and JAX has nothing to compile:
-    its own draws take most of a second for each new shape of a table.
+    A truncated normal distribution with standard deviation `sqrt(2 / rows)`: values more than two standard
+    deviations (before truncation) from 0 are drawn again. A seed gives the same numbers on every backend, and
+    JAX has nothing to compile: its own draws take most of a second for each new shape of a table.
 
     Args:
         seed: int, or a `keras.random.SeedGenerator`, with which Keras draws; `None` for one from Keras's

@@ -1,4 +1,4 @@
-"""How large the ids of a model's inputs may be, read off its graph."""
+"""How large the ids of a model's inputs may be, inferred from its graph."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _SAME_VALUES = ("Cast", "ExpandDims", "Flatten", "Reshape", "Squeeze")
 
 
 def find_id_limits(model: Any) -> dict[str, tuple[int, str]]:
-    """For each input that tables are read by, the rows of the smallest one and its layer's name.
+    """For each input that is used as an id: the number of rows of the smallest table, and its layer's name.
 
     Tables are those of `keras.layers.Embedding` and of layers with an attribute `id_limit`, or a method
     `id_limit_of` of the arguments of a call, also inside nested models.

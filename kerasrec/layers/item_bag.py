@@ -13,19 +13,19 @@ _DENSE = 64
 
 @keras.saving.register_keras_serializable("kerasrec")
 class ItemBag(FeatureEmbedding):
-    """A history as a set: the sum of its items' vectors, divided by the root of their number.
+    """A history as a set: the sum of its items' vectors, divided by the square root of their number.
 
     `out[b] = sum_(j in set b) embeddings[j] / sqrt(|set b|) + bias`: the product of the user's row of ones
-    and zeros, brought to length 1, with the table, which is the first layer of an autoencoder of such rows.
-    An item that comes twice counts once, the order makes no difference, and an empty history gives the bias.
-    In training, items are dropped from the set, and what is left is scaled up.
+    and zeros, normalised to length 1, with the table. This is the first layer of an autoencoder of such rows.
+    An item that occurs twice counts once, the order does not matter, and an empty history gives the bias. In
+    training, items are dropped from the set, and the rest is scaled up.
 
     Args:
         n: int, number of items; codes are `0..n-1`.
         n_components: int, size of a vector.
-        dropout: float, share of the items dropped in training. Defaults to `0.0`.
+        dropout: float, dropout rate of the items. Defaults to `0.0`.
         use_bias: bool, whether a bias is added. Defaults to `False`.
-        seed: int, of what is dropped. Defaults to `None`: Keras's global generator.
+        seed: int, for the dropout. Defaults to `None`: Keras's global generator.
         embeddings_initializer: initializer of the table. Defaults to `None`: `HostHeNormal()`.
         embeddings_regularizer: regularizer of the table. Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.
@@ -38,7 +38,7 @@ class ItemBag(FeatureEmbedding):
         `[B, C]`.
 
     Raises:
-        ValueError: if a size is not a positive integer, or `dropout` is no share.
+        ValueError: if a size is not a positive integer, or `dropout` is out of range.
 
     Example:
         >>> import numpy as np, kerasrec

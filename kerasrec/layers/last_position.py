@@ -5,10 +5,10 @@ import keras
 
 @keras.saving.register_keras_serializable("kerasrec")
 class LastPosition(keras.layers.Layer):
-    """The vector of the latest position of a history: of a user who is at its end.
+    """The vector of the latest position of a history, which represents the user.
 
-    Where a model has this layer, `kerasrec.Model` trains on all positions before it at once
-    (`kerasrec.data.SequenceBatches`), and represents a user by the last one otherwise.
+    If a model has this layer, `kerasrec.Model` trains all positions in parallel
+    (`kerasrec.data.SequenceBatches`). Otherwise it represents a user by the last position.
 
     Args:
         **kwargs: arguments of `keras.layers.Layer`.

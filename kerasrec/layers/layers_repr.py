@@ -12,26 +12,27 @@ from kerasrec.layers._representation import Representation
 class LayersRepr(Representation):
     """Any Keras layers, one after the other, over the features.
 
-    Where features come as bags, a first `Dense` reads only the rows of its kernel that they name. Any other
-    first layer gets dense features, which take memory `[B, F]`.
+    If features are given as bags and the first layer is `Dense`, it reads only the rows of its kernel that
+    they name. Any other first layer gets dense features, which take memory `[B, F]`.
 
     Args:
         layers: sequence of Keras layers, at least one. They act on the last axis.
-        n_features: int, number of features; needed for bags, else read off the input. Defaults to `None`.
+        n_features: int, number of features; needed for bags, otherwise inferred from the input. Defaults to
+            `None`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
         inputs: features: dense `[B, F]`, or the backend's sparse tensor `[B, F]` (TensorFlow, JAX), or a
             padded bag `{"indices": [B, W] integers, "weights": [B, W]}` or `(indices, weights)`; for lists
             dense `[B, L, F]` or a bag `[B, L, W]`.
-        training: bool, what the layers get as `training`.
+        training: bool, passed on to the layers.
 
     Returns:
         Representations `[B, C]`; for lists `[B, L, C]`; `C` is the last layer's.
 
     Raises:
-        ValueError: if `layers` is empty, `n_features` is not a positive integer, the features have another
-            number of columns, or bags come without `n_features`.
+        ValueError: if `layers` is empty, `n_features` is not a positive integer, the number of feature
+            columns is wrong, or bags are used without `n_features`.
         TypeError: if one of `layers` is not a Keras layer.
 
     Example:

@@ -10,9 +10,9 @@ from kerasrec._inputs import PADDING
 class PooledHistory(keras.layers.Layer):
     """A history as one vector: the mean of its items' vectors, or a mean that attends to some of them.
 
-    `out[b] = sum_j w[b, j] x[b, j]` over the items that are there. With `how="mean"` they weigh the same;
-    with `"attention"`, `w[b, j] ~ exp(q . tanh(W x[b, j] + b))`. Of an empty history it is 0. The order makes
-    no difference.
+    `out[b] = sum_j w[b, j] x[b, j]` over the items of the history. With `how="mean"` all weights are equal;
+    with `"attention"`, `w[b, j] ~ exp(q . tanh(W x[b, j] + b))`. An empty history gives 0. The order does not
+    matter.
 
     Args:
         how: `"mean"` or `"attention"`. Defaults to `"mean"`.
@@ -26,7 +26,7 @@ class PooledHistory(keras.layers.Layer):
         `[B, C]`.
 
     Raises:
-        ValueError: if there is no such way.
+        ValueError: if `how` is unknown.
 
     Example:
         >>> import numpy as np, kerasrec

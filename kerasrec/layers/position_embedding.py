@@ -8,13 +8,13 @@ from kerasrec._arguments import positive_integer
 
 @keras.saving.register_keras_serializable("kerasrec")
 class PositionEmbedding(keras.layers.Layer):
-    """Adds to each item of a history a vector of its place, counted from the latest one.
+    """Adds a position embedding to each item of a history, counted from the latest item.
 
-    `out[b, j] = inputs[b, j] + table[history_length - H + j]`, so that padding on the left moves nothing.
+    `out[b, j] = inputs[b, j] + table[history_length - H + j]`, so padding on the left shifts nothing.
 
     Args:
-        history_length: int, the most items of a history; of a longer one, `kerasrec.data.ModelInputs` gives
-            a model that has such a layer the latest ones.
+        history_length: int, maximum length of a history; `kerasrec.data.ModelInputs` cuts longer ones to
+            their latest items.
         initializer: initializer of the table. Defaults to `"normal"`: a standard deviation of 0.05.
         **kwargs: arguments of `keras.layers.Layer`.
 

@@ -5,7 +5,7 @@ import keras
 
 @keras.saving.register_keras_serializable("kerasrec")
 class RatingScale(keras.layers.Layer):
-    """Any number to a rating between two bounds.
+    """Maps any number to a rating between two bounds.
 
     `out = minimum + (maximum - minimum) * sigmoid(x)`.
 

@@ -13,12 +13,13 @@ from kerasrec.layers.host_normal import HostNormal
 class ReLURepr(Representation):
     """One hidden layer of rectified units.
 
-    `out = relu(features @ relu_kernel + relu_bias) @ kernel`; kernels are drawn from N(0, 0.5), the bias is 0
-    at the start. Only the rows of the features at hand are read where features come as bags.
+    `out = relu(features @ relu_kernel + relu_bias) @ kernel`; kernels are drawn from N(0, 0.5), and the bias
+    is initially 0. If features are given as bags, only the rows that they name are read.
 
     Args:
         n_components: int, size of a representation.
-        n_features: int, number of features; needed for bags, else read off the input. Defaults to `None`.
+        n_features: int, number of features; needed for bags, otherwise inferred from the input. Defaults to
+            `None`.
         relu_size: int, number of hidden units. Defaults to `None`: `4 * n_components`.
         kernel_regularizer: regularizer of both kernels. Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.
@@ -32,8 +33,8 @@ class ReLURepr(Representation):
         Representations `[B, C]`; for lists `[B, L, C]`.
 
     Raises:
-        ValueError: if a size is not a positive integer, the features have another number of columns, or bags
-            come without `n_features`.
+        ValueError: if a size is not a positive integer, the number of feature columns is wrong, or bags are
+            used without `n_features`.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -5,11 +5,11 @@ import keras
 
 
 class Score(keras.layers.Layer):
-    """The base of every score layer: pairs, lists and all pairs of one comparison, biases added once.
+    """The base class of score layers: scores of pairs, lists and all pairs from one comparison, plus biases.
 
-    A subclass gives `compare(user, item)` for representations whose leading axes broadcast and, where there
-    is a way in less memory than `[U, I, C]`, `compare_all(user, item)` for every user with every item.
-    A model with one such layer factorises: it has towers, and evaluation and recommendation use them.
+    A subclass defines `compare(user, item)` for representations whose leading axes broadcast. If all pairs
+    can be computed in less memory than `[U, I, C]`, it also defines `compare_all(user, item)`. A model with
+    one such layer factorises: it has towers, and evaluation and recommendation use them.
 
     Args:
         **kwargs: arguments of `keras.layers.Layer`.
@@ -24,7 +24,7 @@ class Score(keras.layers.Layer):
         Scores `[B]` for pairs, `[B, L]` for lists.
 
     Raises:
-        ValueError: if the representations have other shapes or sizes.
+        ValueError: if the representations have wrong shapes or sizes.
 
     Example:
         >>> import keras, kerasrec, numpy as np
@@ -100,7 +100,7 @@ class Score(keras.layers.Layer):
         return self.with_biases(user, item, user_bias, item_bias)
 
     def with_biases(self, user: Any, item: Any, user_bias: Any, item_bias: Any) -> Any:
-        """The scores of every user with every item, and the biases where there are any.
+        """The scores of every user with every item, plus the biases if there are any.
 
         Args:
             user: `[U, C]`.

@@ -13,19 +13,18 @@ _HIDDEN = -1e9
 
 @keras.saving.register_keras_serializable("kerasrec")
 class SelfAttentionBlock(keras.layers.Layer):
-    """Self-attention over a history and a network at each position, each with a shortcut around it.
+    """A transformer block: self-attention over a history and a network at each position, with residuals.
 
     With `norm="pre"`: `x + attention(norm(x))`, then `x + network(norm(x))`; with `"post"`:
     `norm(x + attention(x))`, then `norm(x + network(x))`. `network(x) = W2 activation(W1 x + b1) + b2`.
 
-    A position looks at those before it and itself (`causal=True`) or at all, never at padding.
+    A position attends to itself and those before it (`causal=True`) or to all positions, never to padding.
 
     Args:
-        n_heads: int, attention heads; they share the components. Defaults to `1`.
+        n_heads: int, number of attention heads, among which the components are divided. Defaults to `1`.
         hidden: int, size of the network's hidden layer. Defaults to `None`: that of the input.
-        dropout: float, share of what is dropped in training, of attention and of both branches. Defaults to
-            `0.0`.
-        attention_dropout: float, share of the attention's weights dropped. Defaults to `None`: `dropout`.
+        dropout: float, dropout rate of the attention weights and of both branches. Defaults to `0.0`.
+        attention_dropout: float, dropout rate of the attention weights. Defaults to `None`: `dropout`.
         causal: bool. Defaults to `True`.
         norm: `"pre"` or `"post"`. Defaults to `"pre"`.
         activation: of the network. Defaults to `"relu"`.
@@ -40,8 +39,8 @@ class SelfAttentionBlock(keras.layers.Layer):
         `[B, H, C]`.
 
     Raises:
-        ValueError: if a size is not a positive integer, the components cannot be shared by the heads, or
-            there is no such `norm`.
+        ValueError: if a size is not a positive integer, the number of components is not divisible by
+            `n_heads`, or `norm` is unknown.
 
     Example:
         >>> import numpy as np, kerasrec

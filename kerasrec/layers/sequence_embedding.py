@@ -11,18 +11,18 @@ from kerasrec.layers.feature_embedding import FeatureEmbedding
 
 @keras.saving.register_keras_serializable("kerasrec")
 class SequenceEmbedding(FeatureEmbedding):
-    """Item codes to vectors, those of a history among them: zeros where there is no item.
+    """Maps item codes, including those of a history, to vectors; padding gives zeros.
 
-    One table for the items of a history and for those that are scored (tied), so a layer is called on both.
-    A code of -1 is padding, and its vector is 0; -2 is an item to be guessed, which has a vector of its own
-    with `masked=True`. A batch of one column stays a list.
+    The items of a history and the scored items share one table (tied embeddings), so call the layer on both.
+    A code of -1 is padding, and its vector is 0. A code of -2 is a masked item, which has its own vector with
+    `masked=True`. A batch of one column stays a list.
 
     Args:
         n: int, number of items; codes are `0..n-1`.
         n_components: int, size of a vector.
-        masked: bool, whether items to be guessed come. Defaults to `False`.
-        history_length: int, the most items of a history that `kerasrec.data.ModelInputs` is to give the
-            model. Defaults to `None`: nothing is said.
+        masked: bool, whether there are masked items. Defaults to `False`.
+        history_length: int, maximum length of the histories that `kerasrec.data.ModelInputs` passes to the
+            model. Defaults to `None`: no limit.
         embeddings_initializer: initializer of the table. Defaults to `None`: `HostHeNormal()`.
         embeddings_regularizer: regularizer of the table. Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.

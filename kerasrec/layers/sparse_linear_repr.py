@@ -10,16 +10,17 @@ from kerasrec.layers.unit_rows import UnitRows
 
 @keras.saving.register_keras_serializable("kerasrec")
 class SparseLinearRepr(Representation):
-    """A weighted sum of one vector a feature.
+    """A weighted sum of feature vectors.
 
-    `out = features @ kernel`, the kernel's rows being of length 1 at the start; with `normalize` the result
-    is divided by its length. Only the rows of the features at hand are read where features come as bags. With
-    indicator features alone this is an embedding.
+    `out = features @ kernel`, where the rows of the kernel initially have length 1. With `normalize` the
+    result is divided by its length. If features are given as bags, only the rows that they name are read.
+    With indicator features alone, this is an embedding.
 
     Args:
         n_components: int, size of a representation.
-        n_features: int, number of features; needed for bags, else read off the input. Defaults to `None`.
-        normalize: bool, whether the result gets length 1. Defaults to `False`.
+        n_features: int, number of features; needed for bags, otherwise inferred from the input. Defaults to
+            `None`.
+        normalize: bool, whether the result is normalised to length 1. Defaults to `False`.
         kernel_initializer: initializer of the kernel. Defaults to `None`: `UnitRows()`.
         kernel_regularizer: regularizer of the kernel. Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.
@@ -33,8 +34,8 @@ class SparseLinearRepr(Representation):
         Representations `[B, C]`; for lists `[B, L, C]`.
 
     Raises:
-        ValueError: if a size is not a positive integer, the features have another number of columns, or bags
-            come without `n_features`.
+        ValueError: if a size is not a positive integer, the number of feature columns is wrong, or bags are
+            used without `n_features`.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -35,7 +35,7 @@ class TasteMixture(Score):
         Scores `[B]` for pairs, `[B, L]` for lists.
 
     Raises:
-        ValueError: if the ranks are others, the numbers of components differ, or attention comes with one
+        ValueError: if the ranks are wrong, the numbers of components differ, or attention is used with one
             taste.
         TypeError: if `score` is not a `Score` layer.
 

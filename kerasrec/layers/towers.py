@@ -1,4 +1,4 @@
-"""The two towers of a factorised model, read off its graph."""
+"""The two towers of a factorised model, found in its graph."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +12,13 @@ from kerasrec.layers.score import Score
 
 @dataclass(frozen=True)
 class Towers:
-    """A factorised model, taken apart.
+    """The user tower, the item tower and the score of a factorised model.
 
-    Attributes:
-        user: `keras.Model`, the inputs of the user's side to a dict of the score's user arguments. It takes
-            user codes `[B, 1]` where these are its only input, else a dict by name.
-        item: `keras.Model`, item codes `[B, 1]` to a dict of the score's item arguments.
+    Attributes: user: `keras.Model` from the inputs of the user's side to a dict of the score's user
+    arguments. It takes user codes `[B, 1]` if these are its only input, otherwise a dict by name. item:
+    `keras.Model` from item codes `[B, 1]` to a dict of the score's item arguments.
         score: the `Score` layer; `score.all_pairs(**user_outputs, **item_outputs)` is `[U, I]`.
-        transforms: layers behind the score; each keeps the order of the scores.
+        transforms: layers after the score; each keeps the order of the scores.
         user_inputs: names of the inputs of the user's side. Defaults to `("user",)`.
     """
 
@@ -33,7 +32,7 @@ class Towers:
         """The score's user arguments.
 
         Args:
-            inputs: by name, those of the user's side; others may stand beside them.
+            inputs: dict by name with the inputs of the user's side; others are ignored.
             training: as in Keras. Defaults to `None`.
 
         Returns:
@@ -45,12 +44,12 @@ class Towers:
 
 
 def find_towers(model: keras.Model) -> Towers | None:
-    """The towers of a model, or `None` where it does not factorise.
+    """The towers of a model, or `None` if it does not factorise.
 
-    A model factorises where it is functional, has an input `item` and exactly one `Score` layer, each of
-    whose arguments depends on `item` alone or on other inputs alone (`user`, `history`, columns of the user
-    or of the event), and where only layers that keep the order of the scores stand behind that layer (they
-    have an attribute `keeps_order` that is true).
+    A functional model factorises if it has an input `item` and exactly one `Score` layer. Each argument of
+    this layer must depend on `item` only or on other inputs only (`user`, `history`, columns of the user or
+    of the event). All layers after it must keep the order of the scores, which they declare by
+    `keeps_order = True`.
 
     Args:
         model: any `keras.Model`.

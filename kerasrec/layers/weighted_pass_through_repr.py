@@ -10,7 +10,7 @@ from kerasrec.layers.pass_through_repr import PassThroughRepr
 
 @keras.saving.register_keras_serializable("kerasrec")
 class WeightedPassThroughRepr(PassThroughRepr):
-    """The features, each times a weight that is trained: `out = features * weights`, 1 at the start.
+    """The features, each times a trainable weight: `out = features * weights`, initially 1.
 
     Args:
         n_components: int, size of a representation; equal to the number of features.

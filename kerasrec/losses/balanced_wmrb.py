@@ -7,19 +7,19 @@ from kerasrec.losses.wmrb import WMRB
 
 @keras.saving.register_keras_serializable("kerasrec")
 class BalancedWMRB(WMRB):
-    """WMRB in which the label of a positive is a factor of its estimated rank.
+    """WMRB in which the estimated rank of a positive is multiplied by its label.
 
     The loss of a list is, with `P` its entries of label > 0, `N` its entries of label 0 and `y_p` a label,
 
         sum_{p in P} log(1 + y_p * n_items / |N| * sum_{n in N} max(0, 1 - s_p + s_n))
 
-    With `y_p` = value / (sum of that item's positive values over the data set), popular items weigh less.
-    A list without positives or without negatives has loss 0.
+    With `y_p` = value / (sum of that item's positive values over the data set), popular items have a smaller
+    weight. A list without positives or without negatives has loss 0.
 
     Args:
         n_items: int, the number of items that the negatives of a list stand for: the catalogue's size.
-        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count
-            as positives. 1 is the fast way where a list has one positive: no entries are sorted then.
+        max_positives: int or `None`. Only this many entries of a list, those with the largest labels, count
+            as positives. Set it to 1 if lists have one positive; this is faster because nothing is sorted.
             Defaults to `None`, all of them.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
@@ -34,7 +34,7 @@ class BalancedWMRB(WMRB):
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.
 
     Raises:
-        ValueError: if `n_items` or `max_positives` is not a positive integer, or the shapes are others.
+        ValueError: if `n_items` or `max_positives` is not a positive integer, or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

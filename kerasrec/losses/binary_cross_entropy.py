@@ -9,24 +9,24 @@ from kerasrec.losses._ranking_loss import RankingLoss
 
 @keras.saving.register_keras_serializable("kerasrec")
 class BinaryCrossEntropy(RankingLoss):
-    """Each entry of a list is judged alone: relevant or not, by the sigmoid of its score.
+    """Binary cross-entropy of each entry of a list: relevant or not, by the sigmoid of its score.
 
     The loss of a list is, with `P` its entries of label > 0, `N` its entries of label 0, `y_p` a label and
     `sigma` the sigmoid,
 
         - sum_{p in P} y_p * log(sigma(s_p)) - sum_{n in N} log(1 - sigma(s_n))
 
-    so padding (label -1) counts for nothing, unlike in Keras's loss of the same name. With one negative a
-    positive it teaches scores that are too high: see `GBCE`.
+    so padding (label -1) is ignored, unlike in Keras's loss of the same name. With few sampled negatives per
+    positive, the model becomes overconfident: see `GBCE`.
 
-    With many negatives a positive, a model that begins with scores near 0 believes in all of them, and its
-    first steps do nothing but lower every score; some models never recover. With a `prior`, a score of 0
-    stands for that probability: `sigma(s + log(prior / (1 - prior)))` takes the place of `sigma(s)`. The
-    order of the scores is the same.
+    With many negatives per positive, a model whose initial scores are near 0 overestimates all of them, and
+    its first steps only lower every score; some models never recover. With a `prior`, a score of 0 means that
+    probability: `sigma(s + log(prior / (1 - prior)))` replaces `sigma(s)`. The order of the scores stays the
+    same.
 
     Args:
-        prior: float between 0 and 1, the probability that a score of 0 stands for; about the share of
-            positives is a good one. Defaults to `0.5`: the score is the logit.
+        prior: float between 0 and 1, the probability that a score of 0 means. The share of positives is a
+            good choice. Defaults to `0.5`: the score is the logit.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
@@ -40,7 +40,7 @@ class BinaryCrossEntropy(RankingLoss):
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.
 
     Raises:
-        ValueError: if `prior` is not between 0 and 1, or the shapes are others.
+        ValueError: if `prior` is not between 0 and 1, or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

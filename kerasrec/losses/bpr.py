@@ -9,7 +9,7 @@ from kerasrec.losses._pairwise_loss import PairwiseLoss
 
 @keras.saving.register_keras_serializable("kerasrec")
 class BPR(PairwiseLoss):
-    """Bayesian personalised ranking: each positive should lead each negative.
+    """Bayesian personalised ranking: each positive should score above each negative.
 
     The loss of a list is, with `P` its entries of label > 0, `N` its entries of label 0 and `y_p` a label,
 
@@ -17,13 +17,14 @@ class BPR(PairwiseLoss):
 
     A list without positives or without negatives has loss 0.
 
-    It learns fastest from large batches of one interaction a row whose sample the batch shares, and rates
-    that fall: on MovieLens 1M 4,096 rows, 128 shared negatives, Adam at 0.02 falling linearly over 8 epochs.
+    It learns fastest from large batches with one interaction per row and shared negatives, with a falling
+    learning rate. On MovieLens 1M, 4,096 rows and 128 shared negatives work well, with Adam at 0.02 falling
+    linearly over 8 epochs.
 
     Args:
-        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
-            positives, and a batch's pairs then take memory `[B, max_positives, L]` instead of `[B, L, L]`.
-            Set it to 1 where a list has one positive. Defaults to `None`, all of them.
+        max_positives: int or `None`. Only this many entries of a list, those with the largest labels, count
+            as positives. The pairs of a batch then take memory `[B, max_positives, L]` instead of
+            `[B, L, L]`. Set it to 1 if lists have one positive. Defaults to `None`, all of them.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
@@ -37,7 +38,7 @@ class BPR(PairwiseLoss):
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.
 
     Raises:
-        ValueError: if `max_positives` is not a positive integer, or the shapes are others.
+        ValueError: if `max_positives` is not a positive integer, or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -9,7 +9,7 @@ from kerasrec.losses._ranking_loss import RankingLoss
 
 @keras.saving.register_keras_serializable("kerasrec")
 class BPRMax(RankingLoss):
-    """BPR against the negatives that score high: each is weighed by a softmax over the negatives.
+    """BPR with the negatives weighted by a softmax over their scores, so that high-scoring ones count most.
 
     The loss of a list is, with `P` its entries of label > 0, `N` its entries of label 0, `y_p` a label and
     `w_n = exp(s_n) / sum_{m in N} exp(s_m)`,
@@ -19,10 +19,10 @@ class BPRMax(RankingLoss):
     with `r` the regularization. A list without positives or without negatives has loss 0.
 
     Args:
-        regularization: float, what holds the negatives' scores near 0; 0 leaves it out. Defaults to `1.0`.
-        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
-            positives, and a batch's pairs then take memory `[B, max_positives, L]` instead of `[B, L, L]`.
-            Set it to 1 where a list has one positive. Defaults to `None`, all of them.
+        regularization: float, keeps the scores of the negatives near 0; 0 turns it off. Defaults to `1.0`.
+        max_positives: int or `None`. Only this many entries of a list, those with the largest labels, count
+            as positives. The pairs of a batch then take memory `[B, max_positives, L]` instead of
+            `[B, L, L]`. Set it to 1 if lists have one positive. Defaults to `None`, all of them.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
@@ -37,7 +37,7 @@ class BPRMax(RankingLoss):
 
     Raises:
         ValueError: if `regularization` is negative or not finite, `max_positives` is not a positive integer,
-            or the shapes are others.
+            or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -12,17 +12,17 @@ _SCORES = 1 << 24
 
 @keras.saving.register_keras_serializable("kerasrec")
 class CatalogueCrossEntropy(keras.losses.Loss):
-    """Each target should be the likeliest of the whole catalogue, at every position of a sequence.
+    """Softmax cross-entropy over the whole catalogue, at every position of a sequence.
 
     With `p_n` the vector of position `n`, `v_i` that of item `i`, `y_n` the position's target and `t` the
     temperature, the loss is the mean over positions that have a target of
 
         log(sum_i exp(p_n . v_i / t)) - p_n . v_{y_n} / t
 
-    The scores `[N, I]` are never held: they are made for some positions at a time, and their gradient with
-    them, so that memory depends neither on the length of the sequences nor on the size of the catalogue.
-    `y_pred` holds vectors in place of scores: those of the positions, and after them those of the items.
-    A `kerasrec.Model` with a user tower of `history` gives them where it is called without items;
+    The scores `[N, I]` are never stored as a whole. They and their gradients are computed for some positions
+    at a time, so memory depends neither on the length of the sequences nor on the size of the catalogue.
+    `y_pred` contains vectors instead of scores: those of the positions, followed by those of the items. A
+    `kerasrec.Model` with a user tower of `history` returns them if it is called without items;
     `kerasrec.data.SequenceBatches` makes such batches. For a sample of the catalogue see `SampledSoftmax`.
 
     Args:
@@ -42,7 +42,7 @@ class CatalogueCrossEntropy(keras.losses.Loss):
 
     Raises:
         ValueError: if `temperature` is not a finite number above 0, `reduction` is another, or the shapes are
-            others.
+            wrong.
 
     Example:
         >>> import numpy as np, kerasrec

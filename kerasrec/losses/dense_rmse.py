@@ -9,18 +9,18 @@ from kerasrec.losses.rmse import RMSE
 
 @keras.saving.register_keras_serializable("kerasrec")
 class DenseRMSE(RMSE):
-    """The root of the mean squared error over all items, where a missing value counts as 0.
+    """The root mean squared error over all items, where a missing value counts as 0.
 
         sqrt(sum_{u, i} w_ui * (y_ui - s_ui) ** 2 / sum_{u, i} w_ui)
 
-    over the users of the batch and all items. A row either holds the whole catalogue (`n_items=None`), or the
-    user's values and a sample of the items without one, label 0; with `n_items` these then weigh
-    (n_items - number of values) / (number of zeros) each, so the sum of squares is estimated without bias.
-    Either way a batch takes memory for its own rows, never for users by items.
+    over the users of the batch and all items. A row contains either the whole catalogue (`n_items=None`), or
+    the user's values and a sample of the items without one (label 0). With `n_items`, the weight of the
+    latter is (n_items - number of values) / (number of zeros) each, so the sum of squares is estimated
+    without bias. Either way a batch takes memory for its own rows, never for users by items.
 
     Args:
-        n_items: int, size of the catalogue that a row's zeros are a sample of, or `None` where a row holds
-            all of it. Defaults to `None`.
+        n_items: int, size of the catalogue that the zeros of a row are sampled from, or `None` if a row
+            contains the whole catalogue. Defaults to `None`.
         reduction: as in `keras.losses.Loss`; over one figure, they all give it. Defaults to
             `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
@@ -36,7 +36,7 @@ class DenseRMSE(RMSE):
         A scalar; 0 with no entry, or no error.
 
     Raises:
-        ValueError: if `n_items` is not a positive integer, or the shapes are others.
+        ValueError: if `n_items` is not a positive integer, or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -12,13 +12,14 @@ class DenseSeparation(Separation):
     """`Separation` over all items, where a missing value counts as a negative.
 
     Of the users of the batch and all items, those of value > 0 are positives and all others negatives. A row
-    either holds the whole catalogue (`n_items=None`), or the user's values and a sample of the items without
-    one, label 0; with `n_items` these then weigh (n_items - number of values) / (number of zeros) each in the
-    negatives' mean and variance. Either way a batch takes memory for its own rows, never for users by items.
+    contains either the whole catalogue (`n_items=None`), or the user's values and a sample of the items
+    without one (label 0). With `n_items`, the weight of the latter is (n_items - number of values) / (number
+    of zeros) each in the negatives' mean and variance. Either way a batch takes memory for its own rows,
+    never for users by items.
 
     Args:
-        n_items: int, size of the catalogue that a row's zeros are a sample of, or `None` where a row holds
-            all of it. Defaults to `None`.
+        n_items: int, size of the catalogue that the zeros of a row are sampled from, or `None` if a row
+            contains the whole catalogue. Defaults to `None`.
         reduction: as in `keras.losses.Loss`; over one figure, they all give it. Defaults to
             `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
@@ -34,7 +35,7 @@ class DenseSeparation(Separation):
         A scalar; 0 for a batch without positives or without negatives.
 
     Raises:
-        ValueError: if `n_items` is not a positive integer, or the shapes are others.
+        ValueError: if `n_items` is not a positive integer, or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -11,7 +11,7 @@ from kerasrec.losses._ranking_loss import RankingLoss
 
 @keras.saving.register_keras_serializable("kerasrec")
 class FullSoftmax(RankingLoss):
-    """The multinomial likelihood of a list's positives among all of its entries.
+    """The multinomial negative log likelihood of a list's positives among all of its entries.
 
     The loss of a list is, with `P` its entries of label > 0, `V` its entries of label >= 0, `y_p` a label and
     `t` the temperature,
@@ -27,9 +27,9 @@ class FullSoftmax(RankingLoss):
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
 
-    Labels may also be given by their places, which costs what the positives cost and no array of the
-    scores' shape: `[1, N, 3]`, for each positive of the batch its row, its place in the list and its label;
-    entries of label 0 count for nothing. `CatalogueBatches` gives them so.
+    Labels may also be given as positions, which avoids an array with the shape of the scores: `[1, N, 3]` has
+    the row, the position in the list and the label of each positive of the batch. Entries with label 0 are
+    ignored. `CatalogueBatches` uses this form.
 
     Call arguments:
         y_true: labels `[B, I]`: > 0 positive and its weight, 0 negative, -1 left out; or `[1, N, 3]`: rows,
@@ -41,7 +41,7 @@ class FullSoftmax(RankingLoss):
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.
 
     Raises:
-        ValueError: if `temperature` is not a finite number above 0, or the shapes are others.
+        ValueError: if `temperature` is not a finite number above 0, or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -9,10 +9,11 @@ from kerasrec.losses.binary_cross_entropy import BinaryCrossEntropy
 
 @keras.saving.register_keras_serializable("kerasrec")
 class GBCE(BinaryCrossEntropy):
-    """Binary cross-entropy whose probabilities are right although negatives are sampled.
+    """Binary cross-entropy with calibrated probabilities although negatives are sampled.
 
-    Of `n_items` items a list has `k` sampled negatives, a share `alpha = k / (n_items - 1)`. Trained on so
-    few, a model believes in everything too much. The probability of a positive is therefore raised to
+    A list has `k` sampled negatives from `n_items` items, a share `alpha = k / (n_items - 1)`. A model
+    trained on so few negatives is overconfident. The probability of a positive is therefore raised to the
+    power
 
         beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha) = 1 - t * (1 - alpha)
 
@@ -20,8 +21,8 @@ class GBCE(BinaryCrossEntropy):
 
         - beta * sum_{p in P} y_p * log(sigma(s_p)) - sum_{n in N} log(1 - sigma(s_n))
 
-    With `calibration` t = 0 that is `BinaryCrossEntropy`; with t = 1 the probabilities are those that all
-    negatives would have taught.
+    With `calibration` t = 0 this is `BinaryCrossEntropy`. With t = 1 the probabilities are those of a model
+    trained on all negatives.
 
     Args:
         n_items: int, items that the negatives are sampled from.
@@ -40,8 +41,8 @@ class GBCE(BinaryCrossEntropy):
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.
 
     Raises:
-        ValueError: if `n_items` is not an integer of at least 2, `calibration` is not from 0 to 1, `prior`
-            is not between 0 and 1, or the shapes are others.
+        ValueError: if `n_items` is not an integer of at least 2, `calibration` is not from 0 to 1, `prior` is
+            not between 0 and 1, or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -9,15 +9,15 @@ from kerasrec.losses.warp import WARP
 
 @keras.saving.register_keras_serializable("kerasrec")
 class KOSWARP(WARP):
-    """WARP on the k-th best positive of each list alone.
+    """WARP on only the k-th best positive of each list.
 
-    Of a list's positives, ordered by score, the `k`-th is taken (the last where there are fewer), and
-    `WARP`'s loss of it is the list's. Lists hold one user's positives, or a sample of them, beside negatives.
-    A list without positives or without negatives has loss 0.
+    The positives of a list are ordered by score, and the loss of the list is `WARP`'s loss of the `k`-th
+    positive, or of the last one if there are fewer. A list contains positives of one user, all or a sample,
+    and negatives. A list without positives or without negatives has loss 0.
 
     Args:
         n_items: int, the number of items of the catalogue.
-        k: int, which positive counts: 1 is the best scored. Defaults to `5`.
+        k: int, which positive counts: 1 is the one with the highest score. Defaults to `5`.
         max_sampled: int, the most negatives tried, or `None`: all at once, as in `WARP`. Defaults to `10`.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
@@ -32,7 +32,7 @@ class KOSWARP(WARP):
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.
 
     Raises:
-        ValueError: if `n_items`, `k` or `max_sampled` is not a positive integer, or the shapes are others.
+        ValueError: if `n_items`, `k` or `max_sampled` is not a positive integer, or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -9,19 +9,20 @@ from kerasrec.losses._pairwise_loss import OrderedPairsLoss
 
 @keras.saving.register_keras_serializable("kerasrec")
 class PairwiseHinge(OrderedPairsLoss):
-    """Entries with a larger label should lead those with a smaller one by a margin.
+    """Entries with a larger label should score above those with a smaller one by a margin.
 
     The loss of a list is
 
         sum_{i: y_i > 0} mean_{j: 0 <= y_j < y_i} max(0, margin - (s_i - s_j))
 
-    so labels may be grades; their order counts, not their size. A list whose labels are all equal has loss 0.
+    so labels may be grades; their order matters, not their size. A list whose labels are all equal has loss
+    0.
 
     Args:
-        margin: float, the lead asked for. Defaults to `1.0`.
-        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
-            `i`, and a batch's pairs then take memory `[B, max_positives, L]` instead of `[B, L, L]`. Set it
-            to 1 where a list has one positive. Defaults to `None`, all of them.
+        margin: float, the required difference of scores. Defaults to `1.0`.
+        max_positives: int or `None`. Only this many entries of a list, those with the largest labels, count
+            as `i`. The pairs of a batch then take memory `[B, max_positives, L]` instead of `[B, L, L]`. Set
+            it to 1 if lists have one positive. Defaults to `None`, all of them.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
@@ -36,7 +37,7 @@ class PairwiseHinge(OrderedPairsLoss):
 
     Raises:
         ValueError: if `margin` is not a finite number above 0, `max_positives` is not a positive integer, or
-            the shapes are others.
+            the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -9,19 +9,19 @@ from kerasrec.losses._pairwise_loss import OrderedPairsLoss
 
 @keras.saving.register_keras_serializable("kerasrec")
 class PairwiseLogistic(OrderedPairsLoss):
-    """Entries with a larger label should be more probable winners than those with a smaller one.
+    """Logistic loss of pairs: entries with a larger label should score above those with a smaller one.
 
     The loss of a list is
 
         sum_{i: y_i > 0} mean_{j: 0 <= y_j < y_i} log(1 + exp(s_j - s_i))
 
-    so labels may be grades; their order counts, not their size (with labels 0 and 1 it is `BPR`). A list
+    so labels may be grades; their order matters, not their size (with labels 0 and 1 it is `BPR`). A list
     whose labels are all equal has loss 0.
 
     Args:
-        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
-            `i`, and a batch's pairs then take memory `[B, max_positives, L]` instead of `[B, L, L]`. Set it
-            to 1 where a list has one positive. Defaults to `None`, all of them.
+        max_positives: int or `None`. Only this many entries of a list, those with the largest labels, count
+            as `i`. The pairs of a batch then take memory `[B, max_positives, L]` instead of `[B, L, L]`. Set
+            it to 1 if lists have one positive. Defaults to `None`, all of them.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
@@ -35,7 +35,7 @@ class PairwiseLogistic(OrderedPairsLoss):
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.
 
     Raises:
-        ValueError: if `max_positives` is not a positive integer, or the shapes are others.
+        ValueError: if `max_positives` is not a positive integer, or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -8,13 +8,13 @@ from kerasrec.losses._rating_loss import RatingLoss, weighted_mean
 
 @keras.saving.register_keras_serializable("kerasrec")
 class RMSE(RatingLoss):
-    """The root of the mean squared error over the values given.
+    """The root mean squared error over the values given.
 
         sqrt(sum_k w_k * (y_k - s_k) ** 2 / sum_k w_k)
 
-    over all entries `k` of the batch. It is one figure of the batch: the mean over two batches is not the
-    loss of both together. Values have any sign (-1 is a value here), and entries of weight 0 are left out.
-    With no entry, or no error, the loss is 0 and has no gradient.
+    over all entries `k` of the batch. It is computed over the whole batch, so the mean of two batches is not
+    the loss of both together. Values may have any sign (-1 is a value here), and entries of weight 0 are left
+    out. With no entry, or no error, the loss is 0 and has no gradient.
 
     Args:
         reduction: as in `keras.losses.Loss`; over one figure, they all give it. Defaults to
@@ -31,7 +31,7 @@ class RMSE(RatingLoss):
         A scalar.
 
     Raises:
-        ValueError: if the shapes are others.
+        ValueError: if the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

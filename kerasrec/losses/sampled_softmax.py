@@ -11,38 +11,40 @@ from kerasrec.losses._shared_labels import SharedLabels, are_shared, parts
 
 @keras.saving.register_keras_serializable("kerasrec")
 class SampledSoftmax(RankingLoss):
-    """Each positive should be the likeliest of itself and the list's sampled negatives.
+    """Softmax cross-entropy of each positive against the list's sampled negatives.
 
     The loss of a list is, with `P` its entries of label > 0, `N` its entries of label 0, `y_p` a label, `t`
     the temperature and `z = s / t - log_q`,
 
         sum_{p in P} y_p * [log(exp(z_p) + sum_{n in N} exp(z_n)) - z_p]
 
-    so a positive never competes with another one of its list. `log_q` is the logarithm of how often the
-    sampler puts an item into a list. Where the labels carry item ids, a negative that is the same item as a
-    positive of its list (an accidental hit) is left out of `N`. A list without positives or without negatives
-    has loss 0.
+    so a positive never competes with another positive of its list. `log_q` is the logarithm of the expected
+    number of times that the sampler puts an item into a list. If the labels contain item ids, a negative that
+    is the same item as a positive of its list (an accidental hit) is removed from `N`. A list without
+    positives or without negatives has loss 0.
 
-    The labels carry what only the sampler knows, as columns of a last axis: `np.stack([labels, item_ids,
-    log_q], axis=-1)`. Labels alone stand for a uniform sampler, whose `log_q` is the same for all items and
-    cancels, and for lists without accidental hits. In-batch negatives are the same thing with scores `[B, B]`
-    and the identity matrix as labels; their `log_q` is the logarithm of an item's share of the interactions.
+    The labels contain the information of the sampler as columns of a last axis:
+    `np.stack([labels, item_ids, log_q], axis=-1)`. Labels alone mean a uniform sampler, whose `log_q` is the
+    same for all items and cancels, and for lists without accidental hits. In-batch negatives are the same
+    thing with scores `[B, B]` and the identity matrix as labels; their `log_q` is the logarithm of an item's
+    share of the interactions.
 
-    It learns fastest from large batches of one interaction a row whose sample the batch shares, and rates
-    that fall: on MovieLens 1M 4,096 rows, 128 shared negatives, Adam at 0.02 falling linearly over 5 epochs.
+    It learns fastest from large batches with one interaction per row and shared negatives, with a falling
+    learning rate. On MovieLens 1M, 4,096 rows and 128 shared negatives work well, with Adam at 0.02 falling
+    linearly over 5 epochs.
 
     Args:
         temperature: float, divides the scores. Defaults to `1.0`.
-        correct_sampling: bool, whether `log_q` is taken off. Defaults to `True`.
-        remove_accidental_hits: bool, whether they are left out. Defaults to `True`.
-        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
-            positives, and the search for accidental hits then takes memory `[B, max_positives, L]` instead of
-            `[B, L, L]`. Set it to 1 where a list has one positive. Defaults to `None`, all of them.
+        correct_sampling: bool, whether `log_q` is subtracted. Defaults to `True`.
+        remove_accidental_hits: bool, whether accidental hits are removed. Defaults to `True`.
+        max_positives: int or `None`. Only this many entries of a list, those with the largest labels, count
+            as positives. The search for accidental hits then takes memory `[B, max_positives, L]` instead of
+            `[B, L, L]`. Set it to 1 if lists have one positive. Defaults to `None`, all of them.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
-        dtype: as in `keras.losses.Loss`; half precision is raised to float32. Keras turns the ids into this
-            dtype: above 2**24 two of them may look alike in float32, and a negative is then left out too
-            many. Defaults to `None`.
+        dtype: as in `keras.losses.Loss`; half precision is raised to float32. Keras converts the ids to this
+            dtype. Above 2**24, two ids may become equal in float32, and a negative is then removed by
+            mistake. Defaults to `None`.
 
     Call arguments:
         y_true: labels `[B, L]`: > 0 positive and its weight, 0 negative, -1 padding; or `[B, L, 3]`: labels,
@@ -57,7 +59,7 @@ class SampledSoftmax(RankingLoss):
 
     Raises:
         ValueError: if `temperature` is not a finite number above 0, `max_positives` is not a positive
-            integer, or the shapes are others.
+            integer, or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

@@ -8,16 +8,16 @@ from kerasrec.losses._rating_loss import RatingLoss, weighted_mean
 
 @keras.saving.register_keras_serializable("kerasrec")
 class Separation(RatingLoss):
-    """The chance that a negative scores above a positive, were the scores of each normally distributed.
+    """The probability that a negative scores above a positive, if both have normally distributed scores.
 
     With `mean_pos`, `var_pos` of the scores of the batch's entries of value > 0, and `mean_neg`, `var_neg` of
     those of value <= 0,
 
         1 - CDF of Normal(mean_neg - mean_pos, sqrt(var_neg + var_pos)) at 0
 
-    It is one figure of the batch: the mean over two batches is not the loss of both together. -1 is a value
-    here, and entries of weight 0 are left out. A batch without positives or without negatives has loss 0. The
-    sum of the variances is floored at 1e-8.
+    It is computed over the whole batch, so the mean of two batches is not the loss of both together. -1 is a
+    value here, and entries of weight 0 are left out. A batch without positives or without negatives has loss
+    0. The sum of the variances is floored at 1e-8.
 
     Args:
         reduction: as in `keras.losses.Loss`; over one figure, they all give it. Defaults to
@@ -34,7 +34,7 @@ class Separation(RatingLoss):
         A scalar.
 
     Raises:
-        ValueError: if the shapes are others.
+        ValueError: if the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

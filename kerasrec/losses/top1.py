@@ -9,7 +9,8 @@ from kerasrec.losses._pairwise_loss import PairwiseLoss
 
 @keras.saving.register_keras_serializable("kerasrec")
 class TOP1(PairwiseLoss):
-    """The share of negatives before a positive, made smooth, with negatives' scores held near 0.
+    """A smooth version of the share of negatives above a positive, which keeps the scores of negatives near
+    0.
 
     The loss of a list is, with `P` its entries of label > 0, `N` its entries of label 0 and `y_p` a label,
 
@@ -18,9 +19,9 @@ class TOP1(PairwiseLoss):
     A list without positives or without negatives has loss 0.
 
     Args:
-        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
-            positives, and a batch's pairs then take memory `[B, max_positives, L]` instead of `[B, L, L]`.
-            Set it to 1 where a list has one positive. Defaults to `None`, all of them.
+        max_positives: int or `None`. Only this many entries of a list, those with the largest labels, count
+            as positives. The pairs of a batch then take memory `[B, max_positives, L]` instead of
+            `[B, L, L]`. Set it to 1 if lists have one positive. Defaults to `None`, all of them.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`. Defaults to `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
@@ -34,7 +35,7 @@ class TOP1(PairwiseLoss):
         The reduced loss; with `reduction=None` the loss of each list, `[B]`.
 
     Raises:
-        ValueError: if `max_positives` is not a positive integer, or the shapes are others.
+        ValueError: if `max_positives` is not a positive integer, or the shapes are wrong.
 
     Example:
         >>> import numpy as np, kerasrec

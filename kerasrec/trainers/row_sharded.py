@@ -16,24 +16,24 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 class RowSharded(Distribution):
-    """A `keras.distribution` that spreads the rows of large tables over all devices, on JAX.
+    """A `keras.distribution` that shards large tables by row over all devices, on JAX.
 
-    A table `[n, C]` and its optimizer slots lie by rows: each of `N` devices holds `n / N` of them, rounded
-    up. All other weights lie on every device. `kerasrec.Model` then trains as it does on one device, in fused
-    steps that update rows alone: each device gathers and updates the rows that it holds, and only rows
-    travel. `fit`, `evaluate`, `recommend`, towers, `save` and `load` work; a file is the same as one from a
-    single device, and opens on any number of devices.
+    Each of `N` devices stores `n / N` rows, rounded up, of a table `[n, C]` and of its optimizer slots. All
+    other weights are replicated. `kerasrec.Model` then trains as it does on one device, with sparse updates:
+    each device gathers and updates its own rows, and only rows are sent. `fit`, `evaluate`, `recommend`,
+    towers, `save` and `load` work. A file is the same as one from a single device, and opens on any number of
+    devices.
 
     Set it before the model is made: `keras.distribution.set_distribution(RowSharded())`, or make the model
     inside `with RowSharded().scope():`.
 
-    Over several processes, call `keras.distribution.initialize(...)` first, and give `fit` the same data in
-    each of them; `kerasrec.data.RankingBatches` with a seed makes the same batches everywhere.
+    With several processes, call `keras.distribution.initialize(...)` first, and pass the same data to `fit`
+    in each of them; `kerasrec.data.RankingBatches` with a seed makes the same batches everywhere.
 
     Args:
         devices: names as `keras.distribution.list_devices()` gives them. Defaults to `None`: all of them.
-        min_rows: int, the fewest rows of a table that is spread; smaller ones lie on every device. Defaults
-            to `4096`.
+        min_rows: int, minimum number of rows of a table that is sharded; smaller tables are replicated.
+            Defaults to `4096`.
         split_batch: bool, whether each device computes the loss and the gradients of its part of a batch,
             where the batch divides by their number; sums are then added in another order than on one device,
             which changes the last digits. With `False` each computes all of it, to the same digits as one
