@@ -9,8 +9,7 @@ from kerasrec.losses._pairwise_loss import PairwiseLoss
 
 @keras.saving.register_keras_serializable("kerasrec")
 class TOP1(PairwiseLoss):
-    """A smooth version of the share of negatives above a positive, which keeps the scores of negatives near
-    0.
+    """A smoothed share of negatives above a positive, which keeps the scores of negatives near 0.
 
     The loss of a list is, with `P` its entries of label > 0, `N` its entries of label 0 and `y_p` a label,
 
