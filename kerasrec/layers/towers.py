@@ -14,9 +14,10 @@ from kerasrec.layers.score import Score
 class Towers:
     """The user tower, the item tower and the score of a factorised model.
 
-    Attributes: user: `keras.Model` from the inputs of the user's side to a dict of the score's user
-    arguments. It takes user codes `[B, 1]` if these are its only input, otherwise a dict by name. item:
-    `keras.Model` from item codes `[B, 1]` to a dict of the score's item arguments.
+    Attributes:
+        user: `keras.Model` from the inputs of the user's side to a dict of the score's user arguments. It
+            takes user codes `[B, 1]` if these are its only input, otherwise a dict by name.
+        item: `keras.Model` from item codes `[B, 1]` to a dict of the score's item arguments.
         score: the `Score` layer; `score.all_pairs(**user_outputs, **item_outputs)` is `[U, I]`.
         transforms: layers after the score; each keeps the order of the scores.
         user_inputs: names of the inputs of the user's side. Defaults to `("user",)`.
