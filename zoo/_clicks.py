@@ -249,7 +249,7 @@ def begin_at_the_mean(model: keras.Model, impressions: "Impressions") -> None:
     weights = impressions.weights if impressions.weights is not None else np.ones(len(impressions))
     clicked, other = weights @ impressions.labels, weights @ (1 - impressions.labels)
     if is_of_watch_time(model) and impressions.watch_time is not None:
-        clicked = weights @ impressions.watch_time
+        clicked, other = weights @ impressions.watch_time, weights.sum()
     layers = {layer.name: layer for layer in model.layers}
     constant = layers["weigh"].bias if "weigh" in layers else layers["intercept"].intercept
     if clicked > 0 and other > 0:

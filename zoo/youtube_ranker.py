@@ -28,11 +28,12 @@ _MOST = 30.0
 
 @keras.saving.register_keras_serializable("kerasrec")
 class WatchTimeLoss(keras.losses.Loss):
-    """Logistic regression in which a click is weighted by its watch time, and other rows by 1.
+    """Logistic regression of clicks, weighted by their watch time, against all rows, each with weight 1.
 
     With the predicted odds `o` and the watch time `t`, which is 0 without a click, the loss of a row is
-    `t log(1 + 1/o)` if `t > 0`, else `log(1 + o)`. It is smallest if `o` is the sum of the times divided by
-    the number of rows without a click. If few rows are clicked, this is close to the expected watch time.
+    `log(1 + o) + t log(1 + 1/o)`. It is smallest if `o` is the mean watch time. In the paper, clicked rows
+    lack the first term: the odds are the sum of the times divided by the number of rows *without* a click,
+    which is too high by a factor of `1 / (1 - share of clicks)`.
 
     Args:
         name: name of the loss. Defaults to `"watch_time"`.
@@ -45,8 +46,7 @@ class WatchTimeLoss(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each row, `[B]`."""
         watched = ops.reshape(ops.cast(y_true, y_pred.dtype), ops.shape(y_pred))
-        of_click = watched * ops.log1p(1.0 / y_pred)
-        return ops.mean(ops.where(watched > 0, of_click, ops.log1p(y_pred)), axis=-1)
+        return ops.mean(ops.log1p(y_pred) + watched * ops.log1p(1.0 / y_pred), axis=-1)
 
 
 def YouTubeRanker(
@@ -62,9 +62,9 @@ def YouTubeRanker(
 ) -> keras.Model:
     """A network that predicts the watch time of an impression (weighted logistic regression).
 
-    Clicked rows are weighted by their watch time, and other rows by 1. If few rows are clicked, the odds that
-    the network learns, `exp(network([v_1, ..., v_F]))`, are close to the expected watch time. These odds are
-    the output of the model.
+    Clicks are weighted by their watch time, and every row counts once as shown (`WatchTimeLoss`). The odds
+    that the network learns, `exp(network([v_1, ..., v_F]))`, are the expected watch time, and the output of
+    the model.
 
     It is trained on impressions with `watch_time`. Choose a unit in which the times are around 1, such as
     minutes, so that steps are neither tiny nor huge.

@@ -201,7 +201,7 @@ def train_clicks(
             with report.waiting(f"Training {SIMPLE}"):
                 found[SIMPLE] = Ranker(trained(fitted, SIMPLE, simple, None).model).evaluate(held_out)
         rows = [_row(name, one) for name, one in found.items()]
-        report.table(f"Figures of {len(held_out):,} held-out rows", rows)
+        report.table(f"Figures of {len(held_out):,} held-out rows", rows, keys=1)
         report.result |= {"held_out": len(held_out), "test": rows}
         if found[model]["auc"] < found.get(SIMPLE, found[model])["auc"]:
             worse = (

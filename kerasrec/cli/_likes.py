@@ -1,4 +1,4 @@
-"""The rows of a table that count as likes, and those of them that are held out."""
+"""The rows of a table that count as likes."""
 
 from typing import TYPE_CHECKING
 
@@ -47,12 +47,3 @@ def repeats(train: "Interactions", test: "Interactions | None") -> str:
     keys = (x.users.astype(np.int64) * x.n_items + x.items for x in (train, test))
     n = int(np.isin(*reversed(tuple(keys))).sum())
     return f"; {n:,} of these repeat what the user had in training and are not evaluated" if n else ""
-
-
-def split(liked: "Interactions", test_size: float, seed: int) -> tuple["Interactions", "Interactions"]:
-    """Rows to train on and held-out rows: the latest if there are times."""
-    from kerasrec.data import splits
-
-    if liked.times is not None:
-        return splits.time_split(liked, test_size=test_size)
-    return splits.random_split(liked, test_size, seed)

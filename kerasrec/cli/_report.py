@@ -13,6 +13,11 @@ import typer
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.table import Table
+
+# Wider than any table.
+_WIDEST = 10_000
+_GOES_ON = ", continued"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error happened.")]
@@ -44,20 +49,35 @@ class Report:
         rows: Sequence[Mapping[str, Any]],
         header: bool = True,
         as_written: Collection[str] = (),
+        keys: int = 0,
     ) -> None:
-        """A table for people: one row per mapping, numbers aligned right, ids as they are written."""
-        from rich.table import Table
-        from rich.text import Text
+        """A table for people: one row per mapping, numbers aligned right, ids as they are written.
 
-        table = Table(title=title, title_justify="left", show_header=header, title_style="bold")
-        for name in rows[0] if rows else ():
-            number = all(isinstance(row[name], (int, float)) for row in rows)
-            table.add_column(name, justify="right" if number else "left", overflow="fold")
-        for row in rows:
-            table.add_row(
-                *(Text(str(value) if name in as_written else shown(value)) for name, value in row.items())
-            )
-        self._console.print(table)
+        Args:
+            title: title of the table.
+            rows: one mapping per row, all with the same names.
+            header: whether to show the names.
+            as_written: names whose entries are shown unchanged.
+            keys: number of first columns that say what a row is. A table that is too wide is printed in parts
+                with these columns in each. Defaults to `0`: its cells are folded.
+        """
+        names = list(rows[0]) if rows else []
+        while True:
+            n = len(names)
+            table = _made(title, names, rows, header, as_written)
+            while keys and n > keys + 1 and self._width(table) > self._console.width:
+                n -= 1
+                table = _made(title, names[:n], rows, header, as_written)
+            self._console.print(table)
+            if n == len(names):
+                return
+            names = names[:keys] + names[n:]
+            title = title if title.endswith(_GOES_ON) else title + _GOES_ON
+
+    def _width(self, table: "Table") -> int:
+        """Columns of text that a table takes if nothing is folded."""
+        wide = self._console.options.update(max_width=_WIDEST)
+        return self._console.measure(table, options=wide).maximum
 
     def facts(self, title: str, facts: Mapping[str, Any]) -> None:
         """A table of names and values."""
@@ -132,6 +152,27 @@ def reporting(as_json: bool, debug: bool) -> Iterator[Report]:
     except Exception as error:
         name = type(error).__name__
         _fail(f"kerasrec failed: {name}: {error} (`--debug` shows where)", 1, debug)
+
+
+def _made(
+    title: str,
+    names: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    header: bool,
+    as_written: Collection[str],
+) -> "Table":
+    """A table of some columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", show_header=header, title_style="bold")
+    for name in names:
+        number = all(isinstance(row[name], (int, float)) for row in rows)
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        texts = (str(row[name]) if name in as_written else shown(row[name]) for name in names)
+        table.add_row(*map(Text, texts))
+    return table
 
 
 def shown(value: Any) -> str:

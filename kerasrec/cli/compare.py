@@ -11,9 +11,10 @@ from kerasrec.cli._compared_clicks import compared_clicks
 from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._library import load_library
-from kerasrec.cli._likes import likes, repeats, split, what_counts
+from kerasrec.cli._likes import likes, repeats, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
 from kerasrec.cli._settings import MOST_SEED, setting
+from kerasrec.cli._split import How, check_split, hold_out
 
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Default values of options for lists.
 _DEFAULTS = {"models": "hybrid", "k": "10", "metrics": "ndcg,recall,coverage"}
+_TEST_SIZE = 0.2
 
 
 @reads_table
@@ -44,7 +46,8 @@ def compare(
     *,
     form: Form,
     time_column: Annotated[
-        str | None, typer.Option(help="Column of times. If given, the latest rows are held out.")
+        str | None,
+        typer.Option(help="Column of times. If given, the latest rows are held out; see `--split`."),
     ] = None,
     at_least: Annotated[
         float | None, typer.Option(help="Lowest rating that counts as a like; lower ratings are dropped.")
@@ -58,7 +61,10 @@ def compare(
         typer.Option(metavar="NAME=KIND", help="Kind of a column for click models, as in `train`."),
     ] = None,
     watch_time: Annotated[str | None, typer.Option(help="Column of watch times, for youtube_ranker.")] = None,
-    test_size: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of the rows to hold out.")] = 0.2,
+    test_size: Annotated[
+        float | None, typer.Option(min=0.0, max=0.9, help="Share to hold out. Default: 0.2.")
+    ] = None,
+    split: How = None,
     k: Annotated[
         str, typer.Option(metavar="K", help="Length of the lists, or several, separated by commas.")
     ] = _DEFAULTS["k"],
@@ -96,7 +102,14 @@ def compare(
         training = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
         if label is not None:
             _refuse_lists(
-                {"at-least": at_least, "time-column": time_column, "k": k, "metrics": metrics}, form
+                {
+                    "at-least": at_least,
+                    "time-column": time_column,
+                    "k": k,
+                    "metrics": metrics,
+                    "split": split,
+                },
+                form,
             )
             load_library(report)
             hyperparameters = _by_model(
@@ -111,12 +124,17 @@ def compare(
                 hyperparameters,
                 baselines,
                 training,
-                test_size,
+                _TEST_SIZE if test_size is None else test_size,
                 report,
             )
             _end(of_clicks, [], plot, report)
             return
         refuse_without_label({"column": column, "watch-time": watch_time})
+        if test_size == 0:
+            raise ValueError(
+                "`--test-size` must be above 0, as models are compared on rows held out. Received: 0."
+            )
+        check_split(split, test_size, time_column is not None or _table.is_prepared(ratings))
         names = _listed("models", models)
         cuts = _cuts(k)
         _table.check_columns(ratings, form.columns(time_column), form)
@@ -127,13 +145,16 @@ def compare(
         whole, found = read.interactions, read.columns
         read.tell(report)
         liked = likes(whole, at_least, "value" in found)
-        train, test = split(liked, test_size, seed)
+        parts = hold_out(liked, split, test_size, _TEST_SIZE, seed, hyperparameters)
+        train = parts.train
+        test: Any = parts.test  # a test size of 0 was refused
         report.line(
             f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items; "
             + (f"of {len(liked):,} likes " if len(liked) < len(whole) else "")
             + f"{len(train):,} to train on and {len(test):,} held out{repeats(train, test)}"
         )
         report.line(f"Counted as liked: {what_counts(whole, at_least, 'value' in found)}")
+        report.line(parts.line)
         table, trained, careful = _compared(
             hyperparameters,
             train,
@@ -143,7 +164,8 @@ def compare(
             training,
             report,
         )
-        report.result = {"columns": found, "train": len(train), "test": len(test), "epochs": trained}
+        sizes = {"train": len(train), "test": len(test)}
+        report.result = {"columns": found, "split": parts.how, **sizes, "epochs": trained}
         _end(table, careful, plot, report)
 
 
@@ -222,7 +244,7 @@ def _print(table: "Compared[Any]", report: Report) -> None:
                 | ({"95 %": f"{row['low']:.4f}-{row['high']:.4f}", "p": p} if k == cut else {})
             )
         if k or not cut:
-            report.table(f"Models by {table.metric}" if k == cut else f"Lists of {k}", rows)
+            report.table(f"Models by {table.metric}" if k == cut else f"Lists of {k}", rows, keys=1)
     report.line(table.verdict())
     report.line(f"* a baseline. 95 %: interval of {table.metric}.")
     report.line(
@@ -239,7 +261,7 @@ def _print(table: "Compared[Any]", report: Report) -> None:
         for i, ((_, part), row) in enumerate(slices.iterrows())
     ]
     if parts:
-        report.table(f"{table.metric} in parts of users and items", parts)
+        report.table(f"{table.metric} in parts of users and items", parts, keys=3)
     measured = {key: x if isinstance(x, float) else str(x) for key, x in table.protocol.items()}
     report.facts("How it was measured", measured)
 

@@ -9,14 +9,17 @@ from kerasrec.cli._files import check_writable
 from kerasrec.cli._form import Form, Ratings, reads_table
 from kerasrec.cli._items import metadata_of
 from kerasrec.cli._library import load_library
-from kerasrec.cli._likes import likes, repeats, split, what_counts
+from kerasrec.cli._likes import likes, repeats, what_counts
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
 from kerasrec.cli._settings import MOST_SEED, setting
+from kerasrec.cli._split import How, check_split, hold_out
 
 if TYPE_CHECKING:
     import keras
 
     from kerasrec.data import Interactions
+
+_TEST_SIZE = 0.1
 
 
 @reads_table
@@ -39,7 +42,8 @@ def train(
         ),
     ] = None,
     time_column: Annotated[
-        str | None, typer.Option(help="Column of times. If given, the latest ratings are held out.")
+        str | None,
+        typer.Option(help="Column of times. If given, the latest rows are held out; see `--split`."),
     ] = None,
     at_least: Annotated[
         float | None,
@@ -74,11 +78,14 @@ def train(
         ),
     ] = None,
     test_size: Annotated[
-        float,
+        float | None,
         typer.Option(
-            min=0.0, max=0.9, help="Share of the rows held out for evaluation; 0 trains on all rows."
+            min=0.0,
+            max=0.9,
+            help="Share held out for evaluation; 0 trains on all rows. Default: 0.1.",
         ),
-    ] = 0.1,
+    ] = None,
+    split: How = None,
     validation: Annotated[
         float | None,
         typer.Option(
@@ -126,13 +133,16 @@ def train(
                     "time-column": time_column,
                     "value-column": form.value_column,
                     "kind": form.kind,
+                    "split": split,
                 }
             )
             load_library(report)
             name = model or DEFAULT
-            train_clicks(ratings, name, label, form, column, watch_time, how, test_size, out, plot, report)
+            share = _TEST_SIZE if test_size is None else test_size
+            train_clicks(ratings, name, label, form, column, watch_time, how, share, out, plot, report)
             return
         refuse_without_label({"column": column, "watch-time": watch_time})
+        check_split(split, test_size, time_column is not None or _table.is_prepared(ratings))
         _table.check_columns(ratings, form.columns(time_column), form)
         load_library(report)
         from kerasrec import zoo
@@ -154,7 +164,8 @@ def train(
         if rates and at_least is not None:
             raise ValueError(f"`--at-least` is for models that rank. Received: {at_least:g}, and {model}.")
         used = whole if rates else likes(whole, at_least, "value" in found)
-        fitted, held_out = split(used, test_size, seed) if test_size else (used, None)
+        parts = hold_out(used, split, test_size, _TEST_SIZE, seed, [model])
+        fitted, held_out = parts.train, parts.test
         table.tell(report)
         report.line(
             f"{_counted(len(whole), table.n_rows, rates)} of {whole.n_users:,} users and "
@@ -165,11 +176,14 @@ def train(
         )
         if not rates:
             report.line(f"Counted as liked: {what_counts(whole, at_least, 'value' in found)}")
+        if parts.line:
+            report.line(parts.line)
         report.result |= {
             "columns": found,
             "kind": whole.kind,
             "users": whole.n_users,
             "items": whole.n_items,
+            "split": parts.how,
         }
         train_and_write(model, used, (fitted, held_out), how, out, plot, report, about)
 
@@ -222,7 +236,7 @@ def train_and_write(
             if rates
             else f"Ranking of {len(held_out):,} held-out rows"
         )
-        report.table(title, test)
+        report.table(title, test, keys=1)
         report.result |= {"held_out": len(held_out), "test": test}
     if rates and item_metadata is None:
         save_model(training.model, out, fitted, seen=True)

@@ -14,6 +14,7 @@ from kerasrec.cli._form import Form, reads_table
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
 from kerasrec.cli._settings import MOST_SEED, setting
+from kerasrec.cli._split import How, check_split, hold_out
 from kerasrec.cli._tuned_clicks import clicks_to_search
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def tune(
         float | None,
         typer.Option(min=0.0, max=0.9, help="Share held out to test the best model; 0 for no test."),
     ] = None,
+    split: How = None,
     test: Annotated[
         Path | None, typer.Option(help="Table of test rows, instead of a share of the rows.")
     ] = None,
@@ -103,7 +105,8 @@ def tune(
     *,
     form: Form,
     time_column: Annotated[
-        str | None, typer.Option(help="Column of times. If given, the latest rows are kept for the test.")
+        str | None,
+        typer.Option(help="Column of times. If given, the latest rows are kept for the test; see `--split`."),
     ] = None,
     seed: Annotated[
         int | None,
@@ -128,6 +131,8 @@ def tune(
         fixed = dict(map(setting, settings or ()))
         ranges = dict(map(_range, space or ()))
         load_library(report)
+        from kerasrec import zoo
+
         job = _job(source, data, label)
         label = job.label if label is None else label
         watch_time = job.watch_time if watch_time is None else watch_time
@@ -137,7 +142,8 @@ def tune(
         further["fixed"] = dict(further.get("fixed", {})) | fixed
         further["space"] = (dict(further.get("space", {})) | ranges) or None
         at_least = job.at_least if at_least is None else at_least
-        test_size = job.test_size if test_size is None else test_size
+        names = [zoo.card(x).name for x in _names([*job.rivals] if rivals is None else rivals.split(","))]
+        main = zoo.card(model or job.model).name
         table = _place(job.data if data is None else data)
         apart = test if test is not None or data is not None else job.test
         apart = None if apart is None else _place(apart)
@@ -151,14 +157,17 @@ def tune(
                     "time-column": time_column,
                     "value-column": form.value_column,
                     "kind": form.kind,
+                    "split": split,
                 }
             )
-            parts = (apart, test_size, job.test_seed)
+            share = job.test_size if test_size is None else test_size
+            parts = (apart, share, job.test_seed)
             train, held_out = clicks_to_search(
                 table, label, form, job.columns, column, watch_time, *parts, report
             )
         else:
             refuse_without_label({"column": column, "watch-time": watch_time})
+            _check_test(split, apart, test_size, time_column is not None or _table.is_prepared(table))
             with report.waiting(f"Reading {table.name}"):
                 columns = form.columns(time_column)
                 read = _table.read_ratings(table, columns, form, needs_values=False)
@@ -167,7 +176,12 @@ def tune(
                     if apart is None
                     else _table.read_ratings(apart, columns, form, needs_values=False).interactions
                 )
-            rows, kept = _split(read.interactions, further_rows, at_least, test_size, job.test_seed)
+            if further_rows is None:
+                liked = read.interactions if at_least is None else read.interactions.at_least(at_least)
+                of_table = hold_out(liked, split, test_size, job.test_size, job.test_seed, [main, *names])
+                rows, kept = of_table.train, of_table.test
+            else:
+                rows, kept = _with_test(read.interactions, further_rows, at_least)
             read.tell(report)
             read_columns = read.columns
             n_kept = 0 if kept is None else len(kept)
@@ -175,13 +189,12 @@ def tune(
                 f"{len(rows) + n_kept:,} rows of {rows.n_users:,} users and {rows.n_items:,} items, "
                 f"{n_kept:,} of them kept from the search"
             )
+            if further_rows is None and kept is not None:
+                report.line(of_table.line)
             train, held_out = rows, kept
 
-        from kerasrec import zoo
         from kerasrec.tuning import search
 
-        names = [zoo.card(x).name for x in _names([*job.rivals] if rivals is None else rivals.split(","))]
-        main = zoo.card(model or job.model).name
         names = [name for name in names if name != main] if held_out is not None else []
         wanted = _objective(objective, model, job)
         # A chief's workers, and a worker, know only this one.
@@ -252,23 +265,22 @@ def _place(table: Any) -> Path:
     return path
 
 
-def _split(
-    whole: "Interactions",
-    test: "Interactions | None",
-    at_least: float | None,
-    test_size: float,
-    seed: int,
-) -> tuple["Interactions", "Interactions | None"]:
-    """The rows of the search, and the test rows: of the same table, the latest if there are times."""
-    from kerasrec.cli._likes import split
+def _check_test(split: str | None, test: Path | None, test_size: float | None, has_times: bool) -> None:
+    if split is not None and test is not None:
+        raise ValueError(
+            f"`--split` cannot be used with a table of test rows. Received: {split!r} and {str(test)!r}."
+        )
+    check_split(split, test_size, has_times)
+
+
+def _with_test(
+    whole: "Interactions", test: "Interactions", at_least: float | None
+) -> tuple["Interactions", "Interactions"]:
+    """The rows of the search and those of another table for the test, over the same ids."""
     from kerasrec.data._extension import over_one_vocabulary
 
-    if test is not None:
-        parts = over_one_vocabulary(whole, test)
-        train, held_out = parts if at_least is None else (part.at_least(at_least) for part in parts)
-        return train, held_out
-    liked = whole if at_least is None else whole.at_least(at_least)
-    return split(liked, test_size, seed) if test_size else (liked, None)
+    train, held_out = over_one_vocabulary(whole, test)
+    return (train, held_out) if at_least is None else (train.at_least(at_least), held_out.at_least(at_least))
 
 
 def _range(text: str) -> tuple[str, Any]:
@@ -304,6 +316,7 @@ def _tell(result: "SearchResult", report: Report) -> None:
     report.table(
         f"The best of {len(rows):,} trials by {result.objective}",
         [{str(name): value for name, value in row.items()} for row in rows[:_SHOWN]],
+        keys=1,
     )
     report.facts("Best hyperparameters", result.best_hyperparameters)
     report.line(f"{result.overhead:.0%} of the time was spent neither on training nor on evaluation")
@@ -340,6 +353,7 @@ def _test(
             {"model": str(name), **{str(x): value for x, value in row.items()}}
             for name, row in frame.iterrows()
         ],
+        keys=1,
     )
     report.line(table.verdict())
     for note in table.notes:

@@ -93,7 +93,7 @@ class VocabularyEncoder(Encoder):
             n_rows += len(entries)
             seen = [pd.concat([*seen, encoder.tokens(entries)]).drop_duplicates()]
         _, uniques = pd.factorize(seen[0])
-        tokens = plain(uniques)
+        tokens = plain(id_index(uniques))  # as a file gives them: 7.0 is 7
         if not len(tokens):
             raise ValueError(
                 f"Column {encoder.column!r} must have entries. Received: {n_rows} rows, all missing."

@@ -19,6 +19,7 @@ from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._made import state_of
 from kerasrec.recommender._metadata import aligned
 from kerasrec.recommender._reading import reads
+from kerasrec.recommender._rescaled import Scale, reads_scores, rescaled
 from kerasrec.recommender._resizing import Growth, is_of_a_graph, resized, value_of
 from kerasrec.recommender._state import State
 
@@ -115,7 +116,7 @@ def updated(
             f"on all interactions. Received: {state.name!r}."
         )
     epochs = whole_number("epochs", epochs)
-    before = state.model
+    before, scale = state.model, _scale(state)
     for side, given in (("user", user_features), ("item", item_metadata)):
         own = getattr(interactions, f"{side}_ids")[np.unique(getattr(interactions, f"{side}s"))]
         new = own[state.ids(side).index.get_indexer(own) < 0]
@@ -147,7 +148,8 @@ def updated(
         history = _training.fit(model, trained_on, recipe, seed, verbose, known=whole)
     found = _after(state, model, whole, _sequences(state, interactions))
     how = (epochs, replay, user_features, item_metadata, batch_size, seed, verbose)
-    return _with_second(found, lambda second: updated(second, interactions, *how)[0]), history
+    found = _with_second(found, lambda second: updated(second, interactions, *how)[0])
+    return _rescaled(found, scale), history
 
 
 def _sequences(state: State, events: Interactions) -> Sequences | None:
@@ -167,6 +169,23 @@ def _with_second(state: State, grow: Callable[[State], State]) -> State:
     if order is None or not isinstance(order.second, State):
         return state
     return replace(state, order=replace(order, second=grow(order.second)))
+
+
+def _scale(state: State) -> Scale | None:
+    """The scale of the candidates' scores, if a ranker of clicks reads them."""
+    order = state.order
+    if order is None or isinstance(order.second, State) or not reads_scores(order.second):
+        return None
+    return Scale.of(state, order.n_candidates)
+
+
+def _rescaled(state: State, before: Scale | None) -> State:
+    """The state whose ranker of clicks reads the scores of the first stage after its training."""
+    order: Any = state.order
+    if before is None:
+        return state
+    second = rescaled(order.second, before, Scale.of(state, order.n_candidates))
+    return replace(state, order=replace(order, second=second))
 
 
 def _after(

@@ -13,6 +13,11 @@ from kerasrec.data._kinds import Meaning
 from kerasrec.data._opened import user_blocks
 from kerasrec.evaluation._ragged import Ragged
 
+_REMEDIES = {
+    "ratings": " and `value=`",
+    "likes": ", which makes a like of every value above 0; of ratings, keep the likes first with `at_least`",
+}
+
 
 class History(Ragged):
     """Each pair of user and item once, with its value and what the value means.
@@ -159,6 +164,13 @@ def appended(
     )
 
 
+def _fits(events: Interactions, kind: str) -> bool:
+    """Whether events whose kind nobody stated can be of a kind: values other than 0 and 1 are no likes."""
+    if kind == "likes":
+        return bool(np.isin(events.values, (0, 1)).all())
+    return kind == "counts"
+
+
 def updated(old: Interactions, new: Interactions) -> Interactions:
     """What users have had after further events, whose ids are those of the recommender by now.
 
@@ -167,11 +179,10 @@ def updated(old: Interactions, new: Interactions) -> Interactions:
         new: the events, over the same vocabularies.
     """
     known, said = old._meaning, new._meaning
-    if said.kind != known.kind and (said.stated or known.kind == "ratings"):
+    if said.kind != known.kind and (said.stated or not _fits(new, known.kind)):
         raise ValueError(
             f"`interactions` must be {known.kind}, as those that the recommender was trained on; load them "
-            f"with `kind={known.kind!r}`" + (" and `value=`" if known.kind == "ratings" else "") + ". "
-            f"Received: {said.kind}."
+            f"with `kind={known.kind!r}`{_REMEDIES.get(known.kind, '')}. Received: {said.kind}."
         )
     if old.times is not None and new.times is None:
         # Events of which nobody said when come after those before.

@@ -7,9 +7,10 @@ from kerasrec._arguments import positive_integer
 from kerasrec._seeds import check_seed
 from kerasrec.data import Impressions, Interactions, splits
 from kerasrec.data.columns import Column
+from kerasrec.layers import find_catalogue
 from kerasrec.recommender import _metadata
 from kerasrec.recommender._clicks import STAGE_COLUMNS
-from kerasrec.recommender._rescaled import rescaled
+from kerasrec.recommender._rescaled import Scale, rescaled
 from kerasrec.recommender._shown import LABEL, shown_rows
 from kerasrec.recommender.ranker import Ranker
 from kerasrec.recommender.recommender import Recommender
@@ -125,8 +126,18 @@ def train_two_stages(
         orders = Recommender.train(interactions, **second)
     finds = Recommender.train(interactions, item_metadata=item_metadata, **first)
     if isinstance(orders, Ranker):
-        orders = rescaled(orders, before, finds._now(), n_candidates)
+        orders = _following(orders, Scale.of(before, n_candidates), Scale.of(finds._now(), n_candidates))
     return TwoStage(finds, orders, n_candidates)
+
+
+def _following(ranker: Ranker, before: Scale, now: Scale) -> Ranker:
+    """The ranker, whose model carries the columns for the scores of the first stage as it is now."""
+    if before.resembles(now):
+        return ranker
+    found = rescaled(ranker, before, now)
+    catalogue: Any = find_catalogue(found.model)
+    catalogue.attachments = {**catalogue.attachments, "columns": found.columns.to_arrays()}
+    return found
 
 
 def _declared(

@@ -151,6 +151,17 @@ def test_laws(kind, data):
     np.testing.assert_array_equal(dense(permuted), dense(features)[order])
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "Float64"])
+def test_names_of_numbers_stay_the_same_in_a_file(dtype):
+    """Whole numbers in a column of floats are whole numbers, as ids are."""
+    series = pd.Series([2.0, 1.5, None, 10.0], list("abcd"), dtype=dtype, name="size")
+    features = Features.categorical(series)
+    assert features.names == ["size=1.5", "size=2", "size=10"]
+    loaded = Features.from_arrays(features.to_arrays())
+    assert loaded.names == features.names
+    np.testing.assert_array_equal(dense(loaded.transform(series)), dense(features))
+
+
 TITLES = pd.Series(["The War of the Worlds", "War and peace", "peace", None], list("wxyz"), name="title")
 
 

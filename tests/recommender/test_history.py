@@ -105,6 +105,21 @@ class TestRefused:
         with pytest.raises(ValueError, match="must be ratings, .* and `value=`. Received: likes"):
             rated.update(Interactions.from_frame(events("a", "x")))
 
+    def test_values_that_nobody_called_likes(self):
+        """A rating of 1 would become a like; ones and zeros can be likes even if nobody says so."""
+        liked = held(Interactions.from_frame(events("ab", "xy"), kind="likes"))
+        new = events("ab", "yx", n=[1, 5])
+        with pytest.raises(
+            ValueError, match="must be likes, .*`kind='likes'`, which .* `at_least`. Received: ratings"
+        ):
+            liked.update(Interactions.from_frame(new, value="n"))
+        high = Interactions.from_frame(new, value="n", kind="likes").at_least(4)
+        liked.update(high, epochs=0, verbose=0)
+        assert set(table(liked)) == {("a", "x"), ("b", "y"), ("b", "x")}
+        ones = Interactions.from_frame(events("ab", "yy", n=[1, 0]), value="n")
+        liked.update(ones, epochs=0, verbose=0)
+        assert table(liked)["a", "y"] == 1
+
     def test_times_of_another_kind(self):
         dates = pd.to_datetime(["2020-01-01"])
         recommender = held(Interactions.from_frame(events("a", "x", t=dates), time="t"))

@@ -102,6 +102,36 @@ def test_a_first_stage_trained_again_may_score_on_another_scale():
     assert both.recommend(3, k=5)["score"].nunique() == 5
 
 
+@pytest.mark.slow
+def test_a_ranker_reads_the_scores_of_an_updated_first_stage_as_before(data, tmp_path):
+    """Training moves the scores of candidates; to the ranker their mean and deviation stay the same."""
+    how = {"epochs": 1, "n_components": 2, "learning_rate": 0.3, "verbose": 0}
+    first = Recommender.train(data, "matrix_factorization", **how)
+    shown = first.recommend(k=3).assign(clicked=[1, 0, 1] * N_USERS)
+    shown = shown.rename(columns={"score": "candidate_score"})
+    shown = Impressions.from_frame(shown, "clicked", {"candidate_score": "number"})
+    given = Ranker(kerasrec.zoo.create("logistic_regression", shown))
+    state = list(given.columns.fitted["candidate_score"].state)
+    # All items, so that the candidates before and after are the same.
+    both = TwoStage(first, given, n_candidates=N_ITEMS)
+
+    def candidates():
+        lists = both.candidates.recommend(k=N_ITEMS, short="fewer")
+        scores = lists["score"].rename("candidate_score")
+        encoded = np.ravel(both.ranker.columns.fitted["candidate_score"].encode(scores))
+        return scores.to_numpy(), [encoded.mean(), encoded.std()]
+
+    scores, read = candidates()
+    both.update(data, epochs=20, verbose=0)  # the same events
+    moved, now = candidates()
+    assert not 0.8 < moved.std() / scores.std() < 1.25
+    np.testing.assert_allclose(now, read, atol=1e-3)
+    assert given.columns.fitted["candidate_score"].state == state  # another recommender may hold it
+    both.save(tmp_path / "both.keras")
+    loaded = TwoStage.load(tmp_path / "both.keras").ranker.columns.fitted["candidate_score"].state
+    assert loaded == both.ranker.columns.fitted["candidate_score"].state != state
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 10_000),
