@@ -55,8 +55,10 @@ class SequenceBatches(keras.utils.PyDataset):
         targets: `"next"`, `"masked"` or `"last"`. Defaults to `None`: what `model` learns from, else
             `"next"`.
         n_sampled_items: int, sampled negatives that a batch shares. Defaults to `None`: the whole catalogue.
-        sampler: as in `RankingBatches`; `PopularitySampler(exponent)` for popularity to a power. Defaults to
-            `"uniform"`.
+        sampler: `"uniform"`, `"popularity"`, or a `Sampler` of `kerasrec.data.samplers` such as
+            `PopularitySampler(exponent=0.5)`, which says how likely each item is. A batch always shares one
+            sample without repeats, so `shared` and `replace` of the sampler change nothing. `"in_batch"` is
+            refused. Defaults to `"uniform"`.
         crops: of a sequence longer than that, `"latest"` takes the latest items, `"random"` others in each
             epoch, and `"all"` cuts it into rows. Defaults to `"latest"`.
         mask_rate: float, of `"masked"`. Defaults to `0.2`.
@@ -155,11 +157,18 @@ class SequenceBatches(keras.utils.PyDataset):
     def _make_pool(self, n_sampled_items: int | None, sampler: Any) -> None:
         n_items = self.sequences.n_items
         self.n_sampled_items = n_sampled_items
+        sampler = samplers.get(sampler)
+        if isinstance(sampler, samplers.InBatchSampler):
+            raise ValueError(
+                "`sampler` of SequenceBatches must draw from the catalogue: 'uniform', 'popularity' or a "
+                "Sampler. `PopularitySampler(exponent=1)` draws items as often as batches hold them. "
+                f"Received: sampler={sampler!r}."
+            )
         if n_sampled_items is None:
             return
         self.n_sampled_items = positive_integer("n_sampled_items", n_sampled_items)
         counts = counts_of(self.sequences.items, n_items)
-        probabilities = samplers.get(sampler).probabilities(counts)
+        probabilities = sampler.probabilities(counts)
         self._pool = _draws.Pool(n_items, probabilities)
         if self.n_sampled_items > self._pool.n_possible:
             raise ValueError(

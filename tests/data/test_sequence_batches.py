@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasrec.data import Interactions, ModelInputs, SequenceBatches, Sequences
-from kerasrec.data.samplers import PopularitySampler
+from kerasrec.data.samplers import InBatchSampler, PopularitySampler, UniformSampler
 from kerasrec.layers import DotScore, FeatureEmbedding
 
 LISTS = [list(range(n)) for n in (3, 12, 1, 40, 2, 7, 0, 19)]
@@ -116,11 +116,20 @@ def test_prefixes():
     assert all(row in expected for row in few)
 
 
-@pytest.mark.parametrize("sampler", ["uniform", PopularitySampler(exponent=0.5)])
-def test_shared_samples(sampler):
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        "uniform",
+        UniformSampler(shared=True, replace=True),
+        PopularitySampler(exponent=0.5),
+        PopularitySampler(exponent=0.5, shared=True, replace=False),
+    ],
+)
+def test_a_batch_shares_one_sample_without_repeats(sampler):
     of = batches(n_sampled_items=5, sampler=sampler)
     counts = np.bincount(sum(LISTS, []), minlength=N_ITEMS)
-    q = np.full(N_ITEMS, 1 / N_ITEMS) if sampler == "uniform" else counts**0.5 / (counts**0.5).sum()
+    popular = isinstance(sampler, PopularitySampler)
+    q = counts**0.5 / (counts**0.5).sum() if popular else np.full(N_ITEMS, 1 / N_ITEMS)
     for index in range(len(of)):
         inputs, labels, weights = of[index]
         shared, n = inputs["shared_item"], inputs["history"].size
@@ -238,6 +247,12 @@ def test_ages_that_there_are_none_of():
         ({"crops": "some"}, "`crops` must be one of latest, random, all. Received: crops='some'"),
         ({"mask_rate": 1.0}, "`mask_rate` must be between 0 and 1. Received: mask_rate=1.0"),
         ({"n_sampled_items": 41}, "`n_sampled_items` must be at most .* n_sampled_items=41 of 40"),
+        ({"sampler": "hard"}, "`sampler` must be a Sampler or one of uniform"),
+        (
+            {"sampler": "in_batch", "n_sampled_items": 5},
+            r"must draw from the catalogue: .* Received: sampler=InBatchSampler\(replace=False, shared=False",
+        ),
+        ({"sampler": InBatchSampler(shared=True), "n_sampled_items": 5}, "must draw from the catalogue"),
         ({"length": 0}, "`length` must be a positive integer"),
         ({"max_targets": 0}, "`max_targets` must be a positive integer"),
         ({"lists": [[1], [2], []]}, "a user with two items, .* Received: 2 items of 3 users"),
