@@ -27,9 +27,9 @@ def _rows_by_word(entries: "pd.Series[Any]") -> dict[str, int]:
     """The number of rows that have each word."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    vectorizer = CountVectorizer(token_pattern=WORD, binary=True)
+    vectorizer, given = CountVectorizer(token_pattern=WORD, binary=True), texts(entries)
     try:
-        counts = vectorizer.fit_transform(texts(entries)).sum(axis=0)
+        counts = vectorizer.fit_transform(given).sum(axis=0)
     except ValueError:  # no words at all
         return {}
     return dict(zip(vectorizer.get_feature_names_out().tolist(), np.asarray(counts)[0].tolist(), strict=True))

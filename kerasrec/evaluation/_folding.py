@@ -1,5 +1,7 @@
 """From the items that a user has to the user's representation."""
 
+import math
+
 import numpy as np
 
 from kerasrec.evaluation._ragged import Ragged
@@ -43,12 +45,12 @@ class FoldIn:
     def __call__(self, history: Ragged) -> dict[str, np.ndarray]:
         """Representations `[B, ...]` by name of the users with these histories."""
         flat = ((self._sums(history) - self.centre) @ self.weights + self.offset).astype(np.float32)
-        sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
-        parts = np.split(flat, np.cumsum(sizes)[:-1], axis=1)
-        return {
-            name: part.reshape(-1, *shape)
-            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
-        }
+        parts, begin = {}, 0
+        for name, shape in self.shapes.items():
+            end = begin + math.prod(shape)
+            parts[name] = flat[:, begin:end].reshape(-1, *shape)
+            begin = end
+        return parts
 
     def _sums(self, history: Ragged) -> np.ndarray:
         import scipy.sparse
