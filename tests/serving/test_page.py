@@ -173,7 +173,7 @@ def test_figures_are_those_of_evaluate(browse, recommender, held_out):
     assert "2 rows of unknown users or items left out" in " ".join(page.texts("measured"))
     lists = recommender.recommend(k=10)
     never = set(recommender.item_ids) - set(lists["item"])
-    assert f"{len(never)} of 30 items stand in no list of these 40 users" in " ".join(page.texts("never"))
+    assert f"{len(never)} of 30 items are in no list of these 40 users" in " ".join(page.texts("never"))
     shares = [text for text in page.texts("coverage") if text.endswith("%")]
     assert sum(float(text[:-2]) for text in shares[1::3]) == pytest.approx(100, abs=1)
 
