@@ -18,16 +18,17 @@ from kerasrec.zoo import Hyperparameter
 
 
 class HyperRecommender(keras_tuner.HyperModel):
-    """The models that a search chooses from: one of the zoo, its settings within ranges.
+    """A model of the zoo whose settings a search chooses within ranges.
 
-    What is searched comes from the model's card, with the batch size and, for ranking, the number of sampled
-    items; `space` adds to it or replaces it, `fixed` takes away from it. `build` makes a built and compiled
-    model, `fit` trains it on the batches that its loss takes, so that every tuner of keras-tuner can use it.
+    By default the search covers the settings on the model's card, the batch size and, for ranking models, the
+    number of sampled items. `space` adds settings or changes their ranges, and `fixed` removes settings.
+    `build` returns a built and compiled model, and `fit` trains it on the batches that its loss needs, so
+    every tuner of keras-tuner can use it.
 
-    Beside the card's, these settings can be searched: `optimizer`, `schedule` (`"cosine"` takes the learning
-    rate to 0 over the epochs), `epochs`, `row_sparse`, `sampler`; of hybrid models `n_tastes`, `attention`,
-    `score`, `user_repr` and `item_repr`, with `user_depth`, `user_units_1` and so on, `user_activation` and
-    `user_dropout` where a representation is deep.
+    In addition to those on the card, these settings can be searched: `optimizer`, `schedule` (`"cosine"`
+    takes the learning rate to 0 over the epochs), `epochs`, `row_sparse`, `sampler`; for hybrid models also
+    `n_tastes`, `attention`, `score`, `user_repr` and `item_repr`, with `user_depth`, `user_units_1` and so
+    on, `user_activation` and `user_dropout` if a representation is deep.
 
     Args:
         model_name: name of a model of the zoo.
@@ -36,15 +37,15 @@ class HyperRecommender(keras_tuner.HyperModel):
             which a trial takes or leaves. Defaults to `None`.
         item_features: the same of the items. Defaults to `None`.
         fixed: settings that are not searched, by name. Defaults to `None`.
-        space: ranges by name, over those of the card: `(low, high)`, `(low, high, "log")`, a list of values,
-            a `kerasrec.zoo.Hyperparameter`, or `True` for the setting's own range. A list of names
+        space: ranges by name, which replace those of the card: `(low, high)`, `(low, high, "log")`, a list of
+            values, a `kerasrec.zoo.Hyperparameter`, or `True` for the setting's own range. A list of names
             searches these alone, `"all"` everything. Defaults to `None`.
-        epochs: int, epochs of a training, where they are not searched. Defaults to `None`: the recipe's.
-        seed: int, of weights, order and samples; the same in all trials. Defaults to `0`.
-        metrics: names of further Keras metrics of a rating model. Defaults to `()`.
+        epochs: int, epochs of a training if they are not searched. Defaults to `None`: the recipe's.
+        seed: int, for weights, order and samples; the same in all trials. Defaults to `0`.
+        metrics: names of further Keras metrics for a rating model. Defaults to `()`.
 
     Raises:
-        ValueError: if there is no such model or setting, or a range is empty or inverted.
+        ValueError: if the model or a setting is unknown, or a range is empty or inverted.
         TypeError: if a click model is not given impressions.
 
     Example:
@@ -100,7 +101,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         return dict(self._space.fixed)
 
     def on(self, interactions: Data) -> "HyperRecommender":
-        """The same models of other interactions.
+        """The same models for other interactions.
 
         Args:
             interactions: `Interactions` over the same vocabularies, or `Impressions` of the same columns.
@@ -112,7 +113,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         return other
 
     def with_defaults(self) -> "HyperRecommender":
-        """The same model with its recipe alone, nothing fixed and nothing searched."""
+        """The same model with its recipe, with nothing fixed and nothing searched."""
         other = self.on(self.interactions)
         other._space = self._of_the_recipe()
         return other
@@ -128,7 +129,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         return all(name in known and x == known[name].default for name, x in whole.items())
 
     def declare_hyperparameters(self, hp: Any) -> None:
-        """Name everything that is searched, without building a model.
+        """Declare all hyperparameters without building a model.
 
         Args:
             hp: `keras_tuner.HyperParameters`.
@@ -152,7 +153,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         }
 
     def build(self, hp: Any) -> keras.Model:
-        """A built and compiled model; one in closed form comes fitted.
+        """A built and compiled model; a closed-form model is already fitted.
 
         Args:
             hp: `keras_tuner.HyperParameters`.
@@ -207,7 +208,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         initial_epoch: int = 0,
         **kwargs: Any,
     ) -> Any:
-        """Train a model that `build` made; of one in closed form the callbacks see one epoch.
+        """Train a model that `build` made; for a closed-form model the callbacks see one epoch.
 
         Args:
             hp: `keras_tuner.HyperParameters`, or the settings by name.

@@ -11,26 +11,26 @@ _JOBS = Path(__file__).parent / "jobs"
 
 @dataclass(frozen=True)
 class Job:
-    """A search that stands in a file: data, model, space, tuner and budget.
+    """A search described by a file: data, model, space, tuner and budget.
 
-    `kerasrec tune JOB` runs it: a part of the data is held out as the test set, the search sees the rest, and
-    what it found is measured on the test set beside the defaults and the baselines.
+    `kerasrec tune JOB` runs it: a part of the data is held out as the test set, and the search sees the rest.
+    The best model is then evaluated on the test set, next to the defaults and the baselines.
 
     Args:
-        about: what it is for, in a sentence.
-        data: the table that it is meant for; another one can be given.
+        about: the purpose of the job, in a sentence.
+        data: the table that it is meant for; another one can be passed.
         model: name of a model of the zoo.
         objective: as in `search`.
         label: column of clicks of a table of impressions, for a click model. Defaults to `None`.
         columns: kinds of its columns by name, as `Impressions.from_frame` takes them, or `"ignore"`; the
             others are guessed. Defaults to `{}`.
-        watch_time: column of the time watched, for `youtube_ranker`. Defaults to `None`.
+        watch_time: column of the watch time, for `youtube_ranker`. Defaults to `None`.
         at_least: lowest rating that is a like; the others are left out. Defaults to `None`: all count.
-        test: a table of test rows, where there is one; else a share is held out. Defaults to `None`.
+        test: a table of test rows, if there is one; otherwise a share is held out. Defaults to `None`.
         test_size: share of the rows held out as the test set. Defaults to `0.1`.
-        test_seed: int, of that split. Defaults to `42`.
-        seeds: int, how often what was found is trained for the test, from as many seeds. Defaults to `1`.
-        rivals: models that are tuned in as many trials on the same data, to stand beside. Defaults to `()`.
+        test_seed: int, for that split. Defaults to `42`.
+        seeds: int, number of seeds with which the best settings are trained for the test. Defaults to `1`.
+        rivals: models that are tuned in as many trials on the same data, for comparison. Defaults to `()`.
         search: further arguments of `search`, `space` with tables of `low`, `high` and `log` or lists.
             Defaults to `{}`.
 
@@ -67,7 +67,7 @@ class Job:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if there is no job of that name, or the file is not one.
+            ValueError: if there is no job of that name, or the file is not a job.
         """
         path = Path(name)
         if path.suffix != ".toml":

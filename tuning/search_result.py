@@ -28,16 +28,16 @@ _LEAST_TRIALS = 4
 
 
 class SearchResult:
-    """What a search found: the best hyperparameters, its model, and all trials.
+    """The result of a search: the best hyperparameters, the best model, and all trials.
 
     Made by `kerasrec.tuning.search`.
 
     Args:
         plan: the search.
-        oracle: what knows its trials.
+        oracle: the oracle, which has the trials.
 
     Attributes:
-        objective: name of what was optimised.
+        objective: name of the metric that was optimised.
         direction: `"max"` or `"min"`.
         directory: folder of the search.
 
@@ -63,7 +63,7 @@ class SearchResult:
 
     @property
     def tested(self) -> Comparison | ClickComparison | None:
-        """What the last `refit` found, `None` before the first."""
+        """The result of the last `refit`, `None` before the first."""
         return self._tested
 
     @property
@@ -73,7 +73,7 @@ class SearchResult:
 
     @property
     def best_score(self) -> float:
-        """Its value of the objective."""
+        """The objective of the best trial."""
         return float(self._best.score)
 
     @property
@@ -83,7 +83,7 @@ class SearchResult:
 
     @property
     def interactions(self) -> Data:
-        """What the search had: training and validation data together."""
+        """The data of the search: training and validation data together."""
         return self._plan.whole
 
     @property
@@ -119,11 +119,11 @@ class SearchResult:
         return model
 
     def frame(self) -> "pd.DataFrame":
-        """All trials, a row each.
+        """All trials, one per row.
 
         Returns:
             Frame with `trial`, `status` (`"completed"`, `"pruned"`, `"failed"`), `score`, `started` (UTC),
-            `epochs` that it took, and a column a hyperparameter, empty where it did not count.
+            `epochs`, and one column per hyperparameter, which is empty if it was not used.
         """
         import pandas as pd
 
@@ -147,11 +147,11 @@ class SearchResult:
         return {trial_id: p.reason for trial_id, p in self._progress.items() if p.status == "failed"}
 
     def importance(self) -> "pd.Series[float]":
-        """How much each hyperparameter moved the objective: permutation importance on a random forest.
+        """How much each hyperparameter affects the objective: permutation importance of a random forest.
 
         Returns:
-            Series by hyperparameter, the greatest first: the loss of R2 of a forest fitted to the trials when
-            the values are shuffled. A few trials say little.
+            Series by hyperparameter, largest first: the decrease of the R2 of a forest fitted to the trials
+            when the values are shuffled. With few trials it means little.
 
         Raises:
             ValueError: if fewer than four trials have a score.
@@ -199,13 +199,13 @@ class SearchResult:
         seeds: int = 1,
         tell: Callable[[str], None] | None = None,
     ) -> Comparison | ClickComparison:
-        """The best hyperparameters on a test set that the search has not seen, beside the defaults.
+        """Evaluate the best hyperparameters and the defaults on a test set that the search has not seen.
 
-        The best model and one with those of the recipe, whatever was fixed, are
-        trained again on all of the search's data, each for the epochs that were its best on the validation
-        data, and evaluated once, beside baselines.
-        The objective decides where it has one value per user, else the first NDCG. A note says how the best
-        stands against each of the others, a warning where it is not significantly better than the defaults.
+        The best model and one with the recipe, whatever was fixed, are trained again on all data of the
+        search, each for its best number of epochs on the validation data. Both are evaluated once, next to
+        baselines. The objective decides where it has one value per user, else the first NDCG. A note says how
+        the best stands against each of the others, a warning where it is not significantly better than the
+        defaults.
 
         Args:
             test: `Interactions` over the same vocabularies; of a search on impressions `Impressions` of the

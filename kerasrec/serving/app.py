@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: Settings) -> "FastAPI":
-    """The application that answers for one recommender: routes under `/v1`, and the page.
+    """The web application for one recommender: routes under `/v1`, and the page.
 
-    It is an ordinary ASGI application: mount it in your own, or hand it to any ASGI server.
+    It is an ordinary ASGI application: mount it in your own, or run it with any ASGI server.
 
     Args:
         settings: `Settings`.

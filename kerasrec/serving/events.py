@@ -26,16 +26,16 @@ _NO_ITEMS: frozenset[Any] = frozenset()
 
 
 class EventLog:
-    """Events that came in, as a file of JSON lines and as what each user had lately.
+    """The log of received events: a file of JSON lines, and the recent items of each user.
 
-    Several processes may write to one log. Each of them sees what the others wrote as soon as it looks.
-    Parts that `take_events` has put aside count until they are done.
+    Several processes may write to one log. Each of them sees what the others wrote on its next read. Parts
+    that `take_events` has set aside are included until they are finished.
 
     Args:
         path: the file, ending in `.jsonl`; made with the first event.
 
     Attributes:
-        n_damaged: int, lines that were no events, such as the end of a line that a full disk cut off.
+        n_damaged: int, number of lines that are not events, such as a line that was cut off by a full disk.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -46,7 +46,7 @@ class EventLog:
         self.reread()
 
     def reread(self) -> None:
-        """Forget what users had, and read it again from what is there."""
+        """Read the events of all users again from the files."""
         with self._lock:
             self._close()
             self._had: defaultdict[Any, dict[Any, Any]] = defaultdict(dict)
@@ -79,7 +79,7 @@ class EventLog:
             self._catch_up()
 
     def had(self, user: Any) -> "frozenset[Any] | dict[Any, Any]":
-        """The items that a user had since the model was made, with their last values.
+        """The items of a user's events since the model was trained, with their last values.
 
         Args:
             user: raw user id.
@@ -93,7 +93,7 @@ class EventLog:
         return self._had.get(user, _NO_ITEMS)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._close()
 
@@ -161,15 +161,15 @@ class EventLog:
 
 
 def take_events(path: str | os.PathLike[str]) -> list[Path]:
-    """Put the events so far aside, so that a model can learn from them, and let the log begin again.
+    """Set the events so far aside, so that a model can learn from them, and start a new log.
 
-    A server goes on meanwhile, and hides what users had in the parts, too, until `finish_events`.
+    A server continues meanwhile, and also hides the items in the parts until `finish_events` is called.
 
     Args:
         path: the log, ending in `.jsonl`.
 
     Returns:
-        The parts, the oldest first, also those that an earlier call left and nobody finished.
+        The parts, oldest first, including unfinished ones from earlier calls.
 
     Example:
         >>> import os, tempfile
@@ -187,10 +187,10 @@ def take_events(path: str | os.PathLike[str]) -> list[Path]:
 
 
 def finish_events(parts: Sequence[str | os.PathLike[str]]) -> None:
-    """Say that a file which is served has learned from these parts; they are kept as `.done`.
+    """Mark parts as learned by the model that is served; they are kept as `.done`.
 
     Args:
-        parts: what `take_events` gave.
+        parts: what `take_events` returned.
     """
     for part in parts:
         os.rename(part, f"{os.fspath(part)}.done")
@@ -217,7 +217,7 @@ def read_events(
         recommender: `Recommender`, whose interactions say what the values and times of the events are.
 
     Returns:
-        `Interactions`, with ids of their own.
+        `Interactions` with their own ids.
 
     Raises:
         FileNotFoundError: if there is no such file.

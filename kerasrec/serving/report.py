@@ -10,11 +10,11 @@ from kerasrec.serving.settings import Settings
 def write_page(settings: Settings, path: Any) -> Path:
     """Write a report of a model as one HTML file that needs nothing else.
 
-    Pictures are left out unless the metadata hold them whole (`data:image/...`).
+    Pictures are left out unless the metadata contain them inline (`data:image/...`).
 
     Args:
-        settings: `Settings`, of which the model, the second one, the held-out table, the title and the
-            picture count.
+        settings: `Settings`, of which the model, the second model, the held-out table, the title and the
+            picture are used.
         path: file to write, ending in `.html`.
 
     Returns:
