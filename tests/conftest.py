@@ -11,6 +11,12 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 settings.register_profile("kerasrec", deadline=None, derandomize=True)
 settings.load_profile("kerasrec")
 
+# PyTorch's threads wait busily for each other: those of several processes together take most of the time.
+if keras.backend.backend() == "torch" and "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+
 
 @pytest.fixture(autouse=True)
 def seeded():

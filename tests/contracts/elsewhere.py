@@ -27,14 +27,27 @@ for line in sys.stdin:
 
 
 class Elsewhere:
-    """Starts an interpreter for every backend that is installed; each knows only what scripts import."""
+    """Starts an interpreter for every backend that is installed; each knows only what scripts import.
+
+    Args:
+        tests: whether scripts may import tests.
+    """
+
+    def __init__(self, tests=False):
+        self._path = os.pathsep.join(map(str, [ROOT, ROOT / "tests"] if tests else [ROOT]))
 
     def __enter__(self):
         self._processes = {}
         for backend in BACKENDS:
             self._processes[backend] = subprocess.Popen(
                 [sys.executable, "-W", "ignore", "-c", _LOOP],
-                env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
+                # They share the cores; PyTorch's threads would wait busily for each other.
+                env={
+                    **os.environ,
+                    "KERAS_BACKEND": backend,
+                    "PYTHONPATH": self._path,
+                    "OMP_NUM_THREADS": "1",
+                },
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -1,4 +1,6 @@
+import functools
 import io
+import itertools
 import json
 import os
 import re
@@ -11,6 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from contracts.elsewhere import BACKENDS
 from contracts.models import CLICK_MODELS, MODELS
 
 import kerasrec
@@ -24,12 +27,18 @@ PREDICT = """
 import pathlib, sys
 import keras, kerasrec
 import numpy as np
-folder = pathlib.Path(sys.argv[2])
-predictions = {}
-for path in folder.glob("*.keras"):
-    x = dict(np.load(path.with_suffix(".x.npz")))
-    predictions[path.stem] = keras.models.load_model(path).predict(x, batch_size=64, verbose=0)
-np.savez(folder / f"{keras.backend.backend()}.npz", **predictions)
+backend, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+for writer in folder.iterdir():
+    outputs = {}
+    for path in writer.glob("*.keras"):
+        x = dict(np.load(path.with_suffix(".x.npz")))
+        outputs[path.stem] = keras.ops.convert_to_numpy(keras.models.load_model(path)(x, training=False))
+    np.savez(writer / f"read.{backend}.npz", **outputs)
+"""
+WRITE = """
+import pathlib, sys
+from recommender.test_file import write_every_model
+write_every_model(pathlib.Path(sys.argv[2]) / sys.argv[1])
 """
 
 
@@ -88,33 +97,42 @@ def assert_catalogue_of(catalogue, data):
     assert catalogue.value_range == (1.0, 4.0)
 
 
-@pytest.mark.processes
-@pytest.mark.filterwarnings("ignore:The interactions have no times:UserWarning")
-def test_another_process_predicts_the_same_on_every_backend(elsewhere, tmp_path):
-    data, draw = interactions(), np.random.default_rng(0)
-    here = {}
+def write_every_model(folder):
+    """Every model of the zoo in a file, its inputs, and what it gives for them."""
+    folder.mkdir()
+    keras.utils.set_random_seed(1234)
+    data, shown, draw = interactions(), impressions(), np.random.default_rng(0)
+    outputs = {}
+
+    def write(name, model, x, save):
+        if kerasrec.zoo.card(name).optimizer is not None:
+            model.set_weights([w + draw.normal(0, 0.1, w.shape).astype(w.dtype) for w in model.get_weights()])
+        np.savez(folder / f"{name}.x.npz", **x)
+        save(folder / f"{name}.keras")
+        outputs[name] = keras.ops.convert_to_numpy(model(x, training=False))
+
     for case in MODELS:
         model = case.create(data)
-        x = pairs(data, model=model)[0]
-        np.savez(tmp_path / f"{case.name}.x.npz", **x)
-        if kerasrec.zoo.card(case.name).optimizer is not None:
-            model.set_weights([w + draw.normal(0, 0.1, w.shape).astype(w.dtype) for w in model.get_weights()])
-        save_model(model, tmp_path / f"{case.name}.keras")
-        here[case.name] = model.predict(x, batch_size=64, verbose=0)
-    shown = impressions()
+        write(case.name, model, pairs(data, model=model)[0], functools.partial(save_model, model))
     for name, settings in CLICK_MODELS.items():
         model = kerasrec.zoo.create(name, shown, **settings)
-        model.set_weights([w + draw.normal(0, 0.1, w.shape).astype(w.dtype) for w in model.get_weights()])
-        np.savez(tmp_path / f"{name}.x.npz", **shown.inputs)
-        kerasrec.Ranker(model).save(tmp_path / f"{name}.keras")
-        here[name] = model.predict(shown.inputs, batch_size=64, verbose=0)
-    for backend in elsewhere.run(PREDICT, tmp_path):
-        there = np.load(tmp_path / f"{backend}.npz")
-        for name, expected in here.items():
-            if backend == keras.backend.backend():
-                np.testing.assert_array_equal(there[name], expected)
+        write(name, model, shown.inputs, kerasrec.Ranker(model).save)
+    np.savez(folder / "written.npz", **outputs)
+
+
+@pytest.mark.processes
+def test_files_of_every_backend_predict_the_same_on_every_backend(writers, elsewhere, tmp_path):
+    writers.run(WRITE, tmp_path)
+    elsewhere.run(PREDICT, tmp_path)
+    for writer, reader in itertools.product(BACKENDS, BACKENDS):
+        written = np.load(tmp_path / writer / "written.npz")
+        read = np.load(tmp_path / writer / f"read.{reader}.npz")
+        assert set(read) == set(written) == {case.name for case in MODELS} | set(CLICK_MODELS)
+        for name in written:
+            if reader == writer:
+                np.testing.assert_array_equal(read[name], written[name])
             else:
-                np.testing.assert_allclose(there[name], expected, atol=1e-5)
+                np.testing.assert_allclose(read[name], written[name], atol=1e-5)
 
 
 def test_ids_range_and_seen_items_come_back(tmp_path):

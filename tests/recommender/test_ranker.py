@@ -1,8 +1,10 @@
+import itertools
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from contracts.elsewhere import BACKENDS
 from contracts.models import CLICK_MODELS
 
 import kerasrec
@@ -134,37 +136,51 @@ def test_the_file_scores_raw_columns(ranker, tmp_path):
     assert loaded.score(head.head(0)).shape == (0,)
 
 
-_SCORES = """
+_WRITE = """
+import pathlib, sys
+from recommender.test_ranker import write_every_ranker
+write_every_ranker(pathlib.Path(sys.argv[2]) / sys.argv[1])
+"""
+_SCORE = """
 import json, pathlib, sys
 import pandas, kerasrec
 backend, folder = sys.argv[1], pathlib.Path(sys.argv[2])
-frame = pandas.read_csv(folder / "frame.csv", keep_default_na=False)
-found = {path.stem: kerasrec.Ranker.load(path).score(frame).tolist() for path in folder.glob("*.keras")}
-(folder / f"{backend}.json").write_text(json.dumps(found))
+for writer in folder.iterdir():
+    frame = pandas.read_csv(writer / "frame.csv", keep_default_na=False)
+    found = {path.stem: kerasrec.Ranker.load(path).score(frame).tolist() for path in writer.glob("*.keras")}
+    (writer / f"read.{backend}.json").write_text(json.dumps(found))
 """
 
 
-@pytest.mark.processes
-def test_files_score_raw_columns_on_every_backend(elsewhere, tmp_path):
+def write_every_ranker(folder):
+    folder.mkdir()
     frame, draw = FRAME.head(30).assign(tags="old|new", when="2024-05-01T20:00"), np.random.default_rng(0)
     kinds = {**KINDS, "tags": "labels", "when": "time"}
-    seconds = {"watch_time": "seconds"}
     timed = frame.assign(seconds=2.0 * frame["clicked"])
-    shown = Impressions.from_frame(timed, "clicked", kinds, user="user", item="item", **seconds)
-    expected = {}
+    shown = Impressions.from_frame(timed, "clicked", kinds, user="user", item="item", watch_time="seconds")
+    scores = {}
     for name, settings in CLICK_MODELS.items():
         more = {"crosses": [("user", "device")]} if name == "wide_and_deep" else {}
         model = kerasrec.zoo.create(name, shown, **settings, **more)
         model.set_weights([w + draw.normal(0, 0.1, w.shape).astype(w.dtype) for w in model.get_weights()])
         ranker = kerasrec.Ranker(model)
-        ranker.save(tmp_path / f"{name}.keras")
-        expected[name] = ranker.score(frame)
-    frame.to_csv(tmp_path / "frame.csv", index=False)
-    for backend in elsewhere.run(_SCORES, tmp_path):
-        found = json.loads((tmp_path / f"{backend}.json").read_text())
-        for name, scores in expected.items():
+        ranker.save(folder / f"{name}.keras")
+        scores[name] = ranker.score(frame).tolist()
+    frame.to_csv(folder / "frame.csv", index=False)
+    (folder / "written.json").write_text(json.dumps(scores))
+
+
+@pytest.mark.processes
+def test_files_of_every_backend_score_raw_columns_on_every_backend(writers, elsewhere, tmp_path):
+    writers.run(_WRITE, tmp_path)
+    elsewhere.run(_SCORE, tmp_path)
+    for writer, reader in itertools.product(BACKENDS, BACKENDS):
+        written = json.loads((tmp_path / writer / "written.json").read_text())
+        read = json.loads((tmp_path / writer / f"read.{reader}.json").read_text())
+        assert set(read) == set(written) == set(CLICK_MODELS)
+        for name, scores in written.items():
             np.testing.assert_allclose(
-                found[name], scores, rtol=1e-4, atol=1e-6, err_msg=f"{backend}, {name}"
+                read[name], scores, rtol=1e-4, atol=1e-6, err_msg=f"{writer}, {reader}, {name}"
             )
 
 
