@@ -7,7 +7,8 @@ import numpy as np
 
 from kerasrec.data._events import behind
 from kerasrec.data._folder import blocks
-from kerasrec.data._opened import BLOCK_ROWS, Block, disk_of, made_of, parts, user_blocks
+from kerasrec.data._opened import BLOCK_ROWS, Block, disk_of, made_of, user_blocks
+from kerasrec.data._opened_parts import parts
 from kerasrec.data.interactions import Interactions
 
 Split = tuple[Interactions, Interactions]

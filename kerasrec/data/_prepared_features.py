@@ -4,8 +4,6 @@ A folder holds `header.json` (version, encoders, sizes and checksums), `ids.parq
 `indptr.npy`, `indices.npy` and `weights.npy`, which are those of a `scipy.sparse.csr_matrix`.
 """
 
-import json
-import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec._partial import replacing
-from kerasrec.data import _encoders, _folder
+from kerasrec.data import _column_files, _encoders, _folder
 from kerasrec.data._columns import id_index, shown, vocabulary
 from kerasrec.data._encoder import Encoder
+from kerasrec.data._header import Form
 from kerasrec.data._numeric_encoder import Numeric, Vectors
 from kerasrec.data._raw_ids import RawIds
 from kerasrec.data._sources import check_parquet, files_of
@@ -29,14 +28,20 @@ if TYPE_CHECKING:
     import pandas as pd
     import scipy.sparse
 
-# Gets the stage, the rows done, and how many there will be.
+# Gets the stage, the number of rows done, and the number of all rows if it is known.
 Progress = Callable[[str, int, int | None], None]
 
 VERSION = 1
 BLOCK_ROWS = 1 << 17
-# SciPy copies all indices where there are more entries than this.
+# With more entries, SciPy copies all indices.
 MOST_ENTRIES = 2**31 - 1
-_FORM = "kerasrec features"
+_FORM = Form("kerasrec features", VERSION, "Features.prepare", "write it again")
+# The matrix as `scipy.sparse` has it.
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "indptr": np.dtype(np.int32),
+    "indices": np.dtype(np.int32),
+    "weights": np.dtype(np.float32),
+}
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,12 @@ class Request:
     Attributes:
         source: Parquet: a file, a folder, a pattern, or several.
         id: name of the column of raw ids.
-        indicator: bool, there is a column an entity.
+        indicator: whether each entity has a column of its own.
         columns: names of columns by the argument that named them.
-        ids: raw ids by code that the rows are to have, or `None`: those of the table.
-        sep: what stands between labels.
+        ids: raw ids of the rows to write, by code, or `None` for those of the table.
+        sep: separator of labels.
         words: settings of `Features.text`.
-        scale: bool, numbers are scaled.
+        scale: whether numbers are scaled.
     """
 
     source: Any
@@ -69,8 +74,8 @@ def prepare(request: Request, path: Path, progress: Progress) -> None:
 
     Args:
         request: `Request`.
-        path: the folder to be.
-        progress: told about each stage.
+        path: folder to write.
+        progress: gets each stage.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ValueError(
@@ -92,11 +97,11 @@ def opened(path: Path, verify: bool | None) -> tuple["scipy.sparse.csr_matrix", 
     """The matrix over memory maps, the encoders, and the raw ids of a folder.
 
     Args:
-        path: what `prepare` wrote.
-        verify: bool, compare all checksums; `None`: those of small folders.
+        path: folder that `prepare` wrote.
+        verify: whether to compare all checksums; `None` compares those of small folders.
     """
-    header = _read_header(path)
-    _folder.check_files(path, header["files"], verify, _damaged)
+    header = _FORM.read(path)
+    _FORM.check_files(path, header["files"], verify)
     n_rows, n_features, n_entries = (int(header[name]) for name in ("n_rows", "n_features", "n_entries"))
     ids = RawIds(path / "ids.parquet", n_rows).array
     encoders = [
@@ -110,7 +115,7 @@ class _Table:
     """A table of Parquet files, read in blocks of rows.
 
     Attributes:
-        begin: int, where in the table the block that was read last begins.
+        begin: first row of the block that was read last.
     """
 
     def __init__(self, request: Request) -> None:
@@ -147,12 +152,12 @@ class _Table:
 
 
 def rows_of(own: np.ndarray, wanted: Any, side: str) -> np.ndarray:
-    """The row of each id, -1 where there is none, which a warning counts.
+    """The row of each id; -1 if it has none, which a warning counts.
 
     Args:
-        own: the raw ids of the rows.
-        wanted: raw ids.
-        side: what an error calls an id.
+        own: raw ids of the rows.
+        wanted: raw ids to find.
+        side: name of the ids, for messages.
     """
     wanted = id_index(wanted)
     rows: np.ndarray = id_index(own).get_indexer(wanted)
@@ -200,7 +205,6 @@ def _write(table: _Table, request: Request, place: Path, progress: Progress) -> 
     files["ids.parquet"] = _write_ids(ids, place / "ids.parquet")
     states = [{"kind": "indicator"}] * request.indicator + [encoder.state() for encoder in encoders]
     header = {
-        "form": _FORM,
         "version": VERSION,
         "encoders": states,
         "n_rows": len(ids),
@@ -208,12 +212,11 @@ def _write(table: _Table, request: Request, place: Path, progress: Progress) -> 
         "n_entries": n_entries,
         "files": files,
     }
-    entries = json.loads(json.dumps(header))
-    (place / _folder.HEADER).write_text(json.dumps({**entries, "check": _folder.check_of(entries)}))
+    _FORM.write(place, header)
 
 
 def _names(request: Request) -> list[str]:
-    """The columns that are encoded."""
+    """Names of the columns that are encoded."""
     names = [name for some in request.columns.values() for name in some]
     vocabularies = [name for of in ("categorical", "multilabel", "text") for name in request.columns[of]]
     if request.indicator and "id" in vocabularies:
@@ -256,7 +259,7 @@ def _nothing(n: int) -> Iterator["scipy.sparse.csr_matrix"]:
 
 
 def _ordered(matrix: "scipy.sparse.csr_matrix", rows: np.ndarray) -> Iterator["scipy.sparse.csr_matrix"]:
-    """The rows of a matrix in another order; none for -1."""
+    """The rows of a matrix in another order, with an empty row for -1."""
     import scipy.sparse
 
     for block in _folder.blocks(len(rows), BLOCK_ROWS):
@@ -268,7 +271,7 @@ def _ordered(matrix: "scipy.sparse.csr_matrix", rows: np.ndarray) -> Iterator["s
 def _with_identity(
     blocks: Iterator["scipy.sparse.csr_matrix"], n: int
 ) -> Iterator["scipy.sparse.csr_matrix"]:
-    """The same with a column a row before all others."""
+    """The same with a column of its own for each row, before all others."""
     import scipy.sparse
 
     begin = 0
@@ -282,9 +285,10 @@ def _with_identity(
 def _store(
     blocks: Iterator["scipy.sparse.csr_matrix"], folder: Path
 ) -> tuple[dict[str, tuple[int, int]], int]:
-    """Write rows; sizes and checksums of the files, and how many entries they have."""
-    names = ("indptr", "indices", "weights")
-    columns = {name: _folder.ColumnWriter(folder / f"{name}.npy", _folder.DTYPES[name]) for name in names}
+    """Write rows; return sizes and checksums of the files, and the number of entries."""
+    columns = {
+        name: _column_files.ColumnWriter(folder / f"{name}.npy", dtype) for name, dtype in _DTYPES.items()
+    }
     n_entries = 0
     try:
         columns["indptr"].write(np.zeros(1))
@@ -311,9 +315,11 @@ def _store(
 def _mapped(folder: Path, shape: tuple[int, int], n_entries: int) -> "scipy.sparse.csr_matrix":
     import scipy.sparse
 
-    indptr = _folder.column(folder, "indptr", shape[0] + 1, _damaged)
-    parts = [_folder.column(folder, name, n_entries, _damaged) for name in ("weights", "indices")]
-    matrix = scipy.sparse.csr_matrix((*parts, indptr), shape)
+    lengths = {"weights": n_entries, "indices": n_entries, "indptr": shape[0] + 1}
+    parts = [
+        _column_files.mapped(folder, name, _DTYPES[name], n, _FORM.damaged) for name, n in lengths.items()
+    ]
+    matrix = scipy.sparse.csr_matrix(tuple(parts), shape)
     matrix.has_canonical_format = True
     return matrix
 
@@ -325,38 +331,4 @@ def _write_ids(ids: np.ndarray, path: Path) -> tuple[int, int]:
     if len({isinstance(entry, str) for entry in ids.tolist()}) > 1:
         raise ValueError("`ids` must be of one type, text or numbers. Received: both.")
     pq.write_table(pa.table({"id": ids.tolist()}), path)
-    return path.stat().st_size, _folder.checksum(path)
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    if not path.is_dir():
-        raise FileNotFoundError(
-            f"`path` must be a folder that `Features.prepare` wrote. Received: path={str(path)!r}, "
-            "which does not exist."
-        )
-    try:
-        header: dict[str, Any] = json.loads((path / _folder.HEADER).read_text())
-        check = header.pop("check")
-        if header["form"] != _FORM:
-            raise ValueError("another form")
-        version = int(header["version"])
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(
-            "`path` must be a folder that `Features.prepare` wrote; write it again. "
-            f"Received: path={str(path)!r}, whose header cannot be read ({error})."
-        ) from error
-    if version > VERSION:
-        raise ValueError(
-            "`path` must be a folder of this version of kerasrec or an older one; update kerasrec, or write "
-            f"it again. Received: path={str(path)!r}, of version {version}, and {VERSION} is known."
-        )
-    if check != _folder.check_of(header):
-        raise _damaged(path, f"a {_folder.HEADER} whose checksum does not match")
-    return header
-
-
-def _damaged(folder: Path, what: str) -> ValueError:
-    return ValueError(
-        "`path` must be as `Features.prepare` wrote it; write it again. "
-        f"Received: path={os.fspath(folder)!r} with {what}."
-    )
+    return path.stat().st_size, _column_files.checksum(path)

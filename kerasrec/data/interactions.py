@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasrec._arguments import whole_number
 from kerasrec._memory import check_memory
-from kerasrec.data import _columns, _extension, _likes, _opened, _times
+from kerasrec.data import _columns, _extension, _likes, _opened, _opened_parts, _times
 from kerasrec.data._codes import check, check_frame, codes_of, frozen, whole
 from kerasrec.data._describe import describe_interactions
 from kerasrec.data._events import Events, merged
@@ -291,7 +291,7 @@ class Interactions(Loaders):
             `Interactions` over the same vocabularies.
         """
         if self._disk is not None:
-            return _opened.taken(self, index)
+            return _opened_parts.taken(self, index)
         if isinstance(index, list):
             index = np.asarray(index, None if index else np.int64)
         return self._rows(index, None if self._events is None else self._events.take(index))
@@ -330,7 +330,7 @@ class Interactions(Loaders):
         if np.isnan(value):
             raise ValueError(f"`value` must be a number. Received: value={value}.")
         if self._disk is not None:
-            return _opened.parts(self, lambda part, _: [part.at_least(value)])[0]
+            return _opened_parts.parts(self, lambda part, _: [part.at_least(value)])[0]
         liked = _likes.liked(self.values, value)
         found = self._rows(liked, None if self._events is None else self._events.likes(liked))
         known = self._meaning
@@ -358,7 +358,7 @@ class Interactions(Loaders):
         """
         min_user, min_item = whole_number("min_user", min_user), whole_number("min_item", min_item)
         if self._disk is not None:
-            return _opened.filtered(self, min_user, min_item, core)
+            return _opened_parts.filtered(self, min_user, min_item, core)
         users, items = self.users, self.items
         kept = np.arange(len(self))
         while True:

@@ -16,7 +16,8 @@ from kerasrec.data import (
     samplers,
 )
 from kerasrec.data._folder import blocks
-from kerasrec.data._opened import BLOCK_ROWS, parts
+from kerasrec.data._opened import BLOCK_ROWS
+from kerasrec.data._opened_parts import parts
 from kerasrec.losses._ranking_loss import RankingLoss
 from kerasrec.zoo import Recipe
 

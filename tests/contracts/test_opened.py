@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import kerasrec
-from kerasrec.data import Features, Interactions, RankingBatches, _opened, splits
+from kerasrec.data import Features, Interactions, RankingBatches, _opened, _opened_parts, splits
 from kerasrec.evaluation import evaluate
 
 HOW = {"value": "value", "time": "time", "kind": "ratings"}
@@ -37,7 +37,7 @@ def tables(tmp_path_factory):
 def parts(tables, monkeypatch):
     """What is taken of opened interactions stays on disk."""
     monkeypatch.setattr(_opened, "BLOCK_ROWS", 50)
-    monkeypatch.setattr(_opened, "HELD_ROWS", 0)
+    monkeypatch.setattr(_opened_parts, "HELD_ROWS", 0)
     found = {}
     for name, (interactions, features) in tables.items():
         train, test = splits.time_split(interactions, test_size=0.2)

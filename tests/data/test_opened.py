@@ -14,6 +14,7 @@ from kerasrec.data import (
     SequenceBatches,
     Sequences,
     _opened,
+    _opened_parts,
     _windows,
     samplers,
     splits,
@@ -56,7 +57,7 @@ def both(frame, tmp_path_factory):
 def small(monkeypatch):
     """Many blocks, and whatever is taken stays on disk."""
     monkeypatch.setattr(_opened, "BLOCK_ROWS", 100)
-    monkeypatch.setattr(_opened, "HELD_ROWS", 0)
+    monkeypatch.setattr(_opened_parts, "HELD_ROWS", 0)
     monkeypatch.setattr(_windows, "WINDOW", 256)
 
 
@@ -126,7 +127,7 @@ def test_take_refuses(opened):
 
 def test_what_is_small_is_held(pair, monkeypatch):
     held, opened = pair
-    monkeypatch.setattr(_opened, "HELD_ROWS", 10_000)
+    monkeypatch.setattr(_opened_parts, "HELD_ROWS", 10_000)
     found = opened.at_least(2)
     assert found._disk is None
     check_same(found, held.at_least(2))

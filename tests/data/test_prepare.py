@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kerasrec.data import Interactions, _folder, _prepare, _vocabularies
+from kerasrec.data import Interactions, _column_files, _prepare, _vocabularies
 
 COLUMNS = ("users", "items", "values", "times")
 NAMES = {"value": "stars", "time": "when"}
@@ -381,7 +381,7 @@ def test_it_goes_on(table, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(_prepare._Rows, "add", stop)
+        patched.setattr(_prepare.RowsWriter, "add", stop)
         _prepare.prepare(request, out)
     assert not out.exists()
     left = {path.name for path in (tmp_path / ".out.prepare").iterdir()}
@@ -396,7 +396,7 @@ def test_it_goes_on(table, tmp_path, monkeypatch):
 def test_what_was_done_of_another_table_is_done_again(table, tmp_path, monkeypatch):
     frame, folder = table
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(_prepare._Rows, "add", lambda *_, **__: exec("raise KeyboardInterrupt"))
+        patched.setattr(_prepare.RowsWriter, "add", lambda *_, **__: exec("raise KeyboardInterrupt"))
         Interactions.prepare(folder / "a.parquet", tmp_path / "out", verbose=False, kind="likes")
     opened = Interactions.prepare(folder / "b.parquet", tmp_path / "out", verbose=False, kind="likes")
     assert len(opened) == len(Interactions.from_frame(frame[900:], kind="likes"))
@@ -425,7 +425,7 @@ def test_a_full_disk(table, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(_folder.ColumnWriter, "write", full)
+        patched.setattr(_column_files.ColumnWriter, "write", full)
         with pytest.raises(OSError, match="No space left on device; make room or write elsewhere.*out"):
             Interactions.prepare(folder / "a.parquet", tmp_path / "out", verbose=False, kind="likes")
     assert not (tmp_path / "out").exists() and not (tmp_path / ".out.prepare" / "columns").exists()
@@ -475,7 +475,7 @@ class TestOpen:
     def test_a_newer_version(self, folder):
         header = json.loads((folder / "header.json").read_text())
         (folder / "header.json").write_text(json.dumps(header | {"version": 3}))
-        with pytest.raises(ValueError, match="update kerasrec, or prepare it again.*of version 3, and 2 is"):
+        with pytest.raises(ValueError, match="or run `kerasrec prepare` again.*of version 3, and 2 is"):
             Interactions.open(folder)
 
     def test_a_wrong_checksum(self, folder):
@@ -518,6 +518,6 @@ class TestOpen:
         pd.DataFrame({"id": ["a"], "count": [1]}).to_parquet(folder / "users.parquet")
         files = json.loads((folder / "header.json").read_text())["files"]
         path = folder / "users.parquet"
-        changed(folder, files=files | {path.name: [path.stat().st_size, _folder.checksum(path)]})
+        changed(folder, files=files | {path.name: [path.stat().st_size, _column_files.checksum(path)]})
         with pytest.raises(ValueError, match="with 1 ids of 2"):
             _ = Interactions.open(folder).user_ids

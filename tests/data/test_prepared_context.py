@@ -4,7 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kerasrec.data import Interactions, ModelInputs, RankingBatches, _folder, _opened, _windows, splits
+from kerasrec.data import (
+    Interactions,
+    ModelInputs,
+    RankingBatches,
+    _folder,
+    _opened,
+    _opened_parts,
+    _windows,
+    splits,
+)
 
 CONTEXT = ["device", "position", "price", "ad"]
 NAMES = {"value": "value", "time": "time"}
@@ -14,7 +23,7 @@ NAMES = {"value": "value", "time": "time"}
 def small(monkeypatch):
     """Many blocks, and whatever is taken stays on disk."""
     monkeypatch.setattr(_opened, "BLOCK_ROWS", 100)
-    monkeypatch.setattr(_opened, "HELD_ROWS", 0)
+    monkeypatch.setattr(_opened_parts, "HELD_ROWS", 0)
     monkeypatch.setattr(_windows, "WINDOW", 256)
 
 
@@ -114,7 +123,7 @@ def test_splits(both):
 
 
 def test_held_in_memory(both, monkeypatch):
-    monkeypatch.setattr(_opened, "HELD_ROWS", 10_000)
+    monkeypatch.setattr(_opened_parts, "HELD_ROWS", 10_000)
     held, opened = both
     found = opened.at_least(4)
     assert found._disk is None

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import kerasrec
-from kerasrec.data import Interactions, _opened, _windows, splits
+from kerasrec.data import Interactions, _opened, _opened_parts, _windows, splits
 from kerasrec.recommender._batches import confidence
 from kerasrec.recommender._history import History
 from kerasrec.recommender._rating_batches import RatingBatches
@@ -35,7 +35,7 @@ def both(tmp_path_factory):
 def small(monkeypatch):
     """Many blocks, and whatever is taken stays on disk."""
     monkeypatch.setattr(_opened, "BLOCK_ROWS", 100)
-    monkeypatch.setattr(_opened, "HELD_ROWS", 0)
+    monkeypatch.setattr(_opened_parts, "HELD_ROWS", 0)
     monkeypatch.setattr(_windows, "WINDOW", 256)
 
 

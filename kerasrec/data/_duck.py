@@ -1,0 +1,66 @@
+"""DuckDB: the module, a database to read from, and the progress of a statement."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kerasrec.data import _sources
+
+# Gets the stage, the number of rows done, and the number of all rows if it is known.
+Progress = Callable[[str, int, int | None], None]
+
+_POLL_SECONDS = 0.25
+
+
+def duckdb() -> Any:
+    """The module, or an error that says how to install it."""
+    try:
+        import duckdb as module
+    except ImportError as error:
+        raise ImportError(
+            "`Interactions.prepare` needs DuckDB: `pip install 'kerasrec[large]'`. "
+            "Received: no module duckdb."
+        ) from error
+    return module
+
+
+def attach(connection: Any, database: str | None) -> None:
+    """Make a database known to a query as `source`; `None` attaches nothing."""
+    if database is None:
+        return
+    module = duckdb()
+    name = str(database).replace("'", "''")
+    try:
+        connection.execute(f"ATTACH '{name}' AS source (READ_ONLY)")
+    except module.Error as error:
+        raise ValueError(
+            "`attach` must be a database that DuckDB can attach: a file of DuckDB or SQLite, or "
+            f"'postgres:...'. Received: attach={database!r}, on which DuckDB says: {_sources.said_by(error)}."
+        ) from error
+
+
+@contextlib.contextmanager
+def watched(connection: Any, name: str, n_rows: int | None, progress: Progress) -> Iterator[None]:
+    """Report the progress of a statement from another thread."""
+    done = threading.Event()
+    progress(name, 0, n_rows)
+
+    def watch() -> None:
+        while not done.wait(_POLL_SECONDS):
+            share = connection.query_progress()
+            if n_rows and 0 < share <= 100:
+                progress(name, int(n_rows * share / 100), n_rows)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def number(connection: Any, query: str) -> int:
+    """The number that a query gives; 0 for none."""
+    return int(connection.execute(query).fetchall()[0][0] or 0)
