@@ -11,11 +11,11 @@ class ByUser:
     Args:
         interactions: `Interactions`.
         labels: `[n]`.
-        rng: generator; a user's items are put in a random order, once, unless they are on disk.
+        rng: generator that shuffles each user's items once, unless they are on disk.
 
     Attributes:
-        counts: how many items each user has, `[U]`.
-        largest: the most that a user has.
+        counts: number of items of each user, `[U]`.
+        largest: largest number of items of a user.
     """
 
     def __init__(self, interactions: Interactions, labels: np.ndarray, rng: np.random.Generator) -> None:
@@ -32,7 +32,7 @@ class ByUser:
     def rows(
         self, users: np.ndarray, width: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Up to `width` items of each user; of one with more, those after a random one, in a circle.
+        """Up to `width` items of each user, starting at a random one and going round if there are more.
 
         Args:
             users: codes `[B]`.
@@ -40,7 +40,7 @@ class ByUser:
             rng: generator.
 
         Returns:
-            Items, labels, and whether an entry is there, `[B, width]`.
+            Items, labels, and whether there is an entry, `[B, width]`.
         """
         counts = self.counts[users]
         there = np.arange(width) < counts[:, None]

@@ -1,4 +1,4 @@
-"""Codes and other columns as arrays that nobody changes."""
+"""Codes and other columns as read-only arrays."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_frame(frame: Any) -> None:
-    """Refuse what is no frame."""
+    """Refuse anything but a frame."""
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):
@@ -24,7 +24,7 @@ def check_frame(frame: Any) -> None:
 
 
 def whole(name: str, codes: Any) -> np.ndarray:
-    """Codes that fit into int32; a cast would cut fractions off and wrap larger numbers around."""
+    """Codes that fit into int32; a cast would truncate fractions and wrap larger numbers around."""
     codes = np.asarray(codes)
     whole = codes.dtype.kind in "iu" or (codes.dtype.kind == "f" and (codes == np.floor(codes)).all())
     if codes.size and not whole:

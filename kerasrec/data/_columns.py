@@ -33,7 +33,7 @@ def parse(
     Args:
         frame: table.
         names: its columns of `user`, `item`, `value` and `time`; the last two may be `None`.
-        vocabularies: raw ids by code of `user`, `item` and columns of context, as far as they are given.
+        vocabularies: raw ids by code of `user`, `item` and columns of context, if they are given.
         context: its further columns to keep.
         grow: bool, add unknown ids after the given ones instead of refusing them. Defaults to `False`.
     """
@@ -86,7 +86,7 @@ def column(frame: "pd.DataFrame", name: Any, argument: str) -> "pd.Series[Any]":
 
 
 def refuse(bad: Any, column: Any, name: Any, fault: str, remedy: str) -> None:
-    """Raise where any row is bad, with the column, the count and the first bad row (counted from 0)."""
+    """Raise an error if any row is bad; it names the column, the count and the first bad row (from 0)."""
     count = int(np.count_nonzero(bad))
     if count:
         row = int(np.argmax(bad))
@@ -109,7 +109,7 @@ def encode(
 
     Args:
         column: raw ids.
-        name: what to call the column in an error.
+        name: name of the column, for messages.
         ids: raw ids by code. Defaults to `None`: those of the column, sorted.
         grow: bool, add unknown ids after `ids` instead of refusing them. Defaults to `False`.
         context: bool, they are categories of a context, of any type. Defaults to `False`.
@@ -164,7 +164,7 @@ def _settled(
     """Codes and raw ids by the rule of `_ids`, or an error that names the rows."""
     if _ids.all_plain(raw):
         return codes, raw
-    if column.dtype == object:  # `True` and `b"1"` would hide behind an equal number
+    if column.dtype == object:  # pandas takes `True` for an equal number
         refuse(_ids.no_ids(column.to_numpy()), column, name, *_ids.NOT_IDS)
     else:
         refuse(_ids.no_ids(raw)[codes], column, name, *_ids.NOT_IDS)
@@ -218,7 +218,7 @@ def several(ids: Any) -> Any:
 
 
 def id_index(ids: Any) -> "pd.Index[Any]":
-    """Raw ids as a pandas index; lists of mixed types and of tuples stay what they are."""
+    """Raw ids as a pandas index; lists of mixed types and of tuples stay unchanged."""
     import pandas as pd
 
     if isinstance(ids, np.ndarray) and ids.dtype.kind == "U":
@@ -228,7 +228,7 @@ def id_index(ids: Any) -> "pd.Index[Any]":
     except UnicodeEncodeError as error:
         valid_text(error.object)
         raise
-    if pd.api.types.is_float_dtype(index.dtype):  # 7.0 is 7; others must not meet an integer by rounding
+    if pd.api.types.is_float_dtype(index.dtype):  # other floats must not be rounded to integers
         return pd.Index(_ids.settled(index.to_numpy(float))[0], tupleize_cols=False)
     return index
 
@@ -255,7 +255,7 @@ def numbers(column: "pd.Series[Any]", name: Any) -> np.ndarray:
     """A column of finite numbers as float32."""
     import pandas as pd
 
-    # Datetimes would parse, as nanoseconds, and complex numbers lose a part.
+    # Datetimes would become nanoseconds, and complex numbers would lose their imaginary part.
     dates = getattr(column.dtype, "kind", "O") in "mMc"
     parsed = pd.to_numeric(column.astype(str) if dates else column, errors="coerce")
     refuse(
@@ -273,7 +273,7 @@ def numbers(column: "pd.Series[Any]", name: Any) -> np.ndarray:
 
 
 def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
-    """Times as int64: nanoseconds since 1970 in UTC from datetimes, else the whole numbers given."""
+    """Times as int64: datetimes as nanoseconds since 1970 in UTC, whole numbers as they are."""
     import pandas as pd
 
     refuse(column.isna().to_numpy(), column, name, "missing times", "Drop those rows.")
@@ -306,7 +306,7 @@ def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:
 
 
 def _check_zones(column: "pd.Series[Any]", name: Any) -> None:
-    """Refuse texts of which some say their zone: the others would be taken for UTC."""
+    """Refuse texts if only some have a time zone: the others would be taken for UTC."""
     import pandas as pd
 
     if not pd.api.types.is_string_dtype(column) or not len(column):
@@ -318,7 +318,7 @@ def _check_zones(column: "pd.Series[Any]", name: Any) -> None:
 
 
 def are_dates(column: "pd.Series[Any]") -> bool:
-    """Whether times are datetimes or text, of which `nanoseconds` makes nanoseconds, and not numbers."""
+    """Whether times are datetimes or text, which `nanoseconds` converts, and not numbers."""
     import pandas as pd
 
     return not pd.api.types.is_numeric_dtype(column.infer_objects().dtype)
@@ -363,7 +363,7 @@ def plain(index: "pd.Index[Any]") -> np.ndarray:
 
 
 def order_of(ids: np.ndarray) -> Sequence[int] | np.ndarray:
-    """The sorting order of ids; by type and then text where they do not compare."""
+    """The sorting order of ids: by type and then text if they cannot be compared."""
     try:
         return np.argsort(ids, kind="stable")
     except TypeError:

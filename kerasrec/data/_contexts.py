@@ -30,15 +30,15 @@ def looked_at(
     text: bool,
     keep_na: bool,
 ) -> list[dict[str, Any]]:
-    """What further columns hold; of those of text, make the table `context0`, with `raw` and `code`.
+    """Find out what further columns hold, and make a table of categories, `context0`, for each text column.
 
     Args:
-        connection: DuckDB's, whose `{table}` has columns `x0`, `x1` and so on.
+        connection: connection of DuckDB; `{table}` has the columns `x0`, `x1` and so on.
         table: relation of events.
-        names: of the columns, for messages.
+        names: names of the columns, for messages.
         types: DuckDB's types by column.
-        text: bool, they come from a file of text, in which numbers are told by how they are written.
-        keep_na: bool, what pandas takes for a missing entry is a category.
+        text: whether they come from a text file, in which the writing decides what is a number.
+        keep_na: whether entries that pandas takes for missing ones are categories.
 
     Returns:
         Of each the expression and the join that give its entries, their dtype, and how many categories there

@@ -1,4 +1,4 @@
-"""The frames that `Interactions.describe` and `Features.describe` give, made of their columns."""
+"""The frames of `Interactions.describe` and `Features.describe`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -43,12 +43,12 @@ def describe_blocks(
     n_events: int,
     n_liked: int,
 ) -> "pd.DataFrame":
-    """The same of what each user and item has, and of values that come in blocks.
+    """The same frame from counts by user and item, and from values in blocks.
 
     Args:
-        of_users: interactions of each user `[U]`.
-        of_items: interactions of each item `[I]`.
-        values: blocks of values, of which none is empty.
+        of_users: number of interactions of each user `[U]`.
+        of_items: number of interactions of each item `[I]`.
+        values: blocks of values, none of them empty.
         kind: as `describe_interactions`.
         n_events: as `describe_interactions`.
         n_liked: as `describe_interactions`.
@@ -83,8 +83,8 @@ def describe_features(matrix: Any, column_names: list[str], row_ids: np.ndarray 
 
     Args:
         matrix: sparse `[n, F]`.
-        column_names: of the features.
-        row_ids: raw ids `[n]`, or `None`: rows are called by their number.
+        column_names: names of the features.
+        row_ids: raw ids `[n]`, or `None` to name rows by their number.
     """
     import pandas as pd
 
@@ -108,7 +108,7 @@ def describe_features(matrix: Any, column_names: list[str], row_ids: np.ndarray 
 
 
 def _histogram(values: Sequence[np.ndarray], ends: tuple[float, float]) -> list[tuple[str, int]]:
-    """Counts of each value, or of ten equal ranges where there are many values."""
+    """Counts of each value, or of ten equal ranges if there are many values."""
     seen: dict[float, int] = {}
     for block in values:
         distinct, counts = np.unique(block, return_counts=True)
@@ -131,7 +131,7 @@ def _constant_columns(matrix: Any) -> np.ndarray:
 
 
 def _repeated_columns(matrix: Any) -> np.ndarray:
-    """Columns that equal an earlier one, by two random projections."""
+    """Columns that equal an earlier one, found by two random projections."""
     probe = np.random.default_rng(0).random((matrix.shape[0], 2))
     _, first = np.unique(matrix.T @ probe, axis=0, return_index=True)
     return np.setdiff1d(np.arange(matrix.shape[1]), first)

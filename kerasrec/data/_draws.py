@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
-# How often an unwanted draw is repeated before it is given up.
+# Number of times that an unwanted draw is repeated.
 ROUNDS = 8
-# A row that takes more than this share of the pool is drawn by keys for the whole pool.
+# A row that takes more than this share of the pool is drawn with keys for the whole pool.
 DENSE_SHARE = 0.25
 
 Unwanted = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Pool:
-    """What is drawn from: `0..size-1`, equally likely or by probability.
+    """The numbers `0..size-1`, equally likely or with given probabilities.
 
     Args:
         size: int.
-        probabilities: `[size]`, or `None` where all are equal.
+        probabilities: `[size]`, or `None` if all are equal.
     """
 
     def __init__(self, size: int, probabilities: np.ndarray | None = None) -> None:
@@ -34,7 +34,7 @@ class Pool:
         self._draws_for: dict[int, int] = {}
 
     def draws_for(self, n: int) -> int:
-        """How many draws mostly hold `n` different ones, some of them unwanted; at most three times `n`."""
+        """Number of draws that usually hold `n` different wanted ones; at most three times `n`."""
         if n not in self._draws_for:
             draws = n
             while draws < 3 * n and self._different(draws) < n + 2 * (draws - n) ** 0.5 + n / 16:
@@ -43,7 +43,7 @@ class Pool:
         return self._draws_for[n]
 
     def _different(self, draws: int) -> float:
-        """Expected number of different ones among so many draws."""
+        """Expected number of different ones among `n_draws` draws."""
         if self._probabilities is None:
             return self.size * (1 - (1 - 1 / self.size) ** draws)
         return float(np.sum(1 - (1 - self._probabilities) ** draws))
@@ -54,7 +54,7 @@ class Pool:
             return rng.integers(0, self.size, shape, np.int32)
         uniform = rng.random(shape)
         drawn = self._guide[(uniform * self.size).astype(np.int32)]
-        # Inverse of the cumulative distribution: most are there at once or one further; the rest is searched.
+        # Inverse of the cumulative distribution: most draws are found at once or one further on.
         drawn += self._cumulative[drawn] <= uniform
         left = np.flatnonzero(self._cumulative[drawn] <= uniform)
         drawn.ravel()[left] = np.searchsorted(self._cumulative, uniform.ravel()[left], "right")
@@ -76,14 +76,14 @@ class Pool:
 def with_replacement(
     rng: np.random.Generator, pool: Pool, n_rows: int, n: int, unwanted: Unwanted
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `n` a row; unwanted ones are drawn again.
+    """Draw `n` per row; unwanted draws are repeated.
 
     Args:
         rng: generator.
-        pool: what is drawn from.
+        pool: `Pool` to draw from.
         n_rows: int.
-        n: int, draws a row.
-        unwanted: tells which draws `[m, ...]` must not come in rows `[m, 1]` or `[m]`.
+        n: number of draws per row.
+        unwanted: tells which draws `[m, ...]` are not allowed in rows `[m, 1]` or `[m]`.
 
     Returns:
         Draws and whether they are good, `[n_rows, n]`.
@@ -105,9 +105,9 @@ def with_replacement(
 def without_replacement(
     rng: np.random.Generator, pool: Pool, n_rows: int, n: int, unwanted: Unwanted
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `n` different ones a row, as one draw after the other would give them.
+    """Draw `n` different ones per row, with the distribution of one draw after the other.
 
-    Arguments and results are those of `with_replacement`; what the pool lacks is not good.
+    Arguments and results are those of `with_replacement`. If the pool is too small, some draws are not good.
     """
     lacking = n - pool.size
     if lacking > 0:
@@ -119,7 +119,7 @@ def without_replacement(
         keys[unwanted(np.arange(n_rows)[:, None], everything)] = np.inf
         drawn = np.argpartition(keys, n - 1, axis=1)[:, :n].astype(np.int32)
         return drawn, np.isfinite(np.take_along_axis(keys, drawn, axis=1))
-    # Draws that repeat or are unwanted are passed over; so many are made at once that most rows have enough.
+    # Skip draws that repeat or are unwanted; make so many at once that most rows have enough.
     drawn = pool.draw(rng, (n_rows, pool.draws_for(n)))
     good = ~(_repeats(drawn) | unwanted(np.arange(n_rows)[:, None], drawn))
     rank = np.cumsum(good, axis=1, dtype=np.int32)
@@ -144,7 +144,7 @@ def _drawn_again(
     good: np.ndarray,
     unwanted: Unwanted,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws `[R, n]` of the rows `where`, those that are not good drawn again."""
+    """Draws `[R, n]` of the rows `where`, with those that are not good repeated."""
     rows, new = np.arange(len(where)), ~good
     for _ in range(ROUNDS):
         entries = drawn[rows]
@@ -160,10 +160,10 @@ def _drawn_again(
 
 
 def _repeats(entries: np.ndarray, new: np.ndarray | None = None) -> np.ndarray:
-    """Which entries equal an earlier one of their row; with `new`, which new ones equal an old or earlier."""
+    """Which entries equal an earlier one of their row; with `new`, which new ones equal any earlier one."""
     n = entries.shape[1]
     bits = n.bit_length()
-    behind = bits + (new is not None)  # bits behind those of the entry
+    behind = bits + (new is not None)  # bits after those of the entry
     small = int(entries.max(initial=0)).bit_length() + behind < 32
     packed: Any = entries.astype(np.int32 if small else np.int64)
     if new is not None:

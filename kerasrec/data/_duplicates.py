@@ -9,10 +9,10 @@ class Merged(NamedTuple):
     """One event of each pair.
 
     Args:
-        kept: rows of the events that are kept, in their order.
-        values: float32, what their values come to.
-        counts: int64, of how many events each is the mean; `None` for other policies.
-        owner: of every event, its place in `kept`.
+        kept: rows of the events to keep, in their order.
+        values: float32, the combined values.
+        counts: int64, number of events in each mean; `None` for other policies.
+        owner: place of every event in `kept`.
     """
 
     kept: np.ndarray
@@ -31,20 +31,20 @@ def resolve(
     """Keep one event of each key.
 
     Args:
-        keys: int64, one number for a pair of user and item.
+        keys: int64, one number per pair of user and item.
         values: float32.
-        times: int64, or `None`; the last event of a key is the latest one, of equal ones the last row.
+        times: int64, or `None`. The last event of a key is the latest one; of equal times, the last row.
         policy: `"last"`, `"mean"` or `"sum"` of the values.
-        counts: int64, how many events each value is the mean of. Defaults to `None`: one.
+        counts: int64, number of events in each value. Defaults to `None`: one.
 
     Returns:
-        `Merged`; `None` where no key comes twice.
+        `Merged`, or `None` if no key occurs twice.
     """
     ordered = np.sort(keys)
     again = ordered[1:][ordered[1:] == ordered[:-1]]
     if not len(again):
         return None
-    # The sorting by time is of the events that share a pair alone.
+    # Sort only the events of repeated pairs by time.
     several = again[np.minimum(np.searchsorted(again, keys), len(again) - 1)] == keys
     rows = np.flatnonzero(several)
     order = np.lexsort((keys[rows],) if times is None else (times[rows], keys[rows]))
@@ -73,13 +73,13 @@ def resolve(
 
 
 def repeats(keys: np.ndarray) -> bool:
-    """Whether a key comes twice."""
+    """Whether a key occurs twice."""
     ordered = np.sort(keys)
     return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def first_repeat(keys: np.ndarray) -> tuple[int, int]:
-    """How many rows repeat an earlier key, and the first of these rows."""
+    """The number of rows that repeat an earlier key, and the first of them."""
     _, first = np.unique(keys, return_index=True)
     again = np.ones(len(keys), bool)
     again[first] = False

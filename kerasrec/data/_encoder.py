@@ -1,4 +1,4 @@
-"""What fitted encoders share."""
+"""The base classes of fitted encoders."""
 
 import warnings
 from collections.abc import Iterable
@@ -26,26 +26,26 @@ def required(frame: "pd.DataFrame", name: Any) -> "pd.Series[Any]":
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """What made some of the columns of features."""
+    """A fitted encoder, which makes some of the columns of features."""
 
     kind: ClassVar[str]
 
     @property
     def names(self) -> list[str]:
-        """Names of the columns made."""
+        """Names of the columns."""
         raise NotImplementedError
 
     def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
-        """Rows of a frame to rows of features."""
+        """The features of the rows of a frame."""
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
-        """What `from_state` takes, as plain JSON."""
+        """The encoder as plain JSON, for `from_state`."""
         raise NotImplementedError
 
 
 def without_categories(entries: "pd.Series[Any]") -> "pd.Series[Any]":
-    """A column of pandas's categories as the entries that they stand for."""
+    """A column of categories of pandas as plain entries."""
     import pandas as pd
 
     found = entries.astype(object) if isinstance(entries.dtype, pd.CategoricalDtype) else entries
@@ -58,7 +58,7 @@ def without_categories(entries: "pd.Series[Any]") -> "pd.Series[Any]":
 
 @dataclass(frozen=True, eq=False)
 class VocabularyEncoder(Encoder):
-    """One column of ones a token."""
+    """One column of ones per token."""
 
     column: Any
     vocabulary: np.ndarray
@@ -83,7 +83,7 @@ class VocabularyEncoder(Encoder):
 
     @classmethod
     def fit_blocks(cls, blocks: "Iterable[pd.Series[Any]]", **settings: Any) -> "VocabularyEncoder":
-        """The same of a column in blocks, of which the tokens found are held."""
+        """The encoder of a column in blocks, of which only the tokens are kept."""
         import pandas as pd
 
         n_rows = 0
@@ -93,7 +93,7 @@ class VocabularyEncoder(Encoder):
             n_rows += len(entries)
             seen = [pd.concat([*seen, encoder.tokens(entries)]).drop_duplicates()]
         _, uniques = pd.factorize(seen[0])
-        tokens = plain(id_index(uniques))  # as a file gives them: 7.0 is 7
+        tokens = plain(id_index(uniques))  # as in a loaded file: 7.0 is 7
         if not len(tokens):
             raise ValueError(
                 f"Column {encoder.column!r} must have entries. Received: {n_rows} rows, all missing."
@@ -120,7 +120,7 @@ class VocabularyEncoder(Encoder):
         rows, codes = tokens.index.to_numpy()[known], codes[known]
         shape = (len(frame), len(self.vocabulary))
         matrix = scipy.sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, codes)), shape)
-        matrix.data[:] = 1  # a token that a row has twice
+        matrix.data[:] = 1  # a row may have a token twice
         return matrix
 
     def state(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class VocabularyEncoder(Encoder):
 
 
 def listed(ids: np.ndarray) -> list[Any]:
-    """Ids or categories as JSON can hold them."""
+    """Ids or categories as JSON."""
     plain_ids = [i.item() if isinstance(i, np.generic) else i for i in ids.tolist()]
     bad = next((i for i in plain_ids if not isinstance(i, (str, int, float))), None)
     if bad is not None:

@@ -1,4 +1,4 @@
-"""Fitted encoders: columns of a frame to sparse columns, and the encoders themselves to plain JSON."""
+"""Fitted encoders from columns of a frame to sparse columns, which can be written as plain JSON."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Indicator(VocabularyEncoder):
-    """The entity's own identity; a new entity has none, which is no reason for a warning."""
+    """The identity of each entity; new entities have none, which needs no warning."""
 
     kind = "indicator"
     warns = False
@@ -30,7 +30,7 @@ class Indicator(VocabularyEncoder):
 
 
 class Categorical(VocabularyEncoder):
-    """One category a row, without spaces around it; missing and empty ones are no category."""
+    """One category per row, without spaces around it; missing and empty entries have none."""
 
     kind = "categorical"
 
@@ -55,7 +55,7 @@ class Categorical(VocabularyEncoder):
 
 @dataclass(frozen=True, eq=False)
 class Multilabel(VocabularyEncoder):
-    """Several labels a row, as one text."""
+    """Several labels per row, in one text."""
 
     kind = "multilabel"
     sep: str
@@ -99,7 +99,7 @@ class Given(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class Transformer(Encoder):
-    """A fitted transformer of scikit-learn; it reads the columns that it was given."""
+    """A fitted transformer of scikit-learn, with the columns that it reads."""
 
     kind = "transformer"
     transformer: Any

@@ -1,4 +1,4 @@
-"""The events behind interactions that hold each pair once."""
+"""The events of interactions whose rows are pairs."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Events:
-    """Every event of interactions whose rows are pairs, so that a split by time can go between them.
+    """Every event of interactions whose rows are pairs, for splits by time between the events.
 
-    What is taken of the interactions shares these arrays; only the places of its pairs are its own.
+    Interactions taken from others share these arrays; only the places of their pairs differ.
 
     Args:
         rows: the events, one per row.
-        owner: of each event, the place of its pair `[n_events]`.
+        owner: place of the pair of each event `[n_events]`.
         n_pairs: number of places.
-        allowed: places of the pairs that were chosen, or `None` for all.
-        shown: places of the pairs that the interactions have, in their order, or `None` for all. `at_least`
-            leaves pairs out of these alone: what a pair comes to up to a moment is another value.
+        allowed: places of the chosen pairs, or `None` for all.
+        shown: places of the pairs of the interactions, in their order, or `None` for all. `at_least` drops
+            pairs only here, because a pair can have another value at an earlier time.
     """
 
     rows: "Interactions"
@@ -42,7 +42,7 @@ class Events:
         return replace(self, shown=self._places()[liked])
 
     def chosen(self) -> tuple["Interactions", np.ndarray | None]:
-        """The events of the pairs chosen, and which of these belong to a row; `None` where all do."""
+        """The events of the chosen pairs, and which of them belong to a row; `None` if all do."""
         rows, owner = self.rows, self.owner
         if self.allowed is not None:
             kept = self._among(self.allowed)[owner]
@@ -70,11 +70,11 @@ def behind(interactions: "Interactions") -> tuple["Interactions", np.ndarray]:
 
 
 def parted(interactions: "Interactions", test: np.ndarray) -> tuple["Interactions", "Interactions"]:
-    """Two parts of the events, in each of which every pair comes to what it is there.
+    """Two parts of the events, in each of which the events of a pair are combined again.
 
     Args:
         interactions: the whole.
-        test: of each of the events that `behind` gives, whether it is in the second part.
+        test: which of the events that `behind` gives are in the second part.
     """
     if interactions._events is None:
         return interactions.take(~test), interactions.take(test)

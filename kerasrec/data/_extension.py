@@ -1,4 +1,4 @@
-"""Further events of interactions: as if all had been in one table."""
+"""Interactions with further events, as if all had been in one table."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def joined(old: "Interactions", new: "Interactions", meaning: Meaning, name: Any) -> "Interactions":
-    """Interactions and further events, each pair once where the policy says so.
+    """Interactions and further events, combined by their policy.
 
     Args:
         old: the interactions.
         new: the events, with times and context where `old` has them, over vocabularies that begin with those
             of `old`.
-        meaning: of both together.
-        name: of the column of times, for a message.
+        meaning: meaning of the result.
+        name: name of the column of times, for messages.
 
     Returns:
         `Interactions` over the vocabularies of `new`.

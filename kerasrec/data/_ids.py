@@ -1,7 +1,7 @@
 """The one rule for ids, wherever they come from: frames, files, queries and the command.
 
-An id is what stands there; or it is a whole number in a column of floats or decimals and becomes that
-integer; or it is refused.
+An id is kept as it is written. A whole number in a column of floats or decimals becomes an integer.
+Anything else is refused.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ import numpy as np
 
 _INTEGER = re.compile(r"(0|-?[1-9]\d{0,18})(\.0+)?", re.ASCII)
 _AS_FLOAT = re.compile(r"-?\d+\.0+", re.ASCII)
-# Marks without a width, and the space that breaks no line.
+# Characters without a width, and the no-break space.
 _UNSEEN = {0x200B: None, 0x2060: None, 0xFEFF: None, 0xA0: " "}
-# What the ids of a list, by lines, have where two could look the same; `str.strip` takes the last ones away.
+# Ids of which two could look the same contain one of these, if they are joined by line ends.
 _MARKS = ("\n ", " \n", ".0", "\n\n", *"\t\r\x0b\x0c\x1c\x1d\x1e\x1f")
 _NO_IDS = (bool, np.bool_, bytes, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
 # Faults and remedies, for `refuse`.
@@ -34,11 +34,11 @@ BROKEN = ("ids with half a character (a lone surrogate)", "Read the column with 
 
 
 def settled(raw: np.ndarray, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]:
-    """Ids by the rule, of which those that are not whole stay as they are.
+    """Ids by the rule; numbers that are not whole stay unchanged.
 
     Args:
         raw: ids, of any type.
-        dtype: of the column that they stood in. Defaults to `None`: that of `raw`.
+        dtype: type of their column. Defaults to `None`: that of `raw`.
 
     Returns:
         The ids, int64 or objects, and which are refused as `NOT_WHOLE`.
@@ -65,13 +65,13 @@ def settled(raw: np.ndarray, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]
         else:
             raw[i] = number
     if all(isinstance(entry, (int, np.integer)) for entry in raw):
-        with contextlib.suppress(OverflowError):  # beyond int64 they stay objects
+        with contextlib.suppress(OverflowError):  # integers beyond int64 stay objects
             raw = raw.astype(np.int64)
     return raw, refused
 
 
 def all_plain(raw: np.ndarray) -> bool:
-    """Whether all are ASCII text that the rule leaves as it is; most ids are, and it is seen at once."""
+    """Whether all ids are ASCII text that the rule does not change, which is quick to find out."""
     try:
         joined = "\n".join(["", *raw, ""])
     except TypeError:
@@ -87,14 +87,14 @@ def no_ids(raw: np.ndarray) -> np.ndarray:
 
 
 def broken(raw: np.ndarray) -> np.ndarray:
-    """Which ids no file can hold: text with half of a pair of surrogates."""
+    """Which ids no file can hold, because they contain half of a surrogate pair."""
     if raw.dtype.kind != "O":
         return np.zeros(len(raw), bool)
     return np.fromiter((isinstance(entry, str) and not _encodes(entry) for entry in raw), bool, len(raw))
 
 
 def alike(raw: np.ndarray) -> tuple[Any, Any] | None:
-    """Two ids that look the same, but for spaces around them, `.0`, the form of an accent or the type."""
+    """Two ids that differ only in spaces around them, `.0`, the form of an accent or the type; or `None`."""
     if raw.dtype.kind != "O":
         return None
     keys = [key(entry) for entry in raw]
@@ -109,7 +109,7 @@ def alike(raw: np.ndarray) -> tuple[Any, Any] | None:
 
 
 def integer(text: str) -> int | None:
-    """An id written as text as the integer that it is: `7` and `7.0`, not `07`; otherwise `None`."""
+    """The integer that a text denotes, such as `7` or `7.0` but not `07`; otherwise `None`."""
     written = _INTEGER.fullmatch(text)
     if written is None:
         return None
@@ -118,7 +118,7 @@ def integer(text: str) -> int | None:
 
 
 def integers(texts: Iterable[str]) -> np.ndarray | None:
-    """Ids written as text as integers; `None` where one is not."""
+    """The integers that texts denote; `None` if one of them is no integer."""
     found = []
     for text in texts:
         number = integer(text)
@@ -129,7 +129,7 @@ def integers(texts: Iterable[str]) -> np.ndarray | None:
 
 
 def _limit(dtype: Any) -> float:
-    """Below it floats of that type count by ones: 2^53, in float32 2^24."""
+    """The limit below which floats of a type represent all integers: 2^53, for float32 2^24."""
     return 2.0 ** (np.finfo(dtype).nmant + 1)
 
 
@@ -147,7 +147,7 @@ def _encodes(text: str) -> bool:
 
 
 def key(entry: Any) -> Any:
-    """What ids that look the same have in common; the entry itself if nothing about it is odd."""
+    """A form that ids that look the same share; the id itself if it is plain."""
     if not isinstance(entry, str):
         return str(entry) if isinstance(entry, (int, np.integer)) else entry
     text = entry

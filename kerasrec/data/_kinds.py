@@ -1,4 +1,4 @@
-"""What the values of interactions are, which decides what several events of a pair come to."""
+"""The kind of the values of interactions, which decides how several events of a pair are combined."""
 
 import math
 from dataclasses import dataclass, replace
@@ -6,24 +6,24 @@ from typing import Any
 
 import numpy as np
 
-# What each kind does with several events of a pair.
+# Policy of each kind for several events of a pair.
 KINDS = {"ratings": "last", "counts": "sum", "likes": "last"}
 POLICIES = ("error", "last", "mean", "sum")
-# Policies whose result changes where an event is left out.
+# Policies whose result changes if an event is left out.
 ADDING = ("mean", "sum")
-# Of a scale of ratings, the highest is not so many times the middle one.
+# On a scale of ratings, the highest value is less than so many times the median.
 TAIL = 10
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the columns of interactions mean, kept by everything that is made of them.
+    """What the columns of interactions mean; everything made from the interactions keeps it.
 
     Args:
         kind: one of `KINDS`.
         duplicates: one of `POLICIES`.
-        stated: whether somebody said what the kind is, or it follows from whether there are values.
-        dates: whether the times are nanoseconds that were read from dates.
+        stated: whether the kind was given, and not derived from whether there are values.
+        dates: whether the times are nanoseconds read from dates.
         least: the lowest value that `at_least` kept, or `None`.
         left_out: whether `at_least` left something out.
     """
@@ -37,7 +37,7 @@ class Meaning:
 
     @classmethod
     def of(cls, kind: Any, duplicates: Any, has_values: bool) -> "Meaning":
-        """What was said about interactions, and what follows where nothing was."""
+        """The meaning from what was given, or from the columns."""
         if kind is not None and kind not in KINDS:
             raise ValueError(f"`kind` must be one of {', '.join(KINDS)}. Received: kind={kind!r}.")
         if duplicates is not None and duplicates not in POLICIES:
@@ -57,7 +57,7 @@ class Meaning:
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> "Meaning":
-        """What a file says; what is missing or wrong there is refused."""
+        """The meaning in a file; missing and wrong entries are refused."""
         found = cls(**entries)
         flags = (found.stated, found.dates, found.left_out)
         number = found.least is None or (type(found.least) in (int, float) and math.isfinite(found.least))
@@ -68,11 +68,11 @@ class Meaning:
         return found
 
     def settled(self) -> "Meaning":
-        """With the policy of the kind where repeats would be an error."""
+        """The same, with the policy of the kind if repeats would be an error."""
         return replace(self, duplicates=KINDS[self.kind]) if self.duplicates == "error" else self
 
     def after(self, duplicates: Any) -> "Meaning":
-        """The meaning together with further events, of which a policy is said or `None`."""
+        """The meaning after further events, whose policy is given or `None`."""
         if duplicates is None or duplicates == self.duplicates:
             return self
         said = Meaning.of(None, duplicates, self.kind != "likes")
@@ -87,10 +87,10 @@ class Meaning:
 
 
 def have_long_tail(values: Any) -> bool:
-    """Whether values look like counts: whole numbers of 0 or more, of which some are far above the rest.
+    """Whether values look like counts: whole numbers from 0, some of them far above the rest.
 
     Args:
-        values: `[n]`; what is not numbers, or not finite, does not.
+        values: `[n]`; values that are not finite numbers do not.
     """
     try:
         values = np.asarray(values, np.float64)

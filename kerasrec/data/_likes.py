@@ -1,6 +1,6 @@
-"""Which interactions are liked, and what a like counts: the one place that says so.
+"""Which interactions are likes, and how much a like counts: the only place that decides it.
 
-What `Interactions.at_least` kept is liked, whatever its sign. Without it, a value above 0 is.
+Everything that `Interactions.at_least` kept is a like, whatever its sign; otherwise values above 0 are.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ def liked(values: np.ndarray, least: float | None) -> np.ndarray:
 
     Args:
         values: float32 `[n]`.
-        least: what `at_least` was called with last, or `None`.
+        least: value of the last call of `at_least`, or `None`.
 
     Returns:
         bool `[n]`.
@@ -27,9 +27,9 @@ def liked(values: np.ndarray, least: float | None) -> np.ndarray:
 
 
 def gains(values: np.ndarray, least: float | None) -> np.ndarray:
-    """What each value counts as a label, a weight or a gain: above 0 where it is liked, 0 where it is not.
+    """How much each value counts as a label, weight or gain: above 0 for likes, otherwise 0.
 
-    A value of 0 or below cannot be a weight. Where `at_least` let such values be likes, each like counts 1.
+    A value of 0 or below cannot be a weight. If `at_least` kept such values, each like counts 1.
 
     Args:
         values: float32 `[n]`.
@@ -45,7 +45,7 @@ def gains(values: np.ndarray, least: float | None) -> np.ndarray:
 
 
 def likes_of(interactions: "Interactions") -> "Interactions":
-    """The likes alone, with what each counts as its value, which is above 0."""
+    """Only the likes; their values, all above 0, are how much they count."""
     are = interactions.liked
     found = interactions if are.all() else interactions.take(are)
     least = interactions._meaning.least

@@ -1,4 +1,4 @@
-"""Lines of a CSV file counted against the rows that were read from it: no row may be swallowed."""
+"""Compares the lines of a CSV file with the rows read from it, so that no row is swallowed."""
 
 import io
 import re
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BLOCK = 1 << 20
-# Arguments of `pandas.read_csv` under which a line is a row; by others somebody has said that it may be none.
+# Arguments of `pandas.read_csv` with which a line is a row; others say that it may not be one.
 _A_ROW_A_LINE = frozenset(
     "sep delimiter encoding encoding_errors dtype index_col parse_dates date_format dayfirst cache_dates "
     "thousands decimal keep_default_na na_values na_filter true_values false_values compression "
@@ -24,13 +24,13 @@ _END = re.compile(r"\r\n|\r|\n")
 
 
 def check_lines(path: Path, frame: "pd.DataFrame", options: Mapping[str, Any], judged: bool) -> None:
-    """Refuse a table of which lines are no rows, unless quotes that enclose fields explain it.
+    """Refuse a table with lines that are not rows, unless quotes that enclose fields explain them.
 
     Args:
         path: file.
-        frame: what was read from it, all columns.
-        options: arguments of `pandas.read_csv` by which it was read.
-        judged: bool, whether it is known what quotes are.
+        frame: all columns read from it.
+        options: arguments of `pandas.read_csv` with which it was read.
+        judged: whether the meaning of quotes is known.
 
     Raises:
         ValueError: if there are more or fewer rows than lines.
@@ -40,7 +40,7 @@ def check_lines(path: Path, frame: "pd.DataFrame", options: Mapping[str, Any], j
         return
     if header == "infer":
         header = None if "names" in options else 0
-    n_header = 0 if header is None else 1 + header  # those before it are dropped
+    n_header = 0 if header is None else 1 + header  # pandas drops those before it
     if _n_ends(path, options) - skipped - n_header == len(frame):
         return
     separator = options.get("sep", options.get("delimiter", ","))
@@ -58,7 +58,7 @@ def check_lines(path: Path, frame: "pd.DataFrame", options: Mapping[str, Any], j
 
 
 def _n_ends(path: Path, options: Mapping[str, Any]) -> int:
-    """The number of line ends, by bytes, the end of the file among them."""
+    """The number of line ends, including the end of the file."""
     count, last = 0, b"\n"
     with _text.opened(path, options.get("compression", "infer")) as file:
         while block := file.read(_BLOCK):
@@ -67,7 +67,7 @@ def _n_ends(path: Path, options: Mapping[str, Any]) -> int:
 
 
 def _n_lines(path: Path, options: Mapping[str, Any], skipped: int, separator: Any) -> int:
-    """The number of lines that are not empty, after those before the header."""
+    """The number of lines from the header on that are not empty."""
     between = separator if isinstance(separator, str) else "\n"
     with _text.opened(path, options.get("compression", "infer")) as file:
         lines = io.TextIOWrapper(file, options.get("encoding") or "utf-8", errors="replace")
@@ -78,12 +78,12 @@ def _n_lines(path: Path, options: Mapping[str, Any], skipped: int, separator: An
 
 
 def _is_row(line: str, separator: str) -> bool:
-    """Whether pandas, which skips lines of spaces unless these separate fields, reads a row."""
+    """Whether pandas reads a line as a row: it skips lines of spaces unless spaces separate fields."""
     return bool(line.strip()) or separator in line.rstrip("\n")
 
 
 def _within_fields(frame: "pd.DataFrame") -> tuple[int, str]:
-    """How many lines more than rows the text of a table explains, and the first such text."""
+    """The number of additional lines that texts of a table explain, and the first such text."""
     import pandas as pd
 
     count, first = 0, ""

@@ -5,7 +5,7 @@ from kerasrec.data import _numerals, _readers
 
 
 class Loaders:
-    """The constructors of `Interactions` that read files and databases; they end in `from_frame`."""
+    """The constructors of `Interactions` that read files and databases, based on `from_frame`."""
 
     from_frame: ClassVar[Callable[..., Any]]
 
@@ -247,7 +247,7 @@ class Loaders:
 
 
 def context_of(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of further columns, which must not be those of `Interactions`."""
+    """Names of further columns, other than those of `Interactions`."""
     if isinstance(names, str):
         raise TypeError(f"`context` must be a list of names. Received: context={names!r}.")
     own = ("user", "item", "value", "time")

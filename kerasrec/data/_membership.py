@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _BITS_A_PAIR = 16
 _BITS_A_PAIR_ON_DISK = 8
-# A table of all codes is worth its memory up to so many codes an entry that is looked up.
+# A table of all codes is worth its memory up to so many codes per entry to look up.
 _CODES_AN_ENTRY = 16
 
 
 class Membership:
-    """Pairs of user and item, behind a bit table that answers most of the noes.
+    """Pairs of user and item; a bit table answers most questions about pairs that are absent.
 
     Args:
         users: codes `[n]`.
@@ -42,7 +42,7 @@ class Membership:
         keys = np.ascontiguousarray(users.astype(np.int64) * self._n_items + items)
         slots = _slots(keys, self._shift)
         found = (self._table[(slots >> np.uint64(3)).view(np.int64)] & _bit(slots)) != 0
-        # The table may say yes by chance, never no.
+        # The table may be wrong about absent pairs, never about others.
         maybe = np.flatnonzero(found)
         wanted = keys.ravel()[maybe]
         place = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
@@ -61,7 +61,7 @@ def _bit(slots: np.ndarray) -> np.ndarray:
 
 
 class DiskMembership:
-    """The same of pairs that stay on disk, behind a bit table in memory that answers most of the noes.
+    """`Membership` of pairs on disk, with the bit table in memory.
 
     Args:
         interactions: opened `Interactions`.
@@ -97,7 +97,7 @@ class DiskMembership:
 
 
 class DiskHolders:
-    """As `Holders`, of pairs that stay on disk: one walk over the items of these users.
+    """`Holders` of pairs on disk: one pass over the items of these users.
 
     Args:
         interactions: opened `Interactions`.
@@ -117,12 +117,12 @@ class DiskHolders:
 
 
 class _Lines:
-    """What `_places` reads of a compressed matrix, on disk.
+    """The parts of a compressed matrix on disk that `_places` reads.
 
     Args:
         starts: int64 `[U + 1]`.
         items: int32 `[n]`.
-        shape: of the matrix.
+        shape: shape of the matrix.
     """
 
     def __init__(self, starts: np.ndarray, items: np.ndarray, shape: tuple[int, int]) -> None:
@@ -145,7 +145,7 @@ class _Some(NamedTuple):
 class Holders:
     """Which users have which of a few items.
 
-    One walk over the items of these users, or over the users of these items, whichever is shorter.
+    One pass over the items of these users, or over the users of these items, whichever is shorter.
 
     Args:
         users: codes `[n]`.
@@ -178,12 +178,12 @@ class Holders:
 
 
 def _degree(matrix: Any, lines: np.ndarray) -> int:
-    """How many entries these lines of a compressed matrix have."""
+    """The number of entries of these lines of a compressed matrix."""
     return int(np.sum(matrix.indptr[lines + 1] - matrix.indptr[lines]))
 
 
 def _places(matrix: Any, lines: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the entries of lines of a compressed matrix are among the wanted ones.
+    """The places of the entries of some lines of a compressed matrix among wanted codes.
 
     Returns:
         For each entry its place in `lines`; for each entry a place in `wanted`, `len(wanted)` where it is
@@ -193,7 +193,7 @@ def _places(matrix: Any, lines: np.ndarray, wanted: np.ndarray) -> tuple[np.ndar
     line = np.repeat(np.arange(len(lines), dtype=np.int32), np.diff(found.indptr))
     n = matrix.shape[1]
     if n <= _CODES_AN_ENTRY * len(line):
-        # A table of all codes is several times as fast as a search.
+        # A table of all codes is several times faster than a search.
         place_of = np.full(n, len(wanted), np.int32)
         place_of[wanted] = np.arange(len(wanted), dtype=np.int32)
         return line, place_of[found.indices], place_of[wanted]

@@ -1,4 +1,4 @@
-"""Entries of a column as text, of which equal ones are one category."""
+"""Entries of a column as text; equal texts are one category."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def text_of(entries: "pd.Series[Any]") -> tuple[np.ndarray, np.ndarray]:
-    """The different texts of a column, and which of them each row has; -1 where an entry is missing.
+    """The different texts of a column, and the text of each row; -1 if its entry is missing.
 
     Args:
         entries: text, numbers, truth values or dates.

@@ -1,4 +1,4 @@
-"""Numbers as people write them: with a comma or a point for decimals, and marks between thousands."""
+"""Numbers as people write them: with a decimal comma or point, and marks between thousands."""
 
 import re
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ _NUMERAL = re.compile(rf"[+-]?(\d[\d{_MARKS}]*|[,.]\d+)(?:[eE][+-]?\d+)?", re.AS
 
 
 def parsed(column: "pd.Series[Any]", decimal: str = ".", thousands: str | None = None) -> "pd.Series[Any]":
-    """A column of text as numbers; what is none under these marks stays as it is.
+    """A column of text as numbers; entries that are not numbers with these marks stay text.
 
     Args:
         column: text, or missing entries.
         decimal: the mark before decimals. Defaults to `"."`.
-        thousands: the mark between groups of three digits. Defaults to `None`: there is none.
+        thousands: the mark between groups of three digits. Defaults to `None`: no mark.
     """
     import pandas as pd
 
@@ -50,14 +50,14 @@ def marks_of(
 
     Args:
         texts: entries, each once.
-        decimal: the mark before decimals, where it is known. Defaults to `None`.
-        thousands: the mark between thousands, where it is known. Defaults to `None`.
+        decimal: the mark before decimals, if it is known. Defaults to `None`.
+        thousands: the mark between thousands, if it is known. Defaults to `None`.
 
     Returns:
-        The marks of decimals and, or `None`, of thousands.
+        The mark of decimals, and that of thousands or `None`.
 
     Raises:
-        ValueError: if they can be read in two ways, or in none; its text is an entry.
+        ValueError: if they can be read in two ways or none; its text is such an entry.
     """
     decimals = {decimal: ""} if decimal else {}
     groups = {thousands: ""} if thousands else {}

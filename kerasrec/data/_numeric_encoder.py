@@ -25,9 +25,9 @@ _HOLDS = {
 
 @dataclass(frozen=True, eq=False)
 class Numeric(Encoder):
-    """A number, shifted and scaled; a missing one is 0, which is the mean where the column is scaled.
+    """A number, shifted and scaled. Missing numbers are 0, which is the mean of a scaled column.
 
-    Dates and durations are numbers of nanoseconds, whatever unit their column keeps them in.
+    Dates and durations are numbers of nanoseconds, whatever the unit of their column.
     """
 
     kind = "numeric"
@@ -50,12 +50,12 @@ class Numeric(Encoder):
         holds = _HOLDS.get(inferred, "numbers")
         if holds != "numbers":
             parsed = pd.to_datetime(entries, utc=True) if holds == "dates" else pd.to_timedelta(entries)
-            # Microseconds reach further than nanoseconds in 64 bits.
+            # In 64 bits, microseconds cover a longer range than nanoseconds.
             microseconds = parsed.dt.as_unit("us").astype(np.int64).to_numpy(np.float64)
             return np.where(parsed.isna(), np.nan, microseconds * 1e3), holds
         remedy = "Correct those rows."
         parsed = pd.to_numeric(entries, errors="coerce")
-        if inferred == "period" or parsed.dtype.kind == "c":  # which lose a part
+        if inferred == "period" or parsed.dtype.kind == "c":  # which would lose a part
             parsed = pd.Series(np.nan, entries.index)
         unread = (parsed.isna() & entries.notna()).to_numpy()
         refuse(unread, entries, entries.name, "entries that are not numbers", remedy)
@@ -72,7 +72,7 @@ class Numeric(Encoder):
 
     @classmethod
     def fit_blocks(cls, blocks: "Callable[[], Iterable[pd.Series[Any]]]", scale: bool) -> "Numeric":
-        """The same of a column in blocks, which are read up to three times."""
+        """The encoder of a column in blocks, which are read up to three times."""
         name, n_rows, all_hold = None, 0, "numbers"
 
         def numbers() -> Iterator[np.ndarray]:
@@ -114,7 +114,7 @@ class Numeric(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class Vectors(Encoder):
-    """Columns of numbers as they are: vectors from elsewhere, of texts or pictures."""
+    """Columns of numbers as they are, such as vectors of texts or pictures."""
 
     kind = "vectors"
     columns: list[Any]
@@ -141,9 +141,9 @@ class Vectors(Encoder):
 
 
 def _mean_and_deviation(blocks: Callable[[], Iterator[np.ndarray]]) -> tuple[float, float] | None:
-    """Of numbers in any order, or `None` if there are none.
+    """Mean and deviation of numbers; `None` if there are none.
 
-    What varies by no more than rounding has the deviation 1. The bound is that of scikit-learn's
+    Numbers that vary only by rounding have the deviation 1. The bound is that of scikit-learn's
     `StandardScaler`: the error of a variance in two passes (Chan, Golub and LeVeque, "Algorithms for
     computing the sample variance", 1983).
     """

@@ -1,4 +1,4 @@
-"""Splits of opened interactions: one pass each, in blocks of whole users."""
+"""Splits of opened interactions, each in one pass over blocks of whole users."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,14 +12,14 @@ from kerasrec.data._opened_parts import parts
 from kerasrec.data.interactions import Interactions
 
 Split = tuple[Interactions, Interactions]
-# Of a block's interactions, which of its rows are in test.
+# Tells which rows of a block of interactions are in test.
 Which = Callable[[Interactions, Block], np.ndarray]
-# Times are counted in so many ranges a pass.
+# Number of ranges in which a pass counts times.
 _RANGES = 1 << 16
 
 
 def by_mask(interactions: Interactions, which: Which) -> Split:
-    """Rows of test and the others.
+    """A split of rows.
 
     Args:
         interactions: opened `Interactions`.
@@ -35,7 +35,7 @@ def by_mask(interactions: Interactions, which: Which) -> Split:
 
 
 def by_events(interactions: Interactions, which: Which) -> Split:
-    """The same between the events; every pair comes in each part to what it is there.
+    """A split of events, whose pairs are combined again in each part.
 
     Args:
         interactions: opened `Interactions`.
@@ -54,7 +54,7 @@ def by_events(interactions: Interactions, which: Which) -> Split:
 
 
 def random_rows(interactions: Interactions, n_test: int, seed: int | None) -> Split:
-    """So many rows at random, each set of them as likely as any other.
+    """`n_test` rows at random; every set of rows is equally likely.
 
     Args:
         interactions: opened `Interactions`.
@@ -90,7 +90,7 @@ def generator(seed: int | None) -> Callable[[Block], np.random.Generator]:
 
 
 def counted_of_users(interactions: Interactions) -> np.ndarray:
-    """How many events of each user count, `[U]`: not those of pairs that `at_least` left out."""
+    """Number of events of each user, `[U]`, without those of pairs that `at_least` left out."""
     events, counted = behind(interactions)
     starts = disk_of(events).starts
     if counted.all():
@@ -103,12 +103,12 @@ def counted_of_users(interactions: Interactions) -> np.ndarray:
 
 
 def moment_of(times: np.ndarray, counted: np.ndarray, size: Callable[[int], int]) -> Any:
-    """The first moment of test: of the latest `size(n)` times, the least, but not the first of all.
+    """The first moment of test: the earliest of the latest `size(n)` times, but never the first of all times.
 
     Args:
         times: int64 `[n]`.
         counted: which of them count, bool `[n]`.
-        size: of the number of times, that of test.
+        size: gives the number of times in test from the number of all times.
 
     Returns:
         int, or `None` if there are no two different times.

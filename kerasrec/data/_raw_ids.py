@@ -1,4 +1,4 @@
-"""Raw ids that stay on disk until somebody asks for one."""
+"""Raw ids that stay on disk until they are needed."""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -21,7 +21,7 @@ class Ids(ABC):
     def __len__(self) -> int: ...
 
     def part(self, begin: int, end: int) -> "PartOfIds":
-        """Those of some codes, which are then numbered from 0."""
+        """The ids of some codes, which are then numbered from 0."""
         return PartOfIds(self, begin, end)
 
 
@@ -45,11 +45,11 @@ class HeldIds(Ids):
 
 
 class RawIds(Ids):
-    """The raw ids by code of a Parquet file, read when they are first asked for.
+    """The raw ids in a Parquet file by code, read when they are first needed.
 
     Args:
         path: the file, with a column `id`.
-        n: int, how many there are.
+        n: number of ids.
     """
 
     def __init__(self, path: Path, n: int) -> None:
@@ -85,9 +85,9 @@ class PartOfIds(Ids):
     """Some of the raw ids, in the order of their codes.
 
     Args:
-        whole: what they are of.
-        begin: int, the first code.
-        end: int, the code after the last.
+        whole: all ids.
+        begin: first code.
+        end: last code, plus 1.
     """
 
     def __init__(self, whole: Ids, begin: int, end: int) -> None:

@@ -1,4 +1,4 @@
-"""CSV, Parquet and SQL as frames that hold only the columns asked for."""
+"""CSV, Parquet and SQL as frames with only the requested columns."""
 
 import contextlib
 import re
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK_ROWS = 1_000_000
-# Arguments of `pandas.read_csv` by which a header is read as its table is.
+# Arguments of `pandas.read_csv` that also apply to reading the header alone.
 _DIALECT = ("sep", "delimiter", "encoding", "quotechar", "quoting", "skiprows", "compression", "engine")
-# Arguments by which somebody has said what quotes are, or that lines are not what they seem.
+# Arguments that define quotes, or which lines are rows.
 _SETTLED = {
     "quoting",
     "quotechar",
@@ -30,13 +30,13 @@ _SETTLED = {
     "lineterminator",
 }
 _ON_A_LINE = frozenset("\t\r\n")
-# What MySQL and PostgreSQL write for NULL, and spreadsheets for a number of more than eleven digits.
+# NULL as MySQL and PostgreSQL write it, and long numbers as spreadsheets do.
 _NULL = r"\N"
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+1\d")
 
 
 def existing(path: Any) -> Path:
-    """A path that exists."""
+    """The path, or an error if it does not exist."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"`path` must be an existing file. Received: path={str(path)!r}.")
@@ -51,7 +51,7 @@ def read_csv(
     texts: Sequence[Any] = (),
     audited: bool = False,
 ) -> "pd.DataFrame":
-    """A CSV file; ids stay as written unless all of a column are plain integers.
+    """A CSV file; ids stay text unless a whole column consists of plain integers.
 
     All columns are read, since pandas finds rows with too many fields only then; such a row has its fields
     shifted.
@@ -60,9 +60,9 @@ def read_csv(
         path: file.
         ids: names of the columns of ids, with the vocabulary given for each or `None`.
         others: names of the other columns that are needed.
-        options: further arguments of `pandas.read_csv`; a `dtype` among them rules the ids as well.
+        options: further arguments of `pandas.read_csv`; a `dtype` applies to ids as well.
         texts: names of columns to leave as text. Defaults to `()`.
-        audited: bool, what quotes are is known. Defaults to `False`.
+        audited: whether the meaning of quotes is known. Defaults to `False`.
     """
     import pandas as pd
 
@@ -123,10 +123,10 @@ def _excel(path: Path) -> str:
 
 
 def check_quotes(path: Path, options: dict[str, Any]) -> bool:
-    """Refuse quotes that swallow rows or lose themselves, where `options` do not say what they are.
+    """Refuse quotes that swallow rows or disappear, unless `options` define quotes.
 
     Returns:
-        Whether it is known what they are.
+        Whether the meaning of quotes is known.
     """
     separator = options.get("sep", options.get("delimiter", ","))
     skipped = options.get("skiprows") or 0
@@ -153,7 +153,7 @@ def check_quotes(path: Path, options: dict[str, Any]) -> bool:
 
 
 def _check_missing(path: Path, name: Any, column: "pd.Series[Any]", options: dict[str, Any]) -> None:
-    """Refuse ids that stand in the file and that pandas takes for missing ones, as `NA` and `null`."""
+    """Refuse ids that pandas takes for missing entries, such as `NA` and `null`."""
     import pandas as pd
 
     missing = column.isna().to_numpy()
@@ -171,7 +171,7 @@ def _check_missing(path: Path, name: Any, column: "pd.Series[Any]", options: dic
 
 
 def _check_written(name: Any, column: "pd.Series[Any]", options: dict[str, Any]) -> None:
-    """Refuse what databases write for no id, and spreadsheets for ids that they have rounded."""
+    """Refuse entries that databases write for NULL, and ids that spreadsheets have rounded."""
     import pandas as pd
 
     if not isinstance(column.dtype, pd.CategoricalDtype):
@@ -209,7 +209,7 @@ def _check_lines(name: Any, column: "pd.Series[Any]") -> None:
 
 
 def _check_rows_for_header(path: Path, names: Sequence[Any], frame: "pd.DataFrame") -> None:
-    """Refuse what several files, each with its header, become if they are put one after the other."""
+    """Refuse a repeated header, as in several files written one after the other."""
     if len(names) < 2:
         return
     rows = np.logical_and.reduce([(frame[name] == str(name)).to_numpy(bool) for name in names])
@@ -222,7 +222,7 @@ def _check_rows_for_header(path: Path, names: Sequence[Any], frame: "pd.DataFram
 
 
 def _once_in_header(path: Path, name: Any, frame: "pd.DataFrame", options: dict[str, Any]) -> None:
-    """Refuse a header that has a name twice; pandas calls the second one `name.1`, and says nothing."""
+    """Refuse a header with a repeated name, which pandas renames `name.1` without a message."""
     import pandas as pd
 
     if f"{name}.1" not in frame:
@@ -264,7 +264,7 @@ def _as_parquet(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # no fault of the file's
+        if isinstance(error, OSError) and error.errno is not None:  # not a fault of the file
             raise
         raise ValueError(
             f"`path` must hold a Parquet table. Received: path={str(path)!r}, on which pyarrow says: "
@@ -273,7 +273,7 @@ def _as_parquet(path: Path) -> Iterator[None]:
 
 
 def _check_types(path: Path, table: Any, columns: Sequence[Any]) -> None:
-    """Refuse files of a folder whose columns differ: pyarrow would read all as the first, `"007"` as 7."""
+    """Refuse a folder whose files have columns of different types: pyarrow would read `"007"` as 7."""
     fragments = list(table.get_fragments())
     for fragment in fragments if len(fragments) > 1 else ():
         own = fragment.physical_schema
@@ -291,7 +291,7 @@ def _check_types(path: Path, table: Any, columns: Sequence[Any]) -> None:
 
 
 def _kind_of(arrow_type: Any) -> str:
-    """What all types of a kind share; between them nothing is lost without an error."""
+    """The kind of a type; a conversion within a kind loses nothing without an error."""
     import pyarrow.types as of
 
     if of.is_dictionary(arrow_type):
@@ -304,11 +304,11 @@ def _kind_of(arrow_type: Any) -> str:
 
 
 def read_sql(query: str, connection: Any, columns: Sequence[Any]) -> "pd.DataFrame":
-    """The result of a query, read in chunks of which only the columns asked for are kept."""
+    """The result of a query, read in chunks; only the requested columns are kept."""
     import pandas as pd
 
     chunks: list[pd.DataFrame] = []
-    # Decimals stay what they are: as floats, long ids would lose digits.
+    # Decimals stay decimals: as floats, long ids would lose digits.
     for chunk in _chunks(query, connection):
         if not set(columns) <= set(chunk.columns):
             return chunk
@@ -339,12 +339,12 @@ def _chunks(query: str, connection: Any) -> Iterator["pd.DataFrame"]:
 
 
 def as_written(column: "pd.Series[Any]", vocabulary: Any = None) -> "pd.Series[Any]":
-    """Ids read as text: as integers where all are, or where the vocabulary given has integers."""
+    """Ids read as text, converted to integers if all are, or if the given vocabulary has integers."""
     import pandas as pd
 
     from kerasrec.data._columns import id_index
 
-    if not pd.api.types.is_string_dtype(column):  # `parse_dates` made something else
+    if not pd.api.types.is_string_dtype(column):  # `parse_dates` has converted them
         return column
     codes, text = pd.factorize(column)
     whole: Any = None
@@ -356,5 +356,5 @@ def as_written(column: "pd.Series[Any]", vocabulary: Any = None) -> "pd.Series[A
     if whole is None:
         return pd.Series(pd.Categorical.from_codes(codes, text), column.index)
     if (codes < 0).any():
-        whole = np.array([*whole, None], object)  # which is what -1 points to
+        whole = np.array([*whole, None], object)  # code -1 points to it
     return pd.Series(whole[codes], column.index)

@@ -1,4 +1,4 @@
-"""What `Interactions.prepare` reads: Parquet, CSV or a query, as a relation of DuckDB, checked beforehand."""
+"""Sources of `Interactions.prepare` (Parquet, CSV or a query) as a relation of DuckDB, checked beforehand."""
 
 import glob
 import itertools
@@ -12,11 +12,11 @@ from typing import Any
 from kerasrec.data import _text_files
 
 _QUERY = re.compile(r"\s*(select|with|from)\s", re.IGNORECASE)
-# Of ids and times, other numbers than whole ones round these.
+# Types that would round ids and times.
 _OF_NUMBERS = {"whole numbers": "is_integer", "floats": "is_floating", "decimals": "is_decimal"}
 _CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".csv.zst", ".tsv.zst")
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\)")
-# Folders of these belong to tables whose files are not all of them in force, and what reads those.
+# Folders of table formats of which not all files are valid, and the functions of DuckDB that read them.
 _LOGS = {
     "_delta_log": "delta_scan('{}')",
     ".hoodie": "read_parquet([...]) of the current files",
@@ -24,7 +24,7 @@ _LOGS = {
 }
 # A row of a file has the number of the file in the upper bits.
 _ROW_BITS = 40
-# Of what DuckDB says; it shows whole lines.
+# Most characters of a message of DuckDB, which may show whole lines.
 _LONGEST = 300
 
 
@@ -37,11 +37,11 @@ class Source:
             as they stand there, and `r`, which rises with the rows.
         types: DuckDB's types of `u`, `i`, `v`, `t`, `x0` and so on, by name.
         columns: names of the columns of `user`, `item`, `value` and `time`.
-        files: that are read.
-        n_rows: int, or `None` if it is not known.
-        is_text: bool, all columns are text, as in a CSV.
-        read_once: bool, reading it again is dear or may give something else.
-        sep: what separates the columns of text.
+        files: files that are read.
+        n_rows: number of rows, or `None` if it is unknown.
+        is_text: whether all columns are text, as in a CSV.
+        read_once: whether reading it again is expensive or may give another result.
+        sep: separator of the columns of text.
     """
 
     sql: str
@@ -54,25 +54,25 @@ class Source:
     sep: str = ","
 
     def stamp(self) -> str:
-        """What is another one when the files are."""
+        """A value that changes if the files change."""
         stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in self.files]
         return json.dumps([self.sql, stamps])
 
 
-# The argument that named a column, what SQL calls it, and its name.
+# Argument that named a column, name in SQL, and its name.
 Named = tuple[str, str, Any]
 
 
 def source_of(
     connection: Any, source: Any, columns: Mapping[str, Any], sep: str | None, context: Sequence[str] = ()
 ) -> Source:
-    """The relation that a path, a pattern, several of them, or a query stand for.
+    """The relation of a path, a pattern, several of them, or a query.
 
     Args:
         connection: DuckDB's.
-        source: what `prepare` was given.
+        source: argument of `prepare`.
         columns: names of the columns of `user`, `item`, `value` and `time`; the last two may be `None`.
-        sep: what separates the columns of a CSV, or `None`: a comma, of `.tsv` a tab.
+        sep: separator of the columns of a CSV, or `None` for a comma, and for a tab in `.tsv` files.
         context: names of further columns. Defaults to `()`.
     """
     named: list[Named] = [(side, side[0], name) for side, name in columns.items() if name is not None]
@@ -95,7 +95,7 @@ def source_of(
 
 
 def _text_sql(files: Sequence[Path], sep: str, named: Sequence[Named]) -> str:
-    """CSV files as one relation: columns are found by the header of each, and nothing is guessed."""
+    """CSV files as one relation; columns are found by the header of each file, and nothing is guessed."""
     parts = []
     for (header, empty), run in itertools.groupby(files, lambda path: _text_files.header(path, sep)):
         paths = [*run]
@@ -146,7 +146,7 @@ def files_of(source: Any) -> tuple[Path, ...]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """The tables in a folder, but for what begins with a dot or `_`, as unfinished ones do."""
+    """The tables in a folder, without names that begin with a dot or `_`, such as unfinished files."""
     for log, reads in _LOGS.items():
         if (folder / log).is_dir():
             raise ValueError(
@@ -160,11 +160,11 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def check_parquet(files: Sequence[Path], columns: Sequence[tuple[str, Any]]) -> int:
-    """Refuse files that are cut or whose columns are of other types; how many rows there are.
+    """Refuse incomplete files and files whose columns have other types; return the number of rows.
 
     Args:
         files: Parquet.
-        columns: the arguments that named columns, and the names.
+        columns: arguments that named columns, and the names.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -196,7 +196,7 @@ def check_parquet(files: Sequence[Path], columns: Sequence[tuple[str, Any]]) -> 
 
 
 def _kind(dtype: Any) -> str:
-    """What a column is, as far as files may not differ in it."""
+    """The kind of a column, in which files must agree."""
     import pyarrow.types as types
 
     if types.is_dictionary(dtype):
@@ -243,13 +243,13 @@ def names_of(connection: Any, source: Any, sep: str | None) -> list[str]:
 
 
 def _relation(source: Any, sep: str | None) -> tuple[str, tuple[Path, ...], str | None]:
-    """What stands after FROM, the files, and what separates the columns of a CSV; `None` of others."""
+    """The relation for FROM, the files, and the separator of a CSV or `None`."""
     if isinstance(source, str) and _QUERY.match(source):
         return f"({source.rstrip().rstrip(';')})", (), None
     files = files_of(source)
     listed = "[" + ", ".join(_quoted(str(path)) for path in files) + "]"
     if not files[0].name.lower().endswith(_CSV):
-        # A column is what stands in the files, whatever their folders are called.
+        # Columns come from the files alone, not from names of folders.
         return f"read_parquet({listed}, union_by_name = true, hive_partitioning = false)", files, None
     return "", files, sep or ("\t" if ".tsv" in files[0].name.lower() else ",")
 
@@ -268,12 +268,12 @@ def _types(connection: Any, relation: str, named: Sequence[Named]) -> dict[str, 
 
 
 def is_number(type_: str) -> bool:
-    """Whether a type of DuckDB is one of numbers."""
+    """Whether a type of DuckDB is numeric."""
     return _NUMBER.fullmatch(type_) is not None
 
 
 def said_by(error: Exception) -> str:
-    """What DuckDB says, on one line and without its proposals."""
+    """A message of DuckDB on one line, without its proposals."""
     lines = []
     for line in str(error).strip().splitlines():
         if not line.strip() or line.startswith("Possible"):

@@ -42,7 +42,7 @@ class Text(VocabularyEncoder):
 
     @classmethod
     def fit_blocks(cls, blocks: "Iterable[pd.Series[Any]]", min_count: int = 1, **settings: Any) -> "Text":
-        """The encoder of a column in blocks, of which the words and their counts are held."""
+        """The encoder of a column in blocks, of which only the words and their counts are kept."""
         counts: Counter[str] = Counter()
         n_rows, column = 0, None
         for entries in blocks:

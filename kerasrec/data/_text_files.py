@@ -1,4 +1,4 @@
-"""CSV files that do not fit memory: their headers, and whether their quotes swallow rows."""
+"""CSV files that do not fit into memory: their headers, and quotes that swallow rows."""
 
 import csv
 import gzip
@@ -11,16 +11,16 @@ from typing import IO, Any
 from kerasrec import _text
 
 _BLOCK = 1 << 20
-# Of larger files only the lines are counted, unless their number is not that of the rows.
+# In larger files only the lines are counted, unless their number differs from that of the rows.
 _JUDGED_BYTES = 1 << 26
 
 
 def header(path: Path, sep: str) -> tuple[list[str], int]:
-    """The names of a file's columns, and how many empty lines come before them.
+    """The names of the columns of a file, and the number of empty lines before them.
 
     Args:
-        path: file, compressed with gzip or Zstandard as its name says.
-        sep: what separates columns.
+        path: file; its name says whether it is compressed with gzip or Zstandard.
+        sep: separator of columns.
     """
     with _opened(path) as file:
         lines = io.TextIOWrapper(file, "utf-8-sig", newline="")
@@ -39,15 +39,15 @@ def header(path: Path, sep: str) -> tuple[list[str], int]:
 
 
 def check(files: Sequence[Path], sep: str, n_rows: int) -> None:
-    """Refuse files of which quotes could have swallowed rows, or lost themselves.
+    """Refuse files whose quotes could have swallowed rows or disappeared.
 
-    A line is a row, which is counted. Where the numbers differ, or files are not large, it is judged what
-    quotes are, as of files that fit memory.
+    Lines are counted and compared with the rows. If the numbers differ, or the files are not large, quotes
+    are checked as in files that fit into memory.
 
     Args:
         files: all of them.
-        sep: what separates columns.
-        n_rows: int, read from all of them.
+        sep: separator of columns.
+        n_rows: number of rows read from all files.
     """
     counted = {path: _counted(path) for path in files}
     same = sum(n_lines - 1 for n_lines, _ in counted.values()) == n_rows
@@ -71,7 +71,7 @@ def check(files: Sequence[Path], sep: str, n_rows: int) -> None:
 
 
 def not_utf8(path: Path) -> ValueError:
-    """What is wrong with a file of another encoding."""
+    """The error about a file with another encoding."""
     return ValueError(
         "`source` must be text in UTF-8; write it again, e.g. with `iconv -f LATIN1 -t UTF-8`. "
         f"Received: {str(path)!r}, which is not."
@@ -79,7 +79,7 @@ def not_utf8(path: Path) -> ValueError:
 
 
 def _counted(path: Path) -> tuple[int, bool]:
-    """The number of lines, by their ends, and whether there are quotes."""
+    """The number of lines, and whether there are quotes."""
     count, quoted, last = 0, False, b"\n"
     with _opened(path) as file:
         while block := file.read(_BLOCK):

@@ -1,4 +1,4 @@
-"""Times as whole numbers, and what those numbers are."""
+"""Times as whole numbers, and their units."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasrec.data._columns import are_dates, nanoseconds, shown
 
-# Units in which numbers may count from 1970, by what moments between 1973 and 2286 come to.
+# Units in which numbers may count from 1970, with the numbers of moments between 1973 and 2286.
 UNITS = {
     "seconds": (1e8, 1e10),
     "milliseconds": (1e11, 1e13),
@@ -16,7 +16,7 @@ UNITS = {
 
 
 def times_of(times: Any) -> tuple[np.ndarray, bool]:
-    """Given times as int64, and whether they are nanoseconds read from dates."""
+    """Times as int64, and whether they are nanoseconds read from dates."""
     if isinstance(times, np.ndarray) and times.dtype == np.int64:
         return times, False
     import pandas as pd
@@ -26,14 +26,14 @@ def times_of(times: Any) -> tuple[np.ndarray, bool]:
 
 
 def check_same(known: np.ndarray, dates: bool, new: np.ndarray, new_dates: bool, name: Any) -> None:
-    """Refuse further times that are another thing than the ones before.
+    """Refuse further times of another type or unit than the earlier ones.
 
     Args:
-        known: int64, the times before.
+        known: int64, the earlier times.
         dates: whether they were dates.
         new: int64, the further ones.
         new_dates: whether they are dates.
-        name: of their column, for the message.
+        name: name of the column, for messages.
     """
     if dates != new_dates:
         before, came = ("dates", "numbers") if dates else ("numbers", "dates")
@@ -58,31 +58,31 @@ def check_same(known: np.ndarray, dates: bool, new: np.ndarray, new_dates: bool,
 
 
 def check_unit(times: np.ndarray, name: Any) -> None:
-    """Refuse a column of numbers in which moments count in several units.
+    """Refuse a column of times in several units.
 
     Args:
         times: int64.
-        name: of the column, for the message.
+        name: name of the column, for messages.
     """
     if not len(times) or unit_of(times) is not None:
         return
     parts = {unit: (times >= least) & (times < most) for unit, (least, most) in UNITS.items()}
     counts = {unit: int(part.sum()) for unit, part in parts.items() if part.any()}
     if len(counts) < 2 or sum(counts.values()) < len(times):
-        return  # other numbers than moments since 1970
+        return  # the numbers do not count from 1970
     firsts = {unit: times[part.argmax()] for unit, part in parts.items() if part.any()}
     rarest = min(counts, key=lambda unit: counts[unit])
     check_one_unit(counts, firsts, name, f" in row {int(parts[rarest].argmax())}")
 
 
 def check_one_unit(counts: dict[str, int], firsts: dict[str, Any], name: Any, where: str = "") -> None:
-    """Refuse moments that count in several units.
+    """Refuse times in several units.
 
     Args:
-        counts: how many there are in each unit.
-        firsts: the first of each unit.
-        name: of the column, for the message.
-        where: the first of the rarest unit stands. Defaults to `""`.
+        counts: number of times in each unit.
+        firsts: first time in each unit.
+        name: name of the column, for messages.
+        where: place of the first time in the rarest unit. Defaults to `""`.
     """
     if len(counts) < 2:
         return
@@ -105,7 +105,7 @@ def in_unit(moment: Any, unit: str) -> int:
 
 
 def unit_of(times: np.ndarray) -> str | None:
-    """The unit in which all of the times would lie between 1973 and 2286; `None` in which none would.
+    """The unit in which all times lie between 1973 and 2286; `None` if there is none.
 
     Args:
         times: int64, at least one.

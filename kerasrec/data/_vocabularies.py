@@ -1,4 +1,4 @@
-"""Raw ids of a table larger than memory, held to the rule of `_ids` and numbered by DuckDB."""
+"""Raw ids of a table larger than memory, checked by the rule of `_ids` and numbered by DuckDB."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ MOST_CODES = 2**31 - 1
 _CHUNK = 1 << 17
 _WHOLE = r"(0|-?[1-9]\d{0,18})(\.0+)?"
 _ROUNDED = r".*\d([.,]\d+)?E\+1\d"
-# What pandas takes for a missing entry in a CSV.
+# Entries of a CSV that pandas takes for missing ones.
 MISSING = (
     "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|\\N"
 ).split("|")
@@ -30,16 +30,16 @@ def number_ids(
     """Make the table `users` or `items`, with columns `raw`, `id`, `n` and `code`.
 
     Args:
-        connection: DuckDB's, whose `{table}` has a column `u` and `i`.
+        connection: connection of DuckDB; `{table}` has the columns `u` and `i`.
         table: relation of events.
         side: `"user"` or `"item"`.
-        name: of the column, for messages.
+        name: name of the column, for messages.
         type_: its type.
-        text: bool, it comes from a file of text, in which integers are told by how they are written.
-        keep_na: bool, what pandas takes for a missing entry is an id.
+        text: whether it comes from a text file, in which the writing decides what is an integer.
+        keep_na: whether entries that pandas takes for missing ones are ids.
 
     Returns:
-        How many there are.
+        The number of ids.
     """
     if type_ == "UUID" or type_.startswith("ENUM"):
         column = f"{side[0]}::VARCHAR"
@@ -74,7 +74,7 @@ def number_ids(
 
 
 def _numbers(connection: Any, found: str, name: Any, type_: str) -> str:
-    """The expression that makes integers of numbers."""
+    """The SQL expression that converts numbers to integers."""
     if type_ in ("FLOAT", "DOUBLE"):
         limit = 2.0**24 if type_ == "FLOAT" else 2.0**53
         bad = f"NOT isfinite(raw) OR raw <> floor(raw) OR abs(raw) >= {limit:.0f}"
@@ -87,7 +87,7 @@ def _numbers(connection: Any, found: str, name: Any, type_: str) -> str:
 
 
 def _texts(connection: Any, found: str, name: Any, written: bool, keep_na: bool) -> str:
-    """The expression that makes ids of text, which stays what it is but for integers in a CSV."""
+    """The SQL expression that converts text to ids: unchanged, except for integers in a CSV."""
     _refuse(connection, found, name, "trim(raw, E' \\t\\n\\r\\v\\f') = ''", *_EMPTY)
     if written:
         _check_written(connection, found, name, keep_na)
@@ -103,7 +103,7 @@ def _texts(connection: Any, found: str, name: Any, written: bool, keep_na: bool)
 
 
 def _check_written(connection: Any, found: str, name: Any, keep_na: bool) -> None:
-    """Refuse what a CSV has in the place of ids."""
+    """Refuse entries of a CSV that are not ids."""
     if not keep_na:
         listed = ", ".join("'" + text + "'" for text in MISSING)
         _refuse(
@@ -124,7 +124,7 @@ def _check_written(connection: Any, found: str, name: Any, keep_na: bool) -> Non
 
 
 def _check_alike(connection: Any, found: str, name: Any) -> None:
-    """Refuse ids that look the same, as `_ids.alike` does, without holding all of them."""
+    """Refuse ids that look the same, as `_ids.alike` does, without loading all of them."""
     import pyarrow as pa
 
     keys: list[tuple[str, str]] = []

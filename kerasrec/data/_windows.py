@@ -1,4 +1,4 @@
-"""Orders of very many rows that go through them a window at a time."""
+"""Orders of very many rows, read one window at a time."""
 
 from collections.abc import Sequence
 
@@ -6,21 +6,21 @@ import numpy as np
 
 # Rows of a window of interactions on disk.
 WINDOW = 1 << 20
-# A window is made of so many stretches from anywhere: enough for one to be like the whole.
+# A window consists of so many random stretches, enough to be like the whole.
 _STRETCHES = 64
 
 
 class Windows:
-    """A pseudo-random order of `0..n-1`, of which a window at a time is held.
+    """A pseudo-random order of `0..n-1`, of which one window at a time is in memory.
 
-    Stretches of neighbours are put in a random order; some at a time make a window, which is shuffled.
-    Reading in this order touches the disk as few stretches, each once, and memory holds the window.
+    Stretches of neighbours are put in a random order; several of them form a window, which is shuffled.
+    Reading in this order reads each stretch of the disk once and keeps only the window in memory.
 
     Args:
         n: int.
-        window: int, about how many a window holds.
+        window: approximate size of a window.
         rng: generator.
-        columns: arrays `[n]` that are about to be read. Defaults to `()`.
+        columns: arrays `[n]` that will be read. Defaults to `()`.
     """
 
     def __init__(
@@ -58,21 +58,21 @@ class Windows:
         ends = np.minimum(begins + self._stretch, self._n)
         for column in self._columns:
             for begin, end in zip(begins, ends, strict=True):
-                column[begin:end].max()  # read in one go what is then read in any order
+                column[begin:end].max()  # read at once what is then used in any order
         rows = np.concatenate([np.arange(begin, end) for begin, end in zip(begins, ends, strict=True)])
         np.random.default_rng(self._seeds[number]).shuffle(rows)
-        # A batch may stand in two windows, and several threads in neighbouring ones.
+        # A batch may span two windows, and several threads may use neighbouring ones.
         self._held = {k: x for k, x in self._held.items() if abs(k - number) <= 2} | {number: rows}
         return rows
 
 
 def window_of(window: int | None, on_disk: bool, n: int) -> int | None:
-    """The window to read in; `None` for none.
+    """The window to read in, or `None` for none.
 
     Args:
-        window: what was asked for, or `None`.
-        on_disk: bool, whether the rows are.
-        n: int, rows.
+        window: requested window, or `None`.
+        on_disk: whether the rows are on disk.
+        n: number of rows.
     """
     if window is None:
         window = WINDOW if on_disk else None

@@ -1,4 +1,4 @@
-"""What a file is checked for before anything in it is read: it is a complete archive of plain arrays."""
+"""Checks of a file before anything in it is read: it must be a complete archive of plain arrays."""
 
 import contextlib
 import json
@@ -17,9 +17,9 @@ import numpy as np
 from kerasrec._assets import HEADER, check_header
 
 WEIGHTS = "model.weights.h5"
-# Characters of another library's error that a message repeats.
+# Most characters of another library's error in a message.
 _LONGEST = 300
-# Honest files hold arrays as they are; text ids shrink at most about twentyfold.
+# Arrays are stored uncompressed; text ids shrink at most about twentyfold.
 _MOST_GROWTH = 100
 _FREE_BYTES = 1 << 20
 _SUFFIXES = (".json", ".h5", ".npz", ".npy")
@@ -32,13 +32,13 @@ def keras_path(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-# What zipfile raises of a damaged archive, whose version or way of packing may be one that nobody knows.
+# Errors of zipfile about a damaged archive, or one of an unknown version or compression.
 _DAMAGED = (zipfile.BadZipFile, NotImplementedError, EOFError, struct.error, zlib.error)
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
-    """The archive of a model file and its folder of ids, once both are found to be harmless to read."""
+    """The archive of a model file and its folder of ids, after both were found to be safe to read."""
     if not path.is_file():
         raise FileNotFoundError(f"`path` must be a model file; there is none at {path}.")
     try:
@@ -73,7 +73,7 @@ def opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse names that lead out of a folder, files of a kind that holds code, and zip bombs."""
+    """Refuse names that point outside a folder, files that can hold code, and zip bombs."""
     for name in archive.namelist():
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name):
@@ -87,7 +87,7 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
 
 
 def _check_growth(archive: zipfile.ZipFile, path: Path, n_bytes: int) -> None:
-    """Refuse an archive that would unpack to far more than it is."""
+    """Refuse an archive that would unpack to far more bytes than it has."""
     unpacked = sum(member.file_size for member in archive.infolist())
     if unpacked > _MOST_GROWTH * n_bytes + _FREE_BYTES:
         raise ValueError(
@@ -97,7 +97,7 @@ def _check_growth(archive: zipfile.ZipFile, path: Path, n_bytes: int) -> None:
 
 
 def _check_nested(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse the same of the archives of arrays inside."""
+    """Check the archives of arrays inside in the same way."""
     for member in archive.infolist():
         if member.filename.endswith(".npz"):
             with archive.open(member) as file, zipfile.ZipFile(file) as nested:
@@ -105,7 +105,7 @@ def _check_nested(archive: zipfile.ZipFile, path: Path) -> None:
 
 
 def _check_arrays(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse arrays whose headers declare more, or less, than follows them."""
+    """Refuse arrays whose headers declare another size than that of their data."""
     for member in archive.infolist():
         if member.filename.endswith(".npy"):
             with archive.open(member) as file:
@@ -122,7 +122,7 @@ def _check_array(file: Any, n_bytes: int, name: str, path: Path) -> None:
         shape, _, dtype = read[version](file)
     except zipfile.BadZipFile:
         raise
-    except Exception as error:  # NumPy reads the header as Python, and raises what its tokenizer raises
+    except Exception as error:  # NumPy parses the header as Python, and lets errors of the tokenizer through
         raise ValueError(f"{path} must hold NumPy arrays. Received: {name}, which is not one.") from error
     if dtype.hasobject:
         raise ValueError(
@@ -137,6 +137,6 @@ def _check_array(file: Any, n_bytes: int, name: str, path: Path) -> None:
 
 
 def one_line(text: str) -> str:
-    """The beginning of what an error of another library says, as one line."""
+    """The beginning of the message of another library's error, as one line."""
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

@@ -31,12 +31,12 @@ def batches_for(
     seed: int,
     known: Interactions | None = None,
 ) -> Any:
-    """Lists for a ranking loss; `None` for one that takes pairs.
+    """Batches of lists for a ranking loss; `None` for a loss that takes pairs.
 
     Args:
         model: `keras.Model`, compiled.
         interactions: `Interactions`.
-        recipe: `Recipe`, how large and from which sampler.
+        recipe: `Recipe`, which sets their size and sampler.
         seed: int.
         known: `Interactions` that are no negatives either. Defaults to `None`.
     """
@@ -48,7 +48,7 @@ def batches_for(
     by_user = min(recipe.batch_size, interactions.n_users)
     shares = recipe.list_size is not None and isinstance(loss, losses.SampledSoftmax)
     if known is not None and (shares or isinstance(loss, _WHOLE)):
-        # What a user has, but is not in its row, would be a negative.
+        # Items that a user has, but that are not in the row, would be negatives.
         interactions = _of_users(known, interactions)
     if not isinstance(loss, _WHOLE) and not _takes_lists(model):
         return None
@@ -75,12 +75,12 @@ def batches_for(
 
 
 def _of_users(known: Interactions, interactions: Interactions) -> Interactions:
-    """All that is known of the users of some interactions."""
+    """Everything that is known about the users of some interactions."""
     return known.take(np.isin(known.users, np.unique(interactions.users)))
 
 
 def _sequences(model: keras.Model, interactions: Interactions, recipe: Recipe, seed: int) -> SequenceBatches:
-    """What a model of histories learns from: sequences, with samples unless its loss takes the catalogue."""
+    """Batches of sequences for a model of histories, with samples unless its loss takes the catalogue."""
     n_sampled = min(recipe.n_sampled_items, len(np.unique(interactions.items[interactions.liked])))
     return SequenceBatches(
         interactions,
@@ -95,12 +95,12 @@ def _sequences(model: keras.Model, interactions: Interactions, recipe: Recipe, s
 
 
 def _is_uniform(sampler: Any) -> bool:
-    """Whether the correction for what a sampler favours is the same for all items, and cancels."""
+    """Whether the correction for sampling is the same for all items, so that it cancels."""
     return sampler == "uniform" or type(sampler) is samplers.UniformSampler
 
 
 def confidence(interactions: Interactions) -> Interactions:
-    """Counts as weights of likes, on a log scale and 1 in the mean; anything else as it is.
+    """Counts as weights of likes, on a log scale with a mean of 1; other values unchanged.
 
     Args:
         interactions: `Interactions`.
@@ -121,7 +121,7 @@ def confidence(interactions: Interactions) -> Interactions:
 
 
 def _weighted(interactions: Interactions) -> Interactions:
-    """The same of interactions on disk."""
+    """`confidence` of interactions on disk."""
     total, n = 0.0, 0
     for rows in blocks(len(interactions), BLOCK_ROWS):
         gains = _likes.gains(interactions.values[rows], interactions._meaning.least)
@@ -139,7 +139,7 @@ def _weighted(interactions: Interactions) -> Interactions:
 
 
 def _takes_sequences(model: keras.Model) -> bool:
-    """Whether a model says what comes after a history: one of the zoo's, or one's own with such layers."""
+    """Whether a model predicts what comes after a history, by its card or its layers."""
     from kerasrec import zoo
 
     known = model.name in zoo.names() and zoo.card(model.name).sequential
@@ -147,7 +147,7 @@ def _takes_sequences(model: keras.Model) -> bool:
 
 
 def _takes_lists(model: keras.Model) -> bool:
-    """Whether the loss compares items: a ranking loss, or one of the user's own on a model that ranks."""
+    """Whether the loss compares items: a ranking loss, or another loss on a model that ranks."""
     loss = model.loss
     if isinstance(loss, RankingLoss):
         return True

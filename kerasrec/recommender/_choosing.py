@@ -1,4 +1,4 @@
-"""Lists that rules choose from what a ranker gives, for any number of users."""
+"""Lists that rules choose from the candidates of a ranker, for any number of users."""
 
 import copy
 from typing import Any, NamedTuple
@@ -13,10 +13,10 @@ from kerasrec.recommender._exploring import explore, rows_at_once
 from kerasrec.recommender._picking import Picked, pick
 from kerasrec.recommender._ruled import EXPLORE, Ruled
 
-# Numbers of the pools that lists are chosen from at once, and lists: they stay near the processor.
+# Numbers in the pools of lists chosen at once, and number of lists: they fit into the cache.
 _NUMBERS = 1 << 21
 _ROWS = 512
-# How much longer the next pool is where one does not fill the list.
+# Growth of a pool that does not fill the list.
 _LONGER = 4
 
 
@@ -25,10 +25,10 @@ class Chosen(NamedTuple):
 
     Attributes:
         items: item codes `[B, k]`; -1 after the last one.
-        scores: the scores that ranked the items, without boosts, float32 `[B, k]`; minus infinity where there
-            is no item, NaN where an item was drawn.
-        before: `[B, k]`, rank that the scores alone give an item; 0 where it was drawn, or not asked for.
-        reasons: by the name of a rule bool `[B, k]`, whether it moved an item; empty where not asked for.
+        scores: the scores that ranked the items, without boosts, float32 `[B, k]`; minus infinity if there
+            is no item, NaN if an item was drawn.
+        before: `[B, k]`, rank by the scores alone; 0 if the item was drawn, or if not requested.
+        reasons: by the name of a rule, bool `[B, k]`, whether it moved an item; empty if not requested.
         propensities: `[B, k]`, or `None` without `explore`.
         unmet: bool `[B, Q]`, which `at_least` could not be met.
     """
@@ -70,7 +70,7 @@ def choose(
     """
     bare = ranker
     width = max(k, ruled.rules.pool)
-    # Two stages: what the first one finds is looked through before it has to find more.
+    # Two stages: look through what the first stage found before it has to find more.
     n_candidates = getattr(ranker, "n_candidates", 0)
     bare_items, bare_scores = _ranked(ranker, codes, width, seen)
     added: np.ndarray | None = None
@@ -136,13 +136,13 @@ def _ranked(
 
 
 def _depth(ruled: Ruled) -> int:
-    """About how many numbers an item of a pool takes."""
+    """Approximate number of numbers per item of a pool."""
     found = 4 if ruled.shares is None else 4 + ruled.shares.shape[1]
     return found if ruled.directions is None else found + ruled.directions.depth
 
 
 def _units(scores: np.ndarray) -> np.ndarray:
-    """From the best score of each user to the last one of the pool, float64 `[B]`."""
+    """The range of the scores in the pool of each user, float64 `[B]`."""
     exact = np.where(scores > -np.inf, scores, np.inf).astype(np.float64)
     low = exact.min(axis=1, initial=np.inf)
     high = np.where(scores > -np.inf, scores, -np.inf).astype(np.float64).max(axis=1, initial=-np.inf)
@@ -165,7 +165,7 @@ def _put(
 def _find_places(
     found: Chosen, ranker: Ranker, codes: np.ndarray, pool: np.ndarray, seen: Ragged | None
 ) -> None:
-    """Fill in the rank that the scores alone give each item, of as long a pool as it takes."""
+    """Fill in the rank of each item by the scores alone, in a pool that is long enough."""
     rows = np.arange(len(codes))
     while len(rows):
         found.before[rows] = _places(found.items[rows], pool)
@@ -177,7 +177,7 @@ def _find_places(
 
 
 def _places(items: np.ndarray, pool: np.ndarray) -> np.ndarray:
-    """Rank of each item of a list in its pool, from 1; 0 where it is not there."""
+    """Rank of each item of a list in its pool, from 1; 0 if it is not in the pool."""
     found = np.zeros(items.shape, np.int64)
     for place in range(items.shape[1]):
         same = (pool == items[:, [place]]) & (items[:, [place]] >= 0)
@@ -211,7 +211,7 @@ def _explored(
 
 
 def _boosted(ranker: Ranker, ruled: Ruled, codes: np.ndarray, units: np.ndarray) -> Ranker:
-    """The same ranker, whose scores have the boosts of each user added."""
+    """The same ranker with the boosts of each user added to the scores."""
     if hasattr(ranker, "boosted"):
         two_stages: Any = ranker
         return two_stages.boosted(ruled.boost, codes, units)

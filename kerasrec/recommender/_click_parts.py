@@ -1,4 +1,4 @@
-"""What gives a pair the score of a second stage of clicks."""
+"""The contributions to the score of a pair from a second stage of clicks."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from kerasrec.recommender._state import State
 
 
 def parts_of_clicks(state: State, user: int, item: int) -> list[Part]:
-    """What each column adds to the log-odds of a click: what they lose where the column says nothing.
+    """The contribution of each column to the log-odds of a click: what is lost without the column.
 
-    A category is taken for missing, a number for the mean of the training rows. What is left is in the last
-    row, so that all sum to the log-odds.
+    A column is left out by a missing category or the mean of the numbers. The last row holds the rest, so
+    that the sum is the log-odds.
 
     Args:
         state: `State` of two stages.

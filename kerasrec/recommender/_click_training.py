@@ -1,4 +1,4 @@
-"""A click model, trained as its recipe says: until held-out rows are ordered no better."""
+"""A click model, trained by its recipe until held-out rows stop improving."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from kerasrec.recommender._training import Training
 
 VALIDATION = 0.1
 OBJECTIVES = {"auc": "max", "user_auc": "max", "log_loss": "min", "calibration_error": "min"}
-# On a plateau the rate falls to this share of it.
+# Factor by which the learning rate falls on a plateau.
 _FALL = 0.1
 _FEWEST = 20
 
@@ -108,7 +108,7 @@ def trained_on_clicks(
 
 
 def check_click_model(name: str) -> None:
-    """Refuse a model that is none of clicks.
+    """Refuse a model that is not a click model.
 
     Args:
         name: of the model.
@@ -121,7 +121,7 @@ def check_click_model(name: str) -> None:
 
 
 def targets(model: keras.Model, impressions: Impressions) -> Any:
-    """What a model learns of impressions: the clicks, or the time that was watched.
+    """The targets of a model on impressions: the clicks, or the watch times.
 
     Args:
         model: `keras.Model`.
@@ -138,7 +138,7 @@ def targets(model: keras.Model, impressions: Impressions) -> Any:
 
 
 def _check_objective(objective: str, model: keras.Model, held_out: Impressions) -> None:
-    """Refuse a figure that the model or the rows held out do not have."""
+    """Refuse a figure that the model or the held-out rows do not have."""
     if objective == "user_auc" and held_out.users is None:
         raise ValueError(
             "`objective='user_auc'` needs a column of users: pass `user=` to `Impressions.from_frame`. "

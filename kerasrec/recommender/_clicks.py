@@ -17,41 +17,41 @@ if TYPE_CHECKING:
 
 Inputs = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, np.ndarray]]
 
-# What two stages know of a pair and of both sides, by the name of the column. Counts have grown by the time
-# that the ranker is used; shares of the training rows stay within what it learned from.
+# What two stages know about a pair and both sides, by the name of the column. Counts grow until the ranker
+# is used; as quantiles, they stay in the range of the training.
 STAGE_COLUMNS: dict[str, Column] = {
     "candidate_score": Number(),
     "item_count": Number(scale="quantiles"),
     "user_count": Number(scale="quantiles"),
 }
-# Rankers of one first stage whose columns are kept encoded.
+# Number of rankers of one first stage whose encoded columns are kept.
 _RANKERS = 4
-# Entries of situations that are kept as the model takes them.
+# Number of encoded entries of situations that are kept.
 _ENTRIES = 1024
 _ROWS = 8192
 _FEWEST = 64
 
 
 def clicks_of(state: State) -> "Clicks":
-    """The second stage of a state, whose columns are encoded once."""
-    # Recommenders of the same first stage share what was computed, and may have other rankers.
+    """The second stage of a state; its columns are encoded once."""
+    # Recommenders with the same first stage share computed values, but may have different rankers.
     order: Any = state.order
     lately: Lately[Clicks] = state.once("clicks", lambda: Lately(_RANKERS))
     return lately.get(id(order.second), lambda: Clicks(state))
 
 
 class Clicks:
-    """What a click model takes of users and items, by code.
+    """The encoded columns of users and items for a click model, by code.
 
     Args:
-        state: whose second stage is a `Ranker`.
+        state: `State` whose second stage is a `Ranker`.
     """
 
     def __init__(self, state: State) -> None:
         import pandas as pd
 
         order: Any = state.order
-        # Held, so that no other ranker takes its id while this is kept.
+        # A reference, so that no other ranker gets its id while this is kept.
         self.ranker = ranker = order.second
         self.model, self.columns = ranker.model, ranker.columns
         self.names = self.columns.names
@@ -67,7 +67,7 @@ class Clicks:
     def _encoded(
         self, raw: np.ndarray, key: str | None, tables: "tuple[pd.DataFrame | None, ...]"
     ) -> dict[str, np.ndarray]:
-        """Columns of one side, a row a code, by the name of the column."""
+        """Columns of one side by name, one row per code."""
         import pandas as pd
 
         ids = pd.Index(raw, tupleize_cols=False)
@@ -83,7 +83,7 @@ class Clicks:
         return kind.encode(kind.filled(entries))
 
     def score(self, state: State, newcomers: "Ragged | None" = None) -> Score:
-        """What scores candidates in the situation of a state; arguments are those of `inputs`."""
+        """A function that scores candidates in the situation of a state; arguments as in `inputs`."""
         inputs = self.inputs(state, newcomers)
 
         def score(codes: np.ndarray, items: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ class Clicks:
         return score
 
     def predicted_without_each(self, inputs: dict[str, np.ndarray]) -> list[float]:
-        """Log-odds of a row, and without each of its columns: a missing category, the mean of a number.
+        """Log-odds of a row, and of the row without each column: with a missing category or the mean.
 
         Args:
             inputs: arrays `[1, W]`.
@@ -109,7 +109,7 @@ class Clicks:
         return [float(x) for x in np.log(found / (1 - found))]
 
     def inputs(self, state: State, newcomers: "Ragged | None" = None) -> Inputs:
-        """What gives the model's inputs for candidates in the situation of a state.
+        """A function that makes the model's inputs for candidates in the situation of a state.
 
         Args:
             state: `State`.
@@ -170,7 +170,7 @@ class Clicks:
         return rows_of
 
     def _encoded_entry(self, name: str, entry: Any) -> np.ndarray:
-        """A column of one entry; situations repeat, and pandas takes as long as the model."""
+        """A column of one entry, cached: situations repeat, and pandas takes as long as the model."""
         import pandas as pd
 
         def make() -> np.ndarray:
@@ -181,7 +181,7 @@ class Clicks:
 
 
 def predicted(model: Any, inputs: dict[str, np.ndarray], n: int) -> np.ndarray:
-    """What a model gives for rows of inputs, float32 `[n]`; blocks have a power of two of rows.
+    """The outputs of a model for rows of inputs, float32 `[n]`, in blocks of a power of two of rows.
 
     Args:
         model: `keras.Model`.

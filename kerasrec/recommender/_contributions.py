@@ -1,4 +1,4 @@
-"""A score taken apart: what each feature, component or item of the history gives to it."""
+"""The contributions of features, components and items of the history to a score."""
 
 from typing import Any, NamedTuple
 
@@ -11,9 +11,9 @@ from kerasrec.layers import CosineScore, DotScore, EuclideanScore, FeatureLookup
 from kerasrec.recommender._ends import Ends, side_of_features, takes_lists
 from kerasrec.recommender._sides import Sides
 
-# Parts of a sum in float32 agree with the whole to about this.
+# Relative difference between the sum of parts in float32 and the whole.
 _ADDITIVE = 1e-4
-# Step of the central differences, relative to the input: rounding and curvature both stay small.
+# Step of the central differences relative to the input, with small errors of rounding and curvature.
 _STEP = 0.02
 
 
@@ -35,9 +35,9 @@ def of_towers(
         sides: of the model.
         user: code.
         item: code.
-        by: `"item"` or `"user"`, the side whose features are told apart, or `"component"`.
-        names: names of that side's features, where they are known.
-        inputs: what supplies the model.
+        by: `"item"` or `"user"`, the side whose features are separated, or `"component"`.
+        names: names of that side's features, if they are known.
+        inputs: `ModelInputs`.
     """
     towers: Any = sides.towers
     ends = {
@@ -52,7 +52,7 @@ def of_towers(
 
 
 def of_head(sides: Sides, user: int, item: int) -> list[Part]:
-    """Contributions of the two representations to what a network makes of them, by gradient times input."""
+    """Contributions of the two representations to the output of a network, by gradient times input."""
     lists = takes_lists(sides.item)
     given = {**_one(sides, "user", user), **_one(sides, "item", item)}
 
@@ -75,13 +75,13 @@ def of_head(sides: Sides, user: int, item: int) -> list[Part]:
 
 
 def with_rest(parts: list[Part], total: float) -> list[Part]:
-    """The parts, and what they leave of the score."""
+    """The parts, and the rest of the score."""
     rest = total - sum(part.contribution for part in parts)
     return [*parts, Part("rest", "what gradients leave", rest, False)]
 
 
 def lookup_of(sides: Sides, side: str) -> FeatureLookup | None:
-    """The one table of features that a side reads; `None` where it reads identities alone."""
+    """The only table of features that a side reads; `None` if it reads only identities."""
     found = [
         layer
         for layer in getattr(sides, side).layers
@@ -119,7 +119,7 @@ def _by_features(
         return _no_lists(sides, own) if side == "item" else own
 
     n = len(columns)
-    # Each feature alone, all of them, and none.
+    # Each feature alone, all features, and none.
     own = represented(np.concatenate([np.diag(weights), weights[None], np.zeros((1, n), np.float32)]))
     parts = {name: x[:n] - x[n + 1] for name, x in own.items()}
     exact = _compare_of(sides) in (DotScore, CosineScore) and all(
@@ -145,13 +145,13 @@ def _by_features(
 
 
 def raw_of(ends: dict[str, Ends], sides: Sides) -> float:
-    """The score of two sides' ends."""
+    """The score of the representations of both sides."""
     towers: Any = sides.towers
     return float(_numpy(towers.score.all_pairs(**ends["user"], **ends["item"]))[0, 0])
 
 
 def _linear(sides: Sides, ends: dict[str, Ends], parts: Ends, side: str) -> np.ndarray:
-    """What each part of one side's representation gives to the score, `[n]`."""
+    """The contribution of each part of one side's representation to the score, `[n]`."""
     weights, tastes = _tastes(sides, ends)
     vector = ends["item"]["item"][0].astype(np.float64)
     contributions = np.zeros(len(parts[side]))
@@ -169,7 +169,7 @@ def _linear(sides: Sides, ends: dict[str, Ends], parts: Ends, side: str) -> np.n
 
 
 def _tastes(sides: Sides, ends: dict[str, Ends]) -> tuple[np.ndarray, np.ndarray]:
-    """How much each taste of a user counts for an item `[T]`, and the tastes `[T, C]`."""
+    """The weight of each taste of a user for an item `[T]`, and the tastes `[T, C]`."""
     towers: Any = sides.towers
     tastes = np.atleast_2d(ends["user"]["user"][0]).astype(np.float64)
     if not isinstance(towers.score, TasteMixture):
@@ -184,7 +184,7 @@ def _tastes(sides: Sides, ends: dict[str, Ends]) -> tuple[np.ndarray, np.ndarray
 
 
 def _compare_of(sides: Sides) -> type:
-    """The class of the comparison of two vectors."""
+    """The class of the layer that compares two vectors."""
     towers: Any = sides.towers
     return type(towers.score.score if isinstance(towers.score, TasteMixture) else towers.score)
 

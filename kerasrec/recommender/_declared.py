@@ -1,4 +1,4 @@
-"""The sizes that a file declares, compared with what it holds before anything of them is made."""
+"""The sizes that a file declares, compared with its contents before anything of these sizes is made."""
 
 import json
 import math
@@ -13,12 +13,12 @@ from kerasrec.layers import find_catalogue, find_id_limits
 from kerasrec.recommender._archive import WEIGHTS
 from kerasrec.trainers._shapes import shapes_of
 
-# Weights of a state that no file needs to hold (counters, seeds) are smaller.
+# Weights that a file may omit (counters, seeds) are smaller.
 _SMALL = 1024
 
 
 def shapes_of_weights(archive: zipfile.ZipFile, path: Path) -> "Counter[tuple[int, ...]]":
-    """How often which shape is among the weights; data that stand elsewhere or are not stored are refused."""
+    """The number of weights of each shape; data outside the file and data not stored are refused."""
     import h5py
 
     shapes: Counter[tuple[int, ...]] = Counter()
@@ -60,7 +60,7 @@ class _NotInside(Exception):
 
 
 def check_config_fits(text: bytes, shapes: "Counter[tuple[int, ...]]", path: Path) -> None:
-    """Refuse a config whose tables are not among the weights: it is built without any memory for them."""
+    """Refuse a config whose tables are not among the weights; it is built without memory for them."""
     config = json.loads(text)
     if isinstance(config, dict):
         config.pop("compile_config", None)
@@ -75,7 +75,7 @@ def check_config_fits(text: bytes, shapes: "Counter[tuple[int, ...]]", path: Pat
 
 
 def check_tables(model: keras.Model, path: Path) -> None:
-    """Refuse ids that the tables of the model do not fit."""
+    """Refuse ids that do not fit the tables of the model."""
     catalogue = find_catalogue(model)
     if catalogue is None or catalogue.user_ids is None or catalogue.item_ids is None:
         return

@@ -1,4 +1,4 @@
-"""Directions of items, whose cosines say how alike they are."""
+"""Directions of items, whose cosines measure their similarity."""
 
 from functools import cached_property
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from kerasrec.recommender import _vectors
 from kerasrec.recommender._state import State
 
-# Of a catalogue up to this size all cosines are held where many lists ask for them: 64 MB.
+# Catalogues up to this size keep all cosines if many lists need them: 64 MB.
 _SMALL = 4096
 _MANY = 256
 
@@ -16,11 +16,11 @@ _MANY = 256
 class Directions:
     """Unit vectors of all items.
 
-    In a small catalogue a cosine is a product in double precision that is rounded, so that it is the same for
-    one list and for many, which look it up.
+    In a small catalogue, a cosine is a rounded product in double precision, so that it is the same for one
+    list and for many lists, which look it up.
 
     Args:
-        vectors: an array or a sparse matrix `[I, C]`; zero where an item has nothing.
+        vectors: an array or a sparse matrix `[I, C]`; zeros for an item without any.
     """
 
     def __init__(self, vectors: Any) -> None:
@@ -30,14 +30,14 @@ class Directions:
 
     @property
     def depth(self) -> int:
-        """About how many numbers an item of a pool takes."""
+        """Approximate number of numbers per item of a pool."""
         return self.vectors.shape[1] if self._dense and "_table" not in self.__dict__ else 1
 
     def prepare(self, n_lists: int) -> None:
-        """Hold all cosines, if that is worth it; not by several threads at once.
+        """Compute all cosines if that pays; not by several threads at once.
 
         Args:
-            n_lists: int, how many lists will ask.
+            n_lists: number of lists that will need them.
         """
         if self._small and n_lists >= _MANY:
             _ = self._table
@@ -65,7 +65,7 @@ class Pool:
     """Cosines within pools of items."""
 
     def with_chosen(self, chosen: np.ndarray) -> np.ndarray:
-        """Those of all items `[B, P]` with one of each pool, by its place `[B]`."""
+        """Cosines of all items with one item of each pool, `[B, P]`, from its place `[B]`."""
         raise NotImplementedError(f"{type(self).__name__} must define `with_chosen`.")
 
 
@@ -99,7 +99,7 @@ class _SparsePool(Pool):
 
 
 def directions(state: State) -> Directions:
-    """Those of the model's representations of items, or of their features.
+    """The directions of the model's representations of items, or of their features.
 
     Args:
         state: `State`.

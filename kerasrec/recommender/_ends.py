@@ -18,7 +18,7 @@ def score_of_ends(sides: Sides, ends: Ends, n_items: int) -> Callable[[np.ndarra
 
     Args:
         sides: of the model.
-        ends: what the user's side gives, `[B, ...]` by name.
+        ends: outputs of the user's side, `[B, ...]` by name.
         n_items: int.
     """
     items = outputs(sides.item, np.arange(n_items, dtype=np.int32))
@@ -45,28 +45,28 @@ def score_of_ends(sides: Sides, ends: Ends, n_items: int) -> Callable[[np.ndarra
 
 
 def finished(sides: Sides, ends: Ends, scores: np.ndarray) -> np.ndarray:
-    """Scores `[B, k]` as the model gives them, from those that ranked the items."""
+    """Scores `[B, k]` of the model, from the scores that ranked the items."""
     if sides.towers is None:
         return scores
     if "user_bias" in ends:
         scores = scores + ends["user_bias"].reshape(-1, 1)
     for layer in sides.towers.transforms:
-        if not isinstance(layer, Catalogue):  # which passes them through
+        if not isinstance(layer, Catalogue):  # the model passes them through
             scores = keras.ops.convert_to_numpy(layer(scores))
     return scores
 
 
 def takes_lists(model: keras.Model) -> bool:
-    """Whether the items of a model come in lists."""
+    """Whether a model takes lists of items."""
     return any(x.name == "item" and len(x.shape) == 2 and x.shape[1] is None for x in model.inputs)
 
 
 def side_of_features(side: keras.Model, matrix: Any) -> Ends:
-    """What one side of a model gives for rows of features, in place of those of its own entities."""
+    """The outputs of one side of a model for rows of features, in place of those of its own entities."""
 
     def replaced(layer: Any) -> Any:
         if isinstance(layer, FeatureLookup):
-            # Wide enough also where all rows are the identity or empty.
+            # Wide enough even if all rows are identities or empty.
             return FeatureLookup.from_matrix(matrix) if matrix.nnz else _Empty(matrix.shape[0])
         return layer
 

@@ -1,4 +1,4 @@
-"""Why a pair has its score."""
+"""Explanations of scores."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ BY = ("item", "user", "component")
 
 
 def explain(state: State, user: Any, item: Any, by: str | None, n_neighbors: int) -> Explanation:
-    """What gives a pair its score, and what in the user's own history is nearest to the item.
+    """The contributions to the score of a pair, and the items of the user's history nearest to the item.
 
     Args:
         state: `State`.
@@ -32,7 +32,7 @@ def explain(state: State, user: Any, item: Any, by: str | None, n_neighbors: int
 
     second = None if state.order is None else state.order.second
     if isinstance(second, State):
-        return explain(second, user, item, by, n_neighbors)  # its score is what orders
+        return explain(second, user, item, by, n_neighbors)  # its score orders the items
     if by is not None and by not in BY:
         raise ValueError(unknown_name("by", by, BY))
     users, items = state.users.codes(user), state.items.codes(item)
@@ -59,13 +59,13 @@ def explain(state: State, user: Any, item: Any, by: str | None, n_neighbors: int
 def explain_list(
     state: State, user: Any, items: Any, k: int, by: str | None, n_neighbors: int
 ) -> list[Explanation]:
-    """What gives each item of a list its score.
+    """The contributions to the score of each item of a list.
 
     Args:
         state: `State`.
         user: raw user id.
-        items: raw item ids, or `None`: those that `recommend` gives.
-        k: int, length of the list where `items` is `None`.
+        items: raw item ids, or `None` for those of `recommend`.
+        k: length of the list if `items` is `None`.
         by: as in `explain`.
         n_neighbors: int, items of the history to name.
     """

@@ -1,25 +1,25 @@
-"""Places whose item is drawn at random, with the probability of what stands there."""
+"""Places whose item is drawn at random, with the probability of the item."""
 
 import numpy as np
 
 from kerasrec.recommender._ruled import Ruled
 
-# Bytes of the masks over the catalogue that are held at once.
+# Bytes of masks over the catalogue in memory at once.
 _BYTES = 64 << 20
 
 
 def explore(
     ruled: Ruled, items: np.ndarray, allowed: np.ndarray, draw: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lists of which some items are drawn, and the probability of each item at its place.
+    """Lists with some items drawn at random, and the probability of each item at its place.
 
-    From the top, the item of a place is drawn with probability `explore`, evenly from that item and all
-    others that may be recommended, are not in the list and keep `at_most` and `at_least` as they are.
+    From the top, the item of a place is drawn with probability `explore`: uniformly from this item and all
+    others that may be recommended, are not in the list and leave `at_most` and `at_least` satisfied.
 
     Args:
         ruled: `Ruled`.
         items: item codes `[B, k]`; -1 after the last one.
-        allowed: bool `[B, I]`, what may be recommended to whom.
+        allowed: bool `[B, I]`, whether an item may be recommended to a user.
         draw: source of randomness.
 
     Returns:
@@ -38,7 +38,7 @@ def explore(
         may = free.copy()
         _keep(ruled, found, place, may)
         may[rows, own] = True
-        n_may = np.array([np.count_nonzero(row) for row in may])  # several times as fast as along an axis
+        n_may = np.array([np.count_nonzero(row) for row in may])  # several times faster than along an axis
         explores = there & (draw.random(len(rows)) < share)
         order = np.floor(draw.random(len(rows)) * n_may).astype(np.int64)
         drawn = own.astype(np.int64)
@@ -59,7 +59,7 @@ def rows_at_once(n_items: int) -> int:
 
 
 def _keep(ruled: Ruled, found: np.ndarray, place: int, may: np.ndarray) -> None:
-    """Bar what would break a rule in the place of what stands there."""
+    """Bar items that would break a rule at the place of another item."""
     others = np.delete(found, place, axis=1)
     for cap in ruled.caps:
         values = np.where((others >= 0)[:, :, None], cap.codes[np.maximum(others, 0)], -1)

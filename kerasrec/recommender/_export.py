@@ -1,4 +1,4 @@
-"""A recommender in a format that others serve: ONNX, or a TensorFlow SavedModel."""
+"""A recommender in a format that other programs serve: ONNX, or a TensorFlow SavedModel."""
 
 import os
 from pathlib import Path
@@ -43,7 +43,7 @@ def export(state: State, path: str | os.PathLike[str]) -> None:
 
 
 def _export_saved_model(state: State, folder: str | os.PathLike[str]) -> None:
-    """Write the SavedModel to a new folder, which is there only when it is complete."""
+    """Write the SavedModel to a new folder, which appears when it is complete."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "`export` writes TensorFlow's format and needs that backend: load the file with "
@@ -66,10 +66,10 @@ def _export_saved_model(state: State, folder: str | os.PathLike[str]) -> None:
 
 
 def check_inputs(state: State) -> None:
-    """Refuse a model that needs a history or the like for each score.
+    """Refuse a model that needs a history or other inputs for each score.
 
     Args:
-        state: `State`, of a model that does not represent users.
+        state: `State` of a model that does not represent users.
     """
     others = [name for name in input_names(state.model) if name not in ("user", "item")]
     if others:
@@ -97,7 +97,7 @@ def _tensor(ids: np.ndarray, side: str) -> Any:
 def _module(state: State, ids: dict[str, Any]) -> Any:
     import tensorflow as tf
 
-    # Columns stand in the order that breaks ties: TensorFlow's top-k takes the first among equals.
+    # Columns are in the order that breaks ties: TensorFlow's top-k takes the first of equal scores.
     order = tie_order(state.n_items, SEED)
     column_of = np.argsort(order)
     scores_of, finished = _scores(state, order)
@@ -137,7 +137,7 @@ def _module(state: State, ids: dict[str, Any]) -> Any:
 
 
 def _scores(state: State, order: np.ndarray) -> tuple[Any, Any]:
-    """What scores the catalogue for codes, and what finishes the scores of lists."""
+    """A function that scores the catalogue for codes, and one that finishes the scores of lists."""
     import tensorflow as tf
 
     sides = _vectors.sides(state)

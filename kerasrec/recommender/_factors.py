@@ -1,4 +1,4 @@
-"""A factorised model as plain arrays: all that a list needs of it, and nothing of Keras."""
+"""A factorised model as plain arrays: everything that lists need, without Keras."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,20 +8,20 @@ import numpy as np
 from kerasrec.data import ModelInputs
 from kerasrec.evaluation._scorers import FactorScorer
 
-# Users' vectors are held where they take no more than this.
+# Users' vectors are kept in memory up to this size.
 _USER_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
 class Factors:
-    """The vectors of a model whose score is a dot product, and what follows the score.
+    """The vectors of a model whose score is a dot product, and the scales after it.
 
     Attributes:
         user: float32 `[U, C]`.
         item: float32 `[I, C]`.
         user_bias: float32 `[U]`, or `None`.
         item_bias: float32 `[I]`, or `None`.
-        scales: lowest and highest rating of each scale behind the score.
+        scales: lowest and highest rating of each scale after the score.
     """
 
     user: np.ndarray
@@ -32,12 +32,12 @@ class Factors:
 
     @property
     def n_bytes(self) -> int:
-        """What the arrays take."""
+        """Size of the arrays."""
         tables = (self.user, self.item, self.user_bias, self.item_bias)
         return sum(table.nbytes for table in tables if table is not None)
 
     def check(self, n_users: int, n_items: int) -> None:
-        """Refuse tables that are not of so many users and items."""
+        """Refuse tables with other numbers of users and items."""
         shapes = {"user": self.user.shape, "item": self.item.shape}
         width = self.user.shape[-1]
         expected: dict[str, tuple[int, ...]] = {"user": (n_users, width), "item": (n_items, width)}
@@ -53,7 +53,7 @@ class Factors:
 
     @property
     def users(self) -> dict[str, np.ndarray]:
-        """What the model's user side gives, by name."""
+        """The outputs of the model's user side by name."""
         bias = {} if self.user_bias is None else {"user_bias": self.user_bias[:, None]}
         return {"user": self.user, **bias}
 
@@ -62,7 +62,7 @@ class Factors:
         return Factors(user, self.item, user_bias, self.item_bias, self.scales)
 
     def finish(self, codes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Scores `[B, k]` as the model gives them, from those that ranked the items."""
+        """Scores `[B, k]` of the model, from the scores that ranked the items."""
         if self.user_bias is not None:
             scores = scores + self.user_bias[codes, None]
         for low, high in self.scales:
@@ -73,7 +73,7 @@ class Factors:
 
 
 class HeldScorer(FactorScorer):
-    """Ranks by factors that are held, so that one user's list takes one matrix product.
+    """Ranks by factors in memory, so that a list takes one matrix product.
 
     Args:
         factors: `Factors`.
@@ -89,19 +89,19 @@ class HeldScorer(FactorScorer):
 
 
 def factors_of(model: Any, n_users: int, n_items: int, inputs: ModelInputs | None = None) -> Factors | None:
-    """The factors of a model; `None` where plain arrays do not say all of it.
+    """The factors of a model; `None` if plain arrays cannot represent it.
 
     Args:
         model: `keras.Model`.
         n_users: int.
         n_items: int.
-        inputs: what supplies the model. Defaults to `None`: user codes alone.
+        inputs: `ModelInputs`. Defaults to `None`: user codes only.
     """
     from kerasrec.evaluation._models import item_outputs, user_outputs
     from kerasrec.layers import Catalogue, DotScore, RatingScale, find_towers
 
     towers = find_towers(model)
-    # A subclass may compare or scale otherwise.
+    # A subclass may compare or scale differently.
     if towers is None or type(towers.score) is not DotScore:
         return None
     scales = [layer for layer in towers.transforms if not isinstance(layer, Catalogue)]

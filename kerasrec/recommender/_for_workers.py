@@ -1,4 +1,4 @@
-"""What workers of an engine need for lists, as a folder of memory-mapped arrays."""
+"""A folder of memory-mapped arrays from which workers of an engine make lists."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a training will take, said while it begins."""
+"""The expected duration of a training, reported at its start."""
 
 import time
 from collections.abc import Callable
@@ -8,17 +8,17 @@ import keras
 
 from kerasrec.data import Interactions
 
-# Seconds of training that are worth a line, and those of steps from which they are told.
+# Shortest training that is reported, in seconds, and seconds of steps that are measured.
 _LONG, _MEASURED = 60.0, 2.0
 
 
 class Forecast(keras.callbacks.Callback):
-    """Says once how large a training is and about how long it takes, as its first steps show.
+    """Reports once the size of a training and its approximate duration, from its first steps.
 
     Args:
-        interactions: `Interactions` that are trained on.
-        twice: bool, whether a training that chooses the number of epochs comes before that on all rows.
-        tell: what prints a line, or `None`.
+        interactions: `Interactions` to train on.
+        twice: whether this training only chooses the number of epochs for a second one on all rows.
+        tell: function that prints a line, or `None`.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Forecast(keras.callbacks.Callback):
         self._begun, self._epoch_begun = None, time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Measure, once the first step, which compiles, is over."""
+        """Measure the steps after the first one, which compiles."""
         if self._tell is None:
             return
         now = time.perf_counter()

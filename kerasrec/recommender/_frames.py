@@ -19,13 +19,13 @@ def list_frame(
     scores: np.ndarray | None,
     extra: Mapping[str, np.ndarray] | None = None,
 ) -> "pd.DataFrame":
-    """Rows of lists `[B, k]`; -1 is no item.
+    """Rows of lists `[B, k]`; -1 is not an item.
 
     Args:
-        state: whose items they are.
-        users: a column `[B * k]` of raw ids, or `None`: no column of users.
+        state: `State` of the items.
+        users: a column `[B * k]` of raw ids, or `None` for no column of users.
         items: codes `[B, k]`.
-        scores: `[B, k]`, or `None`: no column of scores.
+        scores: `[B, k]`, or `None` for no column of scores.
         extra: further columns `[B, k]` by name. Defaults to `None`: none.
     """
     import pandas as pd
@@ -46,8 +46,8 @@ def list_frame(
         codes = columns["item"]
     columns["item"] = state.items.column.take(codes)
     columns |= state.metadata_of(codes)
-    # With an index at hand pandas does not ask each column how long it is, and with names made before it need
-    # not find out of which type they are: half of the time of a short frame.
+    # With an index, pandas does not check the length of each column, and with a cached index of names it does
+    # not infer their type: half the time of a short frame.
     frame = pd.DataFrame(dict(enumerate(columns.values())), pd.RangeIndex(len(codes)), copy=False)
     frame.columns = _index_of(tuple(columns)).copy()
     return frame

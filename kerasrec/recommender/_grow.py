@@ -1,4 +1,4 @@
-"""More items, more users, this week's events: a new state, or an error and no state."""
+"""New items, new users and new events: a new state, or an error that changes nothing."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ _NONE = np.empty(0, np.int32)
 
 
 def with_items(state: State, metadata: Any) -> State:
-    """The state with room for new items.
+    """The state with new items.
 
     Args:
         state: `State`.
@@ -51,7 +51,7 @@ def with_items(state: State, metadata: Any) -> State:
         import pandas as pd
 
         table = pd.concat([table, aligned(known[table.columns], ids)], ignore_index=True)
-    elif table is not None:  # missing entries, as in training where nothing is known of an item
+    elif table is not None:  # missing entries, as for items without metadata in training
         table = table.reindex(range(len(table) + len(ids)))
     state = replace(state, item_features=features, item_metadata=table)
     found = _resized(
@@ -64,7 +64,7 @@ def with_items(state: State, metadata: Any) -> State:
 
 
 def with_users(state: State, features: Any) -> State:
-    """The state with room for new users.
+    """The state with new users.
 
     Args:
         state: `State`.
@@ -92,10 +92,10 @@ def updated(
     seed: int = 0,
     verbose: Any = "auto",
 ) -> tuple[State, Any]:
-    """The state after new events, whose model has been trained on them, and what `fit` returned.
+    """The state after new events, on which its model was trained, and what `fit` returned.
 
     Args:
-        state: `State`, which stays as it is, its model included.
+        state: `State`, which stays unchanged, including its model.
         interactions: `Interactions`, the new events.
         epochs: int, passes over them. Defaults to `1`.
         replay: share of the old events that are trained on as well. Defaults to `0.1`.
@@ -136,7 +136,7 @@ def updated(
     if state.history.sequences is None:
         replayed = draw.random(len(old)) < replay
         trained_on = _together(old.take(replayed & ~np.isin(_keys(old), keys)), new)
-    else:  # a history is what came before in the same rows, so users come with all of theirs
+    else:  # a history consists of earlier rows, so all rows of a user are needed
         replayed = draw.random(state.n_users) < replay
         replayed[new.users] = True
         trained_on = whole.take(replayed[whole.users])
@@ -153,7 +153,7 @@ def updated(
 
 
 def _sequences(state: State, events: Interactions) -> Sequences | None:
-    """What users had in the order of time, once new events have come; `None` where no model asks for it."""
+    """The sequences of users after new events; `None` if no model needs them."""
     known = state.history.sequences
     if known is None:
         return None
@@ -164,7 +164,7 @@ def _sequences(state: State, events: Interactions) -> Sequences | None:
 
 
 def _with_second(state: State, grow: Callable[[State], State]) -> State:
-    """The same with a second stage that has grown or been trained as well; one of clicks stays as it is."""
+    """The state whose second stage has grown or been trained as well; a ranker of clicks stays as it is."""
     order = state.order
     if order is None or not isinstance(order.second, State):
         return state
@@ -191,7 +191,7 @@ def _rescaled(state: State, before: Scale | None) -> State:
 def _after(
     state: State, model: keras.Model, interactions: Interactions, sequences: Sequences | None
 ) -> State:
-    """The state with another model, and all that users have had by then."""
+    """The state with another model and history."""
     return state_of(
         model,
         interactions,
@@ -206,7 +206,7 @@ def _after(
 
 
 def _of(state: State, events: Interactions) -> Interactions:
-    """Events with the recommender's codes; of their times, if it has times."""
+    """Events with the recommender's codes, and with times if the recommender has them."""
     users = state.users.codes(events.user_ids[events.users])
     items = state.items.codes(events.item_ids[events.items])
     times = None if state.history.times is None else events.times
@@ -220,7 +220,7 @@ def _of(state: State, events: Interactions) -> Interactions:
 def _grown(
     state: State, side: str, ids: np.ndarray, frame: "pd.DataFrame | None"
 ) -> tuple[Features | None, Growth]:
-    """Features of one side with rows for new entities, and how much its tables grow."""
+    """Features of one side with rows for new entities, and the growth of its tables."""
     n, features = len(state.ids(side)), state.features(side)
     sides = _vectors.sides(state)
     read = sides is not None and reads(getattr(sides, side), features)
@@ -268,11 +268,10 @@ def _is_graph(model: keras.Model) -> bool:
 
 
 def _copied(state: State, interactions: Interactions) -> keras.Model:
-    """A model of the same weights and optimizer's state to train, while lists come from the other.
+    """A copy of the model and its optimizer's state to train, while lists come from the original.
 
-    A graph has the edges of these interactions, new ones among them.
-
-    A subclassed model, or one whose loss its settings do not name, is trained itself.
+    A graph gets the edges of these interactions. A subclassed model, or one whose loss cannot be copied, is
+    trained itself.
     """
     if not _is_graph(state.model):
         return state.model
@@ -323,10 +322,10 @@ def _new(known: Ids, given: Any) -> tuple[np.ndarray, "pd.DataFrame | None"]:
 
 
 def _with_rows(features: Features, frame: "pd.DataFrame", ids: np.ndarray) -> Features:
-    """The features with rows for new entities, and with a column for each where the others have indicators.
+    """The features with rows for new entities, and with a column for each of them if there are indicators.
 
-    New columns stand after the old ones, so that tables of the old stay where they are; an entity that the
-    encoders know has its column already.
+    New columns come after the old ones, whose tables stay in place. An entity that the encoders know has its
+    column already.
     """
     import scipy.sparse
 

@@ -1,4 +1,4 @@
-"""The state that a recommender holds, which threads read while one of them puts another in its place."""
+"""The state of a recommender, which threads read while another thread replaces it."""
 
 import threading
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class Held:
         self._changing = threading.Lock()
 
     def now(self) -> State:
-        """The current state, whose vectors are those of the weights as they are."""
+        """The current state, computed from the current weights."""
         state = self.state
         now = state.of_now()
         if now is not state:
@@ -36,23 +36,23 @@ class Held:
         return now
 
     def refresh(self) -> None:
-        """Forget what was computed from the weights."""
+        """Drop everything computed from the weights."""
         with self._replacing:
             self.state = self.state.recomputed()
 
     def change(self, make: Callable[[State], State]) -> None:
-        """Go on with what is made of the state; changes wait for each other.
+        """Replace the state; changes wait for each other.
 
         Args:
-            make: gives the new state; where it raises, the old one stays.
+            make: makes the new state; if it raises an error, the old state stays.
         """
         self.change_and_tell(lambda state: (make(state), None))
 
     def change_and_tell(self, make: Callable[[State], tuple[State, _T]]) -> _T:
-        """The same, and what `make` gives beside the new state.
+        """Replace the state, and return the second result of `make`.
 
         Args:
-            make: gives the new state and what to return.
+            make: makes the new state and the result.
         """
         with self._changing:
             state, told = make(self.now())

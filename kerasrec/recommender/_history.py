@@ -1,4 +1,4 @@
-"""What users have had, as a recommender and its file hold it."""
+"""The history of users in a recommender and its file."""
 
 import json
 from collections.abc import Mapping
@@ -20,19 +20,19 @@ _REMEDIES = {
 
 
 class History(Ragged):
-    """Each pair of user and item once, with its value and what the value means.
+    """Each pair of user and item once, with its value and the meaning of the values.
 
     Args:
         interactions: `Interactions`.
-        sequences: what users had in the order of time, or whether to read that off the interactions.
+        sequences: `Sequences` of the users, or whether to make them from the interactions.
             Defaults to `False`.
 
     Attributes:
         times: int64 as `items`, or `None`.
-        n_events: int64 as `items`, of how many events a value is the mean, or `None`.
+        n_events: int64 as `items`, number of events in each mean, or `None`.
         meaning: what the values are.
-        sequences: each event of each user in the order of time, for models with an input `history`; else
-            `None`.
+        sequences: the events of each user in the order of time, for models with an input `history`;
+            otherwise `None`.
     """
 
     def __init__(self, interactions: Interactions, sequences: "Sequences | bool | None" = False) -> None:
@@ -54,7 +54,7 @@ class History(Ragged):
             self.n_events = None if self.n_events is None else self.n_events[rows]
 
     def _fill_from_disk(self, interactions: Interactions) -> None:
-        """The same of rows that stand by user on disk: the items stay there."""
+        """Fill the history from rows on disk, ordered by user; the items stay on disk."""
         of_disk = Ragged.of(interactions)
         self.starts, self.items, self._sorted = of_disk.starts, of_disk.items, None
         columns = {
@@ -84,7 +84,7 @@ class History(Ragged):
         return found
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """What a file holds beside the pairs."""
+        """Arrays for a file, in addition to the pairs."""
         arrays = {"values": self.values, "times": self.times, "n_events": self.n_events}
         if self.sequences is not None:
             arrays |= {
@@ -103,7 +103,7 @@ class History(Ragged):
         item_ids: np.ndarray,
         ordered: bool = False,
     ) -> "History":
-        """What `to_arrays` gave; of a file that does not say what its values are, likes or ratings."""
+        """The inverse of `to_arrays`; values without a meaning are likes if all are 1, otherwise ratings."""
         users = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         found = Interactions(
             users,
@@ -126,7 +126,7 @@ class History(Ragged):
 
 
 def sequences_of(arrays: Mapping[str, np.ndarray], n_items: int) -> Sequences | None:
-    """The sequences that a file holds, if it does."""
+    """The sequences in a file, or `None`."""
     if "sequence_items" not in arrays:
         return None
     items, starts, times = (arrays.get(f"sequence_{name}") for name in ("items", "starts", "times"))
@@ -138,19 +138,19 @@ def sequences_of(arrays: Mapping[str, np.ndarray], n_items: int) -> Sequences | 
 def appended(
     old: Sequences, new: Sequences, users: np.ndarray, items: np.ndarray, n_users: int, n_items: int
 ) -> Sequences:
-    """Sequences that go on: what is new stands where its time is, or after all that was there.
+    """Sequences with new events, placed by their times, or after all others without times.
 
     Args:
-        old: of the recommender's codes.
+        old: sequences of the recommender's codes.
         new: the new events.
         users: the recommender's code for each user of `new`.
         items: the recommender's code for each item of `new`.
-        n_users: int, users by now.
-        n_items: int, items by now.
+        n_users: new number of users.
+        n_items: new number of items.
     """
     times = None
     if old.times is not None:
-        # Events of which nobody said when come after those before.
+        # Events without times come after all earlier ones.
         later = np.full(len(new), old.times.max(initial=0)) if new.times is None else new.times
         times = np.concatenate([old.times, later])
     return Sequences.of_rows(
@@ -172,10 +172,10 @@ def _fits(events: Interactions, kind: str) -> bool:
 
 
 def updated(old: Interactions, new: Interactions) -> Interactions:
-    """What users have had after further events, whose ids are those of the recommender by now.
+    """The interactions after further events over the same vocabularies.
 
     Args:
-        old: what they had before.
+        old: the interactions before.
         new: the events, over the same vocabularies.
     """
     known, said = old._meaning, new._meaning
@@ -185,7 +185,7 @@ def updated(old: Interactions, new: Interactions) -> Interactions:
             f"with `kind={known.kind!r}`{_REMEDIES.get(known.kind, '')}. Received: {said.kind}."
         )
     if old.times is not None and new.times is None:
-        # Events of which nobody said when come after those before.
+        # Events without times come after all earlier ones.
         latest = np.full(len(new), old.times.max(initial=0), np.int64)
         counts, new = new._counts, new._with(times=latest)
         new._meaning, new._counts = replace(said, dates=known.dates), counts

@@ -1,4 +1,4 @@
-"""Raw ids of one side, and the way from them to codes."""
+"""Raw ids of one side, and their codes."""
 
 import contextlib
 import difflib
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _INDEXING = threading.Lock()
-# Ids that are looked up one by one.
+# Up to so many ids are looked up one by one.
 _FEW = 32
 
 
 class Ids:
-    """Raw ids by code, with an index that is made when the first one is looked up.
+    """Raw ids by code, with an index that is made at the first look-up.
 
     Args:
         raw: array of raw ids.
@@ -38,27 +38,27 @@ class Ids:
         """The ids as a pandas index."""
         with _INDEXING:
             index = id_index(self.raw)
-            # Makes its table, which several threads must not do at once.
+            # Makes the index's table, which several threads must not do at once.
             _ = len(index) and index[0] in index
         return index
 
     @cached_property
     def column(self) -> Any:
-        """The ids as a column of a frame, of which frames of some of them are made."""
+        """The ids as a column, from which frames take some."""
         import pandas as pd
 
         return pd.Series(self.raw).array
 
     def codes(self, ids: Any) -> np.ndarray:
-        """Codes of one raw id or several, all of them known."""
+        """Codes of one raw id or several; unknown ids are an error."""
         return self.find(ids, unknown=False)[0]
 
     def find(self, ids: Any, unknown: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """Codes of raw ids (-1 where one is unknown and that is allowed), and the ids themselves."""
+        """Codes of raw ids (-1 for unknown ones, if allowed), and the ids themselves."""
         ids, index = several(ids), self.index
         few = ids.tolist() if isinstance(ids, np.ndarray) and len(ids) <= _FEW else ids
         if isinstance(few, list) and len(few) <= _FEW and {type(x) for x in few} in ({str}, {int}):
-            # Several times as fast as an index of them.
+            # Several times faster than an index of them.
             with contextlib.suppress(KeyError):
                 codes = np.array([index.get_loc(x) for x in few], np.int32)
                 return codes, np.array(few, None if type(few[0]) is int else object)
@@ -79,7 +79,7 @@ class Ids:
         return codes, np.asarray(wanted)
 
     def hint(self, unknown: Any) -> str:
-        """The same id as text or as a number, or one that looks like it."""
+        """A hint: the same id as text or number, or a similar one."""
         index, other = self.index, str(unknown)
         found: Any = integer(unknown.strip()) if isinstance(unknown, str) else other
         if found is not None and found in index:

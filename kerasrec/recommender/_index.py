@@ -23,31 +23,31 @@ from kerasrec.recommender._nearest import Alike, Nearest
 from kerasrec.recommender._state import SEED, State
 
 INDEXES = ("auto", "exact", "faiss")
-# Below, ranking all items exactly takes a few milliseconds.
+# Smaller catalogues are ranked exactly in a few milliseconds.
 MANY = 300_000
 _K = 10
 _USERS = 1000
 _PROBES = (8, 16, 32, 64)
-# The recall at which no more lists are looked at.
+# Recall at which the number of lists is not increased further.
 _ENOUGH = 0.985
-# Points of which a centre is made; faiss warns below 39.
+# Points per centre; faiss warns below 39.
 _POINTS = 40
 _ROUNDS = 8
-# Of the items, those that may change before an index is of other vectors altogether.
+# Share of the items that may change before an index is dropped.
 _CHANGED = 0.1
 _MAGIC = b"kerasrec"
 
 
 @dataclass(frozen=True)
 class Index:
-    """Items by faiss, which never change.
+    """An immutable index of items by faiss.
 
     Attributes:
-        faiss: of vectors with the bias as one more dimension, by item code.
+        faiss: index of vectors with the bias as a further dimension, by item code.
         n_items: int.
-        n_probe: int, lists that a search looks at.
-        recall: share of the ten best that a search found, mean of the users asked at build.
-        weights: checksum of the weights in the file that it was read beside, or `None`.
+        n_probe: number of lists that a search looks at.
+        recall: share of the ten best items that a search found, mean over sampled users.
+        weights: checksum of the weights in its model's file, or `None`.
     """
 
     faiss: Any
@@ -57,7 +57,7 @@ class Index:
     weights: int | None = None
 
     def search(self, vectors: np.ndarray, k: int) -> np.ndarray:
-        """Codes `[B, k]` of items that are likely to be the best; -1 where there are no more."""
+        """Codes `[B, k]` of items that are likely to be the best; -1 after the last."""
         how = _faiss().SearchParametersIVF(nprobe=self.n_probe)
         found: np.ndarray = self.faiss.search(vectors, min(k, self.n_items), params=how)[1]
         return found
@@ -71,16 +71,16 @@ class Index:
         return np.concatenate(codes) if codes else np.empty(0, np.int64)
 
     def changed(self, removed: np.ndarray, added: np.ndarray, vectors: np.ndarray, n_items: int) -> "Index":
-        """The same without some items and with others.
+        """A copy without some items and with others.
 
         Args:
             removed: item codes.
             added: item codes.
-            vectors: float32, a row for each of `added`.
-            n_items: int, items afterwards.
+            vectors: float32, one row per item of `added`.
+            n_items: number of items afterwards.
         """
         faiss = _faiss()
-        # One that is mapped from a file cannot change: its bytes are read.
+        # An index mapped from a file cannot change, so it is read.
         grown = faiss.deserialize_index(faiss.serialize_index(self.faiss))
         if len(removed):
             grown.remove_ids(faiss.IDSelectorBatch(removed.astype(np.int64)))
@@ -92,12 +92,12 @@ class Index:
 def built(
     state: State, min_recall: float, seed: int, tell: Callable[[str], None]
 ) -> tuple[Index, dict[str, Any]]:
-    """An index of the items, and what it came to.
+    """An index of the items, and its figures.
 
     Args:
         state: `State`.
-        min_recall: the least recall that it may have.
-        seed: int, of the centres and of the users who are asked.
+        min_recall: lowest acceptable recall.
+        seed: seed of the centres and of the sampled users.
         tell: called with lines of progress.
     """
     min_recall = share("min_recall", min_recall)
@@ -109,7 +109,7 @@ def built(
     index.cp.seed, index.cp.niter = seed % (1 << 31), _ROUNDS
     draw = np.random.default_rng(seed)
     sample = vectors[np.sort(draw.permutation(n)[: max(_POINTS * n_lists, 1)])]
-    index.cp.min_points_per_centroid = 1  # of a catalogue of a few items
+    index.cp.min_points_per_centroid = 1  # in a catalogue of a few items
     tell(f"Index: {n_lists:,} lists of {n:,} items")
     index.train(sample)
     index.add_with_ids(vectors, np.arange(n))
@@ -137,18 +137,18 @@ def built(
 def with_built(
     state: State, min_recall: float, seed: int, tell: Callable[[str], None]
 ) -> tuple[State, dict[str, Any]]:
-    """The state with an index, and what the index came to; arguments are those of `built`."""
+    """The state with an index, and the figures of the index; arguments as in `built`."""
     index, about = built(state, min_recall, seed, tell)
     return replace(state, index=index), about
 
 
 def after_training(old: State, new: State, history: Any) -> tuple[State, Any]:
-    """The state after more training with the index of the state before it, and what the training told."""
+    """The state after more training, with the index of the earlier state, and the result of the training."""
     return after(old, new), history
 
 
 def after(old: State, new: State) -> State:
-    """A state with the index of the state before it, as far as the items' vectors are the same.
+    """A state with the index of an earlier state, updated where items' vectors have changed.
 
     Args:
         old: the state before.
@@ -168,13 +168,13 @@ def after(old: State, new: State) -> State:
 
 
 def ranker(state: State, how: str, candidates: np.ndarray | None, n_users: int | None = None) -> Any:
-    """What ranks items: all of them, or those that an index finds.
+    """The ranker of all items, or of those that an index finds.
 
     Args:
         state: `State`.
         how: one of `INDEXES`.
-        candidates: item codes that may be ranked, or `None`: all.
-        n_users: int, for how many users, if it is known. Defaults to `None`.
+        candidates: item codes that may be ranked, or `None` for all.
+        n_users: number of users, if it is known. Defaults to `None`.
     """
     if not _by_index(state, how, state.n_items if candidates is None else len(candidates)):
         return _vectors.ranker(state, candidates, n_users)
@@ -183,7 +183,7 @@ def ranker(state: State, how: str, candidates: np.ndarray | None, n_users: int |
 
 
 def write(index: Index, path: Path, weights: int) -> None:
-    """Write an index beside the file that it belongs to.
+    """Write an index next to the file that it belongs to.
 
     Args:
         index: `Index`.
@@ -194,17 +194,17 @@ def write(index: Index, path: Path, weights: int) -> None:
     line = json.dumps(about | {"weights": weights}).encode()
     with replacing(beside(path), index.n_items * 4) as partial:
         _faiss().write_index(index.faiss, os.fspath(partial))
-        with partial.open("ab") as file:  # faiss reads no further than its own
+        with partial.open("ab") as file:  # faiss ignores what follows its own data
             file.write(line + len(line).to_bytes(8, "little") + _MAGIC)
 
 
 def read(path: Path, weights: int, n_items: int) -> Index | None:
-    """The index beside a file, mapped into memory; `None` where there is none.
+    """The index next to a file, mapped into memory; `None` if there is none.
 
     Args:
         path: the model's file.
         weights: checksum of the weights in it.
-        n_items: int, its items.
+        n_items: number of items of the model.
     """
     there = beside(path)
     if not there.is_file():
@@ -230,7 +230,7 @@ def read(path: Path, weights: int, n_items: int) -> Index | None:
 
 
 def remove(path: Path) -> None:
-    """Remove the index that an earlier model of a file left beside it."""
+    """Remove the index of an earlier model of a file."""
     there = beside(path)
     if there.is_file() and there.stat().st_size >= len(_MAGIC):
         with there.open("rb") as file:
@@ -241,12 +241,12 @@ def remove(path: Path) -> None:
 
 
 def beside(path: Path) -> Path:
-    """Where the index of a model's file stands: `shop.index` for `shop.keras`."""
+    """The path of the index of a model's file: `shop.index` for `shop.keras`."""
     return path.with_suffix(".index")
 
 
 def similar(state: State, how: str, measure: str, exact: Callable[[], Ranker]) -> Any:
-    """What finds the items most like an item: among all of them, or among those that an index finds.
+    """The ranker of the items most similar to an item, among all or among those that an index finds.
 
     Args:
         state: `State`.
@@ -262,7 +262,7 @@ def similar(state: State, how: str, measure: str, exact: Callable[[], Ranker]) -
 
 
 def _by_index(state: State, how: str, n_items: int) -> bool:
-    """Whether an index finds items, of `n_items` that may be found."""
+    """Whether to use an index for `n_items` items."""
     if how not in INDEXES:
         raise ValueError(unknown_name("index", how, INDEXES))
     if how == "exact" or (how == "auto" and (n_items < MANY or state.index is None)):
@@ -294,7 +294,7 @@ def _places(state: State) -> np.ndarray:
 
 
 def _items(state: State) -> np.ndarray:
-    """Items' vectors, float32, with the bias as one more dimension."""
+    """Items' vectors, float32, with the bias as a further dimension."""
 
     def make() -> np.ndarray:
         scorer = _vectors.scorer(state)
@@ -317,7 +317,7 @@ def _items(state: State) -> np.ndarray:
 
 
 def _exact(state: State, candidates: np.ndarray | None) -> Ranker:
-    """A ranker that is not kept: it holds the items once more."""
+    """A ranker that is not cached, because it holds a copy of the items."""
     return Ranker(_vectors.scorer(state), SEED, candidates, state.name)
 
 
@@ -326,7 +326,7 @@ def _best(ranker: Any, users: np.ndarray, seen: Ragged) -> np.ndarray:
 
 
 def _recall(best: np.ndarray, found: np.ndarray) -> float:
-    """The share of `best` `[U, k]` that `found` has, -1 apart."""
+    """The share of `best` `[U, k]` that `found` contains, without -1."""
     there = best >= 0
     hits = (best[:, :, None] == found[:, None, :]).any(axis=2) & there
     return float(hits.sum() / max(1, there.sum()))

@@ -1,4 +1,4 @@
-"""What was asked for lately, each thing made once."""
+"""A cache of the values used last."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -8,10 +8,10 @@ _T = TypeVar("_T")
 
 
 class Lately(Generic[_T]):
-    """The last few things that were made, by a key; what was used least lately goes first.
+    """The values used last, by key; the least recently used one goes first.
 
     Args:
-        n: int, how many are kept.
+        n: number of values to keep.
     """
 
     def __init__(self, n: int) -> None:
@@ -20,7 +20,7 @@ class Lately(Generic[_T]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], _T]) -> _T:
-        """What is known by a key, or what `make()` gives."""
+        """The value of a key, made by `make()` if it is not there."""
         with self._lock:
             if key in self._known:
                 found = self._known[key] = self._known.pop(key)

@@ -1,4 +1,4 @@
-"""Columns that tell what was clicked, because they are known only after the click."""
+"""Columns that reveal the clicks, because they are known only after the click."""
 
 import warnings
 
@@ -7,9 +7,9 @@ import numpy as np
 from kerasrec.data import Impressions
 from kerasrec.evaluation.click_figures import auc
 
-# An area that no honest column reaches alone.
+# AUC that a column known before the click does not reach alone.
 _TELLS = 0.99
-# Fewest rows of each class: in fewer, a column may order all by chance.
+# Least number of rows of each class; in fewer rows, a column may order all by chance.
 _FEWEST = 25
 
 
@@ -17,7 +17,7 @@ def warn_of_leaks(fitted: Impressions, held_out: Impressions) -> None:
     """Warn of columns each of which alone orders held-out rows almost perfectly.
 
     Args:
-        fitted: `Impressions` of the training, which say how often each category was clicked.
+        fitted: `Impressions` of the training, for the click rate of each category.
         held_out: `Impressions` with the same columns.
     """
     labels = held_out.labels

@@ -1,7 +1,7 @@
-"""What lists need of a file, read without Keras: the vectors of a factorised model beside its weights.
+"""The parts of a file that lists need, read without Keras: vectors of a factorised model.
 
-`save_model` computes them from the weights that it has just written, and notes the checksum of these. They
-are no assets of Keras: what writes the weights again, such as `model.save`, leaves them out.
+`save_model` computes them from the weights that it has just written, and stores the weights' checksum.
+They are not assets of Keras, so that `model.save`, which writes other weights, omits them.
 """
 
 import json
@@ -28,18 +28,18 @@ SECOND = "second_stage"
 _FOLDER = "vectors/"
 _ABOUT = f"{_FOLDER}about.json"
 _TABLES = ("user", "item", "user_bias", "item_bias")
-# What arrays and JSON of another form than was written raise.
+# Errors of arrays and JSON of an unexpected form.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 def add_vectors(path: Path, factors: Factors, name: str, inputs: tuple[str, ...]) -> None:
-    """Put vectors beside the weights of a file that was just written.
+    """Add vectors to a file that was just written.
 
     Args:
         path: the file.
-        factors: what its weights come to.
-        name: of the model.
-        inputs: names of its inputs but `item`.
+        factors: `Factors` of its weights.
+        name: name of the model.
+        inputs: names of its inputs other than `item`.
     """
     with zipfile.ZipFile(path, "a") as archive:
         about = {"name": name, "weights": archive.getinfo(WEIGHTS).CRC, "scales": factors.scales}
@@ -53,11 +53,11 @@ def add_vectors(path: Path, factors: Factors, name: str, inputs: tuple[str, ...]
 
 
 def read_light(path: str | os.PathLike[str], newcomers: bool = False) -> State | None:
-    """The state of a file that holds vectors, without its model; `None` where it must be loaded.
+    """The state in a file with vectors, without its model; `None` if the model must be loaded.
 
     Args:
         path: the file.
-        newcomers: bool, whether lists for histories are wanted, for which some models are needed themselves.
+        newcomers: whether lists for histories are needed, for which some models must be loaded.
             Defaults to `False`.
     """
     path = keras_path(path)
@@ -67,7 +67,7 @@ def read_light(path: str | os.PathLike[str], newcomers: bool = False) -> State |
         try:
             about = json.loads(archive.read(_ABOUT))
             if archive.getinfo(WEIGHTS).CRC != about["weights"]:
-                return None  # other weights were written since
+                return None  # other weights have been written since
             if newcomers and about["by_history"]:
                 return None
             if f"{folder}{SECOND}.npz" in archive.namelist():

@@ -1,4 +1,4 @@
-"""Lists of items for users: whole catalogues ranked by the code that evaluation uses."""
+"""Lists of items for users, ranked over the whole catalogue by the code of evaluation."""
 
 import os
 import warnings
@@ -35,21 +35,21 @@ _USERS_AT_ONCE = 4096
 
 
 class Request(NamedTuple):
-    """Whom to recommend what.
+    """A request for lists.
 
     Attributes:
         ids: raw user ids.
-        codes: their codes; -1 where one is unknown.
+        codes: their codes; -1 for unknown users.
         k: int.
-        candidates: item codes, or `None`: all.
+        candidates: item codes, or `None` for all.
         seen: items to leave out, or `None`.
-        unknown: what is done with unknown users.
-        with_scores: bool.
-        finder: what finds the items, one of `_index.INDEXES`.
+        unknown: how to treat unknown users.
+        with_scores: whether the frame has scores.
+        finder: how items are found, one of `_index.INDEXES`.
         ruled: rules that choose among the candidates, or `None`.
-        with_moves: bool, whether the frame says which rule moved what.
+        with_moves: whether the frame says which rule moved which item.
         short: `"error"` or `"fewer"`.
-        shortage: what the rules left of lists so far.
+        shortage: counts the lists that rules left short.
         draw: source of randomness for `explore`.
     """
 
@@ -77,7 +77,7 @@ def recommend(
         state: `State`.
         users: raw user id, or several. Defaults to `None`: all.
         say: warn of lists that rules leave short. Defaults to `True`.
-        context: the situation, or `None`.
+        context: entries of the situation, or `None`.
         **how: as `Recommender.recommend` takes it.
     """
     import pandas as pd
@@ -98,7 +98,7 @@ def recommend_to_parquet(
     context: Any = None,
     **how: Any,
 ) -> Path:
-    """The same into a file, some users at a time."""
+    """Write the lists of `recommend` to a file, some users at a time."""
     state = in_context(state, context)
     request = _request(state, users, **how)
     with ParquetLists(path, len(request.ids), verbose) as lists:
@@ -117,7 +117,7 @@ def rank(state: State, user: Any, items: Any, context: Any = None) -> "pd.DataFr
 
 
 def score(state: State, pairs: Any) -> np.ndarray:
-    """What the model gives for pairs of raw ids; of two stages that which orders."""
+    """The scores of pairs of raw ids; of two stages, those of the second."""
     from kerasrec.evaluation._models import pair_scores
 
     users, items = _columns(pairs)
@@ -129,7 +129,7 @@ def score(state: State, pairs: Any) -> np.ndarray:
 
 
 def popular(state: State, k: int, candidates: np.ndarray | None) -> np.ndarray:
-    """The items that most users have, in the tie order."""
+    """The items of most users, ties in the tie order."""
     history = state.history
     counts = np.bincount(history.items[history.liked], minlength=state.n_items)
     order = tie_order(state.n_items, SEED)
@@ -139,11 +139,11 @@ def popular(state: State, k: int, candidates: np.ndarray | None) -> np.ndarray:
 
 
 def rules_of(state: State, rules: Ruled | Mapping[str, Any] | None) -> Ruled | None:
-    """The recommender's rules with those of a call in their place; `None` where there are none.
+    """The recommender's rules, with those of a call in their place; `None` without rules.
 
     Args:
         state: `State`.
-        rules: arguments of `Rules`, or rules that are looked up already.
+        rules: arguments of `Rules`, or rules that have been looked up.
     """
     if isinstance(rules, Ruled):
         return rules
@@ -176,7 +176,7 @@ def check_left(
     candidates: np.ndarray | None,
     seen: Ragged | None,
 ) -> None:
-    """Refuse lists that are longer than what is left for a user."""
+    """Refuse lists longer than the number of items left for a user."""
     left = np.full(len(ids), state.n_items if candidates is None else len(candidates))
     if seen is not None:
         known = codes >= 0
@@ -197,7 +197,7 @@ def check_left(
 
 
 def _among(candidates: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
-    """Which of some items are candidates, whose codes ascend."""
+    """Which items are among ascending candidates."""
     if len(items) < n_items >> 5:  # of one user: cheaper than a mask of all items
         place = np.minimum(np.searchsorted(candidates, items), max(0, len(candidates) - 1))
         return np.asarray(candidates[place] == items) if len(candidates) else np.zeros(len(items), bool)
@@ -272,13 +272,13 @@ def _request(
 def _with_hidden(
     state: State, seen: Ragged | None, codes: np.ndarray, hidden: Sequence[Collection[Any]]
 ) -> Ragged:
-    """What users have, with further items of some."""
+    """The items that users have, with further items of some users."""
     known = [(code, state.items.find(list(items))[0]) for code, items in zip(codes, hidden, strict=True)]
     pairs = [(code, items[items >= 0]) for code, items in known if code >= 0 and len(items)]
     users = np.repeat([code for code, _ in pairs], [len(items) for _, items in pairs]).astype(np.int64)
     items = np.concatenate([items for _, items in pairs]) if pairs else np.empty(0, np.int64)
     if seen is not None:
-        # Of these users alone, who are few; the rows of others are not asked for.
+        # Only of these users, who are few; other rows are not needed.
         own = np.unique(codes[codes >= 0])
         rows, index = seen.index(own)
         users, items = np.concatenate([users, own[rows]]), np.concatenate([items, seen.items[index]])
@@ -286,7 +286,7 @@ def _with_hidden(
 
 
 def _known_codes(state: State, argument: str, ids: Any) -> np.ndarray:
-    """Codes of the items that are known; a shop's lists always name others."""
+    """Codes of the known items, with a warning about others."""
     ids = several(ids)
     if not len(ids):
         return np.empty(0, np.int32)
@@ -305,8 +305,8 @@ def _known_codes(state: State, argument: str, ids: Any) -> np.ndarray:
 
 
 def _answers(state: State, request: Request) -> Iterator["pd.DataFrame"]:
-    """Frames of some users at a time; one empty frame where there are none."""
-    # Rules that choose look at all items, whatever finds those of other lists.
+    """Frames of some users at a time; one empty frame if there are no users."""
+    # Rules that choose need all items, whatever finder other lists use.
     chooses = request.ruled is not None and request.ruled.chooses
     finder = "exact" if chooses else request.finder
     ranker = _index.ranker(state, finder, request.candidates, len(request.ids))
@@ -360,7 +360,7 @@ def _of_known(
 def _of_unknown(
     state: State, ranker: Any, codes: np.ndarray, request: Request
 ) -> tuple[np.ndarray, np.ndarray, _Columns]:
-    """What is popular; rules hold there as well, but for those that need a history."""
+    """Popular items; all rules apply, except those that need a history."""
     ruled = request.ruled
     if ruled is None or not ruled.chooses:
         items = np.tile(popular(state, request.k, request.candidates), (len(codes), 1))
