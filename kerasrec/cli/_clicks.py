@@ -235,7 +235,7 @@ def evaluate_clicks(
     report.line(f"low, high: 95 % interval over {unit}.")
     reliability = found.to_dict()["reliability"]
     for bin in reliability:
-        bin["rows"] = int(bin["rows"])  # no weights here
+        bin["rows"] = int(bin["rows"])  # rows have no weights here
     if reliability:
         report.table("Predicted and clicked, by predicted probability", reliability)
     report.result |= {"model": ranker.model.name, "figures": rows, "reliability": reliability}

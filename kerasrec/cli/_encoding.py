@@ -37,11 +37,11 @@ _LETTERS = (
     *("абвгдђежзијклљмнњопрстћуфхцчџш", "αάβγδεέζηήθιίϊΐκλμνξοόπρσςτυύϋΰφχψωώ"),
 )
 _LANGUAGES = tuple(map(frozenset, _LETTERS))
-# Between or next to letters; any other sign belongs to numbers and prices.
+# Signs between or next to letters; any other sign belongs to numbers and prices.
 _JOINING = frozenset("’‘“”´·«»–—…¡¿ªº®™©")  # noqa: RUF001
 _STANDING = frozenset("°€£½²×\u00a0") | _JOINING
 _CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
-# They share most letters, so a few words do not tell them apart.
+# These share most letters, so a few words do not tell them apart.
 _NEIGHBOURS = ("cp1252", "cp1250", "cp1254", "iso8859_2")
 _ENOUGH = 5
 _WORD = re.compile(r"[^\W\d_]+")
@@ -211,6 +211,6 @@ def _common(char: str, encoding: str, low: int, high: int) -> bool:
 
 
 def _telling(readings: tuple[str, ...]) -> tuple[int, int, int]:
-    """How much of the difference between encodings a word shows, by how it reads in each."""
+    """The share of the difference between encodings that a word shows."""
     letters = sum(not char.isascii() for char in readings[0][:20])
     return len({word[:20] for word in readings}), letters, -len(readings[0])

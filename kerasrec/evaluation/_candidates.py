@@ -1,4 +1,4 @@
-"""Ranking a few given items for each user in place of the catalogue: the protocol of sampled metrics."""
+"""Rankings of a few given items per user instead of the catalogue: the protocol of sampled metrics."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from kerasrec.evaluation._scorers import Scorer
 
 
 class Candidates:
-    """What is ranked for each user: the relevant items, and the given ones.
+    """The items to rank for each user: the relevant ones and the given ones.
 
     Args:
-        given: `Interactions`, whose pairs are the given items.
-        users: user codes `[U]`, those that are evaluated.
+        given: `Interactions` whose pairs are the given items.
+        users: codes of the evaluated users `[U]`.
         relevant: their relevant items, by row.
-        seen: items that are not ranked, by user code, or `None`.
+        seen: items to leave out, by user code, or `None`.
 
     Attributes:
         items: `Ragged`, what is ranked, by row.
@@ -53,7 +53,7 @@ class Candidates:
 
     @property
     def said(self) -> str:
-        """How many there are, for the protocol."""
+        """The number of candidates in words, for the protocol."""
         counts = np.diff(self.items.starts)
         return f"{counts.mean():.4g} fixed items a user"
 
@@ -61,9 +61,9 @@ class Candidates:
         """The best candidates of each user, `[U, k]`; -1 after the last one.
 
         Args:
-            scores: `[n]`, those of `items.items`.
+            scores: `[n]`, scores of `items.items`.
             k: int.
-            seed: int, of the order among equal scores.
+            seed: seed of the order of ties.
         """
         place = np.empty(self.n_items, np.int64)
         place[tie_order(self.n_items, seed)] = np.arange(self.n_items)
@@ -81,13 +81,13 @@ class Candidates:
         return np.repeat(np.arange(len(self.users)), np.diff(self.items.starts))
 
     def scores(self, scorer: Scorer, seed: int, name: str, batch_size: int | None) -> np.ndarray:
-        """What a scorer of the catalogue gives for the candidates, `[n]`.
+        """The scores of the candidates by a scorer of the catalogue, `[n]`.
 
         Args:
             scorer: `Scorer`.
-            seed: int, of the layout.
-            name: what an error calls the model.
-            batch_size: int or `None`, users in a block.
+            seed: seed of the layout.
+            name: name of the model, for messages.
+            batch_size: number of users in a block, or `None`.
         """
         ranker = Ranker(scorer, seed, name=name, batch_size=batch_size)
         found = np.empty(len(self.items), np.float32)
@@ -103,7 +103,7 @@ class Candidates:
 
 
 def check_scores(scores: np.ndarray, name: Any) -> None:
-    """Refuse what cannot be ranked."""
+    """Refuse scores that cannot be ranked."""
     if not np.isfinite(scores).all():
         what = "NaN" if np.isnan(scores).any() else "infinity"
         raise ValueError(f"Scores must be finite. Received: {what} from {name!r}.")

@@ -1,15 +1,15 @@
-"""What the figures of clicks are sums of."""
+"""The sums behind the figures of clicks."""
 
 from typing import Any
 
 import numpy as np
 
-# Of Keras's: smaller probabilities count as this one.
+# Smaller probabilities count as this one, as in Keras.
 _EPSILON = 1e-7
 
 
 class Order:
-    """Rows in the order of their scores, for the areas of many weightings.
+    """Rows in the order of their scores, for the areas under many weightings.
 
     Args:
         labels: `[n]`.
@@ -23,7 +23,7 @@ class Order:
         self._labels = labels[self._order]
 
     def auc(self, weights: np.ndarray) -> float:
-        """The area, rows counting as much as their weights."""
+        """The area under the curve, with weighted rows."""
         weights = weights[self._order]
         clicked = np.add.reduceat(self._labels * weights, self._starts)
         other = np.add.reduceat((1 - self._labels) * weights, self._starts)
@@ -37,7 +37,7 @@ class Order:
 
 
 def losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """`-log` of the probability of what happened, a row."""
+    """`-log` of the probability of the label of each row."""
     p = np.clip(scores, _EPSILON, 1 - _EPSILON)
     return -(labels * np.log(p) + (1 - labels) * np.log1p(-p))
 
@@ -55,7 +55,7 @@ def areas_of_users(
     of = of[starts]
     n_users = int(users.max()) + 1
     n_clicked, n_other = (np.bincount(of, x, minlength=n_users) for x in (clicked, other))
-    before = np.concatenate([[0.0], np.cumsum(n_other)])[of]  # those of the users before
+    before = np.concatenate([[0.0], np.cumsum(n_other)])[of]  # the rows of the users before
     ranks = np.cumsum(other) - before - other / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         areas = np.bincount(of, clicked * ranks, minlength=n_users) / (n_clicked * n_other)

@@ -140,7 +140,7 @@ def _of_clicks(
                 f"A click model must be passed as a trained model, not by name. Received: {model!r}."
             )
         if not isinstance(model, ClickReport):
-            check_columns(model, test, "`test`")  # before any is measured
+            check_columns(model, test, "`test`")  # before any model is evaluated
     reports = [
         model.renamed(name) if isinstance(model, ClickReport) else click_report(model, test, name)
         for name, model in named
@@ -155,14 +155,14 @@ def baselines_for(
     taken: Iterable[str],
     notes: list[str],
 ) -> list[str]:
-    """Names of the baselines to set beside models.
+    """Names of the baselines to compare with models.
 
     Args:
         metrics: names of metrics.
-        train: `Interactions` that they are to be fitted on.
+        train: `Interactions` to fit them on.
         wanted: names, or `None` for those that suit the metrics.
-        taken: names that models have.
-        notes: list, to which a note is added for each that is too large to be fitted.
+        taken: names of the models.
+        notes: list that gets a note for each baseline that is too large to fit.
     """
     if wanted is None:
         wanted = RATING_BASELINES if set(RATING) & set(metrics) else BASELINES
@@ -195,7 +195,7 @@ def _fitted(model: Any, train: Interactions) -> Any:
 
 
 def _named(models: Any) -> list[tuple[str, Any]]:
-    """Models with their names; an error where two have one."""
+    """Models with their names; equal names are an error."""
     if isinstance(models, Mapping):
         return list(models.items())
     several = list(models) if isinstance(models, (list, tuple)) else [models]
@@ -207,7 +207,7 @@ def _name(model: Any) -> str:
 
 
 def _is_baseline(model: Any) -> bool:
-    """Whether it is a model of the zoo that comes fitted."""
+    """Whether it is a model of the zoo in closed form."""
     from kerasrec import zoo
 
     name = model if isinstance(model, str) else _name(model)
@@ -215,7 +215,7 @@ def _is_baseline(model: Any) -> bool:
 
 
 def _fits(name: str, train: Interactions, notes: list[str]) -> bool:
-    """Whether a baseline can be fitted in memory; a note if not."""
+    """Whether a baseline can be fitted in memory; adds a note if not."""
     from kerasrec.zoo import ease
 
     if name == ease.CARD.name and (too_large := ease.too_large(train.n_items)):

@@ -1,4 +1,4 @@
-"""What all comparisons share: the order of the reports, corrected p-values, the table and the verdict."""
+"""The base of all comparisons: order of the reports, corrected p-values, table and verdict."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Report(Protocol):
-    """What is compared."""
+    """A report to compare."""
 
     name: str
     protocol: dict[str, Any]
@@ -73,7 +73,7 @@ class Compared(Written, Generic[R]):
         self.notes = list(notes)
 
     def _p_values(self, name: str, others: Sequence[str]) -> np.ndarray:
-        """Those of the differences of a model from others, not corrected."""
+        """Uncorrected p-values of the differences of a model from others."""
         raise NotImplementedError
 
     @property
@@ -197,10 +197,10 @@ class Compared(Written, Generic[R]):
 
 
 def check_reports(reports: Sequence[Report]) -> None:
-    """Refuse reports that cannot stand side by side.
+    """Refuse reports that cannot be compared.
 
     Args:
-        reports: those of a comparison.
+        reports: reports of a comparison.
     """
     if not reports:
         raise ValueError("`reports` must not be empty. Received: 0 reports.")

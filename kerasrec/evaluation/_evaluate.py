@@ -130,7 +130,7 @@ def evaluate(
 
 
 def keras_model(model: Any) -> Any:
-    """The model that a recommender holds; anything else as it is."""
+    """The model of a recommender; anything else unchanged."""
     if isinstance(model, keras.layers.Layer) or hasattr(model, "score_catalogue"):
         return model
     return getattr(model, "model", model)

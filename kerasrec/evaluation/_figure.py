@@ -8,10 +8,10 @@ class Figure:
     """One metric: one value per user, or one for all lists together.
 
     Attributes:
-        values: `[U]`, NaN for a user who has none; `None` where the metric is one of all lists.
-        weights: `[U]`, how much each user counts in the mean.
-        root: bool, the figure is the root of the mean.
-        whole: float, the figure of all lists together; NaN where it is a mean.
+        values: `[U]`, NaN for a user without a value; `None` for a metric of all lists.
+        weights: `[U]`, weight of each user in the mean.
+        root: whether the figure is the root of the mean.
+        whole: figure of all lists together; NaN for a mean.
     """
 
     values: np.ndarray | None
@@ -20,19 +20,19 @@ class Figure:
     whole: float = float("nan")
 
     def columns(self) -> tuple[np.ndarray, np.ndarray]:
-        """Values and weights `[U]`; weight 0 where there is no value."""
+        """Values and weights `[U]`; weight 0 without a value."""
         values = np.empty(0) if self.values is None else self.values
         there = np.isfinite(values)
         weights = there.astype(np.float64) if self.weights is None else np.where(there, self.weights, 0.0)
         return np.where(there, values, 0.0), weights
 
     def shown(self, mean: np.ndarray) -> np.ndarray:
-        """A mean, or means, as the figure."""
+        """The figure from one or several means."""
         return np.sqrt(mean) if self.root else np.asarray(mean)
 
     @property
     def mean(self) -> float:
-        """The figure; NaN where no user has a value."""
+        """The figure; NaN if no user has a value."""
         if self.values is None:
             return self.whole
         values, weights = self.columns()
@@ -41,5 +41,5 @@ class Figure:
 
     @property
     def n_users(self) -> int:
-        """Number of users behind it."""
+        """Number of users with a value."""
         return 0 if self.values is None else int(np.isfinite(self.values).sum())

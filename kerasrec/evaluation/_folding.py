@@ -1,4 +1,4 @@
-"""From the items that a user has to the user's representation."""
+"""Representations of users from the items that they have."""
 
 import math
 
@@ -18,7 +18,7 @@ class FoldIn:
 
         x = [sum_i v_i, sum_i (r_i - r) v_i] / sqrt(n)
 
-    (the second half only where values differ), and `W`, `b` minimise
+    (the second half only if values differ), and `W`, `b` minimise
     `sum_u |W x_u + b - representation_u|^2 + ridge |W|^2` over the users with a history.
 
     Args:
@@ -59,7 +59,7 @@ class FoldIn:
         scale = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts).astype(np.float32)
 
         def summed(weights: np.ndarray) -> np.ndarray:
-            if len(history) <= _FEW and counts.all():  # no matrix as long as the catalogue for one newcomer
+            if len(history) <= _FEW and counts.all():  # avoids a matrix over the catalogue for one newcomer
                 rows = self.items[history.items] * weights[:, None]
                 return np.add.reduceat(rows, history.starts[:-1], axis=0)
             matrix = scipy.sparse.csr_matrix(

@@ -8,14 +8,14 @@ from kerasrec._partial import replacing
 
 
 class Written:
-    """What has a `to_dict`, as JSON."""
+    """An object with a `to_dict` that can be written as JSON."""
 
     def to_dict(self) -> dict[str, Any]:
         """Its content, of dicts and lists."""
         raise NotImplementedError(f"{type(self).__name__} must define `to_dict`.")
 
     def to_json(self, path: str | Path | None = None) -> str:
-        """What `to_dict` has as JSON.
+        """The content of `to_dict` as JSON.
 
         Args:
             path: file to write as well. Defaults to `None`.
@@ -31,7 +31,7 @@ class Written:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold: no NumPy numbers, no NaN."""
+    """A value as JSON can hold it, without NumPy numbers and NaN."""
     if isinstance(value, dict):
         return {str(key): _plain(x) for key, x in value.items()}
     if isinstance(value, (list, tuple)):

@@ -8,7 +8,7 @@ from kerasrec.evaluation._ragged import Ragged
 
 @dataclass(frozen=True)
 class Judged:
-    """Ranked lists beside what is relevant.
+    """Ranked lists and the relevant items.
 
     Attributes:
         lists: int32 `[U, K]`, item codes, best first; -1 after the last one of a shorter list.
@@ -20,7 +20,7 @@ class Judged:
 
     @cached_property
     def gains(self) -> np.ndarray:
-        """Value of the item at each rank `[U, K]`; 0 where it is not relevant."""
+        """Value of the item at each rank `[U, K]`; 0 if it is not relevant."""
         rows = np.arange(len(self.lists))[:, None]
         found = self.relevant.find(rows, self.lists)
         values = np.append(self.relevant.values, np.float32(0.0))  # -1 finds the zero

@@ -1,4 +1,4 @@
-"""Where the score of each item stands in a row, so that a stable top-k needs no full sort."""
+"""The place of each item's score in a row, with which a stable top-k needs no full sort."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-# Lists from this length on look for what is above a score, rather than at all items of k groups.
+# Longer lists search for scores above a bound instead of reading all items of k groups.
 LONG = 32
-# How many times k items may be above it.
+# Most items above the bound, relative to k.
 _FEW_MORE = 4
 
 
 def tie_order(n_items: int, seed: int = 0) -> np.ndarray:
-    """The one pseudo-random order of the catalogue that breaks ties: item codes, first come first."""
+    """The pseudo-random order of the catalogue that breaks ties, as item codes."""
     return np.random.default_rng(seed).permutation(n_items).astype(np.int32)
 
 
@@ -22,11 +22,11 @@ class Layout:
     """Columns of a row of scores.
 
     The tie order is cut into `n_groups` runs of `depth` items. Column `r * n_groups + g` holds item `r` of
-    group `g`: the largest score of every group is then a maximum over whole vectors, while the groups stand
+    group `g`: the largest score of every group is then a maximum over whole vectors, and the groups are
     in tie order. The k best items, ties included, are in the k best groups.
 
     Attributes:
-        items: item code by column `[W]`; -1 where a column is empty.
+        items: item code by column `[W]`; -1 for an empty column.
         columns: column by item code `[I]`; -1 where an item is no candidate.
         n_groups: int.
         depth: int.
@@ -43,7 +43,7 @@ class Layout:
 
         Args:
             n_items: int, size of the catalogue.
-            seed: int, of the tie order. Defaults to `0`.
+            seed: seed of the tie order. Defaults to `0`.
             candidates: item codes that may be recommended. Defaults to `None`: all.
         """
         order = tie_order(n_items, seed)
@@ -51,7 +51,7 @@ class Layout:
             allowed = np.zeros(n_items, bool)
             allowed[candidates] = True
             order = order[allowed[order]]
-        # The two stages of a top-k look at n_groups and at k * depth scores.
+        # The two stages of a top-k read n_groups and k * depth scores.
         n_groups = 16 * max(1, round(4 * len(order) ** 0.5 / 16))
         depth = max(1, -(-len(order) // n_groups))
         by_group = np.full(n_groups * depth, -1, np.int32)
@@ -63,7 +63,7 @@ class Layout:
         return cls(items, columns, n_groups, depth)
 
     def only(self, allowed: np.ndarray) -> "Layout":
-        """The same columns, of which those of other items are empty.
+        """The same columns, with those of other items empty.
 
         Args:
             allowed: bool `[I]`.
@@ -110,10 +110,10 @@ class Layout:
     def _above(
         self, scores: np.ndarray, of_groups: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """The k best, of whatever scores no less than the k-th best group's best; `None` where that is much.
+        """The k best among scores of at least the k-th best group's maximum; `None` if there are too many.
 
-        As many groups' best items score so high, so that the k best are among these. There are few more of
-        them, while the k best groups have `depth` times k items.
+        The maxima of k groups reach this bound, so the k best items do as well. Few other items do, while the
+        k best groups have `depth` times k items.
         """
         n_groups, depth = self.n_groups, self.depth
         if k > n_groups or k < LONG:
@@ -140,7 +140,7 @@ class Layout:
 
 
 def _first_k(values: np.ndarray, k: int) -> np.ndarray:
-    """Positions `[B, k]` of the k largest of each row, largest first, earlier first among equals."""
+    """Positions `[B, k]` of the k largest of each row, largest first, ties by position."""
     keys = _sortable(values)
     keys -= np.arange(values.shape[1])
     if k < values.shape[1]:
@@ -150,7 +150,7 @@ def _first_k(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def _sortable(values: np.ndarray) -> np.ndarray:
-    """Integers in the order of the numbers, the lower half of each free for what is subtracted."""
+    """Integers in the order of the numbers, whose lower half is free for a subtracted position."""
     bits = (values + np.float32(0.0)).view(np.int32)  # the sum makes -0.0 equal to 0.0
     # The bits of a float, with those of negative ones flipped, sort as integers do.
     return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64) << 32

@@ -1,4 +1,4 @@
-"""The formulas of the ranking metrics, one value per user; `docs/metrics.md` has them in print."""
+"""The ranking metrics, one value per user; `docs/metrics.md` has the formulas."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasrec.evaluation._judged import Judged
 
-# The largest value whose gain 2^value - 1 is a number.
+# The largest value with a finite gain 2^value - 1.
 _MAX_GRADE = 1000.0
 
 
@@ -17,12 +17,12 @@ def recall(judged: Judged, k: int) -> np.ndarray:
 
 
 def precision(judged: Judged, k: int) -> np.ndarray:
-    """Relevant items in the list, over k, also where the list is shorter."""
+    """Relevant items in the list, over k, even if the list is shorter."""
     return np.where(judged.n_relevant > 0, _hits(judged, k).sum(axis=1) / k, np.nan)
 
 
 def hit_rate(judged: Judged, k: int) -> np.ndarray:
-    """1 where the list has a relevant item, else 0."""
+    """1 if the list has a relevant item, otherwise 0."""
     return np.where(judged.n_relevant > 0, _hits(judged, k).any(axis=1), np.nan)
 
 
@@ -41,7 +41,7 @@ def ndcg(judged: Judged, k: int) -> np.ndarray:
 
 
 def graded_ndcg(judged: Judged, k: int) -> np.ndarray:
-    """As `ndcg`, where a relevant item counts 2^value - 1."""
+    """`ndcg` in which a relevant item counts 2^value - 1."""
     values = judged.relevant.values
     if values.max(initial=0.0) > _MAX_GRADE:
         raise ValueError(
@@ -63,7 +63,7 @@ def mean_average_precision(judged: Judged, k: int) -> np.ndarray:
 
 
 def mrr(judged: Judged, k: int) -> np.ndarray:
-    """1 / rank of the first hit; 0 where there is none."""
+    """1 / rank of the first hit; 0 without a hit."""
     hits = _hits(judged, k)
     ranks = np.where(hits, np.arange(1, hits.shape[1] + 1), np.inf)
     return np.where(judged.n_relevant > 0, 1 / ranks.min(axis=1, initial=np.inf), np.nan)
@@ -128,7 +128,7 @@ def coverage(lists: np.ndarray, n_items: int) -> float:
 
 
 def gini(lists: np.ndarray, n_items: int) -> float:
-    """Gini index of how often each item is in a list: 0 all equally often, towards 1 a few take all."""
+    """Gini index of the number of lists with each item: 0 if all are equal, near 1 if few items dominate."""
     counts = np.sort(np.bincount(lists[lists >= 0], minlength=n_items))
     if not counts.sum():
         return float("nan")
@@ -140,10 +140,10 @@ OF_ALL_LISTS: dict[str, Callable[[np.ndarray, int], float]] = {"coverage": cover
 
 
 def auc(scores: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Share of pairs of a relevant and another item that the scores order rightly; equal scores count half.
+    """Share of pairs of a relevant and another item that the scores order correctly; ties count half.
 
     Args:
-        scores: `[B, W]`; minus infinity where there is no candidate.
+        scores: `[B, W]`; minus infinity for items that are not candidates.
         rows: row of each relevant item, ascending.
         columns: column of each relevant item.
     """
@@ -154,7 +154,7 @@ def auc(scores: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray
     areas = np.full(len(scores), np.nan)
     for row, (start, end) in enumerate(zip(np.concatenate([[0], ends[:-1]]), ends, strict=True)):
         own = np.sort(relevant[start:end])
-        n_relevant, own = len(own), own[own > -np.inf]  # one that is never ranked is below all others
+        n_relevant, own = len(own), own[own > -np.inf]  # an item that is never ranked is below all others
         n_other = scores.shape[1] - n_hidden[row] - len(own)
         if not n_relevant or not n_other:
             continue
@@ -170,7 +170,7 @@ def _hits(judged: Judged, k: int) -> np.ndarray:
 
 
 def _relevant(judged: Judged) -> np.ndarray:
-    """Number of relevant items, NaN where there is none: such a user has no value."""
+    """Number of relevant items; NaN for a user without any, who has no value."""
     return np.where(judged.n_relevant > 0, judged.n_relevant, np.nan)
 
 

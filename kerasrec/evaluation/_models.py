@@ -1,4 +1,4 @@
-"""The scorer of a Keras model: the cheapest way in which its whole catalogue can be scored."""
+"""The cheapest scorer of a Keras model for its whole catalogue."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +14,10 @@ from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Rows, Scorer
 from kerasrec.layers import DotScore, Towers, find_towers
 
-# Entities that a tower takes at once, and pairs that a model without towers takes at once.
+# Number of entities per call of a tower, and of pairs per call of a model without towers.
 _ENTITIES = 4096
 _PAIRS = 1 << 17
-# Items of histories that a tower takes at once.
+# Number of items of histories per call of a tower.
 _HISTORY = 1 << 16
 
 
@@ -42,13 +42,13 @@ def scorer_of(model: Any, n_items: int, inputs: ModelInputs | None = None) -> Sc
     inputs = ModelInputs(model) if inputs is None else inputs
     if towers is None:
         return CatalogueScorer(_PairCalls(model, n_items, inputs), n_items)
-    if type(towers.score) is DotScore:  # a subclass may compare otherwise
+    if type(towers.score) is DotScore:  # a subclass may compare differently
         return TowerScorer(towers, n_items, inputs)
     return AllPairsScorer(towers, n_items, inputs)
 
 
 class TowerScorer(FactorScorer):
-    """A factorised model whose score is a dot product; its weights are read again by every `arrange`.
+    """A factorised model whose score is a dot product; every `arrange` reads its weights again.
 
     Args:
         towers: `Towers`.
@@ -72,7 +72,7 @@ class TowerScorer(FactorScorer):
         return found["item"], None if bias is None else bias.reshape(-1)
 
     def finish(self, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Add what is the same for all items of a user, and pass the scores through what follows them."""
+        """Add what is equal for all items of a user, and apply the layers after the score."""
         return finish(self.towers, users, scores, self.inputs)
 
 
@@ -80,8 +80,8 @@ class SourceScorer(Scorer):
     """A model, or a layer of one, that scores the whole catalogue itself.
 
     Args:
-        source: what has `score_catalogue(user_codes)`; where it has `catalogue_scorer()`, which gives a
-            function of the same kind that several threads may call, that is used.
+        source: object with `score_catalogue(user_codes)`. If it has `catalogue_scorer()`, which makes such a
+            function for several threads, this is used.
         n_items: int.
     """
 
@@ -115,7 +115,7 @@ class AllPairsScorer(Scorer):
         return _AllPairsRows(self.towers, layout, self.inputs)
 
     def finish(self, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Add what is the same for all items of a user, and pass the scores through what follows them."""
+        """Add what is equal for all items of a user, and apply the layers after the score."""
         return finish(self.towers, users, scores, self.inputs)
 
 
@@ -130,12 +130,12 @@ class _AllPairsRows:
 
     def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
         user = user_outputs(self.towers, prepared, self.inputs)
-        user.pop("user_bias", None)  # the same for all items
+        user.pop("user_bias", None)  # equal for all items
         out[...] = keras.ops.convert_to_numpy(self.towers.score.all_pairs(**user, **self.items))
 
 
 class _PairCalls:
-    """Scores of a model that takes pairs alone, in blocks of one shape, so that it is compiled once."""
+    """Scores of a model that takes only pairs, in blocks of one shape, so that it is compiled once."""
 
     def __init__(self, model: Any, n_items: int, inputs: ModelInputs) -> None:
         self.model = model
@@ -173,7 +173,7 @@ def takes_pairs_alone(scorer: Scorer) -> bool:
 
 
 def folded_scorer(model: Any, given: Interactions, train: Interactions) -> Scorer:
-    """What scores users who were not in training by the items given of them.
+    """The scorer for users who were not in training, from their given items.
 
     Models that score histories do so; the users of a factorised model are represented by `FoldIn`.
 
@@ -221,7 +221,7 @@ def folded_scorer(model: Any, given: Interactions, train: Interactions) -> Score
 def pair_scores(
     model: Any, users: np.ndarray, items: np.ndarray, inputs: ModelInputs | None = None
 ) -> np.ndarray:
-    """What a model gives for pairs, `[n]`."""
+    """The scores of pairs, `[n]`."""
     check_fork()
     inputs = ModelInputs(model) if inputs is None else inputs
     parts = []
@@ -235,7 +235,7 @@ def pair_scores(
 
 
 def user_outputs(towers: Towers, codes: np.ndarray, inputs: ModelInputs | None) -> dict[str, np.ndarray]:
-    """What the user tower gives for each of these users, some at a time; those of like histories together."""
+    """Outputs of the user tower for some users at a time, those with similar histories together."""
     if inputs is None or not inputs.needs_history:
         supply = (lambda block: {"user": block[:, None]}) if inputs is None else inputs.users
         return _by_blocks(lambda block: towers.represent_user(supply(block), training=False), codes)
@@ -253,12 +253,12 @@ def user_outputs(towers: Towers, codes: np.ndarray, inputs: ModelInputs | None) 
 
 
 def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """What a tower of codes gives for each of them, some at a time."""
+    """Outputs of a tower for codes, some at a time."""
     ranks = {name: len(x.shape) for name, x in tower.output.items()}
 
     def represent(block: np.ndarray) -> dict[str, Any]:
         found = tower(block[:, None], training=False)
-        # A table that a column of one code a row shares takes a list of one for such a column.
+        # A column with one code per row becomes a list of one if it shares a table with lists.
         return {
             name: x if len(x.shape) == ranks[name] else keras.ops.expand_dims(x, 1)
             for name, x in found.items()
@@ -270,7 +270,7 @@ def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
 def _by_blocks(
     represent: Callable[[np.ndarray], Any], codes: np.ndarray, size: int = _ENTITIES
 ) -> dict[str, np.ndarray]:
-    """What a tower gives for each of these codes, some at a time.
+    """Outputs of a tower for some codes at a time.
 
     Called as it is, not through `predict`, which would compile every new tower again. Blocks have a power of
     two of rows: JAX compiles its operations for few shapes.
@@ -289,7 +289,7 @@ def _by_blocks(
 
 
 def item_outputs(towers: Towers, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """What the item tower gives for each of these codes, as the all-pairs form of a score takes it."""
+    """Outputs of the item tower for codes, as the all-pairs form of a score takes them."""
     found = outputs(towers.item, codes)
     # A tower that takes lists gives lists of one.
     return {name: x[:, 0] for name, x in found.items()} if _takes_lists(towers.item) else found
@@ -298,7 +298,7 @@ def item_outputs(towers: Towers, codes: np.ndarray) -> dict[str, np.ndarray]:
 def finish(
     towers: Towers, users: np.ndarray, scores: np.ndarray, inputs: ModelInputs | None = None
 ) -> np.ndarray:
-    """Scores `[B, k]` as the model gives them, from those that leave out what keeps the order."""
+    """Scores `[B, k]` of the model, from scores without the parts that keep the order."""
     if "user_bias" in towers.user.output:
         scores = scores + user_outputs(towers, users, inputs)["user_bias"].reshape(-1, 1)
     if towers.transforms:
@@ -309,7 +309,7 @@ def finish(
 
 
 def _catalogue_source(model: Any) -> Any:
-    """The model itself, or the layer that its output comes from, where that scores the whole catalogue."""
+    """The model itself, or the layer of its output, if it scores the whole catalogue; otherwise `None`."""
     if hasattr(model, "score_catalogue"):
         return model
     try:

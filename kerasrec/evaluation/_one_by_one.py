@@ -1,4 +1,4 @@
-"""Models measured one after the other, each told when it is done."""
+"""Models evaluated one after the other, each reported when it is done."""
 
 import contextlib
 import time
@@ -20,10 +20,10 @@ def one_by_one(
 
     Args:
         plan: `Plan`.
-        makers: what makes each model, by its name; a report made before is taken as it is.
-        tell: what is given a line when a model is done: its figures, the seconds that it took, and the names
-            of those that are left. Defaults to `None`.
-        waiting: gives a context in which a model is measured. Defaults to one that shows nothing.
+        makers: functions that make the models, by name, or reports made before.
+        tell: function that gets a line when a model is done: its figures, seconds, and the names of the
+            remaining models. Defaults to `None`.
+        waiting: makes a context for the evaluation of a model. Defaults to one that shows nothing.
 
     Returns:
         Their reports, by name.

@@ -32,7 +32,7 @@ METRICS = (*_measures.RELEVANCE, *_OF_LISTS, "auc", *RATING)
 
 
 class Plan:
-    """One way of evaluating, for any number of models: users, relevant items, what to leave out.
+    """An evaluation of any number of models: users, relevant items, and items to leave out.
 
     Args:
         test: `Interactions`.
@@ -44,12 +44,12 @@ class Plan:
         batch_size: int or `None`.
         seed: int.
         item_features: `Features`, matrix `[I, F]` or `None`.
-        n_users: int, so many users at random; `None` for all.
-        history: `Interactions` or `Sequences`, what users had before; `None` for `train`.
+        n_users: number of random users, or `None` for all.
+        history: earlier `Interactions` or `Sequences` of the users; `None` for `train`.
         columns: columns of the users by name, or `None`.
-        candidates: `Interactions`, the items that are ranked for each user beside the relevant ones, or
-            `None`: the catalogue.
-        given: `Interactions`, what is given of users who were held out of training, or `None`.
+        candidates: `Interactions` of the items to rank for each user besides the relevant ones, or
+            `None` for the catalogue.
+        given: `Interactions` that are given of users who were held out of training, or `None`.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class Plan:
 
     @cached_property
     def sequences(self) -> Sequences | None:
-        """What users had before, of which nothing is later than the first of their test events."""
+        """The sequences of users before their first test event."""
         if self._history is None:
             return None
         history = self._history if isinstance(self._history, Sequences) else Sequences(self._history)
@@ -171,10 +171,10 @@ class Plan:
         return history.until(first)
 
     def inputs(self, model: Any) -> ModelInputs:
-        """What supplies a model.
+        """The inputs of a model.
 
         Args:
-            model: what `scorer_of` takes.
+            model: a model as `scorer_of` takes it.
         """
         history = self.sequences if "history" in input_names(model) else None
         return ModelInputs(model, history, self._columns)
@@ -183,7 +183,7 @@ class Plan:
         """The scorer of a model.
 
         Args:
-            model: what `scorer_of` takes.
+            model: a model as `scorer_of` takes it.
         """
         if self.given is not None and self.train is not None and "history" not in input_names(model):
             return folded_scorer(model, self.given, self.train)
@@ -193,9 +193,9 @@ class Plan:
         """Evaluate one model.
 
         Args:
-            model: what `scorer_of` takes.
-            name: what to call it. Defaults to `None`: its own name.
-            scorer: its scorer, where the caller has it. Defaults to `None`.
+            model: a model as `scorer_of` takes it.
+            name: name in the report. Defaults to `None`: its own name.
+            scorer: its scorer, if the caller has it. Defaults to `None`.
         """
         name = name or getattr(model, "name", None) or type(model).__name__
         self._check_ids(model, name)
@@ -237,7 +237,7 @@ class Plan:
     def _check_ids(self, model: Any, name: str) -> None:
         catalogue = find_catalogue(model) if hasattr(model, "layers") else None
         if catalogue is not None and catalogue.user_ids is not None and catalogue.item_ids is not None:
-            # A model that knows users by their histories alone takes those of others as well.
+            # A model that knows users only by their histories accepts other users as well.
             users = self.test.user_ids if not _by_history_alone(model) else catalogue.user_ids
             _same_ids(
                 f"the data of {name!r}", catalogue.user_ids, users, catalogue.item_ids, self.test.item_ids
@@ -345,7 +345,7 @@ def said_users(users: np.ndarray, ranked: bool) -> str:
 
 
 class _Areas:
-    """Fills the AUC of each user while its scores are there."""
+    """Computes the AUC of each user while the scores are in memory."""
 
     def __init__(self, areas: np.ndarray, relevant: Ragged, layout: Layout) -> None:
         self.areas = areas

@@ -1,4 +1,4 @@
-"""Pictures of reports and comparisons, made of their frames."""
+"""Plots of reports and comparisons, from their frames."""
 
 from collections.abc import Container
 from typing import TYPE_CHECKING, Any
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as Plot
 
-# Figures that are no shares: they have a scale of their own.
+# Figures that are not shares have a scale of their own.
 _OWN_SCALE = {"novelty": "bits", "rmse": "rating", "mae": "rating"}
 _OURS, _BASELINE = "#4878a8", "#b8b8b8"
 
 
 def plot_report(frame: "pd.DataFrame", title: str) -> "Plot":
-    """A bar a figure, with its interval and its value; shares apart from what has another scale.
+    """One bar per figure, with its interval and value; shares in a separate plot.
 
     Args:
         frame: `value`, `low` and `high` by the figure's name.
-        title: what is measured, on whom.
+        title: title of the plot.
     """
     from matplotlib.figure import Figure as Plot
 
@@ -42,7 +42,7 @@ def plot_report(frame: "pd.DataFrame", title: str) -> "Plot":
 def plot_comparison(
     frame: "pd.DataFrame", metric: str, baselines: Container[str], ties: Container[str]
 ) -> "Plot":
-    """A bar a model, the best on top, with the interval of the deciding figure; baselines in grey.
+    """One bar per model, the best on top, with the interval of the deciding figure; baselines in grey.
 
     Args:
         frame: the figure, `low` and `high` by the model's name.
@@ -73,7 +73,7 @@ def _bars(
     high: "pd.Series[float]",
     colours: list[str],
 ) -> None:
-    """Bars from top to bottom, each with its interval and its value behind it."""
+    """Bars from top to bottom, each followed by its interval and value."""
     places = np.arange(len(values))
     value, low, high = (x.to_numpy(float) for x in (values, low, high))
     ends = np.where(np.isfinite(high), high, value)
@@ -91,11 +91,11 @@ def _bars(
 
 
 def plot_reliability(frame: "pd.DataFrame", title: str) -> "Plot":
-    """The share of clicks over the predicted probability, beside the diagonal, and the rows of each bin.
+    """The share of clicks over the predicted probability with the diagonal, and the rows of each bin.
 
     Args:
         frame: `low`, `high`, `predicted`, `clicked` and `rows` by bin.
-        title: what was measured, on what.
+        title: title of the plot.
     """
     from matplotlib.figure import Figure as Plot
 

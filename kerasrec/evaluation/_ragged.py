@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 class Ragged:
-    """Items by user: rows of different lengths in one array, each in ascending order, nothing twice.
+    """Items by user: rows of different lengths in one array, each ascending and without repeats.
 
     Args:
         users: user codes `[n]`.
         items: item codes `[n]`.
         n_users: int.
-        values: further column `[n]`; of a pair that occurs twice the largest counts. Defaults to `None`:
+        values: further column `[n]`; of repeated pairs the largest value counts. Defaults to `None`:
             ones.
 
     Attributes:
@@ -34,7 +34,7 @@ class Ragged:
         first = np.ones(len(keys), bool)
         first[1:] = keys[1:] != keys[:-1]
         keys = keys[first]
-        self._sorted: np.ndarray | None = keys  # of rows on disk there is none
+        self._sorted: np.ndarray | None = keys  # rows on disk have none
         self.items = (keys & 0xFFFFFFFF).astype(np.int32)
         n_kept = int(first.sum())
         self.values = np.ones(n_kept, np.float32) if values is None else values[first]
@@ -62,13 +62,13 @@ class Ragged:
         return self.starts[users + 1] - self.starts[users]
 
     def index(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of some users, one after the other.
+        """The entries of some users, row after row.
 
         Args:
             users: user codes `[B]`.
 
         Returns:
-            For each entry the position of its user in `users`, and its index in `items` and `values`.
+            The position in `users` of each entry's user, and the index of the entry in `items` and `values`.
         """
         counts = self.counts(users)
         rows = np.repeat(np.arange(len(users)), counts)
@@ -76,7 +76,7 @@ class Ragged:
         return rows, np.arange(len(rows)) + np.repeat(shift, counts)
 
     def find(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Index in `items` and `values` of each pair, -1 where it is not there (or an item is -1)."""
+        """Index in `items` and `values` of each pair; -1 if it is absent (or the item is -1)."""
         if not len(self):
             return np.full(np.broadcast_shapes(users.shape, items.shape), -1)
         if self._sorted is None:

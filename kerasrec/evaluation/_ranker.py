@@ -12,10 +12,10 @@ from kerasrec.evaluation._layout import Layout
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._scorers import FactorRows, Scorer, hide
 
-# Bytes of all the blocks of scores that are held at once.
+# Bytes of all blocks of scores in memory at once.
 _BYTES = 512 << 20
 _ROWS = 256
-# Users whose vectors are computed at once.
+# Number of users whose vectors are computed at once.
 _PREPARED = 4096
 
 
@@ -25,7 +25,7 @@ class Ranked(NamedTuple):
     Attributes:
         users: user codes `[B]`.
         items: item codes `[B, k]`, best first; -1 after the last one of a shorter list.
-        scores: float32 `[B, k]`; minus infinity where there is no item.
+        scores: float32 `[B, k]`; minus infinity after the last item.
     """
 
     users: np.ndarray
@@ -34,16 +34,17 @@ class Ranked(NamedTuple):
 
 
 class Ranker:
-    """Ranks the catalogue for users: a block of scores, seen items hidden, the k best, and on to the next.
+    """Ranks the catalogue for users, block by block: scores, hidden seen items, and the k best.
 
-    Equal scores stand in one pseudo-random order of the catalogue. A score of minus infinity means never.
+    Ties are broken by a pseudo-random order of the catalogue. Items with a score of minus infinity are never
+    listed.
 
     Args:
         scorer: `Scorer`.
-        seed: int, of the order among equal scores. Defaults to `0`.
+        seed: seed of the order of ties. Defaults to `0`.
         candidates: item codes that may be ranked. Defaults to `None`: all.
-        name: what an error calls the model. Defaults to `"model"`.
-        batch_size: int, users in a block. Defaults to `None`: what fits.
+        name: name of the model, for messages. Defaults to `"model"`.
+        batch_size: number of users in a block. Defaults to `None`: as many as fit.
     """
 
     def __init__(
@@ -59,14 +60,14 @@ class Ranker:
         self.layout = Layout.of(scorer.n_items, seed, candidates)
         self.rows = scorer.arrange(self.layout)
         row_bytes = 4 * self.layout.width
-        # Fewer workers, each with more of the cores, rather than blocks too thin for a matrix product.
+        # Fewer workers with more cores each are better than blocks too thin for a matrix product.
         self.n_workers = max(1, min(n_threads(), _BYTES // (64 * row_bytes))) if scorer.parallel else 1
         fitting = max(1, min(_ROWS, _BYTES // (self.n_workers * row_bytes)))
         self.batch_size = fitting if batch_size is None else batch_size
         self._local = threading.local()
 
     def of_users(self, vectors: Callable[[np.ndarray], np.ndarray]) -> "Ranker":
-        """The same for other users of a `FactorScorer`, whose items stay arranged.
+        """A ranker of other users by a `FactorScorer`, with the same arranged items.
 
         Args:
             vectors: user codes `[B]` to vectors `[B, C]`.
@@ -77,7 +78,7 @@ class Ranker:
         return ranker
 
     def only(self, allowed: np.ndarray) -> "Ranker":
-        """The same for some of its items, made at once: of few users that is cheaper than a ranker of these.
+        """A ranker of some of its items, which costs little and suits few users.
 
         Args:
             allowed: bool `[I]`.
@@ -100,7 +101,7 @@ class Ranker:
 
         Args:
             users: user codes `[U]`.
-            k: int, length of the lists; shorter where fewer items are left.
+            k: length of the lists, which are shorter if fewer items are left.
             seen: items to leave out, by user. Defaults to `None`: none.
             visit: called with the positions in `users` of a block and its scores `[B, W]` in the columns of
                 `layout`, hidden ones at minus infinity. Defaults to `None`.
@@ -125,10 +126,10 @@ class Ranker:
             if seen is not None:
                 at, index = seen.index(chosen)
                 columns = self.layout.columns[seen.items[index]]
-                there = columns >= 0  # others are no candidates, and have no column
+                there = columns >= 0  # other items are not candidates and have no column
                 hidden = at[there], columns[there]
             found, scores = self._top_k(where, prepared, hidden, min(k, self.layout.width), visit)
-            bad = ~(scores < np.inf)  # NaN as well; what is hidden has minus infinity
+            bad = ~(scores < np.inf)  # also NaN; hidden items have minus infinity
             if bad.any():
                 row = int(np.argmax(bad.any(axis=1)))
                 what = "NaN" if np.isnan(scores[row]).any() else "infinity"
@@ -157,7 +158,7 @@ class Ranker:
         self.rows.fill(prepared, buffer)
         hide(self.layout, buffer, hidden)
         best = self.layout.best_of_groups(buffer).max(axis=1)
-        if not (best < np.inf).all():  # raised by the caller, who knows the users
+        if not (best < np.inf).all():  # the caller, which knows the users, raises the error
             return np.zeros((len(where), 1), np.int64), best[:, None]
         if visit is not None:
             visit(where, buffer)

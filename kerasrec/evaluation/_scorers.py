@@ -1,4 +1,4 @@
-"""What the ranker asks of a model: scores of some users for the whole catalogue."""
+"""Scorers: scores of some users for the whole catalogue."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -7,29 +7,29 @@ import numpy as np
 
 from kerasrec.evaluation._layout import LONG, Layout
 
-# Where a row's candidates are more than this times k, its scores are computed exactly instead.
+# A row with more candidates than this times k gets exact scores instead.
 _MAX_CANDIDATES = 8
-# Of no more columns than this times k, exact scores of all take less time than those of many candidates.
+# Up to this times k columns, exact scores of all take less time than those of many candidates.
 _WHOLE = 64
 
 
 class Scorer:
-    """Scores in the columns of a layout; a subclass gives `arrange` and, in a `Rows`, the arithmetic.
+    """Scores in the columns of a layout; a subclass implements `arrange` and a `Rows` with the arithmetic.
 
     Attributes:
         n_items: int, size of the catalogue.
-        parallel: bool, blocks may be scored by several threads at once.
+        parallel: whether several threads may score blocks at once.
     """
 
     n_items: int
     parallel = False
 
     def arrange(self, layout: Layout) -> "Rows":
-        """What scores rows in the columns of `layout`."""
+        """The `Rows` that score in the columns of `layout`."""
         raise NotImplementedError(f"{type(self).__name__} must define `arrange`.")
 
     def finish(self, users: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Scores as the model gives them, from those that ranked the items (`[B, k]`, same order)."""
+        """Scores of the model, from the scores that ranked the items (`[B, k]`, same order)."""
         return scores
 
 
@@ -37,7 +37,7 @@ class Rows(Protocol):
     """Rows of scores in the columns of one layout."""
 
     def prepare(self, users: np.ndarray) -> np.ndarray:
-        """What blocks need that must not be computed by several threads at once, one row per user."""
+        """Inputs of `fill` that several threads must not compute at once, one row per user."""
 
     def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
         """Write the scores `[B, W]`; those of empty columns are hidden later."""
@@ -49,7 +49,7 @@ class CatalogueScorer(Scorer):
     Args:
         score: user codes `[B]` to scores `[B, I]`.
         n_items: int.
-        parallel: bool, `score` may run in several threads at once. Defaults to `False`.
+        parallel: whether `score` may run in several threads at once. Defaults to `False`.
     """
 
     def __init__(self, score: Callable[[np.ndarray], Any], n_items: int, parallel: bool = False) -> None:
@@ -62,7 +62,7 @@ class CatalogueScorer(Scorer):
         return _CatalogueRows(self, layout)
 
     def whole(self, users: np.ndarray) -> np.ndarray:
-        """Scores `[B, I]`, and an error where they have another shape."""
+        """Scores `[B, I]`; another shape is an error."""
         scores = np.asarray(self.score(users), np.float32)
         if scores.shape != (len(users), self.n_items):
             raise ValueError(
@@ -85,10 +85,10 @@ class _CatalogueRows:
 
 
 class FactorScorer(Scorer):
-    """A model whose score is a dot product, plus a bias an item.
+    """A model whose score is a dot product plus a bias per item.
 
     The score of a pair is the dot product in double precision, rounded to float32: a matrix product in
-    float32 gives the same pair other last bits in another block, and equal items would no longer tie.
+    float32 would give a pair different last bits in different blocks, so that equal items would not tie.
 
     Args:
         users: user codes `[B]` to user vectors `[B, C]`.
@@ -151,10 +151,10 @@ class FactorRows:
     def top_k(
         self, prepared: np.ndarray, hidden: tuple[np.ndarray, np.ndarray], k: int, buffer: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What `Layout.top_k` of the exact scores gives, from a product in float32.
+        """The result of `Layout.top_k` for exact scores, from a product in float32.
 
-        The product finds candidates: whatever stands above the k-th best group's best, less twice the
-        rounding error. Their exact scores decide. Of a long list all scores are exact at once.
+        The product finds candidates: scores above the maximum of the k-th best group, minus twice the
+        rounding error. Their exact scores decide. For long lists, all scores are computed exactly at once.
         """
         if len(prepared) == 1 and (one := self._top_k_of_one(prepared, hidden[1], k, buffer)):
             return one
@@ -163,10 +163,10 @@ class FactorRows:
             self.fill(prepared, buffer)
             hide(layout, buffer, hidden)
             largest = layout.best_of_groups(buffer).max(axis=1)
-            if not (largest < np.inf).all():  # NaN as well; raised by the caller, who knows the users
+            if not (largest < np.inf).all():  # also NaN; the caller, which knows the users, raises the error
                 return np.zeros((len(buffer), 1), np.int64), largest[:, None]
             return layout.top_k(buffer, k)
-        # One row per item: BLAS then reads the items where they lie, and packs the few users alone.
+        # With one row per item, BLAS reads the items in place and packs only the few users.
         product = buffer.reshape(layout.width, len(buffer))
         with np.errstate(over="ignore", invalid="ignore"):
             np.matmul(self.items, self._vectors(prepared).T, out=product)
@@ -176,9 +176,9 @@ class FactorRows:
         product[layout.empty] = -np.inf
         by_group = product.reshape(layout.depth, n_groups, len(buffer))
         best = np.ascontiguousarray(by_group.max(axis=0).T)
-        if not (best < np.inf).all():  # NaN as well; raised by the caller, who knows the users
+        if not (best < np.inf).all():  # also NaN; the caller, which knows the users, raises the error
             return np.zeros((len(buffer), 1), np.int64), best.max(axis=1, keepdims=True)
-        # Never what is hidden; everything else where the bound overflows, or no k groups vouch for k items.
+        # Never hidden items; all others if the bound overflows or fewer than k groups have items.
         threshold = np.full(len(buffer), np.finfo(np.float32).min)
         if k <= n_groups:
             found = np.partition(best, n_groups - k, axis=1)[:, n_groups - k]
@@ -195,7 +195,7 @@ class FactorRows:
             rows, columns = rows[light], columns[light]
             counts[heavy] = 0
         exact = self.exact(prepared[rows], columns)
-        # One padded row per user; a row's candidates come in tie order, which a stable sort keeps.
+        # One padded row per user, in tie order, which a stable sort keeps.
         place = rows, np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
         shape = len(buffer), max(k, int(counts.max()))
         scores, where = np.full(shape, -np.inf, np.float32), np.zeros(shape, np.int64)
@@ -215,7 +215,7 @@ class FactorRows:
     def _top_k_of_one(
         self, prepared: np.ndarray, hidden: np.ndarray, k: int, buffer: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """The same for one user in a few steps; `None` where scores are not finite, or too many are close."""
+        """`top_k` of one user in few steps; `None` if scores are not finite, or too many are close."""
         layout, n_groups = self.layout, self.layout.n_groups
         with np.errstate(over="ignore", invalid="ignore"):
             np.matmul(self._vectors(prepared), self.items.T, out=buffer)
@@ -242,7 +242,7 @@ class FactorRows:
         """Scores of pairs, float32 `[q]`: products in double precision.
 
         Args:
-            prepared: rows of what `prepare` gave `[q, C]`.
+            prepared: rows of the result of `prepare` `[q, C]`.
             columns: `[q]`.
         """
         pairs = self._vectors(prepared).astype(np.float64), self.items[columns].astype(np.float64)
@@ -251,20 +251,20 @@ class FactorRows:
         return found
 
     def boosted(self, boost: np.ndarray, units: Callable[[np.ndarray], np.ndarray]) -> "FactorRows":
-        """The same with something added to the scores of some items.
+        """A copy with boosts added to the scores.
 
         Args:
-            boost: of each column `[W]`.
-            units: gives what multiplies it for each user, `[B]`.
+            boost: boost of each column `[W]`.
+            units: gives the factor of each user, `[B]`.
         """
         return _BoostedRows(self, boost, units)
 
     def _vectors(self, prepared: np.ndarray) -> np.ndarray:
-        """Users' vectors among what `prepare` gave."""
+        """Users' vectors in the result of `prepare`."""
         return prepared
 
     def _add(self, product: np.ndarray, prepared: np.ndarray) -> None:
-        """Add what is not in the product `[W, B]`."""
+        """Add the parts of scores outside of the product `[W, B]`."""
 
     def _error(self, prepared: np.ndarray) -> np.ndarray:
         """A bound `[B]` on the rounding error of a float32 product: n u |x| |y|, and one u for the result."""
@@ -275,7 +275,7 @@ class FactorRows:
 
 
 class _BoostedRows(FactorRows):
-    """Dot products with something added in float32, times the last number of each user's row."""
+    """Dot products with boosts added in float32, multiplied by the last number of each user's row."""
 
     def __init__(
         self, rows: FactorRows, boost: np.ndarray, units: Callable[[np.ndarray], np.ndarray]
@@ -286,16 +286,16 @@ class _BoostedRows(FactorRows):
         self._largest = np.abs(boost).max(initial=0.0)
 
     def prepare(self, users: np.ndarray) -> np.ndarray:
-        """User vectors, and in double precision what multiplies the boosts."""
+        """User vectors, and the factors of the boosts in double precision."""
         return np.column_stack([super().prepare(users).astype(np.float64), self._units(users)])
 
     def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
-        """Exact scores, and what is added."""
+        """Exact scores with boosts."""
         super().fill(self._vectors(prepared), out)
         self._add(out.T, prepared)
 
     def exact(self, prepared: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Those of pairs, and what is added."""
+        """Exact scores of pairs with boosts."""
         added = (prepared[:, -1] * self._boost[columns]).astype(np.float32)
         return np.asarray(super().exact(prepared, columns) + added)
 
@@ -307,7 +307,7 @@ class _BoostedRows(FactorRows):
         product[self._boosted] += (of_columns * prepared[:, -1]).astype(np.float32)
 
     def _error(self, prepared: np.ndarray) -> np.ndarray:
-        # Of the product, of the largest addend, and of each sum.
+        # The errors of the product, of the largest addend, and of each sum.
         added = np.abs(prepared[:, -1]) * self._largest
         return np.asarray(
             super()._error(self._vectors(prepared)) * 2 + 4 * np.float32(2.0**-23) * added, np.float32

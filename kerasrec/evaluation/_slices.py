@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Population:
-    """What the figures of a report come from.
+    """The users and lists behind the figures of a report.
 
     Attributes:
         users: user codes `[U]`, in the order of the figures' values.
-        user_ids: raw ids by code.
-        item_ids: raw ids by code.
-        judged: lists and relevant items of these users; `None` where nothing was ranked.
+        user_ids: raw user ids by code.
+        item_ids: raw item ids by code.
+        judged: lists and relevant items of these users; `None` without rankings.
         histories: number of training interactions of each of these users; `None` without training data.
         popularity: number of training interactions of each item `[I]`; `None` without training data.
     """
@@ -40,9 +40,9 @@ class Partition:
     """Parts of users or of items.
 
     Attributes:
-        by: what divides them.
+        by: name of the criterion.
         side: `"users"` or `"items"`.
-        labels: label by code of a user or item; `None` for one that is in no part.
+        labels: label by code of a user or item; `None` for no part.
         order: the labels in the order of the table.
     """
 
@@ -70,7 +70,7 @@ def standard(population: Population) -> list[Partition]:
 
 
 def of_column(column: "pd.Series[Any]", ids: np.ndarray, side: str) -> list[Partition]:
-    """The parts that a column makes."""
+    """The parts by the values of a column."""
     import pandas as pd
 
     if not isinstance(column, pd.Series):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-# More users than this are drawn in random groups: the mean varies as much, and the cost stays.
+# More users than this are drawn in random groups, with the same variance at bounded cost.
 _MAX_UNITS = 10_000
 _CHUNK = 100
 
@@ -15,18 +15,18 @@ def bootstrap_intervals(
     """Percentile intervals of weighted means, users drawn with replacement.
 
     Args:
-        values: `[U, M]`, a column a metric.
-        weights: `[U, M]`; 0 where a user has no value.
-        level: float, share of the resampled means inside. Defaults to `0.95`.
+        values: `[U, M]`, one column per metric.
+        weights: `[U, M]`; 0 for a user without a value.
+        level: share of the resampled means inside. Defaults to `0.95`.
         n_resamples: int. Defaults to `1000`.
         seed: int. Defaults to `0`.
 
     Returns:
-        `[M, 2]`, lower and upper ends; NaN where no user has a value.
+        `[M, 2]`, lower and upper ends; NaN if no user has a value.
     """
     totals = _units(np.where(weights > 0, values * weights, 0.0), seed)
     sizes = _units(weights, seed)
-    with np.errstate(invalid="ignore"):  # a resample without any user who has a value has no mean
+    with np.errstate(invalid="ignore"):  # a resample without a user with a value has no mean
         means = np.concatenate(
             [(draws @ totals) / (draws @ sizes) for draws in _resamples(len(totals), n_resamples, seed)]
         )
@@ -45,7 +45,7 @@ def paired_p_values(
     """Two-sided p-values of the hypothesis that a mean difference is zero.
 
     Args:
-        differences: `[U, M]`, differences a user between two models, a column a comparison.
+        differences: `[U, M]`, differences of two models per user, one column per comparison.
         test: `"randomisation"` swaps the two models' values of random users; `"bootstrap"` draws users with
             replacement from differences moved to mean zero. Defaults to `"randomisation"`.
         n_resamples: int. Defaults to `10000`.
@@ -65,7 +65,7 @@ def paired_p_values(
         resampled = (draws @ units for draws in _resamples(len(units), n_resamples, seed))
     else:
         resampled = (signs @ units for signs in _signs(len(units), n_resamples, seed))
-    # Sums in another order differ in the last bits: equal ones count as at least as large.
+    # Sums in another order differ in the last bits; such ties count as at least as large.
     cut = observed * (1 - 1e-9)
     as_large = sum((np.abs(sums) >= cut).sum(axis=0) for sums in resampled)
     return (1 + as_large) / (1 + n_resamples)
@@ -87,7 +87,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def _units(columns: np.ndarray, seed: int) -> np.ndarray:
-    """Sums of random groups of rows, at most `_MAX_UNITS` of them; or the rows where these are fewer."""
+    """Sums of at most `_MAX_UNITS` random groups of rows; the rows themselves if there are fewer."""
     columns = np.asarray(columns, np.float64)
     if len(columns) <= _MAX_UNITS:
         return columns
@@ -96,7 +96,7 @@ def _units(columns: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _resamples(n: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each of n units is drawn: blocks of rows `[<= _CHUNK, n]`."""
+    """Number of times that each of n units is drawn, in blocks of rows `[<= _CHUNK, n]`."""
     generator = np.random.default_rng(seed)
     for start in range(0, n_resamples, _CHUNK):
         rows = min(_CHUNK, n_resamples - start)
@@ -105,7 +105,7 @@ def _resamples(n: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def _signs(n: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Random signs: blocks of rows `[<= _CHUNK, n]`."""
+    """Random signs in blocks of rows `[<= _CHUNK, n]`."""
     generator = np.random.default_rng(seed)
     for start in range(0, n_resamples, _CHUNK):
         rows = min(_CHUNK, n_resamples - start)

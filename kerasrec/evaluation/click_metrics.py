@@ -68,9 +68,9 @@ def check_columns(model: Any, test: Impressions, what: str) -> None:
     """Refuse impressions without the columns that a model reads, or with others of the same names.
 
     Args:
-        model: a `keras.Model`, something that holds one, or a function of the inputs, which is not asked.
+        model: a `keras.Model`, something that holds one, or a function of the inputs, which is not checked.
         test: `Impressions`.
-        what: what an error calls them.
+        what: name of the impressions, for messages.
     """
     held = getattr(model, "model", model)
     if not isinstance(held, keras.Model):
@@ -93,7 +93,7 @@ def click_report(model: Any, test: Impressions, name: str | None = None) -> Clic
     Args:
         model: a `keras.Model` of these columns, something that holds one, or a function of the inputs.
         test: `Impressions`.
-        name: of the model. Defaults to `None`: its own.
+        name: name of the model. Defaults to `None`: its own.
     """
     held = getattr(model, "model", model)
     if isinstance(held, keras.Model):

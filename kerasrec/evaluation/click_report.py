@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as Plot
 
-# Rows that are drawn again for the intervals, all resamples together, and fewest and most resamples.
+# Most rows drawn in all resamples together, and least and most resamples.
 _ROWS, _RESAMPLES = 50_000_000, (200, 1000)
 
 
@@ -86,7 +86,7 @@ class ClickReport(Written):
         Args:
             name: str.
         """
-        other = copy.copy(self)  # with what was drawn again
+        other = copy.copy(self)  # including its resamples
         other.name = name
         return other
 
@@ -212,7 +212,7 @@ class ClickReport(Written):
 
 
 class _Sample:
-    """The figures of rows whose users were drawn some number of times each."""
+    """The figures of a resample of the users."""
 
     def __init__(self, report: ClickReport) -> None:
         self._labels, self._scores, self._weights = report.labels, report.scores, report.weights

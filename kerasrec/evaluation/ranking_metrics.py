@@ -91,14 +91,14 @@ class RankingMetrics(keras.callbacks.Callback):
         self._forget()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Forget another training's figures."""
+        """Drop the figures of another training."""
         self._forget()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Evaluate, and write the figures into `logs`."""
         if self.report is None or (epoch + 1) % self.every == 0:
-            folds = self._plan.given is not None  # with the weights of the moment
-            if self._scorer is None or folds:  # here, as a subclassed model may be built by its first batch
+            folds = self._plan.given is not None  # with the present weights
+            if self._scorer is None or folds:  # only now: the first batch may build a subclassed model
                 self._scorer = self._plan.scorer(self.model)
             self.report = self._plan.run(self.model, scorer=self._scorer)
         if logs is not None:

@@ -1,4 +1,4 @@
-"""The first state of a recommender, made of a model and the data that it was trained on."""
+"""The first state of a recommender, from a model and its training data."""
 
 import warnings
 from dataclasses import replace
@@ -27,7 +27,7 @@ def made(
     item_features: Features | None = None,
     item_metadata: Any = None,
 ) -> State:
-    """A state of what a user gives, checked.
+    """A state from the arguments of a user, after checks.
 
     Args:
         model: `keras.Model`.
@@ -93,7 +93,7 @@ def trained(
 
 
 def with_metadata(state: State, frame: Any) -> State:
-    """The same with other metadata.
+    """The state with other metadata.
 
     Args:
         state: `State`.
@@ -110,19 +110,19 @@ def with_metadata(state: State, frame: Any) -> State:
 def state_of(
     model: keras.Model, interactions: Interactions, sequences: Sequences | None = None, **known: Any
 ) -> State:
-    """The state of a model and what users have; the model's catalogue holds both from then on.
+    """The state of a model and its interactions, which the model's catalogue also holds from then on.
 
     Args:
         model: `keras.Model`.
         interactions: `Interactions` over all ids.
-        sequences: what users had in the order of time, if it is known. Defaults to `None`: as the
-            interactions have it.
+        sequences: `Sequences` of the users, if they are known. Defaults to `None`: those of the
+            interactions.
         **known: features and metadata.
     """
     try:
         model = with_catalogue(model)
         catalogue = find_catalogue(model) or Catalogue()
-    except ValueError:  # a subclassed model serves as it is, but cannot be written to a file
+    except ValueError:  # a subclassed model can be used, but not written to a file
         catalogue = Catalogue()
     history = History(interactions, sequences or "history" in input_names(model))
     catalogue.fill(interactions)
@@ -144,7 +144,7 @@ def _aligned(name: str, features: Any, ids: np.ndarray, side: str) -> Features |
 
 
 def _check_features(model: keras.Model, features: dict[str, Features | None]) -> None:
-    """Refuse features that are not those of the model: new items would read rows of others."""
+    """Refuse features other than those of the model: new items would read rows of others."""
     given = {name.removesuffix("_features"): x for name, x in features.items() if x is not None}
     sides: Any = find_sides(model) if given else None
     for side, own in given.items() if sides is not None else ():

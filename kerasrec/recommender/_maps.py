@@ -1,4 +1,4 @@
-"""Representations to look at: an Embedding Projector folder, and a map of the items."""
+"""Views of representations: a folder for the Embedding Projector, and a map of the items."""
 
 import os
 from pathlib import Path
@@ -41,7 +41,7 @@ def project(state: State, folder: str | os.PathLike[str]) -> None:
 def plot_items(
     state: State, path: str | os.PathLike[str] | None, label: str | None, n_items: int
 ) -> "Figure":
-    """A map of the items that most users have: the two directions in which representations differ most."""
+    """A map of the most popular items, along the two directions in which representations differ most."""
     from matplotlib.figure import Figure
 
     names = _names(state, label)
@@ -51,14 +51,14 @@ def plot_items(
     table -= table.mean(axis=0)
     left, sizes, _ = np.linalg.svd(table, full_matrices=False)
     points = left[:, :2] * sizes[:2]
-    # A direction and its opposite are the same; this way every backend draws one map.
+    # Fixes the sign of a direction, so that every backend draws the same map.
     points *= np.sign(points[np.abs(points).argmax(axis=0), [0, 1]])
     figure = Figure(figsize=(11, 8), layout="constrained")
     axes = figure.add_subplot()
     axes.scatter(points[:, 0], points[:, 1], s=8)
     for point, code in zip(points, shown, strict=True):
         name = str(names[code])[:30]
-        # `$` in a title is no formula.
+        # `$` in a title does not begin a formula.
         axes.annotate(name, point, (3, 3), textcoords="offset points", fontsize=6, parse_math=False)
     share = sizes[:2] ** 2 / max((sizes**2).sum(), 1e-30)
     axes.set_xlabel(f"first direction, {share[0]:.0%} of the variance")
@@ -76,7 +76,7 @@ def _labels(state: State, name: str) -> "pd.DataFrame":
     frame = pd.DataFrame({name.removesuffix("s"): ids, "n": _counts(state, name)})
     if name == "items" and state.item_metadata is not None:
         frame = pd.concat([frame, state.item_metadata], axis=1)
-    # The format knows no quotes.
+    # The format has no quotes.
     return frame.astype(str).replace(r"[\t\r\n\"]", " ", regex=True)
 
 

@@ -11,7 +11,7 @@ from kerasrec.data._columns import shown, valid_text
 if TYPE_CHECKING:
     import pandas as pd
 
-# Names that a frame of recommendations has itself.
+# Names of columns of a frame of recommendations.
 TAKEN = (
     "user",
     "item",
@@ -53,12 +53,12 @@ def aligned(metadata: Any, ids: np.ndarray) -> "pd.DataFrame":
     _check_index(metadata, ids)
     found = metadata.reindex(pd.Index(ids, tupleize_cols=False)).reset_index(drop=True)
     found = found.set_axis(names, axis=1)
-    to_arrays(found)  # refuses what a file cannot hold before anything is trained
+    to_arrays(found)  # refuses what a file cannot hold, before the training
     return found
 
 
 def _check_index(metadata: "pd.DataFrame", ids: np.ndarray) -> None:
-    """Refuse rows counted from 0 that stand for other items than a column of ids says."""
+    """Refuse an index that counts rows from 0 if a column holds the ids."""
     import pandas as pd
 
     index = metadata.index
@@ -97,7 +97,7 @@ def to_arrays(frame: "pd.DataFrame") -> dict[str, np.ndarray]:
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], n_items: int) -> "pd.DataFrame":
-    """What `to_arrays` gave, and an error where it would not have."""
+    """The inverse of `to_arrays`; other arrays are an error."""
     import pandas as pd
 
     header = json.loads(arrays["header"].tobytes())
@@ -122,7 +122,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray], n_items: int) -> "pd.DataFrame
         if np.shape(columns[column["name"]]) != (n_items,):
             raise ValueError(f"metadata must have one entry per item; column {column['name']!r} has others")
     found = pd.DataFrame(columns, index=range(n_items))
-    to_arrays(found)  # refuses what would not have been saved
+    to_arrays(found)  # refuses what `to_arrays` would not have written
     return found
 
 

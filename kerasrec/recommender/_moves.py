@@ -1,4 +1,4 @@
-"""What rules did to lists: columns of the frame, and what they left too few of."""
+"""The effect of rules on lists: columns of the frame, and lists that are too short."""
 
 import warnings
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ def columns_of(
     """Further columns of a frame of lists, each `[B, k]`.
 
     Args:
-        chosen: the lists; `None`: columns to be filled.
+        chosen: the lists, or `None` for columns to fill.
         ruled: their rules, or `None`.
-        with_moves: bool, whether to say which rule moved what.
-        shape: of the lists.
+        with_moves: whether to say which rule moved which item.
+        shape: shape of the lists.
     """
     found: dict[str, Any] = {}
     if with_moves:
@@ -37,7 +37,7 @@ def columns_of(
 
 
 def _texts(reasons: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Names of the rules that moved an item, with commas between them."""
+    """Names of the rules that moved an item, separated by commas."""
     keys = np.zeros(shape, np.int64)
     for bit, moved in enumerate(reasons.values()):
         keys |= moved.astype(np.int64) << bit
@@ -47,11 +47,11 @@ def _texts(reasons: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> np.ndar
 
 
 class Shortage:
-    """Lists that rules made shorter than was asked for, and rules that could not be met.
+    """Counts lists that rules made too short, and rules that could not be met.
 
     Args:
         ruled: `Ruled` or `None`.
-        k: int, the length that was asked for.
+        k: requested length.
     """
 
     def __init__(self, ruled: Ruled | None, k: int) -> None:
@@ -60,7 +60,7 @@ class Shortage:
         self.unmet = np.zeros(0 if ruled is None else len(ruled.quotas), np.int64)
 
     def add(self, ids: np.ndarray, items: np.ndarray, short: str) -> None:
-        """Count lists `[B, k]`; raise where one must not be short."""
+        """Count lists `[B, k]`; raise an error if one must not be short."""
         if self.ruled is None:
             return
         lengths = (items >= 0).sum(axis=1)
@@ -79,11 +79,11 @@ class Shortage:
             self.n_short += len(below)
 
     def missed(self, unmet: np.ndarray) -> None:
-        """Count lists that lack what `at_least` asks for, bool `[B, Q]`."""
+        """Count lists that do not meet `at_least`, bool `[B, Q]`."""
         self.unmet = self.unmet + unmet.sum(axis=0)
 
     def say(self) -> None:
-        """Warn of what was counted."""
+        """Warn of the lists counted."""
         if self.ruled is None:
             return
         if self.n_short:

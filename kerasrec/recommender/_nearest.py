@@ -1,4 +1,4 @@
-"""What an index finds, ranked again in the exact order."""
+"""Items that an index finds, ranked exactly."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -12,21 +12,21 @@ from kerasrec.evaluation._ranker import Ranked, Ranker
 if TYPE_CHECKING:
     from kerasrec.recommender._index import Index
 
-# Candidates beyond those that are asked for and those that are hidden.
+# Candidates in addition to the requested and the hidden ones.
 _MORE = 50
 _ROWS = 256
 
 
 class Nearest:
-    """Ranks what an index finds, in the exact order, as `Ranker` ranks the whole catalogue.
+    """Ranks items that an index finds, exactly as `Ranker` ranks the whole catalogue.
 
     Args:
         users: user codes `[B]` to user vectors `[B, C]`.
         index: `Index` of the items.
         places: place of each item in the order of ties `[I]`.
         vectors: items as the index has them `[I, C]`.
-        candidates: item codes that may be ranked, or `None`: all.
-        exact: gives the `Ranker` for users of whom too little was found.
+        candidates: item codes that may be ranked, or `None` for all.
+        exact: makes the `Ranker` for users for whom the index found too few items.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Nearest:
         self.exact = exact
 
     def of_users(self, vectors: Callable[[np.ndarray], np.ndarray]) -> "Nearest":
-        """The same for other users.
+        """A ranker of the same items for other users.
 
         Args:
             vectors: user codes `[B]` to vectors `[B, C]`.
@@ -66,7 +66,7 @@ class Nearest:
         n_seen = np.zeros(len(users), np.int64) if seen is None else seen.counts(users)
         items = np.full((len(users), k), -1, np.int32)
         scores = np.full((len(users), k), -np.inf, np.float32)
-        # Users who have much ask for much: they stand together.
+        # Users with many items need many candidates, so they are searched together.
         order = np.argsort(n_seen, kind="stable")
         for first in range(0, len(users), _ROWS):
             rows = order[first : first + _ROWS]
@@ -93,7 +93,7 @@ class Nearest:
             items = np.concatenate([items, np.full(none, -1)], axis=1)
             scores = np.concatenate([scores, np.full(none, -np.inf, np.float32)], axis=1)
         short = np.flatnonzero((items >= 0).sum(axis=1) < np.minimum(k, self.n_left - n_seen))
-        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))  # the ranker says what is wrong
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))  # the ranker raises the error
         again = np.union1d(short, bad)
         if len(again):
             for ranked in self.exact().rank(users[again], k, seen):
@@ -105,17 +105,17 @@ class Nearest:
 
 
 class Alike:
-    """Ranks the items most like an item: those in the lists around it, by their exact similarities.
+    """Ranks the items most similar to an item, among those in the nearest lists, by exact similarity.
 
-    The list of an item follows from its direction, so cosines and dot products have the same candidates.
+    Candidates depend only on the direction of an item, so cosines and dot products have the same ones.
 
     Args:
         index: `Index` of the items.
         places: place of each item in the order of ties `[I]`.
         table: items as they are compared `[I, C]`.
-        width: components of the index, of which the bias is one.
-        directions: whether items are compared by their directions alone.
-        exact: `Ranker` for items that have too few others around them.
+        width: number of components of the index, including the bias.
+        directions: whether only the directions of items are compared.
+        exact: `Ranker` for items with too few others near them.
     """
 
     def __init__(
@@ -155,19 +155,19 @@ class Alike:
 
 
 def unit_rows(rows: np.ndarray) -> np.ndarray:
-    """Rows divided by their lengths; rows of zeros stay."""
+    """Rows divided by their lengths; rows of zeros stay zeros."""
     lengths = np.sqrt(np.einsum("nc,nc->n", rows, rows))
     return rows / np.where(lengths > 0, lengths, 1)[:, None]
 
 
 def _best(items: np.ndarray, scores: np.ndarray, places: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k best of some items `[B, W]` and their scores; equal ones in the order of ties."""
+    """The k best of some items `[B, W]` and their scores; ties in the tie order."""
     order = np.lexsort((places[items], -scores))[:, :k]
     return np.take_along_axis(items, order, 1).astype(np.int32), np.take_along_axis(scores, order, 1)
 
 
 def _widened(vectors: np.ndarray, width: int, bias: int) -> np.ndarray:
-    """Vectors, float32, with a number for the bias where items have one."""
+    """Vectors, float32, with a component for the bias if items have one."""
     vectors = np.asarray(vectors, np.float32)
     if vectors.shape[1] < width:
         vectors = np.column_stack([vectors, np.full(len(vectors), bias, np.float32)])

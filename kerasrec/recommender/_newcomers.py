@@ -1,4 +1,4 @@
-"""Users who were not in training: folded in from a few items, or from what is known of them."""
+"""Lists for users who were not in training, from a few items or from their features."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -42,10 +42,10 @@ def recommend_for_history(
 
     Args:
         state: `State`.
-        items: raw item ids, or a dict of them by a name for each of several users.
+        items: raw item ids, or a dict of them by the name of a user.
         values: one number per item, or a dict if `items` is one. Defaults to `None`.
-        exclude_seen: leave out the history itself. Defaults to `True`.
-        context: the situation, or `None`.
+        exclude_seen: whether to leave out the history itself. Defaults to `True`.
+        context: entries of the situation, or `None`.
         say: warn of lists that rules leave short. Defaults to `True`.
         **how: as `Recommender.recommend_for_history` takes it.
     """
@@ -78,11 +78,11 @@ def recommend_for_history(
 
 
 def recommend_for_features(state: State, frame: "pd.DataFrame", **how: Any) -> "pd.DataFrame":
-    """The best items for users of whom only features are known.
+    """The best items for users with features only.
 
     Args:
         state: `State`.
-        frame: the columns that the user features were made from, indexed by a name for each user.
+        frame: columns of the user features, indexed by the names of the users.
         **how: as `Recommender.recommend_for_features` takes it.
     """
     nothing = Ragged([], [], len(frame))
@@ -94,7 +94,7 @@ def recommend_for_features(state: State, frame: "pd.DataFrame", **how: Any) -> "
 
 
 def _ends_of_features(state: State, frame: "pd.DataFrame") -> "Ends":
-    """What the model makes of users' features."""
+    """The outputs of the user's side for features."""
     from kerasrec.recommender._ends import side_of_features
     from kerasrec.recommender._reading import reads, without_rows
 
@@ -112,13 +112,13 @@ def _ends_of_features(state: State, frame: "pd.DataFrame") -> "Ends":
             f"{state.name!r}, which reads none."
         )
     matrix = features.transform(frame).matrix
-    matrix[:, without_rows(features.matrix)] = 0  # of which nothing was learned
+    matrix[:, without_rows(features.matrix)] = 0  # nothing was learned of these
     matrix.eliminate_zeros()
     return side_of_features(sides.user, matrix)
 
 
 def _ends_of_histories(state: State, codes: list[np.ndarray], values: list[np.ndarray]) -> "Ends | Scorer":
-    """What a model that knows users by their histories makes of these, of which likes count."""
+    """The outputs of the user's side for the likes in histories."""
     from kerasrec.evaluation._models import scorer_of, user_outputs
 
     least = state.history.meaning.least
@@ -180,7 +180,7 @@ def _for_newcomers(
         return list_frame(
             state, names[:0] if named else None, nothing[0], nothing[1] if with_scores else None
         )
-    # Rules that choose look at all items.
+    # Rules that choose need all items.
     finder = "exact" if ruled is not None and ruled.chooses else index
     ranker, finish = _source(state, history, ends_of(state), candidates, finder)
     order = state.order
@@ -204,8 +204,8 @@ def _for_newcomers(
 def _source(
     state: State, history: Ragged, ends: "Ends | Scorer | None", candidates: np.ndarray | None, index: str
 ) -> "tuple[Any, Callable[[np.ndarray], np.ndarray] | None]":
-    """A ranker whose users are newcomers, and what makes the model's scores of those that rank."""
-    if isinstance(ends, Scorer):  # of what the model itself says
+    """A ranker whose users are the newcomers, and a function that finishes its scores."""
+    if isinstance(ends, Scorer):  # the scores of the model itself
         return Ranker(ends, SEED, candidates, state.name), None
     if ends is None and _vectors.represents(state):
         fold: FoldIn = state.once("fold_in", lambda: FoldIn(*_vectors.for_folding(state), state.history))
@@ -250,7 +250,7 @@ def _ranker_of(state: State, ends: "Ends", candidates: np.ndarray | None, index:
 
 
 def _finished(state: State, ends: "Ends", scores: np.ndarray) -> np.ndarray:
-    """Scores `[B, k]` as the model gives them, from those that ranked the items."""
+    """Scores `[B, k]` of the model, from the scores that ranked the items."""
     held = _vectors.factors(state)
     if held is not None:
         bias = ends.get("user_bias")
@@ -263,7 +263,7 @@ def _finished(state: State, ends: "Ends", scores: np.ndarray) -> np.ndarray:
 
 
 def _history_ranker(state: State, history: Ragged, candidates: np.ndarray | None) -> Ranker:
-    """A ranker of a model that scores histories itself."""
+    """The ranker of a model that scores histories itself."""
     import scipy.sparse
 
     source: Any = _vectors.source(state)
@@ -281,5 +281,5 @@ def _history_ranker(state: State, history: Ragged, candidates: np.ndarray | None
 
 
 def _liking(values: np.ndarray) -> float:
-    """The mean of the likes that are not below their mean: of ratings those that mean a liking."""
+    """The mean of the values that are not below the mean, which are the likes among ratings."""
     return float(values[values >= values.mean()].mean()) if len(values) else 1.0

@@ -17,15 +17,15 @@ from kerasrec.recommender._state import SEED, State
 if TYPE_CHECKING:
     import onnx
 
-# The oldest versions that have all that is used, so that old runtimes take the file.
+# The oldest versions with all operations used, so that old runtimes can read the file.
 _OPERATIONS, _ENCODERS, _FORM = 18, 2, 8
-# What protobuf holds.
+# Limit of protobuf.
 _MOST_BYTES = (1 << 31) - (1 << 20)
 _NEVER = np.float32(-np.inf)
 
 
 def export_onnx(state: State, path: str | os.PathLike[str]) -> None:
-    """Write the file, which is there only when it is complete.
+    """Write the file, which appears when it is complete.
 
     Args:
         state: `State`.
@@ -43,13 +43,13 @@ def export_onnx(state: State, path: str | os.PathLike[str]) -> None:
 
 
 def onnx_model(state: State) -> "onnx.ModelProto":
-    """The recommender as ONNX's own object.
+    """The recommender as an ONNX model.
 
     Args:
         state: `State`.
     """
     users, items = _ids(state, "user"), _ids(state, "item")
-    # Columns stand in the order that breaks ties: ONNX's top-k takes the first among equals.
+    # Columns are in the order that breaks ties: ONNX's top-k takes the first of equal scores.
     order = tie_order(state.n_items, SEED)
     graph = Graph()
     codes = _codes(graph, users)
@@ -78,7 +78,7 @@ def onnx_model(state: State) -> "onnx.ModelProto":
 
 
 def _codes(graph: Graph, users: np.ndarray) -> str:
-    """Codes of the raw ids that are asked for; -1 where one is unknown."""
+    """Codes of the requested raw ids; -1 for unknown ones."""
     keys = {"keys_strings": users.tolist()} if users.dtype.kind == "O" else {"keys_int64s": users.tolist()}
     return graph.node(
         "LabelEncoder",
@@ -91,7 +91,7 @@ def _codes(graph: Graph, users: np.ndarray) -> str:
 
 
 def _without_seen(state: State, graph: Graph, scores: str, codes: str, order: np.ndarray) -> str:
-    """Scores with minus infinity for what users have."""
+    """Scores with minus infinity for items that users have."""
     if not len(state.history):
         return scores
     column_of = np.argsort(order)

@@ -6,12 +6,12 @@ import numpy as np
 
 
 class Graph:
-    """The nodes and constants of a graph; what they are called is a number.
+    """The nodes and constants of a graph, named by numbers.
 
     Attributes:
-        made: its nodes, each after those whose outputs it takes.
+        made: nodes, each after those whose outputs it reads.
         constants: its tensors.
-        n_bytes: int, what the constants take.
+        n_bytes: size of the constants.
     """
 
     def __init__(self, prefix: str = "x") -> None:
@@ -21,7 +21,7 @@ class Graph:
         self._prefix, self._count = prefix, 0
 
     def constant(self, value: Any) -> str:
-        """The name of an array that the graph holds.
+        """Add a constant, and return its name.
 
         Args:
             value: array or number; text as an object array of bytes.
@@ -41,27 +41,27 @@ class Graph:
         return name
 
     def node(self, operation: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """The name of what an operation gives.
+        """Add an operation, and return the name of its output.
 
         Args:
-            operation: of ONNX.
+            operation: name in ONNX.
             *inputs: names.
             output: name of the result. Defaults to `None`: a number.
-            **attributes: of the operation.
+            **attributes: attributes of the operation.
         """
         return self.nodes(operation, 1, *inputs, outputs=[output or self._name()], **attributes)[0]
 
     def nodes(
         self, operation: str, n: int, *inputs: str, outputs: list[str] | None = None, **attributes: Any
     ) -> list[str]:
-        """The names of all that an operation gives.
+        """Add an operation, and return the names of its outputs.
 
         Args:
-            operation: of ONNX.
-            n: int, outputs.
+            operation: name in ONNX.
+            n: number of outputs.
             *inputs: names.
             outputs: names of the results. Defaults to `None`: numbers.
-            **attributes: of the operation.
+            **attributes: attributes of the operation.
         """
         from onnx import helper
 
@@ -70,7 +70,7 @@ class Graph:
         return outputs
 
     def cast(self, what: str, dtype: Any) -> str:
-        """The same in another type of numbers."""
+        """Convert to another type of numbers."""
         from onnx import helper
 
         return self.node("Cast", what, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
@@ -91,18 +91,18 @@ class Graph:
         """The entries of some rows of a ragged array, one row after the other.
 
         Args:
-            starts: where each row begins, and an end, int64 `[n + 1]`.
+            starts: begin of each row, and the end, int64 `[n + 1]`.
             rows: numbers of rows, int64 `[R]`.
 
         Returns:
-            For each entry the position of its row in `rows`, and its place in the array.
+            The position of the row of each entry in `rows`, and the place of the entry in the array.
         """
         zero, one = self.constant(np.int64(0)), self.constant(np.int64(1))
         first = self.node("Gather", starts, rows)
         counts = self.node("Sub", self.node("Gather", starts, self.node("Add", rows, one)), first)
         offsets = self.node("Sub", self.node("CumSum", counts, zero), counts)
         total = self.node("ReduceSum", counts, keepdims=1)
-        # A one where a row begins: their running sum is the number of the row.
+        # Ones where rows begin: their running sum is the number of the row.
         marks = self.node(
             "ScatterElements",
             self.filled(self.node("Add", total, one), np.int64(0)),
@@ -117,13 +117,13 @@ class Graph:
         return owner, self.node("Add", self.node("Range", zero, count, one), shift)
 
     def subgraph(self, name: str, inputs: list[str], output: str, dtype: Any) -> Any:
-        """What is written so far as the body of a `Scan`, which sees the names of the graph around it.
+        """The nodes so far as the body of a `Scan`, which can use the names of the graph around it.
 
         Args:
-            name: of the body.
-            inputs: names of its inputs, numbers of int64.
+            name: name of the body.
+            inputs: names of its inputs, int64 numbers.
             output: name of its output `[N]`.
-            dtype: of the output.
+            dtype: type of the output.
         """
         from onnx import TensorProto, helper
 

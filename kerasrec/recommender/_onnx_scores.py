@@ -1,4 +1,4 @@
-"""The scores of a model in an ONNX graph: of representations, or of items that lead to others."""
+"""The scores of a model in an ONNX graph, from representations or from links between items."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,17 +13,17 @@ from kerasrec.recommender._state import State
 if TYPE_CHECKING:
     import scipy.sparse
 
-# From a graph and the name of codes `[B]`: the name of scores `[B, I]`, and what finishes those of lists.
+# From a graph and the name of codes `[B]`: the name of scores `[B, I]`, and a function that finishes lists.
 Scores = Callable[[Graph, str], tuple[str, Callable[[str], str]]]
-# Shorter vectors are as long as this squared, as in `CosineScore`.
+# Least squared length of a vector, as in `CosineScore`.
 _SHORT = 1e-12
 _NEAR = 1e-16
-# Entries of a line.
+# Number of entries of a line.
 _WIDTH = 32
 
 
 def scores_of(state: State, order: np.ndarray) -> Scores:
-    """What writes the scores of a state.
+    """The function that adds the scores of a state to a graph.
 
     Args:
         state: `State`.
@@ -61,7 +61,7 @@ def scores_of(state: State, order: np.ndarray) -> Scores:
 
 
 def _comparison(state: State, score: Any) -> str:
-    """How a score compares two vectors."""
+    """The class of the comparison of a score."""
     from kerasrec.layers import CosineScore, DotScore, EuclideanScore, TasteMixture
 
     inner = score.score if type(score) is TasteMixture else score
@@ -138,7 +138,7 @@ def _compared(
 
 
 def _mixed(graph: Graph, found: list[str]) -> str:
-    """Scores of several tastes, `[B, T, I]`, as one: the best, or as attention weighs them."""
+    """One score from those of several tastes, `[B, T, I]`: the largest, or a sum weighted by attention."""
     tastes = graph.constant(np.array([1]))
     if len(found) == 1:
         return graph.node("ReduceMax", found[0], tastes, keepdims=0)
@@ -154,7 +154,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 def _linked(
     matrix: "scipy.sparse.csr_matrix", links: "np.ndarray | scipy.sparse.csr_matrix", order: np.ndarray
 ) -> Scores:
-    """Scores that sum what each item of a user gives to others, item after item as SciPy does."""
+    """Scores that sum the links of the items of a user, item after item as SciPy does."""
     starts, own = (np.asarray(x, np.int64) for x in (matrix.indptr, matrix.indices))
     values = np.asarray(matrix.data, np.float32)
 
@@ -196,7 +196,7 @@ def _by_entries(
     links: "scipy.sparse.csr_matrix",
     order: np.ndarray,
 ) -> str:
-    """Few entries an item: those of all the items of all users, each added where it belongs."""
+    """Few entries per item: those of all items of all users, each added to its score."""
     starts, own, values = table
     lines, columns, weights = _in_lines(links, np.argsort(order))
     users, places = graph.rows(starts, codes)
@@ -216,14 +216,14 @@ def _by_entries(
 def _in_lines(
     links: "scipy.sparse.csr_matrix", column_of: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of entries as lines of one width, as onnxruntime gathers whole lines much faster than entries.
+    """Rows of entries as lines of one width, because onnxruntime gathers lines much faster than entries.
 
     Args:
         links: `[I, I]`.
         column_of: column by item code `[I]`.
 
     Returns:
-        Where the lines of each item begin, and an end, `[I + 1]`; columns and weights, both `[n, width]`,
+        The first line of each item and the end, `[I + 1]`; columns and weights, both `[n, width]`,
         0 after the end.
     """
     counts = np.diff(links.indptr)

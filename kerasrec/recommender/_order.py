@@ -1,4 +1,4 @@
-"""The second of two stages: what a first model found, in the order of another one."""
+"""The second of two stages, which orders the candidates of the first."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 # Users `[B]`, items `[B, n]` and the scores that found them, to scores `[B, n]`.
 Score = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-# Numbers that are held at once where items are scored.
+# Most numbers in memory at once while items are scored.
 _NUMBERS = 1 << 23
 
 
 @dataclass(frozen=True)
 class Order:
-    """What orders the candidates of a state.
+    """The model that orders the candidates of a state.
 
     Attributes:
         second: a click model with its columns, or the state of another recommender of the same ids.
-        n_candidates: int, how many of the best items of the first model it is shown.
+        n_candidates: number of candidates of the first model.
     """
 
     second: "ClickRanker | State"
     n_candidates: int
 
     def of_now(self) -> "Order":
-        """The same where the second model has not been trained since anything was computed."""
+        """The order with the state of the second model's current weights."""
         if not isinstance(self.second, State):
             return self
         now = self.second.of_now()
@@ -43,15 +43,15 @@ class Order:
 
 
 class Staged:
-    """Ranks what another ranker finds in the order of other scores; equal ones stand as they were found.
+    """Orders the candidates of another ranker by other scores; ties stay in the order of the candidates.
 
-    Where a list asks for more items than there are candidates, more are found.
+    Longer lists than the number of candidates get more candidates.
 
     Args:
-        first: `Ranker`, or what finds items as one does.
-        score: what orders the items that it finds.
-        n_candidates: int, how many it finds at least.
-        name: what an error calls the model that orders.
+        first: `Ranker`, or another object that finds items like one.
+        score: function that scores the candidates.
+        n_candidates: least number of candidates.
+        name: name of the ordering model, for messages.
     """
 
     def __init__(self, first: Any, score: Score, n_candidates: int, name: str) -> None:
@@ -61,21 +61,21 @@ class Staged:
 
     @property
     def scorer(self) -> Any:
-        """That of the ranker that finds."""
+        """The one of the first ranker."""
         return self.first.scorer
 
     @property
     def layout(self) -> Any:
-        """That of the ranker that finds."""
+        """The one of the first ranker."""
         return self.first.layout
 
     def boosted(self, boost: np.ndarray, codes: np.ndarray, units: np.ndarray) -> "Staged":
-        """The same with what is added to the scores of the candidates.
+        """A copy that adds boosts to the scores of the candidates.
 
         Args:
-            boost: of each item `[I]`.
-            codes: the users who will be asked for, `[B]`.
-            units: what multiplies it for each of them, `[B]`.
+            boost: boost of each item `[I]`.
+            codes: users to rank for, `[B]`.
+            units: factor of each user, `[B]`.
         """
         found = Staged(self.first, self.score, self.n_candidates, self.name)
         order = np.argsort(codes, kind="stable")
@@ -94,7 +94,7 @@ class Staged:
         n = max(k, self.n_candidates)
         key = n, users.tobytes()
         if key not in self._found:
-            self._found.clear()  # lists with and without boosts are of the same candidates
+            self._found.clear()  # lists with and without boosts have the same candidates
             self._found[key] = [self._scored(block) for block in self.first.rank(users, n, seen)]
         for block in self._found[key]:
             scores = block.scores
@@ -121,11 +121,11 @@ class Staged:
 
 
 def staged(state: State, ranker: Any) -> Any:
-    """What ranks in two stages where a state has two; else the ranker itself.
+    """The ranker in two stages if a state has two; otherwise the ranker itself.
 
     Args:
         state: `State`.
-        ranker: what finds the items of users of the state.
+        ranker: ranker of the first stage.
     """
     order = state.order
     if order is None:
@@ -139,7 +139,7 @@ def staged(state: State, ranker: Any) -> Any:
 
 
 def finish(state: State, codes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Scores `[B, k]` as the model gives them that ordered the items, from those that it ordered them by.
+    """Scores `[B, k]` of the model that ordered the items, from the scores that ordered them.
 
     Args:
         state: `State`.
@@ -153,7 +153,7 @@ def finish(state: State, codes: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def pair_scores(state: State, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """What the second stage gives for pairs, `[n]`.
+    """The scores of the second stage for pairs, `[n]`.
 
     Args:
         state: `State` of two stages.
@@ -167,21 +167,21 @@ def pair_scores(state: State, users: np.ndarray, items: np.ndarray) -> np.ndarra
 
 
 def of_ranker(ranker: Ranker) -> Score:
-    """Scores of some items for each user, those that the ranker ranks all items by.
+    """A function that gives the scores of a ranker for some items of each user.
 
     Args:
-        ranker: of all items.
+        ranker: ranker of all items.
     """
     return lambda users, items, _: scores_of(ranker, users, items)
 
 
 def scores_of(ranker: Ranker, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """The scores that a ranker ranks by, of some items for each user.
+    """The scores of a ranker for some items of each user.
 
     Args:
-        ranker: of all items.
-        users: as the ranker takes them `[B]`.
-        items: item codes `[B, n]`; what stands in the place of -1 means nothing.
+        ranker: ranker of all items.
+        users: `[B]`, as the ranker takes them.
+        items: item codes `[B, n]`; scores of -1 are meaningless.
 
     Returns:
         float32 `[B, n]`.

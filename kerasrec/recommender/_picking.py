@@ -1,8 +1,8 @@
-"""Lists under rules, item by item from the top, for many users at once.
+"""Picks lists under rules, item by item from the top, for many users at once.
 
 A rule takes part in one of three ways: a limit (`_Limit`) bars items for the rest of the list, a quota
-(`_Quotas`) keeps places for some items, and a term (`_Term`) lowers the value of items. Each has the name by
-which a list says that the rule moved an item.
+(`_Quotas`) keeps places for some items, and a term (`_Term`) lowers the value of items. Lists use the names
+of these rules to say what moved an item.
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -12,7 +12,7 @@ import numpy as np
 from kerasrec.recommender._directions import Directions
 from kerasrec.recommender._ruled import Cap, Quota, Ruled
 
-# Of the user's own mix in the list's, so that a value that the list lacks costs no infinity (Steck, eq. 7).
+# Share of the user's mix added to that of the list, so that the divergence stays finite (Steck, eq. 7).
 _SMOOTHING = 0.01
 
 
@@ -21,8 +21,8 @@ class Picked(NamedTuple):
 
     Attributes:
         places: `[B, k]`, places in the pool; -1 after the last one.
-        reasons: by the name of a rule bool `[B, k]`, whether it brought the item to its place; empty unless
-            moves were asked for.
+        reasons: by the name of a rule, bool `[B, k]`, whether it brought the item to its place; empty if
+            not requested.
         whole: bool `[B]`, whether the list has `k` items and all that `at_least` asks for.
         unmet: bool `[B, Q]`, which `at_least` the pool could not meet.
     """
@@ -41,14 +41,14 @@ def pick(
     taste: np.ndarray | None,
     moves: bool = False,
 ) -> Picked:
-    """The best list that the rules let the scores make, one item after the other.
+    """The best lists under the rules, one item after the other.
 
     Args:
         ruled: `Ruled`.
         pool: item codes `[B, P]`, best first; -1 after the last one.
         scores: float32 `[B, P]`, boosts included.
         k: int.
-        taste: what the list is calibrated to `[B, G]`, or `None`.
+        taste: mix to calibrate the lists to `[B, G]`, or `None`.
         moves: bool, whether to find out which rules moved an item. Defaults to `False`.
     """
     n = len(pool)
@@ -60,7 +60,7 @@ def pick(
     weight = 1.0
     for term in terms:
         weight -= term.weight
-    # What may still come has a value; limits only ever bar more.
+    # Items that may still come have a value; limits only bar more.
     open_values = np.where(there, weight * relevance, -np.inf)
     moved = _Moves(ruled, items, relevance, there, k) if moves else None
     places = np.full((n, k), -1)
@@ -106,12 +106,12 @@ def _relevance(scores: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 
 class _Limit:
-    """`at_most` of one column: which items hold a value of which the list has enough."""
+    """`at_most` of one column: bars items whose value the list has often enough."""
 
     def __init__(self, cap: Cap, items: np.ndarray, k: int) -> None:
         self.name, self.n = cap.name, cap.n
         self.codes = cap.codes[items]
-        # One value an item is the rule; whole vectors are compared then.
+        # Most columns have one value per item, so that whole vectors can be compared.
         self.columns = [np.ascontiguousarray(self.codes[:, :, v]) for v in range(self.codes.shape[2])]
         self.rows = np.arange(len(items))
         self.listed = np.full((len(items), k, self.codes.shape[2]), -1, self.codes.dtype)
@@ -131,7 +131,7 @@ class _Limit:
 
 
 class _Quotas:
-    """`at_least` of all columns: which items would take a place that others need."""
+    """`at_least` of all columns: keeps places for items that the list still needs."""
 
     def __init__(self, quotas: tuple[Quota, ...], items: np.ndarray) -> None:
         self.names = [quota.name for quota in quotas]
@@ -141,10 +141,10 @@ class _Quotas:
         self.rows = np.arange(len(items))
 
     def reserved(self, left: int) -> np.ndarray | None:
-        """The items, bool `[B, P]`; `None` where there are places enough for all.
+        """The items to choose from, bool `[B, P]`; `None` if there are enough places for all.
 
         Args:
-            left: int, places that are not filled yet.
+            left: number of places that are not filled yet.
         """
         needed = self.needs.sum(axis=1)
         if not (needed > left - 1).any():
@@ -153,7 +153,7 @@ class _Quotas:
         return np.asarray(after > left - 1)
 
     def give_up(self, rows: np.ndarray) -> None:
-        """Ask nothing more of the lists of some rows, bool `[B]`."""
+        """Require nothing more of the lists of some rows, bool `[B]`."""
         self.unmet[rows] |= self.needs[rows] > 0
         self.needs[rows] = 0
 
@@ -163,10 +163,10 @@ class _Quotas:
 
 
 class _Term(Protocol):
-    """What is taken from the value of an item, and follows from the list so far.
+    """A penalty on the value of an item that depends on the list so far.
 
     Attributes:
-        name: of the rule.
+        name: name of the rule.
         weight: float.
     """
 
@@ -174,10 +174,10 @@ class _Term(Protocol):
     weight: float
 
     def values(self, place: int) -> Any:
-        """What is taken away where an item comes next `[B, P]`; `None`: nothing."""
+        """The penalty if an item comes next `[B, P]`; `None` for none."""
 
     def take(self, chosen: np.ndarray) -> None:
-        """A further item of each list, its place in the pool `[B]`."""
+        """Add an item to each list, by its place in the pool `[B]`."""
 
 
 def _terms(ruled: Ruled, items: np.ndarray, taste: np.ndarray | None) -> list[_Term]:
@@ -190,7 +190,7 @@ def _terms(ruled: Ruled, items: np.ndarray, taste: np.ndarray | None) -> list[_T
 
 
 class _Similarity:
-    """The largest cosine with an item of the list so far, of each item of the pool."""
+    """The largest cosine of each item of the pool with an item of the list."""
 
     name = "diversity"
 
@@ -207,7 +207,7 @@ class _Similarity:
 
 
 class _Divergence:
-    """How far lists with each item of the pool are from the user's mix (Steck 2018, equations 5 to 7)."""
+    """The divergence from the user's mix of lists with each item of the pool (Steck 2018, eq. 5 to 7)."""
 
     def __init__(self, ruled: Ruled, items: np.ndarray, taste: np.ndarray) -> None:
         self.name = ruled.name_of_calibration
@@ -229,7 +229,7 @@ class _Divergence:
 
 
 class _Moves:
-    """Which rules brought items to their places: they barred a better one, or lowered or raised a value."""
+    """The rules that brought items to their places, by barring a better item or changing a value."""
 
     def __init__(
         self, ruled: Ruled, items: np.ndarray, relevance: np.ndarray, there: np.ndarray, k: int
@@ -249,17 +249,17 @@ class _Moves:
         reserved: np.ndarray | None,
         terms: list[tuple[_Term, Any]],
     ) -> None:
-        """What moved the items at one place, and that these are in the list.
+        """Note what moved the items at one place, and add them to the lists.
 
         Args:
             place: int.
             chosen: `[B]`, their places in the pool.
             taken: bool `[B]`, whether there is one.
             values: `[B, P]`, minus infinity where an item could not come.
-            limits: as they were before.
-            quotas: as they were before.
+            limits: limits before this place.
+            quotas: quotas before this place.
             reserved: bool `[B, P]`, items in places that quotas kept, or `None`.
-            terms: with what each took from the values.
+            terms: terms and their penalties.
         """
         rows, allowed = self.rows, values > -np.inf
         first = np.where(self.free, self.relevance, -1.0).argmax(axis=1)

@@ -16,11 +16,11 @@ class RatingBatches(keras.utils.PyDataset):
         interactions: opened `Interactions`.
         batch_size: int, rows.
         seed: int.
-        signs: bool, a value of what is no like is not above 0, as `Separation` compares values.
+        signs: whether values of pairs that are not likes are at most 0, for `Separation`.
             Defaults to `False`.
 
     Attributes:
-        batches_in_thread: bool, `kerasrec.Model.fit` lets another thread make the next batches.
+        batches_in_thread: whether `kerasrec.Model.fit` makes the next batches in another thread.
     """
 
     batches_in_thread = True

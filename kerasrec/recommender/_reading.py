@@ -1,4 +1,4 @@
-"""Which features a side of a model reads, and which of them it has learned anything of."""
+"""The features that a side of a model reads, and those that it has learned."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from kerasrec.layers._representation import Representation
 
 
 def reads(side: keras.Model, features: Features | None) -> bool:
-    """Whether a side reads a table of features, or identities that are all that `features` say.
+    """Whether a side reads a table of features, and not only identities.
 
-    A layer without a table reads identities. It was made for a number of entities, or from a matrix with one
-    entry a row on the diagonal; the size of the representation behind it tells which.
+    A layer without a table reads identities. It was made for a number of entities, or from a diagonal matrix;
+    the size of its representation tells which.
     """
     lookups = [layer for layer in side.layers if isinstance(layer, FeatureLookup)]
     if any(layer.n_values is not None for layer in lookups):
@@ -29,13 +29,13 @@ def check_features(layer: FeatureLookup, matrix: Any, side: str) -> None:
     """Refuse features that are not the table that a layer reads.
 
     Args:
-        layer: with a table.
+        layer: layer with a table.
         matrix: `[n, F]` in compressed rows.
         side: `"user"` or `"item"`.
     """
     starts, indices, values = map(keras.ops.convert_to_numpy, (layer.starts, layer.indices, layer.values))
     same = np.array_equal(np.diff(starts), np.minimum(np.diff(matrix.indptr), layer.width))
-    if layer.n_values == matrix.nnz:  # the table is not cut to a width
+    if layer.n_values == matrix.nnz:  # the table has no limited width
         same = same and np.array_equal(indices, matrix.indices) and np.array_equal(values, matrix.data)
     if not same:
         raise ValueError(
@@ -45,7 +45,7 @@ def check_features(layer: FeatureLookup, matrix: Any, side: str) -> None:
 
 
 def without_rows(matrix: Any) -> np.ndarray:
-    """Numbers of the columns that no entity has, of which training learned nothing."""
+    """The columns that no entity has, so that training learned nothing of them."""
     return np.flatnonzero(matrix.getnnz(axis=0) == 0)
 
 

@@ -1,4 +1,4 @@
-"""A functional model with more users or items: the same graph, larger tables, old rows bit for bit."""
+"""A functional model with more users or items: the same graph, larger tables, unchanged old rows."""
 
 from typing import Any
 
@@ -23,19 +23,19 @@ _TABLES = (FeatureEmbedding, FeatureLookup, FrequencyRegularization, keras.layer
 
 
 class Growth:
-    """How many entities and features one side has before and after.
+    """Numbers of entities and features of one side before and after.
 
     Args:
-        before: int, entities.
-        after: int, entities.
-        features: `Features` of all after, or `None` where the model reads identities alone.
-        columns: int, columns of the features before. Defaults to `0`.
+        before: number of entities before.
+        after: number of entities after.
+        features: `Features` of all entities after, or `None` if the model reads only identities.
+        columns: number of columns of the features before. Defaults to `0`.
     """
 
     def __init__(self, before: int, after: int, features: Features | None = None, columns: int = 0) -> None:
         self.before, self.after, self.features = before, after, features
         self.columns = (columns, features.n_features) if features is not None else (before, after)
-        # Begin at 0, as what is new does: their weights are those of no training.
+        # New entities begin at 0, like weights without any training.
         self.unlearned = np.empty(0, int)
         if features is not None:
             self.unlearned = without_rows(features.matrix[:before, :columns])
@@ -44,17 +44,17 @@ class Growth:
 def resized(
     model: keras.Model, growth: dict[str, Growth], edges: tuple[np.ndarray, np.ndarray] | None = None
 ) -> keras.Model:
-    """The model for more users, items or both; rows that are new are 0, and so are their optimizer slots.
+    """The model for more users, items or both; new rows and their optimizer slots are 0.
 
-    In the table of a model of sequences they are the mean of the others.
+    In the table of a model of sequences, new rows are the mean of the others.
 
     Args:
-        model: functional `keras.Model`, whose weights stay as they are.
+        model: functional `keras.Model`, which stays unchanged.
         growth: by side, `"user"` and `"item"`.
-        edges: users and items of the edges that a graph has from now on. Defaults to `None`: those it has.
+        edges: users and items of the edges of a graph. Defaults to `None`: its present ones.
 
     Returns:
-        A new `keras.Model`, compiled as the old one, with its optimizer's state.
+        A new `keras.Model`, compiled like the old one, with its optimizer's state.
     """
     check_fork()
     sides = sides_of_layers(model)
@@ -63,7 +63,7 @@ def resized(
     def larger(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
             return layer  # an operation, which has no weights
-        if id(layer) not in pairs:  # a shared layer stays one
+        if id(layer) not in pairs:  # a shared layer stays shared
             pairs[id(layer)] = layer, _larger(layer, sides.get(layer.name, set()), growth)
             if edges is not None and is_of_a_graph(layer):
                 config = {**pairs[id(layer)][1].get_config(), "n_edges": len(edges[0])}
@@ -83,7 +83,7 @@ def resized(
             if table is not None and before is table[0]:
                 value[table[1]] = 0
             if isinstance(old, SequenceEmbedding) and before is old.embeddings:
-                # Where 0 may be above what most items get: as the mean item, whose score is the mean score.
+                # A score of 0 may be above those of most items, so new items get the mean score.
                 value[old.n :] = value[: old.n].mean(axis=0)
             after.assign(value)
     if model.compiled:
@@ -95,13 +95,13 @@ def is_of_a_graph(layer: Any) -> bool:
     """Whether a layer holds the edges between users and items.
 
     Args:
-        layer: of a model.
+        layer: layer of a model.
     """
     return hasattr(layer, "n_edges")
 
 
 def _with_edges(old: Any, new: Any, edges: tuple[np.ndarray, np.ndarray]) -> None:
-    """Give a layer the tables of another, and edges of its own."""
+    """Give a layer the tables of another, but other edges."""
     for before, after in zip(old.trainable_variables, new.trainable_variables, strict=True):
         after.assign(_padded(before, tuple(after.shape)))
     new.fill(*edges)
@@ -141,7 +141,7 @@ def _larger(layer: Any, sides: set[str], growth: dict[str, Growth]) -> Any:
 
 
 def _side_of(layer: Any, sides: set[str]) -> str | None:
-    """The side whose entities a layer has rows for; a history is one of items."""
+    """The side for whose entities a layer has rows; a history has items."""
     if "history" not in sides:
         return next(iter(sides)) if len(sides) == 1 and sides <= {"user", "item"} else None
     reads_ids = isinstance(layer, _TABLES) or hasattr(layer, "id_limit")
@@ -149,7 +149,7 @@ def _side_of(layer: Any, sides: set[str]) -> str | None:
 
 
 def _longer(layer: FeatureLookup, own: Growth, side: str) -> FeatureLookup:
-    """The table of all features, cut to the width of the old one where that was cut."""
+    """The table of all features, with the width limit of the old one."""
     matrix: Any = own.features.matrix  # type: ignore[union-attr]
     old = matrix[: own.before]
     cut = layer.n_values is not None and layer.n_values < old.nnz
@@ -160,7 +160,7 @@ def _longer(layer: FeatureLookup, own: Growth, side: str) -> FeatureLookup:
 
 
 def _with_new_identities(columns: list[list[int]], own: Growth) -> list[list[int]]:
-    """Columns to drop, with the indicators of new entities where those of the old are dropped."""
+    """Columns to drop, including indicators of new entities if those of the old ones are dropped."""
     features: Any = own.features
     identities = np.array(features.columns_of("id") if features.has_identity else [], int)
     old, new = identities[identities < own.columns[0]], identities[identities >= own.columns[0]]
@@ -171,7 +171,7 @@ def _with_new_identities(columns: list[list[int]], own: Growth) -> list[list[int
 
 
 def _table_of_features(layer: Any, sides: Any, growth: dict[str, Growth]) -> tuple[Any, np.ndarray] | None:
-    """The variable of a representation with one row a feature, and the rows that nothing was learned of."""
+    """The variable of a representation with one row per feature, and the rows that were not learned."""
     if not isinstance(layer, Representation) or not layer.variables:
         return None
     for side in sides.get(layer.name, set()) & {"user", "item"}:
@@ -182,10 +182,10 @@ def _table_of_features(layer: Any, sides: Any, growth: dict[str, Growth]) -> tup
 
 
 def value_of(variable: Any) -> np.ndarray:
-    """A copy of a variable's value. TensorFlow's variables themselves take no `copy`, and NumPy warns.
+    """A copy of a variable's value; NumPy warns if it copies TensorFlow's variables themselves.
 
     Args:
-        variable: of a model or an optimizer.
+        variable: variable of a model or an optimizer.
     """
     check_fork()
     return keras.ops.convert_to_numpy(keras.ops.copy(variable)).copy()
@@ -197,7 +197,7 @@ def _padded(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
     if value.shape == shape:
         return value
     padded = np.zeros(shape, value.dtype)
-    if variable.name == "factors":  # of entities that nothing is known of
+    if variable.name == "factors":  # entities without features
         padded[:] = 1
     elif variable.name.endswith("starts"):  # rows of a history or a graph; new ones are empty
         padded[:] = value[-1]
@@ -218,7 +218,7 @@ def _compile(model: keras.Model, grown: keras.Model, growth: dict[str, Growth]) 
 
 
 def _renumbered(config: Any, before: int, after: int) -> Any:
-    """A loss's settings, where they say how many items there are."""
+    """The settings of a loss with the new number of items."""
     if isinstance(config, dict):
         return {
             key: after if key == "n_items" and value == before else _renumbered(value, before, after)

@@ -1,4 +1,4 @@
-"""What rules cost: the same users' lists with and without them, measured."""
+"""The cost of rules: figures of the same users' lists with and without them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def costs(
     state: State, test: Interactions, k: int, metrics: Iterable[str], rules: Mapping[str, Any]
 ) -> "pd.DataFrame":
-    """A row without rules, for each of them, and with all.
+    """A row without rules, one for each rule, and one with all rules.
 
     Args:
         state: `State`.
@@ -60,7 +60,7 @@ def costs(
 
 
 class _Lists:
-    """Lists in the form in which evaluation takes a model: the items of a list score by their ranks."""
+    """Lists as a model for evaluation, which scores the items of a list by their ranks."""
 
     def __init__(self, state: State, rules: Rules | None, k: int) -> None:
         self.state = replace(state, rules=None)

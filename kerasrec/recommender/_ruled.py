@@ -1,4 +1,4 @@
-"""Rules of one state: columns looked up, conditions evaluated, contradictions refused."""
+"""Rules for one state: columns looked up, conditions evaluated, contradictions refused."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from kerasrec.evaluation._ragged import Ragged
 
 
-# What a list calls the rule that drew an item.
+# Name of the rule that drew an item, in lists.
 EXPLORE = "explore"
-# Conditions whose items are kept.
+# Number of conditions whose masks are kept.
 _CONDITIONS = 64
-# Rules of calls that are kept as they were looked up, with masks over all items.
+# Number of looked-up rules of calls that are kept, with masks over all items.
 _RULES = 8
 
 
@@ -57,16 +57,16 @@ class Quota:
 
 @dataclass(frozen=True)
 class Ruled:
-    """What `Rules` come to for the items of a state.
+    """`Rules`, looked up for the items of a state.
 
     Attributes:
         rules: `Rules`.
-        allowed: bool `[I]`, what `where` and `available` leave, or `None`: all.
+        allowed: bool `[I]`, items that `where` and `available` allow, or `None` for all.
         caps: `at_most`.
         quotas: `at_least`.
-        boosts: by name, what each item is boosted by `[I]`.
-        shares: of the column of `calibrate`, float64 `[I, G]`, or `None`.
-        directions: of the items for `diversity`, or `None`.
+        boosts: boost of each item `[I]`, by name.
+        shares: shares in the column of `calibrate`, float64 `[I, G]`, or `None`.
+        directions: directions of the items for `diversity`, or `None`.
     """
 
     rules: Rules
@@ -79,22 +79,22 @@ class Ruled:
 
     @cached_property
     def boost(self) -> np.ndarray | None:
-        """What each item is boosted by in all `[I]`, or `None`."""
+        """The total boost of each item `[I]`, or `None`."""
         return np.sum(list(self.boosts.values()), axis=0) if self.boosts else None
 
     @cached_property
     def codes(self) -> np.ndarray | None:
-        """Those of the items that `where` and `available` leave, or `None`: all."""
+        """Codes of the items that `where` and `available` allow, or `None` for all."""
         return None if self.allowed is None else np.flatnonzero(self.allowed).astype(np.int32)
 
     @property
     def name_of_calibration(self) -> str:
-        """What a list calls `calibrate`."""
+        """The name of `calibrate` in lists."""
         return f"calibrate {self.rules.column_of_calibration}"
 
     @property
     def movers(self) -> tuple[str, ...]:
-        """Names of the rules that may move an item, in the order in which a list says them."""
+        """Names of the rules that may move an item, in the order in which lists name them."""
         names = [*(cap.name for cap in self.caps), *(quota.name for quota in self.quotas), *self.boosts]
         names += ["diversity"] if self.directions is not None else []
         names += [self.name_of_calibration] if self.shares is not None else []
@@ -102,13 +102,13 @@ class Ruled:
 
     @property
     def chooses(self) -> bool:
-        """Whether any rule changes the list that the scores give."""
+        """Whether any rule changes the order by scores."""
         weighted = self.shares is not None or self.directions is not None or bool(self.boosts)
         return bool(self.caps or self.quotas or weighted or self.rules.explore)
 
 
 def of_state(state: State, rules: Rules) -> Ruled:
-    """Rules, looked up in a state; its own once.
+    """Rules, looked up in a state; its own rules are cached.
 
     Args:
         state: `State`.
@@ -155,11 +155,11 @@ def _compiled(state: State, rules: Rules) -> Ruled:
 
 
 def with_rules(state: State, rules: Rules | None) -> State:
-    """The same state, whose lists follow other rules from now on.
+    """The state with other rules.
 
     Args:
         state: `State`.
-        rules: `Rules`, or `None`: none.
+        rules: `Rules`, or `None` for none.
     """
     if rules is not None:
         if not isinstance(rules, Rules):
@@ -172,7 +172,7 @@ def with_rules(state: State, rules: Rules | None) -> State:
 
 
 def check_length(ruled: Ruled, k: int) -> None:
-    """Refuse places kept for more items than a list has."""
+    """Refuse rules that keep more places than a list has."""
     needed = sum(quota.n for quota in ruled.quotas)
     if needed > k:
         names = " and ".join(f"`{quota.name}`" for quota in ruled.quotas)
@@ -183,7 +183,7 @@ def check_length(ruled: Ruled, k: int) -> None:
 
 
 def tastes(ruled: Ruled, history: "Ragged | None", codes: np.ndarray) -> np.ndarray:
-    """Shares of `calibrate`'s values in the history of users, `[B, G]`; zeros where it is empty."""
+    """Shares of the values of `calibrate` in the histories of users, `[B, G]`; zeros for empty ones."""
     import scipy.sparse
 
     shares: Any = ruled.shares
@@ -200,7 +200,7 @@ def tastes(ruled: Ruled, history: "Ragged | None", codes: np.ndarray) -> np.ndar
 
 
 class _Table:
-    """Columns of a state's metadata as rules read them."""
+    """The columns of a state's metadata for rules."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -224,12 +224,12 @@ class _Table:
         return np.logical_and.reduce(masks) if masks else None
 
     def where(self, condition: str) -> np.ndarray:
-        """Which items meet a condition; the last few are kept."""
+        """Which items meet a condition; the masks used last are kept."""
         masks: Lately[np.ndarray] = self.state.once("conditions", lambda: Lately(_CONDITIONS))
         return masks.get(condition, lambda: mask_of(condition, self.frame("where")))
 
     def given(self, available: Any) -> np.ndarray:
-        """A mask that a call brings along."""
+        """A mask given in a call."""
         import pandas as pd
 
         if isinstance(available, pd.Series):
@@ -250,12 +250,12 @@ class _Table:
         return mask
 
     def truth(self, rule: str, key: str) -> np.ndarray:
-        """Which items are true of a column or condition."""
+        """The items for which a column or condition is true."""
         frame = self.frame(rule)
         return truth_of(frame[key], rule, key) if key in frame.columns else mask_of(key, frame, rule)
 
     def numbers(self, key: str) -> np.ndarray:
-        """A column of numbers, or ones where a column or condition is true; 0 where it is missing."""
+        """A column of numbers, or ones if a column or condition is true; 0 if missing."""
         import pandas as pd
 
         frame = self.frame("boost")
@@ -269,13 +269,13 @@ class _Table:
         return self.truth("boost", key).astype(np.float64)
 
     def codes(self, key: str) -> np.ndarray:
-        """What `at_most` counts: values as codes `[I, V]`, of truth values and conditions true ones alone."""
+        """The values that `at_most` counts, as codes `[I, V]`; of truth values only the true ones."""
         import pandas as pd
 
         frame = self.frame("at_most")
         if key not in frame.columns:
             if key.isidentifier():
-                mask_of(key, frame, "at_most")  # says which columns there are
+                mask_of(key, frame, "at_most")  # raises an error that lists the columns
             return np.where(mask_of(key, frame, "at_most"), 0, -1)[:, None]
         if pd.api.types.is_bool_dtype(frame[key].dtype):
             return np.where(truth_of(frame[key], "at_most", key), 0, -1)[:, None]
@@ -289,10 +289,10 @@ class _Table:
         return found
 
     def shares(self, key: str) -> np.ndarray:
-        """How an item divides among the values of a column, `[I, G]`; rows of 0 where it is missing."""
+        """The shares of an item in the values of a column, `[I, G]`; zeros if missing."""
         frame = self.frame("calibrate")
         if key not in frame.columns:
-            mask_of(f"`{key}` == 0", frame, "calibrate")  # says which columns there are
+            mask_of(f"`{key}` == 0", frame, "calibrate")  # raises an error that lists the columns
         return np.asarray(self.state.once(f"shares of {key}", lambda: self._shares(frame[key], key)))
 
     def _shares(self, column: "pd.Series[Any]", key: str) -> np.ndarray:
@@ -312,7 +312,7 @@ class _Table:
 
 
 def _values(column: "pd.Series[Any]") -> tuple[np.ndarray, np.ndarray, int]:
-    """Rows and codes of all values of a column, in the order of the rows, and how many values there are."""
+    """Rows and codes of all values of a column, in the order of the rows, and the number of values."""
     import pandas as pd
 
     rows, entries = [], []

@@ -1,4 +1,4 @@
-"""What a config is checked for before a model is built of it: nothing is executed to read a file."""
+"""Checks of a config before a model is built from it, so that reading a file executes nothing."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-# What Keras keeps in a config beside the classes of Keras and those registered with it.
+# Names in a config that are neither classes of Keras nor registered ones.
 _PLAIN = ("__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__typespec__")
 _KERAS = ("keras", "keras_rs", "builtins")
 

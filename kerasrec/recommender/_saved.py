@@ -21,12 +21,12 @@ from kerasrec.recommender.file import load_model, new_path, save_model
 from kerasrec.recommender.rules import Rules
 from kerasrec.trainers._processes import written_by_the_first
 
-# What arrays and JSON of another form than was written raise.
+# Errors of arrays and JSON of an unexpected form.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 def save(state: State, path: str | os.PathLike[str]) -> None:
-    """Write everything to one `.keras` file; of several processes that train together, the first writes.
+    """Write everything to one `.keras` file; of several processes that train together, only the first writes.
 
     Args:
         state: `State`.
@@ -61,7 +61,7 @@ def save(state: State, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> State:
-    """Read what `save` wrote, or a file of `save_model(..., seen=True)`.
+    """Read a file of `save` or of `save_model(..., seen=True)`.
 
     Args:
         path: the file.

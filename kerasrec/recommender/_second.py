@@ -1,4 +1,4 @@
-"""The second stage inside of a recommender's file: a file in the file, and what else only some files hold."""
+"""Optional parts of a recommender's file: the second stage, as a file in the file, and context columns."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -38,11 +38,11 @@ def to_arrays(order: Order) -> dict[str, np.ndarray]:
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], load: Callable[[Path], State]) -> Order:
-    """What `to_arrays` gave.
+    """The inverse of `to_arrays`.
 
     Args:
         arrays: by name.
-        load: reads the state of a recommender's file.
+        load: reads a state from a recommender's file.
     """
     from kerasrec.recommender.ranker import Ranker
 
@@ -65,7 +65,7 @@ def ids_to_arrays(ids: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def ids_from_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What `ids_to_arrays` gave.
+    """The inverse of `ids_to_arrays`.
 
     Args:
         arrays: by name.

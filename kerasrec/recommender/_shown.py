@@ -1,4 +1,4 @@
-"""What a first stage would have shown, and what of it was taken: what a second stage learns from."""
+"""Training rows of a second stage: items that the first stage would have shown, and which were taken."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,26 +13,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LABEL = "taken"
-# Users whose candidates are found at once.
+# Number of users whose candidates are found at once.
 _USERS = 1024
 
 
 def shown_rows(
     state: State, later: Interactions, n_candidates: int, n_negatives: int, n_requests: int, seed: int
 ) -> "pd.DataFrame":
-    """Rows of what the first stage would have shown to users with later events, a request after the other.
+    """Rows of items that the first stage would have shown to users with later events, by request.
 
-    A request is a user in a situation: that of one of the later events. Its candidates are labelled by what
-    the user took in that situation. What the user took in another one is left out; of the rest, some are
-    drawn.
+    A request is a user in the situation of one of the later events. Candidates that the user took in this
+    situation are positives, those taken in another one are left out, and some others are drawn as negatives.
 
     Args:
-        state: `State`, trained on what came before.
+        state: `State`, trained on the earlier events.
         later: `Interactions` with the same ids.
         n_candidates: int.
-        n_negatives: int, how many candidates of a request that were not taken are kept.
-        n_requests: int, how many situations of a user are kept.
-        seed: int, of what is drawn.
+        n_negatives: number of negatives per request.
+        n_requests: number of situations per user.
+        seed: seed of the draws.
 
     Returns:
         Frame of `user`, `item`, the context, the columns of two stages, `request` (the user's code) and
@@ -75,7 +74,7 @@ def shown_rows(
 def _requests(
     likes: Interactions, n_requests: int, draw: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The user of each request, and the request of each like; -1 where its situation is not kept."""
+    """The user of each request, and the request of each like; -1 if its situation is not kept."""
     keys = [likes.users, *likes.context.values()]
     codes = np.stack([np.unique(key, return_inverse=True)[1] for key in keys], axis=1)
     _, first, request = np.unique(codes, axis=0, return_index=True, return_inverse=True)

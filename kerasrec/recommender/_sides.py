@@ -1,4 +1,4 @@
-"""A model cut where its users meet its items."""
+"""A model cut into a part for users, a part for items, and the rest."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,14 +14,14 @@ from kerasrec.layers import Towers, find_towers
 
 @dataclass(frozen=True)
 class Sides:
-    """What a model makes of users alone and of items alone, and what it makes of both.
+    """The parts of a model for users and for items, and what combines them.
 
     Attributes:
         user: `keras.Model`, user codes `[B, 1]` to a dict of representations.
         item: `keras.Model`, item codes `[B, 1]` to a dict of representations.
-        ends: the tensors of the graph by name: outputs of the two.
+        ends: outputs of both parts, by name.
         output: the model's own output tensor.
-        towers: `Towers`, or `None` where what both are put through is no score.
+        towers: `Towers`, or `None` if the rest is not a score.
     """
 
     user: keras.Model
@@ -39,7 +39,7 @@ class Sides:
         return keras.Model(list(self.ends.values()), self.output)
 
     def table(self, side: str, codes: np.ndarray) -> np.ndarray:
-        """The representation `[n, C]` of entities; biases are none where there is anything else."""
+        """The representation `[n, C]` of entities; biases are left out if there is anything else."""
         found = outputs(getattr(self, side), codes)
         if self.towers is not None:
             found = {name: x for name, x in found.items() if not name.endswith("_bias")} or found
@@ -47,7 +47,7 @@ class Sides:
 
 
 def find_sides(model: keras.Model) -> Sides | None:
-    """Where a model's users meet its items; `None` where nothing stands before that but the codes."""
+    """The sides of a model; `None` if users and items meet as codes."""
     towers = find_towers(model)
     if towers is not None:
         named = {**towers.user.output, **towers.item.output}
@@ -84,7 +84,7 @@ def find_sides(model: keras.Model) -> Sides | None:
 
 
 def _reached(output: Any, inputs: dict[int, str]) -> dict[int, tuple[Any, set[str]]]:
-    """Every tensor before the output, and the inputs that it depends on."""
+    """All tensors before the output, and the inputs on which each depends."""
     found: dict[int, tuple[Any, set[str]]] = {}
     todo = [output]
     while todo:

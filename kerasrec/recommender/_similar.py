@@ -1,4 +1,4 @@
-"""What is near an item or a user."""
+"""Similar items and users."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ MEASURES = ("cosine", "dot")
 
 
 def similar(state: State, side: str, ids: Any, k: int, measure: str, index: str = "auto") -> "pd.DataFrame":
-    """The users or items most like some of them, themselves left out.
+    """The users or items most similar to some of them, without themselves.
 
     Args:
         state: `State`.
@@ -29,7 +29,7 @@ def similar(state: State, side: str, ids: Any, k: int, measure: str, index: str 
         ids: raw id, or several.
         k: int, how many.
         measure: `"cosine"` or `"dot"`.
-        index: what finds items, one of `_index.INDEXES`; users are all looked at. Defaults to `"auto"`.
+        index: how items are found, one of `_index.INDEXES`; users are all compared. Defaults to `"auto"`.
     """
     import pandas as pd
 
@@ -63,7 +63,7 @@ def similar(state: State, side: str, ids: Any, k: int, measure: str, index: str 
 
 
 def matrix(state: State, side: str) -> "scipy.sparse.csr_matrix":
-    """Who likes what: one row per user, or one row per item."""
+    """The likes as a matrix with one row per user, or one row per item."""
     import scipy.sparse
 
     history = state.history
@@ -76,7 +76,7 @@ def matrix(state: State, side: str) -> "scipy.sparse.csr_matrix":
 
 
 def unit_rows(rows: Any) -> Any:
-    """Rows, dense or sparse, divided by their lengths; rows of zeros stay."""
+    """Rows, dense or sparse, divided by their lengths; rows of zeros stay zeros."""
     if isinstance(rows, np.ndarray):
         return _nearest.unit_rows(rows)
     import scipy.sparse
@@ -86,7 +86,7 @@ def unit_rows(rows: Any) -> Any:
 
 
 def _itself(n: int) -> Ragged:
-    """Each entity as what is left out for itself."""
+    """Each entity as the only one to leave out for itself."""
     codes = np.arange(n)
     return Ragged(codes, codes, n)
 

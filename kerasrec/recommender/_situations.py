@@ -1,4 +1,4 @@
-"""The situation in which lists are wanted: context columns that a model, or the second stage, reads."""
+"""The situation of lists: context columns that the model or the second stage reads."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,7 +26,7 @@ def in_context(state: State, context: Any) -> State:
 
     Args:
         state: `State`.
-        context: entries by the name of the column; or `None`: as it is.
+        context: entries by the name of the column, or `None` to leave it unchanged.
     """
     if context is None:
         return state
@@ -45,7 +45,7 @@ def in_context(state: State, context: Any) -> State:
             )
     found = replace(state, context={**(state.context or {}), **context})
     if any(name in own for name in context):
-        # What was computed is of another situation.
+        # Computed values belong to another situation.
         found = replace(found, computed=Computed(state.model), index=None)
     order = state.order
     if order is not None and isinstance(order.second, State):
@@ -55,7 +55,7 @@ def in_context(state: State, context: Any) -> State:
 
 
 def coded(state: State) -> dict[str, Any]:
-    """What the inputs of the model's context hold, categories as codes.
+    """The inputs of the model's context, categories as codes.
 
     Args:
         state: `State`.
@@ -80,7 +80,7 @@ def coded(state: State) -> dict[str, Any]:
 
 
 def check_context(state: State) -> None:
-    """Refuse a situation that lacks what the model reads.
+    """Refuse a situation without a column that the model reads.
 
     Args:
         state: `State`.

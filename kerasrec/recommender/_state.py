@@ -1,4 +1,4 @@
-"""What a recommender holds at one time. It never changes: a recommender goes on by holding another one."""
+"""The state of a recommender at one time. It is immutable: changes replace it by another state."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from kerasrec.recommender._index import Index
     from kerasrec.recommender._order import Order
 
-# The order among equal scores is that of `kerasrec.evaluation.evaluate`.
+# Ties have the same order as in `kerasrec.evaluation.evaluate`.
 SEED = 0
 
 
 class Computed:
-    """What was computed from the weights as they are after some steps of training, each thing once.
+    """Values computed from the weights at one step of training, each once.
 
     Args:
-        model: `keras.Model`, or `None` where there is none to train.
+        model: `keras.Model`, or `None` if there is none to train.
     """
 
     def __init__(self, model: Any = None) -> None:
@@ -38,7 +38,7 @@ class Computed:
         self._lock = threading.RLock()
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """What `make()` gave when it was first asked for; other threads wait for it."""
+        """The result of the first `make()`; other threads wait for it."""
         if name not in self._known:
             with self._lock:
                 if name not in self._known:
@@ -46,33 +46,33 @@ class Computed:
         return self._known[name]
 
     def put(self, name: str, value: Any) -> None:
-        """Hold an equal thing, e.g. on the disk; nothing that follows from it may be known yet."""
+        """Store an equal value, e.g. on disk; nothing may have been computed from it yet."""
         with self._lock:
             self._known[name] = value
 
     def is_of(self, model: Any) -> bool:
-        """Whether the model has not been trained since."""
+        """Whether the model has not been trained since then."""
         return getattr(model, "optimizer", None) is self._optimizer and self._count() == self._steps
 
     def _count(self) -> int:
-        """Steps of training so far; not by `keras.ops`, which takes three times as long."""
+        """Number of training steps so far, without `keras.ops`, which takes three times as long."""
         return int(self._optimizer.iterations.value) if self._trains else 0
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A model, the ids of its codes, what users have, and what is known of both sides.
+    """A model, its ids, the history of users, and what is known about both sides.
 
     Attributes:
-        model: `keras.Model`; `None` where a file's vectors are enough.
+        model: `keras.Model`, or `None` if a file's vectors are enough.
         name: of the model.
         users: raw ids of the users.
         items: raw ids of the items.
-        history: what users have had.
+        history: `History` of the users.
         user_features: `Features` or `None`.
         item_features: `Features` or `None`.
         item_metadata: frame with one row per item, in the order of the codes, or `None`.
-        index: finds the best of many items, or `None`.
+        index: `Index` of many items, or `None`.
         rules: that its lists follow unless a call says otherwise, or `None`.
         order: what orders the items that the model finds, or `None`: the model itself.
         context: the situation, entries by the name of the column, or `None`.
@@ -97,33 +97,33 @@ class State:
 
     @property
     def n_users(self) -> int:
-        """Number of users known."""
+        """Number of users."""
         return len(self.users)
 
     @property
     def n_items(self) -> int:
-        """Number of items known."""
+        """Number of items."""
         return len(self.items)
 
     @property
     def interactions(self) -> Interactions:
-        """What users have had, as `Interactions`."""
+        """The history as `Interactions`."""
         return self.history.interactions(self.users.raw, self.items.raw)
 
     def ids(self, side: str) -> Ids:
-        """Those of one side, `"user"` or `"item"`."""
+        """The ones of a side, `"user"` or `"item"`."""
         return self.users if side == "user" else self.items
 
     def features(self, side: str) -> Features | None:
-        """Those of one side, `"user"` or `"item"`."""
+        """The ones of a side, `"user"` or `"item"`."""
         return self.user_features if side == "user" else self.item_features
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """What `make()` gave when it was first asked for."""
+        """The result of the first `make()`."""
         return self.computed.once(name, make)
 
     def metadata_of(self, codes: np.ndarray) -> dict[str, Any]:
-        """Columns of the metadata of some items, by name; none without metadata."""
+        """Metadata of some items as columns by name; empty without metadata."""
 
         def make() -> dict[str, Any]:
             frame = self.item_metadata
@@ -133,11 +133,11 @@ class State:
         return {name: column.take(codes) for name, column in columns.items()}
 
     def recomputed(self) -> "State":
-        """The same, of which nothing is computed yet."""
+        """A copy without computed values."""
         return replace(self, computed=Computed(self.model), index=None)
 
     def of_now(self) -> "State":
-        """The same where the model has not been trained since anything was computed."""
+        """The state itself, or a copy without computed values if the model was trained since."""
         found = self if self.computed.is_of(self.model) else self.recomputed()
         order = None if self.order is None else self.order.of_now()
         return found if order is self.order else replace(found, order=order)

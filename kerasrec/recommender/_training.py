@@ -28,26 +28,26 @@ from kerasrec.zoo.registry import maker
 
 VALIDATION = 0.1
 _RANKING, _RATING = "val_ndcg@10", "val_root_mean_squared_error"
-# Scores that one measurement of held-out rows may take, and users that it is made on.
+# Most scores of one evaluation on held-out rows, and range of the number of users.
 _SCORES, _USERS = 500_000_000, (200, 5000)
 _PREDICT_BATCH = 8192
-# Bytes of a model that are worth a line.
+# Size of a model that is reported.
 _LARGE = 100_000_000
-# Rows that must be held out for a figure of them to choose anything.
+# Least number of held-out rows for choosing the number of epochs.
 _FEWEST = 5
 
 
 @dataclass(frozen=True)
 class Training:
-    """A trained model, and how it came about.
+    """A trained model, and how it was trained.
 
     Args:
         model: `keras.Model`.
-        epochs: int, for which it was trained on all interactions; `None` in closed form.
-        history: figures of each epoch, of the training that chose their number if there was one.
-        chosen: bool, whether held-out rows chose the number of epochs.
-        judged: name of the figure of the held-out rows, the model's at its best, and that of what it must
-            beat; `None` without held-out rows.
+        epochs: number of epochs on all interactions; `None` in closed form.
+        history: figures of each epoch, from the training that chose their number if there was one.
+        chosen: whether held-out rows chose the number of epochs.
+        judged: name of the figure on held-out rows, its best value, and the value to beat; `None` without
+            held-out rows.
     """
 
     model: keras.Model
@@ -58,7 +58,7 @@ class Training:
 
     @property
     def worse(self) -> str:
-        """A sentence, if the model was worse on the held-out rows than what it must beat."""
+        """A sentence, if the model was worse on held-out rows than the value to beat."""
         return "" if self.judged is None else worse(self.model.name, *self.judged)
 
 
@@ -67,9 +67,9 @@ def worse(name: str, figure: str, reached: float, simple: float) -> str:
 
     Args:
         name: of the model.
-        figure: name of the figure, an error or one that is to be high.
-        reached: the model's.
-        simple: that of the mean, or of popularity.
+        figure: name of the figure, an error or one that should be high.
+        reached: value of the model.
+        simple: value of the mean, or of popularity.
     """
     is_error = "@" not in figure
     if (reached <= simple) if is_error else (reached >= simple):
@@ -102,12 +102,12 @@ def trained(
     watched: Interactions | None = None,
     place: Path | None = None,
 ) -> Training:
-    """A model of the zoo, fitted or trained as its recipe says; what is given wins over the recipe.
+    """A model of the zoo, fitted or trained by its recipe; arguments override the recipe.
 
     Args:
         interactions: `Interactions`.
         name: of the model.
-        epochs: int, passes over all interactions. Defaults to `None`: as many as are best on held-out rows.
+        epochs: number of passes over all interactions. Defaults to `None`: the best on held-out rows.
         batch_size: int. Defaults to `None`: the recipe's.
         features: `user_features` and `item_features`. Defaults to `None`.
         hyperparameters: arguments of the factory. Defaults to `None`.
@@ -118,10 +118,10 @@ def trained(
         verbose: as in `keras.Model.fit`. Defaults to `0`.
         callbacks: gives Keras callbacks for `"choosing"` the number of epochs and for `"training"`.
             Defaults to none.
-        tell: what prints a line, such as how long a training will take. Defaults to `None`.
-        watched: `Interactions` on which a model of ratings is measured after each epoch if none are held out.
+        tell: function that prints a line, such as the expected duration. Defaults to `None`.
+        watched: `Interactions` to evaluate a model of ratings on after each epoch if none are held out.
             Defaults to `None`.
-        place: file that the model is to be written to, for which there must be room. Defaults to `None`.
+        place: file for the model, for which there must be room on the disk. Defaults to `None`.
     """
     from kerasrec import zoo
 
@@ -147,7 +147,7 @@ def trained(
     parts = None
     if share and recipe.epochs and (validation is not None or _can_hold_out(card, interactions, share)):
         if card.sequential and interactions.times is not None:
-            parts = splits.leave_last_out(interactions)  # what is asked of it: the item after a history
+            parts = splits.leave_last_out(interactions)  # it predicts the item after a history
         else:
             parts = splits.random_split(interactions, share, seed)
     forecast = Forecast(interactions, parts is not None, tell)
@@ -169,12 +169,12 @@ def trained(
 
 
 def say_what_values_are(interactions: Interactions, name: str, tell: Callable[[str], None] | None) -> None:
-    """Tell how a model takes counts; warn of values that look like counts and that nobody called ratings.
+    """Say how a model uses counts; warn of values that look like counts, unless they were declared.
 
     Args:
         interactions: `Interactions`.
         name: of the model.
-        tell: what prints a line, or `None`.
+        tell: function that prints a line, or `None`.
     """
     from kerasrec import zoo
 
@@ -193,11 +193,11 @@ def say_what_values_are(interactions: Interactions, name: str, tell: Callable[[s
 
 
 def recipe_of(model: keras.Model, interactions: Interactions) -> Recipe:
-    """How a model that has been trained goes on: in the batches of its recipe, at the rate that it has.
+    """The recipe for continuing a training: the batches of the model's recipe, at its present rate.
 
     Args:
         model: `keras.Model`, of the zoo or not.
-        interactions: `Interactions`, all that it knows.
+        interactions: all `Interactions` that it knows.
     """
     from kerasrec import zoo
 
@@ -207,7 +207,7 @@ def recipe_of(model: keras.Model, interactions: Interactions) -> Recipe:
 
 
 def _can_hold_out(card: Card, interactions: Interactions, share: float) -> bool:
-    """Whether a share holds enough rows for their figure to say something."""
+    """Whether a share has enough rows for a meaningful figure."""
     rows = len(interactions) if card.task == "rating" else np.count_nonzero(interactions.liked)
     return bool(rows * share >= _FEWEST and interactions.n_items > 1)
 
@@ -234,7 +234,7 @@ def fit(
         callbacks: Keras callbacks. Defaults to `()`.
         epochs: int, after which to stop. Defaults to `None`: the recipe's.
         validation: validation data of a model of ratings. Defaults to `None`.
-        known: `Interactions` that are no negatives either. Defaults to `None`.
+        known: further `Interactions` that are not negatives. Defaults to `None`.
     """
     check_fork()
     falling = [] if recipe.schedule == "constant" else [FallingRate(recipe)]
@@ -260,7 +260,7 @@ def fit(
 
 
 class _Maker:
-    """Makes the same model for parts of the same interactions."""
+    """Makes one model for different parts of the same interactions."""
 
     def __init__(
         self, card: Card, recipe: Recipe, whole: Interactions, features: dict[str, Any], seed: int
@@ -269,7 +269,7 @@ class _Maker:
         self.card, self.recipe, self.features, self.seed = card, recipe, features, seed
         self.settings: dict[str, Any] = {"seed": seed} if "seed" in accepted else {}
         if "min_rating" in accepted:
-            # Of all ratings: those held out must not lie outside.
+            # The range of all ratings, including those held out.
             values = whole.values
             self.settings |= {"min_rating": float(values.min()), "max_rating": float(values.max())}
         self.settings |= recipe.settings
@@ -277,7 +277,7 @@ class _Maker:
     def check(
         self, interactions: Interactions, place: Path | None, tell: Callable[[str], None] | None
     ) -> None:
-        """Say what a large model takes; refuse one for which there is no memory or no room on the disk."""
+        """Report the size of a large model; refuse one without enough memory or room on the disk."""
         settings = self.features | self.settings
         needs = needs_of(self.card, interactions, self.settings, maker(self.card, interactions, settings))
         needs.check()
@@ -300,7 +300,7 @@ class _Maker:
 
 
 class _Judge:
-    """What held-out rows are measured by: the error of ratings, or the ranking of the whole catalogue."""
+    """The figure on held-out rows: the error of ratings, or the ranking of the whole catalogue."""
 
     def __init__(self, card: Card, fitted: Interactions, held_out: Interactions) -> None:
         self.fitted, self.held_out = fitted, held_out
@@ -327,7 +327,7 @@ class _Judge:
 def _columns(
     interactions: Interactions, model: keras.Model | None = None
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Codes `[n, 1]`, histories `[n, H]` where a model takes them, and values `[n]`."""
+    """Codes `[n, 1]`, histories `[n, H]` if a model takes them, and values `[n]`."""
     if "history" in input_names(model):
         return pairs(interactions, model=model)
     x, y = pairs(interactions)

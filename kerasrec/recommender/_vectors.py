@@ -1,4 +1,4 @@
-"""What is computed from a model once and read by every list: vectors, scores, the catalogue's ranking."""
+"""Values computed once from a model for all lists: vectors, scores, rankers of the catalogue."""
 
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from kerasrec.recommender._sides import Sides
 
 
-# Users for whom the scores of all items are looked at rather than vectors of some items gathered.
+# From so many users on, all items are scored instead of gathering the vectors of some.
 _FEW = 32
 
 
 def inputs(state: State) -> ModelInputs:
-    """What supplies the model for users by their codes: histories hold all that is known."""
+    """The inputs of the model for users by their codes, with their whole histories."""
 
     def make() -> ModelInputs:
         from kerasrec.recommender._situations import coded
@@ -34,13 +34,13 @@ def inputs(state: State) -> ModelInputs:
 
 
 def by_history_alone(state: State) -> bool:
-    """Whether the model knows a user by the history, so that it takes those of others as well."""
+    """Whether the model knows a user only by the history, so that it accepts those of others."""
     names = inputs(state).names
     return "history" in names and "user" not in names
 
 
 def factors(state: State) -> Factors | None:
-    """The model as plain arrays; `None` where it does not factorise, or not by a dot product."""
+    """The model as plain arrays; `None` if its score is not a dot product."""
     found: Factors | None = state.once(
         "factors", lambda: factors_of(state.model, state.n_users, state.n_items, inputs(state))
     )
@@ -48,7 +48,7 @@ def factors(state: State) -> Factors | None:
 
 
 def sides(state: State) -> "Sides | None":
-    """The model cut where its users meet its items; `None` where they do not meet as representations."""
+    """The sides of the model; `None` if users and items do not meet as representations."""
     from kerasrec.recommender._sides import find_sides
 
     found: Sides | None = state.once("sides", lambda: find_sides(state.model))
@@ -56,7 +56,7 @@ def sides(state: State) -> "Sides | None":
 
 
 def scorer(state: State) -> Scorer:
-    """The cheapest way in which the whole catalogue can be scored."""
+    """The cheapest scorer of the whole catalogue."""
 
     def make() -> Scorer:
         from kerasrec.recommender._situations import check_context
@@ -75,12 +75,12 @@ def scorer(state: State) -> Scorer:
 
 
 def ranker(state: State, candidates: np.ndarray | None = None, n_users: int | None = None) -> Ranker:
-    """What ranks all items, or some of them.
+    """The ranker of all items, or of some.
 
     Args:
         state: `State`.
-        candidates: item codes, or `None`: all.
-        n_users: int, for how many users, if it is known. Defaults to `None`.
+        candidates: item codes, or `None` for all.
+        n_users: number of users, if it is known. Defaults to `None`.
     """
     few = n_users is not None and n_users <= _FEW
     if candidates is not None and not few:
@@ -93,7 +93,7 @@ def ranker(state: State, candidates: np.ndarray | None = None, n_users: int | No
 
 
 class _Narrowed:
-    """Rankers of some items, each as long as the array of their codes is in use: that of rules is kept."""
+    """Rankers of some items, each kept while the array of their codes is in use, as that of rules is."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[weakref.ref[np.ndarray], Ranker]] = {}
@@ -102,8 +102,8 @@ class _Narrowed:
         """The ranker of some of the items.
 
         Args:
-            ranker: of all items.
-            candidates: item codes, an array that nobody changes.
+            ranker: ranker of all items.
+            candidates: item codes, in an array that is never changed.
         """
         key = id(candidates)
         held = self._known.get(key)
@@ -117,7 +117,7 @@ class _Narrowed:
 
 
 def table(state: State, side: str) -> np.ndarray | None:
-    """Representations `[n, C]` of all users or items; `None` where the model tells none apart."""
+    """Representations `[n, C]` of all users or items; `None` if the model has none."""
 
     def make() -> np.ndarray | None:
         held = factors(state)
@@ -131,7 +131,7 @@ def table(state: State, side: str) -> np.ndarray | None:
             vectors = np.concatenate([x.reshape(len(x), -1) for x in named.values()], axis=1)
         else:
             vectors = cut.table("item", np.arange(state.n_items, dtype=np.int32))
-        # Popularity has one number per item, of which every cosine is 1.
+        # Popularity has one number per item, so every cosine would be 1.
         return vectors if vectors.shape[1] > 1 and vectors.any() else None
 
     found: np.ndarray | None = state.once(f"{side}_table", make)
@@ -139,7 +139,7 @@ def table(state: State, side: str) -> np.ndarray | None:
 
 
 def source(state: State) -> Any:
-    """The model, or the layer of it, that scores the whole catalogue itself; `None` where none does."""
+    """The model, or its layer, that scores the whole catalogue itself; `None` if none does."""
     return getattr(scorer(state), "source", None)
 
 
@@ -149,7 +149,7 @@ def represents(state: State) -> bool:
 
 
 def for_folding(state: State) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Vectors `[I, C]` of the items, and what the user's side gives for all users, by name."""
+    """Vectors `[I, C]` of the items, and outputs of the user's side for all users, by name."""
     held = factors(state)
     if held is not None:
         return held.item, held.users
@@ -158,7 +158,7 @@ def for_folding(state: State) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 
 def user_ends(state: State) -> dict[str, np.ndarray]:
-    """What the user's side of the model gives for all users, by name."""
+    """Outputs of the user's side of the model for all users, by name."""
     from kerasrec.evaluation._models import outputs, user_outputs
 
     cut: Any = sides(state)
@@ -169,7 +169,7 @@ def user_ends(state: State) -> dict[str, np.ndarray]:
 
 
 def check_table(state: State, side: str) -> np.ndarray:
-    """Representations `[n, C]`, and an error where there are none."""
+    """Representations `[n, C]`, or an error if there are none."""
     found = table(state, side)
     if found is None:
         raise ValueError(
@@ -180,7 +180,7 @@ def check_table(state: State, side: str) -> np.ndarray:
 
 
 def vector_frame(state: State, side: str) -> "pd.DataFrame":
-    """Representations of one side, a row a raw id, and the bias where the model has one."""
+    """Representations of one side, one row per raw id, and the bias if the model has one."""
     import pandas as pd
 
     vectors = check_table(state, side)

@@ -33,8 +33,8 @@ def mask_of(condition: str, frame: "pd.DataFrame", rule: str = "where") -> np.nd
 
     Args:
         condition: such as `"price < 20 and category == 'garden'"`.
-        frame: whose columns it names.
-        rule: what an error calls it. Defaults to `"where"`.
+        frame: frame of the columns.
+        rule: name of the condition, for messages. Defaults to `"where"`.
 
     Raises:
         ValueError: if it holds anything but columns, literals and comparisons, or compares what cannot be.
@@ -123,7 +123,7 @@ class _Condition:
         return met.to_numpy(bool, na_value=isinstance(op, ast.NotEq))
 
     def time(self, text: Any, column: "pd.Series[Any]", said: str) -> Any:
-        """A date in text, in the time zone of a column where it names none."""
+        """A date in text, in the time zone of a column unless it names one."""
         import pandas as pd
 
         zone = column.dt.tz
@@ -136,7 +136,7 @@ class _Condition:
         return found.tz_localize(zone) if zone is not None and found.tz is None else found
 
     def member(self, left: ast.expr, right: ast.expr, said: str) -> np.ndarray:
-        """`column in [...]`, or `"x" in column` where the entries of the column are lists."""
+        """`column in [...]`, or `"x" in column` if the entries of the column are lists."""
         if isinstance(left, ast.Name) and isinstance(right, (ast.List, ast.Tuple, ast.Set)):
             column, listed = self.column(left), self.literal(right)
             if _kind(column) == "time":
@@ -166,7 +166,7 @@ class _Condition:
             )
         found: pd.Series[Any] = self.frame[name]
         categories = getattr(found.dtype, "categories", None)
-        # Categories compare as what they are, unless they have an order of their own.
+        # Categories without an order of their own are compared by their values.
         return found if categories is None or found.cat.ordered else found.astype(categories.dtype)
 
     def literal(self, node: ast.expr) -> Any:
@@ -181,7 +181,7 @@ class _Condition:
 
 
 def truth_of(column: "pd.Series[Any]", rule: str, name: str) -> np.ndarray:
-    """Which entries of a column of truth values are true; missing ones are not."""
+    """Which entries of a column of truth values are true; missing ones count as false."""
     import pandas as pd
 
     if isinstance(column.dtype, np.dtype) and column.dtype.kind == "b":

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class ParquetLists:
-    """Frames of one form into one file, which takes its place when all are written.
+    """Writes frames to one file, which appears when all are written.
 
     Args:
         path: the file, ending in `.parquet`.
-        n_users: int, how many users there will be.
+        n_users: number of users to write.
         verbose: bool, show a progress bar on standard error.
     """
 
@@ -48,7 +48,7 @@ class ParquetLists:
 
         Args:
             frame: rows.
-            done: int, users done so far.
+            done: number of users done so far.
         """
         import pyarrow
         import pyarrow.parquet
