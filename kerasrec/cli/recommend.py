@@ -84,9 +84,10 @@ def recommend(
         given = _rules.given(where, available, at_most, at_least, boost, diversity, calibrate, explore)
         state = read_state(model, report, newcomers=item is not None)
         from kerasrec.recommender import _lists, _newcomers, _situations
+        from kerasrec.recommender._request import rules_of
 
         state = _situations.in_context(state, _situation(context))
-        rules = _lists.rules_of(state, given)  # of the metadata in the file, whatever `--items` shows
+        rules = rules_of(state, given)  # of the metadata in the file, whatever `--items` shows
         if shown is not None:
             state = _with_titles(state, shown)
         users = None if user is None else as_known(user, state.users.raw)

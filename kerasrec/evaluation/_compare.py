@@ -5,7 +5,8 @@ from typing import Any
 from kerasrec.data import Impressions, Interactions, Sequences
 from kerasrec.evaluation._evaluate import keras_model
 from kerasrec.evaluation._one_by_one import one_by_one
-from kerasrec.evaluation._plan import DEFAULT_METRICS, RATING, Plan
+from kerasrec.evaluation._plan import Plan
+from kerasrec.evaluation._plan_arguments import DEFAULT_METRICS, RATING
 from kerasrec.evaluation.click_comparison import ClickComparison
 from kerasrec.evaluation.click_metrics import check_columns, click_report
 from kerasrec.evaluation.click_report import ClickReport

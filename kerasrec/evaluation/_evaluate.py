@@ -4,7 +4,8 @@ from typing import Any, overload
 import keras
 
 from kerasrec.data import Impressions, Interactions, Sequences
-from kerasrec.evaluation._plan import DEFAULT_METRICS, Plan
+from kerasrec.evaluation._plan import Plan
+from kerasrec.evaluation._plan_arguments import DEFAULT_METRICS
 from kerasrec.evaluation.click_metrics import check_columns, click_report
 from kerasrec.evaluation.click_report import ClickReport
 from kerasrec.evaluation.report import EvaluationReport

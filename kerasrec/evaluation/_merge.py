@@ -6,7 +6,7 @@ from kerasrec.data._columns import shown
 from kerasrec.evaluation import _measures
 from kerasrec.evaluation._figure import Figure
 from kerasrec.evaluation._judged import Judged
-from kerasrec.evaluation._plan import said_users
+from kerasrec.evaluation._protocol import said_users
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._slices import Population
 from kerasrec.evaluation.report import EvaluationReport

@@ -1,4 +1,3 @@
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -17,18 +16,21 @@ from kerasrec.evaluation._figure import Figure
 from kerasrec.evaluation._judged import Judged
 from kerasrec.evaluation._layout import Layout
 from kerasrec.evaluation._models import folded_scorer, pair_scores, scorer_of, takes_pairs_alone
-from kerasrec.evaluation._names import unknown_name
+from kerasrec.evaluation._plan_arguments import (
+    DEFAULT_METRICS,
+    RATING,
+    check_same_ids,
+    cuts_of,
+    feature_matrix,
+    known_metrics,
+)
+from kerasrec.evaluation._protocol import fingerprint, said_relevant, said_users
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker
 from kerasrec.evaluation._scorers import Scorer
 from kerasrec.evaluation._slices import Population
 from kerasrec.evaluation.report import EvaluationReport
 from kerasrec.layers import find_catalogue, find_id_limits
-
-DEFAULT_METRICS = ("recall", "precision", "hit_rate", "ndcg", "map", "mrr", "f1", "coverage")
-_OF_LISTS = ("novelty", "popularity_bias", "diversity", *_measures.OF_ALL_LISTS)
-RATING = ("rmse", "mae")
-METRICS = (*_measures.RELEVANCE, *_OF_LISTS, "auc", *RATING)
 
 
 class Plan:
@@ -72,8 +74,8 @@ class Plan:
         check_interactions("test", test)
         if train is not None:
             check_interactions("train", train)
-        self.cuts = _cuts(k)
-        self.metrics = _known(metrics)
+        self.cuts = cuts_of(k)
+        self.metrics = known_metrics(metrics)
         self.test, self.train = test, train
         self.given = given
         if given is not None and history is None:
@@ -84,19 +86,19 @@ class Plan:
         if not len(test):
             raise ValueError("`test` must not be empty. Received: 0 interactions.")
         if train is not None:
-            _same_ids("train", train.user_ids, test.user_ids, train.item_ids, test.item_ids)
+            check_same_ids("train", train.user_ids, test.user_ids, train.item_ids, test.item_ids)
         needing = [name for name in ("novelty", "popularity_bias") if name in self.metrics and train is None]
         if isinstance(history, Interactions):
-            _same_ids("history", history.user_ids, test.user_ids, history.item_ids, test.item_ids)
+            check_same_ids("history", history.user_ids, test.user_ids, history.item_ids, test.item_ids)
         for name, other in (("candidates", candidates), ("given", given)):
             if other is not None:
                 check_interactions(name, other)
-                _same_ids(name, other.user_ids, test.user_ids, other.item_ids, test.item_ids)
+                check_same_ids(name, other.user_ids, test.user_ids, other.item_ids, test.item_ids)
         if given is not None and train is None:
             raise ValueError("`train` must be given together with `given`, whose users it lacks.")
         if needing:
             raise ValueError(f"`train` must be given for {needing[0]}, which counts its interactions.")
-        self.features = _feature_matrix(item_features, test) if "diversity" in self.metrics else None
+        self.features = feature_matrix(item_features, test) if "diversity" in self.metrics else None
 
         self.seen = None
         had = train if given is None else given
@@ -120,17 +122,17 @@ class Plan:
         )
         self.protocol = {
             "users": said_users(self.users, self.ranks),
-            "test": f"{len(test):,} interactions, {_print(test.users, test.items, test.values)}",
+            "test": f"{len(test):,} interactions, {fingerprint(test.users, test.items, test.values)}",
             "train": "none"
             if train is None
-            else f"{len(train):,} interactions, {_print(train.users, train.items, train.values)}",
+            else f"{len(train):,} interactions, {fingerprint(train.users, train.items, train.values)}",
             "catalogue": f"{test.n_items:,} items",
             "left out": "nothing"
             if self.seen is None
             else "the user's training items"
             if given is None
             else "the items given of the user",
-            "relevant": _relevant(test),
+            "relevant": said_relevant(test),
             "k": list(self.cuts),
             "ties": f"pseudo-random order, seed {seed}",
         }
@@ -138,7 +140,7 @@ class Plan:
             self._check_held_out(given, train)
             self.protocol["given"] = (
                 f"{len(given):,} interactions of users held out of training, "
-                f"{_print(given.users, given.items, given.values)}"
+                f"{fingerprint(given.users, given.items, given.values)}"
             )
         self.candidates = None
         if candidates is not None:
@@ -150,7 +152,7 @@ class Plan:
             self.candidates = Candidates(candidates, self.users, self.relevant, self.seen)
             self.protocol["catalogue"] = (
                 f"sampled: {self.candidates.said} of {test.n_items:,} items, "
-                f"{_print(self.candidates.items.starts, self.candidates.items.items)}"
+                f"{fingerprint(self.candidates.items.starts, self.candidates.items.items)}"
             )
 
     @property
@@ -227,7 +229,7 @@ class Plan:
             chosen = np.sort(np.random.default_rng(self.seed).choice(chosen, n_users, replace=False))
         if not len(chosen):
             which = "of `users` " if users is not None else ""
-            what = _relevant(self.test).removeprefix("test ")
+            what = said_relevant(self.test).removeprefix("test ")
             raise ValueError(
                 f"`test` must have a relevant item ({what}, not left out as seen) for at least one user. "
                 f"Received: {len(self.test)} interactions, none {which}relevant."
@@ -239,7 +241,7 @@ class Plan:
         if catalogue is not None and catalogue.user_ids is not None and catalogue.item_ids is not None:
             # A model that knows users only by their histories accepts other users as well.
             users = self.test.user_ids if not _by_history_alone(model) else catalogue.user_ids
-            _same_ids(
+            check_same_ids(
                 f"the data of {name!r}", catalogue.user_ids, users, catalogue.item_ids, self.test.item_ids
             )
         needed = {"user": int(self.users.max()) + 1, "item": self.test.n_items}
@@ -333,17 +335,6 @@ class Plan:
         return {name: found[name] for name in RATING if name in self.metrics}
 
 
-def said_users(users: np.ndarray, ranked: bool) -> str:
-    """Which users were evaluated, for the protocol.
-
-    Args:
-        users: their codes, ascending.
-        ranked: bool, whether lists were measured.
-    """
-    what = "with relevant test items" if ranked else "with test interactions"
-    return f"{len(users):,} {what}, {_print(users)}"
-
-
 class _Areas:
     """Computes the AUC of each user while the scores are in memory."""
 
@@ -363,72 +354,9 @@ def _by_history_alone(model: Any) -> bool:
     return "history" in names and "user" not in names
 
 
-def _cuts(k: int | Sequence[int]) -> tuple[int, ...]:
-    given = list(k) if isinstance(k, (Sequence, np.ndarray)) else [k]
-    for cut in given:
-        if isinstance(cut, bool) or not isinstance(cut, (int, np.integer)) or cut < 1:
-            raise ValueError(f"`k` must be a positive integer, or several. Received: k={k!r}.")
-    if not given:
-        raise ValueError(f"`k` must be a positive integer, or several. Received: k={k!r}.")
-    return tuple(sorted({int(cut) for cut in given}))
-
-
-def _known(metrics: Iterable[str]) -> tuple[str, ...]:
-    names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-    for name in names:
-        if name not in METRICS:
-            raise ValueError(unknown_name("metrics", name, METRICS))
-    if not names:
-        raise ValueError(f"`metrics` must name at least one of {', '.join(METRICS)}. Received: none.")
-    return names
-
-
 def _shares(train: Interactions) -> tuple[np.ndarray, int]:
     """Share of the training users who have each item, and the number of those users."""
     kept = train.liked
     held = Ragged.of(train if kept.all() else train.take(kept))
     n_users = max(1, int((np.diff(held.starts) > 0).sum()))
     return counts_of(held.items, train.n_items) / n_users, n_users
-
-
-def _relevant(test: Interactions) -> str:
-    least = test._meaning.least
-    return "test value above 0" if least is None else f"test value of at least {least:g}"
-
-
-def _feature_matrix(item_features: Any, test: Interactions) -> Any:
-    if item_features is None:
-        raise ValueError("`item_features` must be given for diversity, which compares items by them.")
-    if getattr(item_features, "ids", None) is not None:
-        item_features = item_features.align(test.item_ids, "item")
-    matrix = getattr(item_features, "matrix", item_features)
-    if matrix.shape[0] != test.n_items:
-        raise ValueError(
-            f"`item_features` must have one row per item. Received: {matrix.shape[0]} rows for "
-            f"{test.n_items} items."
-        )
-    return matrix
-
-
-def _same_ids(name: str, user_ids: Any, test_user_ids: Any, item_ids: Any, test_item_ids: Any) -> None:
-    for side, ids, test_ids in (("user", user_ids, test_user_ids), ("item", item_ids, test_item_ids)):
-        if ids.ctypes.data == test_ids.ctypes.data and ids.shape == test_ids.shape:
-            continue  # the same array
-        if len(ids) != len(test_ids) or not (ids == test_ids).all():
-            shared = min(len(ids), len(test_ids))
-            differ = np.flatnonzero(ids[:shared] != test_ids[:shared])
-            first = int(differ[0]) if len(differ) else shared
-            there = [shown(x[first]) if first < len(x) else "nothing" for x in (ids, test_ids)]
-            raise ValueError(
-                f"`test` must have the {side}s of {name}, with the same codes: split one `Interactions`, or "
-                f"load with `{side}_ids=`. Received: {len(test_ids)} and {len(ids)} {side}s, the first that "
-                f"differ are {there[1]} and {there[0]}."
-            )
-
-
-def _print(*columns: np.ndarray) -> str:
-    """A fingerprint of some columns."""
-    check = 0
-    for column in columns:
-        check = zlib.crc32(np.ascontiguousarray(column).data, check)
-    return f"{check:08x}"

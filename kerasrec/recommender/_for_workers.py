@@ -11,7 +11,7 @@ import numpy as np
 from kerasrec._arguments import positive_integer
 from kerasrec._partial import replacing
 from kerasrec.evaluation._layout import Layout
-from kerasrec.recommender import _lists, _vectors, _worker
+from kerasrec.recommender import _request, _vectors, _worker
 from kerasrec.recommender._state import SEED, State
 
 
@@ -44,13 +44,13 @@ def save(
             f"`recommend`. Received: {state.name!r}."
         )
     k = positive_integer("k", k)
-    ruled = _lists.rules_of(state, None)
+    ruled = _request.rules_of(state, None)
     if ruled is not None and ruled.chooses:
         raise ValueError(
             "Rules that choose among items need the recommender itself; set `recommender.rules` to `None`, "
             f"or use `recommend_to_parquet`. Received: {', '.join(ruled.rules.names)}."
         )
-    candidates = _lists.candidates_of(state, only, exclude, ruled)
+    candidates = _request.candidates_of(state, only, exclude, ruled)
     layout = Layout.of(state.n_items, SEED, candidates)
     arranged = np.maximum(layout.items, 0)
     users = state.users.raw.tolist()

@@ -16,9 +16,10 @@ from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Scorer
 from kerasrec.recommender import _index, _vectors
 from kerasrec.recommender._choosing import choose
 from kerasrec.recommender._frames import list_frame
-from kerasrec.recommender._lists import candidates_of, check_left, ranked, rules_of
+from kerasrec.recommender._lists import ranked
 from kerasrec.recommender._moves import Shortage, columns_of
 from kerasrec.recommender._order import Staged, of_ranker
+from kerasrec.recommender._request import candidates_of, check_left, rules_of
 from kerasrec.recommender._ruled import check_length, tastes
 from kerasrec.recommender._situations import in_context
 from kerasrec.recommender._state import SEED, State

@@ -5,8 +5,9 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kerasrec.recommender._lists import recommend, rules_of
+from kerasrec.recommender._lists import recommend
 from kerasrec.recommender._newcomers import recommend_for_history
+from kerasrec.recommender._request import rules_of
 from kerasrec.serving._served import Served, Unknown
 from kerasrec.serving.events import EventLog
 
