@@ -31,16 +31,27 @@ Calibrate = Annotated[
 ]
 Explore = Annotated[float | None, typer.Option(help="Probability that a place gets a random item, below 1.")]
 
+Pool = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="How many of the best items diversity and calibration choose from, and boost's unit."
+    ),
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of what --explore draws.")]
+
 
 def given(
-    where: str | None,
-    available: str | None,
-    at_most: list[str] | None,
-    at_least: list[str] | None,
-    boost: list[str] | None,
-    diversity: float | None,
-    calibrate: str | None,
-    explore: float | None,
+    *,
+    where: str | None = None,
+    available: str | None = None,
+    at_most: list[str] | None = None,
+    at_least: list[str] | None = None,
+    boost: list[str] | None = None,
+    diversity: float | None = None,
+    calibrate: str | None = None,
+    explore: float | None = None,
+    pool: int | None = None,
+    seed: int | None = None,
 ) -> dict[str, Any]:
     """The rules that were given, as arguments of `kerasrec.Rules`."""
     wanted = calibrate
@@ -55,6 +66,8 @@ def given(
         "diversity": diversity,
         "calibrate": wanted,
         "explore": explore,
+        "pool": pool,
+        "seed": seed,
     }
     return {name: rule for name, rule in found.items() if rule is not None}
 

@@ -40,6 +40,8 @@ def recommend(
     diversity: _rules.Diversity = None,
     calibrate: _rules.Calibrate = None,
     explore: _rules.Explore = None,
+    pool: _rules.Pool = None,
+    seed: _rules.Seed = None,
     context: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,7 +83,18 @@ def recommend(
             raise ValueError("`--separator`, `--encoding`, `--quoting` and `--names` need `--items`.")
         form = Form(separator=separator, encoding=encoding, quoting=quoting, names=names)
         shown = None if items is None else _titles(items, item_column, title_column, form)
-        given = _rules.given(where, available, at_most, at_least, boost, diversity, calibrate, explore)
+        given = _rules.given(
+            where=where,
+            available=available,
+            at_most=at_most,
+            at_least=at_least,
+            boost=boost,
+            diversity=diversity,
+            calibrate=calibrate,
+            explore=explore,
+            pool=pool,
+            seed=seed,
+        )
         state = read_state(model, report, newcomers=item is not None)
         from kerasrec.recommender import _lists, _newcomers, _situations
         from kerasrec.recommender._request import rules_of

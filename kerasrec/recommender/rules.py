@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasrec._arguments import positive_integer
+from kerasrec._arguments import positive_integer, whole_number
 from kerasrec.evaluation._names import unknown_name
+
+# How the rules choose; no rules by themselves.
+_HOW = ("pool", "seed")
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class Rules:
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
         if self.where is not None and not isinstance(self.where, str):
             raise TypeError(f"`where` must be text. Received: {type(self.where).__name__}.")
         for name in ("at_most", "at_least", "boost"):
@@ -95,6 +100,8 @@ class Rules:
         if self.explore is not None:
             _share("explore", self.explore, below=True)
         positive_integer("pool", self.pool)
+        if self.seed is not None:
+            whole_number("seed", self.seed)
         if not isinstance(self.calibrate, (str, Mapping, type(None))):
             raise TypeError(
                 f"`calibrate` must be a column or {{column: weight}}. Received: {self.calibrate!r}."
@@ -132,16 +139,9 @@ class Rules:
     def names(self) -> tuple[str, ...]:
         """The rules that are set, one per column."""
         found = []
-        for name in (
-            "where",
-            "available",
-            "at_most",
-            "at_least",
-            "boost",
-            "diversity",
-            "calibrate",
-            "explore",
-        ):
+        for name in (field.name for field in fields(self)):
+            if name in _HOW:
+                continue
             rule = getattr(self, name)
             if isinstance(rule, Mapping):
                 found += [f"{name} {column}" for column in rule]
@@ -195,6 +195,13 @@ class Rules:
             arrays: by name.
         """
         return cls().but(**json.loads(arrays["rules"].tobytes()))
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's and mappings as dicts, which a file gives back equal."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_text(value: Any) -> bool:

@@ -35,6 +35,15 @@ class _Ruled(_Body):
     explore: float | None = Field(
         None, ge=0, lt=1, description="Probability that a place gets a random item."
     )
+    pool: int = Field(
+        100,
+        ge=1,
+        lt=2**31,
+        description="How many of the best items `diversity` and `calibrate` choose from, and `boost`'s unit.",
+    )
+    seed: int | None = Field(
+        None, ge=0, description="Seed of what `explore` draws. Default: another each time."
+    )
 
     def rules(self) -> dict[str, Any]:
         """Those that the request names."""

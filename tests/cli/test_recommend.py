@@ -188,15 +188,22 @@ def test_items_called_id_in_any_form(run_json, fails, numbers, tmp_path):
 def test_rules_are_options():
     from kerasrec.cli._rules import given
 
-    found = given("new", None, ["brand=2"], None, ["price < 5=0.5"], 0.3, "genre=0.2", None)
+    found = given(
+        where="new",
+        at_most=["brand=2"],
+        boost=["price < 5=0.5"],
+        diversity=0.3,
+        calibrate="genre=0.2",
+        pool=9,
+    )
     expected = {"where": "new", "at_most": {"brand": 2}, "boost": {"price < 5": 0.5}, "diversity": 0.3}
-    assert found == expected | {"calibrate": {"genre": 0.2}}
+    assert found == expected | {"calibrate": {"genre": 0.2}, "pool": 9}
     with pytest.raises(
         ValueError, match=r"`--at-most` must be COLUMN=N with a whole number\. Received: 'x=a'"
     ):
-        given(None, None, ["x=a"], None, None, None, "genre", None)
+        given(at_most=["x=a"], calibrate="genre")
     with pytest.raises(ValueError, match=r"`--boost` must be COLUMN=N with a number\. Received: 'x'"):
-        given(None, None, None, None, ["x"], None, "genre", None)
+        given(boost=["x"], calibrate="genre")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,10 @@
 """Lists under rules equal those of a reference that goes item by item, and rules say what they did."""
 
+import dataclasses
+import inspect
+import json
+from types import MappingProxyType
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +14,8 @@ from references.rules import ruled_list
 
 import kerasrec
 from kerasrec import Recommender, Rules
+from kerasrec.cli import _rules
+from kerasrec.cli.recommend import recommend as recommend_command
 from kerasrec.data import Interactions
 from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._ragged import Ragged
@@ -18,6 +25,7 @@ from kerasrec.recommender._choosing import choose
 from kerasrec.recommender._directions import Directions
 from kerasrec.recommender._light import read_light
 from kerasrec.recommender._ruled import Cap, Quota, Ruled
+from kerasrec.serving._bodies import Many, _Ruled
 
 N_USERS, N_ITEMS = 12, 60
 DRAW = np.random.default_rng(3)
@@ -363,6 +371,7 @@ def test_too_few_are_said(shop):
         ({"boost": {"new": float("nan")}}, r"`boost\[\"new\"\]` must be a finite number\. Received: nan"),
         ({"boost": {"brand": 1.0}}, r"`boost` must name a column of truth values, or compare it"),
         ({"pool": 0}, r"`pool` must be a positive integer"),
+        ({"seed": (1, 2)}, r"`seed` must be a whole number of at least 0\. Received: seed=\(1, 2\)"),
     ],
 )
 def test_contradictions_and_faults_are_named(shop, rules, message):
@@ -405,6 +414,44 @@ def test_rules_of_the_recommender_are_kept_in_its_file(shop, data, tmp_path):
     with pytest.raises(ValueError, match="`where` must name columns"):
         shop.rules = Rules(where="colour == 1")
     assert shop.rules == loaded.rules
+
+
+def test_a_file_gives_back_what_any_mapping_or_number_said():
+    said = MappingProxyType({"brand": np.int64(2)})
+    rules = Rules(at_most=said, boost={"new": np.float32(0.1)}, pool=np.int64(50), seed=np.uint8(3))
+    arrays = rules.to_arrays()
+    assert Rules.from_arrays(arrays) == rules
+    # As Python writes them; 0.1 as float32 holds it.
+    expected = {"at_most": {"brand": 2}, "boost": {"new": 0.10000000149011612}, "pool": 50, "seed": 3}
+    assert json.loads(bytes(arrays["rules"])) == expected
+
+
+def test_rules_are_the_same_in_python_on_the_command_line_and_over_http():
+    parameters = inspect.signature(recommend_command).parameters
+    options = {name for name, one in parameters.items() if one.annotation in vars(_rules).values()}
+    declared = {field.name for field in dataclasses.fields(Rules)}
+    assert options == set(inspect.signature(_rules.given).parameters) == declared
+    assert set(_Ruled.model_fields) == declared
+    # Each is passed on under its own name, and counts as a rule unless it says how others choose.
+    given = {
+        "where": ("new", "new"),
+        "available": ("new", "new"),
+        "at_most": (["brand=2"], {"brand": 2}),
+        "at_least": (["new=1"], {"new": 1}),
+        "boost": (["new=0.5"], {"new": 0.5}),
+        "diversity": (0.3, 0.3),
+        "calibrate": ("genre=0.2", {"genre": 0.2}),
+        "explore": (0.1, 0.1),
+        "pool": (9, 9),
+        "seed": (4, 4),
+    }
+    assert given.keys() == declared
+    for name, (option, value) in given.items():
+        expected = {name: value}
+        assert _rules.given(**{name: option}) == expected
+        assert Many.model_validate({"users": [1], **expected}).rules() == expected
+        assert bool(Rules(**expected).names) is (name not in ("pool", "seed"))
+    assert Many(users=[1]).rules() == {}
 
 
 def test_rules_of_calls_are_of_the_metadata_as_it_is(data, shop):

@@ -175,6 +175,11 @@ def test_rules_of_a_request_and_of_the_file(serve, files, recommender, tmp_path)
     expected = own.recommend(["user 2", "user 3"], k=4, **rules)
     assert [row for entry in lists for row in answered(entry["items"])] == of(expected)
     drawn = client.post("/v1/recommend", json={**body, "explore": 0.2}).json()["lists"]
+    seeded = [
+        client.post("/v1/recommend", json={**body, "explore": 0.9, "seed": 3, "pool": 20}).json()
+        for _ in "ab"
+    ]
+    assert seeded[0] == seeded[1] and len(seeded[0]["lists"]) == 2
     assert all(0 < row["propensity"] <= 1 for entry in drawn for row in entry["items"])
     # Somebody who was not in training gets what the rules leave, and none of them is a fault of the request.
     known = client.post("/v1/history", json={"items": ["item 1"], "k": 4}).json()["items"]
