@@ -26,7 +26,7 @@ EASE is the best; the 95 % interval of its ndcg@100 is 0.4066 to 0.4364, that of
               recall@20  recall@50  ndcg@100
 ease             0.2986     0.4576    0.4210
 implicit_als     0.2949     0.4671    0.4130
-mult_dae         0.2909     0.4592    0.4124
+mult_dae         0.2898     0.4577    0.4101
 mult_vae         0.2908     0.4584    0.4015
 item_knn         0.2572     0.4051    0.3748
 popularity       0.1388     0.2385    0.2165"""
