@@ -92,7 +92,6 @@ RECIPES = {
         parts=4,
         settings={"n_items": N_ITEMS},
     ),
-    # The quality rises to the last epoch, so there are as many as three times LightFM's time has room for.
     "BalancedWMRB": Recipe(
         batch_size=2048,
         epochs=10,
