@@ -6,15 +6,13 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from kerasrec.zoo import Card, Hyperparameter, Recipe
-from kerasrec.zoo._hybrid import loss_of
+from kerasrec.losses._names import takes_catalogue
+from kerasrec.zoo import Card, Hyperparameter, Recipe, _hybrid, _sequences
 from kerasrec.zoo._recipe import SCHEDULES
 
 _OPTIMIZERS = ("adam", "adamw", "adagrad", "rmsprop", "lion")
 _REPRESENTATIONS = ("linear", "normalized_linear", "relu", "deep")
 _MOST_LAYERS = 3
-# Losses over the whole catalogue.
-_WHOLE = ("full_softmax", "dense_rmse", "dense_separation", "ce")
 # Without it a training takes as many as the search says.
 _EPOCHS = "epochs"
 # What `create` reads off the data.
@@ -148,6 +146,7 @@ class Space:
         if not choices:
             raise ValueError(f"The range of {name!r} must not be empty. Received: {given!r}.")
         if name == "loss":
+            loss_of = (_sequences if self.card.sequential else _hybrid).loss_of
             for x in choices:
                 if x not in known.choices:
                     loss_of(x, n_items=1)  # refuses a name that does not exist
@@ -205,7 +204,7 @@ def _training(card: Card, recipe: Recipe, own: Mapping[str, Hyperparameter]) -> 
         sampled = None
         # Of another loss nobody knows here whether it takes samples.
         if losses and all(isinstance(x, str) for x in losses):
-            sampled = ("loss", tuple(x for x in losses if x not in _WHOLE))
+            sampled = ("loss", tuple(x for x in losses if not takes_catalogue(x)))
         settings += [
             Hyperparameter("n_sampled_items", "int", 50, low=5, high=500, log=True, when=sampled),
             Hyperparameter("sampler", "choice", "uniform", choices=("uniform", "popularity"), when=sampled),

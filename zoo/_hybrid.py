@@ -32,6 +32,7 @@ from kerasrec.layers import (
     WeightedPassThroughRepr,
 )
 from kerasrec.layers._representation import Representation
+from kerasrec.losses._names import NAMES, takes_catalogue
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._parts import assemble, id_inputs
 from kerasrec.zoo._spectral import spectral_vectors, table
@@ -49,10 +50,8 @@ REPRESENTATIONS: dict[str, Callable[[int, int, Any], keras.layers.Layer]] = {
     ),
 }
 SCORES: dict[str, type[Score]] = {"dot": DotScore, "cosine": CosineScore, "euclidean": EuclideanScore}
-# By the name of their file.
-LOSSES: dict[str, type[keras.losses.Loss]] = {
-    loss.__module__.rpartition(".")[2]: loss for loss in vars(losses).values() if inspect.isclass(loss)
-}
+# `CatalogueCrossEntropy` takes vectors, which only models of sequences give it.
+LOSSES = {name: loss for name, loss in NAMES.items() if loss is not losses.CatalogueCrossEntropy}
 
 N_COMPONENTS = Hyperparameter("n_components", "int", 5, low=2, high=256, log=True)
 LOSS = Hyperparameter(
@@ -266,7 +265,7 @@ def decay_by_count(sides: tuple[Side, Side], decay: float, interactions: Any, lo
     there = interactions.liked
     by_user = np.bincount(interactions.users[there], minlength=user.n)
     by_item = np.bincount(interactions.items[there], minlength=item.n)
-    if not isinstance(loss_of(loss, item.n), (losses.FullSoftmax, losses.DenseRMSE, losses.DenseSeparation)):
+    if not takes_catalogue(loss):
         user.decay = functools.partial(FrequencyRegularization, user.n, decay)
         item.decay = functools.partial(FrequencyRegularization.from_counts, by_item, decay, 0.5)
         return
@@ -289,6 +288,11 @@ def score_layer(score: Any) -> Score:
 
 def loss_of(loss: Any, n_items: int) -> Any:
     """A loss by its name, kerasrec's or Keras's, or itself; the size of the catalogue is filled in."""
+    if isinstance(loss, losses.CatalogueCrossEntropy) or loss == "catalogue_cross_entropy":
+        raise ValueError(
+            "`loss` must compare scores; CatalogueCrossEntropy compares vectors and is for models of "
+            f"sequences, such as 'sasrec'. Use 'full_softmax'. Received: loss={loss!r}."
+        )
     if not isinstance(loss, str):
         if callable(loss):
             return loss

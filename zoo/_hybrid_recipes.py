@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from kerasrec import losses
+from kerasrec.losses._names import takes_catalogue
 from kerasrec.zoo._hybrid import LOSSES
 from kerasrec.zoo._recipe import Recipe, Size
 
@@ -38,9 +39,9 @@ def recipe(size: Size, loss: Any = None) -> Recipe:
         if is_dear(size) or is_sparse(size):
             return _near_the_decomposition(size) if size.n_interactions <= _MANY else _sampled(size, SAMPLED)
         return _whole(size, "full_softmax")
-    name = loss_name(loss)
-    if name in ("full_softmax", "dense_rmse", "dense_separation"):
+    if takes_catalogue(loss):
         return _whole(size, loss)
+    name = loss_name(loss)
     if name in ("rmse", "separation") or (isinstance(loss, str) and name is None):
         return Recipe({"loss": loss})  # of pairs
     return _sampled(size, loss)

@@ -8,11 +8,12 @@ import keras
 from kerasrec import losses
 from kerasrec._arguments import positive_integer
 from kerasrec.layers import Catalogue, DotScore, LastPosition, SequenceEmbedding
+from kerasrec.losses._names import SHORT
 from kerasrec.trainers import Model
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._recipe import Size
 
-# By name: cross-entropy over the catalogue, over shared negatives, gBCE, and one negative a positive.
+# Cross-entropy over the catalogue, over shared negatives, gBCE, and one negative a positive.
 SEQUENCE_LOSSES = ("ce", "sampled", "gbce", "bce")
 LOSS = Hyperparameter("loss", "choice", "sampled", choices=SEQUENCE_LOSSES)
 # Likes a user, above which histories are taken longer.
@@ -25,21 +26,22 @@ LEARNING_RATE = Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e
 
 
 def loss_of(loss: Any, n_items: int, temperature: float = 1.0) -> Any:
-    """A loss by its name, or itself."""
+    """A loss by its name or its short name, or itself."""
     made: dict[str, Callable[[], keras.losses.Loss]] = {
-        "ce": lambda: losses.CatalogueCrossEntropy(temperature),
-        "sampled": lambda: losses.SampledSoftmax(temperature, max_positives=1),
+        "catalogue_cross_entropy": lambda: losses.CatalogueCrossEntropy(temperature),
+        "sampled_softmax": lambda: losses.SampledSoftmax(temperature, max_positives=1),
         "gbce": lambda: losses.GBCE(n_items, prior=_share(n_items)),
-        "bce": lambda: losses.BinaryCrossEntropy(_share(n_items)),
+        "binary_cross_entropy": lambda: losses.BinaryCrossEntropy(_share(n_items)),
         "bpr_max": lambda: losses.BPRMax(max_positives=1),
     }
-    if isinstance(loss, str):
-        if loss not in made:
-            raise ValueError(f"`loss` must be a loss or one of {', '.join(made)}. Received: loss={loss!r}.")
-        return made[loss]()
-    if not isinstance(loss, keras.losses.Loss):
-        raise ValueError(f"`loss` must be a loss or one of {', '.join(made)}. Received: loss={loss!r}.")
-    return loss
+    if isinstance(loss, keras.losses.Loss):
+        return loss
+    name = SHORT.get(loss, loss) if isinstance(loss, str) else ""
+    if name not in made:
+        raise ValueError(
+            f"`loss` must be a loss or one of {', '.join((*made, *SHORT))}. Received: loss={loss!r}."
+        )
+    return made[name]()
 
 
 def _share(n_items: int) -> float:

@@ -38,7 +38,8 @@ def SASRec(
         dropout: float, dropout rate. Defaults to `0.1`.
         loss: `"ce"`, cross-entropy over the catalogue; `"sampled"`, over negatives shared by the batch;
             `"gbce"`, binary cross-entropy with calibrated probabilities (gSASRec); `"bce"`, without the
-            calibration; or a loss. Defaults to `"sampled"`.
+            calibration; or a loss. The full names `"catalogue_cross_entropy"`, `"sampled_softmax"` and
+            `"binary_cross_entropy"` work as well. Defaults to `"sampled"`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 

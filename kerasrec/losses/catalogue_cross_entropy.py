@@ -57,6 +57,8 @@ class CatalogueCrossEntropy(keras.losses.Loss):
         section 3.2.
     """
 
+    takes_catalogue = True  # `losses._names` reads it
+
     def __init__(
         self,
         temperature: float = 1.0,

@@ -48,6 +48,8 @@ class DenseSeparation(Separation):
         Kirk, "TensorRec: SeparationDenseLossGraph", 2018.
     """
 
+    takes_catalogue = True  # `losses._names` reads it
+
     def __init__(
         self,
         n_items: int | None = None,

@@ -53,6 +53,8 @@ class FullSoftmax(RankingLoss):
         Liang et al., "Variational autoencoders for collaborative filtering", 2018, eq. 2.
     """
 
+    takes_catalogue = True  # `losses._names` reads it
+
     def __init__(
         self,
         temperature: float = 1.0,

@@ -18,10 +18,9 @@ from kerasrec.data import (
 from kerasrec.data._folder import blocks
 from kerasrec.data._opened import BLOCK_ROWS
 from kerasrec.data._opened_parts import parts
+from kerasrec.losses._names import takes_catalogue
 from kerasrec.losses._ranking_loss import RankingLoss
 from kerasrec.zoo import Recipe
-
-_WHOLE = (losses.FullSoftmax, losses.DenseRMSE, losses.DenseSeparation)
 
 
 def batches_for(
@@ -47,14 +46,15 @@ def batches_for(
         )
     by_user = min(recipe.batch_size, interactions.n_users)
     shares = recipe.list_size is not None and isinstance(loss, losses.SampledSoftmax)
-    if known is not None and (shares or isinstance(loss, _WHOLE)):
+    whole = takes_catalogue(loss)
+    if known is not None and (shares or whole):
         # Items that a user has, but that are not in the row, would be negatives.
         interactions = _of_users(known, interactions)
-    if not isinstance(loss, _WHOLE) and not _takes_lists(model):
+    if not whole and not _takes_lists(model):
         return None
     interactions = confidence(interactions)
     supplied = model if "history" in input_names(model) else None
-    if isinstance(loss, _WHOLE):
+    if whole:
         return CatalogueBatches(interactions, by_user, seed=seed, model=supplied)
     if shares:
         list_size = min(recipe.list_size or interactions.n_items, interactions.n_items)
@@ -85,7 +85,7 @@ def _sequences(model: keras.Model, interactions: Interactions, recipe: Recipe, s
     return SequenceBatches(
         interactions,
         recipe.batch_size,
-        n_sampled_items=None if isinstance(model.loss, losses.CatalogueCrossEntropy) else n_sampled,
+        n_sampled_items=None if takes_catalogue(model.loss) else n_sampled,
         sampler=recipe.sampler,
         max_targets=recipe.max_targets,
         mask_rate=recipe.mask_rate,

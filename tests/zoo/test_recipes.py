@@ -11,6 +11,7 @@ import scipy.sparse
 import kerasrec
 from kerasrec import Recommender, zoo
 from kerasrec.data import Features, Interactions
+from kerasrec.losses._names import takes_catalogue
 from kerasrec.recommender import _training
 from kerasrec.tuning import HyperRecommender
 from kerasrec.zoo import FallingRate, Recipe, Size
@@ -83,7 +84,7 @@ def test_no_recipe_needs_users_times_items(name):
     """Scores of a step and all tables with two slots of an optimizer, in float32, beside 8 GB."""
     recipe = zoo.card(name).recipe_for(LARGE)
     items = recipe.list_size or recipe.n_sampled_items + 1
-    whole = recipe.settings.get("loss") in ("full_softmax", "dense_rmse", "dense_separation")
+    whole = takes_catalogue(recipe.settings.get("loss"))
     scores = recipe.batch_size * (LARGE.n_items if whole else items)
     tables = 3 * (LARGE.n_users + LARGE.n_items) * recipe.settings.get("n_components", 64)
     assert 4 * (scores + tables) < 8e9
