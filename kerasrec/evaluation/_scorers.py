@@ -9,6 +9,8 @@ from kerasrec.evaluation._layout import LONG, Layout
 
 # A row with more candidates than this times k gets exact scores instead.
 _MAX_CANDIDATES = 8
+# Numbers in double precision that are held at once where whole rows are scored.
+_NUMBERS = 1 << 21
 # Up to this times k columns, exact scores of all take less time than those of many candidates.
 _WHOLE = 64
 
@@ -142,7 +144,8 @@ class FactorRows:
     def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
         """Exact scores: products in double precision, some columns at a time."""
         vectors = prepared.astype(np.float64)
-        step = max(1, (1 << 21) // max(1, len(prepared)))
+        # Neither the products nor the items in double precision take more than 16 MB.
+        step = max(1, _NUMBERS // max(1, len(prepared), self.items.shape[1]))
         for start in range(0, len(self.items), step):
             columns = slice(start, start + step)
             with np.errstate(over="ignore"):  # infinite scores rank first

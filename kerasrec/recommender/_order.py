@@ -175,6 +175,26 @@ def of_ranker(ranker: Ranker) -> Score:
     return lambda users, items, _: scores_of(ranker, users, items)
 
 
+def catalogue_scores(ranker: Ranker, users: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """The scores of all items, a block of users at a time, and which users these are.
+
+    Args:
+        ranker: of all items.
+        users: as the ranker takes them `[B]`.
+
+    Yields:
+        Where the block stands in `users`, and float32 scores `[b, I]`.
+    """
+    layout, rows = ranker.layout, ranker.rows
+    prepared = rows.prepare(users)
+    step = max(1, _NUMBERS // layout.width)
+    for start in range(0, len(users), step):
+        part = slice(start, start + step)
+        block = np.empty((len(prepared[part]), layout.width), np.float32)
+        rows.fill(prepared[part], block)
+        yield part, np.take(block, layout.columns, axis=1)
+
+
 def scores_of(ranker: Ranker, users: np.ndarray, items: np.ndarray) -> np.ndarray:
     """The scores of a ranker for some items of each user.
 

@@ -153,11 +153,12 @@ class TwoStage(Recommender):
         """
         state, codes = self._now(), np.asarray(user_codes)
         first = _vectors.ranker(state)
-        n, n_items = self.n_candidates, state.n_items
-        every = np.tile(np.arange(n_items), (len(codes), 1))
-        found = _order.scores_of(first, codes, every).astype(np.float64)
-        low, high = found.min(axis=1, keepdims=True), found.max(axis=1, keepdims=True)
-        scores = ((found - low) / np.where(high > low, high - low, 1.0) - 1).astype(np.float32)
+        n = self.n_candidates
+        scores = np.empty((len(codes), state.n_items), np.float32)
+        for part, found in _order.catalogue_scores(first, codes):
+            low = found.min(axis=1, keepdims=True).astype(np.float64)
+            span = found.max(axis=1, keepdims=True) - low
+            scores[part] = (found - low) / np.where(span > 0, span, 1.0) - 1
         start = 0
         for block in _order.staged(state, first).rank(codes, n, state.history):
             rows, places = np.nonzero(block.items >= 0)

@@ -1,5 +1,7 @@
 """Two stages equal a reference that finds and orders one user at a time, whatever the two models are."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,10 +13,12 @@ from references.stages import two_stages
 import kerasrec
 from kerasrec import Ranker, Recommender, TwoStage
 from kerasrec.data import Impressions, Interactions
+from kerasrec.evaluation import _scorers
 from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import Ranker as CatalogueRanker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer
+from kerasrec.recommender import _order, _vectors
 from kerasrec.recommender._choosing import choose
 from kerasrec.recommender._light import read_light
 from kerasrec.recommender._order import Staged, of_ranker, scores_of
@@ -334,6 +338,46 @@ def test_evaluated_as_one_model_over_the_catalogue(data, first, second):
     alone = first.rank("u4", rest)
     assert alone["score"].is_monotonic_decreasing
     np.testing.assert_allclose(first.score([("u4", item) for item in rest]), np.sort(alone["score"])[::-1])
+
+
+def test_scores_of_the_catalogue_equal_those_of_pairs_block_by_block(first, second, monkeypatch):
+    """The candidates' places, and for the rest the first model's scores from -1 to 0."""
+    monkeypatch.setattr(_order, "_NUMBERS", 200)  # a few users at a time
+    both = TwoStage(first, second, n_candidates=6)
+    users = np.array([4, 0, 9, 4, 14, 2, 7])
+    every = np.tile(np.arange(N_ITEMS), (len(users), 1))
+    found = scores_of(_vectors.ranker(first._now()), users, every).astype(np.float64)
+    low, high = found.min(axis=1, keepdims=True), found.max(axis=1, keepdims=True)
+    expected = (found - low) / (high - low) - 1
+    for row, user in zip(expected, users, strict=True):
+        best = both.recommend(USERS[user], k=6)["item"]
+        row[[ITEMS.index(item) for item in best]] = np.arange(6, 0, -1)
+    np.testing.assert_allclose(both.score_catalogue(users), expected, atol=1e-6)
+
+
+def test_equal_scores_of_the_catalogue_are_all_the_lowest(second, data):
+    flat = Recommender.train(data, "global_bias")
+    scores = TwoStage(flat, second, n_candidates=3).score_catalogue([1, 2])
+    assert np.sort(scores, axis=1).tolist() == [[-1.0] * (N_ITEMS - 3) + [1.0, 2.0, 3.0]] * 2
+
+
+def test_scores_of_the_catalogue_take_no_copy_of_the_items_a_user(monkeypatch):
+    """12 users, 20,000 items of 32 components: 5 MB of vectors in double precision for each user before."""
+    monkeypatch.setattr(_order, "_NUMBERS", 1 << 16)
+    monkeypatch.setattr(_scorers, "_NUMBERS", 1 << 16)
+    draw = np.random.default_rng(0)
+    users, items = draw.normal(size=(12, 32)), draw.normal(size=(20_000, 32)).astype(np.float32)
+    ranker = CatalogueRanker(FactorScorer(lambda codes: users[codes], items))
+    tracemalloc.start()
+    try:
+        found = [scores.copy() for _, scores in _order.catalogue_scores(ranker, np.arange(12))]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [len(scores) for scores in found] == [3] * 4
+    np.testing.assert_allclose(np.concatenate(found), users @ items.T.astype(np.float64), atol=1e-4)
+    # The scores that are returned, and of a block its columns, its items, and products in double precision.
+    assert peak < 4 * 12 * 20_000 + 5 * 8 * (1 << 16)
 
 
 def test_one_file_holds_both(tmp_path, clicks, first, second):
