@@ -7,11 +7,12 @@ import keras_tuner
 
 from kerasrec.data import Impressions
 from kerasrec.evaluation import ClickMetrics, RankingMetrics
+from kerasrec.evaluation._measures import RELEVANCE
 from kerasrec.recommender._click_training import OBJECTIVES
 from kerasrec.tuning._data import Data
 from kerasrec.tuning._spaces import nearest
 
-_AT_K = ("ndcg", "recall", "precision", "hit_rate", "f1", "map", "mrr", "graded_ndcg", "coverage", "novelty")
+_AT_K = (*RELEVANCE, "coverage", "novelty")
 _LOWER_AT_K = ("gini", "popularity_bias")
 _EXACT = {"val_auc": "max", "val_rmse": "min", "val_mae": "min"}
 _CLICKS = {f"val_{name}": direction for name, direction in OBJECTIVES.items()}
