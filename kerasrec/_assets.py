@@ -129,7 +129,7 @@ def _check_seen(starts: np.ndarray, items: np.ndarray, n_users: int, n_items: in
             "Seen items must be a list of items for each user. "
             f"Received: {starts.shape} starts and {items.shape} items for {n_users} users, {n_items} items."
         )
-    ascending = np.diff(items.astype(np.int64)) > 0
+    ascending = items[1:] > items[:-1]
     ascending[starts[(starts > 0) & (starts < len(items))] - 1] = True  # where the next user begins
     if not ascending.all():
         raise ValueError("Seen items of a user must be in ascending order. Received: items that are not.")

@@ -19,13 +19,19 @@ _ROOT = Path("/")
 _ENDED = ("resourceexhausted", "resource_exhausted", "can't allocate memory", "out of memory")
 
 
-def check_memory(n_bytes: int, what: str, trains: bool = False) -> None:
+def check_memory(
+    n_bytes: int,
+    what: str,
+    trains: bool = False,
+    remedy: str = "take smaller sizes or a machine with more",
+) -> None:
     """Refuse what would not fit.
 
     Args:
         n_bytes: int, how much it takes at least.
         what: its name in the message.
         trains: bool, whether a backend is to train. Defaults to `False`.
+        remedy: what to do, in the message. Defaults to what helps a model that is to be made.
 
     Raises:
         ValueError: if less is left.
@@ -33,7 +39,7 @@ def check_memory(n_bytes: int, what: str, trains: bool = False) -> None:
     left = memory_left(trains)
     if n_bytes > left:
         raise ValueError(
-            f"There must be memory for {what}: take smaller sizes or a machine with more. "
+            f"There must be memory for {what}: {remedy}. "
             f"Received: {n_bytes:,} bytes needed, and {left:,} left for this process."
         )
 

@@ -10,7 +10,11 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 Ratings = Annotated[
-    Path, typer.Argument(help="CSV or Parquet file with one rating per row.", metavar="RATINGS")
+    Path,
+    typer.Argument(
+        help="CSV or Parquet file with one rating per row, or a folder that `kerasrec prepare` wrote.",
+        metavar="RATINGS",
+    ),
 ]
 
 

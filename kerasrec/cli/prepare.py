@@ -71,10 +71,10 @@ def prepare(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write a table that does not fit into memory to a folder of columns, within a memory limit.
+    r"""Write a table that does not fit into memory to a folder of columns, within a memory limit.
 
     `kerasrec train OUT` trains on it, and `Interactions.open` opens it. Run the same command again to
-    resume a call that was stopped. Needs `pip install 'kerasrec[large]'`.
+    resume a call that was stopped. Needs `pip install 'kerasrec\[large]'`.
     """
     with reporting(as_json, debug) as report:
         load_library(report)

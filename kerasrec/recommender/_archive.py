@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 
 from kerasrec._assets import HEADER, check_header
+from kerasrec._memory import check_memory
 
 WEIGHTS = "model.weights.h5"
+# The folder of what lists need of the weights.
+VECTORS = "vectors/"
 # Most characters of another library's error in a message.
 _LONGEST = 300
 # Arrays are stored uncompressed; text ids shrink at most about twentyfold.
@@ -134,6 +137,18 @@ def _check_array(file: Any, n_bytes: int, name: str, path: Path) -> None:
             f"Arrays of a model file must be as large as they say. Received: {name} of shape {shape}, "
             f"{declared:,} bytes, in {n_bytes:,} of {path}."
         )
+
+
+def check_room(archive: zipfile.ZipFile, path: Path, without: str) -> None:
+    """Refuse arrays that memory has no room for; the system would end the process without a word.
+
+    Args:
+        archive: of a model file.
+        path: the file.
+        without: how the names begin of what is not going to be read.
+    """
+    n_bytes = sum(x.file_size for x in archive.infolist() if not x.filename.startswith(without))
+    check_memory(n_bytes, f"what {path} holds", remedy="free some or load it on a machine with more")
 
 
 def one_line(text: str) -> str:

@@ -103,26 +103,45 @@ class History(Ragged):
         item_ids: np.ndarray,
         ordered: bool = False,
     ) -> "History":
-        """The inverse of `to_arrays`; values without a meaning are likes if all are 1, otherwise ratings."""
-        users = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-        found = Interactions(
-            users,
-            items,
-            arrays.get("values", np.ones(len(items), np.float32)),
-            arrays.get("times"),
-            user_ids=user_ids,
-            item_ids=item_ids,
-        )
+        """The inverse of `to_arrays`; values without a meaning are likes if all are 1, otherwise ratings.
+
+        The pairs are taken as they are, by user and item and each once, as in a checked file.
+        """
+        found = cls.__new__(cls)
+        found.starts, found.items, found._sorted = starts, items.astype(np.int32, copy=False), None
+        values = arrays["values"] if "values" in arrays else np.ones(len(items), np.float32)
+        found.values = values.astype(np.float32, copy=False)
+        found.times, found.n_events = arrays.get("times"), arrays.get("n_events")
+        found._check_columns()
         if "meaning" in arrays:
-            found._meaning = Meaning.from_dict(json.loads(arrays["meaning"].tobytes()))
-        elif (found.values == 1).all():
-            found._meaning = replace(found._meaning, kind="likes")
-        if "n_events" in arrays:
-            counts = arrays["n_events"]
-            if counts.shape != items.shape or counts.dtype.kind != "i" or (len(counts) and counts.min() < 1):
-                raise ValueError("the numbers of events do not fit the seen items")
-            found._counts = counts
-        return cls(found, ordered and (sequences_of(arrays, len(item_ids)) or True))
+            found.meaning = Meaning.from_dict(json.loads(arrays["meaning"].tobytes()))
+        else:
+            found.meaning = Meaning.of(None, None, True)
+            if (found.values == 1).all():
+                found.meaning = replace(found.meaning, kind="likes")
+        found.sequences = None
+        if ordered:
+            found.sequences = sequences_of(arrays, len(item_ids)) or Sequences(
+                found.interactions(user_ids, item_ids)
+            )
+        return found
+
+    def _check_columns(self) -> None:
+        """Refuse columns of a file that do not fit its pairs."""
+        for name, column in (("values", self.values), ("times", self.times)):
+            if column is not None and column.shape != self.items.shape:
+                raise ValueError(f"{column.shape} {name} do not fit {self.items.shape} seen items")
+        if not np.isfinite(self.values).all():
+            raise ValueError("the values of the seen items are not finite")
+        if self.times is not None:
+            if self.times.dtype.kind != "i":
+                raise ValueError(f"times must be whole numbers, and are {self.times.dtype}")
+            self.times = self.times.astype(np.int64, copy=False)
+        counts = self.n_events
+        if counts is not None and (
+            counts.shape != self.items.shape or counts.dtype.kind != "i" or (len(counts) and counts.min() < 1)
+        ):
+            raise ValueError("the numbers of events do not fit the seen items")
 
 
 def sequences_of(arrays: Mapping[str, np.ndarray], n_items: int) -> Sequences | None:

@@ -16,7 +16,7 @@ import numpy as np
 from kerasrec._assets import read_assets
 from kerasrec._temporary import temporary
 from kerasrec.recommender import _index, _metadata
-from kerasrec.recommender._archive import WEIGHTS, keras_path, one_line, opened
+from kerasrec.recommender._archive import VECTORS, WEIGHTS, check_room, keras_path, one_line, opened
 from kerasrec.recommender._factors import Factors
 from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
@@ -25,8 +25,7 @@ from kerasrec.recommender.rules import Rules
 
 # The name of a second stage among the assets.
 SECOND = "second_stage"
-_FOLDER = "vectors/"
-_ABOUT = f"{_FOLDER}about.json"
+_ABOUT = f"{VECTORS}about.json"
 _TABLES = ("user", "item", "user_bias", "item_bias")
 # Errors of arrays and JSON of an unexpected form.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -48,7 +47,7 @@ def add_vectors(path: Path, factors: Factors, name: str, inputs: tuple[str, ...]
         for table in _TABLES:
             array = getattr(factors, table)
             if array is not None:
-                with archive.open(f"{_FOLDER}{table}.npy", "w", force_zip64=True) as file:
+                with archive.open(f"{VECTORS}{table}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
 
 
@@ -64,6 +63,7 @@ def read_light(path: str | os.PathLike[str], newcomers: bool = False) -> State |
     with opened(path) as (archive, folder):
         if _ABOUT not in archive.namelist():
             return None
+        check_room(archive, path, without=WEIGHTS)
         try:
             about = json.loads(archive.read(_ABOUT))
             if archive.getinfo(WEIGHTS).CRC != about["weights"]:
@@ -73,9 +73,9 @@ def read_light(path: str | os.PathLike[str], newcomers: bool = False) -> State |
             if f"{folder}{SECOND}.npz" in archive.namelist():
                 return None  # the second stage is a model
             arrays = {
-                table: _array(archive, f"{_FOLDER}{table}.npy")
+                table: _array(archive, f"{VECTORS}{table}.npy")
                 for table in _TABLES
-                if f"{_FOLDER}{table}.npy" in archive.namelist()
+                if f"{VECTORS}{table}.npy" in archive.namelist()
             }
             factors = Factors(
                 **arrays, scales=tuple((float(low), float(high)) for low, high in about["scales"])

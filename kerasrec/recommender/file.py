@@ -17,7 +17,7 @@ from kerasrec._partial import replacing
 from kerasrec._temporary import temporary
 from kerasrec.data import ModelInputs
 from kerasrec.layers import Catalogue, find_catalogue
-from kerasrec.recommender._archive import keras_path, one_line, opened
+from kerasrec.recommender._archive import VECTORS, check_room, keras_path, one_line, opened
 from kerasrec.recommender._declared import check_config_fits, check_tables, shapes_of_weights
 from kerasrec.recommender._factors import factors_of
 from kerasrec.recommender._history import History, sequences_of
@@ -48,6 +48,7 @@ def save_model(
     path: str | os.PathLike[str],
     interactions: "Interactions | None" = None,
     seen: bool = False,
+    history: bool = True,
 ) -> None:
     """Write a model, its optimizer and the ids that its codes stand for to one `.keras` file.
 
@@ -63,9 +64,13 @@ def save_model(
         seen: bool, whether to keep which user has which item, so that a recommendation can leave those out,
             with its value and their `kind`.
             Defaults to `False`; without `interactions`, what the model carries stays.
+        history: bool, whether to write what the model carries of a `kerasrec.Recommender`: what users have
+            had, features, metadata and rules. `False` writes the model and its ids alone, to be loaded by
+            `load_model`. Defaults to `True`.
 
     Raises:
-        ValueError: if `path` does not end in `.keras`, the model has other inputs, or there are no ids.
+        ValueError: if `path` does not end in `.keras`, the model has other inputs, there are no ids, or
+            `seen=True` comes with `history=False`.
         FileNotFoundError: if the folder does not exist.
         OSError: if there is no room for the file.
         TypeError: if an id is neither text nor a whole number.
@@ -82,13 +87,15 @@ def save_model(
     path = new_path(path)
     if interactions is None and seen:
         raise ValueError("`interactions` must be given for `seen=True`. Received: interactions=None.")
+    if seen and not history:
+        raise ValueError("`seen` must be `False` for `history=False`. Received: seen=True, history=False.")
     model = with_catalogue(model)
     catalogue = cast("Catalogue", find_catalogue(model))
     if interactions is not None:
         catalogue.fill(interactions, seen=seen)
         if seen:
-            history = History(interactions, "history" in input_names(model))
-            catalogue.attachments = {"history": history.to_arrays()}
+            pairs = History(interactions, "history" in input_names(model))
+            catalogue.attachments = {"history": pairs.to_arrays()}
     elif not catalogue.filled:
         raise ValueError(
             "`interactions` must be given for a model that was not made by `kerasrec.zoo.create`: its codes "
@@ -97,8 +104,23 @@ def save_model(
     if model.compiled and not model.optimizer.built:
         # Keras builds it when it loads the file, and would warn that the file has no moments for it.
         model.optimizer.build(model.trainable_variables)
-    with written_by_the_first(path) as place:
+    with (
+        contextlib.nullcontext() if history else _without_history(catalogue),
+        written_by_the_first(path) as place,
+    ):
         _write(model, catalogue, Path(place))
+
+
+@contextlib.contextmanager
+def _without_history(catalogue: Catalogue) -> Iterator[None]:
+    """A catalogue of the model alone meanwhile: its ids, and the columns that a click model reads."""
+    seen, attachments = catalogue.seen, catalogue.attachments
+    catalogue.seen = None
+    catalogue.attachments = {name: x for name, x in attachments.items() if name == "columns"}
+    try:
+        yield
+    finally:
+        catalogue.seen, catalogue.attachments = seen, attachments
 
 
 def new_path(path: str | os.PathLike[str]) -> Path:
@@ -146,9 +168,9 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a complete file of a kerasrec model, from a newer kerasrec, or holds code,
-            classes that nobody registered, names that lead out of a folder or a zip bomb; nothing is
-            executed.
+        ValueError: if memory has no room for it, or it is not a complete file of a kerasrec model, from a
+            newer kerasrec, or holds code, classes that nobody registered, names that lead out of a folder or
+            a zip bomb; nothing is executed.
 
     Example:
         >>> import os, tempfile, kerasrec
@@ -161,6 +183,7 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
     path = keras_path(path)
     check_fork()
     with _opened(path) as (archive, _):
+        check_room(archive, path, without=VECTORS)
         check_config_fits(archive.read("config.json"), shapes_of_weights(archive, path), path)
     try:
         with _elsewhere(path) as link:

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import tracemalloc
+import zipfile
 
 import keras
 import numpy as np
@@ -12,9 +14,11 @@ from hypothesis import strategies as st
 
 import kerasrec
 from kerasrec import Recommender
+from kerasrec._assets import Assets, read_assets, write_assets
 from kerasrec.data import Interactions
 from kerasrec.recommender import load_model, save_model
 from kerasrec.recommender._history import History, updated
+from kerasrec.recommender._light import read_light
 
 
 def held(interactions):
@@ -158,6 +162,80 @@ class TestRefused:
         ids = np.array(["a", "b"], object), np.array(["x", "y"], object)
         with pytest.raises(ValueError, match="the numbers of events do not fit the seen items"):
             History.from_arrays(np.array([0, 1, 2]), np.array([0, 1]), arrays, *ids)
+
+    @pytest.mark.parametrize(
+        ("arrays", "message"),
+        [
+            ({"values": np.ones(3, np.float32)}, r"\(3,\) values do not fit \(2,\) seen items"),
+            ({"times": np.ones(1, np.int64)}, r"\(1,\) times do not fit \(2,\) seen items"),
+            ({"values": np.array([1, np.nan])}, "values of the seen items are not finite"),
+            ({"times": np.ones(2)}, "times must be whole numbers, and are float64"),
+        ],
+    )
+    def test_a_file_whose_columns_do_not_fit(self, arrays, message):
+        ids = np.array(["a", "b"], object), np.array(["x", "y"], object)
+        with pytest.raises(ValueError, match=message):
+            History.from_arrays(np.array([0, 1, 2]), np.array([0, 1]), arrays, *ids)
+
+
+class TestMemory:
+    """A file's arrays are taken as they are: 16 bytes a pair with values and times, which nothing doubles."""
+
+    def test_no_copy(self):
+        n_users, n_each = 1_000, 100
+        items = np.tile(np.arange(n_each, dtype=np.int32), n_users)
+        arrays = {"values": np.ones(len(items), np.float32), "times": np.arange(len(items))}
+        starts = np.arange(0, len(items) + 1, n_each)
+        tracemalloc.start()
+        try:
+            history = History.from_arrays(starts, items, arrays, np.arange(n_users), np.arange(n_each))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 2 * len(items)
+        assert history.items is items
+        assert history.find(np.array([3, 3]), np.array([7, n_each])).tolist() == [3 * n_each + 7, -1]
+
+    def test_reading_holds_no_more_than_it_gives(self, tmp_path):
+        n_users, n_each = 1_000, 500
+        n = n_users * n_each
+        items, starts = np.tile(np.arange(n_each, dtype=np.int32), n_users), np.arange(0, n + 1, n_each)
+        history = {"values": np.ones(n, np.float32), "times": np.arange(n)}
+        ids = np.arange(n_users), np.arange(n_each)
+        write_assets(tmp_path, Assets(*ids, (1.0, 1.0), (starts, items), {"history": history}))
+        tracemalloc.start()
+        try:
+            read = read_assets(tmp_path)
+            held, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert (read.seen[1] == items).all() and 16 * n < held
+        assert peak < 1.3 * held
+
+    def test_the_model_alone(self, tmp_path):
+        data = Interactions.from_frame(events("ab", "xy"))
+        recommender = Recommender(kerasrec.zoo.create("matrix_factorization", data, n_components=2), data)
+        recommender.save(tmp_path / "all.keras")
+        save_model(recommender.model, tmp_path / "alone.keras", history=False)
+        with zipfile.ZipFile(tmp_path / "alone.keras") as file:
+            assert not [name for name in file.namelist() if name.endswith(".npz") or "vectors" in name]
+        alone = load_model(tmp_path / "alone.keras")
+        rows = {"user": np.array([[0], [1]]), "item": np.array([[1], [0]])}
+        np.testing.assert_array_equal(alone(rows), recommender.model(rows))
+        save_model(recommender.model, tmp_path / "again.keras")  # the model still carries everything
+        assert Recommender.load(tmp_path / "again.keras").recommend("a", k=1)["item"].tolist() == ["y"]
+        with pytest.raises(ValueError, match="`seen` must be `False` for `history=False`"):
+            save_model(recommender.model, tmp_path / "x.keras", data, seen=True, history=False)
+
+    @pytest.mark.parametrize("read", [Recommender.load, read_light])
+    def test_refused_where_there_is_none(self, read, tmp_path, monkeypatch):
+        data = Interactions.from_frame(events("ab", "xy"))
+        model = kerasrec.zoo.create("matrix_factorization", data, n_components=2)
+        Recommender(model, data).save(tmp_path / "x.keras")
+        monkeypatch.setattr("kerasrec._memory.memory_left", lambda trains=False: 500)
+        with pytest.raises(ValueError, match=r"memory for what .*x\.keras holds: free some") as said:
+            read(tmp_path / "x.keras")
+        assert "bytes needed, and 500 left" in str(said.value)
 
 
 CASES = [
