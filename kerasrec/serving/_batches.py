@@ -1,17 +1,23 @@
 """Requests for single lists that wait at the same moment are answered by one ranking."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from kerasrec.serving import _answers
+from kerasrec.serving._pace import Pace
 from kerasrec.serving._served import Served
 from kerasrec.serving.events import EventLog
 
+_Waiting = dict[tuple[Any, ...], list[tuple[Any, asyncio.Future[dict[str, Any]]]]]
+_Found = list[list[dict[str, Any]] | Exception]
+
 
 class Batches:
-    """Gathers what came in during one turn of the event loop.
+    """Gathers what came in during one turn of the event loop, or during the ranking before.
 
-    A ranking of sixteen users costs hardly more than that of one, and gives each the same list.
+    A ranking of sixteen users costs hardly more than that of one, and gives each the same list. It runs on
+    the event loop only while rankings are known to be short; otherwise in a thread, and the loop goes on.
 
     Args:
         log: `EventLog`.
@@ -19,30 +25,60 @@ class Batches:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._waiting: dict[tuple[Any, ...], list[tuple[Any, asyncio.Future[dict[str, Any]]]]] = {}
+        self._pace = Pace()
+        self._waiting: _Waiting = {}
+        self._busy = False
 
     async def ask(
         self, served: Served, user: Any, k: int, exclude_seen: bool, unknown: str
     ) -> dict[str, Any]:
         """One user's list; the arguments are those of `lists`."""
         loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._answer)
         future: asyncio.Future[dict[str, Any]] = loop.create_future()
         self._waiting.setdefault((served, k, exclude_seen, unknown), []).append((user, future))
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._begin)
         return await future
 
-    def _answer(self) -> None:
+    def _begin(self) -> None:
         waiting, self._waiting = self._waiting, {}
+        version = next(iter(waiting))[0].version
+        rank = self._pace.measured(version, lambda: self._rank(waiting))
+        if self._pace.is_short(version):
+            self._end(waiting, rank)
+            return
+        running = asyncio.get_running_loop().run_in_executor(None, rank)
+        running.add_done_callback(lambda done: self._end(waiting, done.result))
+
+    def _rank(self, waiting: _Waiting) -> _Found:
+        """The lists of each group, or the error that all of it gets."""
+        found: _Found = []
         for (served, k, exclude_seen, unknown), asked in waiting.items():
             users = [user for user, _ in asked]
             try:
-                found = _answers.lists(served, self._log, users, k, exclude_seen, unknown=unknown)
+                found.append(_answers.lists(served, self._log, users, k, exclude_seen, unknown=unknown))
             except Exception as error:
+                found.append(error)
+        return found
+
+    def _end(self, waiting: _Waiting, result: Callable[[], _Found]) -> None:
+        try:
+            found = result()
+        except BaseException:  # a server that is being stopped
+            for asked in waiting.values():
                 for _, future in asked:
-                    if not future.done():
-                        future.set_exception(error)
-                continue
-            for (_, future), answer in zip(asked, found, strict=True):
-                if not future.done():  # whoever asked has gone
-                    future.set_result(answer)
+                    future.cancel()
+            raise
+        finally:
+            self._busy = bool(self._waiting)
+            if self._busy:
+                asyncio.get_running_loop().call_soon(self._begin)
+        for asked, answers in zip(waiting.values(), found, strict=True):
+            for place, (_, future) in enumerate(asked):
+                if future.done():
+                    continue  # whoever asked has gone
+                if isinstance(answers, Exception):
+                    future.set_exception(answers)
+                else:
+                    future.set_result(answers[place])

@@ -15,6 +15,7 @@ from kerasrec.serving._batches import Batches
 from kerasrec.serving._bodies import Event, RawId
 from kerasrec.serving._current import Current
 from kerasrec.serving._metrics import Metrics
+from kerasrec.serving._pace import Pace
 from kerasrec.serving._problems import Json
 from kerasrec.serving._served import Served
 from kerasrec.serving.events import EventLog
@@ -38,7 +39,7 @@ _WRITING = _BODY | {
 def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) -> APIRouter:
     """What programs ask: lists, neighbours, explanations, events."""
     router = APIRouter(prefix="/v1", default_response_class=Json, dependencies=[Depends(_known_parameters)])
-    limits, batches = _Limits(settings), Batches(log)
+    limits, batches, similarity = _Limits(settings), Batches(log), Pace()
     writing = [Depends(_writer(settings))]
     length = min(_LENGTH, settings.max_k)
 
@@ -71,7 +72,8 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
         limits.k(k)
         served = current.served
         raw = served.written("item", item)
-        return Json({"items": _answers.similar_list(served, raw, k), "version": served.version})
+        found = await similarity.run(served.version, _answers.similar_list, served, raw, k)
+        return Json({"items": found, "version": served.version})
 
     @router.post("/history", response_model=_bodies.Items, responses=_BODY)
     def history(body: _bodies.History) -> Response:
