@@ -1,7 +1,7 @@
 """New items, new users and new events: a new state, or an error that changes nothing."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from kerasrec.data import Features, Interactions, Sequences
 from kerasrec.data._columns import id_array, id_index, several, shown, vocabulary
 from kerasrec.data._encoders import Indicator
 from kerasrec.recommender import _training, _vectors
+from kerasrec.recommender._copies import copied, is_graph, put_back
 from kerasrec.recommender._history import appended
 from kerasrec.recommender._history import updated as history_after
 from kerasrec.recommender._ids import Ids
@@ -20,7 +21,7 @@ from kerasrec.recommender._made import state_of
 from kerasrec.recommender._metadata import aligned
 from kerasrec.recommender._reading import reads
 from kerasrec.recommender._rescaled import Scale, reads_scores, rescaled
-from kerasrec.recommender._resizing import Growth, is_of_a_graph, resized, value_of
+from kerasrec.recommender._resizing import Growth, is_of_a_graph, resized
 from kerasrec.recommender._state import State
 
 if TYPE_CHECKING:
@@ -142,9 +143,9 @@ def updated(
         trained_on = whole.take(replayed[whole.users])
     model = state.model
     if model is before or any(map(is_of_a_graph, model.layers)):
-        model = _copied(state, whole)
+        model = copied(state, whole)
     recipe = _training.recipe_of(model, whole).replace(epochs=epochs, batch_size=batch_size)
-    with _put_back(model) if model is before else contextlib.nullcontext():
+    with put_back(model) if model is before else contextlib.nullcontext():
         history = _training.fit(model, trained_on, recipe, seed, verbose, known=whole)
     found = _after(state, model, whole, _sequences(state, interactions))
     how = (epochs, replay, user_features, item_metadata, batch_size, seed, verbose)
@@ -247,7 +248,7 @@ def _grown(
 
 
 def _resized(state: State, growth: dict[str, Growth], user_ids: np.ndarray, item_ids: np.ndarray) -> State:
-    if not _is_graph(state.model):
+    if not is_graph(state.model):
         raise ValueError(
             "`model` must be a functional model to grow. "
             f"Received: {state.name!r} of type {type(state.model).__name__}."
@@ -258,46 +259,6 @@ def _resized(state: State, growth: dict[str, Growth], user_ids: np.ndarray, item
         nothing = Sequences.of_lists([], len(item_ids))
         sequences = appended(sequences, nothing, _NONE, _NONE, len(user_ids), len(item_ids))
     return _after(state, resized(state.model, growth), interactions, sequences)
-
-
-def _is_graph(model: keras.Model) -> bool:
-    try:
-        return model.inputs is not None
-    except (AttributeError, ValueError):
-        return False
-
-
-def _copied(state: State, interactions: Interactions) -> keras.Model:
-    """A copy of the model and its optimizer's state to train, while lists come from the original.
-
-    A graph gets the edges of these interactions. A subclassed model, or one whose loss cannot be copied, is
-    trained itself.
-    """
-    if not _is_graph(state.model):
-        return state.model
-    same = {"user": Growth(state.n_users, state.n_users), "item": Growth(state.n_items, state.n_items)}
-    edges = None
-    if any(map(is_of_a_graph, state.model.layers)):
-        from kerasrec.zoo._fitted import positives
-
-        edges = positives(interactions).nonzero()
-    try:
-        return resized(state.model, same, edges)
-    except (TypeError, ValueError):
-        return state.model
-
-
-@contextlib.contextmanager
-def _put_back(model: keras.Model) -> Iterator[None]:
-    """Gives a model its weights back if training fails."""
-    optimizer = [] if model.optimizer is None else model.optimizer.variables
-    kept = [(x, value_of(x)) for x in (*model.variables, *optimizer)]
-    try:
-        yield
-    except Exception:
-        for variable, value in kept:
-            variable.assign(value)
-        raise
 
 
 def _new(known: Ids, given: Any) -> tuple[np.ndarray, "pd.DataFrame | None"]:

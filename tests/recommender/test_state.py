@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -65,21 +66,73 @@ def test_a_training_that_fails_changes_nothing(made, monkeypatch, new):
     pd.testing.assert_frame_equal(made.recommend(k=3), lists)
 
 
+class Own(keras.Model):
+    """A score per item."""
+
+    def __init__(self, start=0.0, name="own"):
+        super().__init__(name=name)
+        self.start = start
+        self.table = keras.layers.Embedding(20, 1)
+
+    def get_config(self):
+        return {"start": float(self.start), "name": self.name}
+
+    def call(self, inputs):
+        return keras.ops.reshape(self.table(inputs["item"]), (-1, 1)) + self.start
+
+
+class Uncopied(Own):
+    def get_config(self):
+        raise NotImplementedError("no config")
+
+
+def own_loss(y_true, y_pred):
+    return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+
+
+def functional():
+    item = keras.Input((1,), dtype="int32", name="item")
+    score = keras.layers.Flatten()(keras.layers.Embedding(20, 1)(item))
+    return keras.Model({"item": item}, score, name="functional")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [lambda: Own(0.5), functional], ids=["subclassed", "loss of one's own"])
+def test_lists_during_an_update_are_those_before_it(data, monkeypatch, make):
+    model = make()
+    model.compile(keras.optimizers.Adam(0.1), own_loss)
+    made = Recommender(model, data)
+    made.update(events(("u1", 0)), verbose=0)
+    model, before, lists = made.model, weights(made.model), made.recommend(k=3)
+    fit, during = _training.fit, []
+
+    def fits_and_reads(*args, **kwargs):
+        history = fit(*args, **kwargs)
+        with ThreadPoolExecutor() as pool:
+            during.append(pool.submit(made.recommend, k=3).result())
+        return history
+
+    monkeypatch.setattr(_training, "fit", fits_and_reads)
+    made.update(events(("u1", 0)), verbose=0)
+    pd.testing.assert_frame_equal(during[0], lists)
+    assert made.model is not model and made.model.name == model.name
+    assert not made.recommend(k=3)["score"].equals(lists["score"])
+    for now, then in zip(weights(model), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    # Training has gone on from the optimizer's state: as many steps came again.
+    steps = [int(keras.ops.convert_to_numpy(x.optimizer.iterations)) for x in (model, made.model)]
+    assert 0 < steps[0] < steps[1]
+
+
 @pytest.mark.slow
 def test_a_model_that_cannot_be_copied_gets_its_weights_back(data, monkeypatch):
-    class Own(keras.Model):
-        def __init__(self):
-            super().__init__(name="own")
-            self.table = keras.layers.Embedding(20, 1)
-
-        def call(self, inputs):
-            return keras.ops.reshape(self.table(inputs["item"]), (-1, 1))
-
-    model = Own()
+    model = Uncopied()
     model.compile("adam", "mse")
     made = Recommender(model, data)
     lists = made.recommend(k=3)
-    made.update(events(("u1", 0)), verbose=0)
+    said = r"`update` trains the model itself, because it cannot be copied.*'own' of type Uncopied \(NotImpl"
+    with pytest.warns(UserWarning, match=said):
+        made.update(events(("u1", 0)), verbose=0)
     assert made.model is model
     assert not made.recommend(k=3)["score"].equals(lists["score"])
     before, fit = weights(model), _training.fit
@@ -89,7 +142,7 @@ def test_a_model_that_cannot_be_copied_gets_its_weights_back(data, monkeypatch):
         raise RuntimeError("out of luck")
 
     monkeypatch.setattr(_training, "fit", fails_when_done)
-    with pytest.raises(RuntimeError, match="out of luck"):
+    with pytest.raises(RuntimeError, match="out of luck"), pytest.warns(UserWarning, match=said):
         made.update(events(("u1", 0)), verbose=0)
     for now, then in zip(weights(model), before, strict=True):
         np.testing.assert_array_equal(now, then)
