@@ -88,10 +88,15 @@ def score(state: State, pairs: Any) -> np.ndarray:
     return pair_scores(state.model, user_codes, item_codes, _vectors.inputs(state))
 
 
-def popular(state: State, k: int, candidates: np.ndarray | None) -> np.ndarray:
-    """The items of most users, ties in the tie order."""
+def popularity(state: State) -> np.ndarray:
+    """How many users like each item `[I]`."""
     history = state.history
-    counts = np.bincount(history.items[history.liked], minlength=state.n_items)
+    return np.bincount(history.items[history.liked], minlength=state.n_items)
+
+
+def popular(state: State, k: int, candidates: np.ndarray | None) -> np.ndarray:
+    """The items that most users like, in the tie order."""
+    counts = popularity(state)
     order = tie_order(state.n_items, SEED)
     if candidates is not None:
         order = order[np.isin(order, candidates)]
@@ -170,10 +175,8 @@ def _of_unknown(
         items = np.tile(popular(state, request.k, request.candidates), (len(codes), 1))
         extra = columns_of(None, None, request.with_moves, items.shape)
     else:
-        history = state.history
-        counts = np.bincount(history.items[history.liked], minlength=state.n_items)
         everybody = np.zeros(len(codes), np.int32)
-        ranker = of_counts(ranker, counts)
+        ranker = of_counts(ranker, popularity(state))
         how = None, None, request.draw, request.with_moves
         items, _, extra = _noted(choose(ruled, ranker, everybody, request.k, *how), request)
     return items, np.full(items.shape, np.nan, np.float32), extra

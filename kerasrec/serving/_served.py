@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasrec.data._columns import id_index, shown
 from kerasrec.data._ids import integer
+from kerasrec.recommender._lists import popularity
 from kerasrec.serving._shared import share
 
 if TYPE_CHECKING:
@@ -118,6 +119,11 @@ class Served:
             return Unknown(f"Ids of {side}s are {form}: {shown(other)} is known. Received: {text}.")
         return Unknown(f"The {side} must be one that the model knows. Received: {text}.")
 
+    @property
+    def least(self) -> float | None:
+        """The lowest value that is a like; `None`: any above 0."""
+        return self.history._meaning.least
+
     @cached_property
     def starts(self) -> np.ndarray:
         """Where the rows of each user begin in `rows`, and an end."""
@@ -131,8 +137,8 @@ class Served:
 
     @cached_property
     def popularity(self) -> np.ndarray:
-        """Of how many users each item is `[I]`."""
-        return np.bincount(self.history.items, minlength=self.recommender.n_items)
+        """How many users like each item `[I]`."""
+        return popularity(self.recommender._now())
 
     def had(self, user: Any) -> np.ndarray:
         """Rows of the history of one user, the highest value first."""

@@ -141,7 +141,15 @@ def test_no_serious_fault_for_people_with_a_screen_reader(browser, address):
     for scheme in ("light", "dark"):
         context = browser.new_context(bypass_csp=True, color_scheme=scheme)
         page = context.new_page()
-        for view in ("", "user?id=user 1", "item?id=7", "why?user=user 1&item=7", "new?q=film&item=7", "map"):
+        for view in (
+            "",
+            "user?id=user 1",
+            "item?id=7",
+            "why?user=user 1&item=7",
+            "new?q=film&item=7",
+            "map",
+            "figures",
+        ):
             page.goto(f"{address}/{view}")
             faults = axe.Axe().run(page)["violations"]
             assert [fault["id"] for fault in faults if fault["impact"] in ("serious", "critical")] == [], view

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec.data import _likes
 from kerasrec.serving._answers import plain
 from kerasrec.serving._served import Served
 
@@ -86,7 +87,7 @@ class Computed:
         """See to it that they are being computed."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._compute, daemon=True)
+                self._thread = threading.Thread(target=self._compute, name="figures", daemon=True)
                 self._thread.start()
 
     def _compute(self) -> None:
@@ -121,15 +122,20 @@ class HeldOut:
                 f"{missing[0]!r}."
             )
         self._frame = frame
-        liked = frame[frame["value"] > 0] if "value" in frame.columns else frame
-        self._by_user = liked.groupby("user")["item"].agg(frozenset).to_dict()
+        self._by_user: dict[float | None, dict[Any, frozenset[Any]]] = {}
 
-    def of(self, user: Any) -> frozenset[Any]:
-        """What a user had later."""
-        return self._by_user.get(user, frozenset())
+    def of(self, user: Any, served: Served) -> frozenset[Any]:
+        """What a user liked later, as a model understands likes."""
+        least = served.least
+        if least not in self._by_user:
+            frame = self._frame
+            if "value" in frame.columns:
+                frame = frame[_likes.liked(frame["value"].to_numpy(np.float32), least)]
+            self._by_user[least] = frame.groupby("user")["item"].agg(frozenset).to_dict()
+        return self._by_user[least].get(user, frozenset())
 
     def interactions(self, served: Served) -> "tuple[Interactions | None, int]":
-        """The rows that a model knows users and items of, in its codes, and how many it does not."""
+        """The likes that a model knows users and items of, in its codes, and how many rows it does not."""
         from kerasrec.data import Interactions
 
         frame = self._frame
@@ -145,7 +151,9 @@ class HeldOut:
             item_ids=served.recommender.item_ids,
             duplicates="last",
         )
-        return found, len(frame) - len(kept)
+        if "value" in frame.columns and served.least is not None:
+            found = found.at_least(served.least)
+        return (found if len(found) else None), len(frame) - len(kept)
 
 
 def figures_of(served: Served, held_out: HeldOut | None) -> Figures:

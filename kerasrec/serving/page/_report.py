@@ -64,7 +64,7 @@ def _user(raw: Any, looks: list[Look], log: EventLog, held_out: HeldOut | None) 
     rows = served.had(raw)
     items = served.recommender.item_ids[served.history.items[rows[:_HISTORY]]].tolist()
     values = served.history.values[rows[:_HISTORY]].tolist()
-    later = frozenset() if held_out is None else held_out.of(raw)
+    later = frozenset() if held_out is None else held_out.of(raw, served)
     lists = []
     for each in looks:
         rows_of = None

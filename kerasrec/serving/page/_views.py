@@ -81,7 +81,7 @@ class Page:
         shown = self.shown(current)
         if not shown.served.known("user", user):
             return None
-        later = frozenset() if self.held_out is None else self.held_out.of(user)
+        later = frozenset() if self.held_out is None else self.held_out.of(user, shown.served)
         (found,) = _answers.lists(shown.served, self.log, [user], k)
         return [
             {"card": shown.look.card(row["item"]), "score": row["score"], "hit": row["item"] in later}
@@ -210,7 +210,7 @@ def user_values(page: Page, raw: Any) -> dict[str, Any]:
     had = [{"card": shown.look.card(item), "value": value} for item, value in zip(items, values, strict=True)]
     first = page.list_of(page.current, raw) or []
     second = None if page.beside is None else page.list_of(page.beside, raw)
-    later = frozenset() if page.held_out is None else page.held_out.of(raw)
+    later = frozenset() if page.held_out is None else page.held_out.of(raw, served)
     return {
         "user": raw,
         "had": had,
