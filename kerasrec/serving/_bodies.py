@@ -102,19 +102,24 @@ class Row(BaseModel):
     metadata: dict[str, Any] = Field(description="Metadata of the item.")
 
 
-class UserList(BaseModel):
-    """The list of a user."""
+class ListOfUser(BaseModel):
+    """The list of one of several users."""
 
     user: int | str
     items: list[Row]
     fallback: bool = Field(description="Whether the user is unknown and these are popular items.")
+
+
+class UserList(ListOfUser):
+    """The list of a user."""
+
     version: str = Field(description="Version of the model file: the first digits of its SHA-256.")
 
 
 class Lists(BaseModel):
     """The lists of several users, in the order in which they were asked for."""
 
-    lists: list[dict[str, Any]] = Field(description="Each with `user`, `items` and `fallback`.")
+    lists: list[ListOfUser]
     version: str
 
 
@@ -125,6 +130,21 @@ class Items(BaseModel):
     version: str
 
 
+class Contribution(BaseModel):
+    """A part of a score."""
+
+    kind: str
+    name: int | str | None
+    contribution: float | None
+    exact: bool = Field(description="Whether it is this part of the score exactly.")
+
+
+class Neighbor(Row):
+    """An item of the user that is near to the one explained."""
+
+    similarity: float | None
+
+
 class Explanation(BaseModel):
     """What gives a pair its score."""
 
@@ -132,8 +152,8 @@ class Explanation(BaseModel):
     item: int | str
     score: float | None
     raw_score: float | None
-    contributions: list[dict[str, Any]]
-    neighbors: list[dict[str, Any]]
+    contributions: list[Contribution]
+    neighbors: list[Neighbor]
     version: str
 
 

@@ -7,17 +7,15 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from kerasrec.serving._served import Unknown
 
 _SHOWN = 80
 
 
-class Json(Response):
+class Json(JSONResponse):
     """JSON of plain values, half characters in it escaped."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         """The text."""
