@@ -153,4 +153,8 @@ def _takes_lists(model: keras.Model) -> bool:
         return True
     of_ratings = isinstance(loss, (str, losses.RMSE, losses.Separation))
     module = getattr(loss, "__module__", None) or type(loss).__module__
-    return not of_ratings and module.split(".")[0] != "keras" and model.output_names == ["score"]
+    return (
+        not of_ratings
+        and module.split(".")[0] != "keras"
+        and getattr(model, "output_names", None) == ["score"]
+    )
