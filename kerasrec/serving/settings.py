@@ -14,31 +14,31 @@ _LIMITS = ("max_k", "max_ids", "max_events", "max_body")
 class Settings:
     """What a server serves, and what clients may do.
 
-        Args:
-            model: path of the recommender's file.
-                beside: path of a second recommender, which the page shows next to the first. Defaults to `None`.
-            held_out: Parquet file of held-out events with columns `user`, `item` and optionally `value`. Defaults
-                to `None`.
-            events: path of the log of events, ending in `.jsonl`. Defaults to `None`: next to the model,
-                    `shop.events.jsonl` for `shop.keras`.
-            title: column of the metadata that names an item on the page. Defaults to `None`: the first column of
-                text, or the id.
-            picture: column of the metadata with addresses of pictures. Defaults to `None`: no pictures.
-            token: token that requests which write must send. Defaults to `None`: no token.
-            writes: bool, whether events and reloads are accepted at all. Defaults to `True`.
-            max_k: int, maximum length of a list. Defaults to `1000`.
-            max_ids: int, maximum number of ids in a request. Defaults to `10000`.
-            max_events: int, maximum number of events in a request. Defaults to `1000`.
-            max_body: int, maximum size of a request in bytes. Defaults to `1048576`.
-            watch: float, seconds between two checks of the file; 0 never checks. Defaults to `1.0`.
+    Args:
+        model: path of the recommender's file.
+        beside: path of a second recommender, which the page shows next to the first. Defaults to `None`.
+        held_out: Parquet file of held-out events with columns `user`, `item` and optionally `value`. What
+            the model would not take for a like is no hit. Defaults to `None`.
+        events: path of the log of events, ending in `.jsonl`. Defaults to `None`: next to the model,
+            `shop.events.jsonl` for `shop.keras`.
+        title: column of the metadata that names an item on the page. Defaults to `None`: the first column of
+            text, or the id.
+        picture: column of the metadata with addresses of pictures. Defaults to `None`: no pictures.
+        token: token that requests which write must send. Defaults to `None`: no token.
+        writes: bool, whether events and reloads are accepted at all. Defaults to `True`.
+        max_k: int, maximum length of a list. Defaults to `1000`.
+        max_ids: int, maximum number of ids in a request. Defaults to `10000`.
+        max_events: int, maximum number of events in a request. Defaults to `1000`.
+        max_body: int, maximum size of a request in bytes. Defaults to `1048576`.
+        watch: float, seconds between two checks of the file; 0 never checks. Defaults to `1.0`.
 
-        Raises:
-            ValueError: if a limit is not a positive integer, `watch` is negative, or `events` has another ending.
+    Raises:
+        ValueError: if a limit is not a positive integer, `watch` is negative, or `events` has another ending.
 
-        Example:
-            >>> from kerasrec.serving import Settings
-            >>> Settings("shop.keras").log.name
-            'shop.events.jsonl'
+    Example:
+        >>> from kerasrec.serving import Settings
+        >>> Settings("shop.keras").log.name
+        'shop.events.jsonl'
     """
 
     model: Path
