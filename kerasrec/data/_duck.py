@@ -50,7 +50,8 @@ def watched(connection: Any, name: str, n_rows: int | None, progress: Progress) 
         while not done.wait(_POLL_SECONDS):
             share = connection.query_progress()
             if n_rows and 0 < share <= 100:
-                progress(name, int(n_rows * share / 100), n_rows)
+                # The end is told once, by the caller.
+                progress(name, min(int(n_rows * share / 100), n_rows - 1), n_rows)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -92,7 +92,7 @@ def prepare(request: Request, path: Path, progress: Progress | None = None) -> P
             except _Interrupted as stopped:
                 _tidy(work)
                 raise ValueError(*stopped.args) from stopped.__cause__
-            except ValueError:  # another table or other arguments are needed, and the stages are of no use
+            except (ValueError, FileNotFoundError):  # other arguments are needed; the stages are of no use
                 shutil.rmtree(work, ignore_errors=True)
                 raise
             except BaseException:
@@ -160,7 +160,11 @@ class _Work:
         except duckdb.Error as error:
             text = _sources.said_by(error)
             if isinstance(error, duckdb.OutOfMemoryException):
-                text += "; give more with `memory` (on the command line `--memory`)"
+                raise _Interrupted(
+                    "`memory` (on the command line `--memory`) must be enough for the stage; give more, and "
+                    f"the same call resumes. Received: memory={self.request.memory!r}, of which DuckDB says: "
+                    f"{text}."
+                ) from error
             if "No space left" in str(error):  # `writing` names the remedy
                 raise
             if (

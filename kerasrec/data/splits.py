@@ -157,7 +157,9 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
             where times are numbers, or one side would be empty.
     """
     _check_times(interactions)
-    if (at is None) == (test_size is None):
+    if at is None and test_size is None:
+        raise ValueError("`at` or `test_size` must be given. Received: neither.")
+    if at is not None and test_size is not None:
         raise ValueError(
             "One of `at` and `test_size` must be given, not both. "
             f"Received: at={at!r}, test_size={test_size!r}."

@@ -1,7 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from rich.text import Text
+from typer.main import get_command
 
+from kerasrec.cli.app import app
 from kerasrec.data import Interactions
 
 
@@ -18,6 +21,16 @@ def table(tmp_path):
     )
     frame.to_parquet(tmp_path / "a.parquet")
     return frame
+
+
+def test_help_keeps_brackets():
+    """Markup eats `[large]` unless it is escaped."""
+    commands = get_command(app).commands
+    for name, command in commands.items():
+        texts = [command.help, *(getattr(parameter, "help", None) for parameter in command.params)]
+        for text in filter(None, texts):
+            assert Text.from_markup(text).plain == text.replace("\\[", "["), name
+    assert "kerasrec[large]" in Text.from_markup(commands["prepare"].help).plain
 
 
 def test_prepare(run_json, table, tmp_path):

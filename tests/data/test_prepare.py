@@ -303,6 +303,7 @@ def test_types_that_differ(prepared, tmp_path):
     pd.DataFrame({"user": ["x"], "item": [1]}).to_parquet(tmp_path / "b.parquet")
     with pytest.raises(ValueError, match="must be of one type in all files.*numbers in .*a.parquet.*text in"):
         prepared(str(tmp_path / "*.parquet"))
+    assert not list(tmp_path.glob(".*.prepare"))
 
 
 def test_ids_of_two_types(prepared, tmp_path):
@@ -336,7 +337,7 @@ def test_what_cannot_be_used_leaves_nothing(prepared, tmp_path):
 
 def test_too_little_memory(table, tmp_path):
     _, folder = table
-    with pytest.raises(ValueError, match="what was done is kept.*give more with `memory`"):
+    with pytest.raises(ValueError, match=r"^`memory` .*must be enough.*the same call resumes"):
         Interactions.prepare(folder / "a.parquet", tmp_path / "out", verbose=False, memory="1kB")
     assert (tmp_path / ".out.prepare" / "stages.duckdb").exists()
 
