@@ -343,6 +343,7 @@ class _Work:
         with _duck.watched(connection, "sorting rows", n_rows, self.progress):
             reader = connection.sql(query).to_arrow_reader(_BATCH)
             first = next(reader, None)
+        self.progress("sorting rows", n_rows, n_rows)
         try:
             done = 0
             for part in by_users(_chained(first, reader), names, context):

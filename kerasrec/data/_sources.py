@@ -178,7 +178,7 @@ def check_parquet(files: Sequence[Path], columns: Sequence[tuple[str, Any]]) -> 
         except (pa.ArrowException, OSError) as error:
             raise ValueError(
                 "`source` must be complete Parquet files; copy or write that one again. Received: "
-                f"{str(path)!r}, on which pyarrow says: {error}."
+                f"{str(path)!r}, on which pyarrow says: {str(error).rstrip('.')}."
             ) from error
         for argument, name in columns:
             if name not in schema.names:
