@@ -21,10 +21,18 @@ HOW = {
 
 
 class Slow(keras.callbacks.Callback):
-    """Time to be killed in."""
+    """Time to be killed in.
+
+    Args:
+        seconds: float, after each epoch.
+    """
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
 
     def on_epoch_end(self, epoch, logs=None):
-        time.sleep(0.1)
+        time.sleep(self.seconds)
 
 
 def data():
@@ -34,4 +42,5 @@ def data():
 
 if __name__ == "__main__":
     further = json.loads(sys.argv[2])
-    kerasrec.tuning.search(data(), MODEL, directory=sys.argv[1], callbacks=[Slow()], **HOW, **further)
+    slow = Slow(further.pop("pause", 0.1))
+    kerasrec.tuning.search(data(), MODEL, directory=sys.argv[1], callbacks=[slow], **HOW, **further)

@@ -35,10 +35,15 @@ def start(folder, **further):
     )
 
 
+def epochs_by_trial(folder):
+    """Epochs that each trial has had."""
+    found = (json.loads(path.read_bytes()) for path in folder.glob("trial_*/progress.json"))
+    return [len(progress["values"]) for progress in found]
+
+
 def epochs(folder):
     """Epochs that all trials have had."""
-    found = (json.loads(path.read_bytes()) for path in folder.glob("trial_*/progress.json"))
-    return sum(len(progress["values"]) for progress in found)
+    return sum(epochs_by_trial(folder))
 
 
 def wait_for(condition, process):
@@ -86,8 +91,9 @@ def test_a_search_killed_at_random_moments_ends_as_one_that_was_not(whole, tmp_p
 
 def test_two_workers_find_what_one_does_and_a_dead_one_costs_its_trial(whole, tmp_path):
     folder = tmp_path / "two"
-    process = start(folder, workers=2)
-    wait_for(lambda: epochs(folder) >= 1, process)
+    process = start(folder, workers=2, pause=1.0)
+    # Each worker is in the middle of a trial; one may begin much later than the other.
+    wait_for(lambda: sum(0 < n < searching.HOW["epochs"] - 1 for n in epochs_by_trial(folder)) == 2, process)
     workers = children(process.pid)
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
