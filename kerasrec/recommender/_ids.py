@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasrec.data._columns import id_index, several, shown
 from kerasrec.data._ids import integer
+from kerasrec.recommender._column import Column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,11 +44,9 @@ class Ids:
         return index
 
     @cached_property
-    def column(self) -> Any:
+    def column(self) -> Column:
         """The ids as a column, from which frames take some."""
-        import pandas as pd
-
-        return pd.Series(self.raw).array
+        return Column(self.raw)
 
     def codes(self, ids: Any) -> np.ndarray:
         """Codes of one raw id or several; unknown ids are an error."""

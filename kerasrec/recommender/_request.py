@@ -116,10 +116,10 @@ def rules_of(state: State, rules: Ruled | Mapping[str, Any] | None) -> Ruled | N
     """
     if isinstance(rules, Ruled):
         return rules
-    own = state.rules or Rules()
+    own = state.rules
     if rules:
-        own = own.but(**rules)
-    return of_state(state, own) if own.names else None
+        own = (own or Rules()).but(**rules)
+    return of_state(state, own) if own is not None and own.names else None
 
 
 def candidates_of(state: State, only: Any, exclude: Any, ruled: Ruled | None = None) -> np.ndarray | None:

@@ -53,7 +53,7 @@ def similar(state: State, side: str, ids: Any, k: int, measure: str, index: str 
     found = found.ravel()
     columns = {
         side: known.column.take(np.repeat(codes, k)),
-        "rank": np.tile(np.arange(1, k + 1), len(codes)),
+        "rank": np.arange(len(found)) % k + 1,
         "similar": known.column.take(found),
         "score": scores.ravel(),
     }

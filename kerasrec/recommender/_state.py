@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec.data import Features, Interactions
+from kerasrec.recommender._column import Column
 from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
 from kerasrec.recommender.rules import Rules
@@ -125,11 +126,11 @@ class State:
     def metadata_of(self, codes: np.ndarray) -> dict[str, Any]:
         """Metadata of some items as columns by name; empty without metadata."""
 
-        def make() -> dict[str, Any]:
+        def make() -> dict[Any, Column]:
             frame = self.item_metadata
-            return {} if frame is None else {name: frame[name].array for name in frame.columns}
+            return {} if frame is None else {name: Column(frame[name]) for name in frame.columns}
 
-        columns: dict[str, Any] = self.once("metadata", make)
+        columns: dict[Any, Column] = self.once("metadata", make)
         return {name: column.take(codes) for name, column in columns.items()}
 
     def recomputed(self) -> "State":
