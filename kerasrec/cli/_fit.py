@@ -42,13 +42,13 @@ def train_by_recipe(
         with report.waiting(f"Fitting {name}"):
             return trained(train, name, **how, tell=report.line, place=place)
     set_seed(how["seed"])  # without TensorFlow's messages
-    with contextlib.ExitStack() as shown:
-        bars: list[Progress] = []
+    with report.progress(f"Training {name}") as bars:
+        # Splits and tables come before the first epoch, and take minutes if the data are large.
+        task = bars.add_task(f"Preparing {name}", total=None)
 
         def callbacks(phase: str) -> list[Any]:
-            if not bars:
-                bars.append(shown.enter_context(report.progress()))
-            return [bar(bars[0], _PHASES[phase].format(name))]
+            bars.update(task, visible=False)
+            return [bar(bars, _PHASES[phase].format(name))]
 
         return trained(
             train, name, **how, callbacks=callbacks, tell=report.line, watched=watched, place=place
@@ -73,9 +73,12 @@ def bar(progress: "Progress", description: str) -> Any:
     import keras
 
     class Bar(keras.callbacks.Callback):
+        # Visible while the first step is compiled.
+        _task = progress.add_task(description, total=None)
+
         def on_train_begin(self, logs: Any = None) -> None:
             self._done = 0
-            self._task = progress.add_task(description, total=self.params["epochs"] * self.params["steps"])
+            progress.update(self._task, total=self.params["epochs"] * self.params["steps"])
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             progress.update(self._task, completed=self._done + batch + 1)
@@ -95,7 +98,7 @@ def bar(progress: "Progress", description: str) -> Any:
             progress.update(self._task, total=self._done, completed=self._done)  # it may have stopped early
 
         def on_predict_begin(self, logs: Any = None) -> None:
-            self._task = progress.add_task(description, total=self.params["steps"])
+            progress.update(self._task, total=self.params["steps"])
 
         def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
             progress.update(self._task, completed=batch + 1)

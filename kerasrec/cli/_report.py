@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, Task
     from rich.table import Table
 
 # Wider than any table.
@@ -95,19 +95,40 @@ class Report:
 
     @contextlib.contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """A spinner for something that does not know its progress."""
+        """A spinner for something that does not know its progress; in a log file, a line."""
         from rich.text import Text
 
+        self._begin(what)
         with self._progress.status(Text(what)):
             yield
 
-    @contextlib.contextmanager
-    def progress(self) -> Iterator["Progress"]:
-        """A progress bar."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    def _begin(self, what: str) -> None:
+        """A line in a log file, which shows no spinner and bars only when they are done."""
+        if not self._progress.is_terminal:
+            self._progress.print(f"{what} ...", soft_wrap=True)
 
+    @contextlib.contextmanager
+    def progress(self, what: str | None = None) -> Iterator["Progress"]:
+        """Progress bars.
+
+        Args:
+            what: what begins, said in a log file. Defaults to `None`: nothing.
+        """
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.text import Text
+
+        class DoneColumn(MofNCompleteColumn):
+            """What is done of the total, or the time that it has taken if there is no total."""
+
+            def render(self, task: "Task") -> Text:
+                if task.total is not None:
+                    return super().render(task)
+                return Text(f"{task.elapsed or 0:.0f} s", style="progress.elapsed")
+
+        if what is not None:
+            self._begin(what)
         said = TextColumn("{task.description}", markup=False)
-        columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (said, BarColumn(), DoneColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._progress) as progress:
             yield progress
 

@@ -42,21 +42,21 @@ class Table(NamedTuple):
         if how:
             report.line(f"Read as: {how}; the options of the same names override this")
         report.line(f"Kind: {self.read_as['kind']}")
-        tell_zeros(report, self.interactions, self.columns.get("value"))
+        tell_odd_values(report, self.interactions, self.columns.get("value"))
         report.always |= {"read_as": self.read_as}
 
 
-def tell_zeros(report: "Report", interactions: "Interactions", name: str | None) -> None:
-    """Point out zeros among ratings, which mean "not rated" in some tables."""
-    if interactions.kind != "ratings":
-        return
+def tell_odd_values(report: "Report", interactions: "Interactions", name: str | None) -> None:
+    """Point out zeros among ratings, which mean "not rated" in some tables, and counts and likes below 0."""
     from kerasrec.data._folder import blocks
 
     parts = [interactions.values[rows] for rows in blocks(len(interactions), 1 << 20)]
-    zeros, n_below = (
-        sum(int((part == 0).sum()) for part in parts),
-        sum(int((part < 0).sum()) for part in parts),
-    )
+    n_below = sum(int((part < 0).sum()) for part in parts)
+    if interactions.kind != "ratings":
+        if n_below:
+            report.line(f"Below 0: {n_below:,} of {len(interactions):,} in {name!r}, which are no likes")
+        return
+    zeros = sum(int((part == 0).sum()) for part in parts)
     if 0 < zeros < len(interactions) and not n_below:
         report.line(
             f"Zeros: {zeros:,} of {len(interactions):,} in {name!r}; if they mean that nobody rated, "

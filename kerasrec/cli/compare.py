@@ -140,7 +140,7 @@ def compare(
         _table.check_columns(ratings, form.columns(time_column), form)
         load_library(report)
         hyperparameters = _by_model(names, settings or [])
-        with report.waiting(f"Reading {ratings.name}"):
+        with report.saying_warnings(), report.waiting(f"Reading {ratings.name}"):
             read = _table.read_ratings(ratings, form.columns(time_column), form, needs_values=False)
         whole, found = read.interactions, read.columns
         read.tell(report)

@@ -62,7 +62,7 @@ def evaluate(
             return
         refuse_without_label({"watch-time": watch_time})
         rates = _rates(loaded.name)
-        with report.waiting(f"Reading {ratings.name}"):
+        with report.saying_warnings(), report.waiting(f"Reading {ratings.name}"):
             read = _table.read_ratings(ratings, form.columns(time_column), form, needs_values=rates)
         table, found = read.interactions, read.columns
         read.tell(report)

@@ -11,7 +11,7 @@ from kerasrec.cli._form import Columns
 from kerasrec.cli._kind import guessed, told
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
-from kerasrec.cli._table import find_columns, tell_zeros
+from kerasrec.cli._table import find_columns, tell_odd_values
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -100,11 +100,11 @@ def prepare(
         context = context_of(context_column or ())
         request = _prepare.Request(given, columns, meaning, *settings, context)
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in found.items()))
-        with _stages(report) as progress:
+        with report.saying_warnings(), _stages(report) as progress:
             _prepare.prepare(request, out, progress)
         whole = opened(out, verify=False)
         report.line(f"Kind: {told(whole, value, kind)}")
-        tell_zeros(report, whole, value)
+        tell_odd_values(report, whole, value)
         report.line(f"{len(whole):,} rows of {whole.n_users:,} users and {whole.n_items:,} items: {out}")
         report.result = {
             "folder": str(out),

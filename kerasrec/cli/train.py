@@ -152,8 +152,9 @@ def train(
                 f"`--label` must name the column of clicks, for {model}. Received: no `--label`."
             )
         rates = model is not None and zoo.card(model).task == "rating"
-        with report.waiting(f"Reading {ratings.name}"):
+        with report.saying_warnings(), report.waiting(f"Reading {ratings.name}"):
             table = _table.read_ratings(ratings, form.columns(time_column), form, rates)
+        table.tell(report)
         whole, found = table.interactions, table.columns
         about = None if items is None else metadata_of(items, form.item_column, whole.item_ids, report)
         if model is None:
@@ -163,10 +164,10 @@ def train(
         model = zoo.card(model).name
         if rates and at_least is not None:
             raise ValueError(f"`--at-least` is for models that rank. Received: {at_least:g}, and {model}.")
-        used = whole if rates else likes(whole, at_least, "value" in found)
-        parts = hold_out(used, split, test_size, _TEST_SIZE, seed, [model])
+        with report.waiting("Splitting"):
+            used = whole if rates else likes(whole, at_least, "value" in found)
+            parts = hold_out(used, split, test_size, _TEST_SIZE, seed, [model])
         fitted, held_out = parts.train, parts.test
-        table.tell(report)
         report.line(
             f"{_counted(len(whole), table.n_rows, rates)} of {whole.n_users:,} users and "
             f"{whole.n_items:,} items, "

@@ -168,7 +168,7 @@ def tune(
         else:
             refuse_without_label({"column": column, "watch-time": watch_time})
             _check_test(split, apart, test_size, time_column is not None or _table.is_prepared(table))
-            with report.waiting(f"Reading {table.name}"):
+            with report.saying_warnings(), report.waiting(f"Reading {table.name}"):
                 columns = form.columns(time_column)
                 read = _table.read_ratings(table, columns, form, needs_values=False)
                 further_rows = (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrec.data import _ids
+from kerasrec.data import _ids, _missing_times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,8 +55,7 @@ def parse(
     if "value" in columns:
         parsed["values"] = numbers(columns["value"], names["value"])
     if "time" in columns:
-        parsed["times"] = nanoseconds(columns["time"], names["time"])
-        parsed["dates"] = are_dates(columns["time"])
+        parsed["times"], parsed["dates"] = times(columns["time"], names["time"], parsed["users"])
     for name, entries in further.items():
         parsed["context"][name], ids = context_column(entries, name, vocabularies.get(name))
         if ids is not None:
@@ -270,6 +269,27 @@ def numbers(column: "pd.Series[Any]", name: Any) -> np.ndarray:
         values = parsed.to_numpy(np.float32)
     refuse(~np.isfinite(values), column, name, "values that are infinite in float32", "Correct those rows.")
     return values
+
+
+def times(column: "pd.Series[Any]", name: Any, users: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Times as `nanoseconds` gives them, and whether they were dates; rows without one keep their place.
+
+    Args:
+        column: times.
+        name: name of the column, for messages.
+        users: user codes `[n]`.
+    """
+    missing = column.isna().to_numpy()
+    some = missing.any() and len(users) == len(column)
+    if some and missing.all():
+        raise _missing_times.no_times(name, len(column))
+    if some:
+        column = column.where(~missing, column[~missing].iloc[0])
+    found = nanoseconds(column, name)
+    if some:
+        _missing_times.say(name, int(missing.sum()), len(column))
+        found = _missing_times.placed(found, missing, users)
+    return found, are_dates(column)
 
 
 def nanoseconds(column: "pd.Series[Any]", name: Any) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Further columns of a table larger than memory: numbers as they are, text as codes of categories."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from kerasrec.data._raw_rows import RawRows
 from kerasrec.data._sources import is_number
 from kerasrec.data._vocabularies import MISSING, MOST_CODES
 
@@ -18,48 +19,37 @@ _DTYPES = {
     "UBIGINT": "<u8",
     "FLOAT": "<f4",
 }
+_REMEDY = "Drop those rows or fill them."
 _WHOLE, _FRACTION = r"[+-]?\d+", r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _TRUTH = "('True', 'TRUE', 'true', 'False', 'FALSE', 'false')"
 
 
-def looked_at(
-    connection: Any,
-    table: str,
-    names: Sequence[str],
-    types: Mapping[str, str],
-    text: bool,
-    keep_na: bool,
-) -> list[dict[str, Any]]:
+def looked_at(rows: RawRows, names: Sequence[str], keep_na: bool) -> list[dict[str, Any]]:
     """Find out what further columns hold, and make a table of categories, `context0`, for each text column.
 
     Args:
-        connection: connection of DuckDB; `{table}` has the columns `x0`, `x1` and so on.
-        table: relation of events.
+        rows: raw rows, with the columns `x0`, `x1` and so on; if they come from a text file, the writing
+            decides what is a number.
         names: names of the columns, for messages.
-        types: DuckDB's types by column.
-        text: whether they come from a text file, in which the writing decides what is a number.
         keep_na: whether entries that pandas takes for missing ones are categories.
 
     Returns:
         Of each the expression and the join that give its entries, their dtype, and how many categories there
         are, or `None` if it is numbers.
     """
-    return [
-        _looked_at(connection, table, j, name, types[f"x{j}"], text, keep_na) for j, name in enumerate(names)
-    ]
+    return [_looked_at(rows, j, name, keep_na) for j, name in enumerate(names)]
 
 
-def _looked_at(
-    connection: Any, table: str, j: int, name: str, type_: str, text: bool, keep_na: bool
-) -> dict[str, Any]:
-    column = f"x.x{j}"
+def _looked_at(rows: RawRows, j: int, name: str, keep_na: bool) -> dict[str, Any]:
+    connection, table, type_ = rows.connection, rows.relation, rows.source.types[f"x{j}"]
+    text, column = rows.source.is_text, f"x.x{j}"
     missing = f"x{j} IS NULL"
     if type_ in ("FLOAT", "DOUBLE"):
         missing += f" OR isnan(x{j})"
     if text and not keep_na:
         listed = ", ".join("'" + entry + "'" for entry in MISSING)
         missing += f" OR x{j} IN ({listed})"
-    _refuse(connection, table, missing, name, "missing entries")
+    rows.refuse(f"x{j}", name, missing, "missing entries", _REMEDY)
     if text:
         type_, column = _written(connection, table, j)
     if type_ == "BOOLEAN" or is_number(type_):
@@ -73,8 +63,8 @@ def _looked_at(
             f"Column {name!r} must hold numbers, text or truth values. Received: a column of type {type_}. "
             "Make text of them, e.g. with `CAST(column AS VARCHAR)` in a query."
         )
-    blank = f"trim({column}, E' \\t\\n\\r\\v\\f') = ''"
-    _refuse(connection, f"{table} AS x", blank, name, "empty entries")
+    blank = f"trim(x{j}::VARCHAR, E' \\t\\n\\r\\v\\f') = ''"
+    rows.refuse(f"x{j}", name, blank, "empty entries", _REMEDY)
     found = f"SELECT DISTINCT {column} AS raw FROM {table} AS x"
     connection.execute(
         f"CREATE OR REPLACE TABLE context{j} AS "
@@ -104,12 +94,3 @@ def _written(connection: Any, table: str, j: int) -> tuple[str, str]:
         if count == n:
             return type_, f"CAST(trim(x.x{j}) AS {type_})"
     return "VARCHAR", f"x.x{j}"
-
-
-def _refuse(connection: Any, table: str, bad: str, name: str, fault: str) -> None:
-    count = int(connection.execute(f"SELECT count(*) FROM {table} WHERE {bad}").fetchall()[0][0])
-    if count:
-        rows = "1 row" if count == 1 else f"{count:,} rows"
-        raise ValueError(
-            f"Column {name!r} must not have {fault}. Received: {rows} of them. Drop those rows or fill them."
-        )

@@ -95,11 +95,7 @@ def merged(interactions: "Interactions") -> "Interactions":
     if policy == "error":
         if _duplicates.repeats(keys):
             count, row = _duplicates.first_repeat(keys)
-            raise ValueError(
-                "A user must not have an item twice unless `duplicates` is 'last', 'mean' or 'sum', or "
-                "`kind` says what the values are: 'ratings', 'counts' or 'likes'. "
-                f"Received: {count} rows that repeat an earlier one, first {_pair(interactions, row)}."
-            )
+            raise repeated("1 row" if count == 1 else f"{count} rows", _pair(interactions, row))
         return interactions
     one = _duplicates.resolve(keys, interactions.values, interactions.times, policy, interactions._counts)
     if one is None:
@@ -114,6 +110,20 @@ def merged(interactions: "Interactions") -> "Interactions":
     found = interactions._rows(one.kept, events, values=one.values)
     found._counts = one.counts if policy == "mean" else None
     return found
+
+
+def repeated(rows: str, first: str) -> ValueError:
+    """The error about pairs that have several events.
+
+    Args:
+        rows: number of rows.
+        first: first pair and its place.
+    """
+    return ValueError(
+        "A user must not have an item twice unless `duplicates` is 'last', 'mean' or 'sum', or `kind` says "
+        "what the values are: 'ratings', 'counts' or 'likes'. "
+        f"Received: {rows} with a pair of an earlier row, first {first}."
+    )
 
 
 def _pair(interactions: "Interactions", row: int) -> str:

@@ -191,7 +191,8 @@ class Loaders:
             FileNotFoundError: if there is no such file, or no folder to write to.
             ImportError: if DuckDB is not installed.
             OSError: if the disk is full.
-            ValueError: as in `from_frame`; if the files differ in their types, one is cut, or they change
+            ValueError: as in `from_frame` (the message names the file and the row in it, counted from 0
+                without the header); if the files differ in their types, one is cut, or they change
                 meanwhile; if `path` is there already or is being prepared.
         """
         from kerasrec.data import _prepare

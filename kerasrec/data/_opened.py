@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasrec.data._events import Events, behind, merged
 from kerasrec.data._folder import EVENTS, Context, blocks, context_names, read_column, read_header
+from kerasrec.data._part_folders import remove_stale
 from kerasrec.data._raw_ids import Ids, PartOfIds, RawIds
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def opened(path: Any, verify: bool | None) -> "Interactions":
     """
     folder = Path(os.path.abspath(path))
     header = read_header(folder, verify)
+    remove_stale(folder)
     user_ids = RawIds(folder / "users.parquet", header.n_users)
     item_ids = RawIds(folder / "items.parquet", header.n_items)
     context_ids = {

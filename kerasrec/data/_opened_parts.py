@@ -1,31 +1,22 @@
 """Parts of opened interactions: taken, filtered or split in one pass over blocks of whole users."""
 
-import itertools
-import os
-import re
 import shutil
-import tempfile
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrec._partial import machine, remove_abandoned
 from kerasrec.data._events import behind
 from kerasrec.data._folder import EVENTS, Context, TableWriter
 from kerasrec.data._opened import Block, disk_of, local, table, user_blocks
+from kerasrec.data._part_folders import Owner, own_folder
 
 if TYPE_CHECKING:
     from kerasrec.data.interactions import Interactions
 
 # Parts of opened interactions with up to so many rows are held in memory.
 HELD_ROWS = 1 << 22
-
-_counter = itertools.count()
-
 
 # Makes parts of the interactions of a block, whose users are numbered from 0.
 Cut = Callable[["Interactions", Block], Sequence["Interactions"]]
@@ -141,7 +132,7 @@ class _Sink:
 
     def __init__(self, of: "Interactions", with_events: bool) -> None:
         self._of, self._disk = of, disk_of(of)
-        self._folder = _own_folder(self._disk.place)
+        self._folder = own_folder(self._disk.place)
         names = ("value",) * (of.values.strides != (0,)) + ("time",) * (of.times is not None)
         counted = ("count",) * (of._counts is not None)
         self._context = tuple(Context(name, x.dtype.str) for name, x in of.context.items())
@@ -169,7 +160,7 @@ class _Sink:
         n_rows, of = self._rows.n_rows, self._of
         meaning = next(iter(self._meanings), of._meaning)
         meaning = replace(meaning, left_out=any(said.left_out for said in self._meanings))
-        owner = _Owner(self._folder)
+        owner = Owner(self._folder)
         ids, further = (of._user_ids, of._item_ids), (self._context, of.context_ids)
         events = None
         if self._events is not None:
@@ -199,29 +190,6 @@ def _held(interactions: "Interactions") -> "Interactions":
     if found._events is not None:
         found._events.rows._user_ids = interactions._user_ids
     return found
-
-
-class _Owner:
-    """Removes files when nothing refers to it any more, at the latest when the process ends."""
-
-    def __init__(self, folder: Path) -> None:
-        self._finalizer = weakref.finalize(self, shutil.rmtree, folder, True)
-
-
-def _own_folder(place: Path) -> Path:
-    """A new folder next to the prepared one, or for temporary files if that place is not writable."""
-    name = f".{place.name}.part-{machine()}-{os.getpid()}-{next(_counter)}"
-    form = re.compile(rf"\.{re.escape(place.name)}\.part-([0-9a-f]+)-(\d+)-\d+")
-    for parent in (place.parent, Path(tempfile.gettempdir())):
-        try:
-            remove_abandoned(parent, form, of_others=False)
-            (parent / name).mkdir()
-        except OSError:
-            continue
-        return parent / name
-    raise OSError(
-        f"There must be a folder to write to: neither {place.parent} nor the temporary folder is writable."
-    )
 
 
 def _mask(index: Any, n: int) -> np.ndarray:

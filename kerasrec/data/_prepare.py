@@ -15,6 +15,8 @@ from kerasrec.data._duck import Progress
 from kerasrec.data._duck import duckdb as _duckdb
 from kerasrec.data._folder import Context, Header
 from kerasrec.data._kinds import Meaning
+from kerasrec.data._part_folders import remove_stale
+from kerasrec.data._raw_rows import RawRows, counted
 from kerasrec.data._rows_by_user import RowsWriter, by_users
 
 _BATCH = 1 << 20
@@ -83,6 +85,7 @@ def prepare(request: Request, path: Path, progress: Progress | None = None) -> P
         )
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write to: make it first.")
+    remove_stale(path)
     work = path.with_name(f".{path.name}.prepare")
     with _partial.writing(path):
         work.mkdir(exist_ok=True)
@@ -167,11 +170,8 @@ class _Work:
                 ) from error
             if "No space left" in str(error):  # `writing` names the remedy
                 raise
-            if (
-                self.source is not None
-                and self.source.is_text
-                and isinstance(error, duckdb.InvalidInputException)
-            ):
+            is_text = self.source is not None and self.source.is_text
+            if is_text and isinstance(error, duckdb.InvalidInputException):
                 raise self._bad_text(error, text) from error
             raise _Interrupted(
                 "`source` must be readable from beginning to end; what was done is kept, and the same call "
@@ -180,12 +180,14 @@ class _Work:
         self._place(header, path)
 
     def _bad_text(self, error: Exception, text: str) -> ValueError:
+        named = (path for path in self.source.files if str(path) in str(error))
+        path = next(named, self.source.files[0])
         if "unicode" in text:
-            named = (path for path in self.source.files if str(path) in str(error))
-            return _text_files.not_utf8(next(named, self.source.files[0]))
+            return _text_files.not_utf8(path)
         return ValueError(
             "`source` must be CSV whose lines have the fields of the header and one kind of line ending "
-            f"(`sep` separates columns); correct those lines. Received: a file on which DuckDB says: {text}."
+            f"(`sep` separates columns); correct those lines. Received: {str(path)!r}, on "
+            f"which DuckDB says: {text}."
         )
 
     def _connect(self, duckdb: Any) -> Any:
@@ -230,65 +232,59 @@ class _Work:
 
     def _stages(self, connection: Any) -> None:
         source = self.source
-        relation = f"({source.sql})"
+        rows, n_rows = RawRows(connection, source, f"({source.sql})"), source.n_rows
         if source.read_once:
-            read = f"CREATE OR REPLACE TABLE read_rows AS {source.sql}"
-            self._stage("reading rows", connection, lambda: connection.execute(read), source.n_rows)
-            relation = "read_rows"
-        n_rows = source.n_rows
-        if n_rows is None:
-            n_rows = _duck.number(connection, f"SELECT count(*) FROM {relation}")
+            rows = RawRows(connection, source, "read_rows")
+
+            def read() -> int:
+                connection.execute(f"CREATE OR REPLACE TABLE read_rows AS {source.sql}")
+                return _duck.number(connection, "SELECT count(*) FROM read_rows")
+
+            n_rows = int(self._stage("reading rows", connection, read, None))
         if not n_rows:
             raise ValueError("The table must have at least one row. Received: an empty table.")
         if source.is_text:
-            self._check_header(connection)
+            self._check_header(rows)
             self._stage("counting lines", connection, lambda: self._check_lines(n_rows), n_rows)
         sizes = {}
         for side in ("user", "item"):
-            name, type_ = source.columns[side], source.types[side[0]]
 
-            def number(side: str = side, name: Any = name, type_: str = type_) -> int:
-                keep_na = self.request.keep_na
-                return _vocabularies.number_ids(
-                    connection, relation, side, name, type_, source.is_text, keep_na
-                )
+            def number(side: str = side) -> int:
+                return _vocabularies.number_ids(rows, side, self.request.keep_na)
 
             sizes[side] = int(self._stage(f"numbering {side}s", connection, number, n_rows))
-        dates = self._stage(
-            "looking at times", connection, lambda: _coding.are_dates(connection, source, relation), None
-        )
+        dates = self._stage("looking at times", connection, lambda: _coding.are_dates(rows), n_rows)
         self._context: list[dict[str, Any]] = []
         if self.request.context:
 
             def look() -> str:
-                names, types = self.request.context, source.types
-                keep_na = self.request.keep_na
-                found = _contexts.looked_at(connection, relation, names, types, source.is_text, keep_na)
-                return json.dumps(found)
+                return json.dumps(_contexts.looked_at(rows, self.request.context, self.request.keep_na))
 
-            self._context = json.loads(self._stage("looking at the context", connection, look, None))
+            self._context = json.loads(self._stage("looking at the context", connection, look, n_rows))
         context = self._context
-        self._stage(
-            "coding rows",
-            connection,
-            lambda: _coding.code_rows(connection, source, relation, dates, context),
-            n_rows,
-        )
+        self._stage("coding rows", connection, lambda: _coding.code_rows(rows, dates, context), n_rows)
         coded = _duck.number(connection, "SELECT count(*) FROM events")
-        counted = _duck.number(connection, "SELECT sum(n) FROM users")
-        if coded != counted or coded != n_rows or source.stamp() != self._stamp:
+        numbered = _duck.number(connection, "SELECT sum(n) FROM users")
+        if coded != numbered or coded != n_rows or source.stamp() != self._stamp:
             self._known.unlink(missing_ok=True)
             raise ValueError(
                 "`source` must not change while it is read; run `prepare` again, which starts over. "
-                f"Received: {counted:,} rows first and {coded:,} then."
+                f"Received: {numbered:,} rows first and {coded:,} then."
             )
-        _coding.check_rows(connection, source, relation, dates)
+        _coding.check_rows(rows, dates)
         request = self.request
         self._meaning = _coding.settled_meaning(connection, source, request.meaning, request.otherwise)
-        self._header = self._write(connection, sizes, bool(dates), n_rows)
+        self._header = self._write(rows, sizes, bool(dates), n_rows)
 
     def _stage(self, name: str, connection: Any, run: Callable[[], Any], n_rows: int | None) -> Any:
-        """The result of a stage, from the notes if it was done before."""
+        """The result of a stage, from the notes if it was done before.
+
+        Args:
+            name: name of the stage.
+            connection: connection of DuckDB.
+            run: does the work.
+            n_rows: number of rows, or `None` if it is the result.
+        """
         done = self._state["done"]
         if name not in done:
             with _duck.watched(connection, name, n_rows, self.progress):
@@ -298,24 +294,26 @@ class _Work:
             replacing = self._known.with_suffix(".new")
             replacing.write_text(json.dumps(self._state))
             os.replace(replacing, self._known)
-            self.progress(name, n_rows or 0, n_rows)
+            total = found if n_rows is None else n_rows
+            self.progress(name, total, total)
         return done[name]
 
-    def _check_header(self, connection: Any) -> None:
+    def _check_header(self, rows: RawRows) -> None:
         names = [str(self.source.columns[side]).replace("'", "''") for side in ("user", "item")]
-        query = f"SELECT count(*) FROM read_rows WHERE u = '{names[0]}' AND i = '{names[1]}'"
-        count = _duck.number(connection, query)
+        query = f"SELECT count(*), min(r) FROM read_rows WHERE u = '{names[0]}' AND i = '{names[1]}'"
+        count, row = rows.connection.execute(query).fetchall()[0]
         if count:
             raise ValueError(
-                f"The rows of a table must not repeat its header; remove such lines. Received: {count} such "
-                "rows."
+                "The rows of a table must not repeat its header; remove such lines. Received: "
+                f"{counted(count)} of them, first {rows.place(row)}."
             )
 
     def _check_lines(self, n_rows: int) -> None:
         _text_files.check(self.source.files, self.source.sep, n_rows)
 
-    def _write(self, connection: Any, sizes: dict[str, int], dates: bool, n_rows: int) -> Header:
+    def _write(self, raw: RawRows, sizes: dict[str, int], dates: bool, n_rows: int) -> Header:
         """The folder's files, in the folder `columns`."""
+        connection = raw.connection
         shutil.rmtree(self.work / "columns", ignore_errors=True)
         out = self.work / "columns"
         out.mkdir()
@@ -351,8 +349,10 @@ class _Work:
                 done += len(part["user"])
                 self.progress("writing rows", done, n_rows)
             return rows.close()
-        except BaseException:
+        except BaseException as error:
             rows.abandon()
+            if isinstance(error, ValueError) and meaning.duplicates == "error":
+                _coding.check_pairs(replace(raw, connection=connection.cursor()))
             raise
 
     def _place(self, header: Header, path: Path) -> None:

@@ -58,6 +58,27 @@ class Source:
         stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in self.files]
         return json.dumps([self.sql, stamps])
 
+    def place_of(self, connection: Any, row: int) -> tuple[Path | None, int]:
+        """The file of a row, or `None` for a query, and the number of the row in it, from 0.
+
+        Args:
+            connection: DuckDB's.
+            row: its `r`.
+        """
+        if not self.files:
+            return None, row - 1
+        if not self.is_text:
+            file, row = divmod(row, 1 << _ROW_BITS)
+            return self.files[file], row
+        row -= 1
+        for path in self.files[:-1]:
+            table = _text_table([path], *_text_files.header(path, self.sep), self.sep)
+            n_rows = int(connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
+            if row < n_rows:
+                return path, row
+            row -= n_rows
+        return self.files[-1], row
+
 
 # Argument that named a column, name in SQL, and its name.
 Named = tuple[str, str, Any]
@@ -109,14 +130,18 @@ def _text_sql(files: Sequence[Path], sep: str, named: Sequence[Named]) -> str:
                     f"Received: {header.count(name)} columns in {str(paths[0])!r}."
                 )
             chosen.append(f"c{header.index(name)} AS {alias}")
-        listed = ", ".join(_quoted(str(path)) for path in paths)
-        given = ", ".join(f"c{j}: 'VARCHAR'" for j in range(len(header)))
-        parts.append(
-            f"SELECT {', '.join(chosen)} FROM read_csv([{listed}], columns = {{{given}}}, "
-            f"auto_detect = false, header = true, skip = {empty}, delim = {_quoted(sep)}, "
-            "quote = '\"', escape = '\"', comment = '')"
-        )
+        parts.append(f"SELECT {', '.join(chosen)} FROM {_text_table(paths, header, empty, sep)}")
     return f"SELECT *, row_number() OVER () AS r FROM ({' UNION ALL '.join(parts)})"
+
+
+def _text_table(paths: Sequence[Path], header: Sequence[str], empty: int, sep: str) -> str:
+    """CSV files with one header as a relation of text, with columns `c0`, `c1` and so on."""
+    listed = ", ".join(_quoted(str(path)) for path in paths)
+    given = ", ".join(f"c{j}: 'VARCHAR'" for j in range(len(header)))
+    return (
+        f"read_csv([{listed}], columns = {{{given}}}, auto_detect = false, header = true, skip = {empty}, "
+        f"delim = {_quoted(sep)}, quote = '\"', escape = '\"', comment = '')"
+    )
 
 
 def files_of(source: Any) -> tuple[Path, ...]:

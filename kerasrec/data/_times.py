@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasrec.data._columns import are_dates, nanoseconds, shown
+from kerasrec.data import _columns
+from kerasrec.data._columns import shown
 
 # Units in which numbers may count from 1970, with the numbers of moments between 1973 and 2286.
 UNITS = {
@@ -15,14 +16,18 @@ UNITS = {
 }
 
 
-def times_of(times: Any) -> tuple[np.ndarray, bool]:
-    """Times as int64, and whether they are nanoseconds read from dates."""
+def times_of(times: Any, users: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Times as int64, and whether they are nanoseconds read from dates.
+
+    Args:
+        times: whole numbers or datetimes `[n]`.
+        users: user codes `[n]`.
+    """
     if isinstance(times, np.ndarray) and times.dtype == np.int64:
         return times, False
     import pandas as pd
 
-    column = pd.Series(times)
-    return nanoseconds(column, "times"), are_dates(column)
+    return _columns.times(pd.Series(times), "times", users)
 
 
 def check_same(known: np.ndarray, dates: bool, new: np.ndarray, new_dates: bool, name: Any) -> None:

@@ -94,7 +94,7 @@ class Interactions(Loaders):
         n = len(self.users)
         self.items = frozen(whole("items", items), np.int32)
         self.values = frozen(np.ones(n, np.float32) if values is None else values, np.float32)
-        whole_times, dates = (None, False) if times is None else _times.times_of(times)
+        whole_times, dates = (None, False) if times is None else _times.times_of(times, self.users)
         self.times = None if whole_times is None else frozen(whole_times, np.int64)
         self._user_ids, self._item_ids = _held(user_ids), _held(item_ids)
         self.context = {name: frozen(x) for name, x in (context or {}).items()}
@@ -128,7 +128,8 @@ class Interactions(Loaders):
             item: name of the column of raw item ids. Defaults to `"item"`.
             value: name of the column of values. Defaults to `None`: every value is 1.
             time: name of the column of times: datetimes (without a time zone they are UTC), ISO 8601 text or
-                whole numbers. Defaults to `None`.
+                whole numbers. A row without one takes that of the user's row before it, which a warning
+                says. Defaults to `None`.
             user_ids: raw ids by code; a user outside them is an error. Defaults to `None`: those of the
                 column, sorted.
             item_ids: the same for items. Defaults to `None`.

@@ -144,8 +144,9 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
 
     Args:
         interactions: `Interactions` with times.
-        at: the first moment of test: a datetime (without a time zone it is UTC), ISO 8601 text, or a number
-            in the unit of the times. Defaults to `None`: found from `test_size`.
+        at: the first moment of test: a datetime (without a time zone it is UTC) or ISO 8601 text if the times
+            are dates, and a number in their unit if they are numbers. Defaults to `None`: found from
+            `test_size`.
         test_size: share of the events (rounded up), or their number; as events of equal times stay together,
             test can be larger. Defaults to `None`; give either this or `at`.
 
@@ -177,12 +178,7 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
     else:
         _check_count(len(times), "interactions")
         moment = _moment(at, events)
-    low, high = times.min(), times.max()
-    if low >= moment or high < moment:
-        raise ValueError(
-            f"`at` must leave interactions on both sides. Received: at={at!r}, that is {moment}; "
-            f"the times go from {low} to {high}."
-        )
+    _check_sides(moment, at, events)
     if interactions._disk is not None:
         train, held_out = _opened_splits().by_events(
             interactions, lambda part, block: _times(behind(part)[0]) >= moment
@@ -443,3 +439,24 @@ def _moment(at: Any, events: Interactions) -> int:
             f"them with `pandas.to_datetime` before loading. Received: at={at!r}."
         )
     return int(nanoseconds(column, "at")[0])
+
+
+def _check_sides(moment: Any, at: Any, events: Interactions) -> None:
+    """Refuse a moment that leaves one side without events."""
+    import pandas as pd
+
+    times = _times(events)
+    low, high = times.min(), times.max()
+    if low < moment <= high:
+        return
+    dates = events._meaning.dates
+    if dates and at is not None and not are_dates(pd.Series([at])):
+        raise ValueError(
+            "`at` must be a date, as the times are: pass a date such as "
+            f"{str(pd.Timestamp(high).date())!r}. Received: at={at!r}."
+        )
+    shown = pd.Timestamp if dates else int
+    raise ValueError(
+        f"`at` must leave interactions on both sides. Received: at={at!r}, that is {shown(moment)}; "
+        f"the times go from {shown(low)} to {shown(high)}."
+    )

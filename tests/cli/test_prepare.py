@@ -1,9 +1,13 @@
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from rich.text import Text
 from typer.main import get_command
 
+from kerasrec.cli._report import Report
 from kerasrec.cli.app import app
 from kerasrec.data import Interactions
 
@@ -81,3 +85,35 @@ def test_train_on_it(run_json, fails, run, table):
     assert lists.status == 0 and "m" in lists.out
     said = fails("train", "out", "--value-column", "rating", "--out", "model.keras")
     assert said.startswith("`--value-column` must be given to `kerasrec prepare`, which wrote 'out'.")
+
+
+def test_it_says_what_it_does_from_the_start(run, table):
+    """In a log file, too, where bars are printed only when they are done."""
+    run("prepare", "a.parquet", "out", "--time-column", "when", "--kind", "likes")
+    done = run("train", "out", "--model", "popularity", "--out", "model.keras")
+    lines = done.err.splitlines()
+    assert [line for line in lines if line.endswith(" ...")][:3] == [
+        "Reading out ...",
+        "Splitting ...",
+        "Fitting popularity ...",
+    ]
+
+
+def test_odd_values(run, table, tmp_path):
+    table.assign(when=table["when"].where(table.index > 4), rating=-1).to_parquet(tmp_path / "a.parquet")
+    done = run("prepare", "a.parquet", "out", "--kind", "likes", "--time-column", "when")
+    n = len(table[["userId", "movieId"]].drop_duplicates())
+    assert f"Below 0: {n:,} of {n:,} in 'rating', which are no likes" in done.out
+    assert "Column 'when' lacks the time of 5 of 400 rows; there the order of the rows decides" in done.out
+
+
+def test_progress_without_a_total():
+    report = Report(as_json=False)
+    report._progress = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=100)
+    with report.progress() as bars:
+        task = bars.add_task("Reading rows", total=None)
+        bars.refresh()
+        assert " 0 s" in report._progress.file.getvalue()
+        bars.update(task, completed=1500, total=1500)
+    text = report._progress.file.getvalue()
+    assert "1500/1500" in text and "?" not in text.replace("\x1b[?", "")

@@ -2,14 +2,20 @@
 
 import errno
 import json
+import os
+import subprocess
+import tempfile
 import zlib
+from pathlib import Path
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 
+from kerasrec._partial import machine
 from kerasrec.data import Interactions, _column_files, _prepare, _vocabularies
+from kerasrec.data._kinds import Meaning
 
 COLUMNS = ("users", "items", "values", "times")
 NAMES = {"value": "stars", "time": "when"}
@@ -212,6 +218,17 @@ def test_dates_of_parquet(prepared):
     assert opened._meaning.dates
 
 
+@pytest.mark.parametrize("kind", ["ratings", "counts", "likes"])
+def test_values_below_0(prepared, kind):
+    """Returned goods are subtracted, and what is left over is a like only above 0."""
+    frame = pd.DataFrame({"user": ["a", "a", "b", "c"], "item": 1, "n": [3.0, -1.0, -2.0, 0.0]})
+    opened = prepared(frame, value="n", kind=kind)
+    assert opened.values.tolist() == [2.0 if kind == "counts" else -1.0, -2.0, 0.0]
+    assert opened.liked.tolist() == [kind == "counts", False, False]
+    held = Interactions.from_frame(frame, value="n", kind=kind)
+    assert held.values.tolist() == opened.values.tolist() and held.liked.tolist() == opened.liked.tolist()
+
+
 def test_a_database(prepared, tmp_path):
     shop = tmp_path / "shop.duckdb"
     with duckdb.connect(str(shop)) as connection:
@@ -224,13 +241,16 @@ def test_a_database(prepared, tmp_path):
     ("users", "message"),
     [
         (["a", None], r"Column 'user' must not have missing ids. Received: 1 row of them"),
-        (["a", " "], r"must not have empty ids. Received: 1 row of them, such as ' '"),
+        (["a", " "], r"must not have empty ids. Received: 1 row of them, first ' ' in row 1 of"),
         (["a", "\u00a0"], r"must not have empty ids. Received: '\\xa0'"),
-        ([1.5, 2.0], r"ids that are fractions.* Received: 1 row of them, such as 1.5"),
+        ([1.5, 2.0], r"ids that are fractions.* Received: 1 row of them, first 1.5 in row 0"),
         ([2.0**53, 2.0], "several integers share one float"),
         ([True, False], "neither text nor whole numbers. Received: a column of type BOOLEAN"),
         ([b"x", b"y"], "neither text nor whole numbers. Received: a column of type BLOB"),
-        (["A1", "A1 "], "must not have ids that look the same. Received: 'A1' and 'A1 '"),
+        (
+            ["A1", "A1 "],
+            "must not have ids that look the same. Received: 'A1' in row 0 of .* and 'A1 ' in row 1",
+        ),
         (["e\u0301", "é"], "must not have ids that look the same"),
         (["5.0", "5"], "must not have ids that look the same"),
         ([" A", "A "], "must not have ids that look the same"),
@@ -245,11 +265,11 @@ def test_ids_refused(prepared, users, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("user,item\nNA,1\n", r"missing ids. Received: 1 row of them, such as 'NA'.*`keep_na=True`"),
+        ("user,item\nNA,1\n", r"missing ids. Received: 1 row of them, first 'NA' in row 0.*`keep_na=True`"),
         ("user,item\n\\N,1\n", "missing ids"),
         ("user,item\n1.23E+12,1\n", "a spreadsheet has rounded"),
         ('user,item\n"a\nb",1\n', "ids with tabs or line ends"),
-        ("user,item\na,1\nuser,item\n", "must not repeat its header; remove such lines. Received: 1 such"),
+        ("user,item\na,1\nuser,item\n", "must not repeat its header; remove such lines. Received: 1 row of"),
         ("user;item\na;1\n", "`user` must name a column of the table. Received: user='user'; the columns"),
         ("user,item\n", "must have at least one row"),
         ("user,item\na,1,2,3\nb,1\n", "must be .*CSV|readable from beginning to end"),
@@ -274,7 +294,6 @@ def test_ids_that_are_na(prepared, tmp_path):
         ({"v": [1e300, 1.0]}, {"value": "v"}, "not finite numbers in float32"),
         ({"v": pd.to_datetime(["2020", "2021"])}, {"value": "v"}, "that are not numbers. Received: a col"),
         ({"t": [1.5, 2.0]}, {"time": "t"}, "times that are neither whole numbers nor"),
-        ({"t": [1, None]}, {"time": "t"}, "missing times"),
         ({"t": ["soon", "2020"]}, {"time": "t"}, "times that are neither .*first 'soon'"),
         ({"t": [True, False]}, {"time": "t"}, "must hold times"),
         ({"t": [1_500_000_000, 1_500_000_000_000]}, {"time": "t"}, "must count in one unit"),
@@ -452,6 +471,48 @@ def test_lines(table, tmp_path, capsys):
     Interactions.prepare(folder / "a.parquet", tmp_path / "out", kind="likes")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Numbering users: 900 rows" and lines[-1] == "Writing rows: 900 rows"
+
+
+def test_rows_of_a_stage_are_known_when_it_ends(table, tmp_path):
+    _, folder = table
+    stages = []
+    names = {"user": "user", "item": "item", "value": "stars", "time": "when"}
+    request = _prepare.Request(folder / "all.csv", names, Meaning.of("likes", None, True))
+    _prepare.prepare(request, tmp_path / "out", lambda *stage: stages.append(stage))
+    assert stages[0] == ("reading rows", 0, None)
+    assert ("reading rows", 1500, 1500) in stages
+    assert [stage for stage in stages if stage[2] is None] == stages[:1]
+    assert ("looking at times", 1500, 1500) in stages
+
+
+def test_what_killed_processes_left_is_removed(table, tmp_path):
+    """By `prepare` and by `open`, next to the folder and among temporary files; not that of running ones."""
+    _, folder = table
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    running = subprocess.Popen(["sleep", "60"])
+
+    def left(place, process):
+        path = place / f".out.part-{machine()}-{process}-0"
+        path.mkdir()
+        return path
+
+    try:
+        for makes in (
+            lambda: Interactions.prepare(folder / "a.parquet", tmp_path / "out", verbose=False, kind="likes"),
+            lambda: Interactions.open(tmp_path / "out"),
+        ):
+            stale = left(tmp_path, gone.pid), left(Path(tempfile.gettempdir()), gone.pid)
+            kept = left(tmp_path, running.pid), left(tmp_path, os.getpid())
+            other = tmp_path / f".other.part-{machine()}-{gone.pid}-0"
+            other.mkdir()
+            makes()
+            assert not any(path.exists() for path in stale)
+            for path in (*kept, other):
+                path.rmdir()
+    finally:
+        running.kill()
+        running.wait()
 
 
 def test_without_duckdb(table, tmp_path, monkeypatch):

@@ -167,7 +167,7 @@ def test_folders_without_context_are_of_the_first_version(tmp_path, both):
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
-        (["a", None], "'c' must not have missing entries. Received: 1 row of them. Drop those rows or fill"),
+        (["a", None], "'c' must not have missing entries. Received: 1 row of them, first in row 1 of"),
         ([1.0, np.nan], "'c' must not have missing entries. Received: 1 row"),
         (["a", " "], "'c' must not have empty entries. Received: 1 row"),
         (pd.to_datetime(["2020", "2021"]), "'c' must hold numbers, text or truth values.*type TIMESTAMP"),

@@ -218,3 +218,18 @@ def test_splits_by_time_say_what_they_need():
     for n in (0, 1.5, True):
         with pytest.raises(ValueError, match="`n` must be a positive integer. Received: n="):
             splits.leave_last_out(grid(2, 2), n=n)
+
+
+@pytest.mark.parametrize("at", [1_577_923_200, 20200102, np.int64(0)])
+def test_a_number_where_times_are_dates(at):
+    frame = pd.DataFrame({"user": [1, 1], "item": [1, 2], "t": pd.to_datetime(["2020-01-01", "2020-01-03"])})
+    whole = Interactions.from_frame(frame, time="t")
+    message = r"`at` must be a date, as the times are: pass a date such as '2020-01-03'. Received: at="
+    with pytest.raises(ValueError, match=message):
+        splits.time_split(whole, at=at)
+    with pytest.raises(
+        ValueError, match="that is 2021-01-01 00:00:00; the times go from 2020-01-01 00:00:00 to"
+    ):
+        splits.time_split(whole, at="2021-01-01")
+    middle = (whole.times[0] + whole.times[1]) // 2  # their own unit
+    assert [len(part) for part in splits.time_split(whole, at=middle)] == [1, 1]

@@ -1,0 +1,59 @@
+"""Rows without a time among rows that have one: the order of the rows places them."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+
+def placed(times: np.ndarray, missing: np.ndarray, users: np.ndarray) -> np.ndarray:
+    """Times in which a missing one is that of the user's last row before it that has one.
+
+    If there is none, it is that of the user's first row after it; and if the user has no time at all, the
+    earliest of all times. As rows of equal times keep their order, the row stays where it stands.
+
+    Args:
+        times: int64 `[n]`; entries of `missing` rows are ignored.
+        missing: bool `[n]`, not everywhere true.
+        users: user codes `[n]`.
+    """
+    order = np.argsort(users, kind="stable")
+    ordered, known = users[order], ~missing[order]
+    places = np.arange(len(order))
+    before = np.maximum.accumulate(np.where(known, places, -1))
+    after = np.minimum.accumulate(np.where(known, places, len(order))[::-1])[::-1]
+    own_before = (before >= 0) & (ordered[before] == ordered)
+    own_after = (after < len(order)) & (ordered[np.minimum(after, len(order) - 1)] == ordered)
+    source = np.where(own_before, before, np.where(own_after, after, 0))
+    found = np.where(own_before | own_after, times[order][source], times[~missing].min())
+    result = np.empty_like(times)
+    result[order] = found
+    return result
+
+
+def say(name: Any, n_missing: int, n_rows: int) -> None:
+    """Say that rows have no time; from one place, so that Python says it once.
+
+    Args:
+        name: name of the column.
+        n_missing: number of rows without a time.
+        n_rows: number of rows.
+    """
+    warnings.warn(
+        f"Column {name!r} lacks the time of {n_missing:,} of {n_rows:,} rows; there the order of the rows "
+        "decides, so each has the time of the user's row before it.",
+        stacklevel=1,
+    )
+
+
+def no_times(name: Any, n_rows: int) -> ValueError:
+    """The error about a column without any time.
+
+    Args:
+        name: name of the column.
+        n_rows: number of rows.
+    """
+    return ValueError(
+        f"Column {name!r} must have times; leave `time` out if there are none. "
+        f"Received: {n_rows:,} rows without one."
+    )
