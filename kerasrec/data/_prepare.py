@@ -54,7 +54,7 @@ class Request:
 
 
 class _Interrupted(ValueError):
-    """A stage failed, and the same call can resume it."""
+    """A stage failed, and a later call can resume it."""
 
 
 def _tidy(work: Path) -> None:
@@ -195,7 +195,8 @@ class _Work:
         connection = self._opened(duckdb)
         request = self.request
         source = _sources.source_of(connection, request.source, request.columns, request.sep, request.context)
-        asked = replace(self.request, memory="", source="")
+        # The stages do not depend on what the values mean.
+        asked = request.columns, request.attach, request.sep, request.keep_na, request.context
         database = Path(self.request.attach or "")
         changed = database.stat().st_mtime_ns if database.is_file() else None
         stamp = json.dumps([source.stamp(), repr(asked), changed])
@@ -273,8 +274,14 @@ class _Work:
             )
         _coding.check_rows(rows, dates)
         request = self.request
-        self._meaning = _coding.settled_meaning(connection, source, request.meaning, request.otherwise)
-        self._header = self._write(rows, sizes, bool(dates), n_rows)
+        try:
+            self._meaning = _coding.settled_meaning(connection, source, request.meaning, request.otherwise)
+            self._header = self._write(rows, sizes, bool(dates), n_rows)
+        except ValueError as error:
+            raise _Interrupted(
+                f"{error} The rows that were read are kept in {str(self.work)!r}; a call with another `kind`, "
+                "`duplicates` or `at_least` resumes there."
+            ) from error.__cause__
 
     def _stage(self, name: str, connection: Any, run: Callable[[], Any], n_rows: int | None) -> Any:
         """The result of a stage, from the notes if it was done before.

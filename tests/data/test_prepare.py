@@ -361,6 +361,22 @@ def test_too_little_memory(table, tmp_path):
     assert (tmp_path / ".out.prepare" / "stages.duckdb").exists()
 
 
+def test_other_policies_resume_where_rows_repeat(tmp_path, capsys):
+    path, out = tmp_path / "events.csv", tmp_path / "out"
+    path.write_text("user,item,n\na,x,1\na,x,2\nb,y,3\n")
+    with pytest.raises(ValueError, match=r"`duplicates` is.*kept in '.*\.out\.prepare'.*another `kind`"):
+        Interactions.prepare(path, out, value="n")
+    assert "Numbering users: 3 rows" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="`at_least` must keep some rows.*resumes"):
+        Interactions.prepare(path, out, value="n", kind="counts", at_least=9)
+    found = Interactions.prepare(path, out, value="n", kind="counts")
+    said = capsys.readouterr().out
+    assert "Numbering" not in said
+    assert "Writing rows: 3 rows" in said
+    assert found.values.tolist() == [3.0, 3.0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.csv", "out"]
+
+
 def test_a_cut_file(prepared, table, tmp_path):
     _, folder = table
     whole = (folder / "a.parquet").read_bytes()
