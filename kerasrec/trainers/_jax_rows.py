@@ -10,15 +10,9 @@ from kerasrec.trainers._jax_missed import CatchUp
 from kerasrec.trainers._jax_plan import Plan
 from kerasrec.trainers._jax_reads import Read, Reads, first_reads, loss_and_updates
 from kerasrec.trainers._jax_sharded import Owned
-from kerasrec.trainers._keras import StatelessScope
+from kerasrec.trainers._jax_update import Update
 from kerasrec.trainers._repeats import NO_ID, Repeats
-from kerasrec.trainers._rows import (
-    RowView,
-    regularizer_gradient,
-    regularizer_penalty,
-    slot_lists,
-    views_in_place,
-)
+from kerasrec.trainers._rows import regularizer_gradient, regularizer_penalty
 
 
 def train_step(
@@ -47,25 +41,10 @@ def train_step(
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
     tables = {id(variables[index]): number for number, index in enumerate(plan.tables)}
     dense = [i for i in range(len(variables)) if i not in plan.tables]
-
-    slots = slot_lists(optimizer)
-    positions = {id(v): i for i, v in enumerate(optimizer._trainable_variables)}
-    value_of = {id(v): i for i, v in enumerate(optimizer.variables)}
-
-    def slots_of(variable: Any) -> dict[str, Any]:
-        """By name, an optimizer's slots of a variable."""
-        found = {name: by_index[positions[id(variable)]] for name, by_index in slots.items()}
-        return {name: slot for name, slot in found.items() if slot is not None}
+    update = Update(model, trainable, optimizer_values, catch_up)
 
     def rows_of(number: int, ids: Any) -> tuple[Any, dict[str, Any]]:
-        """Rows `ids` `[R]` of a table and of its slots, up to date."""
-        table, owned = variables[plan.tables[number]], plan.owned[number]
-        values = _take(trainable[plan.tables[number]], ids, owned)
-        rows = {
-            name: _take(optimizer_values[value_of[id(slot)]], ids, owned)
-            for name, slot in slots_of(table).items()
-        }
-        return (values, rows) if catch_up is None else catch_up.rows(table, ids, values, rows, owned)
+        return update.rows(plan.tables[number], ids, plan.owned[number])
 
     def loss_of(dense_values: Any, deltas: Any) -> Any:
         values = list(trainable)
@@ -91,29 +70,10 @@ def train_step(
     reads = [Read(*part) for part in parts]
 
     gradients: list[Any] = [None] * len(variables)
-    views: dict[str, dict[int, RowView]] = {name: {} for name in slots}
-    apply_to: list[Any] = list(variables)
-    # What is written back of a table or a slot: kind, position, view, and which rows; `None` for all.
-    written: list[tuple[str, int, RowView, Any, Owned | None]] = []
-
-    def view(index: int, rows: Any, slot_rows: dict[str, Any], target: Any, owned: Owned | None) -> None:
-        variable = variables[index]
-        apply_to[index] = RowView(variable, rows)
-        written.append(("trainable", index, apply_to[index], target, owned))
-        for name, slot in slots_of(variable).items():
-            slot_view = RowView(slot, slot_rows[name])
-            views[name][positions[id(variable)]] = slot_view
-            written.append(("optimizer", value_of[id(slot)], slot_view, target, owned))
-
     for i, gradient in zip(dense, dense_gradients, strict=True):
         gradients[i] = gradient
         if hasattr(variables[i], "spread_over"):
-            # With the rows for padding: they have no gradient, and nobody reads them.
-            whole = {
-                name: optimizer_values[value_of[id(slot)]] for name, slot in slots_of(variables[i]).items()
-            }
-            view(i, trainable[i], whole, None, None)
-            apply_to[i].constraint = variables[i].constraint
+            update.of_all_rows(i)
     owners: dict[Any, Any] = {}
     scratch = dict(scratch)
     for number, index in enumerate(plan.tables):
@@ -145,32 +105,10 @@ def train_step(
         gradients[index] = gradient
         names = reads[mine[0]].slots
         slot_rows = {name: _joined([reads[k].slots[name] for k in mine], owned) for name in names}
-        view(index, rows, slot_rows, target, owned)
-        if catch_up is not None:
-            catch_up.write(table, target, owned)
-
-    mapping = [
-        *zip(variables, trainable, strict=True),
-        *zip(optimizer.variables, optimizer_values, strict=True),
-    ]
-    with StatelessScope(state_mapping=mapping) as scope, views_in_place(optimizer, views):
-        optimizer.apply(gradients, apply_to)
-    new = {
-        "trainable": [scope.get_current_value(v) for v in variables],
-        "optimizer": [scope.get_current_value(v) for v in optimizer.variables],
-    }
-    for kind, at, changed, target, owned in written:
-        new[kind][at] = changed.value if target is None else _put(new[kind][at], target, changed.value, owned)
+        update.of_rows(index, rows, slot_rows, target, owned)
+    new_trainable, new_optimizer = update.apply(gradients)
     _, metrics = model._update_metrics_variables(metrics, loss, x, y, y_pred, sample_weight)
-    return (new["trainable"], non_trainable, new["optimizer"], metrics), scratch
-
-
-def _take(array: Any, ids: Any, owned: Owned | None) -> Any:
-    return array.at[ids].get(mode="clip") if owned is None else owned.take(array, ids)
-
-
-def _put(array: Any, ids: Any, rows: Any, owned: Owned | None) -> Any:
-    return array.at[ids].set(rows, mode="drop") if owned is None else owned.put(array, ids, rows)
+    return (new_trainable, non_trainable, new_optimizer, metrics), scratch
 
 
 def _joined(parts: list[Any], owned: Owned | None) -> Any:
