@@ -36,7 +36,12 @@ class RankingLoss(keras.losses.Loss):
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32.
+
+    Attributes:
+        row_by_row: bool, the losses of parts of a batch of one size have the loss of the batch as their mean.
     """
+
+    row_by_row = True
 
     def __init__(
         self,

@@ -17,11 +17,14 @@ from kerasrec.trainers import _huge_pages
 from kerasrec.trainers._blocks import Block, Run, on_host, runs_of
 from kerasrec.trainers._checks import DataCheck
 from kerasrec.trainers._interrupts import interrupts_held
+from kerasrec.trainers._jax_loop import each_step
 from kerasrec.trainers._jax_missed import CatchUp, JaxMissed
-from kerasrec.trainers._jax_places import Places, shardings
+from kerasrec.trainers._jax_parts import part_steps
+from kerasrec.trainers._jax_places import Places, abstract, shardings
 from kerasrec.trainers._jax_plan import Plan, find_plan
 from kerasrec.trainers._jax_rows import train_step
 from kerasrec.trainers._jax_sharded import capacity_of
+from kerasrec.trainers._jax_split import Split, find_split
 from kerasrec.trainers._keras import StatelessScope, tree
 from kerasrec.trainers._missed import Table, at_work
 from kerasrec.trainers._repeats import Limits, Repeats, most_of_one_owner, repeats_of, repeats_shapes
@@ -56,6 +59,8 @@ class JaxEngine:
         self._places = Places(row_sharded(model.variables))
         # By a leaf of the batches and the number of its ids, how many rows of one owner there is room for.
         self._capacities: dict[tuple[int, int], int] = {}
+        # By the shapes of batches, how devices divide them among themselves.
+        self._splits: dict[Any, Split] = {}
         # Where repeats are looked for.
         self.limits: Limits = {}
         _cache_programs()
@@ -67,6 +72,9 @@ class JaxEngine:
 
     def ahead(self, run: Run) -> Run:
         """A run with what the host finds in it, which may be done while the device works on another."""
+        split = self._splits.get(_shapes(run["stack"]))
+        if split is not None:
+            return run | {"parts": split.find(run["stack"])}
         return run | {"repeats": repeats_of(run, self.limits.copy())}
 
     def train(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
@@ -75,9 +83,10 @@ class JaxEngine:
         with self._given_back(state, _STATE) as held:
             for run in self._next(iterator):
                 plan, program = self._program("train", run["stack"])
-                repeats = repeats_of(run, plan.limits)
-                if self._overflow(plan, repeats):
+                stack, found, enough = self._found(plan, run)
+                if not enough:
                     plan, program = self._program("train", run["stack"])
+                    stack, found, _ = self._found(plan, run)
                 scratch = {key: self._scratch_array(key) for key in plan.scratch if key}
                 given, lasts = self._begin(plan, held, run["steps"])
                 if plan.tables:
@@ -86,7 +95,7 @@ class JaxEngine:
                 with interrupts_held():
                     # The old state's memory is gone after this call.
                     held[:], scratch, lasts, logs = compiled(
-                        tuple(held), scratch, lasts, *self._put(plan, run, repeats, given)
+                        tuple(held), scratch, lasts, *self._put(plan, run | {"stack": stack}, found, given)
                     )
                     self._scratch.update(scratch)
                     if self._missed is not None:
@@ -128,6 +137,13 @@ class JaxEngine:
         """A run's batches, what else a call takes, and its steps, where the program expects them."""
         given = (run["stack"], *more, np.int32(run["steps"]))
         return tuple(self._places.put(x, like) for x, like in zip(given, plan.given, strict=True))
+
+    def _found(self, plan: Plan, run: Run) -> tuple[Any, Any, bool]:
+        """A run's batches, what the host finds in them, and whether there was room; there is from now on."""
+        if plan.split is not None:
+            return plan.split.given(run)
+        repeats = repeats_of(run, plan.limits)
+        return run["stack"], repeats, not self._overflow(plan, repeats)
 
     def _overflow(self, plan: Plan, repeats: dict[int, Repeats]) -> bool:
         """Whether more rows of one owner are read than there was room for; there is from now on."""
@@ -197,7 +213,7 @@ class JaxEngine:
         """The compiled program for a shape, or its promise; tracing is done when this returns."""
         places = self._places
         stack = tree.map_structure(places.batches, stack)
-        room = tuple(sorted(self._capacities.items())) if mode == "train" else ()
+        room = self._room(stack) if mode == "train" else ()
         key = (mode, tuple((leaf.shape, leaf.dtype) for leaf in tree.flatten(stack)), room)
         if key not in self._programs:
             model = self._model
@@ -215,7 +231,7 @@ class JaxEngine:
             if mode == "train":
                 with at_work(self._missed):
                     plan = self._find_plan(state, stack)
-                if mode == "train" and tuple(sorted(self._capacities.items())) != room:
+                if self._room(stack) != room:
                     return self._program(mode, stack)
                 scratch = {key: places.shape((key[1],), "int32") for key in plan.scratch if key}
                 given: Any = ()
@@ -226,9 +242,9 @@ class JaxEngine:
                     )
                     tables = [self._missed.tables[id(model.trainable_variables[i])] for i in plan.tables]
                     lasts = {table.last: self._last_steps_of(table) for table in tables}
-                repeats = self._repeats_of(plan, stack)
-                plan.given = (stack, repeats, given, steps)
+                plan.given = (*self._shapes_found(plan, stack), given, steps)
                 arguments = (tuple(state), scratch, lasts, *plan.given)
+                plan.lie = shardings((tuple(state), lasts, *plan.given))
                 with at_work(self._missed):
                     lowered = self._jit(
                         functools.partial(self._train, plan), arguments[:3], donate_argnums=(0, 1, 2)
@@ -247,6 +263,11 @@ class JaxEngine:
         model, mesh, n_devices = self._model, self._places.mesh, self._places.n_devices
         plan = find_plan(model, self._by_rows, self._decided, state, stack, on_host(), mesh)
         self._register(plan)
+        plan.split = self._splits.get(_shapes(stack)) or find_split(model, plan, stack, self._places)
+        if plan.split is not None:
+            self._splits[_shapes(stack)] = plan.split
+            plan.scratch = [None] * len(plan.tables)
+            return plan
         self.limits.update(plan.limits)
         leaves = tree.flatten(stack)
         for leaf, n_rows in plan.rows_of_owner.items():
@@ -255,9 +276,16 @@ class JaxEngine:
             plan.capacities[leaf] = self._capacities.setdefault((leaf, n_ids), room)
         return plan
 
-    def _repeats_of(self, plan: Plan, stack: Any) -> dict[int, Repeats]:
-        """Shapes of what NumPy finds in a stack."""
+    def _room(self, stack: Any) -> Any:
+        """What the host's findings have room for."""
+        split = self._splits.get(_shapes(stack))
+        return tuple(sorted(self._capacities.items())) if split is None else tuple(split.rooms)
+
+    def _shapes_found(self, plan: Plan, stack: Any) -> tuple[Any, Any]:
+        """Shapes of a stack as the program gets it, and of what NumPy finds in it."""
         leaves, places = tree.flatten(stack), self._places
+        if plan.split is not None:
+            return plan.split.stack(stack), plan.split.rows(leaves[0].shape[0])
         found = {}
         for number, (limit, _) in plan.limits.items():
             ids, inverse, count = (
@@ -266,11 +294,11 @@ class JaxEngine:
             found[number] = Repeats(
                 places.shape(ids.shape, "int32"), places.batches(inverse), places.shape(count.shape, "int32")
             )
-        return found
+        return stack, found
 
     def _last_steps_of(self, table: Table) -> jax.ShapeDtypeStruct:
         if self._places.mesh is None:
-            return _abstract(self._missed.lasts[table.last])  # type: ignore[union-attr]
+            return abstract(self._missed.lasts[table.last])  # type: ignore[union-attr]
         like = self._places.variable(table.variable)
         return jax.ShapeDtypeStruct(like.shape[:1], "int32", sharding=like.sharding)
 
@@ -319,6 +347,11 @@ class JaxEngine:
         given: Any,
         steps: Any,
     ) -> Any:
+        if plan.split is not None:
+            arguments = state, lasts, stack, repeats, given, steps
+            state, lasts = part_steps(self._model, plan, self._missed, self._places.mesh, *arguments)
+            return state, scratch, lasts, self._logs(state[3])
+
         def body(i: Any, carry: Any, batch_and_repeats: Any) -> Any:
             state, scratch, lasts = carry
             batch, found = batch_and_repeats
@@ -328,14 +361,14 @@ class JaxEngine:
             state, scratch = train_step(self._model, plan, state, scratch, batch, found, catch_up)
             return state, scratch, lasts if catch_up is None else catch_up.lasts
 
-        state, scratch, lasts = _each_step(steps, body, (state, scratch, lasts), (stack, repeats))
+        state, scratch, lasts = each_step(steps, body, (state, scratch, lasts), (stack, repeats))
         return state, scratch, lasts, self._logs(state[3])
 
     def _test(self, state: Any, stack: Any, steps: Any) -> Any:
         def body(i: Any, changed: Any, batch: Any) -> Any:
             return self._model.test_step((state[0], *changed), batch)[1][1:]
 
-        changed = _each_step(steps, body, tuple(state[1:]), stack)
+        changed = each_step(steps, body, tuple(state[1:]), stack)
         return changed, self._logs(changed[1])
 
     def _predict(self, state: Any, stack: Any) -> Any:
@@ -346,27 +379,8 @@ class JaxEngine:
             return self._model.get_metrics_result()
 
 
-def _each_step(steps: Any, body: Callable[[Any, Any, Any], Any], carry: Any, stacks: Any) -> Any:
-    """`body(i, carry, batch)` for each of the first steps of stacked batches, one after the other.
-
-    What a step reads lies in the loop's own state. Read out of the stack by the counter, it would be read so
-    in every loop over elements that uses it, and these XLA then does not vectorise: they take ten times as
-    long.
-    """
-
-    def batch(i: Any) -> Any:
-        return jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), stacks)
-
-    def step(i: Any, both: Any) -> Any:
-        carry, now = both
-        return body(i, carry, now), batch(i + 1)
-
-    return jax.lax.fori_loop(0, steps, step, (carry, batch(0)))[0]
-
-
-def _abstract(x: Any) -> jax.ShapeDtypeStruct:
-    """Shape and type of an array or variable, as a compiled program sees it: 32 bits unless JAX has 64."""
-    return jax.ShapeDtypeStruct(tuple(x.shape), jax.dtypes.canonicalize_dtype(x.dtype))
+def _shapes(stack: Any) -> Any:
+    return tuple(tuple(leaf.shape) for leaf in tree.flatten(stack))
 
 
 def _cache_programs() -> None:

@@ -20,13 +20,19 @@ class Places:
         mesh: the devices; `None` for one.
         n_devices: int.
         everywhere: the sharding of arrays that every device has; `None` for one.
+        mine: numbers of the devices of this process.
+        split_batch: the distribution's setting.
     """
 
     def __init__(self, distribution: RowSharded | None) -> None:
         self.mesh = None if distribution is None else mesh_of(distribution)
         self.n_devices = 1 if self.mesh is None else self.mesh.size
         self.everywhere = None if self.mesh is None else everywhere(self.mesh)
-        self._split = distribution is not None and distribution.split_batch
+        self.mine = [0]
+        if self.mesh is not None:
+            here = jax.process_index()
+            self.mine = [i for i, d in enumerate(self.mesh.devices.flat) if d.process_index == here]
+        self.split_batch = None if distribution is None else distribution.split_batch
 
     def shape(self, shape: Any, dtype: Any) -> jax.ShapeDtypeStruct:
         """What every device has."""
@@ -45,25 +51,41 @@ class Places:
         """Stacked batches `[S, B, ...]`, or what belongs to their rows."""
         dtype = jax.dtypes.canonicalize_dtype(array.dtype)
         shape = tuple(array.shape)
-        if self.mesh is None or not self._split or len(shape) < 2 or shape[1] % self.n_devices:
+        if self.mesh is None or not self.split_batch or len(shape) < 2 or shape[1] % self.n_devices:
             return self.shape(shape, dtype)
+        return self.part(shape, dtype)
+
+    def part(self, shape: Any, dtype: Any) -> jax.ShapeDtypeStruct:
+        """What lies by its second axis over the devices."""
         spec = jax.sharding.PartitionSpec(None, AXIS)
-        return jax.ShapeDtypeStruct(shape, dtype, sharding=jax.sharding.NamedSharding(self.mesh, spec))
+        return jax.ShapeDtypeStruct(tuple(shape), dtype, sharding=jax.sharding.NamedSharding(self.mesh, spec))
 
     def put(self, arrays: Any, like: Any) -> Any:
-        """Arrays of the host where a program expects them."""
+        """Arrays of the host where a program expects them; of parts, those of this process's devices."""
         if self.mesh is None:
             return arrays
-        return tree.map_structure(_put, arrays, like)
+        return tree.map_structure(self._put, arrays, like)
 
+    def _put(self, array: Any, like: jax.ShapeDtypeStruct) -> Any:
+        if isinstance(array, jax.Array) and array.sharding == like.sharding:
+            return array
+        array = np.asarray(array, like.dtype)
 
-def _put(array: Any, like: jax.ShapeDtypeStruct) -> Any:
-    if isinstance(array, jax.Array) and array.sharding == like.sharding:
-        return array
-    array = np.asarray(array, like.dtype)
-    return jax.make_array_from_callback(array.shape, like.sharding, lambda index: array[index])
+        def piece(index: tuple[slice, ...]) -> np.ndarray:
+            if array.shape == like.shape:
+                return array[index]
+            size = like.shape[1] // self.n_devices
+            here = self.mine.index((index[1].start or 0) // size) * size
+            return array[:, here : here + size]
+
+        return jax.make_array_from_callback(like.shape, like.sharding, piece)
 
 
 def shardings(abstract: Any) -> Any:
     """The shardings of a structure of `ShapeDtypeStruct`s."""
     return jax.tree.map(lambda leaf: leaf.sharding, abstract)
+
+
+def abstract(x: Any) -> jax.ShapeDtypeStruct:
+    """Shape and type of an array or variable, as a compiled program sees it: 32 bits unless JAX has 64."""
+    return jax.ShapeDtypeStruct(tuple(x.shape), jax.dtypes.canonicalize_dtype(x.dtype))

@@ -24,6 +24,7 @@ class Plan:
     Attributes:
         tables: positions in `trainable_variables` of the tables that are updated by rows.
         reads: for each lookup in the order of the calls, its position in `tables` and its ids' shape.
+        leaves: for each of these lookups, the batch's leaf that holds its ids; `None` where there is none.
         columns: for each table, the batch's leaf that holds all its ids, whose repeats NumPy finds; `None`
             where there is no such leaf.
         limits: for each of these leaves, the rows of the smallest table that it reads, and the table.
@@ -32,11 +33,14 @@ class Plan:
         owned: for each table, how rows are reached that lie on many devices; `None` where they do not.
         rows_of_owner: for each of `limits`' leaves that reads such tables, how many rows a device holds.
         capacities: for each of these leaves, the most ids of one device that there is room for.
+        split: how the devices divide a batch among them; `None` where each step is one of all of them.
         given: shapes of what a call takes of the host.
+        lie: shardings of the arguments of a program of parts.
     """
 
     tables: list[int] = field(default_factory=list)
     reads: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+    leaves: list[int | None] = field(default_factory=list)
     columns: list[int | None] = field(default_factory=list)
     limits: Limits = field(default_factory=dict)
     scratch: list[Any] = field(default_factory=list)
@@ -44,7 +48,9 @@ class Plan:
     owned: list[Owned | None] = field(default_factory=list)
     rows_of_owner: dict[int, int] = field(default_factory=dict)
     capacities: dict[int, int] = field(default_factory=dict)
+    split: Any = None
     given: tuple[Any, ...] = ()
+    lie: Any = None
 
 
 def find_plan(
@@ -110,6 +116,7 @@ def find_plan(
             plan.tables.append(index)
         plan.reads.append((plan.tables.index(index), tuple(ids.shape)))
         leaf = leaf_of.get(id(_origin(var, jaxpr)))
+        plan.leaves.append(leaf)
         read_from.setdefault(index, []).append((leaf, id(ids)))
     names: dict[Any, int] = {}
     for index in plan.tables:

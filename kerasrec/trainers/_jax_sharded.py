@@ -1,6 +1,7 @@
 """Variables whose rows lie on many devices, padded to a multiple of their number."""
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,10 @@ except ImportError:  # before JAX 0.8
     from jax.experimental.shard_map import shard_map
 
 AXIS = "rows"
+# Whether what is said to be on every device is the same there is ours to know.
+_UNCHECKED = {
+    name: False for name in ("check_vma", "check_rep") if name in inspect.signature(shard_map).parameters
+}
 
 
 def mesh_of(distribution: RowSharded) -> Any:
@@ -33,6 +38,19 @@ def by_rows(mesh: Any) -> Any:
 def everywhere(mesh: Any) -> Any:
     """The sharding of arrays that every device has."""
     return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+
+def on_each_device(function: Any, mesh: Any, lie: Any, result_lies: Any) -> Any:
+    """A function that each device runs on what it has of the arguments.
+
+    Args:
+        function: the function.
+        mesh: the devices.
+        lie: shardings of its arguments.
+        result_lies: shardings of its result.
+    """
+    of = [jax.tree.map(lambda sharding: sharding.spec, shardings) for shardings in (lie, result_lies)]
+    return shard_map(function, mesh=mesh, in_specs=of[0], out_specs=of[1], **_UNCHECKED)
 
 
 class _Shape(tuple[int, ...]):

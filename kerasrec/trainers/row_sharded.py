@@ -37,7 +37,9 @@ class RowSharded(Distribution):
         split_batch: bool, whether each device computes the loss and the gradients of its part of a batch,
             where the batch divides by their number; sums are then added in another order than on one device,
             which changes the last digits. With `False` each computes all of it, to the same digits as one
-            device. Defaults to `False`.
+            device. Defaults to `None`: where all that is trained are sharded tables, read by ids of the
+            batch, the loss is a mean over the rows of the batch that treats each by itself, no other metric
+            is tracked, and a device's part has at least 64 rows.
 
     Raises:
         ValueError: on another backend than JAX, if `devices` is empty, has a device twice or one that does
@@ -50,7 +52,7 @@ class RowSharded(Distribution):
     """
 
     def __init__(
-        self, devices: Sequence[str] | None = None, min_rows: int = _MIN_ROWS, split_batch: bool = False
+        self, devices: Sequence[str] | None = None, min_rows: int = _MIN_ROWS, split_batch: bool | None = None
     ) -> None:
         backend = keras.backend.backend()
         if backend != "jax":
@@ -84,7 +86,7 @@ class RowSharded(Distribution):
             auto_shard_dataset=False,
         )
         self.min_rows = positive_integer("min_rows", min_rows)
-        self.split_batch = bool(split_batch)
+        self.split_batch = None if split_batch is None else bool(split_batch)
         self._names: dict[str, tuple[int, ...]] = {}
 
     @property

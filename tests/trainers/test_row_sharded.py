@@ -78,6 +78,21 @@ class TestOnFourDevices:
         # table alone has 24,016 bytes.
         assert sum(found["sent"].values()) < 4 * 8 * 5 * 4 + 24 * 4 * 4 + 500
 
+    @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+    def test_parts_of_batches_add_up_to_what_one_device_does(self, found, optimizer):
+        parts = found["parts"][optimizer]
+        assert parts["steps"] > 400
+        assert parts["state"] < 1e-6
+        assert parts["loss"] < 1e-6
+
+    def test_batches_are_divided_where_their_rows_are(self, found):
+        assert found["parts"]["adam"]["batch rows"] == [256]
+        assert found["whole"]["batch rows"] == []
+        assert found["whole"]["state"] < 1e-6
+
+    def test_parts_send_rows_to_each_other_and_nothing_to_all(self, found):
+        assert set(found["parts"]["adam"]["sent"]) == {"collective-permute"}
+
     @pytest.mark.parametrize(
         ("call", "message"),
         [

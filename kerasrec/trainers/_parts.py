@@ -1,0 +1,202 @@
+"""Which part of a batch each device computes, and the rows that it gets for it: found by NumPy."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasrec.trainers._repeats import NO_ID, find_repeats
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tables that the same leaves of a batch read, and whose rows are divided in the same way.
+
+    Attributes:
+        leaves: numbers of the batch's leaves that hold the ids.
+        n_rows: int, rows that a device holds, one device after the other.
+        limit: how many ids there are, and the name of the table that has so many rows.
+    """
+
+    leaves: tuple[int, ...]
+    n_rows: int
+    limit: tuple[int, str]
+
+
+class Room(NamedTuple):
+    """How many rows of a group there is room for.
+
+    Attributes:
+        ids: int, `K`, rows of one device that a batch reads.
+        sent: int, `F`, rows that one device sends to another.
+    """
+
+    ids: int
+    sent: int
+
+
+class Rows(NamedTuple):
+    """The rows of a group that `D` devices read in `S` steps.
+
+    Attributes:
+        ids: `[S, D * K]` int32, of a device's own rows those that any part reads, counted from the device's
+            first row, rising, and `NO_ID` after them.
+        places: `[S, D * R]` int32, where the row of each id of a part stands: among the device's own `K`, or
+            after them among the `(N - 1) * F` that other devices send, the device before it first.
+        sent: `[S, D * (N - 1) * F]` int32, which of its `K` rows a device sends, first those for the device
+            after it.
+    """
+
+    ids: Any
+    places: Any
+    sent: Any
+
+
+class Parts(NamedTuple):
+    """What the devices of this process take of the batches of a block.
+
+    Attributes:
+        leaves: `[S, D * B / N, ...]`, or `[S, 1, ...]` of what the rows of a batch share.
+        rows: for each group.
+        rooms: for each group, the room that there was.
+        needed: for each group, the room that some device needs; where there was less, `rows` are not whole.
+    """
+
+    leaves: list[np.ndarray]
+    rows: list[Rows]
+    rooms: list[Room]
+    needed: list[Room]
+
+    @property
+    def whole(self) -> bool:
+        """Whether there was enough room."""
+        return all(
+            need.ids <= room.ids and need.sent <= room.sent
+            for need, room in zip(self.needed, self.rooms, strict=True)
+        )
+
+
+def estimated_room(n_ids: int, n_part: int, n_devices: int, n_rows: int, follows: bool) -> Room:
+    """Room that is enough where ids are spread evenly.
+
+    Args:
+        n_ids: int, ids of a batch.
+        n_part: int, ids of a part.
+        n_devices: int.
+        n_rows: int, rows that a device holds.
+        follows: bool, whether a part consists of ids whose rows its device holds, as far as these are as many
+            on each device.
+    """
+    chance = 4 * math.sqrt(n_part) + 8
+    even = [n_ids / n_devices, 0 if follows else n_part / n_devices]
+    return Room(*(min(math.ceil(1.1 * n + chance), n_ids, n_rows) for n in even))
+
+
+def larger_room(room: Room, needed: Room) -> Room:
+    """Room that is a little more than enough."""
+    return Room(
+        *(old if new <= old else math.ceil(1.15 * new) + 8 for old, new in zip(room, needed, strict=True))
+    )
+
+
+def find_parts(
+    leaves: Sequence[np.ndarray],
+    groups: Sequence[Group],
+    rooms: Sequence[Room],
+    n_devices: int,
+    mine: Sequence[int],
+    by: int | None,
+) -> Parts:
+    """Divide the rows of batches among devices, and find which rows of tables each device sends to others.
+
+    Args:
+        leaves: arrays `[S, B, ...]`, or `[S, 1, ...]` of what the rows of a batch share. `N` divides `B`.
+        groups: what reads tables.
+        rooms: for each group, the room for its rows.
+        n_devices: int, `N`.
+        mine: the numbers of this process's devices, rising.
+        by: the group whose ids decide which device computes a row of a batch: the one that holds their rows
+            of the tables, as far as parts of equal size allow. `None`: rows stay in their order.
+
+    Returns:
+        `Parts`.
+
+    Raises:
+        ValueError: if an id is outside its table.
+    """
+    n_steps, n_batch = len(leaves[0]), max(leaf.shape[1] for leaf in leaves)
+    order = np.broadcast_to(np.arange(n_batch), (n_steps, n_batch))
+    if by is not None:
+        owner = leaves[groups[by].leaves[0]].reshape(n_steps, n_batch) // groups[by].n_rows
+        order = np.argsort(owner.astype("uint16"), axis=1, kind="stable")
+    order = order.reshape(n_steps, n_devices, -1)
+    steps = np.arange(n_steps)[:, None]
+    own = order[:, list(mine)].reshape(n_steps, -1)
+    parts = [leaf if leaf.shape[1] == 1 else leaf[steps, own] for leaf in leaves]
+    rows, needed = [], []
+    for group, room in zip(groups, rooms, strict=True):
+        columns = [leaves[number].reshape(n_steps, -1) for number in group.leaves]
+        found = find_repeats(np.concatenate(columns, axis=1), *group.limit)
+        inverses, start = [], 0
+        for number, column in zip(group.leaves, columns, strict=True):
+            inverse = found.inverse[:, start : start + column.shape[1]]
+            start += column.shape[1]
+            if leaves[number].shape[1] == 1:
+                inverse = np.broadcast_to(inverse[:, None], (n_steps, n_devices, inverse.shape[1]))
+            else:
+                inverse = inverse.reshape(n_steps, n_batch, -1)[steps[..., None], order]
+            inverses.append(inverse.reshape(n_steps, n_devices, -1))
+        inverse = np.concatenate(inverses, axis=2)
+        of_group, need = _rows(found.ids, inverse, group.n_rows, room, mine)
+        rows.append(of_group)
+        needed.append(need)
+    return Parts(parts, rows, list(rooms), needed)
+
+
+def _rows(
+    ids: np.ndarray, inverse: np.ndarray, n_rows: int, room: Room, mine: Sequence[int]
+) -> tuple[Rows, Room]:
+    """What `find_parts` finds of one group, and the room for it.
+
+    Args:
+        ids: `[S, U]`, rising, and `NO_ID` after them.
+        inverse: `[S, N, R]`, where each id of a part stands in `ids`.
+        n_rows: int, rows that a device holds.
+        room: the room that there is; what is beyond it is left out.
+        mine: the numbers of this process's devices.
+    """
+    n_steps, n_devices, n_part = inverse.shape
+    others = range(n_devices - 1)
+    own = np.full((n_steps, len(mine), room.ids), NO_ID, "int32")
+    places = np.empty((n_steps, len(mine), n_part), "int32")
+    sent = np.zeros((n_steps, len(mine), n_devices - 1, room.sent), "int32")
+    firsts = np.arange(n_devices + 1) * n_rows
+    used = np.empty((n_devices, ids.shape[1]), bool)
+    place = np.empty(ids.shape[1], "int32")
+    most_ids = most_sent = 0
+    for step in range(n_steps):
+        bounds = np.searchsorted(ids[step], firsts)
+        used[:] = False
+        used[np.arange(n_devices)[:, None], inverse[step]] = True
+        most_ids = max(most_ids, int(np.diff(bounds).max()))
+        for source, (first, end) in enumerate(itertools.pairwise(bounds)):
+            counts = np.count_nonzero(used[:, first:end], axis=1)
+            counts[source] = 0
+            most_sent = max(most_sent, int(counts.max()))
+        for here, device in enumerate(mine):
+            first, end = bounds[device], bounds[device + 1]
+            rising = ids[step, first:end][: room.ids]
+            own[step, here, : len(rising)] = rising - firsts[device]
+            place[first:end] = np.arange(end - first)
+            for j in others:
+                wanted = np.flatnonzero(used[(device + 1 + j) % n_devices, first:end])[: room.sent]
+                sent[step, here, j, : len(wanted)] = wanted
+                source = (device - 1 - j) % n_devices
+                got = np.flatnonzero(used[device, bounds[source] : bounds[source + 1]]) + bounds[source]
+                place[got] = room.ids + j * room.sent + np.arange(len(got))
+            places[step, here] = place[inverse[step, device]]
+    flat = (array.reshape(n_steps, -1) for array in (own, places, sent))
+    return Rows(*flat), Room(most_ids, most_sent)
