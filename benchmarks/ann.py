@@ -30,7 +30,7 @@ def run(quick: bool = False) -> list[dict]:
 
 def measure(n_items: int) -> dict:
     from kerasrec import Recommender
-    from kerasrec.recommender._light import read_light
+    from kerasrec.recommender._vector_file import read_vectors
 
     recommender = clustered(20_000, n_items)
     before = _peak_mb()
@@ -69,7 +69,7 @@ def measure(n_items: int) -> dict:
         found["index MB"] = path.with_suffix(".index").stat().st_size / 1e6
         del recommender
         start = time.perf_counter()
-        state = read_light(path)
+        state = read_vectors(path)
         found["open s"] = time.perf_counter() - start
         held = Recommender._of(state)
         same = [set(held.recommend(user, index="faiss", **how)["item"]) for user in users[:50]]

@@ -105,7 +105,7 @@ def ranking(repetitions: int) -> dict[str, Any]:
     import kerasrec
     from kerasrec.evaluation._models import scorer_of
     from kerasrec.evaluation._ragged import Ragged
-    from kerasrec.evaluation._ranker import Ranker
+    from kerasrec.evaluation._ranker import CatalogueRanker
 
     train, test = data()
     model = kerasrec.zoo.RecommenderV1(N_USERS, N_ITEMS, N_COMPONENTS)
@@ -114,7 +114,7 @@ def ranking(repetitions: int) -> dict[str, Any]:
     for _ in range(repetitions + 1):
         start = time.perf_counter()
         seen = Ragged(train.users, train.items, N_USERS)
-        ranked = list(Ranker(scorer_of(model, N_ITEMS)).rank(np.arange(N_USERS), K, seen))
+        ranked = list(CatalogueRanker(scorer_of(model, N_ITEMS)).rank(np.arange(N_USERS), K, seen))
         lists.append(time.perf_counter() - start)
         start = time.perf_counter()
         kerasrec.evaluation.evaluate(model, test, train)
@@ -138,7 +138,7 @@ def fit(name: str) -> dict[str, Any]:
 def large(n: int) -> dict[str, Any]:
     """n users and as many items, beside the arithmetic limit."""
     from kerasrec.evaluation._ragged import Ragged
-    from kerasrec.evaluation._ranker import Ranker
+    from kerasrec.evaluation._ranker import CatalogueRanker
     from kerasrec.evaluation._scorers import FactorScorer
 
     rng = np.random.default_rng(0)
@@ -148,7 +148,7 @@ def large(n: int) -> dict[str, Any]:
     reset_peak()
     held = memory_mb()
     start = time.perf_counter()
-    ranker = Ranker(FactorScorer(lambda codes: users[codes], items))
+    ranker = CatalogueRanker(FactorScorer(lambda codes: users[codes], items))
     for _ in ranker.rank(np.arange(n), K, seen):
         pass
     seconds = time.perf_counter() - start

@@ -202,12 +202,12 @@ def _everybody(quick: bool) -> dict:
     from kerasrec.data import Interactions
     from kerasrec.evaluation._models import scorer_of
     from kerasrec.evaluation._ragged import Ragged
-    from kerasrec.evaluation._ranker import Ranker
+    from kerasrec.evaluation._ranker import CatalogueRanker
 
     train = Interactions.from_csv(data_folder("movielens-1m-implicit") / "train.csv")
     recommender = Recommender.train(train, "implicit_als", n_components=64, iterations=1 if quick else 5)
     users = np.arange(recommender.n_users)
-    ranker = Ranker(scorer_of(recommender.model, recommender.n_items))
+    ranker = CatalogueRanker(scorer_of(recommender.model, recommender.n_items))
     seen = Ragged(train.users, train.items, train.n_users)
 
     def bare(_: int) -> None:

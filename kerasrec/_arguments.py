@@ -1,5 +1,6 @@
 """Checks of arguments that many classes share."""
 
+import math
 import numbers
 from typing import Any
 
@@ -24,6 +25,13 @@ def positive_number(name: str, value: Any) -> float:
     """`value` as a finite float above 0, or a `ValueError` that names it."""
     if not _is_number(value) or not 0 < value < float("inf"):
         raise ValueError(f"`{name}` must be a finite number above 0. Received: {name}={value!r}.")
+    return float(value)
+
+
+def finite_number(name: str, value: Any) -> float:
+    """`value` as a finite float, or a `ValueError` that names it."""
+    if not _is_number(value) or not math.isfinite(value):
+        raise ValueError(f"`{name}` must be a finite number. Received: {name}={value!r}.")
     return float(value)
 
 

@@ -1,5 +1,6 @@
 """What a model is called with, read off the model: the names of its inputs, and how much history it takes."""
 
+from collections.abc import Collection
 from typing import Any
 
 # What stands in a history where there is no item, and where an item is to be guessed.
@@ -22,6 +23,15 @@ def input_names(model: Any) -> tuple[str, ...]:
     struct = getattr(model, "_inputs_struct", None)
     # Keras flattens a dict in the order of its keys.
     return tuple(sorted(struct) if isinstance(struct, dict) else (tensor.name for tensor in inputs))
+
+
+def by_history_alone(names: Collection[str]) -> bool:
+    """Whether a model knows a user only by the history, so that it takes those of users without a code.
+
+    Args:
+        names: its inputs.
+    """
+    return "history" in names and "user" not in names
 
 
 def history_length(model: Any) -> int | None:

@@ -5,16 +5,21 @@ from typing import Any
 
 import keras_tuner
 
+from kerasrec._names import did_you_mean
 from kerasrec.data import Impressions
 from kerasrec.evaluation import ClickMetrics, RankingMetrics
-from kerasrec.evaluation._measures import RELEVANCE
+from kerasrec.evaluation._plan_arguments import AT_K, LOWER_IS_BETTER, METRICS, OF_FEATURES, RATING
 from kerasrec.recommender._click_training import OBJECTIVES
 from kerasrec.tuning._data import Data
-from kerasrec.tuning._spaces import nearest
 
-_AT_K = (*RELEVANCE, "coverage", "novelty")
-_LOWER_AT_K = ("gini", "popularity_bias")
-_EXACT = {"val_auc": "max", "val_rmse": "min", "val_mae": "min"}
+
+def _direction(metric: str) -> str:
+    return "min" if metric in LOWER_IS_BETTER else "max"
+
+
+_AT_K = {metric: _direction(metric) for metric in AT_K if metric not in OF_FEATURES}
+_EXACT = {f"val_{metric}": _direction(metric) for metric in METRICS if metric not in AT_K}
+_OF_RATINGS = tuple(f"val_{metric}" for metric in RATING)
 _CLICKS = {f"val_{name}": direction for name, direction in OBJECTIVES.items()}
 _ERRORS = ("mean_squared_error", "root_mean_squared_error", "mean_absolute_error")
 
@@ -71,10 +76,10 @@ def objective(given: Any, card: Any = None, clicks: bool = False) -> Objective:
             f"Received: objective={given!r}."
         )
     known = _known(card, clicks)
-    at_k = () if clicks else (*_AT_K, *_LOWER_AT_K)
+    at_k = {} if clicks else _AT_K
     ranked = re.fullmatch(r"val_(\w+)@([1-9]\d*)", name)
     if ranked and ranked[1] in at_k:
-        usual = "min" if ranked[1] in _LOWER_AT_K else "max"
+        usual = at_k[ranked[1]]
     elif name in known:
         usual = known[name]
     elif card is None and not ranked and direction is not None:
@@ -90,7 +95,7 @@ def objective(given: Any, card: Any = None, clicks: bool = False) -> Objective:
         raise ValueError(
             f"`objective` must be a figure {whose}: {', '.join(listed)}"
             f"{', or with another cut-off' * bool(at_k)}."
-            f"{nearest(name, listed)}{other} Received: objective={name!r}."
+            f"{did_you_mean(name, listed)}{other} Received: objective={name!r}."
         )
     if direction not in (None, "max", "min"):
         raise ValueError(f"The direction of `objective` must be 'max' or 'min'. Received: {direction!r}.")
@@ -102,7 +107,7 @@ def _known(card: Any, clicks: bool) -> dict[str, str]:
     if clicks:
         return dict(_CLICKS)
     if card is not None and card.task == "ranking":
-        return {"val_auc": "max"}
+        return {name: direction for name, direction in _EXACT.items() if name not in _OF_RATINGS}
     if card is not None and card.optimizer is None:
         return dict(_EXACT)
     errors = {f"val_{name}": "min" for name in _ERRORS}
@@ -117,6 +122,6 @@ def missing(name: str, logs: dict[str, Any]) -> str:
     """The message about a figure that training did not report."""
     listed = ", ".join(sorted(logs)) or "nothing"
     return (
-        f"`objective` must be a figure that the model reports: {listed}.{nearest(name, logs)} "
+        f"`objective` must be a figure that the model reports: {listed}.{did_you_mean(name, logs)} "
         f"Received: objective={name!r}."
     )

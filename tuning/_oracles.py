@@ -11,8 +11,8 @@ import numpy as np
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 from keras_tuner.src.tuners.gridsearch import LinkedList
 
+from kerasrec._names import did_you_mean
 from kerasrec.tuning._files import read_json, reading, write_json
-from kerasrec.tuning._spaces import nearest
 
 # Of the Gaussian process: fits from other kernels, points that are looked at, of which some lead, and how far
 # from these the next ones lie.
@@ -211,7 +211,7 @@ def oracle(
     """
     if tuner not in ORACLES:
         raise ValueError(
-            f"`tuner` must be one of {', '.join(ORACLES)}.{nearest(tuner, ORACLES)} "
+            f"`tuner` must be one of {', '.join(ORACLES)}.{did_you_mean(tuner, ORACLES)} "
             f"Received: tuner={tuner!r}."
         )
     cls = ORACLES[tuner]
@@ -224,7 +224,7 @@ def oracle(
         if name not in accepted:
             raise ValueError(
                 f"Further arguments must be those of keras-tuner's {tuner} oracle: {', '.join(accepted)}."
-                f"{nearest(name, accepted)} Received: {name}={further[name]!r}."
+                f"{did_you_mean(name, accepted)} Received: {name}={further[name]!r}."
             )
     size = {"max_epochs": epochs} if tuner == "hyperband" else {"max_trials": max_trials}
     # keras-tuner takes a seed of 0 for none.

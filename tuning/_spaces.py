@@ -1,11 +1,11 @@
 """What a search may vary of a model: its card's settings, those of its parts and those of its training."""
 
 import dataclasses
-import difflib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from kerasrec._names import did_you_mean
 from kerasrec.losses._names import takes_catalogue
 from kerasrec.zoo import Card, Hyperparameter, Recipe, _hybrid, _sequences
 from kerasrec.zoo._recipe import SCHEDULES
@@ -104,7 +104,7 @@ class Space:
         if name not in known:
             raise ValueError(
                 f"`{argument}` must name settings of {self.card.name}: {', '.join(sorted(known))}."
-                f"{nearest(name, known)} Received: {name!r}."
+                f"{did_you_mean(name, known)} Received: {name!r}."
             )
 
     def _counts(self, hyperparameter: Hyperparameter, searched: Mapping[str, Hyperparameter]) -> bool:
@@ -165,12 +165,6 @@ class Space:
         whole = isinstance(default, int) and known.type != "float"
         kind: Literal["int", "float"] = "int" if whole else "float"
         return Hyperparameter(known.name, kind, default, low=low, high=high, log=log, when=known.when)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at the name that was meant."""
-    found = difflib.get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.5)
-    return f" Did you mean {found[0]!r}?" if found else ""
 
 
 def _beginning(h: Hyperparameter, values: Mapping[str, Any]) -> Hyperparameter:

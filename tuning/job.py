@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from kerasrec.tuning._spaces import nearest
+from kerasrec._names import did_you_mean
 
 _JOBS = Path(__file__).parent / "jobs"
 
@@ -74,7 +74,7 @@ class Job:
             if str(name) not in cls.names():
                 raise ValueError(
                     f"A job must be a file that ends in .toml, or one of {', '.join(cls.names())}."
-                    f"{nearest(str(name), cls.names())} Received: {str(name)!r}."
+                    f"{did_you_mean(str(name), cls.names())} Received: {str(name)!r}."
                 )
             path = _JOBS / f"{name}.toml"
         if not path.is_file():
@@ -87,7 +87,7 @@ class Job:
         for key in content:
             if key not in known:
                 raise ValueError(
-                    f"A job must have the keys {', '.join(known)}.{nearest(key, known)} "
+                    f"A job must have the keys {', '.join(known)}.{did_you_mean(key, known)} "
                     f"Received: {key!r} in {str(path)!r}."
                 )
         missing = [name for name in ("about", "data", "model", "objective") if name not in content]

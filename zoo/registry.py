@@ -1,50 +1,14 @@
 """Models by name."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import keras
 
+from kerasrec._names import did_you_mean
 from kerasrec.layers import find_catalogue
-from kerasrec.zoo import (
-    autoint,
-    bert4rec,
-    click_factorization_machine,
-    content_recommender,
-    dcn,
-    deep_repr_recommender,
-    deepfm,
-    dlrm,
-    dnn,
-    ease,
-    factorization_machine,
-    gf_cf,
-    global_bias,
-    gru4rec,
-    hybrid_recommender,
-    implicit_als,
-    item_knn,
-    lightgcn,
-    logistic_regression,
-    matrix_factorization,
-    mixture_of_tastes,
-    mult_vae,
-    neumf,
-    popularity,
-    pure_svd,
-    random,
-    recommender_net,
-    recommender_v1,
-    recommender_v2,
-    sasrec,
-    two_tower,
-    user_knn,
-    wide_and_deep,
-    youtube_candidates,
-    youtube_ranker,
-)
 from kerasrec.zoo._card import Card
 from kerasrec.zoo._clicks import begin_at_the_mean
 from kerasrec.zoo._needs import needs_of
@@ -53,45 +17,46 @@ from kerasrec.zoo._recipe import Recipe, Size
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
 
+# Modules with a `CARD`.
+_MODULES = (
+    "autoint",
+    "bert4rec",
+    "click_factorization_machine",
+    "content_recommender",
+    "dcn",
+    "deep_repr_recommender",
+    "deepfm",
+    "dlrm",
+    "dnn",
+    "ease",
+    "factorization_machine",
+    "gf_cf",
+    "global_bias",
+    "gru4rec",
+    "hybrid_recommender",
+    "implicit_als",
+    "item_knn",
+    "lightgcn",
+    "logistic_regression",
+    "matrix_factorization",
+    "mixture_of_tastes",
+    "mult_vae",
+    "neumf",
+    "popularity",
+    "pure_svd",
+    "random",
+    "recommender_net",
+    "recommender_v1",
+    "recommender_v2",
+    "sasrec",
+    "two_tower",
+    "user_knn",
+    "wide_and_deep",
+    "youtube_candidates",
+    "youtube_ranker",
+)
 _CARDS: dict[str, Card] = {
-    module.CARD.name: module.CARD
-    for module in (
-        autoint,
-        bert4rec,
-        click_factorization_machine,
-        content_recommender,
-        dcn,
-        deep_repr_recommender,
-        deepfm,
-        dlrm,
-        dnn,
-        ease,
-        factorization_machine,
-        gf_cf,
-        global_bias,
-        gru4rec,
-        hybrid_recommender,
-        implicit_als,
-        item_knn,
-        lightgcn,
-        logistic_regression,
-        matrix_factorization,
-        mixture_of_tastes,
-        mult_vae,
-        neumf,
-        popularity,
-        pure_svd,
-        random,
-        recommender_net,
-        recommender_v1,
-        recommender_v2,
-        sasrec,
-        two_tower,
-        user_knn,
-        wide_and_deep,
-        youtube_candidates,
-        youtube_ranker,
-    )
+    card.name: card for card in (import_module(f"kerasrec.zoo.{module}").CARD for module in _MODULES)
 }
 
 # Closed forms, the cheapest first; what is trained comes after them.
@@ -149,7 +114,7 @@ def card(name: str) -> Card:
         if name in (found.name, found.factory.__name__):
             return found
     raise ValueError(
-        f"`name` must be one of {', '.join(names())}.{_nearest(name, _CARDS)} Received: name={name!r}."
+        f"`name` must be one of {', '.join(names())}.{did_you_mean(name, _CARDS)} Received: name={name!r}."
     )
 
 
@@ -320,7 +285,7 @@ def _accepted(found: Card, hyperparameters: Mapping[str, Any]) -> Mapping[str, i
             came = repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
             raise ValueError(
                 f"Hyperparameters of {found.name} must be among {', '.join(settings)}."
-                f"{_nearest(key, settings)} Received: {key}={came}."
+                f"{did_you_mean(key, settings)} Received: {key}={came}."
             )
     return accepted
 
@@ -354,8 +319,3 @@ def _rows(argument: str, features: Any, interactions: "Interactions") -> Any:
             f"Received: shape={tuple(shape)}."
         )
     return features
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(str(name).lower(), known, n=1)
-    return f" Did you mean {nearest[0]!r}?" if nearest else ""

@@ -21,9 +21,9 @@ def read_state(model: Path, report: "Report", newcomers: bool = False) -> "State
         report: report that shows progress.
         newcomers: bool, whether lists for histories are needed. Defaults to `False`.
     """
-    from kerasrec.recommender._light import read_light
+    from kerasrec.recommender._vector_file import read_vectors
 
-    state = read_light(model, newcomers)
+    state = read_vectors(model, newcomers)
     if state is None:
         load_library(report)
         from kerasrec.recommender import _saved

@@ -8,7 +8,7 @@ from kerasrec.data import Interactions
 from kerasrec.data._columns import shown
 from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker
 from kerasrec.evaluation._scorers import Scorer
 
 
@@ -89,7 +89,7 @@ class Candidates:
             name: name of the model, for messages.
             batch_size: number of users in a block, or `None`.
         """
-        ranker = Ranker(scorer, seed, name=name, batch_size=batch_size)
+        ranker = CatalogueRanker(scorer, seed, name=name, batch_size=batch_size)
         found = np.empty(len(self.items), np.float32)
         columns = ranker.layout.columns[self.items.items]
 

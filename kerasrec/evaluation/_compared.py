@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from kerasrec._names import unknown_name
 from kerasrec.evaluation._json import Written
-from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._plots import plot_comparison
 from kerasrec.evaluation._statistics import holm
 

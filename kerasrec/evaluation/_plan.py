@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec._inputs import input_names
+from kerasrec._inputs import by_history_alone, input_names
 from kerasrec.data import Interactions, ModelInputs, Sequences
 from kerasrec.data._columns import shown
 from kerasrec.data._opened import counts_of
@@ -26,7 +26,7 @@ from kerasrec.evaluation._plan_arguments import (
 )
 from kerasrec.evaluation._protocol import fingerprint, said_relevant, said_users
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker
 from kerasrec.evaluation._scorers import Scorer
 from kerasrec.evaluation._slices import Population
 from kerasrec.evaluation.report import EvaluationReport
@@ -240,7 +240,7 @@ class Plan:
         catalogue = find_catalogue(model) if hasattr(model, "layers") else None
         if catalogue is not None and catalogue.user_ids is not None and catalogue.item_ids is not None:
             # A model that knows users only by their histories accepts other users as well.
-            users = self.test.user_ids if not _by_history_alone(model) else catalogue.user_ids
+            users = self.test.user_ids if not by_history_alone(input_names(model)) else catalogue.user_ids
             check_same_ids(
                 f"the data of {name!r}", catalogue.user_ids, users, catalogue.item_ids, self.test.item_ids
             )
@@ -254,7 +254,7 @@ class Plan:
                 )
 
     def _rank(self, scorer: Scorer, name: str) -> tuple[Judged, np.ndarray | None]:
-        ranker = Ranker(scorer, self.seed, name=name, batch_size=self.batch_size)
+        ranker = CatalogueRanker(scorer, self.seed, name=name, batch_size=self.batch_size)
         areas = np.full(len(self.users), np.nan) if "auc" in self.metrics else None
         visit = None if areas is None else _Areas(areas, self.relevant, ranker.layout)
         ranked = ranker.rank(self.users, max(self.cuts), self.seen, visit)
@@ -346,12 +346,6 @@ class _Areas:
     def __call__(self, where: np.ndarray, scores: np.ndarray) -> None:
         rows, index = self.relevant.index(where)
         self.areas[where] = _measures.auc(scores, rows, self.columns[index])
-
-
-def _by_history_alone(model: Any) -> bool:
-    """Whether a model takes histories, and no user codes."""
-    names = input_names(model)
-    return "history" in names and "user" not in names
 
 
 def _shares(train: Interactions) -> tuple[np.ndarray, int]:

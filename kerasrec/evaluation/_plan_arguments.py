@@ -5,15 +5,20 @@ from typing import Any
 
 import numpy as np
 
+from kerasrec._names import unknown_name
 from kerasrec.data import Interactions
 from kerasrec.data._columns import shown
 from kerasrec.evaluation import _measures
-from kerasrec.evaluation._names import unknown_name
 
 DEFAULT_METRICS = ("recall", "precision", "hit_rate", "ndcg", "map", "mrr", "f1", "coverage")
 _OF_LISTS = ("novelty", "popularity_bias", "diversity", *_measures.OF_ALL_LISTS)
 RATING = ("rmse", "mae")
-METRICS = (*_measures.RELEVANCE, *_OF_LISTS, "auc", *RATING)
+# Metrics of lists, which have a cut-off.
+AT_K = (*_measures.RELEVANCE, *_OF_LISTS)
+METRICS = (*AT_K, "auc", *RATING)
+LOWER_IS_BETTER = ("popularity_bias", "gini", *RATING)
+# Metrics that need features of the items.
+OF_FEATURES = ("diversity",)
 
 
 def cuts_of(k: int | Sequence[int]) -> tuple[int, ...]:

@@ -33,7 +33,7 @@ class Ranked(NamedTuple):
     scores: np.ndarray
 
 
-class Ranker:
+class CatalogueRanker:
     """Ranks the catalogue for users, block by block: scores, hidden seen items, and the k best.
 
     Ties are broken by a pseudo-random order of the catalogue. Items with a score of minus infinity are never
@@ -66,7 +66,7 @@ class Ranker:
         self.batch_size = fitting if batch_size is None else batch_size
         self._local = threading.local()
 
-    def of_users(self, vectors: Callable[[np.ndarray], np.ndarray]) -> "Ranker":
+    def of_users(self, vectors: Callable[[np.ndarray], np.ndarray]) -> "CatalogueRanker":
         """A ranker of other users by a `FactorScorer`, with the same arranged items.
 
         Args:
@@ -77,7 +77,7 @@ class Ranker:
         ranker.rows.users = vectors  # type: ignore[attr-defined]
         return ranker
 
-    def only(self, allowed: np.ndarray) -> "Ranker":
+    def only(self, allowed: np.ndarray) -> "CatalogueRanker":
         """A ranker of some of its items, which costs little and suits few users.
 
         Args:
@@ -169,3 +169,18 @@ class Ranker:
             self._local.buffer = np.empty((max(n_rows, 1), self.layout.width), np.float32)
         buffer: np.ndarray = self._local.buffer[:n_rows]
         return buffer
+
+
+def ranked(ranker: Any, codes: np.ndarray, k: int, seen: Ragged | None) -> tuple[np.ndarray, np.ndarray]:
+    """The best items of some users and the scores that ranked them, both `[B, k]`.
+
+    Args:
+        ranker: `CatalogueRanker`, or another one with its method `rank`.
+        codes: users `[B]` as the ranker takes them.
+        k: int.
+        seen: items to leave out, or `None`.
+    """
+    blocks = list(ranker.rank(codes, k, seen))
+    if len(blocks) == 1:
+        return blocks[0].items, blocks[0].scores
+    return np.concatenate([x.items for x in blocks]), np.concatenate([x.scores for x in blocks])

@@ -2,8 +2,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasrec._names import unknown_name
 from kerasrec.evaluation._compared import Compared, check_reports
-from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation.click_report import ClickReport
 
 # Whether a lower value is better, of the figures that can decide.

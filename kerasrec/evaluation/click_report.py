@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec._names import unknown_name
 from kerasrec.evaluation import _click_sums, click_figures
 from kerasrec.evaluation._json import Written
-from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._plots import plot_reliability
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrec._names import unknown_name
 from kerasrec.evaluation._compared import Compared, check_reports
-from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._statistics import paired_p_values
 from kerasrec.evaluation.report import EvaluationReport
 

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec._names import unknown_name
 from kerasrec.evaluation import _slices
 from kerasrec.evaluation._figure import Figure
 from kerasrec.evaluation._json import Written
-from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._plots import plot_report
 from kerasrec.evaluation._statistics import bootstrap_intervals
 

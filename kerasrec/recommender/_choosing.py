@@ -7,11 +7,11 @@ import numpy as np
 
 from kerasrec._threads import map_blocks, n_threads
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker, ranked
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorRows
+from kerasrec.recommender._compiled_rules import EXPLORE, CompiledRules
 from kerasrec.recommender._exploring import explore, rows_at_once
 from kerasrec.recommender._picking import Picked, pick
-from kerasrec.recommender._ruled import EXPLORE, Ruled
 
 # Numbers in the pools of lists chosen at once, and number of lists: they fit into the cache.
 _NUMBERS = 1 << 21
@@ -42,8 +42,8 @@ class Chosen(NamedTuple):
 
 
 def choose(
-    ruled: Ruled,
-    ranker: Ranker,
+    ruled: CompiledRules,
+    ranker: CatalogueRanker,
     codes: np.ndarray,
     k: int,
     seen: Ragged | None,
@@ -58,7 +58,7 @@ def choose(
     it grows until it does or holds everything.
 
     Args:
-        ruled: `Ruled`.
+        ruled: `CompiledRules`.
         ranker: what ranks the items that may be recommended.
         codes: users `[B]` as the ranker takes them.
         k: int.
@@ -72,13 +72,13 @@ def choose(
     width = max(k, ruled.rules.pool)
     # Two stages: look through what the first stage found before it has to find more.
     n_candidates = getattr(ranker, "n_candidates", 0)
-    bare_items, bare_scores = _ranked(ranker, codes, width, seen)
+    bare_items, bare_scores = ranked(ranker, codes, width, seen)
     added: np.ndarray | None = None
     items, scores = bare_items, bare_scores
     if ruled.boosts:
         units = _units(bare_scores)
         ranker = _boosted(ranker, ruled, codes, units)
-        items, scores = _ranked(ranker, codes, width, seen)
+        items, scores = ranked(ranker, codes, width, seen)
         added = units
     found = Chosen(
         np.full((len(codes), k), -1, np.int32),
@@ -113,7 +113,7 @@ def choose(
         if len(rows):
             longer = n_candidates if width < n_candidates else _LONGER * width
             width = min(longer, ranker.scorer.n_items)
-            items, scores = _ranked(ranker, codes[rows], width, seen)
+            items, scores = ranked(ranker, codes[rows], width, seen)
     if moves:
         _find_places(found, bare, codes, bare_items, seen)
     if added is not None:
@@ -126,16 +126,7 @@ def choose(
     return _explored(ruled, ranker, codes, seen, found, np.random.default_rng() if draw is None else draw)
 
 
-def _ranked(
-    ranker: Ranker, codes: np.ndarray, width: int, seen: Ragged | None
-) -> tuple[np.ndarray, np.ndarray]:
-    blocks = list(ranker.rank(codes, width, seen))
-    if len(blocks) == 1:
-        return blocks[0].items, blocks[0].scores
-    return np.concatenate([x.items for x in blocks]), np.concatenate([x.scores for x in blocks])
-
-
-def _depth(ruled: Ruled) -> int:
+def _depth(ruled: CompiledRules) -> int:
     """Approximate number of numbers per item of a pool."""
     found = 4 if ruled.shares is None else 4 + ruled.shares.shape[1]
     return found if ruled.directions is None else found + ruled.directions.depth
@@ -163,7 +154,7 @@ def _put(
 
 
 def _find_places(
-    found: Chosen, ranker: Ranker, codes: np.ndarray, pool: np.ndarray, seen: Ragged | None
+    found: Chosen, ranker: CatalogueRanker, codes: np.ndarray, pool: np.ndarray, seen: Ragged | None
 ) -> None:
     """Fill in the rank of each item by the scores alone, in a pool that is long enough."""
     rows = np.arange(len(codes))
@@ -173,7 +164,7 @@ def _find_places(
         width = pool.shape[1]
         rows = rows[lacking] if width < ranker.scorer.n_items else rows[:0]
         if len(rows):
-            pool = _ranked(ranker, codes[rows], min(_LONGER * width, ranker.scorer.n_items), seen)[0]
+            pool = ranked(ranker, codes[rows], min(_LONGER * width, ranker.scorer.n_items), seen)[0]
 
 
 def _places(items: np.ndarray, pool: np.ndarray) -> np.ndarray:
@@ -186,8 +177,8 @@ def _places(items: np.ndarray, pool: np.ndarray) -> np.ndarray:
 
 
 def _explored(
-    ruled: Ruled,
-    ranker: Ranker,
+    ruled: CompiledRules,
+    ranker: CatalogueRanker,
     codes: np.ndarray,
     seen: Ragged | None,
     chosen: Chosen,
@@ -210,7 +201,9 @@ def _explored(
     return Chosen(items, scores, before, reasons, propensities, chosen.unmet)
 
 
-def _boosted(ranker: Ranker, ruled: Ruled, codes: np.ndarray, units: np.ndarray) -> Ranker:
+def _boosted(
+    ranker: CatalogueRanker, ruled: CompiledRules, codes: np.ndarray, units: np.ndarray
+) -> CatalogueRanker:
     """The same ranker with the boosts of each user added to the scores."""
     if hasattr(ranker, "boosted"):
         two_stages: Any = ranker
@@ -256,7 +249,7 @@ class _BoostedRows:
         out[:, self.columns] += (prepared.units[:, None] * self.boost[self.columns]).astype(np.float32)
 
 
-def of_counts(ranker: Ranker, counts: np.ndarray) -> Ranker:
+def of_counts(ranker: CatalogueRanker, counts: np.ndarray) -> CatalogueRanker:
     """A ranker of the same items that gives every user the same scores."""
     ranker = getattr(ranker, "first", ranker)
     row = counts.astype(np.float32)

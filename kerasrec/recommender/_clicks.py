@@ -8,7 +8,7 @@ import numpy as np
 from kerasrec._forks import check_fork
 from kerasrec.data.columns import NO_LABEL, Column, Number
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.recommender._lately import Lately
+from kerasrec.recommender._cache import RecentCache
 from kerasrec.recommender._order import Score
 from kerasrec.recommender._state import State
 
@@ -36,7 +36,7 @@ def clicks_of(state: State) -> "Clicks":
     """The second stage of a state; its columns are encoded once."""
     # Recommenders with the same first stage share computed values, but may have different rankers.
     order: Any = state.order
-    lately: Lately[Clicks] = state.once("clicks", lambda: Lately(_RANKERS))
+    lately: RecentCache[Clicks] = state.once("clicks", lambda: RecentCache(_RANKERS))
     return lately.get(id(order.second), lambda: Clicks(state))
 
 
@@ -61,7 +61,7 @@ class Clicks:
         self.items = self._encoded(state.items.raw, self.columns.item, (ranker.items, metadata))
         self.users = self._encoded(state.users.raw, self.columns.user, (ranker.users,))
         self.item_count = np.bincount(state.history.items, minlength=state.n_items)
-        self._entries: Lately[np.ndarray] = Lately(_ENTRIES)
+        self._entries: RecentCache[np.ndarray] = RecentCache(_ENTRIES)
         self.user_count = state.history.counts(np.arange(state.n_users))
 
     def _encoded(

@@ -8,8 +8,8 @@ import numpy as np
 from kerasrec.data import ModelInputs
 from kerasrec.evaluation._models import outputs, user_outputs
 from kerasrec.layers import CosineScore, DotScore, EuclideanScore, FeatureLookup, TasteMixture
-from kerasrec.recommender._ends import Ends, side_of_features, takes_lists
-from kerasrec.recommender._sides import Sides
+from kerasrec.recommender._model_parts import ModelParts
+from kerasrec.recommender._new_user_scores import Ends, side_of_features, takes_lists
 
 # Relative difference between the sum of parts in float32 and the whole.
 _ADDITIVE = 1e-4
@@ -27,7 +27,7 @@ class Part(NamedTuple):
 
 
 def of_towers(
-    sides: Sides, user: int, item: int, by: str, names: list[str] | None, inputs: ModelInputs
+    sides: ModelParts, user: int, item: int, by: str, names: list[str] | None, inputs: ModelInputs
 ) -> list[Part]:
     """Contributions to the score of a factorised model.
 
@@ -51,7 +51,7 @@ def of_towers(
     return _by_components(sides, ends)
 
 
-def of_head(sides: Sides, user: int, item: int) -> list[Part]:
+def of_head(sides: ModelParts, user: int, item: int) -> list[Part]:
     """Contributions of the two representations to the output of a network, by gradient times input."""
     lists = takes_lists(sides.item)
     given = {**_one(sides, "user", user), **_one(sides, "item", item)}
@@ -80,7 +80,7 @@ def with_rest(parts: list[Part], total: float) -> list[Part]:
     return [*parts, Part("rest", "what gradients leave", rest, False)]
 
 
-def lookup_of(sides: Sides, side: str) -> FeatureLookup | None:
+def lookup_of(sides: ModelParts, side: str) -> FeatureLookup | None:
     """The only table of features that a side reads; `None` if it reads only identities."""
     found = [
         layer
@@ -90,17 +90,17 @@ def lookup_of(sides: Sides, side: str) -> FeatureLookup | None:
     return found[0] if len(found) == 1 else None
 
 
-def _one(sides: Sides, side: str, code: int) -> Ends:
+def _one(sides: ModelParts, side: str, code: int) -> Ends:
     found = outputs(getattr(sides, side), np.array([code], np.int32))
     return _no_lists(sides, found) if side == "item" else found
 
 
-def _no_lists(sides: Sides, ends: Ends) -> Ends:
+def _no_lists(sides: ModelParts, ends: Ends) -> Ends:
     return {name: x[:, 0] for name, x in ends.items()} if takes_lists(sides.item) else ends
 
 
 def _by_features(
-    sides: Sides, side: str, code: int, ends: dict[str, Ends], names: list[str] | None
+    sides: ModelParts, side: str, code: int, ends: dict[str, Ends], names: list[str] | None
 ) -> list[Part] | None:
     lookup = lookup_of(sides, side)
     if lookup is None:
@@ -144,13 +144,13 @@ def _by_features(
     return [*found, *fixed] if exact else with_rest([*found, *fixed], raw_of(ends, sides))
 
 
-def raw_of(ends: dict[str, Ends], sides: Sides) -> float:
+def raw_of(ends: dict[str, Ends], sides: ModelParts) -> float:
     """The score of the representations of both sides."""
     towers: Any = sides.towers
     return float(_numpy(towers.score.all_pairs(**ends["user"], **ends["item"]))[0, 0])
 
 
-def _linear(sides: Sides, ends: dict[str, Ends], parts: Ends, side: str) -> np.ndarray:
+def _linear(sides: ModelParts, ends: dict[str, Ends], parts: Ends, side: str) -> np.ndarray:
     """The contribution of each part of one side's representation to the score, `[n]`."""
     weights, tastes = _tastes(sides, ends)
     vector = ends["item"]["item"][0].astype(np.float64)
@@ -168,7 +168,7 @@ def _linear(sides: Sides, ends: dict[str, Ends], parts: Ends, side: str) -> np.n
     return contributions if bias is None else contributions + bias.reshape(len(contributions), -1)[:, 0]
 
 
-def _tastes(sides: Sides, ends: dict[str, Ends]) -> tuple[np.ndarray, np.ndarray]:
+def _tastes(sides: ModelParts, ends: dict[str, Ends]) -> tuple[np.ndarray, np.ndarray]:
     """The weight of each taste of a user for an item `[T]`, and the tastes `[T, C]`."""
     towers: Any = sides.towers
     tastes = np.atleast_2d(ends["user"]["user"][0]).astype(np.float64)
@@ -183,13 +183,13 @@ def _tastes(sides: Sides, ends: dict[str, Ends]) -> tuple[np.ndarray, np.ndarray
     return (np.arange(len(tastes)) == best).astype(np.float64), tastes
 
 
-def _compare_of(sides: Sides) -> type:
+def _compare_of(sides: ModelParts) -> type:
     """The class of the layer that compares two vectors."""
     towers: Any = sides.towers
     return type(towers.score.score if isinstance(towers.score, TasteMixture) else towers.score)
 
 
-def _compared(sides: Sides, own: Ends, others: Ends, side: str) -> np.ndarray:
+def _compared(sides: ModelParts, own: Ends, others: Ends, side: str) -> np.ndarray:
     """Scores of rows of one side with the one row of the other."""
     towers: Any = sides.towers
     both = {**own, **others}
@@ -197,7 +197,7 @@ def _compared(sides: Sides, own: Ends, others: Ends, side: str) -> np.ndarray:
     return found[:, 0] if side == "user" else found[0]
 
 
-def _by_components(sides: Sides, ends: dict[str, Ends]) -> list[Part]:
+def _by_components(sides: ModelParts, ends: dict[str, Ends]) -> list[Part]:
     towers: Any = sides.towers
     compare = towers.score.score if isinstance(towers.score, TasteMixture) else towers.score
     vector = ends["item"]["item"][0].astype(np.float64)

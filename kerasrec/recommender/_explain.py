@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec._names import unknown_name
 from kerasrec.data._columns import several
-from kerasrec.evaluation._names import unknown_name
 from kerasrec.recommender import _contributions, _lists, _similar, _vectors
 from kerasrec.recommender._contributions import Part
 from kerasrec.recommender._frames import list_frame

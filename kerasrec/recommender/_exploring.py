@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from kerasrec.recommender._ruled import Ruled
+from kerasrec.recommender._compiled_rules import CompiledRules
 
 # Bytes of masks over the catalogue in memory at once.
 _BYTES = 64 << 20
 
 
 def explore(
-    ruled: Ruled, items: np.ndarray, allowed: np.ndarray, draw: np.random.Generator
+    ruled: CompiledRules, items: np.ndarray, allowed: np.ndarray, draw: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lists with some items drawn at random, and the probability of each item at its place.
 
@@ -17,7 +17,7 @@ def explore(
     others that may be recommended, are not in the list and leave `at_most` and `at_least` satisfied.
 
     Args:
-        ruled: `Ruled`.
+        ruled: `CompiledRules`.
         items: item codes `[B, k]`; -1 after the last one.
         allowed: bool `[B, I]`, whether an item may be recommended to a user.
         draw: source of randomness.
@@ -58,7 +58,7 @@ def rows_at_once(n_items: int) -> int:
     return max(1, _BYTES // (8 * n_items))
 
 
-def _keep(ruled: Ruled, found: np.ndarray, place: int, may: np.ndarray) -> None:
+def _keep(ruled: CompiledRules, found: np.ndarray, place: int, may: np.ndarray) -> None:
     """Bar items that would break a rule at the place of another item."""
     others = np.delete(found, place, axis=1)
     for cap in ruled.caps:

@@ -14,7 +14,7 @@ from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._models import item_outputs, user_outputs
 from kerasrec.layers import Catalogue
 from kerasrec.recommender import _vectors
-from kerasrec.recommender._ends import takes_lists
+from kerasrec.recommender._new_user_scores import takes_lists
 from kerasrec.recommender._state import SEED, State
 
 

@@ -14,10 +14,10 @@ from kerasrec.data._columns import id_array, id_index, several, shown, vocabular
 from kerasrec.data._encoders import Indicator
 from kerasrec.recommender import _training, _vectors
 from kerasrec.recommender._copies import copied, is_graph, put_back
+from kerasrec.recommender._first_state import state_of
 from kerasrec.recommender._history import appended
 from kerasrec.recommender._history import updated as history_after
 from kerasrec.recommender._ids import Ids
-from kerasrec.recommender._made import state_of
 from kerasrec.recommender._metadata import aligned
 from kerasrec.recommender._reading import reads
 from kerasrec.recommender._rescaled import Scale, reads_scores, rescaled

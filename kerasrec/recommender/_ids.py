@@ -1,13 +1,13 @@
 """Raw ids of one side, and their codes."""
 
 import contextlib
-import difflib
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec._names import did_you_mean
 from kerasrec.data._columns import id_index, several, shown
 from kerasrec.data._ids import integer
 from kerasrec.recommender._column import Column
@@ -85,6 +85,6 @@ class Ids:
             return f" Ids are {'text' if isinstance(found, str) else 'numbers'}: {found!r} is known."
         if isinstance(unknown, str) and len(index) <= 100_000:
             texts = [x for x in index if isinstance(x, str)]
-            near = difflib.get_close_matches(unknown, texts, n=1, cutoff=0.8)
-            return f" Did you mean {near[0]!r}?" if near else ""
+            # Many ids are alike; a name of another one would mislead.
+            return did_you_mean(unknown, texts, alike=0.8)
         return ""

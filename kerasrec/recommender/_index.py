@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from kerasrec._arguments import share
+from kerasrec._names import unknown_name
 from kerasrec._partial import replacing
 from kerasrec.evaluation._layout import tie_order
-from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker
 from kerasrec.evaluation._scorers import FactorScorer
 from kerasrec.recommender import _vectors
 from kerasrec.recommender._nearest import Alike, Nearest
@@ -245,14 +245,14 @@ def beside(path: Path) -> Path:
     return path.with_suffix(".index")
 
 
-def similar(state: State, how: str, measure: str, exact: Callable[[], Ranker]) -> Any:
+def similar(state: State, how: str, measure: str, exact: Callable[[], CatalogueRanker]) -> Any:
     """The ranker of the items most similar to an item, among all or among those that an index finds.
 
     Args:
         state: `State`.
         how: one of `INDEXES`.
         measure: `"cosine"` or `"dot"`.
-        exact: gives the `Ranker` of all items, whose users are items.
+        exact: gives the `CatalogueRanker` of all items, whose users are items.
     """
     if not _by_index(state, how, state.n_items):
         return exact()
@@ -316,9 +316,9 @@ def _items(state: State) -> np.ndarray:
     return found
 
 
-def _exact(state: State, candidates: np.ndarray | None) -> Ranker:
+def _exact(state: State, candidates: np.ndarray | None) -> CatalogueRanker:
     """A ranker that is not cached, because it holds a copy of the items."""
-    return Ranker(_vectors.scorer(state), SEED, candidates, state.name)
+    return CatalogueRanker(_vectors.scorer(state), SEED, candidates, state.name)
 
 
 def _best(ranker: Any, users: np.ndarray, seen: Ragged) -> np.ndarray:

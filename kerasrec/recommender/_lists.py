@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec.evaluation._layout import tie_order
-from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._ranker import ranked
 from kerasrec.recommender import _index, _order, _vectors
 from kerasrec.recommender._choosing import Chosen, choose, of_counts
+from kerasrec.recommender._compiled_rules import tastes
 from kerasrec.recommender._frames import list_frame
-from kerasrec.recommender._moves import columns_of
-from kerasrec.recommender._nearest import Alike, Nearest
+from kerasrec.recommender._parquet_writer import ParquetLists
 from kerasrec.recommender._request import Request, request_of
-from kerasrec.recommender._ruled import tastes
+from kerasrec.recommender._rule_effects import columns_of
 from kerasrec.recommender._situations import check_context, in_context
 from kerasrec.recommender._state import SEED, State
-from kerasrec.recommender._written import ParquetLists
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,16 +99,6 @@ def popular(state: State, k: int, candidates: np.ndarray | None) -> np.ndarray:
     if candidates is not None:
         order = order[np.isin(order, candidates)]
     return order[np.argsort(-counts[order], kind="stable")[:k]]
-
-
-def ranked(
-    ranker: Ranker | Nearest | Alike, codes: np.ndarray, k: int, seen: Ragged | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The best items of some users and the scores that ranked them, both `[B, k]`."""
-    blocks = list(ranker.rank(codes, k, seen))
-    if len(blocks) == 1:
-        return blocks[0].items, blocks[0].scores
-    return np.concatenate([x.items for x in blocks]), np.concatenate([x.scores for x in blocks])
 
 
 def _answers(state: State, request: Request) -> Iterator["pd.DataFrame"]:

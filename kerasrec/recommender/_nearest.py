@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranked, Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker, Ranked
 
 if TYPE_CHECKING:
     from kerasrec.recommender._index import Index
@@ -18,7 +18,7 @@ _ROWS = 256
 
 
 class Nearest:
-    """Ranks items that an index finds, exactly as `Ranker` ranks the whole catalogue.
+    """Ranks items that an index finds, exactly as `CatalogueRanker` ranks the whole catalogue.
 
     Args:
         users: user codes `[B]` to user vectors `[B, C]`.
@@ -26,7 +26,7 @@ class Nearest:
         places: place of each item in the order of ties `[I]`.
         vectors: items as the index has them `[I, C]`.
         candidates: item codes that may be ranked, or `None` for all.
-        exact: makes the `Ranker` for users for whom the index found too few items.
+        exact: makes the `CatalogueRanker` for users for whom the index found too few items.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Nearest:
         places: np.ndarray,
         vectors: np.ndarray,
         candidates: np.ndarray | None,
-        exact: Callable[[], Ranker],
+        exact: Callable[[], CatalogueRanker],
     ) -> None:
         self.users, self.index, self.places, self.vectors = users, index, places, vectors
         self.n_left = index.n_items if candidates is None else len(candidates)
@@ -115,7 +115,7 @@ class Alike:
         table: items as they are compared `[I, C]`.
         width: number of components of the index, including the bias.
         directions: whether only the directions of items are compared.
-        exact: `Ranker` for items with too few others near them.
+        exact: `CatalogueRanker` for items with too few others near them.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Alike:
         table: np.ndarray,
         width: int,
         directions: bool,
-        exact: Callable[[], Ranker],
+        exact: Callable[[], CatalogueRanker],
     ) -> None:
         self.index, self.places, self.table, self.width = index, places, table, width
         self.directions, self.exact = directions, exact

@@ -6,28 +6,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec._arguments import positive_integer
+from kerasrec._inputs import by_history_alone
 from kerasrec.data import ModelInputs, Sequences, _likes
 from kerasrec.data._columns import several, shown
 from kerasrec.data._encoders import Indicator
 from kerasrec.evaluation._folding import FoldIn
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker, ranked
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Scorer
 from kerasrec.recommender import _index, _vectors
 from kerasrec.recommender._choosing import choose
+from kerasrec.recommender._compiled_rules import check_length, tastes
 from kerasrec.recommender._frames import list_frame
-from kerasrec.recommender._lists import ranked
-from kerasrec.recommender._moves import Shortage, columns_of
 from kerasrec.recommender._order import Staged, of_ranker
 from kerasrec.recommender._request import candidates_of, check_left, rules_of
-from kerasrec.recommender._ruled import check_length, tastes
+from kerasrec.recommender._rule_effects import Shortage, columns_of
 from kerasrec.recommender._situations import in_context
 from kerasrec.recommender._state import SEED, State
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kerasrec.recommender._ends import Ends
+    from kerasrec.recommender._new_user_scores import Ends
 
 
 def recommend_for_history(
@@ -70,7 +70,7 @@ def recommend_for_history(
         given.append(_values(state, weights.get(name), len(codes[-1]), who))
 
     def ends_of(own: State) -> "Ends | Scorer | None":
-        return _ends_of_histories(own, codes, given) if _vectors.by_history_alone(own) else None
+        return _ends_of_histories(own, codes, given) if by_history_alone(_vectors.inputs(own).names) else None
 
     rows = np.repeat(np.arange(len(codes)), [len(x) for x in codes])
     history = Ragged(rows, np.concatenate(codes), len(codes), np.concatenate(given))
@@ -96,7 +96,7 @@ def recommend_for_features(state: State, frame: "pd.DataFrame", **how: Any) -> "
 
 def _ends_of_features(state: State, frame: "pd.DataFrame") -> "Ends":
     """The outputs of the user's side for features."""
-    from kerasrec.recommender._ends import side_of_features
+    from kerasrec.recommender._new_user_scores import side_of_features
     from kerasrec.recommender._reading import reads, without_rows
 
     features = state.user_features
@@ -207,7 +207,7 @@ def _source(
 ) -> "tuple[Any, Callable[[np.ndarray], np.ndarray] | None]":
     """A ranker whose users are the newcomers, and a function that finishes its scores."""
     if isinstance(ends, Scorer):  # the scores of the model itself
-        return Ranker(ends, SEED, candidates, state.name), None
+        return CatalogueRanker(ends, SEED, candidates, state.name), None
     if ends is None and _vectors.represents(state):
         fold: FoldIn = state.once("fold_in", lambda: FoldIn(*_vectors.for_folding(state), state.history))
         ends = fold(history)
@@ -243,11 +243,11 @@ def _ranker_of(state: State, ends: "Ends", candidates: np.ndarray | None, index:
     """A ranker whose users are the rows of `ends`."""
     if isinstance(_vectors.scorer(state), FactorScorer):
         return _index.ranker(state, index, candidates).of_users(lambda rows: ends["user"][rows])
-    from kerasrec.recommender._ends import score_of_ends
+    from kerasrec.recommender._new_user_scores import score_of_ends
 
     sides: Any = _vectors.sides(state)
     scorer = CatalogueScorer(score_of_ends(sides, ends, state.n_items), state.n_items)
-    return Ranker(scorer, SEED, candidates, state.name)
+    return CatalogueRanker(scorer, SEED, candidates, state.name)
 
 
 def _finished(state: State, ends: "Ends", scores: np.ndarray) -> np.ndarray:
@@ -257,13 +257,13 @@ def _finished(state: State, ends: "Ends", scores: np.ndarray) -> np.ndarray:
         bias = ends.get("user_bias")
         own = held.of_users(ends["user"], None if bias is None else bias.reshape(-1))
         return own.finish(np.arange(len(scores)), scores)
-    from kerasrec.recommender._ends import finished
+    from kerasrec.recommender._new_user_scores import finished
 
     sides: Any = _vectors.sides(state)
     return finished(sides, ends, scores)
 
 
-def _history_ranker(state: State, history: Ragged, candidates: np.ndarray | None) -> Ranker:
+def _history_ranker(state: State, history: Ragged, candidates: np.ndarray | None) -> CatalogueRanker:
     """The ranker of a model that scores histories itself."""
     import scipy.sparse
 
@@ -278,7 +278,9 @@ def _history_ranker(state: State, history: Ragged, candidates: np.ndarray | None
     parts = np.ones(len(rows), np.float32), (rows, history.items[liked])
     matrix = scipy.sparse.csr_matrix(parts, (len(history.starts) - 1, state.n_items))
     scores = source.score_histories(matrix)
-    return Ranker(CatalogueScorer(lambda codes: scores[codes], state.n_items), SEED, candidates, state.name)
+    return CatalogueRanker(
+        CatalogueScorer(lambda codes: scores[codes], state.n_items), SEED, candidates, state.name
+    )
 
 
 def _liking(values: np.ndarray) -> float:

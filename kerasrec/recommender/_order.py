@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrec.data._columns import shown
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranked, Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker, Ranked
 from kerasrec.evaluation._scorers import FactorRows
 from kerasrec.recommender import _vectors
 from kerasrec.recommender._state import State
@@ -48,7 +48,7 @@ class Staged:
     Longer lists than the number of candidates get more candidates.
 
     Args:
-        first: `Ranker`, or another object that finds items like one.
+        first: `CatalogueRanker`, or another object that finds items like one.
         score: function that scores the candidates.
         n_candidates: least number of candidates.
         name: name of the ordering model, for messages.
@@ -166,7 +166,7 @@ def pair_scores(state: State, users: np.ndarray, items: np.ndarray) -> np.ndarra
     return finish(state, users, scores)[:, 0]
 
 
-def of_ranker(ranker: Ranker) -> Score:
+def of_ranker(ranker: CatalogueRanker) -> Score:
     """A function that gives the scores of a ranker for some items of each user.
 
     Args:
@@ -175,7 +175,7 @@ def of_ranker(ranker: Ranker) -> Score:
     return lambda users, items, _: scores_of(ranker, users, items)
 
 
-def catalogue_scores(ranker: Ranker, users: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def catalogue_scores(ranker: CatalogueRanker, users: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """The scores of all items, a block of users at a time, and which users these are.
 
     Args:
@@ -195,7 +195,7 @@ def catalogue_scores(ranker: Ranker, users: np.ndarray) -> Iterator[tuple[slice,
         yield part, np.take(block, layout.columns, axis=1)
 
 
-def scores_of(ranker: Ranker, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+def scores_of(ranker: CatalogueRanker, users: np.ndarray, items: np.ndarray) -> np.ndarray:
     """The scores of a ranker for some items of each user.
 
     Args:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from kerasrec.recommender._compiled_rules import Cap, CompiledRules, Quota
 from kerasrec.recommender._directions import Directions
-from kerasrec.recommender._ruled import Cap, Quota, Ruled
 
 # Share of the user's mix added to that of the list, so that the divergence stays finite (Steck, eq. 7).
 _SMOOTHING = 0.01
@@ -34,7 +34,7 @@ class Picked(NamedTuple):
 
 
 def pick(
-    ruled: Ruled,
+    ruled: CompiledRules,
     pool: np.ndarray,
     scores: np.ndarray,
     k: int,
@@ -44,7 +44,7 @@ def pick(
     """The best lists under the rules, one item after the other.
 
     Args:
-        ruled: `Ruled`.
+        ruled: `CompiledRules`.
         pool: item codes `[B, P]`, best first; -1 after the last one.
         scores: float32 `[B, P]`, boosts included.
         k: int.
@@ -180,7 +180,7 @@ class _Term(Protocol):
         """Add an item to each list, by its place in the pool `[B]`."""
 
 
-def _terms(ruled: Ruled, items: np.ndarray, taste: np.ndarray | None) -> list[_Term]:
+def _terms(ruled: CompiledRules, items: np.ndarray, taste: np.ndarray | None) -> list[_Term]:
     found: list[_Term] = []
     if ruled.directions is not None:
         found.append(_Similarity(ruled.directions, float(ruled.rules.diversity or 0.0), items))
@@ -209,7 +209,7 @@ class _Similarity:
 class _Divergence:
     """The divergence from the user's mix of lists with each item of the pool (Steck 2018, eq. 5 to 7)."""
 
-    def __init__(self, ruled: Ruled, items: np.ndarray, taste: np.ndarray) -> None:
+    def __init__(self, ruled: CompiledRules, items: np.ndarray, taste: np.ndarray) -> None:
         self.name = ruled.name_of_calibration
         self.weight = ruled.rules.weight_of_calibration
         self.wanted, self.rows = taste[:, None, :], np.arange(len(items))
@@ -232,7 +232,7 @@ class _Moves:
     """The rules that brought items to their places, by barring a better item or changing a value."""
 
     def __init__(
-        self, ruled: Ruled, items: np.ndarray, relevance: np.ndarray, there: np.ndarray, k: int
+        self, ruled: CompiledRules, items: np.ndarray, relevance: np.ndarray, there: np.ndarray, k: int
     ) -> None:
         self.boosts, self.items, self.relevance = ruled.boosts, items, relevance
         self.free, self.rows = there.copy(), np.arange(len(items))

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasrec._arguments import positive_integer
+from kerasrec._names import unknown_name
 from kerasrec.data._columns import several, shown
-from kerasrec.evaluation._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.recommender._moves import Shortage
-from kerasrec.recommender._ruled import Ruled, check_length, of_state
+from kerasrec.recommender._compiled_rules import CompiledRules, check_length, of_state
+from kerasrec.recommender._rule_effects import Shortage
 from kerasrec.recommender._state import State
 from kerasrec.recommender.rules import Rules
 
@@ -46,7 +46,7 @@ class Request(NamedTuple):
     unknown: str
     with_scores: bool
     finder: str
-    ruled: Ruled | None
+    ruled: CompiledRules | None
     with_moves: bool
     short: str
     shortage: Shortage
@@ -65,7 +65,7 @@ def request_of(
     short: str | None = None,
     index: str = "auto",
     with_moves: bool = False,
-    rules: Ruled | Mapping[str, Any] | None = None,
+    rules: CompiledRules | Mapping[str, Any] | None = None,
     hidden: Sequence[Collection[Any]] | None = None,
 ) -> Request:
     """The request of a call of `Recommender.recommend`, checked; arguments are those of that call."""
@@ -107,14 +107,14 @@ def request_of(
     return Request(ids, codes, k, candidates, seen, *how)
 
 
-def rules_of(state: State, rules: Ruled | Mapping[str, Any] | None) -> Ruled | None:
+def rules_of(state: State, rules: CompiledRules | Mapping[str, Any] | None) -> CompiledRules | None:
     """The recommender's rules, with those of a call in their place; `None` without rules.
 
     Args:
         state: `State`.
         rules: arguments of `Rules`, or rules that have been looked up.
     """
-    if isinstance(rules, Ruled):
+    if isinstance(rules, CompiledRules):
         return rules
     own = state.rules
     if rules:
@@ -122,7 +122,9 @@ def rules_of(state: State, rules: Ruled | Mapping[str, Any] | None) -> Ruled | N
     return of_state(state, own) if own is not None and own.names else None
 
 
-def candidates_of(state: State, only: Any, exclude: Any, ruled: Ruled | None = None) -> np.ndarray | None:
+def candidates_of(
+    state: State, only: Any, exclude: Any, ruled: CompiledRules | None = None
+) -> np.ndarray | None:
     """Codes of the items that may be recommended; `None` for all."""
     may = None if ruled is None else ruled.allowed
     if only is None and exclude is None:

@@ -16,8 +16,8 @@ from kerasrec.layers import (
     SequenceEmbedding,
 )
 from kerasrec.layers._representation import Representation
+from kerasrec.recommender._model_parts import sides_of_layers
 from kerasrec.recommender._reading import check_features, without_rows
-from kerasrec.recommender._sides import sides_of_layers
 
 _TABLES = (FeatureEmbedding, FeatureLookup, FrequencyRegularization, keras.layers.Embedding)
 

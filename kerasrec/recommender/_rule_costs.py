@@ -8,11 +8,11 @@ import numpy as np
 
 from kerasrec.data import Interactions
 from kerasrec.evaluation._plan import Plan
+from kerasrec.evaluation._ranker import ranked
 from kerasrec.recommender import _order, _vectors
 from kerasrec.recommender._choosing import choose
-from kerasrec.recommender._lists import ranked
+from kerasrec.recommender._compiled_rules import check_length, of_state, tastes
 from kerasrec.recommender._request import candidates_of
-from kerasrec.recommender._ruled import check_length, of_state, tastes
 from kerasrec.recommender._state import State
 from kerasrec.recommender.rules import Rules
 

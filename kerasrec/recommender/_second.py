@@ -9,9 +9,9 @@ import numpy as np
 
 from kerasrec._arguments import positive_integer
 from kerasrec._temporary import temporary
-from kerasrec.recommender._light import SECOND as SECOND
 from kerasrec.recommender._order import Order
 from kerasrec.recommender._state import State
+from kerasrec.recommender._vector_file import SECOND as SECOND
 from kerasrec.trainers._processes import written_by_each
 
 _NAME = "second.keras"

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.evaluation._names import unknown_name
+from kerasrec._names import unknown_name
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker, ranked
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Scorer
 from kerasrec.recommender import _index, _nearest, _vectors
-from kerasrec.recommender._lists import ranked
 from kerasrec.recommender._state import SEED, State
 
 if TYPE_CHECKING:
@@ -41,10 +40,10 @@ def similar(state: State, side: str, ids: Any, k: int, measure: str, index: str 
     if k >= n:
         raise ValueError(f"`k` must be below the number of {side}s. Received: k={k} of {n} {side}s.")
 
-    def exact() -> Ranker:
-        found: Ranker = state.once(
+    def exact() -> CatalogueRanker:
+        found: CatalogueRanker = state.once(
             f"similar_{side}_{measure}",
-            lambda: Ranker(_similarity(state, side, measure), SEED, name=state.name),
+            lambda: CatalogueRanker(_similarity(state, side, measure), SEED, name=state.name),
         )
         return found
 

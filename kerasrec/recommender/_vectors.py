@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec.data import ModelInputs
-from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker
 from kerasrec.evaluation._scorers import Scorer
 from kerasrec.recommender._factors import Factors, HeldScorer, factors_of
 from kerasrec.recommender._state import SEED, State
@@ -14,7 +14,7 @@ from kerasrec.recommender._state import SEED, State
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kerasrec.recommender._sides import Sides
+    from kerasrec.recommender._model_parts import ModelParts
 
 
 # From so many users on, all items are scored instead of gathering the vectors of some.
@@ -33,12 +33,6 @@ def inputs(state: State) -> ModelInputs:
     return found
 
 
-def by_history_alone(state: State) -> bool:
-    """Whether the model knows a user only by the history, so that it accepts those of others."""
-    names = inputs(state).names
-    return "history" in names and "user" not in names
-
-
 def factors(state: State) -> Factors | None:
     """The model as plain arrays; `None` if its score is not a dot product."""
     found: Factors | None = state.once(
@@ -47,11 +41,11 @@ def factors(state: State) -> Factors | None:
     return found
 
 
-def sides(state: State) -> "Sides | None":
+def sides(state: State) -> "ModelParts | None":
     """The sides of the model; `None` if users and items do not meet as representations."""
-    from kerasrec.recommender._sides import find_sides
+    from kerasrec.recommender._model_parts import find_sides
 
-    found: Sides | None = state.once("sides", lambda: find_sides(state.model))
+    found: ModelParts | None = state.once("sides", lambda: find_sides(state.model))
     return found
 
 
@@ -74,7 +68,7 @@ def scorer(state: State) -> Scorer:
     return found
 
 
-def ranker(state: State, candidates: np.ndarray | None = None, n_users: int | None = None) -> Ranker:
+def ranker(state: State, candidates: np.ndarray | None = None, n_users: int | None = None) -> CatalogueRanker:
     """The ranker of all items, or of some.
 
     Args:
@@ -84,8 +78,10 @@ def ranker(state: State, candidates: np.ndarray | None = None, n_users: int | No
     """
     few = n_users is not None and n_users <= _FEW
     if candidates is not None and not few:
-        return Ranker(scorer(state), SEED, candidates, state.name)
-    found: Ranker = state.once("ranker", lambda: Ranker(scorer(state), SEED, name=state.name))
+        return CatalogueRanker(scorer(state), SEED, candidates, state.name)
+    found: CatalogueRanker = state.once(
+        "ranker", lambda: CatalogueRanker(scorer(state), SEED, name=state.name)
+    )
     if candidates is None:
         return found
     narrowed: _Narrowed = state.once("narrowed", _Narrowed)
@@ -96,9 +92,9 @@ class _Narrowed:
     """Rankers of some items, each kept while the array of their codes is in use, as that of rules is."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[np.ndarray], Ranker]] = {}
+        self._known: dict[int, tuple[weakref.ref[np.ndarray], CatalogueRanker]] = {}
 
-    def get(self, ranker: Ranker, candidates: np.ndarray) -> Ranker:
+    def get(self, ranker: CatalogueRanker, candidates: np.ndarray) -> CatalogueRanker:
         """The ranker of some of the items.
 
         Args:

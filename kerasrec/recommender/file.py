@@ -21,8 +21,8 @@ from kerasrec.recommender._archive import VECTORS, check_room, keras_path, one_l
 from kerasrec.recommender._declared import check_config_fits, check_tables, shapes_of_weights
 from kerasrec.recommender._factors import factors_of
 from kerasrec.recommender._history import History, sequences_of
-from kerasrec.recommender._light import add_vectors
 from kerasrec.recommender._safety import check_config
+from kerasrec.recommender._vector_file import add_vectors
 from kerasrec.trainers import Model
 from kerasrec.trainers._processes import written_by_the_first
 

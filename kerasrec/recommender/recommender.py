@@ -9,23 +9,23 @@ import numpy as np
 from kerasrec._temporary import temporary
 from kerasrec.data import Features, Interactions
 from kerasrec.recommender import (
+    _compiled_rules,
     _explain,
+    _first_state,
     _for_workers,
     _grow,
     _index,
     _lists,
-    _made,
     _maps,
     _newcomers,
-    _ruled,
     _saved,
     _similar,
     _vectors,
     _worker,
 )
-from kerasrec.recommender._held import Held
 from kerasrec.recommender._situations import in_context
 from kerasrec.recommender._state import State
+from kerasrec.recommender._state_holder import StateHolder
 from kerasrec.recommender.explanation import Explanation
 from kerasrec.recommender.rules import Rules
 from kerasrec.trainers._processes import written_by_each
@@ -73,13 +73,15 @@ class Recommender:
         item_features: Features | None = None,
         item_metadata: Any = None,
     ) -> None:
-        self._held = Held(_made.made(model, interactions, user_features, item_features, item_metadata))
+        self._held = StateHolder(
+            _first_state.made(model, interactions, user_features, item_features, item_metadata)
+        )
 
     @classmethod
     def _of(cls, state: State) -> Self:
         """A recommender with the given state."""
         found = cls.__new__(cls)
-        found._held = Held(state)
+        found._held = StateHolder(state)
         return found
 
     @classmethod
@@ -131,7 +133,7 @@ class Recommender:
             ValueError: as `kerasrec.zoo.create` and `Recommender` raise, or if `validation` is not from 0 to
                 below 1.
         """
-        state = _made.trained(
+        state = _first_state.trained(
             interactions,
             model,
             user_features,
@@ -176,7 +178,7 @@ class Recommender:
 
     @item_metadata.setter
     def item_metadata(self, frame: Any) -> None:
-        self._held.change(lambda state: _made.with_metadata(state, frame))
+        self._held.change(lambda state: _first_state.with_metadata(state, frame))
 
     @property
     def rules(self) -> Rules | None:
@@ -185,7 +187,7 @@ class Recommender:
 
     @rules.setter
     def rules(self, rules: Rules | None) -> None:
-        self._held.change(lambda state: _ruled.with_rules(state, rules))
+        self._held.change(lambda state: _compiled_rules.with_rules(state, rules))
 
     def evaluate_rules(
         self,

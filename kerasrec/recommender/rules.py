@@ -1,13 +1,12 @@
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from kerasrec._arguments import positive_integer, whole_number
-from kerasrec.evaluation._names import unknown_name
+from kerasrec._arguments import finite_number, positive_integer, share, whole_number
+from kerasrec._names import unknown_name
 
 # How the rules choose; no rules by themselves.
 _HOW = ("pool", "seed")
@@ -95,10 +94,11 @@ class Rules:
             for column, n in (getattr(self, name) or {}).items():
                 positive_integer(f'{name}["{column}"]', n)
         for column, weight in (self.boost or {}).items():
-            _number(f'boost["{column}"]', weight)
-        _share("diversity", self.diversity)
-        if self.explore is not None:
-            _share("explore", self.explore, below=True)
+            finite_number(f'boost["{column}"]', weight)
+        if self.diversity is not None:
+            share("diversity", self.diversity)
+        if self.explore is not None and share("explore", self.explore) == 1:
+            raise ValueError("`explore` must be below 1. Received: explore=1.")
         positive_integer("pool", self.pool)
         if self.seed is not None:
             whole_number("seed", self.seed)
@@ -109,7 +109,7 @@ class Rules:
         if isinstance(self.calibrate, Mapping):
             if len(self.calibrate) != 1 or not all(map(_is_text, self.calibrate)):
                 raise ValueError(f"`calibrate` must name one column. Received: {self.calibrate!r}.")
-            _share("calibrate", self.weight_of_calibration)
+            share("calibrate", next(iter(self.calibrate.values())))
         if self.diversity is not None and self.weight_of_calibration + self.diversity > 1:
             raise ValueError(
                 "`diversity` and `calibrate` contradict each other: their weights must be at most 1 "
@@ -206,18 +206,3 @@ def _plain(value: Any) -> Any:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
-
-
-def _number(name: str, value: Any) -> None:
-    whole = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not whole or not math.isfinite(value):
-        raise ValueError(f"`{name}` must be a finite number. Received: {value!r}.")
-
-
-def _share(name: str, value: Any, below: bool = False) -> None:
-    if value is None:
-        return
-    _number(name, value)
-    if not 0 <= value <= 1 or (below and value == 1):
-        to = "to below 1" if below else "to 1"
-        raise ValueError(f"`{name}` must be from 0 {to}. Received: {value!r}.")

@@ -7,9 +7,9 @@ import numpy as np
 from kerasrec._arguments import positive_integer
 from kerasrec.data._columns import shown
 from kerasrec.recommender import _order, _saved, _vectors
-from kerasrec.recommender._held import Held
 from kerasrec.recommender._order import Order
 from kerasrec.recommender._state import State
+from kerasrec.recommender._state_holder import StateHolder
 from kerasrec.recommender.ranker import Ranker
 from kerasrec.recommender.recommender import Recommender
 
@@ -76,7 +76,7 @@ class TwoStage(Recommender):
             second = ranker._now()
             for side in ("user", "item"):
                 _check_same(side, state.ids(side).raw, second.ids(side).raw)
-        self._held = Held(replace(state, order=Order(second, n_candidates)))
+        self._held = StateHolder(replace(state, order=Order(second, n_candidates)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

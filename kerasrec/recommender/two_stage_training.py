@@ -11,7 +11,7 @@ from kerasrec.layers import find_catalogue
 from kerasrec.recommender import _metadata
 from kerasrec.recommender._clicks import STAGE_COLUMNS
 from kerasrec.recommender._rescaled import Scale, rescaled
-from kerasrec.recommender._shown import LABEL, shown_rows
+from kerasrec.recommender._stage_training_rows import LABEL, shown_rows
 from kerasrec.recommender.ranker import Ranker
 from kerasrec.recommender.recommender import Recommender
 from kerasrec.recommender.two_stage import TwoStage

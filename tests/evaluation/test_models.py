@@ -8,7 +8,7 @@ from kerasrec.data import Interactions
 from kerasrec.evaluation import _models
 from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._models import AllPairsScorer, SourceScorer, TowerScorer, pair_scores, scorer_of
-from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker
 from kerasrec.evaluation._scorers import CatalogueScorer
 from kerasrec.layers import DotScore, FeatureEmbedding, RatingScale, Score
 
@@ -100,7 +100,7 @@ def test_lists_are_those_of_the_model_s_own_scores(case, batch_size, monkeypatch
     monkeypatch.setattr(_models, "_ENTITIES", 8)
     scorer = scorer_of(model, N_ITEMS)
     assert type(scorer) is expected_scorer
-    for block in Ranker(scorer, batch_size=batch_size).rank(np.arange(N_USERS), 10):
+    for block in CatalogueRanker(scorer, batch_size=batch_size).rank(np.arange(N_USERS), 10):
         own = np.take_along_axis(scores[block.users], block.items, axis=1)
         # The model's scores may be equal where it scales them; lists follow what stands before the scale.
         assert (np.diff(own, axis=1) <= 1e-6).all()
@@ -116,7 +116,9 @@ def test_a_scale_that_saturates_makes_no_ties():
     )
     raw = factorised(DotScore())
     raw.set_weights(model.get_weights())
-    lists = [next(Ranker(scorer_of(x, N_ITEMS)).rank(np.arange(N_USERS), 10)).items for x in (model, raw)]
+    lists = [
+        next(CatalogueRanker(scorer_of(x, N_ITEMS)).rank(np.arange(N_USERS), 10)).items for x in (model, raw)
+    ]
     assert np.array_equal(*lists)
 
 
@@ -124,7 +126,7 @@ def test_what_scores_the_catalogue_itself_is_asked_to():
     source = Source()
     scorer = scorer_of(source, N_ITEMS)
     assert type(scorer) is SourceScorer
-    block = next(Ranker(scorer, seed=3).rank(np.arange(N_USERS), 10))
+    block = next(CatalogueRanker(scorer, seed=3).rank(np.arange(N_USERS), 10))
     for user in range(N_USERS):
         assert list(block.items[user]) == ranked(source.scores[user], tie_order(N_ITEMS, 3), set(), 10)
 
@@ -140,7 +142,7 @@ def test_whole_rows_of_the_baselines_are_what_their_graph_gives(name):
     lists = np.tile(np.arange(N_ITEMS, dtype="int32"), (N_USERS, 1))
     scores = model({"user": np.arange(N_USERS, dtype="int32")[:, None], "item": lists})
     scores = keras.ops.convert_to_numpy(scores)
-    for block in Ranker(scorer).rank(np.arange(N_USERS), N_ITEMS):
+    for block in CatalogueRanker(scorer).rank(np.arange(N_USERS), N_ITEMS):
         np.testing.assert_allclose(
             np.take_along_axis(scores, block.items, 1), block.scores, rtol=1e-5, atol=1e-6
         )
@@ -149,10 +151,10 @@ def test_whole_rows_of_the_baselines_are_what_their_graph_gives(name):
 def test_weights_are_read_anew():
     model = factorised(DotScore())
     scorer = scorer_of(model, N_ITEMS)
-    before = next(Ranker(scorer).rank([0], 10)).items
+    before = next(CatalogueRanker(scorer).rank([0], 10)).items
     model.set_weights([-10 * w for w in model.get_weights()])
     bias = [w for w in model.weights if w.shape == (N_ITEMS, 1)][0]
     bias.assign(100.0 * np.arange(N_ITEMS)[:, None])
-    after = next(Ranker(scorer).rank([0], 10)).items
+    after = next(CatalogueRanker(scorer).rank([0], 10)).items
     assert after[0].tolist() == list(range(N_ITEMS - 1, N_ITEMS - 11, -1))
     assert not np.array_equal(before, after)

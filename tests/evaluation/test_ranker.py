@@ -7,7 +7,7 @@ from references.ranking_metrics import ranked
 from kerasrec.evaluation import _ranker
 from kerasrec.evaluation._layout import Layout, tie_order
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer
 
 NOBODY = Ragged(np.empty(0, int), np.empty(0, int), 10_000)
@@ -42,7 +42,7 @@ def test_what_is_added_to_products_is_added_in_single_precision(n_items, biased,
     units = draw.random(6) * 100
     exact = users.astype(float) @ items.astype(float).T + (bias if biased else 0)
     scores = exact.astype("float32") + (units[:, None] * boost).astype("float32")
-    ranker = Ranker(factor_scorer(users, items, bias), seed=5, batch_size=batch_size)
+    ranker = CatalogueRanker(factor_scorer(users, items, bias), seed=5, batch_size=batch_size)
     of_columns = np.where(ranker.layout.items >= 0, boost[np.maximum(ranker.layout.items, 0)], 0.0)
     ranker.rows = ranker.rows.boosted(of_columns, lambda codes: units[codes])
     found, best = lists(ranker, np.arange(6), 10)
@@ -83,7 +83,7 @@ def test_equals_brute_force(n_items, n_components, k, levels, biased, seen_share
         CatalogueScorer(lambda codes: exact[codes], n_items),
         CatalogueScorer(lambda codes: exact[codes], n_items, parallel=True),
     ):
-        found, best = lists(Ranker(scorer, seed=5, batch_size=batch_size), np.arange(20), k, seen)
+        found, best = lists(CatalogueRanker(scorer, seed=5, batch_size=batch_size), np.arange(20), k, seen)
         for u in range(20):
             left = found[u] >= 0
             assert list(found[u][left]) == expected[u]
@@ -98,7 +98,7 @@ def test_lists_longer_than_there_are_groups(n_users):
     scores = np.random.default_rng(0).random(4096).astype(np.float32)
     scores[layout.items[: layout.n_groups]] += 10
     assert layout.n_groups == 256
-    ranker = Ranker(factor_scorer(np.ones((n_users, 1)), scores[:, None]))
+    ranker = CatalogueRanker(factor_scorer(np.ones((n_users, 1)), scores[:, None]))
     _, best = lists(ranker, np.arange(n_users), 300)
     np.testing.assert_array_equal(best, np.tile(np.sort(scores)[::-1][:300], (n_users, 1)))
 
@@ -111,15 +111,15 @@ def test_equal_items_tie_whatever_the_product_rounds():
     scores = (users.astype(np.float32).astype(float) @ kinds.astype(np.float32).astype(float).T)[:, kind_of]
     order = tie_order(1500, 0)
     scorer = factor_scorer(users, kinds[kind_of])
-    found, _ = lists(Ranker(scorer), np.arange(300), 20)
+    found, _ = lists(CatalogueRanker(scorer), np.arange(300), 20)
     for u in range(300):
         assert list(found[u]) == ranked(scores[u], order, set(), 20)
-    alone = np.concatenate([lists(Ranker(scorer), [u], 20)[0] for u in range(20)])
+    alone = np.concatenate([lists(CatalogueRanker(scorer), [u], 20)[0] for u in range(20)])
     assert np.array_equal(alone, found[:20])
 
 
 def test_user_vectors_of_zero_rank_in_tie_order():
-    found, _ = lists(Ranker(factor_scorer(np.zeros((3, 8)), np.ones((500, 8)))), np.arange(3), 10)
+    found, _ = lists(CatalogueRanker(factor_scorer(np.zeros((3, 8)), np.ones((500, 8)))), np.arange(3), 10)
     assert np.array_equal(found, np.tile(tie_order(500)[:10], (3, 1)))
 
 
@@ -132,7 +132,7 @@ def test_close_scores_are_decided_in_double_precision(n_items):
     items[: n_items // 2, 0] += np.arange(n_items // 2, dtype=np.float32) * np.float32(1e-6)
     users = generator.normal(size=(4, 50)).astype(np.float32)
     scores = (users.astype(float) @ items.astype(float).T).astype(np.float32)
-    found, best = lists(Ranker(factor_scorer(users, items)), np.arange(4), 25)
+    found, best = lists(CatalogueRanker(factor_scorer(users, items)), np.arange(4), 25)
     for u in range(4):
         assert list(found[u]) == ranked(scores[u], tie_order(n_items), set(), 25)
         assert np.array_equal(best[u], scores[u][found[u]])
@@ -140,27 +140,27 @@ def test_close_scores_are_decided_in_double_precision(n_items):
 
 def test_a_user_who_has_everything_gets_an_empty_list():
     seen = Ragged(np.zeros(50, int), np.arange(50), 2)
-    found, scores = lists(Ranker(factor_scorer(np.ones((2, 2)), np.ones((50, 2)))), [0, 1], 5, seen)
+    found, scores = lists(CatalogueRanker(factor_scorer(np.ones((2, 2)), np.ones((50, 2)))), [0, 1], 5, seen)
     assert (found[0] == -1).all() and (scores[0] == -np.inf).all() and (found[1] >= 0).all()
 
 
 def test_candidates_alone_are_ranked():
     scorer = factor_scorer(np.ones((1, 1)), np.arange(50.0)[:, None])
-    found, _ = lists(Ranker(scorer, candidates=[4, 9, 2]), [0], 5)
+    found, _ = lists(CatalogueRanker(scorer, candidates=[4, 9, 2]), [0], 5)
     assert list(found[0][found[0] >= 0]) == [9, 4, 2]
 
 
 def test_minus_infinity_is_never_recommended():
     bias = np.zeros(50, np.float32)
     bias[10:] = -np.inf
-    found, _ = lists(Ranker(factor_scorer(np.ones((1, 1)), np.ones((50, 1)), bias)), [0], 20)
+    found, _ = lists(CatalogueRanker(factor_scorer(np.ones((1, 1)), np.ones((50, 1)), bias)), [0], 20)
     assert set(found[0]) == {-1, *range(10)}
 
 
 def test_large_vectors_do_not_lose_the_others():
     items = np.ones((50, 1))
     items[7] = 3e38
-    found, _ = lists(Ranker(factor_scorer([[1.0]], items)), [0], 5)
+    found, _ = lists(CatalogueRanker(factor_scorer([[1.0]], items)), [0], 5)
     assert found[0][0] == 7 and (found[0] >= 0).all()
 
 
@@ -170,7 +170,7 @@ def test_scores_that_overflow_are_refused():
     with pytest.raises(
         ValueError, match="must be finite. Received: infinity from 'mine', first for user code 1"
     ):
-        lists(Ranker(factor_scorer([[1.0], [1e10]], items), name="mine"), [0, 1], 5)
+        lists(CatalogueRanker(factor_scorer([[1.0], [1e10]], items), name="mine"), [0, 1], 5)
 
 
 @pytest.mark.parametrize("bad", ["user", "item"])
@@ -178,14 +178,16 @@ def test_nan_scores_name_the_model(bad):
     users, items = np.ones((3, 2)), np.ones((40, 2))
     (users if bad == "user" else items)[1, 0] = np.nan
     with pytest.raises(ValueError, match="must be finite. Received: NaN from 'mine', first for user code"):
-        lists(Ranker(factor_scorer(users, items), name="mine"), np.arange(3), 5)
+        lists(CatalogueRanker(factor_scorer(users, items), name="mine"), np.arange(3), 5)
     with pytest.raises(ValueError, match="NaN from 'mine'"):
-        lists(Ranker(CatalogueScorer(lambda u: (users @ items.T)[u], 40), name="mine"), np.arange(3), 5)
+        lists(
+            CatalogueRanker(CatalogueScorer(lambda u: (users @ items.T)[u], 40), name="mine"), np.arange(3), 5
+        )
 
 
 def test_the_last_block_is_visited_like_the_others():
     scorer = factor_scorer(np.ones((11, 2)), np.ones((40, 2)))
-    ranker, visited = Ranker(scorer, batch_size=4), {}
+    ranker, visited = CatalogueRanker(scorer, batch_size=4), {}
     list(
         ranker.rank(
             np.arange(11), 3, NOBODY, lambda where, s: visited.update(dict.fromkeys(where, s.shape[1]))
@@ -196,7 +198,7 @@ def test_the_last_block_is_visited_like_the_others():
 
 def test_few_blocks_of_a_large_catalogue_are_held_at_once(monkeypatch):
     monkeypatch.setattr(_ranker, "n_threads", lambda: 64)
-    many = Ranker(CatalogueScorer(lambda u: None, 10**6, parallel=True))
+    many = CatalogueRanker(CatalogueScorer(lambda u: None, 10**6, parallel=True))
     assert many.n_workers * many.batch_size * many.layout.width * 4 <= _ranker._BYTES
     assert many.batch_size >= 64
 
@@ -214,7 +216,7 @@ def test_some_items_rank_alike_by_themselves_and_among_all(n_items, seed, parall
     scorer = factor_scorer(users, items)
     if not parallel:
         scorer = CatalogueScorer(lambda codes: scores[codes], 2 * n_items)
-    for ranker in (Ranker(scorer, 5, candidates), Ranker(scorer, 5).only(allowed)):
+    for ranker in (CatalogueRanker(scorer, 5, candidates), CatalogueRanker(scorer, 5).only(allowed)):
         for who in (np.arange(4), np.array([2])):
             found, _ = lists(ranker, who, 10, seen)
             for row, user in zip(found, who, strict=True):

@@ -12,7 +12,7 @@ from kerasrec import Recommender, zoo
 from kerasrec.data import Interactions
 from kerasrec.layers import DotScore, FeatureEmbedding
 from kerasrec.recommender import _lists
-from kerasrec.recommender._light import read_light
+from kerasrec.recommender._vector_file import read_vectors
 
 ITEMS = [10 * item for item in range(8)]
 # Of each user the items, oldest first; the codes are those of ITEMS.
@@ -102,14 +102,14 @@ def test_the_file_holds_the_order(made, tmp_path):
     made.save(tmp_path / "x.keras")
     loaded = Recommender.load(tmp_path / "x.keras")
     pd.testing.assert_frame_equal(loaded.recommend(k=3), made.recommend(k=3))
-    state = read_light(tmp_path / "x.keras")
+    state = read_vectors(tmp_path / "x.keras")
     factorises = made.model.get_layer("dot") is not None and "activation" not in str(
         [layer.name for layer in made.model.layers]
     )
     assert (state is not None) == factorises
     if state is not None:
         pd.testing.assert_frame_equal(_lists.recommend(state, k=3), made.recommend(k=3), check_dtype=False)
-    for_newcomers = read_light(tmp_path / "x.keras", newcomers=True)
+    for_newcomers = read_vectors(tmp_path / "x.keras", newcomers=True)
     assert (for_newcomers is not None) == (factorises and "user" in str(made.model.inputs))
 
 

@@ -18,7 +18,7 @@ from kerasrec._assets import Assets, read_assets, write_assets
 from kerasrec.data import Interactions
 from kerasrec.recommender import load_model, save_model
 from kerasrec.recommender._history import History, updated
-from kerasrec.recommender._light import read_light
+from kerasrec.recommender._vector_file import read_vectors
 
 
 def held(interactions):
@@ -228,7 +228,7 @@ class TestMemory:
         with pytest.raises(ValueError, match="`seen` must be `False` for `history=False`"):
             save_model(recommender.model, tmp_path / "x.keras", data, seen=True, history=False)
 
-    @pytest.mark.parametrize("read", [Recommender.load, read_light])
+    @pytest.mark.parametrize("read", [Recommender.load, read_vectors])
     def test_refused_where_there_is_none(self, read, tmp_path, monkeypatch):
         data = Interactions.from_frame(events("ab", "xy"))
         model = kerasrec.zoo.create("matrix_factorization", data, n_components=2)

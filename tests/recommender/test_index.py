@@ -10,7 +10,7 @@ from kerasrec import Recommender
 from kerasrec.data import Interactions
 from kerasrec.evaluation import evaluate
 from kerasrec.recommender import _index, _lists
-from kerasrec.recommender._light import read_light
+from kerasrec.recommender._vector_file import read_vectors
 from kerasrec.zoo._fitted import factorised as of_vectors
 from kerasrec.zoo.implicit_als import CARD
 
@@ -176,7 +176,7 @@ def test_saved_beside_the_file_and_mapped(vectors, tmp_path):
     assert lists(loaded, "faiss").equals(expected)
     if os.path.exists("/proc/self/maps"):
         assert str(tmp_path / "shop.index") in Path("/proc/self/maps").read_text()
-    light = read_light(tmp_path / "shop.keras")
+    light = read_vectors(tmp_path / "shop.keras")
     assert light.index.recall == recommender._held.state.index.recall
 
     # A save without an index takes the old one away; a file of other weights refuses it.
@@ -184,7 +184,7 @@ def test_saved_beside_the_file_and_mapped(vectors, tmp_path):
     other = made([vectors[0], vectors[1] + 1])
     other.save(tmp_path / "shop.keras")
     os.rename(tmp_path / "kept", tmp_path / "shop.index")
-    for read in (Recommender.load, read_light):
+    for read in (Recommender.load, read_vectors):
         with pytest.raises(ValueError, match=r"Received: shop\.index, which is older than shop\.keras"):
             read(tmp_path / "shop.keras")
     other.save(tmp_path / "shop.keras")

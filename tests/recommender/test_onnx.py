@@ -10,7 +10,7 @@ import kerasrec
 from kerasrec import Recommender
 from kerasrec.data import Interactions
 from kerasrec.recommender import _onnx
-from kerasrec.recommender._light import read_light
+from kerasrec.recommender._vector_file import read_vectors
 from kerasrec.zoo._fitted import factorised as of_vectors
 from kerasrec.zoo.implicit_als import CARD
 
@@ -120,7 +120,7 @@ def test_a_file_is_enough(factorised, tmp_path):
     """What `recommend` reads without Keras can be exported, and nothing changes."""
     factorised.save(tmp_path / "x.keras")
     of_file, of_model = (
-        _onnx.onnx_model(read_light(tmp_path / "x.keras")),
+        _onnx.onnx_model(read_vectors(tmp_path / "x.keras")),
         _onnx.onnx_model(factorised._now()),
     )
     assert of_file == of_model

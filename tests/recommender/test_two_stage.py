@@ -16,13 +16,13 @@ from kerasrec.data import Impressions, Interactions
 from kerasrec.evaluation import _scorers
 from kerasrec.evaluation._layout import tie_order
 from kerasrec.evaluation._ragged import Ragged
-from kerasrec.evaluation._ranker import Ranker as CatalogueRanker
+from kerasrec.evaluation._ranker import CatalogueRanker
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer
 from kerasrec.recommender import _order, _vectors
 from kerasrec.recommender._choosing import choose
-from kerasrec.recommender._light import read_light
+from kerasrec.recommender._compiled_rules import Cap, CompiledRules, Quota
 from kerasrec.recommender._order import Staged, of_ranker, scores_of
-from kerasrec.recommender._ruled import Cap, Quota, Ruled
+from kerasrec.recommender._vector_file import read_vectors
 from kerasrec.recommender.rules import Rules
 
 N_USERS, N_ITEMS = 15, 40
@@ -184,7 +184,7 @@ def test_rules_choose_among_the_candidates_and_more_are_found_where_these_do_not
     rankers = [CatalogueRanker(CatalogueScorer(lambda codes, x=x: x[codes], n_items)) for x in tables]
     brands, local = draw.integers(0, 5, (n_items, 1)), draw.random(n_items) < 0.1
     boost = np.where(draw.random(n_items) < 0.3, draw.normal(size=n_items), 0.0)
-    ruled = Ruled(
+    ruled = CompiledRules(
         Rules(pool=pool),
         None,
         (Cap("cap", 2, brands),),
@@ -390,7 +390,7 @@ def test_one_file_holds_both(tmp_path, clicks, first, second):
             again.recommend(k=4, context={"device": "phone"}),
             clicks.recommend(k=4, context={"device": "phone"}),
         )
-    assert read_light(path) is None  # its vectors alone are not enough
+    assert read_vectors(path) is None  # its vectors alone are not enough
     both = TwoStage(first, second, n_candidates=7)
     both.rules = Rules(at_most={"brand": 2})
     both.save(path)
@@ -471,7 +471,7 @@ def test_both_grow_and_learn(data):
 def test_the_ranker_learns_nothing_that_came_before_or_is_the_same(data, monkeypatch):
     """Rows are candidates of a model of the earlier part, labelled by the later one; each situation apart."""
     from kerasrec.recommender import two_stage_training
-    from kerasrec.recommender._shown import shown_rows
+    from kerasrec.recommender._stage_training_rows import shown_rows
 
     seen = {}
 

@@ -7,7 +7,7 @@ from zoo_models import scores
 import kerasrec
 from kerasrec.data import Interactions
 from kerasrec.evaluation._models import scorer_of
-from kerasrec.evaluation._ranker import Ranker
+from kerasrec.evaluation._ranker import CatalogueRanker
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 5.0])
@@ -75,7 +75,7 @@ def test_no_matrix_of_items_by_items():
     data = Interactions(keys // 60_000, keys % 60_000, user_ids=range(300), item_ids=range(60_000))
     model = kerasrec.zoo.GFCF(data, 4)
     assert sum(np.prod(weight.shape) for weight in model.weights) < 12 * len(keys) + 10 * 60_000
-    best = next(Ranker(scorer_of(model, 60_000)).rank(np.arange(3), 5))
+    best = next(CatalogueRanker(scorer_of(model, 60_000)).rank(np.arange(3), 5))
     assert best.items.shape == (3, 5) and (best.scores > 0).all()
 
 

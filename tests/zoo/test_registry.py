@@ -1,3 +1,6 @@
+import importlib
+import pkgutil
+
 import numpy as np
 import pytest
 
@@ -16,6 +19,20 @@ def data():
         user_ids=np.array(["a", "b", "c"], object),
         item_ids=np.arange(4),
     )
+
+
+def test_every_module_with_a_card_is_registered():
+    modules = {
+        module.name for module in pkgutil.iter_modules(zoo.__path__) if not module.name.startswith("_")
+    }
+    cards = {
+        name: module.CARD
+        for name in modules
+        if hasattr(module := importlib.import_module(f"kerasrec.zoo.{name}"), "CARD")
+    }
+    assert sorted(card.name for card in cards.values()) == zoo.names()
+    for card in cards.values():
+        assert getattr(zoo, card.factory.__name__) is card.factory
 
 
 def test_names():

@@ -13,8 +13,8 @@ from kerasrec.layers import Catalogue, FeatureLookup, find_catalogue
 from kerasrec.recommender import _metadata, _training
 from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
+from kerasrec.recommender._model_parts import find_sides
 from kerasrec.recommender._reading import check_features
-from kerasrec.recommender._sides import find_sides
 from kerasrec.recommender._situations import context_inputs
 from kerasrec.recommender._state import Computed, State
 from kerasrec.recommender.file import with_catalogue

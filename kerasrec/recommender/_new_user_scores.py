@@ -8,12 +8,12 @@ import numpy as np
 
 from kerasrec.evaluation._models import outputs
 from kerasrec.layers import Catalogue, FeatureLookup
-from kerasrec.recommender._sides import Sides
+from kerasrec.recommender._model_parts import ModelParts
 
 Ends = dict[str, np.ndarray]
 
 
-def score_of_ends(sides: Sides, ends: Ends, n_items: int) -> Callable[[np.ndarray], np.ndarray]:
+def score_of_ends(sides: ModelParts, ends: Ends, n_items: int) -> Callable[[np.ndarray], np.ndarray]:
     """A function from rows of `ends` to scores `[B, I]`, by the score's all-pairs form or the model's head.
 
     Args:
@@ -44,7 +44,7 @@ def score_of_ends(sides: Sides, ends: Ends, n_items: int) -> Callable[[np.ndarra
     return score
 
 
-def finished(sides: Sides, ends: Ends, scores: np.ndarray) -> np.ndarray:
+def finished(sides: ModelParts, ends: Ends, scores: np.ndarray) -> np.ndarray:
     """Scores `[B, k]` of the model, from the scores that ranked the items."""
     if sides.towers is None:
         return scores

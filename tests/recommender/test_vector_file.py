@@ -11,7 +11,7 @@ import pytest
 
 from kerasrec import Recommender
 from kerasrec.recommender import _lists, _newcomers, _similar, load_model, save_model
-from kerasrec.recommender._light import read_light
+from kerasrec.recommender._vector_file import read_vectors
 
 SCALED = {"min_rating": 0.0, "max_rating": 1.0, "n_components": 3}
 COMMANDS = """
@@ -46,7 +46,7 @@ def path(made, tmp_path):
 
 
 def test_the_same_lists(made, path):
-    state = read_light(path)
+    state = read_vectors(path)
     assert state.model is None and state.name == made.model.name
     expected = [
         made.recommend(k=4),
@@ -71,7 +71,7 @@ def test_the_same_lists(made, path):
 
 
 def test_scores_are_those_of_the_model(made, path):
-    frame = _lists.recommend(read_light(path), k=4)
+    frame = _lists.recommend(read_vectors(path), k=4)
     np.testing.assert_allclose(frame["score"], made.score(frame), rtol=1e-4, atol=1e-5)
 
 
@@ -90,15 +90,15 @@ def test_without_keras(factorised, tmp_path):
 
 def test_files_without_vectors_are_loaded_whole(data, tmp_path):
     Recommender.train(data, "ease").save(tmp_path / "x.keras")
-    assert read_light(tmp_path / "x.keras") is None
+    assert read_vectors(tmp_path / "x.keras") is None
     save_model(load_model(tmp_path / "x.keras"), tmp_path / "y.keras")
-    assert read_light(tmp_path / "y.keras") is None
+    assert read_vectors(tmp_path / "y.keras") is None
 
 
 def test_what_keras_writes_holds_no_vectors_of_other_weights(path, tmp_path):
     model = load_model(path)
     model.save(tmp_path / "y.keras")
-    assert read_light(tmp_path / "y.keras") is None
+    assert read_vectors(tmp_path / "y.keras") is None
 
 
 def rewritten(path, change):
@@ -120,7 +120,7 @@ def npy(array, folder):
 def test_vectors_of_other_weights_are_not_read(factorised, tmp_path):
     factorised.save(tmp_path / "x.keras")
     rewritten(tmp_path / "x.keras", lambda members: {"model.weights.h5": members["model.weights.h5"] + b" "})
-    assert read_light(tmp_path / "x.keras") is None
+    assert read_vectors(tmp_path / "x.keras") is None
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_vectors_that_do_not_fit(factorised, tmp_path, name, content, message):
     factorised.save(path)
     rewritten(path, lambda _: {name: None if content is None else npy(content, tmp_path)})
     with pytest.raises(ValueError, match=f"x.keras holds vectors that cannot be read: .*{message}|{message}"):
-        read_light(path)
+        read_vectors(path)
 
 
 def test_an_account_that_is_none(factorised, tmp_path):
@@ -148,4 +148,4 @@ def test_an_account_that_is_none(factorised, tmp_path):
     for content in (b"{", json.dumps({"name": "x"}).encode(), json.dumps([]).encode()):
         rewritten(path, lambda _, content=content: {"vectors/about.json": content})
         with pytest.raises(ValueError, match=r"holds vectors that cannot be read"):
-            read_light(path)
+            read_vectors(path)

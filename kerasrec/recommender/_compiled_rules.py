@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec.recommender._cache import RecentCache
 from kerasrec.recommender._directions import Directions, directions
-from kerasrec.recommender._lately import Lately
 from kerasrec.recommender._state import State
 from kerasrec.recommender._where import mask_of, truth_of
 from kerasrec.recommender.rules import Rules
@@ -56,7 +56,7 @@ class Quota:
 
 
 @dataclass(frozen=True)
-class Ruled:
+class CompiledRules:
     """`Rules`, looked up for the items of a state.
 
     Attributes:
@@ -107,7 +107,7 @@ class Ruled:
         return bool(self.caps or self.quotas or weighted or self.rules.explore)
 
 
-def of_state(state: State, rules: Rules) -> Ruled:
+def of_state(state: State, rules: Rules) -> CompiledRules:
     """Rules, looked up in a state; its own rules are cached.
 
     Args:
@@ -118,15 +118,15 @@ def of_state(state: State, rules: Rules) -> Ruled:
         ValueError: if a column is missing or of the wrong kind, or rules contradict each other.
     """
     if rules is state.rules:
-        found: Ruled = state.once("rules", lambda: _compiled(state, rules))
+        found: CompiledRules = state.once("rules", lambda: _compiled(state, rules))
         return found
     if rules.available is not None and not isinstance(rules.available, str):
         return _compiled(state, rules)
-    lately: Lately[Ruled] = state.once("rules of calls", lambda: Lately(_RULES))
+    lately: RecentCache[CompiledRules] = state.once("rules of calls", lambda: RecentCache(_RULES))
     return lately.get(repr(rules), lambda: _compiled(state, rules))
 
 
-def _compiled(state: State, rules: Rules) -> Ruled:
+def _compiled(state: State, rules: Rules) -> CompiledRules:
     table = _Table(state)
     allowed = table.allowed(rules)
     caps = tuple(Cap(f"at_most {key}", int(n), table.codes(key)) for key, n in (rules.at_most or {}).items())
@@ -151,7 +151,7 @@ def _compiled(state: State, rules: Rules) -> Ruled:
     if rules.weight_of_calibration:
         shares = table.shares(rules.column_of_calibration)
     apart = directions(state) if rules.diversity else None
-    return Ruled(rules, allowed, caps, quotas, boosts, shares, apart)
+    return CompiledRules(rules, allowed, caps, quotas, boosts, shares, apart)
 
 
 def with_rules(state: State, rules: Rules | None) -> State:
@@ -171,7 +171,7 @@ def with_rules(state: State, rules: Rules | None) -> State:
     return found
 
 
-def check_length(ruled: Ruled, k: int) -> None:
+def check_length(ruled: CompiledRules, k: int) -> None:
     """Refuse rules that keep more places than a list has."""
     needed = sum(quota.n for quota in ruled.quotas)
     if needed > k:
@@ -182,7 +182,7 @@ def check_length(ruled: Ruled, k: int) -> None:
         )
 
 
-def tastes(ruled: Ruled, history: "Ragged | None", codes: np.ndarray) -> np.ndarray:
+def tastes(ruled: CompiledRules, history: "Ragged | None", codes: np.ndarray) -> np.ndarray:
     """Shares of the values of `calibrate` in the histories of users, `[B, G]`; zeros for empty ones."""
     import scipy.sparse
 
@@ -225,7 +225,7 @@ class _Table:
 
     def where(self, condition: str) -> np.ndarray:
         """Which items meet a condition; the masks used last are kept."""
-        masks: Lately[np.ndarray] = self.state.once("conditions", lambda: Lately(_CONDITIONS))
+        masks: RecentCache[np.ndarray] = self.state.once("conditions", lambda: RecentCache(_CONDITIONS))
         return masks.get(condition, lambda: mask_of(condition, self.frame("where")))
 
     def given(self, available: Any) -> np.ndarray:

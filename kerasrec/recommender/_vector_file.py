@@ -51,7 +51,7 @@ def add_vectors(path: Path, factors: Factors, name: str, inputs: tuple[str, ...]
                     np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def read_light(path: str | os.PathLike[str], newcomers: bool = False) -> State | None:
+def read_vectors(path: str | os.PathLike[str], newcomers: bool = False) -> State | None:
     """The state in a file with vectors, without its model; `None` if the model must be loaded.
 
     Args:

@@ -9,7 +9,7 @@ from kerasrec.recommender._state import State
 _T = TypeVar("_T")
 
 
-class Held:
+class StateHolder:
     """One state at a time.
 
     Args:

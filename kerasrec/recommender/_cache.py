@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 
-class Lately(Generic[_T]):
+class RecentCache(Generic[_T]):
     """The values used last, by key; the least recently used one goes first.
 
     Args:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasrec.recommender._lately import Lately
+from kerasrec.recommender._cache import RecentCache
 
 
 def test_the_least_lately_used_goes_first():
@@ -11,13 +11,13 @@ def test_the_least_lately_used_goes_first():
     def get(key):
         return lately.get(key, lambda: made.append(key) or f"of {key}")
 
-    lately = Lately(2)
+    lately = RecentCache(2)
     assert [get(key) for key in "aabacb"] == ["of a", "of a", "of b", "of a", "of c", "of b"]
     assert made == ["a", "b", "c", "b"]
 
 
 def test_what_failed_is_tried_again():
-    lately = Lately(2)
+    lately = RecentCache(2)
     with pytest.raises(ZeroDivisionError):
         lately.get("a", lambda: 1 // 0)
     assert lately.get("a", lambda: 3) == 3

@@ -8,11 +8,11 @@ import numpy as np
 
 from kerasrec.data._columns import shown
 from kerasrec.recommender._choosing import Chosen
-from kerasrec.recommender._ruled import Ruled
+from kerasrec.recommender._compiled_rules import CompiledRules
 
 
 def columns_of(
-    chosen: Chosen | None, ruled: Ruled | None, with_moves: bool, shape: tuple[int, ...]
+    chosen: Chosen | None, ruled: CompiledRules | None, with_moves: bool, shape: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
     """Further columns of a frame of lists, each `[B, k]`.
 
@@ -50,11 +50,11 @@ class Shortage:
     """Counts lists that rules made too short, and rules that could not be met.
 
     Args:
-        ruled: `Ruled` or `None`.
+        ruled: `CompiledRules` or `None`.
         k: requested length.
     """
 
-    def __init__(self, ruled: Ruled | None, k: int) -> None:
+    def __init__(self, ruled: CompiledRules | None, k: int) -> None:
         self.ruled, self.k = ruled, k
         self.n_users = self.n_short = self.least = 0
         self.unmet = np.zeros(0 if ruled is None else len(ruled.quotas), np.int64)

@@ -13,7 +13,7 @@ from kerasrec.layers import Towers, find_towers
 
 
 @dataclass(frozen=True)
-class Sides:
+class ModelParts:
     """The parts of a model for users and for items, and what combines them.
 
     Attributes:
@@ -46,12 +46,12 @@ class Sides:
         return np.concatenate([x.reshape(len(codes), -1) for x in found.values()], axis=1)
 
 
-def find_sides(model: keras.Model) -> Sides | None:
+def find_sides(model: keras.Model) -> ModelParts | None:
     """The sides of a model; `None` if users and items meet as codes."""
     towers = find_towers(model)
     if towers is not None:
         named = {**towers.user.output, **towers.item.output}
-        return Sides(towers.user, towers.item, named, model.outputs[0], towers)
+        return ModelParts(towers.user, towers.item, named, model.outputs[0], towers)
     try:
         inputs = dict(zip(input_names(model), model.inputs, strict=True))
         output = model.outputs[0]
@@ -74,7 +74,7 @@ def find_sides(model: keras.Model) -> Sides | None:
     )
     if raw or not all(ends.values()):
         return None
-    return Sides(
+    return ModelParts(
         keras.Model(inputs["user"], ends["user"], name="user_side"),
         keras.Model(inputs["item"], ends["item"], name="item_side"),
         {**ends["user"], **ends["item"]},
