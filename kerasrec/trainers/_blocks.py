@@ -1,6 +1,7 @@
 """Batches in blocks: what one compiled call of several steps works on."""
 
 import copy
+import functools
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -28,25 +29,29 @@ Run = dict[str, Any]
 Block = list[Run]
 
 _SAMPLES_A_CALL = 65_536
+# A call takes TensorFlow as long as some thousand samples. Calls can be larger for arrays, the first block of
+# which is made while the epoch before ends.
+_SAMPLES_A_CALL_OF_TENSORFLOW = 262_144
 # Blocks are held several times over: as batches, stacked, and on the device.
 _BYTES_A_CALL = 16_000_000
 
 _gathering = ThreadPoolExecutor(1, thread_name_prefix="kerasrec-data")
 
 
-def automatic_steps(batch_size: int | None, num_batches: int | None, n_bytes: int = 0) -> int:
+def automatic_steps(adapter: Any, num_batches: int | None) -> int:
     """How many steps to run in one call: enough to hide the call, few enough to see progress.
 
     Args:
-        batch_size: int, samples in a batch; `None` where that is unknown.
+        adapter: the Keras data adapter of the batches.
         num_batches: int, batches in an epoch; `None` where that is unknown.
-        n_bytes: int, size of a batch, 0 where that is unknown. Batches of long lists are large.
 
     Returns:
         int.
     """
-    steps = min(max(_SAMPLES_A_CALL // (batch_size or 256), 8), 256)
-    if n_bytes:
+    arrays = isinstance(adapter, ArrayDataAdapter) and keras.backend.backend() == "tensorflow"
+    samples = _SAMPLES_A_CALL_OF_TENSORFLOW if arrays else _SAMPLES_A_CALL
+    steps = min(max(samples // (adapter.batch_size or 256), 8), 256)
+    if n_bytes := batch_bytes(adapter):  # batches of long lists are large
         steps = min(steps, max(_BYTES_A_CALL // n_bytes, 1))
     if not num_batches:
         return steps
@@ -264,7 +269,8 @@ class BlockAdapter(DataAdapter):
         if self._orders is not None:
             return _ArrayBatches(
                 self._arrays,
-                self._orders(),
+                self.inner._num_samples,
+                self._orders,
                 self.inner.batch_size,
                 self.steps if self._padded else 1,
                 lambda run: self.ahead(run),
@@ -300,22 +306,34 @@ class _Batches:
 
 
 class _ArrayBatches(_Batches):
-    """Batches gathered on the device from arrays that lie there, in a given order.
+    """Batches gathered on the device from arrays that lie there, in an order that is drawn when needed.
 
     NumPy gathers the next block, and does what else is to be done ahead, while the device works on this one.
     """
 
     def __init__(
-        self, arrays: Any, order: np.ndarray, batch_size: int, least: int, ahead: Callable[[Run], Run]
+        self,
+        arrays: Any,
+        n_samples: int,
+        draw: Callable[[], np.ndarray],
+        batch_size: int,
+        least: int,
+        ahead: Callable[[Run], Run],
     ) -> None:
         self._arrays = arrays
+        self._n_samples = n_samples
+        self._draw = draw
         self._and_ahead = ahead
         self._least = least
-        self._order = order.astype("int32") if len(order) < 2**31 else order
         self._batch_size = batch_size
         self._position = 0
         self._on_host = all(isinstance(leaf, np.ndarray) for leaf in tree.flatten(arrays))
         self._ahead: tuple[int, Future[tuple[Block, int]]] | None = None
+
+    @functools.cached_property
+    def _order(self) -> np.ndarray:
+        order = self._draw()
+        return order.astype("int32") if self._n_samples < 2**31 else order
 
     def take(self, steps: int) -> Block:
         ahead, self._ahead = self._ahead, None
@@ -333,7 +351,7 @@ class _ArrayBatches(_Batches):
 
     def _block(self, position: int, steps: int) -> tuple[Block, int]:
         """The batches from a position on, at most `steps`, and the position after them."""
-        left = len(self._order) - position
+        left = self._n_samples - position
         full = min(steps, left // self._batch_size)
         block = [self._run(position, full, self._batch_size)] if full else []
         position += full * self._batch_size
@@ -356,7 +374,7 @@ class _ArrayBatches(_Batches):
         return tree.map_structure(gather, self._arrays)
 
     def done(self) -> bool:
-        return self._position >= len(self._order)
+        return self._position >= self._n_samples
 
     def peek(self) -> Any:
         return self._gather(self._order[self._position : self._position + self._batch_size])

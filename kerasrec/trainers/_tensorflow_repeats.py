@@ -17,6 +17,7 @@ class RepeatsOfRuns:
 
     def __init__(self) -> None:
         self.limits: Limits = {}
+        self._nothing: dict[int, Repeats] = {}
         self._rooms: dict[tuple[int, int], int] = {}
 
     def find(self, run: Run, fixed: bool) -> dict[int, Repeats]:
@@ -41,10 +42,11 @@ class RepeatsOfRuns:
 
     def of_all(self, run: Run, leaves: list[Any], fixed: bool) -> dict[int, Repeats]:
         """As `find`, and without any ids for other columns of integers: the function takes those, too."""
-        found = self.find(run, fixed)
-        no_ids, no_count = tf.zeros((len(leaves[0]), 0), "int32"), tf.zeros(len(leaves[0]), "int32")
-        nothing = Repeats(no_ids, no_ids, no_count)
-        return {number: found.get(number, nothing) for number in _integers(leaves)}
+        found, n_batches = self.find(run, fixed), len(leaves[0])
+        if n_batches not in self._nothing:
+            no_ids = tf.zeros((n_batches, 0), "int32")
+            self._nothing[n_batches] = Repeats(no_ids, no_ids, tf.zeros(n_batches, "int32"))
+        return {number: found.get(number, self._nothing[n_batches]) for number in _integers(leaves)}
 
     def _room(self, number: int, found: Repeats) -> int:
         """How many ids a batch has room for in a program of fixed shape.

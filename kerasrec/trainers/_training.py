@@ -8,7 +8,7 @@ import keras
 
 from kerasrec._memory import batches_in_memory
 from kerasrec.layers.towers import Towers, find_towers
-from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps, batch_bytes, batch_work
+from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps, batch_work
 from kerasrec.trainers._checks import DataCheck, check_arrays
 from kerasrec.trainers._forms import form_of
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
@@ -391,9 +391,7 @@ class Training(_Mixed):
         if steps is None:
             num_batches = steps_per_epoch or inner.num_batches
             # A data set whose batches have several shapes says how many of one follow each other.
-            automatic = getattr(data["x"], "steps_in_a_row", None) or automatic_steps(
-                inner.batch_size, num_batches, batch_bytes(inner)
-            )
+            automatic = getattr(data["x"], "steps_in_a_row", None) or automatic_steps(inner, num_batches)
             steps = automatic if self._steps_setting == "auto" else int(self._steps_setting)
             self.steps_per_execution = steps
         return BlockAdapter(

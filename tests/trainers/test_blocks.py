@@ -291,6 +291,14 @@ def test_automatic_steps_split_an_epoch_into_calls_of_one_size(n, steps):
 
 
 @pytest.mark.skipif(not fused, reason="plain on this backend")
+def test_automatic_steps_are_more_for_arrays_on_tensorflow():
+    inputs = keras.Input((1,))
+    model = compiled(kerasrec.Model(inputs, keras.layers.Dense(1)(inputs)), steps_per_execution="auto")
+    model.fit(np.ones((64 * 8192, 1), "float32"), np.ones(64 * 8192), batch_size=8192, verbose=0)
+    assert model.steps_per_execution == (32 if keras.backend.backend() == "tensorflow" else 8)
+
+
+@pytest.mark.skipif(not fused, reason="plain on this backend")
 @pytest.mark.parametrize("width, steps", [(1, 8), (900_000, 4), (5_000_000, 1)])
 def test_automatic_steps_are_fewer_where_batches_are_large(width, steps):
     class Wide(keras.utils.PyDataset):
