@@ -125,16 +125,12 @@ def hold_out(
 
 def _last_rows(liked: "Interactions") -> tuple["Interactions", "Interactions"]:
     """The last row of each user who has several, in the order of the table, as histories have it."""
-    import numpy as np
+    from kerasrec.data._last_rows import leave_last_row_out
 
-    order = np.argsort(liked.users, kind="stable")
-    users = liked.users[order]
-    last = np.append(users[1:] != users[:-1], True)[: len(users)]
-    test = np.zeros(len(users), bool)
-    test[order[last & (np.bincount(users, minlength=liked.n_users)[users] > 1)]] = True
-    if not test.any():
+    try:
+        return leave_last_row_out(liked)
+    except ValueError:
         raise ValueError(
             "`--split last-out` needs a user with two rows. Received: "
             f"{len(liked):,} rows of as many users; `--split random` holds out rows of any user."
-        )
-    return liked.take(~test), liked.take(test)
+        ) from None

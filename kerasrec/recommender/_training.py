@@ -18,6 +18,7 @@ from kerasrec._partial import check_room
 from kerasrec._seeds import check_seed, set_random_seed
 from kerasrec.data import Interactions, pairs, splits
 from kerasrec.data._kinds import have_long_tail
+from kerasrec.data._last_rows import leave_last_row_out
 from kerasrec.evaluation import RankingMetrics
 from kerasrec.recommender._batches import batches_for
 from kerasrec.recommender._forecast import Forecast
@@ -146,8 +147,9 @@ def trained(
     share = (VALIDATION if epochs is None else 0.0) if validation is None else validation
     parts = None
     if share and recipe.epochs and (validation is not None or _can_hold_out(card, interactions, share)):
-        if card.sequential and interactions.times is not None:
-            parts = splits.leave_last_out(interactions)  # it predicts the item after a history
+        if card.sequential:  # it predicts the item after a history
+            has_times = interactions.times is not None
+            parts = (splits.leave_last_out if has_times else leave_last_row_out)(interactions)
         else:
             parts = splits.random_split(interactions, share, seed)
     forecast = Forecast(interactions, parts is not None, tell)

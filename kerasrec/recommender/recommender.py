@@ -103,9 +103,10 @@ class Recommender:
         """Create a model of the zoo for these interactions and train it by its recipe.
 
         The recipe (`kerasrec.zoo.recipe`) has the settings, the loss, the optimizer and the batches that the
-        model trains best with on data of this size. A tenth of the interactions is held out first, to find
-        the best number of epochs; then the model is trained on all of them for that many. Arguments given
-        here override the recipe. `kerasrec train` does the same.
+        model trains best with on data of this size. A tenth of the interactions (for a model of histories the
+        last one of each user) is held out first, to find the best number of epochs; then the model is trained
+        on all of them for that many. Arguments given here override the recipe. `kerasrec train` does the
+        same.
 
         Args:
             interactions: `Interactions`.

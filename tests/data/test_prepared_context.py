@@ -68,20 +68,31 @@ def is_mapped(array):
     return array is not None
 
 
-def check(found, expected):
+def assert_same(found, expected):
     pd.testing.assert_frame_equal(rows(found), rows(expected))
     pd.testing.assert_frame_equal(rows(found.events), rows(expected.events))
     assert set(found.context_ids) == set(expected.context_ids) == {"device"}
     assert found.context_ids["device"].tolist() == expected.context_ids["device"].tolist()
 
 
+def test_assert_same_sees_a_difference(both):
+    held, opened = both
+    for other in (
+        held.take(slice(1, None)),
+        held._with(context=held.context | {"position": held.context["position"] + 1}),
+        held._with(context_ids={"device": np.array(["App", "tv", "watch", "x"], object)}),
+    ):
+        with pytest.raises(AssertionError):
+            assert_same(opened, other)
+
+
 def test_as_in_memory(both, tmp_path):
     held, opened = both
-    check(opened, held)
+    assert_same(opened, held)
     assert opened.context_ids["device"].tolist() == ["App", "tv", "watch", "ärm"]
     assert all(is_mapped(opened.context[name]) for name in CONTEXT)
     assert opened._columns == held._columns
-    check(Interactions.open(opened._disk.place, verify=True), held)
+    assert_same(Interactions.open(opened._disk.place, verify=True), held)
 
 
 @pytest.mark.parametrize("form", ["csv", "query"])
@@ -93,17 +104,19 @@ def test_forms(frame, both, tmp_path, form):
         source = f"FROM read_parquet('{both[1]._disk.place.parent}/?.parquet')"
     else:  # where types are as they are written
         expected = Interactions.from_csv(source, **how)
-    check(Interactions.prepare(source, tmp_path / "out", verbose=False, **how), expected)
+    found = Interactions.prepare(source, tmp_path / "out", verbose=False, **how)
+    assert len(found.events) == len(frame)
+    assert_same(found, expected)
 
 
 def test_what_is_taken(both):
     held, opened = both
     ordered = held.take(np.lexsort((held.times, held.users)))
     mask = np.random.default_rng(1).random(len(held)) < 0.5
-    check(opened.take(mask), ordered.take(mask))
-    check(opened.take(mask).take(slice(5)), ordered.take(mask).take(slice(5)))
-    check(opened.at_least(4), held.at_least(4))
-    check(opened.of_kind("ratings"), held)
+    assert_same(opened.take(mask), ordered.take(mask))
+    assert_same(opened.take(mask).take(slice(5)), ordered.take(mask).take(slice(5)))
+    assert_same(opened.at_least(4), held.at_least(4))
+    assert_same(opened.of_kind("ratings"), held)
     none = opened.take([])
     assert len(none) == len(none.context["price"]) == 0
     pd.testing.assert_frame_equal(opened.to_frame(), ordered.to_frame())
@@ -114,7 +127,7 @@ def test_splits(both):
     for found, expected in zip(
         splits.time_split(opened, test_size=0.3), splits.time_split(held, test_size=0.3), strict=True
     ):
-        check(found, expected)
+        assert_same(found, expected)
         assert found._disk is not None
     for found in splits.random_split(opened, 0.3, seed=0):
         whole = rows(opened).set_index(["users", "items"])
@@ -127,7 +140,7 @@ def test_held_in_memory(both, monkeypatch):
     held, opened = both
     found = opened.at_least(4)
     assert found._disk is None
-    check(found, held.at_least(4))
+    assert_same(found, held.at_least(4))
     new = held.to_frame().head(1).assign(time=5000, device="new")
     assert found.extend(new).context_ids["device"].tolist() == ["App", "tv", "watch", "ärm", "new"]
 

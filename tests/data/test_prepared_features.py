@@ -68,7 +68,7 @@ def in_memory(films):
     )
 
 
-def check(found, expected):
+def assert_same(found, expected):
     assert found.names == expected.names and found.ids.tolist() == expected.ids.tolist()
     np.testing.assert_array_equal(found.matrix.toarray(), expected.matrix.toarray())
     assert found.matrix.dtype == np.float32 and found.matrix.has_sorted_indices
@@ -80,13 +80,25 @@ def is_mapped(array):
     return array is not None
 
 
+def test_assert_same_sees_a_difference(films, in_memory):
+    for other in (
+        in_memory.align(in_memory.ids[::-1]),  # other rows
+        Features.indicator(films["film"]),
+        in_memory + Features.indicator(films["film"]),
+    ):
+        with pytest.raises(AssertionError):
+            assert_same(in_memory, other)
+
+
 def test_as_in_memory(source, tmp_path, films, in_memory):
     found = Features.prepare(source, tmp_path / "out", verbose=False, **COLUMNS)
-    check(found, in_memory)
-    check(Features.open(tmp_path / "out"), in_memory)
+    assert_same(found, in_memory)
+    assert_same(Features.open(tmp_path / "out"), in_memory)
     assert all(is_mapped(x) for x in (found.matrix.data, found.matrix.indices, found.matrix.indptr))
     # Of others, in memory as ever.
-    check(found.transform(films.set_index("film").iloc[:3]), in_memory.transform(films.set_index("film")[:3]))
+    assert_same(
+        found.transform(films.set_index("film").iloc[:3]), in_memory.transform(films.set_index("film")[:3])
+    )
     assert sorted(x.name for x in (tmp_path / "out").iterdir()) == sorted(
         ["header.json", "ids.parquet", "indices.npy", "indptr.npy", "weights.npy"]
     )
@@ -100,7 +112,7 @@ def test_blocks_with_missing_numbers_and_without(tmp_path):
         tmp_path / "items.parquet", tmp_path / "out", categorical=["stars"], verbose=False
     )
     expected = Features.categorical(table.to_pandas().set_index("id")["stars"])
-    check(found, Features.from_arrays(expected.to_arrays()))  # written, 1.0 is 1
+    assert_same(found, Features.from_arrays(expected.to_arrays()))  # written, 1.0 is 1
     assert found.n_features == 4
 
 
@@ -112,13 +124,13 @@ def test_texts(source, tmp_path, films, how):
     columns = {"id": "film", "text": ["title"], "categorical": ["country"], "verbose": False}
     found = Features.prepare(source, tmp_path / "out", **columns, **how)
     frame = films.set_index("film")
-    check(found, Features.categorical(frame["country"]) + Features.text(frame["title"], **how))
+    expected = Features.categorical(frame["country"]) + Features.text(frame["title"], **how)
+    assert found.n_features > frame["country"].nunique()
+    assert_same(found, expected)
     new = frame.iloc[:2].assign(title=["War of the sea", "nothing known"], country="fr")
     transformed = Features.open(tmp_path / "out").transform(new)
-    check(
-        transformed,
-        (Features.categorical(frame["country"]) + Features.text(frame["title"], **how)).transform(new),
-    )
+    assert len(transformed.ids) == 2
+    assert_same(transformed, expected.transform(new))
 
 
 def test_in_the_order_of_codes(source, tmp_path, films, in_memory):
@@ -128,14 +140,15 @@ def test_in_the_order_of_codes(source, tmp_path, films, in_memory):
         found = Features.prepare(source, tmp_path / "out", indicator=True, ids=ids, verbose=False, **COLUMNS)
     with expected_warning:
         expected = Features.indicator(ids) + in_memory.align(ids)
-    check(found, expected)
+    assert_same(found, expected)
     assert found.has_identity and found.align(ids) is found
-    check(Features.from_arrays(found.to_arrays()), expected)
+    assert_same(Features.from_arrays(found.to_arrays()), expected)
 
 
 def test_identity_alone(source, tmp_path, films):
     found = Features.prepare(source, tmp_path / "out", "film", indicator=True, verbose=False)
-    check(found, Features.indicator(films["film"]))
+    assert_same(found, Features.indicator(films["film"]))
+    np.testing.assert_array_equal(found.matrix.toarray(), np.eye(len(films)))
 
 
 def test_numbers_as_ids_and_unscaled(tmp_path, capsys):

@@ -11,7 +11,7 @@ import pytest
 from kerasrec import Recommender, zoo
 from kerasrec.data import Interactions
 from kerasrec.layers import DotScore, FeatureEmbedding
-from kerasrec.recommender import _lists
+from kerasrec.recommender import _lists, _training
 from kerasrec.recommender._vector_file import read_vectors
 
 ITEMS = [10 * item for item in range(8)]
@@ -214,3 +214,22 @@ def test_training_goes_on():
     made.update(data({"ann": [7], "bob": [6]}), epochs=2, verbose=0)
     assert np.abs(made.model.get_layer("after").kernel.numpy() - before).max() > 0
     assert made._held.state.history.sequences.counts.tolist() == [3, 2, 3]
+
+
+def test_without_times_the_last_rows_choose_the_number_of_epochs(monkeypatch):
+    class Stop(Exception):
+        pass
+
+    def judge(card, fitted, held_out):
+        raise Stop(fitted, held_out)
+
+    monkeypatch.setattr(_training, "_Judge", judge)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"user": rng.permutation(np.repeat(np.arange(20), 6)), "item": 0})
+    frame["item"] = frame.groupby("user").cumcount()  # the last row of each has item 5
+    frame = pd.concat([frame, pd.DataFrame({"user": [20], "item": [0]})])  # with one row, which stays
+    with pytest.raises(Stop) as stopped:
+        Recommender.train(Interactions.from_frame(frame, kind="likes"), "sasrec", verbose=0)
+    fitted, held_out = stopped.value.args
+    assert held_out.items.tolist() == [5] * 20 and sorted(held_out.users) == list(range(20))
+    assert len(fitted) == 20 * 5 + 1 and fitted.items.max() == 4
