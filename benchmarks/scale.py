@@ -224,12 +224,13 @@ def rank(folder: str, n_users: int, n_items: int) -> dict[str, Any]:
     from benchmarks.recommend import made
     from kerasrec.evaluation._models import scorer_of
     from kerasrec.evaluation._ranker import CatalogueRanker
+    from kerasrec.recommender._state_holder import current_state
 
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     recommender = made(n_users, n_items, COMPONENTS, 20 * n_users)
     call = recommender.lists(Path(folder) / "lists", k=10)
     ranker = CatalogueRanker(scorer_of(recommender.model, n_items))
-    seen = recommender._now().history
+    seen = current_state(recommender).history
     some = np.random.default_rng(0).choice(n_users, min(n_users, 4096), replace=False)
     ids = recommender.user_ids[some]
     batch = pa.table({"user": pa.array(ids.tolist())})

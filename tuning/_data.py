@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasrec._arguments import share
 from kerasrec.data import Impressions, Interactions, splits
+from kerasrec.data._access import meaning_of
 from kerasrec.data._extension import joined
 
 Data: TypeAlias = Interactions | Impressions
@@ -69,7 +70,7 @@ def parts(data: Data, validation: Any, seed: int) -> tuple[Any, Any, Any]:
     if isinstance(data, Interactions):
         if not isinstance(validation, Interactions):
             return *splits.random_split(data, validation, seed), data
-        meaning = replace(data._meaning.settled(), left_out=False)  # both are what `at_least` kept
+        meaning = replace(meaning_of(data).settled(), left_out=False)  # both are what `at_least` kept
         return data, validation, joined(data, validation, meaning, "time")
     if isinstance(validation, Impressions):
         fitted, held_out, whole = data, validation, _both(data, validation)

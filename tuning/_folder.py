@@ -12,6 +12,7 @@ import numpy as np
 from kerasrec import __version__
 from kerasrec._partial import remove_abandoned
 from kerasrec.data import Impressions, Interactions
+from kerasrec.data._access import meaning_of
 from kerasrec.tuning._files import read_json, reading, write_json
 from kerasrec.tuning._record import Record
 
@@ -108,7 +109,7 @@ def fingerprint(data: Any) -> str:
     if isinstance(data, Interactions):
         ids = (np.asarray(x).astype(str) for x in (data.user_ids, data.item_ids))
         columns = (data.users, data.items, data.values, *ids)
-        least = data._meaning.least
+        least = meaning_of(data).least
         return f"{len(data):,} interactions, {_sum(columns)}" + ("" if least is None else f", from {least:g}")
     if isinstance(data, Impressions):
         more = [x for x in (data.weights, data.watch_time, data.users) if x is not None]

@@ -61,9 +61,11 @@ def _lately(
     """What each item has left of its interactions `[I]`."""
     import scipy.sparse
 
+    from kerasrec.data._access import meaning_of
+
     if interactions.times is None:
         raise ValueError("`interactions` must have times for a `half_life`; load them with `time=`.")
-    duration = _duration(half_life, interactions._meaning.dates)
+    duration = _duration(half_life, meaning_of(interactions).dates)
     if (
         values == "raw"
         and interactions.duplicates == "sum"

@@ -42,7 +42,9 @@ def repeats(train: "Interactions", test: "Interactions | None") -> str:
     """The number of held-out rows that the user also has in training, as the end of a sentence."""
     import numpy as np
 
-    if test is None or not len(test) or train._disk is not None:
+    from kerasrec.data._access import is_opened
+
+    if test is None or not len(test) or is_opened(train):
         return ""
     keys = (x.users.astype(np.int64) * x.n_items + x.items for x in (train, test))
     n = int(np.isin(*reversed(tuple(keys))).sum())

@@ -112,6 +112,7 @@ def is_prepared(path: Path) -> bool:
 def _prepared(path: Path, columns: Columns, form: Form) -> Table:
     """The contents of a folder of `kerasrec prepare`, which no option changes."""
     from kerasrec.data import Interactions
+    from kerasrec.data._access import column_names_of
 
     named = {f"{side}_column": getattr(columns, side) for side in ("user", "item", "value", "time")}
     for option, value in {**vars(form), **named}.items():
@@ -121,7 +122,7 @@ def _prepared(path: Path, columns: Columns, form: Form) -> Table:
                 f"{str(path)!r}. Received: {value!r}."
             )
     whole = Interactions.open(path)
-    found = {side: str(name) for side, name in whole._columns.items() if name is not None}
+    found = {side: str(name) for side, name in column_names_of(whole).items() if name is not None}
     kind = told(whole, found.get("value"), whole.kind)
     return Table(whole, found, {"kind": kind})
 

@@ -115,7 +115,9 @@ def _errors(model: "keras.Model", known: "Interactions", catalogue: "Catalogue",
 
 def _lowest_like(table: "Interactions", had: "Interactions", report: Report) -> float | None:
     """The lowest value that the model was trained on, if the table has lower ones."""
-    said = had._meaning.least
+    from kerasrec.data._access import meaning_of
+
+    said = meaning_of(had).least
     lowest = float(had.values.min()) if said is None else said
     if not len(table) or table.values.min() >= lowest or (said is None and had.kind != "ratings"):
         return said
@@ -153,6 +155,8 @@ def _ranking(recommender: "Recommender", known: "Interactions", include_seen: bo
 
 def recoded(table: "Interactions", catalogue: "Catalogue", skip_unknown: bool) -> "Interactions":
     """The interactions with the codes of the model."""
+    from kerasrec.data._access import with_columns
+
     users = _codes(table.user_ids, catalogue.user_ids)[table.users]
     items = _codes(table.item_ids, catalogue.item_ids)[table.items]
     known = (users >= 0) & (items >= 0)
@@ -173,7 +177,8 @@ def recoded(table: "Interactions", catalogue: "Catalogue", skip_unknown: bool) -
         raise ValueError(
             f"None of the {len(table):,} ratings has both a user and an item that the model knows."
         )
-    return table._with(
+    return with_columns(
+        table,
         users=users[known],
         items=items[known],
         values=table.values[known],

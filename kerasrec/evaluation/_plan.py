@@ -7,6 +7,7 @@ import numpy as np
 from kerasrec._arguments import positive_integer
 from kerasrec._inputs import by_history_alone, input_names
 from kerasrec.data import Interactions, ModelInputs, Sequences
+from kerasrec.data._access import row_counts_of
 from kerasrec.data._columns import shown
 from kerasrec.data._opened import counts_of
 from kerasrec.data.interactions import check_interactions
@@ -214,8 +215,8 @@ class Plan:
         histories = popularity = None
         if self.train is not None:
             had = self.train if self.given is None else self.given
-            histories = had._user_counts[self.users]
-            popularity = self.train._item_counts
+            histories = row_counts_of(had)[0][self.users]
+            popularity = row_counts_of(self.train)[1]
         ids = self.test.user_ids, self.test.item_ids
         population = Population(self.users, *ids, judged, histories, popularity)
         return EvaluationReport(name, self.protocol, figures, population)

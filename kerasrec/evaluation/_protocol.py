@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 
 from kerasrec.data import Interactions
+from kerasrec.data._access import meaning_of
 
 
 def said_users(users: np.ndarray, ranked: bool) -> str:
@@ -20,7 +21,7 @@ def said_users(users: np.ndarray, ranked: bool) -> str:
 
 def said_relevant(test: Interactions) -> str:
     """Which test interactions are relevant."""
-    least = test._meaning.least
+    least = meaning_of(test).least
     return "test value above 0" if least is None else f"test value of at least {least:g}"
 
 

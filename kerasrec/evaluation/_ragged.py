@@ -2,7 +2,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrec.data._opened import search
+from kerasrec.data._access import is_opened
+from kerasrec.data._opened import disk_of, search
 
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
@@ -47,10 +48,11 @@ class Ragged:
         Args:
             interactions: `Interactions`.
         """
-        if interactions._disk is None:
+        if not is_opened(interactions):
             return cls(interactions.users, interactions.items, interactions.n_users)
         found = cls.__new__(cls)
-        found.starts, found.items = interactions._disk.starts, interactions._disk.by_item
+        disk = disk_of(interactions)
+        found.starts, found.items = disk.starts, disk.by_item
         found.values, found._sorted = np.broadcast_to(np.float32(1), found.items.shape), None
         return found
 

@@ -15,6 +15,7 @@ from kerasrec.data import (
     _likes,
     samplers,
 )
+from kerasrec.data._access import ids_of, is_opened, meaning_of
 from kerasrec.data._folder import blocks
 from kerasrec.data._opened import BLOCK_ROWS
 from kerasrec.data._opened_parts import parts
@@ -107,7 +108,7 @@ def confidence(interactions: Interactions) -> Interactions:
     """
     if interactions.kind != "counts":
         return interactions
-    if interactions._disk is not None:
+    if is_opened(interactions):
         return _weighted(interactions)
     weights = np.log1p(interactions.gains)
     weights /= max(weights[weights > 0].mean(), 1e-30) if weights.any() else 1.0
@@ -124,14 +125,15 @@ def _weighted(interactions: Interactions) -> Interactions:
     """`confidence` of interactions on disk."""
     total, n = 0.0, 0
     for rows in blocks(len(interactions), BLOCK_ROWS):
-        gains = _likes.gains(interactions.values[rows], interactions._meaning.least)
+        gains = _likes.gains(interactions.values[rows], meaning_of(interactions).least)
         total, n = total + float(np.log1p(gains).sum(dtype=np.float64)), n + int(np.count_nonzero(gains))
     mean = max(total / n, 1e-30) if total else 1.0
 
     def cut(part: Interactions, block: Any) -> list[Interactions]:
         weights = np.log1p(part.gains) / np.float32(mean)
+        user_ids, item_ids = ids_of(part)
         found = Interactions(
-            part.users, part.items, weights, part.times, user_ids=part._user_ids, item_ids=part._item_ids
+            part.users, part.items, weights, part.times, user_ids=user_ids, item_ids=item_ids
         )
         return [found]
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasrec._arguments import share, whole_number
 from kerasrec.data import Features, Interactions, Sequences
+from kerasrec.data._access import event_counts_of, meaning_of, with_columns, with_meaning
 from kerasrec.data._columns import id_array, id_index, several, shown, vocabulary
 from kerasrec.data._encoders import Indicator
 from kerasrec.recommender import _training, _vectors
@@ -131,7 +132,7 @@ def updated(
     if not len(new):
         raise ValueError(
             "`interactions` must have likes, as the recommender was trained on those of at least "
-            f"{whole._meaning.least:g}. Received: {len(interactions)} events, none of them."
+            f"{meaning_of(whole).least:g}. Received: {len(interactions)} events, none of them."
         )
     draw = np.random.default_rng(seed)
     if state.history.sequences is None:
@@ -214,8 +215,7 @@ def _of(state: State, events: Interactions) -> Interactions:
     found = Interactions(
         users, items, events.values, times, user_ids=state.users.raw, item_ids=state.items.raw
     )
-    found._meaning, found._counts = events._meaning, events._counts
-    return found
+    return with_meaning(found, meaning_of(events), event_counts_of(events))
 
 
 def _grown(
@@ -331,4 +331,4 @@ def _together(first: Interactions, second: Interactions) -> Interactions:
         name: np.concatenate([getattr(x, name) for x in (first, second)])
         for name in ("users", "items", "values")
     }
-    return second._with(**columns, times=None)
+    return with_columns(second, **columns, times=None)

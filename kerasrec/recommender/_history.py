@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from kerasrec.data import Interactions, Sequences, _likes
+from kerasrec.data._access import event_counts_of, is_opened, meaning_of, with_columns, with_meaning
 from kerasrec.data._events import merged
 from kerasrec.data._extension import joined
 from kerasrec.data._kinds import Meaning
@@ -37,13 +38,13 @@ class History(Ragged):
 
     def __init__(self, interactions: Interactions, sequences: "Sequences | bool | None" = False) -> None:
         self.sequences = Sequences(interactions) if sequences is True else sequences or None
-        self.meaning = interactions._meaning
-        if interactions._disk is not None:
+        self.meaning = meaning_of(interactions)
+        if is_opened(interactions):
             self._fill_from_disk(interactions)
             return
         one = interactions if self.meaning.duplicates == "error" else merged(interactions)
         super().__init__(one.users, one.items, one.n_users, one.values)
-        self.times, self.n_events = one.times, one._counts
+        self.times, self.n_events = one.times, event_counts_of(one)
         if self.times is not None or self.n_events is not None:
             order = np.lexsort((-one.values, one.items, one.users))
             users, items = one.users[order], one.items[order]
@@ -60,7 +61,7 @@ class History(Ragged):
         columns = {
             "values": interactions.values,
             "times": interactions.times,
-            "n_events": interactions._counts,
+            "n_events": event_counts_of(interactions),
         }
         found = {name: None if x is None else np.empty(len(x), x.dtype) for name, x in columns.items()}
         for block in user_blocks(self.starts):
@@ -80,8 +81,7 @@ class History(Ragged):
         """The same as `Interactions`, over vocabularies that may have grown."""
         users = np.repeat(np.arange(len(self.starts) - 1, dtype=np.int32), np.diff(self.starts))
         found = Interactions(users, self.items, self.values, self.times, user_ids=user_ids, item_ids=item_ids)
-        found._meaning, found._counts = self.meaning, self.n_events
-        return found
+        return with_meaning(found, self.meaning, self.n_events)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Arrays for a file, in addition to the pairs."""
@@ -197,7 +197,7 @@ def updated(old: Interactions, new: Interactions) -> Interactions:
         old: the interactions before.
         new: the events, over the same vocabularies.
     """
-    known, said = old._meaning, new._meaning
+    known, said = meaning_of(old), meaning_of(new)
     if said.kind != known.kind and (said.stated or not _fits(new, known.kind)):
         raise ValueError(
             f"`interactions` must be {known.kind}, as those that the recommender was trained on; load them "
@@ -206,6 +206,6 @@ def updated(old: Interactions, new: Interactions) -> Interactions:
     if old.times is not None and new.times is None:
         # Events without times come after all earlier ones.
         latest = np.full(len(new), old.times.max(initial=0), np.int64)
-        counts, new = new._counts, new._with(times=latest)
-        new._meaning, new._counts = replace(said, dates=known.dates), counts
+        counts = event_counts_of(new)
+        new = with_meaning(with_columns(new, times=latest), replace(said, dates=known.dates), counts)
     return joined(old, new, known.settled(), "time")

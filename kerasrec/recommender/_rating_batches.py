@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerasrec.data import Interactions
+from kerasrec.data._access import meaning_of
 from kerasrec.data._windows import WINDOW, Windows, window_of
 
 
@@ -51,7 +52,7 @@ class RatingBatches(keras.utils.PyDataset):
         rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         values = self._rows.values[rows]
         if self._signs:
-            least = self._rows._meaning.least
+            least = meaning_of(self._rows).least
             liked = _likes.liked(values, least)
             values = np.where(liked, _likes.gains(values, least), np.minimum(values, 0))
         return {"user": self._rows.users[rows][:, None], "item": self._rows.items[rows][:, None]}, values

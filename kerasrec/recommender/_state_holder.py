@@ -2,11 +2,21 @@
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kerasrec.recommender._state import State
 
 _T = TypeVar("_T")
+
+
+def current_state(recommender: Any) -> State:
+    """The current state of a recommender, for other packages.
+
+    Args:
+        recommender: `Recommender`.
+    """
+    state: State = recommender._now()
+    return state
 
 
 class StateHolder:

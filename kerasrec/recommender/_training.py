@@ -17,6 +17,7 @@ from kerasrec._memory import in_words
 from kerasrec._partial import check_room
 from kerasrec._seeds import check_seed, set_random_seed
 from kerasrec.data import Interactions, pairs, splits
+from kerasrec.data._access import is_opened, meaning_of
 from kerasrec.data._kinds import have_long_tail
 from kerasrec.data._last_rows import leave_last_row_out
 from kerasrec.evaluation import RankingMetrics
@@ -181,7 +182,7 @@ def say_what_values_are(interactions: Interactions, name: str, tell: Callable[[s
     from kerasrec import zoo
 
     card, values = zoo.card(name), interactions.values
-    if interactions.kind == "ratings" and not interactions._meaning.stated and have_long_tail(values):
+    if interactions.kind == "ratings" and not meaning_of(interactions).stated and have_long_tail(values):
         effect = "is predicted as it is" if card.task == "rating" else "weighs a like as it is"
         warnings.warn(
             f"Values that look like counts are treated as ratings, each of which {effect}; create the "
@@ -246,7 +247,7 @@ def fit(
         "callbacks": [*falling, *callbacks],
     }
     batches = batches_for(model, interactions, recipe, seed, known=known)
-    if batches is None and interactions._disk is not None and "history" not in input_names(model):
+    if batches is None and is_opened(interactions) and "history" not in input_names(model):
         signs = isinstance(model.loss, losses.Separation)
         batches = RatingBatches(interactions, recipe.batch_size, seed, signs)
         if validation is not None:

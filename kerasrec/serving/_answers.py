@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kerasrec.recommender._lists import recommend
 from kerasrec.recommender._newcomers import recommend_for_history
 from kerasrec.recommender._request import rules_of
+from kerasrec.recommender._state_holder import current_state
 from kerasrec.serving._served import Served, Unknown
 from kerasrec.serving.events import EventLog
 
@@ -47,7 +48,7 @@ def lists(
     if not users or only == []:
         return [{"user": user, "items": [], "fallback": False} for user in users]
     had = [log.had(user) if exclude_seen else () for user in users]
-    state = served.recommender._now()
+    state = current_state(served.recommender)
     ruled = rules_of(state, rules)
     # Without rules a longer list less what they had lately is the list without it, and no ranking of its own.
     extra = max(map(len, had)) if ruled is None else 0
@@ -103,7 +104,7 @@ def history_list(
     only, exclude = known_items(served, only), known_items(served, exclude)
     if only == []:
         return []
-    state = served.recommender._now()
+    state = current_state(served.recommender)
     how: dict[str, Any] = {"k": k, "only": only, "exclude": exclude or None, "short": "fewer", "say": False}
     return items_of(served, recommend_for_history(state, list(items), values, **how))
 

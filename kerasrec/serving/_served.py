@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrec.data._access import meaning_of
 from kerasrec.data._columns import id_index, shown
 from kerasrec.data._ids import integer
 from kerasrec.recommender._lists import popularity
+from kerasrec.recommender._state_holder import current_state
 from kerasrec.serving._shared import share
 
 if TYPE_CHECKING:
@@ -122,7 +124,7 @@ class Served:
     @property
     def least(self) -> float | None:
         """The lowest value that is a like; `None`: any above 0."""
-        return self.history._meaning.least
+        return meaning_of(self.history).least
 
     @cached_property
     def starts(self) -> np.ndarray:
@@ -138,7 +140,7 @@ class Served:
     @cached_property
     def popularity(self) -> np.ndarray:
         """How many users like each item `[I]`."""
-        return popularity(self.recommender._now())
+        return popularity(current_state(self.recommender))
 
     def had(self, user: Any) -> np.ndarray:
         """Rows of the history of one user, the highest value first."""
@@ -160,7 +162,7 @@ def load(path: Path, title: str | None = None, picture: str | None = None) -> Se
         raise FileNotFoundError(f"There must be a model file at {str(path)!r}. Received: no file.")
     version = _digest(path)
     served = Served(Recommender.load(path), path, version, title, picture)
-    share(served.recommender._now(), path, version)
+    share(current_state(served.recommender), path, version)
     served.warm()
     if _digest(path) != version:
         raise ValueError(f"The file must not change while it is read. Received: another {path.name}.")

@@ -261,12 +261,13 @@ def _times(events: list[dict[str, Any]], known: "Interactions") -> "pd.Series[An
     """Times as the recommender has them; where an event has none, it happened when it was received."""
     import pandas as pd
 
+    from kerasrec.data._access import meaning_of
     from kerasrec.data._times import in_unit, unit_of
 
     if known.times is None:
         return None
     given = [event.get("time") for event in events]
-    dates = known._meaning.dates
+    dates = meaning_of(known).dates
     kind: type = str if dates else int
     wrong = [time for time in given if time is not None and (not isinstance(time, kind) or time is True)]
     if wrong:
