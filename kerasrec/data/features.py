@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec.data import _encoders, _feature_arrays, _prepared_features
-from kerasrec.data._columns import id_index, shown, vocabulary
+from kerasrec.data._columns import id_index, vocabulary
 from kerasrec.data._describe import describe_features
+from kerasrec.data._feature_checks import check_matrix, check_stacked, named
 from kerasrec.data._feature_loaders import FeatureLoaders
 from kerasrec.data._numeric_encoder import Numeric, Vectors
 from kerasrec.data._text_encoders import text_encoder
@@ -52,20 +53,7 @@ class Features(FeatureLoaders):
         self.matrix = scipy.sparse.csr_matrix(matrix, dtype=np.float32)
         self.ids = None if ids is None else vocabulary(ids, "id")
         self._encoders = tuple(encoders)
-        n, n_columns = self.matrix.shape
-        if not n or not n_columns:
-            raise ValueError(f"Features must have rows and columns. Received: shape={(n, n_columns)}.")
-        if self.ids is not None and len(self.ids) != n:
-            raise ValueError(f"`ids` must have one id per row. Received: {len(self.ids)} ids for {n} rows.")
-        bad = np.count_nonzero(~np.isfinite(self.matrix.data))
-        if bad:
-            row = (
-                int(np.searchsorted(self.matrix.indptr, np.argmin(np.isfinite(self.matrix.data)), "right"))
-                - 1
-            )
-            raise ValueError(
-                f"Weights of features must be finite. Received: {bad} that are not, first in row {row}."
-            )
+        check_matrix(self.matrix, self.ids)
         self.matrix.sum_duplicates()
         if not self.matrix.data.all():
             self.matrix.eliminate_zeros()
@@ -97,7 +85,7 @@ class Features(FeatureLoaders):
         Returns:
             `Features` with the columns `name=category`, sorted.
         """
-        return cls._encoded(_encoders.Categorical.fit(_named(series)), series.to_frame())
+        return cls._encoded(_encoders.Categorical.fit(named(series)), series.to_frame())
 
     @classmethod
     def multilabel(cls, series: "pd.Series[Any]", sep: str = "|") -> "Features":
@@ -112,7 +100,7 @@ class Features(FeatureLoaders):
         """
         if not isinstance(sep, str) or not sep:
             raise ValueError(f"`sep` must be the text between labels. Received: sep={sep!r}.")
-        return cls._encoded(_encoders.Multilabel.fit(_named(series), sep=sep), series.to_frame())
+        return cls._encoded(_encoders.Multilabel.fit(named(series), sep=sep), series.to_frame())
 
     @classmethod
     def text(
@@ -134,7 +122,7 @@ class Features(FeatureLoaders):
         Raises:
             ValueError: if no word is left, or there are no such weights.
         """
-        encoder = text_encoder(_named(series).name, [series], min_count, weights, buckets)
+        encoder = text_encoder(named(series).name, [series], min_count, weights, buckets)
         return cls._encoded(encoder, series.to_frame())
 
     @classmethod
@@ -180,7 +168,7 @@ class Features(FeatureLoaders):
         Returns:
             `Features` with one column, named like the series.
         """
-        return cls._encoded(Numeric.fit(_named(series), scale), series.to_frame())
+        return cls._encoded(Numeric.fit(named(series), scale), series.to_frame())
 
     @classmethod
     def from_csr(cls, matrix: Any, names: Sequence[str] | None = None, ids: Any = None) -> "Features":
@@ -218,7 +206,7 @@ class Features(FeatureLoaders):
         from sklearn.utils.validation import check_is_fitted
 
         if frame.ndim == 1:
-            frame = _named(frame)
+            frame = named(frame)
         try:
             check_is_fitted(transformer)
         except NotFittedError:
@@ -275,31 +263,7 @@ class Features(FeatureLoaders):
 
         if not isinstance(other, Features):
             return NotImplemented
-        if len(self) != len(other):
-            raise ValueError(
-                "Features must have equal rows to be stacked; `align` both to the same ids. "
-                f"Received: {len(self)} and {len(other)} rows."
-            )
-        if self.ids is not None and other.ids is not None:
-            differ = np.flatnonzero(np.asarray(id_index(self.ids) != id_index(other.ids)))
-            if len(differ):
-                row = differ[0]
-                raise ValueError(
-                    "Features must have the same ids in the same order to be stacked; `align` both to them. "
-                    f"Received: {shown(self.ids[row])} and {shown(other.ids[row])} in row {row}."
-                )
-        if (self.ids is None) != (other.ids is None):
-            raise ValueError(
-                "Features with ids cannot be stacked with features without ids, the order of whose "
-                "rows is unknown; `align(ids)` gives them the ids of their rows. "
-                f"Received: ids of the {'second' if self.ids is None else 'first'} alone."
-            )
-        twice = set(self.names) & set(other.names)
-        if twice:
-            raise ValueError(
-                "Features to be stacked must not share names of columns. "
-                f"Received: {len(twice)} names in both, first {min(twice)!r}."
-            )
+        check_stacked(self, other)
         matrix = scipy.sparse.hstack([self.matrix, other.matrix], "csr")
         return Features(matrix, self._encoders + other._encoders, self.ids)
 
@@ -417,13 +381,3 @@ class Features(FeatureLoaders):
     @classmethod
     def _encoded(cls, encoder: Any, frame: "pd.DataFrame") -> "Features":
         return cls(encoder.encode(frame), [encoder], frame.index)
-
-
-def _named(series: Any) -> Any:
-    import pandas as pd
-
-    if not isinstance(series, pd.Series):
-        raise TypeError(f"`series` must be a pandas Series. Received: {type(series).__name__}.")
-    if series.name is None:
-        raise ValueError("`series` must have a name, which its columns take: `series.rename('genre')`.")
-    return series

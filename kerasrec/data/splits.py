@@ -9,23 +9,18 @@ out as an item that the user has, unless `exclude_seen=False`. After `at_least`,
 reach that value in it. The other splits go between pairs.
 """
 
-import math
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data._columns import are_dates, nanoseconds
 from kerasrec.data._events import behind, parted
+from kerasrec.data._split_moments import check_sides, check_times, moment_by_size, moment_of, times_of
+from kerasrec.data._split_sizes import SIZE_RULE, check_count, check_size, is_share, is_whole
 from kerasrec.data.interactions import Interactions, check_interactions
 from kerasrec.data.sequences import Sequences
 
 Split = tuple[Interactions, Interactions]
-
-SIZE_RULE = (
-    "`test_size` must be a share between 0 and 1 or a whole number, and leave something on both sides."
-)
 
 
 def random_split(interactions: Interactions, test_size: float = 0.1, seed: int | None = None) -> Split:
@@ -52,8 +47,8 @@ def random_split(interactions: Interactions, test_size: float = 0.1, seed: int |
     """
     check_interactions("interactions", interactions)
     if interactions._disk is not None:
-        _check_count(len(interactions), "interactions")
-        n_test = _check_size(test_size, len(interactions), "interactions")
+        check_count(len(interactions), "interactions")
+        n_test = check_size(test_size, len(interactions), "interactions")
         return _opened_splits().random_rows(interactions, n_test, seed)
     train, test = _parts(np.arange(len(interactions)), test_size, seed, "interactions")
     return interactions.take(train), interactions.take(test)
@@ -75,10 +70,10 @@ def per_user_split(interactions: Interactions, test_size: float = 0.2, seed: int
     """
     check_interactions("interactions", interactions)
     counts = interactions._user_counts
-    if _whole(test_size) and test_size > 0:
+    if is_whole(test_size) and test_size > 0:
         n_test = np.full(len(counts), test_size)
     else:
-        share = test_size if _share(test_size) else 0
+        share = test_size if is_share(test_size) else 0
         n_test = np.floor(counts * share + 0.5)
     n_test = np.minimum(n_test, counts - 1)
     if (n_test <= 0).all():
@@ -114,7 +109,7 @@ def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
     Raises:
         ValueError: if there are no times, `n` is not positive, or no user has more than `n` events.
     """
-    _check_times(interactions)
+    check_times(interactions)
     n = positive_integer("n", n)
     if interactions._disk is not None:
         counts = _opened_splits().counted_of_users(interactions)
@@ -131,11 +126,11 @@ def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
 
         def which(part: Interactions, block: Any) -> np.ndarray:
             own, some = behind(part)
-            return _last_of_each_user(own, _times(own), n_test[block.begin : block.end], some)
+            return _last_of_each_user(own, times_of(own), n_test[block.begin : block.end], some)
 
         train, held_out = _opened_splits().by_events(interactions, which)
         return _checked(train, held_out, f"n={n}")
-    last = _last_of_each_user(events, _times(events), n_test, counted)
+    last = _last_of_each_user(events, times_of(events), n_test, counted)
     return _checked(*parted(interactions, last), f"n={n}")
 
 
@@ -157,7 +152,7 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
         ValueError: if there are no times, not exactly one of `at` and `test_size` is given, `at` is a date
             where times are numbers, or one side would be empty.
     """
-    _check_times(interactions)
+    check_times(interactions)
     if at is None and test_size is None:
         raise ValueError("`at` or `test_size` must be given. Received: neither.")
     if at is not None and test_size is not None:
@@ -166,22 +161,22 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
             f"Received: at={at!r}, test_size={test_size!r}."
         )
     events, counted = behind(interactions)
-    times = _times(events)
+    times = times_of(events)
     if test_size is not None and interactions._disk is not None:
-        _check_count(int(counted.sum()), "interactions")
+        check_count(int(counted.sum()), "interactions")
         moment = _opened_splits().moment_of(
-            times, counted, lambda n: _check_size(test_size, n, "interactions")
+            times, counted, lambda n: check_size(test_size, n, "interactions")
         )
-        _check_count(1 if moment is None else 2, "different times")
+        check_count(1 if moment is None else 2, "different times")
     elif test_size is not None:
-        moment = _moment_of(times[counted], test_size)
+        moment = moment_by_size(times[counted], test_size)
     else:
-        _check_count(len(times), "interactions")
-        moment = _moment(at, events)
-    _check_sides(moment, at, events)
+        check_count(len(times), "interactions")
+        moment = moment_of(at, events)
+    check_sides(moment, at, events)
     if interactions._disk is not None:
         train, held_out = _opened_splits().by_events(
-            interactions, lambda part, block: _times(behind(part)[0]) >= moment
+            interactions, lambda part, block: times_of(behind(part)[0]) >= moment
         )
         return _checked(train, held_out, f"at={at!r}, test_size={test_size!r}")
     test = times >= moment
@@ -257,7 +252,7 @@ def held_out_users(
         Marlin, "Collaborative filtering: a machine learning perspective", 2004, section 3.3; Liang et al.,
         "Variational autoencoders for collaborative filtering", 2018, section 4.3.
     """
-    if not _share(given):
+    if not is_share(given):
         raise ValueError(f"`given` must be a share between 0 and 1. Received: given={given!r}.")
     train, others = cold_user_split(interactions, test_size, seed)
     counts = np.bincount(others.users, minlength=others.n_users)
@@ -332,8 +327,8 @@ def _parts(
 ) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.model_selection import train_test_split
 
-    _check_count(len(things), what)
-    n_test = _check_size(test_size, len(things), what)
+    check_count(len(things), what)
+    n_test = check_size(test_size, len(things), what)
     train, test = train_test_split(things, test_size=n_test, random_state=seed)
     return train, test
 
@@ -372,16 +367,6 @@ def _last_of_each_user(
     return test
 
 
-def _moment_of(times: np.ndarray, test_size: Any) -> Any:
-    """The first moment of test."""
-    _check_count(len(times), "interactions")
-    ordered = np.sort(times)
-    steps = np.flatnonzero(np.diff(ordered))
-    _check_count(1 + len(steps), "different times")
-    n_test = _check_size(test_size, len(times), "interactions")
-    return max(ordered[len(times) - n_test], ordered[steps[0] + 1])
-
-
 def _checked(train: Interactions, test: Interactions, received: str) -> Split:
     """Both parts, which `at_least` may have emptied."""
     if not len(train) or not len(test):
@@ -391,72 +376,3 @@ def _checked(train: Interactions, test: Interactions, received: str) -> Split:
             f"cut, nothing in {side} reaches the value of `at_least`. Received: {received}."
         )
     return train, test
-
-
-def _whole(x: Any) -> bool:
-    return isinstance(x, Integral) and not isinstance(x, bool)
-
-
-def _share(x: Any) -> bool:
-    return isinstance(x, Real) and not _whole(x) and 0 < float(x) < 1
-
-
-def _check_count(n: int, what: str) -> None:
-    if n < 2:
-        raise ValueError(f"A split needs at least two {what}. Received: {n}.")
-
-
-def _check_size(test_size: Any, n: int, what: str) -> int:
-    """The number of test things out of `n`."""
-    if _whole(test_size):
-        n_test = int(test_size)
-    else:
-        n_test = math.ceil(test_size * n) if _share(test_size) else 0
-    if not 0 < n_test < n:
-        raise ValueError(f"{SIZE_RULE} Received: test_size={test_size!r} of {n} {what}.")
-    return n_test
-
-
-def _check_times(interactions: Interactions) -> None:
-    check_interactions("interactions", interactions)
-    if interactions.times is None:
-        raise ValueError(
-            "A split by time needs times: load the interactions with `time=`. Received: no times."
-        )
-
-
-def _times(events: Interactions) -> np.ndarray:
-    return np.empty(0, np.int64) if events.times is None else events.times
-
-
-def _moment(at: Any, events: Interactions) -> int:
-    import pandas as pd
-
-    column = pd.Series([at])
-    if are_dates(column) and not events._meaning.dates:
-        raise ValueError(
-            "`at` must be a number in the unit of the times, which are numbers; to split at a date, convert "
-            f"them with `pandas.to_datetime` before loading. Received: at={at!r}."
-        )
-    return int(nanoseconds(column, "at")[0])
-
-
-def _check_sides(moment: Any, at: Any, events: Interactions) -> None:
-    """Refuse a moment that leaves one side without events."""
-    import pandas as pd
-
-    times = _times(events)
-    low, high = times.min(), times.max()
-    if low < moment <= high:
-        return
-    dates = events._meaning.dates
-    if dates and at is not None and not are_dates(pd.Series([at])):
-        raise ValueError(
-            "`at` must be a date, as the times are: pass a date such as "
-            f"{str(pd.Timestamp(high).date())!r}. Received: at={at!r}."
-        )
-    shown = pd.Timestamp if dates else int
-    raise ValueError(
-        f"`at` must leave interactions on both sides. Received: at={at!r}, that is {shown(moment)}; "
-        f"the times go from {shown(low)} to {shown(high)}."
-    )
