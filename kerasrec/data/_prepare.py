@@ -279,8 +279,8 @@ class _Work:
             self._header = self._write(rows, sizes, bool(dates), n_rows)
         except ValueError as error:
             raise _Interrupted(
-                f"{error} The rows that were read are kept in {str(self.work)!r}; a call with another `kind`, "
-                "`duplicates` or `at_least` resumes there."
+                f"{error} The rows that were read are kept in {str(self.work)!r}; a call with another "
+                "`kind`, `duplicates` or `at_least` resumes there."
             ) from error.__cause__
 
     def _stage(self, name: str, connection: Any, run: Callable[[], Any], n_rows: int | None) -> Any:
