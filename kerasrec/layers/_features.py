@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from kerasrec.layers._lookup import lookup
+from kerasrec.layers._sparse_product import rows_of, sparse_product
 
 
 def as_bag(inputs: Any) -> tuple[Any, Any] | None:
@@ -36,12 +37,24 @@ class Whole:
     Args:
         codes: `[...]`, the entities of the bags.
         n: int, entities of the matrix.
-        entries: function to rows, columns and values of the entries, each `[E]`.
+        entries: function to the matrix by rows: where each begins `[n + 1]`, and columns and values `[E]`.
     """
 
     codes: Any
     n: int
     entries: Callable[[], tuple[Any, Any, Any]]
+
+    def times(self, table: keras.Variable, dtype: str) -> Any:
+        """The product of the matrix with a table `[F, C]`, and of it the rows of the bags: `[..., C]`."""
+        starts, columns, values = self.entries()
+        # A table that lies on many devices has no whole, and one of far more rows is better read by rows.
+        if hasattr(table, "take_rows") or table.shape[0] > columns.shape[0]:
+            parts = ops.cast(lookup(table, columns), dtype) * ops.cast(values, dtype)[:, None]
+            product = ops.segment_sum(parts, rows_of(starts, columns.shape[0]), self.n)
+        else:
+            whole = ops.cast(ops.convert_to_tensor(table), "float32")
+            product = ops.cast(_product(starts, columns, values, table.shape[0])(whole), dtype)
+        return ops.take(product, self.codes, axis=0)
 
 
 # By the identity of a bag's weights, as long as they live; not every backend's tensors take attributes.
@@ -50,15 +63,20 @@ _wholes: dict[int, tuple[Any, Whole]] = {}
 _UNKNOWN = 4096
 
 
-def note_whole(weights: Any, whole: Whole, n_entries: int) -> None:
+def note_whole(weights: Any, whole: Whole, n_entries: int) -> bool:
     """Note where a bag comes from, if to read all entries once is less than to read the padded bags.
 
     A bag whose weights change (`FeatureDropout`) has other weights, and no note.
+
+    Returns:
+        Whether it is noted.
     """
     n_codes = math.prod(_UNKNOWN if size is None else size for size in whole.codes.shape)
-    if 2 * (n_entries + n_codes) <= n_codes * weights.shape[-1]:
-        key = id(weights)
-        _wholes[key] = weakref.ref(weights, lambda _: _wholes.pop(key, None)), whole
+    if 2 * (n_entries + n_codes) > n_codes * weights.shape[-1]:
+        return False
+    key = id(weights)
+    _wholes[key] = weakref.ref(weights, lambda _: _wholes.pop(key, None)), whole
+    return True
 
 
 def _whole_of(weights: Any) -> Whole | None:
@@ -86,14 +104,30 @@ def linear(inputs: Any, table: keras.Variable, dtype: str) -> Any:
         return ops.matmul(inputs, ops.cast(table, dtype))
     indices, weights = bag
     if (whole := _whole_of(weights)) is not None:
-        rows, columns, values = whole.entries()
-        parts = ops.cast(lookup(table, columns), dtype) * ops.cast(values, dtype)[:, None]
-        return ops.take(ops.segment_sum(parts, rows, whole.n), whole.codes, axis=0)
+        return whole.times(table, dtype)
     rows = ops.cast(lookup(table, as_ids(indices)), dtype)  # [..., W, C]
     weights = ops.cast(weights, dtype)
     if indices.shape[-1] == 1:
         return ops.squeeze(rows, axis=-2) * weights
     return ops.squeeze(ops.matmul(weights[..., None, :], rows), axis=-2)
+
+
+def _product(starts: Any, columns: Any, values: Any, n_columns: int) -> Callable[[Any], Any]:
+    """A matrix `[n, F]`, given by rows, times a dense one; the gradient is the product with its transpose."""
+
+    @ops.custom_gradient
+    def product(dense: Any) -> Any:
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            upstream = args[0] if upstream is None else upstream
+            order = ops.argsort(columns)
+            rows = ops.take(rows_of(starts, columns.shape[0]), order)
+            bounds = ops.arange(n_columns + 1, dtype="int32")
+            of_columns = ops.cast(ops.searchsorted(ops.take(columns, order), bounds, side="left"), "int32")
+            return sparse_product(of_columns, rows, ops.take(values, order), upstream)
+
+        return sparse_product(starts, columns, values, dense), gradient
+
+    return product
 
 
 def densify(inputs: Any, n_features: Any, dtype: str) -> Any:

@@ -33,7 +33,7 @@ def sparse_product(starts: Any, columns: Any, values: Any, dense: Any) -> Any:
 def _by_segments(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
     """Entry by entry: memory `[E, C]`."""
     parts = ops.take(dense, columns, axis=0) * values[:, None]
-    return ops.segment_sum(parts, _rows_of(starts, columns.shape[0]), num_segments=n)
+    return ops.segment_sum(parts, rows_of(starts, columns.shape[0]), num_segments=n)
 
 
 def _jax(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
@@ -45,7 +45,7 @@ def _jax(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
 def _tensorflow(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
     import tensorflow as tf
 
-    rows = _rows_of(starts, columns.shape[0])
+    rows = rows_of(starts, columns.shape[0])
     places = tf.stack([tf.cast(rows, tf.int64), tf.cast(columns, tf.int64)], axis=1)
     shape = tf.stack([tf.constant(n, tf.int64), tf.cast(tf.shape(dense)[0], tf.int64)])
     matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(indices=places, values=values, dense_shape=shape)
@@ -65,7 +65,7 @@ def _torch(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
 _PRODUCTS = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
 
 
-def _rows_of(starts: Any, n_entries: int) -> Any:
+def rows_of(starts: Any, n_entries: int) -> Any:
     """The row of each entry `[E]`."""
     entries = ops.arange(n_entries, dtype="int32")
     return ops.cast(ops.searchsorted(starts, entries, side="right"), "int32") - 1

@@ -128,13 +128,13 @@ class FeatureLookup(keras.layers.Layer):
         places = ops.clip(ops.minimum(places, ends - 1), 0, self.n_values - 1)
         weights = ops.cast(ops.take(self.values, places, axis=0), self.compute_dtype)
         weights = ops.where(there, weights, ops.zeros_like(weights))
-        note_whole(weights, Whole(single, self.n, self._entries), self.n_values)
+        if note_whole(weights, Whole(single, self.n, self._entries), self.n_values):
+            self.supports_jit &= keras.backend.backend() != "tensorflow"  # XLA has no sparse product there
         return {"indices": ops.take(self.indices, places, axis=0), "weights": weights}
 
     def _entries(self) -> tuple[Any, Any, Any]:
-        """Entities, features and weights of all entries of the table, each `[n_values]`."""
-        rows = ops.searchsorted(self.starts, ops.arange(self.n_values, dtype="int32"), side="right") - 1
-        return ops.cast(rows, "int32"), self.indices + 0, self.values  # a tensor, as every id is
+        """Where an entity's entries begin, and features and weights of all `[n_values]`, as tensors."""
+        return self.starts + 0, self.indices + 0, self.values + 0
 
     def compute_output_shape(self, input_shape: Any) -> dict[str, tuple[int | None, ...]]:
         """`[B, W]`, or `[B, L, W]` for lists."""

@@ -151,18 +151,20 @@ def test_bad_input_is_named(make, message):
         make()
 
 
-@pytest.mark.parametrize("shape", [(40,), (1, 40), (3, 50)])
-def test_products_of_wide_bags_are_those_of_the_matrix(shape, monkeypatch):
+# With 25 columns the table is small, and multiplied whole; of 400 rows, those that have entries are read.
+@pytest.mark.parametrize(("shape", "n_columns"), [((40,), 25), ((1, 40), 25), ((3, 50), 25), ((3, 50), 400)])
+def test_products_of_wide_bags_are_those_of_the_matrix(shape, n_columns, monkeypatch):
     rng = np.random.default_rng(0)
-    matrix = scipy.sparse.random(30, 25, 0.1, random_state=0, format="lil")
-    matrix[7] = rng.normal(size=25)  # one entity has everything
+    matrix = scipy.sparse.lil_matrix((30, n_columns))
+    matrix[:, :25] = scipy.sparse.random(30, 25, 0.1, random_state=0)
+    matrix[7, :25] = rng.normal(size=25)  # one entity has many
     matrix[[0, 8, 29]] = 0
     codes = rng.integers(0, 30, shape)
     layer = FeatureLookup.from_matrix(matrix.tocsr())
     read = []
     entries = layer._entries
     monkeypatch.setattr(layer, "_entries", lambda: read.append(1) or entries())
-    bag, repr_ = layer(codes), SparseLinearRepr(6, 25)
+    bag, repr_ = layer(codes), SparseLinearRepr(6, n_columns)
     found = keras.ops.convert_to_numpy(repr_(bag))
     kernel = keras.ops.convert_to_numpy(repr_.kernel)
     np.testing.assert_allclose(found, (matrix @ kernel)[codes], rtol=1e-5, atol=1e-6)
