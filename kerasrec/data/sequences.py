@@ -14,8 +14,8 @@ from kerasrec.data.interactions import Interactions, check_interactions
 class Sequences:
     """What each user had, in the order of time: the items of one user after those of another.
 
-    Only likes count (`Interactions.liked`). Of equal times, and without times, the order of the rows
-    decides.
+    Only likes count (`Interactions.liked`). Of equal times, without times, and for rows that lack one (which
+    `Interactions` placed by the user's row before them), the order of the rows decides.
 
     Args:
         interactions: `Interactions`.
