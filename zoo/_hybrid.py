@@ -35,7 +35,7 @@ from kerasrec.layers._representation import Representation
 from kerasrec.losses._names import NAMES, takes_catalogue
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._parts import assemble, id_inputs
-from kerasrec.zoo._spectral import spectral_vectors, table
+from kerasrec.zoo._svd_start import begin_with_svd
 
 REPRESENTATIONS: dict[str, Callable[[int, int, Any], keras.layers.Layer]] = {
     "linear": lambda n, n_features, l2: SparseLinearRepr(n, n_features, kernel_regularizer=l2),
@@ -217,24 +217,8 @@ def hybrid(
             arguments |= {"user_bias": user.bias(), "item_bias": item.bias()}
         model = assemble(card, *codes, compare(**arguments), learning_rate, loss=loss_of(loss, item.n))
     if init == "svd" and type(compare) is DotScore:
-        _begin_with_svd(user, item, n_components, interactions, seed)
+        begin_with_svd((user, item), interactions, seed)
     return model
-
-
-def _begin_with_svd(user: Side, item: Side, n_components: int, interactions: Any, seed: int | None) -> None:
-    """Give linear representations the vectors of a decomposition; components beyond its rank stay."""
-    linear = [layers[0] for layers in (user.layers, item.layers) if type(layers[0]) is SparseLinearRepr]
-    if len(linear) < 2 or any(layer.normalize for layer in linear):
-        return
-    there = interactions.liked
-    rank = min(n_components, interactions.n_users, interactions.n_items)
-    codes = interactions.users, interactions.items
-    found = spectral_vectors(interactions, rank, seed or 0)
-    for side, layer, vectors, column in zip((user, item), linear, found, codes, strict=True):
-        known = np.bincount(column[there], minlength=side.n) > 0
-        kernel = np.array(ops.convert_to_numpy(layer.kernel))
-        kernel[:, :rank] = table(side.matrix, vectors, known)
-        layer.kernel.assign(kernel)
 
 
 def _check_given(name: str, value: Any, interactions: Any) -> None:

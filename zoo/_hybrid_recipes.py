@@ -37,7 +37,7 @@ def recipe(size: Size, loss: Any = None) -> Recipe:
     """
     if loss is None:
         if is_dear(size) or is_sparse(size):
-            return _near_the_decomposition(size) if size.n_interactions <= _MANY else _sampled(size, SAMPLED)
+            return _sampled(size, SAMPLED) if is_large(size) else _near_the_decomposition(size)
         return _whole(size, "full_softmax")
     if takes_catalogue(loss):
         return _whole(size, loss)
@@ -72,6 +72,15 @@ def is_dear(size: Size) -> bool:
         size: of the data.
     """
     return 3.0 * size.n_users * size.n_items * _WHOLE_COMPONENTS > _DEAR
+
+
+def is_large(size: Size) -> bool:
+    """Whether there are too many interactions to decompose them first.
+
+    Args:
+        size: of the data.
+    """
+    return size.n_interactions > _MANY
 
 
 def is_sparse(size: Size) -> bool:
@@ -134,7 +143,7 @@ def _sampled(size: Size, loss: Any) -> Recipe:
         # All negatives of the sample at once.
         kind = losses.WARP if loss == "warp" else losses.KOSWARP
         loss = kind(n_items=size.n_items, max_sampled=None)
-    n_sampled = _SAMPLED_ITEMS if size.n_interactions <= _MANY else _FEWER_ITEMS
+    n_sampled = _FEWER_ITEMS if is_large(size) else _SAMPLED_ITEMS
     low, high = _ROWS
     rows = min(high, max(low, 1 << (max(1, size.n_interactions // _STEPS).bit_length() - 1)))
     return Recipe(

@@ -1,12 +1,12 @@
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
 from kerasrec.layers import DeepRepr
 from kerasrec.zoo._card import Card, Hyperparameter
-from kerasrec.zoo._hybrid import DECAY, L2, hybrid, seeded, softmax_of
-from kerasrec.zoo._hybrid_recipes import from_random
+from kerasrec.zoo._hybrid import DECAY, INIT, L2, hybrid, seeded, softmax_of
+from kerasrec.zoo._hybrid_recipes import is_large, recipe
 from kerasrec.zoo._recipe import Recipe, Size
 from kerasrec.zoo._results import BY_RECIPE
 
@@ -24,6 +24,7 @@ def TwoTower(
     *,
     l2: float = 0.0,
     decay: float = 0.0,
+    init: Literal["random", "svd"] = "random",
     interactions: Any = None,
     learning_rate: Any = 1e-3,
     seed: int | None = None,
@@ -48,7 +49,10 @@ def TwoTower(
         biased: bool, whether each feature has a bias. Defaults to `False`.
         l2: float, weight of the L2 penalty on the weights. Defaults to `0.0`.
         decay: float, as in `HybridRecommender`. Defaults to `0.0`.
-        interactions: `Interactions`, needed for `decay`; `create` passes them. Defaults to `None`.
+        init: initial weights: `"random"`, or `"svd"`, as in `MatrixFactorization`: both networks are linear
+            at first, and give the vectors of a truncated singular value decomposition of the interactions, of
+            at most half as many components as the smallest hidden layer has units. Defaults to `"random"`.
+        interactions: `Interactions`, needed for `decay` and `init`; `create` passes them. Defaults to `None`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -60,7 +64,8 @@ def TwoTower(
 
     Raises:
         ValueError: if a size is not a positive integer, features are empty or not finite, `dropout` or
-            `temperature` is out of range, or `score` or `loss` is unknown.
+            `temperature` is out of range, `score`, `loss` or `init` is unknown, or `interactions` are needed
+            but missing.
 
     Example:
         >>> import kerasrec
@@ -96,6 +101,7 @@ def TwoTower(
         biased=biased,
         l2=l2,
         decay=decay,
+        init=init,
         interactions=interactions,
         learning_rate=learning_rate,
         seed=seed,
@@ -103,10 +109,39 @@ def TwoTower(
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """Cosines over a low temperature: with dot products, networks learn little but what is popular."""
-    networks = {"hidden": (128,), "score": "cosine", "temperature": 0.1}
-    return from_random(size, loss, n_components=64, decay=0.0, **networks)
+    """That of a matrix factorisation, but slower: both networks begin as the same decomposition.
 
+    From a random start, networks on identities learn little but what is popular, with dot products least of
+    all. Where a decomposition is too dear, there are cosines.
+    """
+    found = recipe(size, loss)
+    if "learning_rate" not in found.settings:
+        return found  # of pairs
+    if is_large(size):
+        cosines = {"score": "cosine", "temperature": 0.2}
+        return found.with_settings(hidden=(128,), learning_rate=2e-3, **cosines)
+    return found.with_settings(n_components=128, hidden=(256,), init="svd", learning_rate=2e-3)
+
+
+_RESULTS = """\
+Ids alone, `Recommender.train` with the model's name and default arguments, on TensorFlow, seed 0. The last
+item of each user is held out, and the whole catalogue ranked without the user's other items. On Amazon Beauty
+(22,363 users, 12,101 items):
+                      ndcg@10            95 %  recall@10            95 %
+two_tower              0.0320  0.0303, 0.0338     0.0595  0.0564, 0.0625
+matrix_factorization   0.0301  0.0284, 0.0319     0.0573  0.0543, 0.0604
+ease                   0.0404  0.0383, 0.0424     0.0741  0.0707, 0.0774
+item_knn               0.0371  0.0349, 0.0392     0.0630  0.0598, 0.0664
+popularity             0.0061  0.0053, 0.0068     0.0135  0.0119, 0.0149
+
+The recipe was chosen on the item before the last, ranked for 4,000 users by models that had seen neither
+(best epoch; rates fall over 8, 30, 15 and 8 epochs on Beauty, and over 13 on MovieLens 1M in SASRec's order):
+                                      ndcg@10, Beauty  MovieLens 1M
+cosines over 0.1, rate 0.02, random            0.0079        0.0277
+cosines over 0.2, rate 0.002, random           0.0217
+dot products, rate 0.002, svd                  0.0419        0.0421
+matrix_factorization, its recipe               0.0392        0.0428
+popularity                                     0.0080        0.0207"""
 
 CARD = Card(
     name="two_tower",
@@ -127,9 +162,10 @@ CARD = Card(
         Hyperparameter("temperature", "float", 1.0, low=0.02, high=1.0, log=True),
         L2,
         DECAY,
+        INIT,
         Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, log=True),
     ),
     loss="sampled_softmax",
     recipe=_recipe,
-    results=BY_RECIPE,
+    results=_RESULTS + "\n\n" + BY_RECIPE,
 )

@@ -65,6 +65,17 @@ def test_models_of_the_hybrid_s_parts_choose_as_it_does(name):
     assert zoo.card(name).recipe_for(SMALL, "bpr").settings["loss"] == "bpr"
 
 
+def test_two_towers_begin_at_a_decomposition_unless_it_is_dear():
+    card = zoo.card("two_tower")
+    for size, loss in ((SMALL, None), (Size(22_363, 12_101, 198_502), None), (SMALL, "bpr")):
+        settings = card.recipe_for(size, loss).settings
+        assert settings["init"] == "svd" and "score" not in settings
+        assert min(settings["hidden"]) >= 2 * settings["n_components"]
+    settings = card.recipe_for(LARGE).settings
+    assert settings["score"] == "cosine" and "init" not in settings
+    assert card.recipe_for(SMALL, "rmse").settings == {"loss": "rmse"}
+
+
 @pytest.mark.parametrize("name", ["two_tower", "deep_repr"])
 @pytest.mark.parametrize("loss", ["full_softmax", "sampled_softmax"])
 def test_a_softmax_by_name_has_the_temperature(data, name, loss):

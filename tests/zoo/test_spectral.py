@@ -120,6 +120,29 @@ def test_a_matrix_factorization_begins_there_too(data):
     np.testing.assert_allclose(scores_of(model), scores_of(create(data, n_components=4)), atol=1e-5)
 
 
+@pytest.mark.parametrize("hidden", [(8,), (12, 9)])
+def test_two_towers_begin_there_too(data, hidden):
+    """Networks of ReLUs that are linear, also where some of their units have nothing to do."""
+    model = zoo.create("two_tower", data, init="svd", n_components=4, hidden=hidden, seed=0)
+    expected = scores_of(create(data, n_components=4, biased=False))
+    np.testing.assert_allclose(scores_of(model), expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_narrow_layer_has_room_for_fewer_components(data):
+    model = zoo.create("two_tower", data, init="svd", n_components=4, hidden=(12, 5), seed=0)
+    few = create(data, n_components=2).get_layer("item_repr").kernel
+    items = keras.ops.convert_to_numpy(model.towers.item(np.arange(20)[:, None])["item"])[:, 0]
+    np.testing.assert_allclose(items[:, :2], keras.ops.convert_to_numpy(few), atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{"score": "cosine"}, {"hidden": (1,)}])
+def test_two_towers_that_cannot_begin_at_random(data, settings):
+    model = zoo.create("two_tower", data, init="svd", seed=0, **settings)
+    plain = zoo.create("two_tower", data, seed=0, **settings)
+    for weights, own in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, own)
+
+
 def test_what_is_wrong_is_refused(data):
     with pytest.raises(ValueError, match=r"`init` must be one of random, svd. Received: init='pca'"):
         zoo.create("hybrid", data, init="pca")
