@@ -90,9 +90,10 @@ def estimated_room(n_ids: int, n_part: int, n_devices: int, n_rows: int, follows
         follows: bool, whether a part consists of ids whose rows its device holds, as far as these are as many
             on each device.
     """
-    chance = 4 * math.sqrt(n_part) + 8
-    even = [n_ids / n_devices, 0 if follows else n_part / n_devices]
-    return Room(*(min(math.ceil(1.1 * n + chance), n_ids, n_rows) for n in even))
+    # Four standard deviations of how many ids of a batch, or of a part, one device holds, or more.
+    ids = n_ids / n_devices + 2 * math.sqrt(n_ids)
+    sent = 4 * math.sqrt(n_part) if follows else n_part / n_devices + 2 * math.sqrt(n_part)
+    return Room(*(min(math.ceil(n) + 8, n_ids, n_rows) for n in (ids, sent)))
 
 
 def larger_room(room: Room, needed: Room) -> Room:
@@ -133,9 +134,10 @@ def find_parts(
         owner = leaves[groups[by].leaves[0]].reshape(n_steps, n_batch) // groups[by].n_rows
         order = np.argsort(owner.astype("uint16"), axis=1, kind="stable")
     order = order.reshape(n_steps, n_devices, -1)
-    steps = np.arange(n_steps)[:, None]
+    # As rows of all batches, one after the other.
+    order = order + np.arange(n_steps)[:, None, None] * n_batch
     own = order[:, list(mine)].reshape(n_steps, -1)
-    parts = [leaf if leaf.shape[1] == 1 else leaf[steps, own] for leaf in leaves]
+    parts = [leaf if leaf.shape[1] == 1 else _by_steps(leaf).take(own, axis=0) for leaf in leaves]
     rows, needed = [], []
     for group, room in zip(groups, rooms, strict=True):
         columns = [leaves[number].reshape(n_steps, -1) for number in group.leaves]
@@ -147,13 +149,18 @@ def find_parts(
             if leaves[number].shape[1] == 1:
                 inverse = np.broadcast_to(inverse[:, None], (n_steps, n_devices, inverse.shape[1]))
             else:
-                inverse = inverse.reshape(n_steps, n_batch, -1)[steps[..., None], order]
+                inverse = _by_steps(inverse.reshape(n_steps, n_batch, -1)).take(order, axis=0)
             inverses.append(inverse.reshape(n_steps, n_devices, -1))
         inverse = np.concatenate(inverses, axis=2)
         of_group, need = _rows(found.ids, inverse, group.n_rows, room, mine)
         rows.append(of_group)
         needed.append(need)
     return Parts(parts, rows, list(rooms), needed)
+
+
+def _by_steps(array: np.ndarray) -> np.ndarray:
+    """`[S, B, ...]` as `[S * B, ...]`."""
+    return array.reshape(-1, *array.shape[2:])
 
 
 def _rows(
@@ -178,14 +185,15 @@ def _rows(
     place = np.empty(ids.shape[1], "int32")
     most_ids = most_sent = 0
     for step in range(n_steps):
-        bounds = np.searchsorted(ids[step], firsts)
+        bounds = np.searchsorted(ids[step], firsts).tolist()
         used[:] = False
-        used[np.arange(n_devices)[:, None], inverse[step]] = True
-        most_ids = max(most_ids, int(np.diff(bounds).max()))
+        for device in range(n_devices):
+            used[device, inverse[step, device]] = True
         for source, (first, end) in enumerate(itertools.pairwise(bounds)):
-            counts = np.count_nonzero(used[:, first:end], axis=1)
-            counts[source] = 0
-            most_sent = max(most_sent, int(counts.max()))
+            most_ids = max(most_ids, int(end - first))
+            for device in range(n_devices):
+                if device != source:
+                    most_sent = max(most_sent, int(np.count_nonzero(used[device, first:end])))
         for here, device in enumerate(mine):
             first, end = bounds[device], bounds[device + 1]
             rising = ids[step, first:end][: room.ids]
