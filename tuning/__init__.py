@@ -1,4 +1,4 @@
-"""Searches over the zoo's models: spaces, jobs and reports on keras-tuner."""
+"""Hyperparameter searches over the models of the zoo, based on keras-tuner: spaces, jobs and reports."""
 
 if __name__ != "kerasrec.tuning":
     raise ImportError(

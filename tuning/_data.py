@@ -1,4 +1,4 @@
-"""What a search is of: interactions, or impressions for click models."""
+"""The data of a search: interactions, or impressions for click models."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,10 +15,10 @@ Data: TypeAlias = Interactions | Impressions
 
 
 def checked(data: Any) -> Data:
-    """The data of a search, if it is any.
+    """Return the data of a search, or raise an error if it has the wrong type.
 
     Args:
-        data: what was given.
+        data: what the caller passed.
     """
     if isinstance(data, Impressions):
         data.check_classes()
@@ -31,12 +31,12 @@ def checked(data: Any) -> Data:
 
 
 def check_model(card: Any, data: Data, others: Mapping[str, Any]) -> None:
-    """Refuse a click model without impressions, and impressions with what is for interactions alone.
+    """Refuse a click model without impressions, and arguments that only work with interactions.
 
     Args:
-        card: `Card`, or `None` of a model of the user's own.
-        data: of the search.
-        others: arguments that count for interactions alone, by name; `None` where they were not given.
+        card: `Card`, or `None` for the caller's own model.
+        data: data of the search.
+        others: arguments that only work with interactions, by name; `None` if they were not given.
     """
     from kerasrec import zoo
 
@@ -60,30 +60,30 @@ def check_model(card: Any, data: Data, others: Mapping[str, Any]) -> None:
 
 
 def parts(data: Data, validation: Any, seed: int) -> tuple[Any, Any, Any]:
-    """What is trained on, what is held out, and both.
+    """The training data, the validation data, and both together.
 
     Args:
-        data: of the search.
-        validation: share that is held out, or data that was.
+        data: data of the search.
+        validation: share to hold out, or data that was held out before.
         seed: int.
     """
     if isinstance(data, Interactions):
         if not isinstance(validation, Interactions):
             return *splits.random_split(data, validation, seed), data
-        meaning = replace(meaning_of(data).settled(), left_out=False)  # both are what `at_least` kept
+        meaning = replace(meaning_of(data).settled(), left_out=False)  # `at_least` was applied to both
         return data, validation, joined(data, validation, meaning, "time")
     if isinstance(validation, Impressions):
         fitted, held_out, whole = data, validation, _both(data, validation)
     else:
         fitted, held_out = data.split(share("validation", validation), seed)
         whole = data
-    fitted.check_classes("The impressions that are trained on")
+    fitted.check_classes("The training impressions")
     held_out.check_classes("The validation impressions")
     return fitted, held_out, whole
 
 
 def _both(first: Impressions, second: Impressions) -> Impressions:
-    """The rows of both, to train on: nobody asks whose they are."""
+    """The rows of both, without their users, which training does not need."""
     second.check_columns(first.columns, "`validation`")
     return Impressions(
         {name: np.concatenate([x, second.inputs[name]]) for name, x in first.inputs.items()},

@@ -1,4 +1,4 @@
-"""The progress of a search: one table that lives, or a line a trial where nobody can see it move."""
+"""The progress of a search: a live table on a terminal, otherwise one line per trial."""
 
 import time
 from pathlib import Path
@@ -8,19 +8,19 @@ from kerasrec.tuning._record import Progress, Record
 
 _ROWS = 8
 _EVERY = 0.1
-# Lines of the table beside its rows, and about what its first columns take.
+# Lines of the table in addition to its rows, and the approximate width of its first columns.
 _LINES_AROUND = 6
 _COLUMNS_BEFORE = 54
 _STYLES = {"failed": "red", "pruned": "dim"}
 
 
 class Display:
-    """What a search says while it runs.
+    """Shows the progress of a running search.
 
     Args:
-        oracle: of `_oracles`.
-        folder: of the search.
-        max_trials: int or `None`, where nobody knows.
+        oracle: an oracle of `_oracles`.
+        folder: folder of the search.
+        max_trials: int, or `None` if it is not known.
         verbose: bool.
     """
 
@@ -49,7 +49,7 @@ class Display:
             self._live.stop()
 
     def tick(self, at_once: bool = False) -> None:
-        """Show how things are."""
+        """Show the current state."""
         if self._console.quiet:
             return
         if self._live is None:
@@ -61,7 +61,7 @@ class Display:
             self._live.update(self._table(), refresh=True)
 
     def left(self) -> float | None:
-        """Seconds that the search will take, by the mean of what trials took; `None` where unknown."""
+        """Estimated seconds that remain, from the mean time of a trial; `None` if unknown."""
         done = len(self.oracle.end_order) - self._done_before
         if not done or self.max_trials is None:
             return None

@@ -1,4 +1,4 @@
-"""Batches that follow from the number of the epoch alone, so that a search can go on in the middle."""
+"""Batches that depend only on the seed and the epoch, so a search can resume in the middle of a trial."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from kerasrec.data import Impressions, Interactions
 
 
 class PairBatches(keras.utils.PyDataset):
-    """Ratings in an order that follows from a seed, on every backend.
+    """Ratings in an order that depends only on a seed and the epoch, on every backend.
 
     Args:
         interactions: `Interactions`.
@@ -42,11 +42,11 @@ class PairBatches(keras.utils.PyDataset):
 
 
 class ClickBatches(keras.utils.PyDataset):
-    """Impressions in an order that follows from a seed, on every backend.
+    """Impressions in an order that depends only on a seed and the epoch, on every backend.
 
     Args:
         impressions: `Impressions`.
-        targets: what is learned of them, `[n]`.
+        targets: target of each row, `[n]`.
         batch_size: int.
         seed: int.
     """
@@ -84,11 +84,11 @@ def _order(n_rows: int, seed: int, epoch: int) -> np.ndarray:
 
 
 class EpochBatches(keras.utils.PyDataset):
-    """Batches that change when they are told to, and not where Keras looks at them before it begins.
+    """Batches whose order changes only in `go_to`, not when Keras inspects them before training.
 
     Args:
-        batches: a `keras.utils.PyDataset` with another order after each `on_epoch_end`.
-        epoch: int, the one to begin with.
+        batches: a `keras.utils.PyDataset` with a new order after each `on_epoch_end`.
+        epoch: int, the first epoch.
     """
 
     def __init__(self, batches: keras.utils.PyDataset, epoch: int) -> None:
@@ -98,7 +98,7 @@ class EpochBatches(keras.utils.PyDataset):
         self.go_to(epoch)
 
     def go_to(self, epoch: int) -> None:
-        """Be those of an epoch that has not been yet."""
+        """Advance to a later epoch."""
         while self._epoch < epoch:
             self.batches.on_epoch_end()
             self._epoch += 1
@@ -111,7 +111,7 @@ class EpochBatches(keras.utils.PyDataset):
 
 
 class TellEpoch(keras.callbacks.Callback):
-    """Tells batches which epoch it is.
+    """Advances batches to the current epoch.
 
     Args:
         batches: `EpochBatches`.
@@ -122,5 +122,5 @@ class TellEpoch(keras.callbacks.Callback):
         self.batches = batches
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Tell."""
+        """Advance the batches."""
         self.batches.go_to(epoch)

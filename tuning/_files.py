@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process is killed."""
+"""Files that are written completely or not at all, even if the process is killed."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from kerasrec._partial import replacing
 
 
 def write(path: Path, fill: Callable[[Any], Any]) -> None:
-    """Write a file elsewhere and move it into place."""
+    """Write a file under another name and move it into place."""
     with replacing(path) as partial, open(partial, "wb") as file:
         fill(file)
 
@@ -25,7 +25,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What `write_json` wrote; `None` where there is no such file."""
+    """What `write_json` wrote; `None` if there is no such file."""
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -43,7 +43,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
-    """What `write_arrays` wrote; `None` where there is no such file."""
+    """What `write_arrays` wrote; `None` if there is no such file."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
@@ -55,14 +55,14 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
 
 def _damaged(path: Path) -> str:
     return (
-        "Files of a search must be as the search wrote them; restore this one, or take another `directory`. "
+        "A search needs its files as it wrote them; restore this file, or use another `directory`. "
         f"Received: {str(path)!r}, which is damaged."
     )
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Name the file whose content is of another form than a search's."""
+    """Name the file in the error if its content is not what a search writes."""
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError) as error:

@@ -27,7 +27,7 @@ def fit(
     first_rate: float | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Train any model on the batches that its loss takes: of users and items, or of clicks."""
+    """Train any model on the batches that its loss needs: users and items, or clicks."""
     if recipe.optimizer is None:
         return _one_epoch(model, callbacks)
     batches = _batches(model, interactions, recipe, seed)
@@ -38,7 +38,7 @@ def fit(
     batches = EpochBatches(batches, initial_epoch)
     falling = [] if recipe.schedule == "constant" else [FallingRate(recipe, first_rate)]
     callbacks = [TellEpoch(batches), *falling, *callbacks]
-    # The batches are in an order of their own.
+    # The batches shuffle themselves.
     how = {"epochs": epochs, "initial_epoch": initial_epoch, "shuffle": False, "verbose": 0}
     return model.fit(batches, callbacks=callbacks, **how | kwargs)
 
@@ -51,7 +51,7 @@ def _batches(model: keras.Model, interactions: Data, recipe: Recipe, seed: int) 
 
 
 def _one_epoch(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -> Any:
-    """What training shows callbacks, of a model that needs none."""
+    """Call the callbacks for one epoch, as training would, for a model that needs no training."""
     history = keras.callbacks.History()
     logs: dict[str, Any] = {}
     everyone = [*callbacks, history]

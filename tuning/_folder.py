@@ -1,4 +1,4 @@
-"""The folder of a search: whose it is, who works in it, and which checkpoints stay."""
+"""The folder of a search: which search it belongs to, its lock, and which checkpoints are kept."""
 
 import contextlib
 import re
@@ -16,26 +16,26 @@ from kerasrec.data._access import meaning_of
 from kerasrec.tuning._files import read_json, reading, write_json
 from kerasrec.tuning._record import Record
 
-# Of what stands in the folder; a greater number is a newer kerasrec's.
+# Version of the folder's format; newer versions of kerasrec write higher numbers.
 _FORMAT = 1
 _ABOUT = "search.json"
-# What is written, in hidden folders of the machine and the process that write it.
+# Hidden folders with unfinished files; their names have the machine and the process that writes.
 _UNWRITTEN = re.compile(r"\..+\.([0-9a-f]+)-(\d+)-\d+")
 
 
 def claim(folder: Path, arguments: Mapping[str, Any]) -> None:
-    """Make the folder that of a search with these arguments, or refuse where it is that of another one."""
+    """Assign the folder to a search with these arguments; raise an error if it belongs to another."""
     arguments = {name: _text(x) for name, x in arguments.items()}
     about = read_json(folder / _ABOUT)
     if about is None:
-        # A search that was killed as it began leaves what it had not yet written; rivals have folders within.
+        # A search that was killed at its start leaves unfinished files; rivals have subfolders.
         begun = f".{_ABOUT}."
         if folder.is_dir() and not all(
             path.name.startswith(begun) or (path / _ABOUT).is_file() for path in folder.iterdir()
         ):
             raise ValueError(
                 "`directory` must be empty, new, or the folder of the same search. "
-                f"Received: {str(folder)!r}, which holds something else."
+                f"Received: {str(folder)!r}, which contains something else."
             )
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / _ABOUT, {"format": _FORMAT, "kerasrec": __version__, "arguments": arguments})
@@ -44,22 +44,23 @@ def claim(folder: Path, arguments: Mapping[str, Any]) -> None:
         before, newer = dict(about["arguments"]), about["format"] > _FORMAT
     if newer:
         raise ValueError(
-            f"`directory` must be of this kerasrec or an older one; install kerasrec {about['kerasrec']} or "
-            f"newer, or take another folder. Received: {str(folder)!r}, of format {about['format']}."
+            "`directory` must have been written by this version of kerasrec or an older one; install "
+            f"kerasrec {about['kerasrec']} or newer, or use another folder. Received: {str(folder)!r}, with "
+            f"format {about['format']}."
         )
     names = [name for name in {**arguments, **before} if arguments.get(name) != before.get(name)]
     if names == ["max_trials"] and arguments["max_trials"] > before["max_trials"]:
-        return  # `extend` writes it once nobody else is in the folder
+        return  # `extend` writes it when the folder is locked
     if names:
         differ = "; ".join(f"{name}={arguments.get(name)} instead of {before.get(name)}" for name in names)
         raise ValueError(
-            "A search resumes in its folder with the arguments that it was started with or a larger "
+            "A search can only resume with the arguments that it was started with, or with a larger "
             f"`max_trials`; use these or another `directory`. Received: {differ} in {str(folder)!r}."
         )
 
 
 def extend(folder: Path, max_trials: int) -> None:
-    """Remember that the search of this folder has been given more trials."""
+    """Store a larger number of trials of the folder's search."""
     about: Any = read_json(folder / _ABOUT)
     if about["arguments"]["max_trials"] < max_trials:
         about["arguments"]["max_trials"] = max_trials
@@ -68,7 +69,7 @@ def extend(folder: Path, max_trials: int) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other searches out of the folder; a process that ends in any way lets go."""
+    """Lock the folder against other searches; the lock is released however the process ends."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -81,7 +82,7 @@ def locked(folder: Path) -> Iterator[None]:
             raise ValueError(
                 f"`directory` must not be in use. Received: {str(folder)!r}, in which a search is running."
             ) from error
-        # A trial that is over is written no more, so that nobody would remove what a kill left beside it.
+        # Nothing is written to finished trials, so what a killed process left there is removed here.
         for place in (folder, *(path for path in folder.glob("[!.]*") if path.is_dir())):
             remove_abandoned(place, _UNWRITTEN)
         yield
@@ -91,10 +92,10 @@ def clean(folder: Path, oracle: Any, keep: int, over: bool = False) -> None:
     """Remove the weights of all finished trials but the best.
 
     Args:
-        folder: of the search.
-        oracle: of `_oracles`.
-        keep: int, how many stay.
-        over: whether the search is, so that no trial goes on with the state of another one.
+        folder: folder of the search.
+        oracle: an oracle of `_oracles`.
+        keep: int, number of trials whose weights are kept.
+        over: whether the search has ended; then no trial continues from the state of another.
     """
     best = [trial.trial_id for trial in oracle.get_best_trials(keep)]
     needed = set() if over or not hasattr(oracle, "promotable") else oracle.promotable()
@@ -105,7 +106,7 @@ def clean(folder: Path, oracle: Any, keep: int, over: bool = False) -> None:
 
 
 def fingerprint(data: Any) -> str:
-    """A few characters that say whether data is the same."""
+    """A short text that differs if the data differs."""
     if isinstance(data, Interactions):
         ids = (np.asarray(x).astype(str) for x in (data.user_ids, data.item_ids))
         columns = (data.users, data.items, data.values, *ids)
@@ -130,7 +131,7 @@ def _sum(columns: Any) -> str:
 
 
 def _text(value: Any) -> Any:
-    """An argument as it stands in the file."""
+    """An argument as it is stored in the file."""
     if isinstance(value, Mapping):
         return {str(name): _text(x) for name, x in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""A user's own models in a search."""
+"""Searches over the caller's own models."""
 
 import inspect
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from kerasrec.zoo import Recipe
 
 
 class OwnModels(keras_tuner.HyperModel):
-    """The models of a function `build(hp)`, or of a hypermodel without a `fit` of its own.
+    """The models of a function `build(hp)`, or of a hypermodel that does not define `fit`.
 
     Args:
         models: the function or the `keras_tuner.HyperModel`.
@@ -29,7 +29,7 @@ class OwnModels(keras_tuner.HyperModel):
         return getattr(self.models, "build", self.models)(hp)
 
     def fit(self, hp: Any, model: Any, interactions: Data, validation: Data, **kwargs: Any) -> Any:
-        """Train it on the batches that its loss takes."""
+        """Train it on the batches that its loss needs."""
         return fit(model, interactions, validation, Recipe(), self.seed, **kwargs)
 
 
@@ -42,7 +42,7 @@ def hypermodel(
     seed: int,
     metrics: tuple[str, ...],
 ) -> Any:
-    """The hypermodel of a name, a function, or a hypermodel."""
+    """The hypermodel for a name, a function or a hypermodel."""
     if isinstance(model, str):
         return HyperRecommender(
             model, interactions, **features, **space, epochs=epochs, seed=seed, metrics=metrics
@@ -50,7 +50,7 @@ def hypermodel(
     given = [name for name, x in {**features, **space}.items() if x is not None]
     if given:
         raise ValueError(
-            f"`{given[0]}` is only for models given by name; use it in the code that builds your own model. "
+            f"`{given[0]}` only works with models given by name; use it in the code that builds your model. "
             f"Received: model={model!r}."
         )
     if isinstance(model, HyperRecommender):

@@ -1,4 +1,4 @@
-"""What a search optimises: which figure, in which direction, and who reports it."""
+"""What a search optimises: which metric, in which direction, and what reports it."""
 
 import re
 from typing import Any
@@ -25,16 +25,16 @@ _ERRORS = ("mean_squared_error", "root_mean_squared_error", "mean_absolute_error
 
 
 class Objective(keras_tuner.Objective):
-    """A figure and its direction.
+    """A metric and its direction.
 
     Args:
-        name: as it stands in the logs of an epoch.
+        name: its name in the logs of an epoch.
         direction: `"max"` or `"min"`.
 
     Attributes:
-        metric: the exact metric that it is, or `None` where Keras reports it.
+        metric: name of the exact metric, or `None` if Keras reports it.
         k: its cut-off.
-        keras_metric: what a rating model has to be compiled with to report it, or `None`.
+        keras_metric: Keras metric that a rating model must be compiled with to report it, or `None`.
     """
 
     def __init__(self, name: str, direction: str) -> None:
@@ -46,12 +46,12 @@ class Objective(keras_tuner.Objective):
         self.keras_metric = metric if metric in _ERRORS else None
 
     def callback(self, validation: Data, train: Any, n_users: int | None) -> Any:
-        """What writes it into the logs, where Keras does not."""
+        """The callback that writes it to the logs; `None` if Keras does."""
         if isinstance(validation, Impressions):
             if self.metric == "user_auc" and validation.users is None:
                 raise ValueError(
                     "`objective='val_user_auc'` needs a column of users: pass `user=` to "
-                    "`Impressions.from_frame`. Received: impressions without."
+                    "`Impressions.from_frame`. Received: impressions without users."
                 )
             return ClickMetrics(validation)
         if self.metric is None:
@@ -60,12 +60,12 @@ class Objective(keras_tuner.Objective):
 
 
 def objective(given: Any, card: Any = None, clicks: bool = False) -> Objective:
-    """The objective that was asked for, of a model of the zoo or (no card) any.
+    """The requested objective, checked.
 
     Args:
         given: name, `(name, direction)`, or `keras_tuner.Objective`.
-        card: `Card`, or `None`.
-        clicks: bool, whether the search is of impressions. Defaults to `False`.
+        card: `Card` of a model of the zoo, or `None` for any other model.
+        clicks: bool, whether the data are impressions. Defaults to `False`.
     """
     if isinstance(given, keras_tuner.Objective):
         given = (given.name, given.direction)
@@ -88,13 +88,11 @@ def objective(given: Any, card: Any = None, clicks: bool = False) -> Objective:
         listed = [*(f"val_{metric}@10" for metric in at_k), *known]
         whose = "of this search" if card is None else f"that {card.name} reports"
         other = (
-            (" For another figure of your own model, give its direction: ('val_x', 'max').")
-            if not card
-            else ""
+            " For another metric of your own model, give its direction: ('val_x', 'max')." if not card else ""
         )
         raise ValueError(
-            f"`objective` must be a figure {whose}: {', '.join(listed)}"
-            f"{', or with another cut-off' * bool(at_k)}."
+            f"`objective` must be a metric {whose}: {', '.join(listed)}"
+            f"{', or one of these with another cut-off' * bool(at_k)}."
             f"{did_you_mean(name, listed)}{other} Received: objective={name!r}."
         )
     if direction not in (None, "max", "min"):
@@ -103,7 +101,7 @@ def objective(given: Any, card: Any = None, clicks: bool = False) -> Objective:
 
 
 def _known(card: Any, clicks: bool) -> dict[str, str]:
-    """What a model reports beside the metrics of lists."""
+    """What a model reports in addition to the metrics of lists."""
     if clicks:
         return dict(_CLICKS)
     if card is not None and card.task == "ranking":
@@ -115,13 +113,13 @@ def _known(card: Any, clicks: bool) -> dict[str, str]:
 
 
 class UnknownObjective(ValueError):
-    """The figure that is to be optimised is not there: no trial could do better."""
+    """The model does not report the objective, so every trial would fail."""
 
 
 def missing(name: str, logs: dict[str, Any]) -> str:
-    """The message about a figure that training did not report."""
+    """The message about a metric that training did not report."""
     listed = ", ".join(sorted(logs)) or "nothing"
     return (
-        f"`objective` must be a figure that the model reports: {listed}.{did_you_mean(name, logs)} "
+        f"`objective` must be a metric that the model reports: {listed}.{did_you_mean(name, logs)} "
         f"Received: objective={name!r}."
     )

@@ -1,4 +1,4 @@
-"""keras-tuner's oracles, which decide what is tried next, with a memory that a kill cannot split."""
+"""keras-tuner's oracles, which choose the next trial, with a state that survives a kill."""
 
 import datetime
 import inspect
@@ -14,21 +14,21 @@ from keras_tuner.src.tuners.gridsearch import LinkedList
 from kerasrec._names import did_you_mean
 from kerasrec.tuning._files import read_json, reading, write_json
 
-# Of the Gaussian process: fits from other kernels, points that are looked at, of which some lead, and how far
-# from these the next ones lie.
+# For the Gaussian process: number of further starting kernels, of points evaluated per round and of best
+# points kept, and the distances of the next points from these.
 _RESTARTS = 5
 _POINTS = 2000
 _LEADERS = 20
 _WIDTHS = (0.1, 0.03, 0.01, 0.0)
-_BELOW_1 = 1 - 1e-9  # keras-tuner makes one more than the highest whole number of 1
+_BELOW_1 = 1 - 1e-9  # keras-tuner turns 1 into the highest integer plus one
 
 
 class Durable:
-    """What is added to an oracle of keras-tuner.
+    """What kerasrec adds to an oracle of keras-tuner.
 
-    The whole state, trials included, stands in one file that is replaced at once. Whatever an oracle draws
-    depends on the seed and the number of trials, not on what was drawn before, so that a search that is taken
-    up again goes on as if nothing had happened. The first trial has the defaults.
+    The whole state, including the trials, is in one file that is replaced atomically. What an oracle draws
+    depends on the seed and the number of trials, not on earlier draws, so a search that is resumed continues
+    as if it had never stopped. The first trial has the defaults.
     """
 
     trials: dict[str, Trial]
@@ -39,7 +39,7 @@ class Durable:
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.started: dict[str, str] = {}
-        # Failures before this place in `end_order` were of an earlier run.
+        # Failures before this position in `end_order` belong to an earlier run.
         self.failures_from = 0
         self.error: OSError | None = None
         self.verbose = 0
@@ -50,7 +50,7 @@ class Durable:
         return Path(self._project_dir, "oracle.json")  # type: ignore[attr-defined]
 
     def save(self) -> None:
-        """Write everything. An error is kept, for the search to stop by."""
+        """Write the whole state. An error is kept in `error`; the search raises it later."""
         state = self.get_state() | {  # type: ignore[attr-defined]
             "trials": [trial.get_state() for trial in self.trials.values()],
             "started": self.started,
@@ -61,7 +61,7 @@ class Durable:
             self.error = error
 
     def reload(self) -> bool:
-        """Take up what `save` wrote, where there is anything."""
+        """Restore what `save` wrote; returns whether there was anything."""
         state = read_json(self.path)
         if state is None:
             return False
@@ -69,8 +69,8 @@ class Durable:
             self.trials = {x["trial_id"]: Trial.from_state(x) for x in state["trials"]}
             self.started = state["started"]
             self.set_state(state)  # type: ignore[attr-defined]
-        # What was running begins where it stopped, in the order in which it was started.
-        # keras-tuner forgets a trial that runs only after it has saved its end.
+        # Running trials continue where they stopped, in the order in which they were started.
+        # keras-tuner removes a trial from the running ones only after it has saved its end.
         ongoing = (trial.trial_id for trial in self.ongoing_trials.values())
         running = sorted(set(ongoing) - set(self.end_order))  # type: ignore[attr-defined]
         self._retry_queue = [*self._retry_queue, *reversed(running)]
@@ -79,14 +79,14 @@ class Durable:
         return True
 
     def failures(self) -> list[str]:
-        """The last trials of this run that failed one after the other."""
+        """The last trials of this run, if they failed in a row."""
         failed: list[str] = []
         for trial_id in self.end_order[self.failures_from :]:  # type: ignore[attr-defined]
             failed = [*failed, trial_id] if self.trials[trial_id].status == TrialStatus.FAILED else []
         return failed
 
     def given_up(self) -> bool:
-        """Whether so many trials failed one after the other that the search ends."""
+        """Whether so many trials failed in a row that the search ends."""
         return len(self.failures()) >= self.max_consecutive_failed_trials  # type: ignore[attr-defined]
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -98,14 +98,14 @@ class Durable:
             values = {hp.name: hp.default for hp in space.space if space.is_active(hp)}
             return {"status": TrialStatus.RUNNING, "values": values}
         with warnings.catch_warnings():
-            # A Gaussian process that fits no better still proposes something.
+            # A Gaussian process whose fit did not converge still proposes something.
             warnings.simplefilter("ignore")
             return super().populate_space(trial_id)  # type: ignore[misc]
 
     _starts_with_defaults = True
 
     def _check_consecutive_failures(self) -> None:
-        """Nothing: raised in the middle of `end_trial`, an error would leave half of it undone."""
+        """Do nothing: an error in the middle of `end_trial` would leave it half done."""
 
     def _save_trial(self, trial: Trial) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
@@ -126,9 +126,9 @@ class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
         if len(done) < initial or self.given_up():
             return super().populate_space(trial_id)
         with warnings.catch_warnings():
-            # A process that fits no better still proposes something.
+            # A process whose fit did not converge still proposes something.
             warnings.simplefilter("ignore")
-            self.gpr = self._make_gpr()  # for the trials that run, which it guesses
+            self.gpr = self._make_gpr()  # `_vectorize_trials` predicts the running trials with it
             self.gpr.n_restarts_optimizer = _RESTARTS
             x, y = self._vectorize_trials()
             self.gpr.fit(x, y)
@@ -136,9 +136,9 @@ class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
         return {"status": TrialStatus.RUNNING, "values": values}
 
     def _most_promising(self, best: np.ndarray) -> np.ndarray:
-        """The point with the lowest confidence bound, of many at once: at random, then around the best ones.
+        """The point with the lowest confidence bound: first among random ones, then around the best of these.
 
-        keras-tuner follows gradients from 50 points one by one, which takes longer than many a trial.
+        keras-tuner follows gradients from 50 points one by one, which takes longer than many trials.
         """
         rng = np.random.default_rng([self.seed, len(self.trials)])
         points = np.concatenate([best[None], rng.random((_POINTS, len(best)))])
@@ -152,22 +152,22 @@ class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
 
 
 class HyperbandOracle(Durable, keras_tuner.oracles.HyperbandOracle):
-    """Many trials of few epochs, of which the best go on."""
+    """Many trials of few epochs; the best continue."""
 
     _starts_with_defaults = False
 
     def promotable(self) -> set[str]:
-        """Trials that may still go on."""
+        """Trials that may still continue."""
         return {info["id"] for bracket in self._brackets for rounds in bracket["rounds"] for info in rounds}
 
 
 class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
     """All combinations."""
 
-    _starts_with_defaults = False  # it does by itself
+    _starts_with_defaults = False  # keras-tuner's grid search already does
 
     def get_state(self) -> dict[str, Any]:
-        """With the order of what was tried, which keras-tuner forgets."""
+        """The state, with the order of the trials, which keras-tuner does not save."""
         ids, links = self._ordered_ids, {}
         for trial_id in ids._data_to_index:
             links[trial_id] = ids.next(trial_id)
@@ -178,12 +178,12 @@ class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
         return super().get_state() | {"ordered": ordered, "populate_next": self._populate_next}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take it up."""
+        """Restore it."""
         super().set_state(state)
         self._ordered_ids = LinkedList()
         for trial_id in state["ordered"]:
             self._ordered_ids.insert(trial_id)
-        # keras-tuner puts a trial there only after it has saved its end.
+        # keras-tuner adds a trial only after it has saved its end.
         self._populate_next = [*state["populate_next"], *state["end_order"][-1:]]
 
 
@@ -204,8 +204,8 @@ def oracle(
     Args:
         tuner: `"bayesian"`, `"random"`, `"hyperband"` or `"grid"`.
         objective: `Objective`.
-        max_trials: int; Hyperband counts by itself.
-        epochs: int, most epochs of a trial.
+        max_trials: int; Hyperband computes the number of its trials itself.
+        epochs: int, maximum number of epochs of a trial.
         seed: int.
         further: arguments of keras-tuner's oracle.
     """
@@ -227,5 +227,5 @@ def oracle(
                 f"{did_you_mean(name, accepted)} Received: {name}={further[name]!r}."
             )
     size = {"max_epochs": epochs} if tuner == "hyperband" else {"max_trials": max_trials}
-    # keras-tuner takes a seed of 0 for none.
+    # keras-tuner treats a seed of 0 as none.
     return cls(objective=objective, seed=seed + 1, **size, **further)

@@ -22,7 +22,7 @@ img { max-width: 100%; }
 
 
 def write_page(result: "SearchResult", path: Any) -> None:
-    """Write it, whole or not at all."""
+    """Write it completely or not at all."""
     path = Path(path)
     if path.suffix != ".html":
         raise ValueError(f"`path` must end in .html. Received: {str(path)!r}.")

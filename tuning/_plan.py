@@ -1,4 +1,4 @@
-"""All that the processes of a search have to know."""
+"""Everything that the processes of a search need to know."""
 
 import copy
 import tempfile
@@ -26,7 +26,7 @@ class Plan:
     Args:
         hypermodel: `keras_tuner.HyperModel`.
         interactions: `Interactions` or `Impressions` to train on.
-        validation: the same, held out of them.
+        validation: the validation data, of the same type.
         whole: both together.
         objective: `Objective`.
         tuner: name.
@@ -36,8 +36,8 @@ class Plan:
         prune: bool.
         keep: int.
         seed: int.
-        folder: where everything stands.
-        callbacks: of the user.
+        folder: folder of the search.
+        callbacks: the caller's callbacks.
         n_users: int or `None`.
         of_oracle: further arguments of the oracle.
         of_tuner: further arguments of the tuner.
@@ -62,13 +62,13 @@ class Plan:
     of_tuner: dict[str, Any] = field(default_factory=dict)
 
     def make_oracle(self) -> Any:
-        """What decides on the trials."""
+        """The oracle, which chooses the trials."""
         return _oracles.oracle(
             self.tuner, self.objective, self.max_trials, self.epochs, self.seed, self.of_oracle
         )
 
     def make_tuner(self, oracle: Any, tick: Callable[[], None] = lambda: None) -> Tuner:
-        """What runs them in this process."""
+        """The tuner, which runs the trials in this process."""
         return Tuner(
             oracle,
             self.hypermodel,
@@ -85,20 +85,20 @@ class Plan:
         )
 
     def models_of(self, interactions: Data, seed: int) -> Any:
-        """The hypermodel, of these interactions and this seed where it looks at any."""
+        """The hypermodel for these interactions and this seed, if it depends on them."""
         models = self.hypermodel
         models = models.on(interactions) if isinstance(models, HyperRecommender) else copy.copy(models)
         models.seed = seed
         return models
 
     def settings(self, hp: Any) -> dict[str, Any]:
-        """Values that were searched, as a person reads them."""
+        """The searched hyperparameters and their values, in readable form."""
         if isinstance(self.hypermodel, HyperRecommender):
             return self.hypermodel.settings(hp.copy())
         return {name: x for name, x in hp.values.items() if not name.startswith("tuner/")}
 
     def best_epoch(self, hp: Any) -> int:
-        """The best epoch of a training with these hyperparameters, by the validation data."""
+        """The best epoch on the validation data of a training with these hyperparameters."""
         with tempfile.TemporaryDirectory() as folder:
             record = Record(Path(folder), "0")
             watch = TrialCallback(record, self.objective, self.epochs, self.patience, None, self.seed)
@@ -112,7 +112,7 @@ class Plan:
             return watch.best_epoch
 
     def retrained(self, hp: Any, epochs: int, seed: int) -> keras.Model:
-        """A model with these hyperparameters, trained on everything for so many epochs."""
+        """A model with these hyperparameters, trained on all data for `epochs` epochs."""
         set_random_seed(seed)
         models = self.models_of(self.whole, seed)
         model = models.build(hp.copy())

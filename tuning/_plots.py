@@ -1,4 +1,4 @@
-"""The pictures of a search."""
+"""Plots of a search."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ def _history(axes: Any, frame: "pd.DataFrame", result: "SearchResult") -> None:
 
 
 def _parallel(axes: Any, frame: "pd.DataFrame", names: list[str], direction: str) -> None:
-    """A line a trial through its values; the darker, the better."""
+    """One line per trial through its values; the darker, the better."""
     frame = frame.dropna(subset=["score"])
     columns = np.stack([_between_0_and_1(frame[name]) for name in [*names, "score"]], axis=1)
     rank = frame["score"].rank(ascending=direction == "max", pct=True).to_numpy()
@@ -58,7 +58,7 @@ def _parallel(axes: Any, frame: "pd.DataFrame", names: list[str], direction: str
 
 
 def _ends(column: "pd.Series[Any]") -> tuple[str, str]:
-    """What stands at the bottom and at the top."""
+    """The labels at the bottom and at the top."""
     import pandas as pd
 
     values = pd.to_numeric(column, errors="coerce").astype(float)

@@ -1,4 +1,4 @@
-"""What a trial leaves in its folder: how far it is, its state to go on from, its best weights."""
+"""The folder of a trial: its progress, the state to resume from, and its best weights."""
 
 import functools
 import json
@@ -18,15 +18,15 @@ _BEST = "best.npz"
 
 @dataclass
 class Progress:
-    """How far a trial is.
+    """The progress of a trial.
 
     Args:
         values: the objective after each epoch.
-        epochs: most epochs that it may take.
+        epochs: maximum number of epochs.
         status: `"running"`, `"completed"`, `"pruned"` or `"failed"`.
         reason: why it failed.
-        seconds: in training, tracing and compilation included, and evaluation.
-        outside: seconds of the search in anything else, since the trial before.
+        seconds: seconds in training, including tracing and compilation, and in evaluation.
+        outside: seconds of the search in anything else, since the previous trial.
     """
 
     values: list[float] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Record:
     """The folder of a trial.
 
     Args:
-        folder: of the search.
+        folder: folder of the search.
         trial_id: str.
     """
 
@@ -49,13 +49,13 @@ class Record:
         self.folder = folder / f"trial_{trial_id}"
 
     def read(self) -> Progress:
-        """How far the trial is; nothing done where it has not begun."""
+        """The progress of the trial; an empty one if it has not begun."""
         found = read_json(self.folder / _STORY)
         with reading(self.folder / _STORY):
             return Progress() if found is None else Progress(**found)
 
     def write(self, progress: Progress) -> None:
-        """Say how far it is."""
+        """Write the progress."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / _STORY, asdict(progress))
 
@@ -72,7 +72,7 @@ class Record:
         self.write(progress)
 
     def restore(self, model: keras.Model) -> Progress | None:
-        """Bring a fresh model to the last epoch's end; `None` where there was none."""
+        """Restore the state after the last epoch in a new model; `None` if there was none."""
         arrays = read_arrays(self.folder / _LAST)
         if arrays is None:
             return None
@@ -83,7 +83,7 @@ class Record:
         return progress
 
     def load_best(self, model: keras.Model) -> bool:
-        """Give a model the best weights, where they are kept."""
+        """Load the best weights into a model; returns whether there are any."""
         arrays = read_arrays(self.folder / _BEST)
         if arrays is not None:
             with reading(self.folder / _BEST):
@@ -91,9 +91,9 @@ class Record:
         return arrays is not None
 
     def inherit(self, other: "Record") -> None:
-        """Begin with the state of another trial, unless there is one already."""
+        """Start from the state of another trial, unless this one has a state already."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in (_BEST, _LAST):  # the last one counts, so it comes last
+        for name in (_BEST, _LAST):  # the second file marks both as copied
             if (other.folder / name).is_file() and not (self.folder / _LAST).is_file():
                 content = (other.folder / name).read_bytes()
                 write(self.folder / name, functools.partial(_put, content))
@@ -108,7 +108,7 @@ class Record:
         for name, unwanted in ((_BEST, best), (_LAST, last)):
             if unwanted:
                 (self.folder / name).unlink(missing_ok=True)
-        for left in self.folder.glob(".*.npz"):  # of a process that was killed
+        for left in self.folder.glob(".*.npz"):  # from a process that was killed
             left.unlink(missing_ok=True)
 
 

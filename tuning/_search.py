@@ -48,45 +48,52 @@ def search(
     verbose: bool = True,
     **kwargs: Any,
 ) -> SearchResult:
-    """Search for the hyperparameters of a model with the best figure on held-out interactions.
+    """Search for the hyperparameters of a model with the best metric on held-out interactions.
 
-    Part of the interactions is held out of every training, and the objective is measured on it after every
-    epoch; a test set is not needed and not seen. A trial ends after `patience` epochs without a better value,
-    or if its best value is below the median of earlier trials at the same epoch. The first trial is the
-    model's recipe (`kerasrec.zoo.recipe`), except with Hyperband.
+    The search holds out part of the interactions and measures the objective on it after every epoch. It
+    neither needs nor sees a test set. A trial ends after `patience` epochs without a better value, or if its
+    best value is worse than the median of earlier trials at the same epoch. The first trial is the model's
+    recipe (`kerasrec.zoo.recipe`), except with Hyperband.
 
-    Everything is stored in `directory`. A search that was stopped or killed resumes when it is called again
-    with the same arguments, the running trial after its last epoch; a finished one only returns its result.
+    Everything is stored in `directory`. If a search was stopped or killed, calling it again with the same
+    arguments resumes it; the running trial continues after its last epoch. If it has finished, the call only
+    returns its result.
 
     Args:
         interactions: `Interactions`, the training data; `Impressions` for click models.
-        model: name of a model of the zoo, a function `build(hp)` that returns a compiled model with inputs
-            `user` and `item`, or the columns of impressions, or a `keras_tuner.HyperModel`, such as a
-            `HyperRecommender`; a `fit` of its own is called as that of `HyperRecommender` is. Defaults to
-            `None`: `"hybrid"`, and of impressions `"dcn"`.
-        objective: what to optimise: `"val_ndcg@10"` and other exact metrics of `kerasrec.evaluation`, or what
-            Keras reports (`"val_loss"`, `"val_mean_squared_error"`); with its direction where that is not
-            known, `("val_x", "max")`. Of impressions `"val_auc"`, `"val_user_auc"`, `"val_log_loss"` or
-            `"val_calibration_error"`. Defaults to `None`: `"val_ndcg@10"`, and of impressions `"val_auc"`.
+        model: name of a model of the zoo; or a function `build(hp)` that returns a compiled model whose
+            inputs are `user` and `item`, or the columns of the impressions; or a `keras_tuner.HyperModel`,
+            such as `HyperRecommender`. If a hypermodel defines `fit`, it is called with the arguments of
+            `HyperRecommender.fit`. Defaults to `None`: `"hybrid"`, or `"dcn"` for impressions.
+        objective: metric to optimise: `"val_ndcg@10"` or another exact metric of `kerasrec.evaluation`, or
+            what Keras reports (`"val_loss"`, `"val_mean_squared_error"`). For other metrics give the
+            direction too: `("val_x", "max")`. For impressions: `"val_auc"`, `"val_user_auc"`,
+            `"val_log_loss"` or `"val_calibration_error"`. Defaults to `None`: `"val_ndcg@10"`, or
+            `"val_auc"` for impressions.
         tuner: `"bayesian"`, `"random"`, `"hyperband"` or `"grid"`. Defaults to `"bayesian"`.
-        max_trials: int; Hyperband counts by itself. May be greater where a search goes on. Defaults to `20`.
-        epochs: int, most epochs of a trial. Defaults to `None`: those of the model's recipe, or 20.
+        max_trials: int, number of trials; Hyperband computes its own. A search can be resumed with a larger
+            number. Defaults to `20`.
+        epochs: int, maximum number of epochs of a trial. Defaults to `None`: those of the model's recipe, or
+            20.
         user_features: as in `HyperRecommender`. Defaults to `None`.
         item_features: as in `HyperRecommender`. Defaults to `None`.
         fixed: as in `HyperRecommender`. Defaults to `None`.
         space: as in `HyperRecommender`. Defaults to `None`.
-        validation: share of the rows held out, at random, or `Interactions` (`Impressions`) that are beside
-            the training data. Defaults to `0.1`.
-        patience: int, epochs without a better value, or `None` for all epochs. Defaults to `3`.
-        prune: bool, whether a trial below the median ends. Hyperband prunes by itself. Defaults to `True`.
-        keep: int, of how many of the best trials the weights stay on disk. Defaults to `3`.
-        workers: int, processes of this machine, which share its cores. Defaults to `1`.
-        chief: `"HOST:PORT"` of a search over several machines on a shared folder: where this process serves,
-            or, with `worker`, which one it works for. Defaults to `None`.
+        validation: share of the rows to hold out at random, or separate validation data (`Interactions` or
+            `Impressions`). Defaults to `0.1`.
+        patience: int, epochs without a better value after which a trial ends, or `None` to train for all
+            epochs. Defaults to `3`.
+        prune: bool, whether trials below the median end early. Hyperband prunes in its own way. Defaults to
+            `True`.
+        keep: int, number of the best trials whose weights stay on disk. Defaults to `3`.
+        workers: int, number of processes on this machine, which share its cores. Defaults to `1`.
+        chief: `"HOST:PORT"`, for a search on several machines with a shared folder: the address that this
+            process listens on or, with `worker`, the one that it connects to. Defaults to `None`.
         worker: name of this process among the workers of `chief`. Defaults to `None`.
         directory: folder of the search. Defaults to `"search"`.
-        seed: int, of splits, weights, order and what is tried. Defaults to `0`.
-        n_users: int, users that exact metrics are measured on in training. Defaults to `None`: all.
+        seed: int, for splits, initial weights, the order of the rows and the oracle. Defaults to `0`.
+        n_users: int, number of users on which exact metrics are measured during training. Defaults to `None`:
+            all.
         callbacks: Keras callbacks, copied for each trial. Defaults to `()`.
         verbose: bool, whether progress is shown on standard error. Defaults to `True`.
         **kwargs: further arguments of keras-tuner's oracle (`num_initial_points`, `factor`,
@@ -96,9 +103,10 @@ def search(
         `SearchResult`.
 
     Raises:
-        ValueError: if an argument, a setting or a range is none of those above, or the folder is another
-            search's or a newer kerasrec's.
-        RuntimeError: if three trials in a row fail, with their reasons, or no trial gave a result.
+        ValueError: if an argument, a setting or a range is invalid, or the folder belongs to another search
+            or to a newer version of kerasrec.
+        RuntimeError: if three trials in a row fail (the message has the reasons), or if no trial gave a
+            result.
 
     Example:
         >>> import tempfile, kerasrec
@@ -131,7 +139,7 @@ def search(
     workers = positive_integer("workers", workers)
     _workers.check_not_in_a_worker()
     with warnings.catch_warnings():
-        # keras-tuner asks for the current thread in an old way.
+        # keras-tuner uses a deprecated function to get the current thread.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
         if worker is not None:
             _workers.work_for(plan, chief, worker)
@@ -144,10 +152,10 @@ def search(
 
 
 def _run(plan: Plan, workers: int, chief: str | None, verbose: bool) -> Any:
-    """The oracle, when it is done."""
+    """Run the search and return its oracle."""
     oracle = plan.make_oracle()
     max_trials = oracle.max_trials
-    # Makes the folder and the space known to the oracle.
+    # This also gives the oracle the folder and the space.
     tuner = plan.make_tuner(oracle)
     oracle.reload()
     _folder.clean(plan.folder, oracle, plan.keep)
@@ -169,7 +177,7 @@ def _run(plan: Plan, workers: int, chief: str | None, verbose: bool) -> Any:
             raise OSError(
                 error.errno,
                 f"{os.strerror(error.errno)}; make room and start the search again with the same "
-                "arguments: it resumes",
+                "arguments to resume it",
                 str(plan.folder),
             ) from error
     if oracle.given_up():
@@ -207,7 +215,7 @@ def _plan(
     callbacks: Sequence[keras.callbacks.Callback],
     kwargs: dict[str, Any],
 ) -> tuple[Plan, dict[str, Any]]:
-    """A search whose arguments have been looked at, and those that its folder is known by."""
+    """Check the arguments; return the search, and the arguments that identify its folder."""
     interactions = _data.checked(interactions)
     clicks = isinstance(interactions, Impressions)
     model = ("dcn" if clicks else "hybrid") if model is None else model

@@ -1,4 +1,4 @@
-"""What a search may vary of a model: its card's settings, those of its parts and those of its training."""
+"""What a search can vary: the settings on a model's card, those of its parts and those of its training."""
 
 import dataclasses
 import inspect
@@ -13,13 +13,13 @@ from kerasrec.zoo._recipe import SCHEDULES
 _OPTIMIZERS = ("adam", "adamw", "adagrad", "rmsprop", "lion")
 _REPRESENTATIONS = ("linear", "normalized_linear", "relu", "deep")
 _MOST_LAYERS = 3
-# Without it a training takes as many as the search says.
+# If it is not set, a training takes the epochs of the search.
 _EPOCHS = "epochs"
-# What `create` reads off the data.
+# Arguments that `create` takes from the data.
 _FROM_DATA = ("user_features", "item_features", "interactions", "columns", "n_users", "n_items")
-# Training settings that every search of such a model varies unless it says otherwise.
+# Training settings that a search varies by default, by task.
 _VARIED = {"rating": ("batch_size",), "ranking": ("batch_size", "n_sampled_items"), "click": ("batch_size",)}
-# Batches to choose from; those of clicks are rows of a table, which cost little.
+# Batch sizes to choose from; rows of clicks are cheap.
 _BATCHES = {"click": (256, 512, 1024, 2048, 4096)}
 
 
@@ -27,16 +27,16 @@ class Space:
     """The settings of a model that can be searched, and those that are.
 
     Args:
-        card: of the model.
-        recipe: what the model trains best with: where the search begins, and what is not searched.
+        card: card of the model.
+        recipe: recipe of the model: the starting point of the search, and the values of what is not searched.
         groups: names of the groups of features, by side.
         fixed: values of settings that are not searched.
-        space: ranges by name, names alone, `"all"`, or `None`.
+        space: ranges by name, a list of names, `"all"`, or `None`.
 
     Attributes:
-        searched: dict of `Hyperparameter` by name, parents before what depends on them.
+        searched: dict of `Hyperparameter` by name, parents before the settings that depend on them.
         fixed: dict.
-        defaults: dict of the defaults of every training setting and of what is searched.
+        defaults: dict of the defaults of every known and searched setting.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Space:
         self.defaults = {name: h.default for name, h in (self.known | self.searched).items()}
 
     def split(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Arguments of the factory and settings of the training, from values of what is searched."""
+        """Arguments of the factory and settings of the training, from the values of searched settings."""
         whole = self.fixed | dict(values)
         training = {name: whole.get(name, h.default) for name, h in self.training.items()}
         if training:
@@ -93,7 +93,7 @@ class Space:
         return arguments, training
 
     def conditions(self, hyperparameter: Hyperparameter) -> list[tuple[Hyperparameter, tuple[Any, ...]]]:
-        """What a setting depends on among what is searched, the outermost first, with the values."""
+        """The searched settings that a setting depends on, outermost first, each with the values it needs."""
         if hyperparameter.when is None or hyperparameter.when[0] not in self.searched:
             return []
         parent = self.searched[hyperparameter.when[0]]
@@ -108,7 +108,7 @@ class Space:
             )
 
     def _counts(self, hyperparameter: Hyperparameter, searched: Mapping[str, Hyperparameter]) -> bool:
-        """Whether the setting that it depends on is searched or has one of the values."""
+        """Whether the setting it depends on is searched, or is fixed to one of the values it needs."""
         if hyperparameter.when is None:
             return True
         name, values = hyperparameter.when
@@ -119,7 +119,7 @@ class Space:
         return self.fixed.get(name, self.known[name].default) in values
 
     def _hyperparameter(self, name: str, given: Any) -> Hyperparameter:
-        """What was given as the range of a setting."""
+        """The setting with the range that was given."""
         if isinstance(given, Hyperparameter):
             self._check("space", name, {*self.known, *self.factory})
             return given
@@ -139,7 +139,7 @@ class Space:
             return self._numbers(known, low, high, scale == ["log"] if scale else known.log)
         if not isinstance(given, (list, tuple)):
             raise ValueError(
-                f"The range of {name!r} must be (low, high), a list of values, or True for that of the card. "
+                f"The range of {name!r} must be (low, high), a list of values, or True for the card's range. "
                 f"Received: {given!r}."
             )
         choices = tuple(tuple(x) if isinstance(x, list) else x for x in given)
@@ -168,7 +168,7 @@ class Space:
 
 
 def _beginning(h: Hyperparameter, values: Mapping[str, Any]) -> Hyperparameter:
-    """A setting with the recipe's value for its default, and a range that holds it."""
+    """A setting whose default is the recipe's value and whose range contains it."""
     if h.name not in values:
         return h
     value = values[h.name]
@@ -196,7 +196,7 @@ def _training(card: Card, recipe: Recipe, own: Mapping[str, Hyperparameter]) -> 
     if card.task == "ranking":
         losses = own["loss"].choices if "loss" in own else ()
         sampled = None
-        # Of another loss nobody knows here whether it takes samples.
+        # Whether other losses take samples is not known here.
         if losses and all(isinstance(x, str) for x in losses):
             sampled = ("loss", tuple(x for x in losses if not takes_catalogue(x)))
         settings += [
@@ -208,7 +208,7 @@ def _training(card: Card, recipe: Recipe, own: Mapping[str, Hyperparameter]) -> 
 
 
 def _parts(card: Card) -> list[Hyperparameter]:
-    """Settings of a hybrid's parts that its card leaves out: tastes, representations, layers."""
+    """Settings of a hybrid's parts that are not on its card: tastes, representations, layers."""
     accepted = inspect.signature(card.factory).parameters
     named = {h.name for h in card.hyperparameters}
     settings = []
@@ -267,7 +267,7 @@ def _network(side: str, values: Mapping[str, Any], arguments: Mapping[str, Any],
 
 
 def group_setting(side: str, name: str) -> str:
-    """The setting that takes a group of features or leaves it."""
+    """The setting that says whether a group of features is used."""
     return f"{side}_features_{name}"
 
 
@@ -276,7 +276,7 @@ def _group(side: str) -> Any:
 
 
 def _ordered(searched: Mapping[str, Hyperparameter]) -> dict[str, Hyperparameter]:
-    """Parents before what depends on them."""
+    """The settings, parents before those that depend on them."""
     ordered: dict[str, Hyperparameter] = {}
 
     def add(h: Hyperparameter) -> None:

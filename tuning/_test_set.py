@@ -1,4 +1,4 @@
-"""Rows that a search has not seen: how models are measured on them, and set side by side."""
+"""The test set of a search: how models are measured on it and compared."""
 
 import functools
 import time
@@ -25,12 +25,12 @@ _CLICKS = ("auc", "log_loss", "user_auc", "calibration_error")
 def test_set(
     test: Any, whole: Data, objective: Objective, k: int | None, metrics: Iterable[str] | None
 ) -> "Lists | Clicks":
-    """What measures models on rows that were held out; what is wrong is refused before any is trained.
+    """Prepare the evaluation on a test set; invalid arguments raise an error before any model is trained.
 
     Args:
         test: `Interactions`, or `Impressions`.
-        whole: what the search had.
-        objective: of the search.
+        whole: the data of the search.
+        objective: objective of the search.
         k: int, or `None` for that of the objective.
         metrics: names, or `None` for those that suit the objective.
     """
@@ -40,7 +40,7 @@ def test_set(
 
 
 class Lists:
-    """Interactions held out: the catalogue is ranked, or ratings are predicted.
+    """A test set of interactions: models rank the catalogue, or predict ratings.
 
     Arguments are those of `test_set`.
     """
@@ -58,7 +58,7 @@ class Lists:
         self.names = (f"{own}@{self.how['k']}", str(own))
 
     def baselines(self, given: Any, taken: Iterable[str], notes: list[str]) -> dict[str, Callable[[], Any]]:
-        """What makes the baselines, by their names; arguments are those of `baselines_for`."""
+        """Functions that make the baselines, by name; arguments are those of `baselines_for`."""
         added = baselines_for(self.plan.metrics, self.whole, given, taken, notes)
         return {name: functools.partial(zoo.create, name, self.whole) for name in added}
 
@@ -69,7 +69,7 @@ class Lists:
     def compared(
         self, reports: Sequence[EvaluationReport], simple: Sequence[str] = (), notes: Sequence[str] = ()
     ) -> Comparison:
-        """Reports side by side, by the objective where it has one value per user, else by the first NDCG."""
+        """A comparison by the objective if it has one value per user, otherwise by the first NDCG."""
         first = reports[0]
         deciding = [name for name in self.names if name in first.metrics]
         if not deciding or first.figure(deciding[0]).values is None:
@@ -77,12 +77,12 @@ class Lists:
         return Comparison(reports, simple, metric=deciding[0], notes=notes)
 
     def figure(self, model: keras.Model, metric: str) -> float:
-        """One figure of a model."""
+        """One metric of a model."""
         return evaluate(model, self.test, self.whole, **self.how)[metric]
 
 
 class Clicks:
-    """Impressions held out, whose clicks are predicted.
+    """A test set of impressions: models predict the clicks.
 
     Arguments are those of `test_set`.
     """
@@ -92,7 +92,7 @@ class Clicks:
     ) -> None:
         if not isinstance(test, Impressions):
             raise TypeError(
-                "`test` must be `kerasrec.data.Impressions`, like the data that was searched on. Received: "
+                "`test` must be `kerasrec.data.Impressions`, like the data of the search. Received: "
                 f"{type(test).__name__}."
             )
         for name, given in (("k", k), ("metrics", metrics)):
@@ -103,7 +103,7 @@ class Clicks:
         self.test, self.whole, self.metric = test, whole, objective.metric
 
     def baselines(self, given: Any, taken: Iterable[str], notes: list[str]) -> dict[str, Callable[[], Any]]:
-        """What trains the models to set beside, by their names."""
+        """Functions that train the baselines, by name."""
         from kerasrec.recommender._click_training import trained_on_clicks
 
         wanted = [_SIMPLE] if given is None else list(given)
@@ -128,10 +128,10 @@ class Clicks:
     def compared(
         self, reports: Sequence[ClickReport], simple: Sequence[str] = (), notes: Sequence[str] = ()
     ) -> ClickComparison:
-        """Reports side by side, by the objective."""
+        """A comparison by the objective."""
         known = self.metric is not None and all(self.metric in report for report in reports)
         return ClickComparison(reports, simple, self.metric if known else None, notes=notes)
 
     def figure(self, model: keras.Model, metric: str) -> float:
-        """One figure of a model."""
+        """One metric of a model."""
         return evaluate(model, self.test)[metric]

@@ -1,4 +1,4 @@
-"""What watches a trial: its objective, when it is to stop, and what has to outlast a kill."""
+"""The callback of a trial: it records the objective, decides when to stop, and saves the state."""
 
 import statistics
 import time
@@ -12,27 +12,27 @@ from kerasrec._seeds import set_random_seed
 from kerasrec.tuning._objectives import Objective, UnknownObjective, missing
 from kerasrec.tuning._record import Progress, Record
 
-# Trials without a median to be measured by, and epochs that every trial gets.
+# Number of trials before pruning starts, and epochs that every trial gets.
 _UNPRUNED_TRIALS = 4
 _UNPRUNED_EPOCHS = 2
 
 
 class FailedTrial(Exception):
-    """A trial that has no result, and why."""
+    """A trial has no result; the message says why."""
 
 
 class TrialCallback(keras.callbacks.Callback):
     """Keeps the values of the objective, the state after each epoch and the best weights; ends the trial.
 
-    It ends without a better value for `patience` epochs, below the median of earlier trials, or where a value
-    is no number. All follows from the values, so that a trial that is taken up again ends as it would have.
+    A trial ends after `patience` epochs without a better value, below the median of earlier trials, or if a
+    value is not finite. This depends only on the values, so a resumed trial ends where it would have ended.
 
     Args:
         record: `Record`, the trial's folder.
         objective: `Objective`.
-        epochs: int, most epochs.
+        epochs: int, maximum number of epochs.
         patience: int or `None`.
-        earlier: gives the values of earlier trials by epoch; `None` for no pruning.
+        earlier: function that returns the values of earlier trials by epoch; `None` for no pruning.
         seed: int.
         tick: called after each epoch.
     """
@@ -66,29 +66,29 @@ class TrialCallback(keras.callbacks.Callback):
         return self.progress.values[self.best_epoch]
 
     def take_up(self, model: keras.Model) -> None:
-        """Go on where the record stops, if there is one."""
+        """Resume after the last recorded epoch, if there is one."""
         found = self.record.restore(model)
         if found is not None and found.status != "failed":
             epochs = self.progress.epochs
             self.progress = Progress(found.values, epochs, found.status, "", found.seconds, found.outside)
             if self.progress.status == "completed" and self._not_yet_stopped():
-                self.progress.status = "running"  # more epochs than it was given at first
+                self.progress.status = "running"  # it now has more epochs than before
         self.record.write(self.progress)
 
     def _not_yet_stopped(self) -> bool:
         return len(self.progress.values) < self.progress.epochs and not self._without_hope()
 
     def begin(self) -> None:
-        """Count from now as training: before its first epoch, a model is traced and compiled."""
+        """Start the clock: tracing and compiling before the first epoch count as training."""
         self._since = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Let everything random depend on the epoch alone."""
+        """Seed everything random by the seed and the epoch."""
         self._since = self._since or time.monotonic()
         set_random_seed((self.seed + epoch) % 2**32)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Look at the value, keep the state, decide whether to go on."""
+        """Record the value, save the state, and decide whether to continue."""
         logs = logs or {}
         loss = logs.get("loss", 0.0)
         if not np.isfinite(loss):
@@ -116,7 +116,7 @@ class TrialCallback(keras.callbacks.Callback):
         return self.patience is not None and waited >= self.patience
 
     def _below_median(self) -> bool:
-        """Whether the best value so far is worse than the median of that of earlier trials by this epoch."""
+        """Whether the best value so far is worse than the median of earlier trials' best by this epoch."""
         n = len(self.progress.values)
         if self.earlier is None or n < _UNPRUNED_EPOCHS or n >= self.progress.epochs:
             return False

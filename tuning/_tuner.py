@@ -1,4 +1,4 @@
-"""One process of a search: it asks the oracle for trials, trains them and reports."""
+"""One process of a search: it asks the oracle for trials, trains them and reports the results."""
 
 import copy
 import errno
@@ -20,10 +20,10 @@ from kerasrec.tuning._record import Record
 from kerasrec.tuning._trial_callback import FailedTrial, TrialCallback
 
 _WAIT = 0.2
-# Seconds of work for one of collecting garbage.
+# Seconds of work per second of garbage collection.
 _COLLECT_SHARE = 50
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# What no other trial could do better.
+# Errors that every other trial would have, too.
 _FATAL = (keras_tuner.errors.FatalError, UnknownObjective)
 
 
@@ -33,16 +33,16 @@ class Tuner(keras_tuner.Tuner):
     Args:
         oracle: an oracle of `_oracles`, or keras-tuner's client of one in another process.
         hypermodel: `keras_tuner.HyperModel`, whose `fit` takes interactions.
-        folder: of the search.
+        folder: folder of the search.
         objective: `Objective`.
-        epochs: int, most epochs of a trial.
+        epochs: int, maximum number of epochs of a trial.
         patience: int or `None`.
         prune: bool.
         seed: int.
-        callbacks: of the user, copied for each trial.
-        n_users: int or `None`, users that exact metrics are measured on.
+        callbacks: the caller's callbacks, copied for each trial.
+        n_users: int or `None`, number of users on which exact metrics are measured.
         tick: called after each epoch and trial.
-        **kwargs: of `keras_tuner.Tuner`.
+        **kwargs: further arguments of `keras_tuner.Tuner`.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Tuner(keras_tuner.Tuner):
         self.seed = seed
         self.callbacks, self.n_users, self.tick = list(callbacks), n_users, tick
         self._collected, self._collecting = time.monotonic(), 0.2
-        # keras-tuner makes this folder; it is the search's own.
+        # keras-tuner creates its project folder here: the folder of the search.
         place = {"directory": str(folder.parent), "project_name": folder.name}
         super().__init__(oracle=oracle, hypermodel=hypermodel, **place, **kwargs)
 
@@ -78,7 +78,7 @@ class Tuner(keras_tuner.Tuner):
             if trial.status == TrialStatus.STOPPED:
                 return
             if trial.status == TrialStatus.IDLE:
-                time.sleep(_WAIT)  # it waits for another process
+                time.sleep(_WAIT)  # until another process has finished its trial
                 continue
             self.tick()
             record = Record(self.folder, trial.trial_id)
@@ -92,7 +92,7 @@ class Tuner(keras_tuner.Tuner):
             record.write(progress)
 
     def run_trial(self, trial: Trial, interactions: Data, validation: Data) -> tuple[float, int]:
-        """Train one trial, from its beginning or from where it stopped.
+        """Train one trial, from the beginning or from where it stopped.
 
         Returns:
             The best value of the objective and its epoch.
@@ -114,13 +114,15 @@ class Tuner(keras_tuner.Tuner):
                 epochs=watch.progress.epochs,
                 initial_epoch=len(watch.progress.values),
             )
-            if watch.progress.status == "running":  # a callback of the user, or a `fit` of its own, ended it
+            if (
+                watch.progress.status == "running"
+            ):  # the caller's callback, or the hypermodel's `fit`, ended it
                 watch.progress.status = "completed"
                 watch.record.write(watch.progress)
         return watch.best_value, watch.best_epoch
 
     def _try_build(self, hp: Any) -> keras.Model:
-        # Where trials are short, keras-tuner's two collections before each take longer than the trial.
+        # keras-tuner collects garbage twice before each trial, which takes longer than a short trial.
         keras.utils.clear_session(free_memory=False)
         self._collect()
         set_random_seed(self.seed)
@@ -134,7 +136,7 @@ class Tuner(keras_tuner.Tuner):
         return model
 
     def _collect(self) -> None:
-        """Free earlier models, unless that would take a notable part of the time."""
+        """Free earlier models, unless that would take a noticeable share of the time."""
         since = time.monotonic()
         if since - self._collected >= _COLLECT_SHARE * self._collecting:
             gc.collect()
@@ -154,7 +156,7 @@ class Tuner(keras_tuner.Tuner):
         return TrialCallback(record, self.objective, epochs, self.patience, earlier, self.seed, self.tick)
 
     def _earlier(self, trial_id: str) -> list[list[float]]:
-        """The values of the trials that were started before, as far as they are."""
+        """The values so far of the trials that were started before."""
         ids = [f"{i:0{len(trial_id)}d}" for i in range(int(trial_id))]
         found = [Record(self.folder, other).read() for other in ids]
         return [progress.values for progress in found if progress.status != "failed"]
@@ -186,7 +188,7 @@ class Tuner(keras_tuner.Tuner):
             raise error
 
     def _populate_initial_space(self) -> None:
-        if hasattr(type(self.hypermodel), "settings"):  # it can name them without building
+        if hasattr(type(self.hypermodel), "settings"):  # it declares them without building a model
             hp = self.oracle.get_space()
             self.hypermodel.declare_hyperparameters(hp)
             self.oracle.update_space(hp)
@@ -194,8 +196,8 @@ class Tuner(keras_tuner.Tuner):
             super()._populate_initial_space()
 
     def _get_tuner_fname(self) -> str:
-        # No file of keras-tuner's: everything stands in the oracle's.
+        # keras-tuner's own file is not needed: the oracle's file has everything.
         return str(self.folder / "none")
 
     def save(self) -> None:
-        """Nothing: a tuner has no state."""
+        """Do nothing: a tuner has no state."""

@@ -1,4 +1,4 @@
-"""`python -m kerasrec.tuning._worker`: a worker of a search on this machine, started by its chief."""
+"""`python -m kerasrec.tuning._worker`: a worker of a search on this machine, started by the chief."""
 
 import os
 import pickle
@@ -10,9 +10,9 @@ from typing import Any
 
 
 def main() -> None:
-    """Read the search from standard input, and run trials until the chief has enough or is gone."""
+    """Read the search from standard input, and run trials until the chief ends the search or is gone."""
     pipe = sys.stdin.buffer
-    # The path comes first: what follows may need modules from there.
+    # The path comes first: unpickling the rest may import modules from it.
     unpickler = pickle.Unpickler(pipe)
     path, script, content = unpickler.load()
     sys.path[:] = path
@@ -34,11 +34,11 @@ def main() -> None:
         print(error)
         status = 1
     sys.stdout.flush()
-    os._exit(status)  # at once: a thread still waits for what the chief has to say
+    os._exit(status)  # a normal exit would wait for the thread that reads the pipe
 
 
 def _take_up(script: str) -> None:
-    """Give names that the chief's script defines to what was pickled there, without running its main part."""
+    """Define the names of the chief's script, which pickled objects need, without running its main part."""
     module = types.ModuleType("__mp_main__")
     sys.modules["__main__"] = sys.modules["__mp_main__"] = module
     module.__dict__.update(runpy.run_path(script, run_name="__mp_main__"))

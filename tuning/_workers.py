@@ -1,4 +1,4 @@
-"""A search in several processes: keras-tuner's chief serves the oracle, its workers run trials."""
+"""A search in several processes: keras-tuner's chief serves the oracle, and its workers run trials."""
 
 import contextlib
 import os
@@ -17,34 +17,34 @@ from kerasrec.tuning._objectives import UnknownObjective
 from kerasrec.tuning._plan import Plan
 from kerasrec.tuning._record import Record
 
-# The environment variable that says which worker a process is.
+# Environment variable with the name of the worker that a process is.
 WORKER = "KERASREC_WORKER"
 _POLL = 0.2
-# Seconds that a worker gets to end by itself, and that a worker waits for its chief.
+# Seconds that a worker has to end by itself, and seconds that a worker waits for its chief.
 _GRACE = 5.0
 CHIEF_TIMEOUT = 60
-# Of a worker that found that no trial can do what is asked for.
+# Exit status of a worker whose error every other trial would have, too.
 FATAL_STATUS = 3
 
 
 def check_not_in_a_worker() -> None:
-    """Refuse a search in a worker: it would start workers, and these others."""
+    """Refuse a search inside a worker, which would start workers without end."""
     if WORKER in os.environ:
         raise RuntimeError(
-            "A script whose own models or callbacks are searched by several workers must call `search` below "
-            "`if __name__ == '__main__':`, because the workers run it too."
+            "A script whose own models or callbacks are used by several workers must call `search` below "
+            "`if __name__ == '__main__':`, because the workers run the script, too."
         )
 
 
 def serve(plan: Plan, oracle: Any, workers: int, chief: str | None, tick: Callable[[], None]) -> None:
-    """Be the chief until the oracle has enough; with an address for workers of other machines.
+    """Run the chief until the search is done.
 
     Args:
         plan: the search.
-        oracle: of `_oracles`.
-        workers: int, processes of this machine; with `chief`, none where it is 1.
-        chief: `"HOST:PORT"`, or `None` for a free port of this machine alone.
-        tick: called now and then.
+        oracle: an oracle of `_oracles`.
+        workers: int, number of workers on this machine; none are started if it is 1.
+        chief: `"HOST:PORT"`, which workers on other machines can reach, or `None` for a free local port.
+        tick: called regularly.
     """
     host, port = address(chief) if chief is not None else ("127.0.0.1", 0)
     with _server(oracle, host, port) as (port, servicer):
@@ -59,21 +59,23 @@ def serve(plan: Plan, oracle: Any, workers: int, chief: str | None, tick: Callab
 
 
 def work_for(plan: Plan, chief: str | None, name: str) -> None:
-    """Run trials for a chief until it has enough.
+    """Run trials for a chief until the search is done.
 
     Args:
         plan: the search, with the chief's arguments.
         chief: `"HOST:PORT"`.
-        name: of this worker, unlike any other's.
+        name: unique name of this worker.
     """
     import grpc
     from keras_tuner.src.distribute import oracle_client
 
     if chief is None:
-        raise ValueError("`worker` needs `chief`, the 'HOST:PORT' that it works for. Received: chief=None.")
+        raise ValueError("`worker` needs the 'HOST:PORT' of its chief as `chief`. Received: chief=None.")
     host, port = address(chief)
     if "chief" in name:
-        raise ValueError(f"`worker` must not contain 'chief', which keras-tuner keeps. Received: {name!r}.")
+        raise ValueError(
+            f"`worker` must not contain 'chief', which keras-tuner reserves. Received: {name!r}."
+        )
     oracle_client.TIMEOUT = CHIEF_TIMEOUT
     os.environ |= {
         "KERASTUNER_TUNER_ID": name,
@@ -82,7 +84,7 @@ def work_for(plan: Plan, chief: str | None, name: str) -> None:
     }
     gone = ConnectionError(
         f"There is no chief at {chief}: it has ended or cannot be reached. Start it again with the "
-        "same arguments, and the search resumes."
+        "same arguments to resume the search."
     )
     try:
         with grpc.insecure_channel(f"{host}:{port}") as channel:
@@ -105,12 +107,12 @@ def address(text: str) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def _server(oracle: Any, host: str, port: int) -> Iterator[tuple[int, Any]]:
-    """keras-tuner's service of an oracle, running; gives its port and itself."""
+    """Run keras-tuner's service for an oracle; yields its port and the service."""
     import grpc
     from keras_tuner.src import protos
     from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-    # Without this a second chief could take the same port and half of the trials.
+    # Without this option a second chief could use the same port and take half of the trials.
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)])
     servicer = OracleServicer(oracle)
     protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
@@ -120,7 +122,8 @@ def _server(oracle: Any, host: str, port: int) -> Iterator[tuple[int, Any]]:
         bound = 0
     if not bound:
         raise ValueError(
-            f"`chief` must be a free port of this machine. Received: {host}:{port}, in use or another's."
+            f"`chief` must be a free port on this machine. Received: {host}:{port}, which is in use or on "
+            "another machine."
         )
     server.start()
     try:
@@ -130,17 +133,17 @@ def _server(oracle: Any, host: str, port: int) -> Iterator[tuple[int, Any]]:
 
 
 def _over(oracle: Any, servicer: Any) -> bool:
-    """Whether nothing is left, and every worker that came has been told so."""
+    """Whether no trial is left, and every worker knows it."""
     enough = servicer.stop_triggered or len(oracle.end_order) >= (oracle.max_trials or float("inf"))
     return enough and not oracle.ongoing_trials and not oracle.tuner_ids
 
 
 class _Team:
-    """Worker processes of this machine, each with its share of the cores.
+    """Worker processes on this machine, each with its share of the cores.
 
     Args:
         plan: the search.
-        oracle: the chief's.
+        oracle: the chief's oracle.
         chief: `"HOST:PORT"`.
         n_workers: int.
     """
@@ -153,11 +156,11 @@ class _Team:
         self._deaths = 0
 
     def over(self) -> bool:
-        """Whether all have ended as they should."""
+        """Whether all have ended normally."""
         return not self._workers
 
     def replace_the_dead(self) -> None:
-        """Record the trial of a worker that died as failed, and start another one in its place."""
+        """Record the trial of a dead worker as failed, and start a new worker in its place."""
         for name, process in list(self._workers.items()):
             status = process.poll()
             if status is None:
@@ -171,7 +174,7 @@ class _Team:
             trial = self.oracle.ongoing_trials.get(name)
             self._deaths = self._deaths + 1 if trial is None else 0
             if trial is None and self._deaths > self.n_workers:
-                raise RuntimeError(f"Workers must be able to start. Received: {why or f'status {status}'}")
+                raise RuntimeError(f"Workers could not start. Received: {why or f'status {status}'}")
             if trial is not None:
                 ended = f"signal {-status}" if status < 0 else f"status {status}"
                 _give_up_on(self.plan, self.oracle, trial, f"{name} ended with {ended}")
@@ -179,7 +182,7 @@ class _Team:
             self._workers[name] = self._start(int(name.removeprefix("worker")))
 
     def close(self) -> None:
-        """End those that still run."""
+        """End the workers that are still running."""
         for process in self._workers.values():
             process.terminate()
         until = time.monotonic() + _GRACE
@@ -202,9 +205,9 @@ class _Team:
                 stdout=log,
                 stderr=log,
                 env=environment,
-                start_new_session=True,  # Ctrl-C is for the chief, who ends them
+                start_new_session=True,  # Ctrl-C reaches only the chief, which ends its workers
             )
-        # It stays open: where it closes, the chief is gone and the worker ends too.
+        # The pipe stays open: when it closes, the chief is gone, and the worker ends too.
         threading.Thread(target=_send, args=(process.stdin, self._content), daemon=True).start()
         return process
 
@@ -226,12 +229,12 @@ def _give_up_on(plan: Plan, oracle: Any, trial: Any, reason: str) -> None:
 
 
 def _pickled(plan: Plan, chief: str) -> bytes:
-    """What a worker reads, in two parts, of which the second may need the first."""
+    """What a worker reads: the path and the script first, which the rest may need."""
     try:
         content = pickle.dumps((plan, chief))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
-            "With several workers, your own model must be a function or class of a module that can be "
+            "With several workers, your own model must be a function or class in a module that can be "
             f"imported, and callbacks must be picklable. Received: {error}."
         ) from error
     script = None
@@ -239,8 +242,8 @@ def _pickled(plan: Plan, chief: str) -> bytes:
         script = getattr(sys.modules["__main__"], "__file__", None)
         if script is None:
             raise ValueError(
-                "With several workers, your own model must be a function or class of a module that can be "
-                "imported. Received: one of an interactive session."
+                "With several workers, your own model must be a function or class in a module that can be "
+                "imported. Received: one from an interactive session."
             )
     return pickle.dumps((sys.path, script, content))
 
@@ -252,7 +255,7 @@ def _send(pipe: Any, content: bytes) -> None:
 
 
 def _shares(n_workers: int) -> list[list[int]]:
-    """The cores of each worker: all of them dealt out, one in turn where there are too few."""
+    """The cores of each worker; if there are fewer cores than workers, some workers share one."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     cores = cores or list(range(os.cpu_count() or 1))
     return [cores[i % len(cores) :: max(n_workers, 1)] or cores for i in range(n_workers)]
@@ -260,7 +263,7 @@ def _shares(n_workers: int) -> list[list[int]]:
 
 @contextlib.contextmanager
 def _pinned(cores: list[int]) -> Iterator[None]:
-    """Run on these cores alone, where the system can: every library counts its threads by them."""
+    """Restrict the process to these cores if the system can; libraries then start as many threads."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

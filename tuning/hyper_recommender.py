@@ -33,14 +33,14 @@ class HyperRecommender(keras_tuner.HyperModel):
     Args:
         model_name: name of a model of the zoo.
         interactions: `Interactions`, the training data; `Impressions` for a click model.
-        user_features: as in `kerasrec.zoo.create`, or a mapping of `Features` by name of their group, each of
-            which a trial takes or leaves. Defaults to `None`.
-        item_features: the same of the items. Defaults to `None`.
+        user_features: as in `kerasrec.zoo.create`, or groups of `Features` by name; the search chooses which
+            groups a trial uses. Defaults to `None`.
+        item_features: the same for items. Defaults to `None`.
         fixed: settings that are not searched, by name. Defaults to `None`.
         space: ranges by name, which replace those of the card: `(low, high)`, `(low, high, "log")`, a list of
-            values, a `kerasrec.zoo.Hyperparameter`, or `True` for the setting's own range. A list of names
-            searches these alone, `"all"` everything. Defaults to `None`.
-        epochs: int, epochs of a training if they are not searched. Defaults to `None`: the recipe's.
+            values, a `kerasrec.zoo.Hyperparameter`, or `True` for the card's range. With a list of names only
+            these settings are searched, with `"all"` all settings. Defaults to `None`.
+        epochs: int, number of epochs if it is not searched. Defaults to `None`: that of the recipe.
         seed: int, for weights, order and samples; the same in all trials. Defaults to `0`.
         metrics: names of further Keras metrics for a rating model. Defaults to `()`.
 
@@ -82,7 +82,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         self.epochs = recipe.epochs if epochs is None else positive_integer("epochs", epochs)
         self.seed = seed
         self.metrics = tuple(metrics)
-        # Of all ratings: those held out of the training must not lie outside.
+        # From all ratings, so held-out ratings cannot be out of bounds.
         self._bounds = {}
         bounded = "min_rating" in inspect.signature(self.card.factory).parameters
         if bounded and isinstance(interactions, Interactions) and len(interactions):
@@ -142,7 +142,7 @@ class HyperRecommender(keras_tuner.HyperModel):
                 _declare(hp, h)
 
     def settings(self, hp: Any) -> dict[str, Any]:
-        """The values of what is searched and counts, as the model takes them.
+        """The values of the active searched settings, in the form that the model takes.
 
         Args:
             hp: `keras_tuner.HyperParameters`.
@@ -161,7 +161,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         return self.create(self.settings(hp))
 
     def epochs_of(self, settings: Mapping[str, Any]) -> int:
-        """Epochs of a training with these settings.
+        """Number of epochs of a training with these settings.
 
         Args:
             settings: values by name.
@@ -169,7 +169,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         return int(self._space.split(settings)[1].get("epochs") or self.epochs)
 
     def create(self, settings: Mapping[str, Any]) -> keras.Model:
-        """A model with these settings; the others are fixed or the card's.
+        """A model with these settings; the others are the fixed ones or the defaults.
 
         Args:
             settings: values by name.
@@ -208,16 +208,17 @@ class HyperRecommender(keras_tuner.HyperModel):
         initial_epoch: int = 0,
         **kwargs: Any,
     ) -> Any:
-        """Train a model that `build` made; for a closed-form model the callbacks see one epoch.
+        """Train a model that `build` made; for a closed-form model the callbacks run for one epoch.
 
         Args:
             hp: `keras_tuner.HyperParameters`, or the settings by name.
             model: `keras.Model`.
             interactions: `Interactions` to train on, or `Impressions`.
-            validation: the same, held out, for the metrics of rating models. Defaults to `None`.
+            validation: validation data of the same type, for the metrics of rating models. Defaults to
+                `None`.
             callbacks: Keras callbacks. Defaults to `()`.
-            epochs: int, epoch to stop after. Defaults to `1`.
-            initial_epoch: int, epochs that the model has had. Defaults to `0`.
+            epochs: int, epoch after which training stops. Defaults to `1`.
+            initial_epoch: int, number of epochs that the model has had before. Defaults to `0`.
             **kwargs: further arguments of `model.fit`.
 
         Returns:
@@ -244,7 +245,7 @@ class HyperRecommender(keras_tuner.HyperModel):
         return Space(self.card, self.card.recipe_for(self._size), {}, None, [])
 
     def _chosen(self, side: str, settings: Mapping[str, Any]) -> Any:
-        """The features of a side: those given, or the groups that the settings take (all, if none)."""
+        """The features of a side: those given, or the groups that the settings choose (all if none)."""
         given = self.features[side]
         if not isinstance(given, Mapping):
             return given
@@ -257,7 +258,7 @@ class HyperRecommender(keras_tuner.HyperModel):
 
 
 def _declare(hp: Any, h: Hyperparameter) -> None:
-    """Name one setting to keras-tuner."""
+    """Declare one setting to keras-tuner."""
     if h.type == "bool":
         hp.Boolean(h.name, default=h.default)
     elif h.type == "choice":
@@ -268,7 +269,7 @@ def _declare(hp: Any, h: Hyperparameter) -> None:
 
 
 def _label(h: Hyperparameter, value: Any) -> Any:
-    """A choice as keras-tuner takes them: all of one type of four."""
+    """A choice as keras-tuner takes it: all must be of one type, str, int, float or bool."""
     kinds = {type(x) for x in h.choices}
     return value if len(kinds) == 1 and kinds <= {str, int, float, bool} else str(value)
 

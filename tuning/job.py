@@ -17,22 +17,24 @@ class Job:
     The best model is then evaluated on the test set, next to the defaults and the baselines.
 
     Args:
-        about: the purpose of the job, in a sentence.
-        data: the table that it is meant for; another one can be passed.
+        about: the purpose of the job, in one sentence.
+        data: the table that the job is meant for; another one can be passed.
         model: name of a model of the zoo.
         objective: as in `search`.
-        label: column of clicks of a table of impressions, for a click model. Defaults to `None`.
-        columns: kinds of its columns by name, as `Impressions.from_frame` takes them, or `"ignore"`; the
-            others are guessed. Defaults to `{}`.
+        label: column with the clicks, in a table of impressions for a click model. Defaults to `None`.
+        columns: kinds of the columns by name, as in `Impressions.from_frame`, or `"ignore"`; the kinds of the
+            other columns are guessed. Defaults to `{}`.
         watch_time: column of the watch time, for `youtube_ranker`. Defaults to `None`.
-        at_least: lowest rating that is a like; the others are left out. Defaults to `None`: all count.
+        at_least: lowest rating that counts as a like; lower ratings are dropped. Defaults to `None`: all
+            interactions are kept.
         test: a table of test rows, if there is one; otherwise a share is held out. Defaults to `None`.
         test_size: share of the rows held out as the test set. Defaults to `0.1`.
         test_seed: int, for that split. Defaults to `42`.
         seeds: int, number of seeds with which the best settings are trained for the test. Defaults to `1`.
-        rivals: models that are tuned in as many trials on the same data, for comparison. Defaults to `()`.
-        search: further arguments of `search`, `space` with tables of `low`, `high` and `log` or lists.
-            Defaults to `{}`.
+        rivals: models that are tuned on the same data with the same number of trials, for comparison.
+            Defaults to `()`.
+        search: further arguments of `search`; ranges in `space` are lists, or tables of `low`, `high` and
+            `log`. Defaults to `{}`.
 
     Example:
         >>> import kerasrec
@@ -60,7 +62,7 @@ class Job:
         """Read a job.
 
         Args:
-            name: name of one that comes with kerasrec, or a path that ends in `.toml`.
+            name: name of a job that comes with kerasrec, or a path that ends in `.toml`.
 
         Returns:
             `Job`.

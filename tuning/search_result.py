@@ -30,7 +30,7 @@ _LEAST_TRIALS = 4
 class SearchResult:
     """The result of a search: the best hyperparameters, the best model, and all trials.
 
-    Made by `kerasrec.tuning.search`.
+    `kerasrec.tuning.search` returns it.
 
     Args:
         plan: the search.
@@ -63,7 +63,7 @@ class SearchResult:
 
     @property
     def tested(self) -> Comparison | ClickComparison | None:
-        """The result of the last `refit`, `None` before the first."""
+        """The result of the last `refit`; `None` before the first."""
         return self._tested
 
     @property
@@ -78,7 +78,7 @@ class SearchResult:
 
     @property
     def best_hyperparameters(self) -> dict[str, Any]:
-        """Its settings, as `kerasrec.zoo.create` and the training take them."""
+        """The settings of the best trial, as `kerasrec.zoo.create` and the training take them."""
         return self._plan.settings(self._best.hyperparameters)
 
     @property
@@ -88,7 +88,7 @@ class SearchResult:
 
     @property
     def overhead(self) -> float:
-        """Share of the time of the trials outside of training (compilation included) and evaluation."""
+        """Share of the search time spent neither on training (with compilation) nor on evaluation."""
         inside = sum(progress.seconds for progress in self._progress.values())
         outside = sum(progress.outside for progress in self._progress.values())
         return outside / (inside + outside) if inside + outside else 0.0
@@ -97,9 +97,9 @@ class SearchResult:
         """The best model, built, trained and compiled.
 
         Args:
-            retrain: bool, train it again on training and validation data together, for as many epochs as were
-                best; made once. Defaults to `False`: the weights of the best epoch, trained without the
-                validation data.
+            retrain: bool, whether to train it again on training and validation data together, for the best
+                number of epochs; this is done only once. Defaults to `False`: the weights of the best epoch,
+                trained without the validation data.
 
         Returns:
             `keras.Model`.
@@ -113,7 +113,7 @@ class SearchResult:
         model = self._plan.hypermodel.build(self._best.hyperparameters.copy())
         if not Record(self._plan.folder, self.best_trial).load_best(model):
             raise FileNotFoundError(
-                f"The best weights must be in {str(self.directory)!r}; they are no longer there. "
+                f"The best weights are no longer in {str(self.directory)!r}. "
                 "`best_model(retrain=True)` trains the model again."
             )
         return model
@@ -143,7 +143,7 @@ class SearchResult:
         return pd.DataFrame(rows)
 
     def reasons(self) -> dict[str, str]:
-        """Why trials failed, by their ids."""
+        """Why trials failed, by trial id."""
         return {trial_id: p.reason for trial_id, p in self._progress.items() if p.status == "failed"}
 
     def importance(self) -> "pd.Series[float]":
@@ -177,7 +177,7 @@ class SearchResult:
         return plot(self)
 
     def report(self, path: Any) -> None:
-        """Write everything to one HTML page that needs no other file, the test too where `refit` has run.
+        """Write everything to one self-contained HTML page, including the test if `refit` has run.
 
         Args:
             path: the file, ending in `.html`.
@@ -201,33 +201,35 @@ class SearchResult:
     ) -> Comparison | ClickComparison:
         """Evaluate the best hyperparameters and the defaults on a test set that the search has not seen.
 
-        The best model and one with the recipe, whatever was fixed, are trained again on all data of the
-        search, each for its best number of epochs on the validation data. Both are evaluated once, next to
-        baselines. The objective decides where it has one value per user, else the first NDCG. A note says how
-        the best stands against each of the others, a warning where it is not significantly better than the
+        The best model and a model with the recipe are trained again on all data of the search, each for its
+        best number of epochs on the validation data. The recipe is used unchanged, whatever was fixed in the
+        search. Both models are evaluated once, next to baselines. The comparison uses the objective if it has
+        one value per user, otherwise the first NDCG. If the tuned model is not the best, a note has the
+        p-values of its differences from the others. A warning says if it is not significantly better than the
         defaults.
 
         Args:
-            test: `Interactions` over the same vocabularies; of a search on impressions `Impressions` of the
-                same columns, for which `k` and `metrics` do not count.
-            k: int, cut-off of the lists. Defaults to `None`: the objective's, or 10.
-            metrics: names as in `kerasrec.evaluation.evaluate`. Defaults to `None`: NDCG and recall, or the
-                errors where ratings were the objective.
-            baselines: as in `kerasrec.evaluation.compare`; of impressions names of click models, trained
-                by their recipes. Defaults to `None`, of impressions `logistic_regression`.
-            rivals: `SearchResult` of other models on the same data by name, whose best ones are trained again
-                and stand beside. Defaults to `None`.
-            seeds: int, how often the best and the defaults are trained; the table has the first of them, a
-                note the means of all. Defaults to `1`.
-            tell: what is given a line when a model is trained and measured, e.g. `print`, the cheapest
-                first, with what is left. Defaults to `None`.
+            test: `Interactions` over the same vocabularies; `Impressions` of the same columns if the search
+                used impressions, without `k` and `metrics`.
+            k: int, cut-off of the lists. Defaults to `None`: that of the objective, or 10.
+            metrics: names as in `kerasrec.evaluation.evaluate`. Defaults to `None`: NDCG and recall, or RMSE
+                and MAE if ratings were the objective.
+            baselines: as in `kerasrec.evaluation.compare`; for impressions, names of click models, which are
+                trained with their recipes. Defaults to `None`: those of `compare`, or `logistic_regression`
+                for impressions.
+            rivals: `SearchResult` of other models on the same data, by name. Their best models are trained
+                again and join the comparison. Defaults to `None`.
+            seeds: int, number of seeds with which the best model and the defaults are trained. The table has
+                the result of the first, and a note the means over all. Defaults to `1`.
+            tell: function that gets one line when a model is trained and measured, with what is left to do,
+                e.g. `print`; the cheapest model comes first. Defaults to `None`.
 
         Returns:
-            `Comparison` of `"tuned"`, `"default"`, the rivals and the baselines; of impressions
-            `ClickComparison`.
+            `Comparison` of `"tuned"`, `"default"`, the rivals and the baselines; `ClickComparison` for
+            impressions.
 
         Raises:
-            ValueError: if `test` is empty or over other ids, or `k`, `metrics` or `seeds` is none.
+            ValueError: if `test` is empty or has other ids, or if `k`, `metrics` or `seeds` is invalid.
         """
         seeds = positive_integer("seeds", seeds)
         tests = test_set(test, self._plan.whole, self._plan.objective, k, metrics)
@@ -266,7 +268,7 @@ class SearchResult:
         baselines: Any,
         tell: Callable[[str], None] | None,
     ) -> Any:
-        """Make and measure the models and baselines, the cheapest first."""
+        """Train and measure the models and baselines, the cheapest first."""
         notes: list[str] = []
         added = tests.baselines(baselines, makers, notes)
         models = {name: search._model_name for name, search in searches.items()} | {x: x for x in added}
@@ -280,12 +282,12 @@ class SearchResult:
 
     @property
     def _model_name(self) -> str | None:
-        """Name of the model in the zoo; `None` of another."""
+        """Name of the model in the zoo; `None` for other models."""
         models = self._plan.hypermodel
         return models.card.name if isinstance(models, HyperRecommender) else None
 
     def _over_seeds(self, table: Any, tests: Any, seeds: int) -> str:
-        """The deciding figure of the best and of the defaults, each trained from several seeds."""
+        """The metric of the comparison for the best and the default settings, trained with several seeds."""
         figures = {name: [table.reports[name][table.metric]] for name in ("tuned", "default")}
         for seed in range(self._plan.seed + 1, self._plan.seed + seeds):
             best = self._plan.retrained(self._best.hyperparameters, self._best.best_step + 1, seed)
@@ -298,7 +300,7 @@ class SearchResult:
         return f"{table.metric} over {seeds} seeds: {'; '.join(said)}."
 
     def _default_model(self, seed: int) -> keras.Model:
-        """A model with the defaults (of one by name: the card's), trained for the epochs that were best."""
+        """A model with the defaults (the recipe, for a model of the zoo), trained for its best epochs."""
         plan, hp = self._plan, keras_tuner.HyperParameters()
         models = plan.hypermodel
         if isinstance(models, HyperRecommender):
@@ -311,7 +313,7 @@ class SearchResult:
         return plan.retrained(hp, self._default_epochs, seed)
 
     def _tried_defaults(self, hp: keras_tuner.HyperParameters) -> int | None:
-        """The best number of epochs of a trial that had the defaults."""
+        """The best number of epochs of a trial with the defaults, if there was one."""
         models = self._plan.hypermodel
         for trial in self._trials:
             settings = self._plan.settings(trial.hyperparameters)

@@ -69,11 +69,11 @@ def test_a_figure_that_the_own_model_does_not_report(search, ratings):
     [
         (
             {"objective": "val_ndgc@10"},
-            r"`objective` must be a figure .*mean 'val_ndcg@10'",
+            r"`objective` must be a metric .*mean 'val_ndcg@10'",
         ),
         (
             {"objective": "val_loss"},
-            r"`objective` must be a figure that item_knn .*objective='val_loss'",
+            r"`objective` must be a metric that item_knn .*objective='val_loss'",
         ),
         ({"objective": 3}, r"`objective` must be a name, .* Received: objective=3\."),
         ({"objective": ("val_ndcg@10", "up")}, r"The direction of `objective` .* Received: 'up'\."),
@@ -132,6 +132,6 @@ def test_a_damaged_file_is_named(search, tmp_path, name, damage):
     search(max_trials=1)
     path = next(path for path in (tmp_path / "search").rglob("*.json") if str(path).endswith(name))
     path.write_bytes(damage(path.read_bytes()))
-    message = rf"as the search wrote them; .* Received: '.*{path.name}', which is damaged"
+    message = rf"as it wrote them; .* Received: '.*{path.name}', which is damaged"
     with pytest.raises(ValueError, match=message):
         search(max_trials=1).frame()
