@@ -1,4 +1,4 @@
-"""What is checked of the data before a compiled call sees them."""
+"""Checks of the data before a compiled call reads them."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ from kerasrec.trainers._shared_items import SHARED
 class DataCheck:
     """Refuses ids outside their table, ratings outside their scale and weights that are not finite.
 
-    A compiled program would clip such an id, or spread NaN from it, without a word.
+    A compiled program would silently clip such an id, or compute NaN from it.
 
     Args:
-        model: a `keras.Model`; one without a graph is not checked.
-        targets: bool, check the ratings too.
+        model: a `keras.Model`; a model without a graph is not checked.
+        targets: bool, whether to check the ratings, too.
     """
 
     def __init__(self, model: Any, targets: bool = False) -> None:
@@ -35,7 +35,7 @@ class DataCheck:
             data: `x`, `(x, y)` or `(x, y, sample_weight)` of NumPy arrays.
 
         Raises:
-            ValueError: naming the column, how many entries are wrong and the first of them.
+            ValueError: with the column, the number of invalid entries and the first of them.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         shared = isinstance(x, dict) and SHARED in x and SHARED not in self._names
@@ -49,10 +49,10 @@ class DataCheck:
                 ids = np.asarray(ids)
                 if ids.dtype.kind == "f" and (broken := ids[ids != np.floor(ids)]).size:
                     raise ValueError(
-                        f"Ids of column '{column}' must be whole numbers, since they name rows of layer "
+                        f"Ids of column '{column}' must be whole numbers, because they are rows of layer "
                         f"'{layer}'. Received: {broken.size} others, the first is {broken[0]}."
                     )
-                # Of a history, two codes below 0 say that there is nothing, or something to guess.
+                # In a history, two codes below 0 mark padding and masked items.
                 low = MASKED if column == "history" else 0
                 _refuse(
                     ids,
@@ -92,7 +92,7 @@ class DataCheck:
 
 
 def check_arrays(check: DataCheck, *data: Any) -> None:
-    """Check data that Keras's own functions will run on, where they are arrays in memory.
+    """Check data that are passed to Keras's own functions, if they are arrays in memory.
 
     Args:
         check: the check.
@@ -111,8 +111,9 @@ def _check_shared_labels(labels: np.ndarray, n_own: int, n_shared: int) -> None:
     if n_own and labels.shape[-1] == n_columns and labels[..., n_own:].max(initial=0) > 0:
         wrong = labels[..., n_own:]
         raise ValueError(
-            f"Labels of `{SHARED}`, the last {n_shared} of a row, must be 0 or -1; give positives as a row's "
-            f"own items. Received: {np.count_nonzero(wrong > 0)} above 0, the first is {wrong[wrong > 0][0]}."
+            f"Labels of `{SHARED}`, the last {n_shared} of a row, must be 0 or -1; pass positives as the "
+            f"row's own items. Received: {np.count_nonzero(wrong > 0)} above 0, "
+            f"the first is {wrong[wrong > 0][0]}."
         )
 
 
@@ -124,7 +125,7 @@ def _refuse(values: np.ndarray, low: float, high: float, rule: str) -> None:
 
 
 def _output_scale(model: Any) -> RatingScale | None:
-    """The rating scale that a model ends in, if it does."""
+    """The rating scale at the end of a model, if there is one."""
     try:
         tensor = model.outputs[0]
     except (AttributeError, TypeError, IndexError):

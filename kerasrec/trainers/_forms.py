@@ -1,16 +1,16 @@
 """What an optimizer does to a row in the steps that do not read it, in closed form.
 
-Where a row is not read its gradient is zero. Then a slot only decays, by a factor `f` a step, and a row
-moves on its momentum: in the j-th missed step by `a_j m f_m^j / (D f_D^j + epsilon)`, where `m` is the slot
-that moves it, `D` the denominator and `a_j` a factor that the step alone decides. With `r = f_m / f_D`, the
-moves of `k` steps after step `t` are `m / (D + epsilon)` times
+The gradient of a row that is not read is zero. Its slots then only decay, by a factor `f` per step, and the
+row moves with its momentum: in the j-th missed step by `a_j m f_m^j / (D f_D^j + epsilon)`, where `m` is the
+slot that moves it, `D` the denominator and `a_j` a factor that depends only on the step. With
+`r = f_m / f_D`, the moves of `k` steps after step `t` are `m / (D + epsilon)` times
 
     sum_{j=1..k} a_{t+j} r^j = T(t) - r^k T(t+k),    T(t) = r (a_{t+1} + T(t+1)),
 
-where `T` may end in 0 after the last step. A decay of weights by `q_t = 1 - learning rate * decay` divides
-`r` by `q_{t+1}`, and then multiplies all by what is kept of a weight. Where `epsilon` is all of the
-denominator, `r` is `f_m`; between the two, the sum is nearly linear in `epsilon / (D + epsilon)`: for Adam
-with its usual settings, to within 1e-5 of the move.
+where `T` may be 0 after the last step. Weight decay by `q_t = 1 - learning rate * decay` divides `r` by
+`q_{t+1}`, and multiplies the sum by the share of a weight that remains. If `epsilon` is the whole
+denominator, `r` is `f_m`. Between these two cases the sum is nearly linear in `epsilon / (D + epsilon)`: for
+Adam with its usual settings, to within 1e-5 of the move.
 """
 
 import math
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-# Moves of less than this part of the first one are none.
+# Moves smaller than this share of the first one count as none.
 _NEGLIGIBLE = 1e-8
 
 Slots = dict[str, Any]
@@ -32,17 +32,16 @@ class Form:
     """The closed form of an optimizer's update under a gradient of zero.
 
     Attributes:
-        decays: by the name of a list of slots, the factor of a step; slots that stay are left out.
-        mover: the name of the slots that move rows; `None` where nothing moves them.
+        decays: decay factor per step, by the name of a list of slots; slots that do not decay are left out.
+        mover: the name of the slots that move rows; `None` if nothing moves them.
         ratio: `r` as above; below 1.
-        factor: function of learning rates and numbers of steps, the first of which is 1, to `a`, in float64.
+        factor: function of learning rates and step numbers, which start at 1, that returns `a` in float64.
         denominator: function of a row's slots and a module of functions (`numpy`, `jax.numpy` or
-            `tensorflow`) to `D`; `None` where the denominator is 1.
+            `tensorflow`) that returns `D`; `None` if the denominator is 1.
         epsilon: float.
-        epsilon_factor: function of numbers of steps to what multiplies `epsilon` in them; `None` for 1.
-        ratio_at_epsilon: `r` where `epsilon` is all of the denominator; `None` where that makes no
-            difference.
-        weight_decay: float or `None`, the optimizer's.
+        epsilon_factor: function of step numbers that returns the factor of `epsilon`; `None` for 1.
+        ratio_at_epsilon: `r` if `epsilon` is the whole denominator; `None` if that makes no difference.
+        weight_decay: float or `None`, that of the optimizer.
     """
 
     decays: dict[str, float] = field(default_factory=dict)
@@ -62,23 +61,24 @@ class Form:
 
     @property
     def ratios(self) -> list[float]:
-        """The one or two `r` whose sums are computed."""
+        """The one or two values of `r` whose sums are computed."""
         if self.mover is None:
             return []
         return [self.ratio] if self.ratio_at_epsilon is None else [self.ratio, self.ratio_at_epsilon]
 
     @property
     def columns(self) -> int:
-        """How many columns a table of the sums has.
+        """The number of columns of a table of the sums.
 
-        One for each ratio, with decay one more for each and its logarithm, and the factor of epsilon.
+        There is one for each ratio; with weight decay another for each ratio and one for its logarithm; and
+        one for the factor of epsilon.
         """
         decays = bool(self.weight_decay)
         return len(self.ratios) * (1 + decays) + decays + (self.epsilon_factor is not None)
 
     @property
     def reach(self) -> int:
-        """The number of steps in which a row that was read still moves, but for the decay of weights."""
+        """The number of steps for which a row still moves after it was read, apart from weight decay."""
         ratio = max(self.ratios, default=0.0)
         return math.ceil(math.log(_NEGLIGIBLE) / math.log(ratio)) if ratio else 0
 
@@ -87,11 +87,11 @@ class Gap(NamedTuple):
     """What rows missed; arrays `[R]`.
 
     Attributes:
-        powers: by factor, what is kept of a slot that decays by it.
+        powers: by decay factor, the share of a slot that remains.
         moves: the sum for each of the form's `ratios`.
-        decayed_moves: the same under a decay of weights.
-        kept: what a decay of weights leaves; `None` without one.
-        epsilon: `epsilon` in these steps; a scalar where it is constant.
+        decayed_moves: the same with weight decay.
+        kept: share of a weight that remains after weight decay; `None` without it.
+        epsilon: `epsilon` in these steps; a scalar if it is constant.
     """
 
     powers: dict[float, Any]
@@ -102,7 +102,7 @@ class Gap(NamedTuple):
 
 
 def form_of(optimizer: Any) -> Form | None:
-    """The closed form of an optimizer; `None` where it has none."""
+    """The closed form of an optimizer; `None` if it has none."""
     maker = _FORMS.get(type(optimizer))
     form = None if maker is None else maker(optimizer)
     if form is None or not all(0 <= ratio < 1 for ratio in form.ratios):
@@ -111,14 +111,14 @@ def form_of(optimizer: Any) -> Form | None:
 
 
 def why_no_form(optimizer: Any) -> str | None:
-    """Why what missed rows missed cannot be made good; `None` where it can."""
+    """Why the updates that a row missed cannot be applied later; `None` if they can."""
     if form_of(optimizer) is not None:
         return None
     name = type(optimizer).__name__
     if type(optimizer) not in _FORMS:
         return f"{name} has no closed form of its update for rows that were not read"
     if callable(optimizer._learning_rate) and not _is_schedule(optimizer):
-        return "its learning rate is a function that cannot be asked about other steps"
+        return "its learning rate is a function that cannot be called for other steps"
     return f"{name} with these settings has no closed form of its update for rows that were not read"
 
 
@@ -128,10 +128,10 @@ def gap(form: Form, xp: Any, missed: Any, settled: Any, then: Any, now: Any) -> 
     Args:
         form: the closed form.
         xp: a module that has `exp`.
-        missed: `[R]` float32, how many steps each row missed.
-        settled: `[R]` float32, how many of these the weights were already brought up to date for.
-        then: for each column of the table of sums, its value `[R]` in the step where the weights are.
-        now: for each column, its value now, a scalar.
+        missed: `[R]` float32, number of steps that each row missed.
+        settled: `[R]` float32, number of these steps that the weights already include.
+        then: for each column of the table of sums, its value `[R]` in the step that the weights have reached.
+        now: for each column, its current value, a scalar.
     """
     powers = {factor: _power(xp, factor, missed) for factor in set(form.decays.values())}
     kept, n = None, len(form.ratios)
@@ -148,7 +148,7 @@ def gap(form: Form, xp: Any, missed: Any, settled: Any, then: Any, now: Any) -> 
 
 
 def catch_up_weights(form: Form, xp: Any, weights: Any, slots: Slots, gap: Gap, decayed: bool) -> Any:
-    """Rows of weights, brought up to date; `slots` are those of the last step that read them.
+    """Rows of weights, brought up to date; `slots` are those of the last step that read the rows.
 
     Args:
         form: the closed form.
@@ -156,7 +156,7 @@ def catch_up_weights(form: Form, xp: Any, weights: Any, slots: Slots, gap: Gap, 
         weights: `[R, ...]`.
         slots: by name, `[R, ...]`.
         gap: what the rows missed.
-        decayed: bool, whether the optimizer's decay of weights acts on this table.
+        decayed: bool, whether the optimizer's weight decay applies to this table.
     """
     decayed = decayed and gap.kept is not None
     if decayed:
@@ -188,7 +188,7 @@ def _power(xp: Any, factor: float, steps: Any) -> Any:
 
 
 def _column(per_row: Any, rows: Any) -> Any:
-    """`[R]` as `[R, 1, ...]`, of as many axes as `rows`."""
+    """`[R]` as `[R, 1, ...]`, with as many axes as `rows`."""
     return per_row[(slice(None), *[None] * (len(rows.shape) - 1))]
 
 
@@ -241,7 +241,7 @@ def _adadelta(optimizer: Any) -> Form:
 
 def _adam(optimizer: Any) -> Form | None:
     beta_1, beta_2 = float(optimizer.beta_1), float(optimizer.beta_2)
-    maximum = getattr(optimizer, "amsgrad", False)  # of the velocities, which does not decay
+    maximum = getattr(optimizer, "amsgrad", False)  # the maximum of the velocities does not decay
     second = "_velocity_hats" if maximum else "_velocities"
     return _with_denominator(
         optimizer,
@@ -257,7 +257,7 @@ def _nadam(optimizer: Any) -> Form | None:
     beta_1, beta_2 = float(optimizer.beta_1), float(optimizer.beta_2)
 
     def factor(rate: np.ndarray, step: np.ndarray) -> np.ndarray:
-        u = beta_1 * (1 - 0.5 * 0.96 ** np.arange(1, 5001))  # then it is constant, and the product 0
+        u = beta_1 * (1 - 0.5 * 0.96 ** np.arange(1, 5001))  # constant afterwards, and the product is 0
         following = np.minimum(step, 4999).astype(int)
         corrected = rate * u[following] / (1 - np.cumprod(u)[following])
         return np.asarray(corrected * np.sqrt(1 - beta_2**step))

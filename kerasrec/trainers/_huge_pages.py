@@ -1,8 +1,8 @@
 """Huge pages under large tables.
 
-A step reads rows at random, and of a large table nearly every row lies in a page of its own: finding the
-page then takes as long as reading the row. Linux has pages of 2 MB, but by its usual setting gives them only
-to memory that asks for them, which NumPy does for its arrays, and TensorFlow and JAX do not.
+A step reads random rows, and in a large table nearly every row is on another memory page: looking up the
+page then takes as long as reading the row. Linux has pages of 2 MB, but with its usual setting it gives them
+only to memory for which they are requested. NumPy requests them for its arrays; TensorFlow and JAX do not.
 """
 
 import ctypes
@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-# From so many bytes on, finding pages is felt.
+# Size in bytes from which page lookups take a noticeable time.
 LARGE = 2**24
-_HUGEPAGE, _COLLAPSE = 14, 25  # of Linux's `madvise`; Python's mmap names only the first
+_HUGEPAGE, _COLLAPSE = 14, 25  # advice for Linux's `madvise`; Python's mmap has only the first
 
 
 @functools.cache
 def on_request() -> bool:
-    """Whether this system gives huge pages to memory that asks, and to no other."""
+    """Whether this system gives huge pages only on request."""
     if sys.platform != "linux" or os.environ.get("KERASREC_HUGE_PAGES") == "0":
         return False
     return SETTING.exists() and "[madvise]" in SETTING.read_text()
@@ -31,11 +31,11 @@ def on_request() -> bool:
 def move(parts: Sequence[tuple[int, int]]) -> None:
     """Move memory to huge pages, in the background: half a gigabyte takes about a second.
 
-    What the memory holds stays as it is, and can be read and written meanwhile. Where the system has no free
-    huge page, or is older than Linux 6.1, pages stay as they are for now.
+    The content does not change, and can be read and written meanwhile. If the system has no free huge page or
+    is older than Linux 6.1, pages stay as they are for now.
 
     Args:
-        parts: addresses and bytes.
+        parts: addresses and sizes in bytes.
     """
     threading.Thread(target=_move, args=(parts,), name="kerasrec-huge-pages", daemon=True).start()
 

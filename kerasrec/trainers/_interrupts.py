@@ -7,14 +7,14 @@ from typing import Any
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Let Ctrl-C wait until the body has run; no other thread than the main one receives it."""
+    """Delay Ctrl-C until the body has run; only the main thread receives it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     received: list[Any] = []
     try:
         before = signal.signal(signal.SIGINT, lambda *arguments: received.append(arguments))
-    except ValueError:  # an interpreter embedded elsewhere has no signals
+    except ValueError:  # an embedded interpreter may have no signals
         yield
         return
     try:

@@ -1,4 +1,4 @@
-"""Everything the trainers use of Keras that Keras does not export, in one place."""
+"""All parts of Keras that the trainers use and Keras does not export."""
 
 from keras.src import tree as tree
 from keras.src.backend.common import global_state as global_state

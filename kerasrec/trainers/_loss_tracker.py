@@ -6,21 +6,21 @@ from kerasrec.trainers._keras import tree
 
 
 class LossTracker(keras.metrics.Mean):
-    """The mean loss of samples. Keras counts rows of the first input, which may be one for all."""
+    """The mean loss per sample. Keras counts rows of the first input, which may be a single shared row."""
 
     def __init__(self) -> None:
         super().__init__(name="loss")
         self._n_samples: Any = None
 
     def weigh_by(self, x: Any, y: Any) -> None:
-        """Let the next loss count by the samples of this batch: the most rows that inputs or targets have.
+        """Weight the next loss by the samples of this batch: the most rows that an input or target has.
 
         Args:
             x: the inputs.
-            y: the targets, which have one row where they name places for all users at once; or `None`.
+            y: the targets, or `None`; they have one row if it holds the places of all users.
         """
         rows = [keras.ops.shape(leaf)[0] for leaf in tree.flatten((x, y)) if leaf is not None]
-        # What all samples share has one row, which is known.
+        # An array that all samples share has one row, so its length is known while tracing.
         unknown = [n for n in rows if not isinstance(n, int)]
         self._n_samples = unknown[0] if unknown else max(rows, default=None)
 

@@ -1,4 +1,4 @@
-"""What the rows of tables missed: since when, and how they are brought up to date outside of steps."""
+"""The updates that rows of tables missed: since which step, and how rows catch up outside of steps."""
 
 import contextlib
 import math
@@ -13,12 +13,12 @@ from kerasrec.trainers._forms import Form, Gap, catch_up_slots, catch_up_weights
 from kerasrec.trainers._rows import slot_lists
 from kerasrec.trainers._watched import Kind, forget, others, watch
 
-# Of what is farther back than this, the sums no longer depend.
+# Terms below this share no longer change the sums.
 _FORGOTTEN = 1e-12
-# Steps that are remembered, and the most that one call may make: half of them, where counting begins again.
+# Number of steps that are remembered, and the maximum of one call: half of them, because counting restarts.
 _REMEMBERED = 2**18
 MOST_STEPS = _REMEMBERED // 2
-# Elements of a table that are brought up to date at once.
+# Number of elements of a table that are brought up to date at once.
 AT_ONCE = 2**20
 
 
@@ -28,9 +28,9 @@ class Table:
 
     Attributes:
         variable: `keras.Variable`.
-        slots: by the name of the optimizer's list, the table's slot.
-        decayed: bool, whether the optimizer's decay of weights acts on it.
-        last: key of the array that holds each row's last step.
+        slots: the table's slots, by the name of the optimizer's list.
+        decayed: bool, whether the optimizer's weight decay applies to it.
+        last: key of the array with each row's last step.
     """
 
     variable: Any
@@ -40,23 +40,24 @@ class Table:
 
 
 class Missed:
-    """Counts the steps of a training, and knows what rows that were not read in them missed.
+    """Counts the steps of a training, and computes the updates that rows missed in steps without them.
 
-    Steps are counted from the first training call on. A row that was read in step `t` is up to date until
-    then, weights and slots; `since` is the step for rows that were not read yet, and `since_weights` the one
-    until which all weights are up to date. A backend says how rows are read and written.
+    Steps are counted from the first training call. The weights and slots of a row that was read in step `t`
+    are up to date until `t`. `since` is that step for rows that have not been read yet, and `since_weights`
+    is the step until which all weights are up to date. Subclasses for the backends read and write rows.
 
     Args:
         optimizer: a Keras optimizer.
         form: its closed form.
 
     Attributes:
-        tables: by identity of their variable, the tables that are updated by rows.
+        tables: the tables that are updated by rows, by the identity of their variable.
         lasts: by key, an int32 array of the backend with each row's last step, 0 for none.
-        due: what is not up to date.
-        captured: what somebody else's compiled function reads, without our being asked.
-        iterations: the optimizer's count of steps, where the trainer need not ask for it.
-        limit: how many steps are remembered; then all is brought up to date, and counting begins again.
+        due: the kinds of variables that are not up to date.
+        captured: the kinds that a foreign compiled function reads without notice.
+        iterations: the optimizer's count of steps, if the trainer knows it.
+        limit: number of steps that are remembered; then everything is brought up to date and counting
+            restarts.
     """
 
     iterations: int | None = None
@@ -76,7 +77,7 @@ class Missed:
         self._all_slots_matter = False
         self._tables_before: frozenset[int] = frozenset()
 
-    # What a backend does.
+    # Implemented by the backends.
     def read(self, variable: Any, ids: np.ndarray) -> np.ndarray:
         """Rows of a variable."""
         raise NotImplementedError
@@ -98,28 +99,28 @@ class Missed:
         raise NotImplementedError
 
     def here(self, variable: Any, ids: np.ndarray) -> np.ndarray:
-        """Of rows those that this process has."""
+        """The rows among `ids` that this process has."""
         return ids
 
     def held(self, variable: Any) -> bool:
-        """Whether a variable holds its value now."""
+        """Whether a variable currently has its value."""
         return True
 
     def in_trace(self) -> bool:
-        """Whether somebody's function is being traced."""
+        """Whether a function is being traced."""
         return False
 
     def outside_of_traces(self) -> contextlib.AbstractContextManager[Any]:
-        """A context in which operations run at once."""
+        """A context in which operations run immediately."""
         return contextlib.nullcontext()
 
     def _mapped(self, schedule: Any, steps: Any) -> Any:
-        """A schedule's values for a vector of steps, one by one."""
+        """A schedule's values for a vector of steps, called for one step at a time."""
         return [schedule(step) for step in steps]
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """While the trainer itself reads and changes variables."""
+        """A context in which the trainer itself reads and changes variables."""
         self._at_work += 1
         try:
             yield
@@ -127,7 +128,7 @@ class Missed:
             self._at_work -= 1
 
     def before(self, kind: Kind) -> None:
-        """Bring up to date what somebody else is about to read or to change."""
+        """Bring variables up to date before other code reads or changes them."""
         if self._at_work:
             return
         if self.in_trace():
@@ -135,21 +136,21 @@ class Missed:
         self.settle(kind)
 
     def watch_weights(self, variables: list[Any]) -> None:
-        """Watch variables some of which may become tables."""
+        """Watch variables that may become tables."""
         watch(variables, self, "weights")
 
     def table(self, variable: Any, readers: Mapping[int, Any]) -> Table:
-        """What is known of a table, which is updated by rows from now on.
+        """The record of a table; it is created if the table was not updated by rows before.
 
         Args:
             variable: the table.
-            readers: by identity of a table's variable, what its ids come from in a step.
+            readers: by the identity of a table's variable, the columns from which its ids come in a step.
         """
         if id(variable) not in self.tables:
             optimizer = self._optimizer
             position = [v is variable for v in optimizer._trainable_variables].index(True)
             slots = {name: of[position] for name, of in slot_lists(optimizer).items()}
-            # Tables that one column reads were last read in the same steps.
+            # Tables that are read by the same column were last read in the same steps.
             last = next(
                 (
                     other.last
@@ -172,7 +173,7 @@ class Missed:
     def read_together(self, readers: Mapping[int, Any]) -> bool:
         """Whether tables that share their last steps are all read together.
 
-        Where they are not, all tables are forgotten, and will share nothing.
+        If they are not, all tables are released, and tables share nothing afterwards.
         """
         together: dict[Any, list[Any]] = {}
         for table in self.tables.values():
@@ -186,13 +187,13 @@ class Missed:
         return False
 
     def remove(self, variable: int) -> None:
-        """A table is not updated by rows after all."""
+        """Remove a table that is no longer updated by rows."""
         table = self.tables.pop(variable, None)
         if table is not None:
             forget(table.slots.values(), self)
 
     def release(self) -> None:
-        """Bring everything up to date, and watch nothing any more."""
+        """Bring everything up to date, and stop watching."""
         self.settle("slots")
         for table in self.tables.values():
             forget([table.variable, *table.slots.values()], self)
@@ -200,7 +201,7 @@ class Missed:
         self.lasts.clear()
 
     def settle_captured(self) -> None:
-        """Bring up to date what somebody may read without our being asked."""
+        """Bring up to date what a compiled function may read without notice."""
         for kind in tuple(self.captured):
             self.settle(kind)
 
@@ -223,26 +224,27 @@ class Missed:
                 self.since = self.since_weights = self.now
 
     def must_settle(self, tables: frozenset[int], n_steps: int) -> bool:
-        """Whether `begin` will bring tables up to date."""
+        """Whether `begin` would bring tables up to date."""
         counted = hasattr(self, "_sums") and self.now + n_steps <= self.limit
         return bool(self.due) and (not counted or tables != self._tables_before)
 
     def begin(
         self, tables: frozenset[int], n_steps: int, iterations: int, rate: float | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What a call of so many steps takes.
+        """Prepare a call of `n_steps` steps and return its inputs.
 
         Args:
-            tables: identities of the variables of the tables that it updates by rows.
+            tables: identities of the variables of the tables that the call updates by rows.
             n_steps: int.
             iterations: int, the optimizer's count of steps.
-            rate: float, the learning rate; `None` where a schedule says it.
+            rate: float, the learning rate; `None` if a schedule gives it.
 
         Returns:
-            `[3]` int32: the steps until now, `since` and `since_weights`; and the table of sums, float32.
+            `[3]` int32: the number of steps so far, `since` and `since_weights`; and the table of sums,
+            float32.
         """
         if tables != self._tables_before:
-            # Others do not see the steps of these, or see them whole.
+            # Other tables do not count these steps, or are updated as a whole in them.
             self.settle("slots")
             self._tables_before = tables
         for other in others([self.tables[table].variable for table in tables], self):
@@ -257,7 +259,7 @@ class Missed:
         return np.array([self.now, self.since, self.since_weights], "int32"), self._sums.copy()
 
     def end(self, n_steps: int) -> None:
-        """So many steps were made."""
+        """Count the steps that were made."""
         if not n_steps or not self._tables_before:
             return
         self.now += n_steps
@@ -271,17 +273,17 @@ class Missed:
         n = self.limit + 1
         self._factors, self._kept, self._kept_log = np.zeros(n), np.ones(n), np.zeros(n)
         self._sums = np.zeros((n, self.form.columns), "float32")
-        # Slots of a new optimizer are empty: nothing moves of what was not read yet.
+        # Slots of a new optimizer are 0, so rows that were not read yet do not move.
         fresh = iterations == 0
         self._all_slots_matter = not fresh
-        # Half of the limit is left to count in; with a shorter way back, more rows are looked at.
+        # At least half of the limit is left for counting; with a longer `reach`, more rows are checked.
         self.now = min(self.form.reach, self.limit // 2) if fresh else 0
         self.since = self.since_weights = self.now
         for key in self.lasts:
             self.clear_last_steps(key)
 
     def _remember(self, n_steps: int, iterations: int, rate: float | None) -> None:
-        """Extend the table of sums by a call's steps."""
+        """Extend the table of sums by the steps of a call."""
         form, now, end = self.form, self.now, self.now + n_steps
         if not form.columns or not n_steps:
             return
@@ -291,7 +293,7 @@ class Missed:
         steps = np.arange(iterations + 1.0, iterations + n_steps + 1)
         if form.factor is not None:
             self._factors[new] = form.factor(rates, steps)
-        if form.epsilon_factor is not None:  # of the steps that follow
+        if form.epsilon_factor is not None:  # that of the next step
             self._sums[now : end + 1, -1] = form.epsilon_factor(np.append(steps, steps[-1] + 1))
         for i, ratio in enumerate(form.ratios):
             self._sum_up(i, ratio, end, decayed=False)
@@ -305,7 +307,7 @@ class Missed:
             self._sums[: end + 1, 2 * n_ratios] = self._kept_log[: end + 1] - self._kept_log[now]
 
     def _sum_up(self, column: int, ratio: float, end: int, decayed: bool) -> None:
-        """`T(t) = r (a_{t+1} + T(t+1))` from the call's last step back to where it no longer changes."""
+        """`T(t) = r (a_{t+1} + T(t+1))`, from the call's last step back to where it no longer changes."""
         highest = ratio / float(self._kept[: end + 1].min()) if decayed else ratio
         reach = end if highest >= 1 else math.ceil(math.log(_FORGOTTEN) / math.log(max(highest, 1e-30)))
         first = max(self.since, self.now - reach)
@@ -318,7 +320,7 @@ class Missed:
         self._sums[first : end + 1, column] = sums[::-1]
 
     def _gap(self, last: np.ndarray) -> Gap:
-        """What rows missed, by their last step, in NumPy."""
+        """What rows missed since their last step, in NumPy."""
         begin = np.maximum(last, self.since)
         settled = np.maximum(begin, self.since_weights)
         return gap(
@@ -359,22 +361,22 @@ class Missed:
 
 
 def at_work(missed: Missed | None) -> contextlib.AbstractContextManager[None]:
-    """While the trainer itself reads and changes variables."""
+    """A context in which the trainer itself reads and changes variables."""
     return contextlib.nullcontext() if missed is None else missed.at_work()
 
 
 def settle_weights(variables: list[Any]) -> None:
-    """Let all who know of these variables bring weights up to date."""
+    """Let all keepers of these variables bring the weights up to date."""
     for keeper in others(variables, None):
         keeper.before("weights")
 
 
 class _LearningRates:
-    """The learning rates of coming steps, where a schedule says them.
+    """The learning rates of the next steps, from a schedule.
 
     Args:
         optimizer: a Keras optimizer.
-        mapped: function of a schedule and a vector of steps to the schedule's values, one by one.
+        mapped: function that calls a schedule for each step of a vector and returns the values.
     """
 
     def __init__(self, optimizer: Any, mapped: Callable[[Any, Any], Any]) -> None:
@@ -384,7 +386,7 @@ class _LearningRates:
         self._by_vector: bool | None = None
 
     def of(self, first: int, n: int) -> np.ndarray:
-        """Learning rates `[n]` of the steps from `first` on, which is 0 for an optimizer's first step."""
+        """Learning rates `[n]` of the steps from `first`, which is 0 for an optimizer's first step."""
         offset = first - self._first
         if offset < 0 or offset + n > len(self._known):
             self._first, offset = first, 0
@@ -395,13 +397,13 @@ class _LearningRates:
         schedule = self._optimizer._learning_rate
         steps = np.arange(first, first + n, dtype="int32")
         if self._by_vector is None or self._by_vector:
-            # Most schedules take many steps at once; others branch, and must be asked for each.
+            # Most schedules take a vector of steps; others branch, and must be called for each step.
             try:
                 rates = _floats(schedule(keras.ops.convert_to_tensor(steps)))
                 some = [0, n // 2, n - 1]
                 exact = [_floats(schedule(keras.ops.convert_to_tensor(steps[i]))) for i in some]
                 self._by_vector = rates.shape == (n,) and bool(np.allclose(rates[some], exact, 1e-5, 0))
-            except Exception:  # whatever a schedule raises for a vector
+            except Exception:  # a schedule may raise anything for a vector
                 self._by_vector = False
         if not self._by_vector:
             rates = _floats(self._mapped(schedule, keras.ops.convert_to_tensor(steps)))

@@ -1,4 +1,4 @@
-"""The orders in which the epochs of a training see its samples."""
+"""The order of the samples in each epoch of a training."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +10,9 @@ from kerasrec.trainers._keras import ArrayDataAdapter, tree
 
 
 def orders(n: int, batch_size: int, shuffle: Any) -> Callable[[], np.ndarray]:
-    """What draws the order of an epoch's `n` samples.
+    """A function that draws the order of the `n` samples of an epoch.
 
-    Keras's own adapter draws it, so that a seed gives the order of plain Keras.
+    Keras's own adapter draws it, so a seed gives the same order as in plain Keras.
     """
     if not shuffle:
         in_order = np.arange(n)
@@ -26,8 +26,8 @@ def orders(n: int, batch_size: int, shuffle: Any) -> Callable[[], np.ndarray]:
 
     if keras.backend.backend() != "tensorflow":
         return lambda: draw(adapter.get_numpy_iterator())
-    # To begin a data set of TensorFlow takes as long as to train some ten thousand samples. Each starts
-    # from the seed again, so all its epochs have one order; without a seed nobody can tell who drew it.
+    # Starting a TensorFlow data set takes as long as training on ten thousand samples. With a seed every
+    # epoch has the same order, so it is drawn once; without a seed NumPy can draw it.
     if _tensorflow_is_seeded():
         order = draw(adapter.get_tf_dataset())
         return lambda: order
@@ -43,6 +43,6 @@ def _tensorflow_is_seeded() -> bool:
     import tensorflow as tf
 
     seeds: list[Any] = []
-    # Outside of a function, to ask for a seed would draw one.
+    # Outside of a function, asking for a seed would draw one.
     tf.function(lambda: seeds.extend(tf.compat.v1.get_seed(None)), autograph=False).get_concrete_function()
     return seeds != [None, None]

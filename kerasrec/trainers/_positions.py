@@ -1,4 +1,4 @@
-"""Sequences whose positions all learn at once: what a batch without `item` asks of a model."""
+"""Batches of sequences, without `item`, in which all positions are trained at once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,43 +18,43 @@ PLACE = "place"
 
 
 def asks_for_positions(names: tuple[str, ...], inputs: Any) -> bool:
-    """Whether a batch is one of sequences: a model with histories, and no items.
+    """Whether a batch has sequences: the model has histories, and the batch no items.
 
     Args:
-        names: of the model's inputs.
-        inputs: the batch's.
+        names: names of the model's inputs.
+        inputs: inputs of the batch.
     """
     return isinstance(inputs, dict) and "history" in names and "item" in names and "item" not in inputs
 
 
 def of_positions(model: Any) -> Callable[..., Any]:
-    """What scores, or represents, all positions of a batch of sequences.
+    """A function that computes scores or vectors of all positions of a batch of sequences.
 
-    With `target` `[B, H]` and `shared_item` `[1, S]` it gives scores `[B * H, 1 + S]`: of each position's own
-    target and of the shared items, by one matrix product. Without items it gives the vectors of the positions
-    and of the whole catalogue, `[B * H + I, C]`, as `CatalogueCrossEntropy` takes them. With `place` `[B, P]`
-    it does so for some of the positions of each row.
+    With `target` `[B, H]` and `shared_item` `[1, S]` it returns scores `[B * H, 1 + S]`: those of each
+    position's own target and, by one matrix product, of the shared items. Without items it returns the
+    vectors of the positions and of the whole catalogue, `[B * H + I, C]`, for `CatalogueCrossEntropy`. With
+    `place` `[B, P]` it uses only these positions of each row.
 
     Args:
         model: a functional `kerasrec.Model`.
 
     Raises:
-        ValueError: if it does not factorise.
+        ValueError: if the model does not factorise.
     """
     towers = find_towers(model)
     if towers is None or not isinstance(towers.score, DotScore) or set(towers.user.output) != {"user"}:
         raise ValueError(
             "A batch of sequences needs a model whose score is a dot product of a user's side, without bias, "
-            f"and an item's side; `LastPosition` there trains all positions. Received: {model.name!r}, which "
-            "has none."
+            "and an item's side; `LastPosition` in the user's side trains all positions. Received: "
+            f"{model.name!r}, which has no such score."
         )
     layer = _Positions(towers, _side_of_positions(model, towers), find_id_limits(model)["item"][0])
-    # A function: a layer would become one of the model's own.
+    # A function, because Keras would track a layer as part of the model.
     return lambda inputs, training: layer(inputs, training=training)
 
 
 class _Positions(keras.layers.Layer):
-    """One call around all calls: on JAX, each would else drop what the last added to the loss."""
+    """One layer call around all calls: on JAX, each separate call would drop the losses of the one before."""
 
     def __init__(self, towers: Towers, positions: tuple[keras.Model, dict[str, str]], n_items: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class _Positions(keras.layers.Layer):
         vectors = self._positions(given, training=training)
         length = ops.shape(vectors)[1]
         vectors = ops.reshape(vectors, (-1, vectors.shape[-1]))  # [N, C]
-        if PLACE in inputs:  # few places have a target
+        if PLACE in inputs:  # only a few positions have a target
             places = ops.convert_to_tensor(inputs[PLACE])
             rows = ops.arange(ops.shape(places)[0], dtype="int32")[:, None]
             vectors = ops.take(vectors, ops.reshape(rows * length + places, (-1,)), axis=0)
@@ -90,16 +90,16 @@ class _Positions(keras.layers.Layer):
     def _with_catalogue(self, vectors: Any, training: Any) -> Any:
         items = self._towers.item(ops.arange(self._n_items, dtype="int32")[None], training=training)
         table = ops.reshape(items["item"], (self._n_items, -1))
-        if "item_bias" in items:  # one more component, which is 1 at every position
+        if "item_bias" in items:  # the bias becomes another component, which is 1 at every position
             table = ops.concatenate([table, ops.reshape(items["item_bias"], (-1, 1))], axis=1)
             vectors = ops.concatenate([vectors, ops.ones_like(vectors[:, :1])], axis=1)
         return ops.concatenate([vectors, table], axis=0)
 
 
 def _side_of_positions(model: Any, towers: Towers) -> tuple[keras.Model, dict[str, str]]:
-    """The user's side up to its positions `[B, H, C]`, or as it is where it has but one vector.
+    """The user side up to its positions `[B, H, C]`, or unchanged if it has a single vector.
 
-    And of each of its inputs, which of the model's it is.
+    The second value maps each of its inputs to an input of the model.
     """
     inputs = dict(zip(input_names(model), model.inputs, strict=True))
     inputs = {name: inputs[name] for name in towers.user_inputs}
@@ -110,6 +110,6 @@ def _side_of_positions(model: Any, towers: Towers) -> tuple[keras.Model, dict[st
     for layer in model.layers:
         if isinstance(layer, AppendMasked):
             inputs["history"] = layer.output
-    # Keras wants the names of the tensors, of which one may stand inside the model.
+    # Keras needs the names of the tensors, one of which may be inside the model.
     keys = {tensor.name: name for name, tensor in inputs.items()}
     return keras.Model({x.name: x for x in inputs.values()}, tensor, name="positions"), keys

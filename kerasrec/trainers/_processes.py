@@ -1,4 +1,4 @@
-"""Trainings over several processes: the same work in all of them, and messages where they would hang."""
+"""Training in several processes: the same work in all of them, and errors where they would hang."""
 
 import contextlib
 import contextvars
@@ -18,9 +18,9 @@ from kerasrec._temporary import temporary
 from kerasrec._version import __version__
 from kerasrec.trainers._keras import ArrayDataAdapter, PyDatasetAdapter, tree
 
-# What JAX says where another process does not answer.
+# Parts of JAX's errors if another process does not answer.
 _LOST = re.compile("Gloo|[Cc]onnection (reset|closed|refused)|[Cc]oordination|heartbeat")
-# Whether each process writes where it is told to.
+# Whether each process writes its own file.
 _each_writes = contextvars.ContextVar("each_writes", default=False)
 
 
@@ -34,14 +34,14 @@ def several_processes() -> bool:
 
 
 def check_same(model: Any, adapter: Any) -> None:
-    """Refuse a training whose processes have different code, models or data: they would hang, or diverge.
+    """Refuse a training whose processes have different versions, models or data; they would hang or diverge.
 
     Args:
         model: the model.
         adapter: Keras's adapter of the data.
 
     Raises:
-        ValueError: saying what differs, in every process.
+        ValueError: in every process, naming what differs.
     """
     if not several_processes():
         return
@@ -61,22 +61,22 @@ def check_same(model: Any, adapter: Any) -> None:
             other = int(np.flatnonzero(column != column[0])[0])
             raise ValueError(
                 f"All processes of a training must have the same {what}; give each the same files, and "
-                f"random batches a `seed`. Received: another one in process {other} than in process 0."
+                f"random batches a `seed`. Received: different ones in process 0 and process {other}."
             )
 
 
 def one_order(x: Any, shuffle: Any) -> Any:
-    """The setting `shuffle` as processes that train together can have it.
+    """The value of `shuffle` that works for several processes.
 
     Args:
         x: the data of `fit`.
-        shuffle: as `fit` got it.
+        shuffle: the argument of `fit`.
     """
     if not shuffle or not several_processes():
         return shuffle
-    if not getattr(x, "batches_in_thread", False):  # those of kerasrec draw one order in all processes
+    if not getattr(x, "batches_in_thread", False):  # kerasrec's batches draw the same order in all processes
         warnings.warn(
-            "Processes that train together read the data in the given order, since each would shuffle it "
+            "Processes that train together read the data in the given order, because each would shuffle it "
             "differently; shuffle it beforehand, in the same way in all processes, or use "
             f"`kerasrec.data.RankingBatches` with a seed. Received: shuffle={shuffle!r}.",
             stacklevel=4,
@@ -86,10 +86,10 @@ def one_order(x: Any, shuffle: Any) -> Any:
 
 @contextlib.contextmanager
 def written_by_the_first(path: str | os.PathLike[str]) -> Iterator[str | os.PathLike[str]]:
-    """Where to write a file for which all processes gather what is spread: the first one's alone stays.
+    """A path for a file that all processes write together; only that of the first process is kept.
 
-    What is written within, by functions that use this too, goes where they are told. All processes leave
-    when the file is there.
+    Inside, functions that use this too write to the path they are given. All processes leave the context
+    when the file is complete.
 
     Args:
         path: the file.
@@ -111,7 +111,7 @@ def written_by_the_first(path: str | os.PathLike[str]) -> Iterator[str | os.Path
 
 @contextlib.contextmanager
 def whole_or_not_at_all(path: str | os.PathLike[str]) -> Iterator[str | os.PathLike[str]]:
-    """Where to write a file that another process, if it is killed meanwhile, must not leave cut off."""
+    """A path for a file that must be complete even if another process is killed meanwhile."""
     if not several_processes() or "://" in os.fspath(path):
         yield path
         return
@@ -121,7 +121,7 @@ def whole_or_not_at_all(path: str | os.PathLike[str]) -> Iterator[str | os.PathL
 
 @contextlib.contextmanager
 def written_by_each() -> Iterator[None]:
-    """Let each process write a file of its own, for which all of them gather what is spread."""
+    """A context in which each process writes its own file, gathering the sharded tables together."""
     token = _each_writes.set(True)
     try:
         yield
@@ -131,7 +131,7 @@ def written_by_each() -> Iterator[None]:
 
 @contextlib.contextmanager
 def lost_processes_named() -> Iterator[None]:
-    """Say in a sentence that another process is gone, whichever operation notices it."""
+    """Raise one clear error if another process is gone, whichever operation notices it."""
     try:
         yield
     except (ValueError, RuntimeError) as error:  # JAX raises both

@@ -1,4 +1,4 @@
-"""Layers that keep what they computed from their weights, and so must compute it again after training."""
+"""Layers that cache results of their weights, and must recompute them after training."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import keras
 
 
 class Refreshing(keras.callbacks.Callback):
-    """Calls `refresh` of every layer that has it, before others see the end of an epoch.
+    """Calls `refresh` of the given layers before other callbacks see the end of an epoch.
 
     Args:
-        layers: those layers.
+        layers: layers with a method `refresh`.
     """
 
     def __init__(self, layers: list[Any]) -> None:
@@ -18,29 +18,29 @@ class Refreshing(keras.callbacks.Callback):
         self._training = False
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Begin to look after them."""
+        """Mark the start of training."""
         self._training = True
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Before validation data are scored."""
+        """Refresh before validation data are scored."""
         if self._training:
             self._refresh()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """After an epoch."""
+        """Refresh after an epoch."""
         self._refresh()
 
     def on_train_end(self, logs: Any = None) -> None:
-        """At the end."""
+        """Refresh after training."""
         self._refresh()
         self._training = False
 
     def _refresh(self) -> None:
-        self.model.jax_state_sync()  # what training has, where it holds the weights itself
+        self.model.jax_state_sync()  # on JAX, training holds the weights itself
         for layer in self._layers:
             layer.refresh()
 
 
 def refreshing_layers(model: Any) -> list[Any]:
-    """The layers of a model that keep what they computed."""
+    """The layers of a model with a method `refresh`."""
     return [layer for layer in model._flatten_layers() if hasattr(layer, "refresh")]

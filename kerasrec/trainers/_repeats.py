@@ -1,4 +1,4 @@
-"""Which ids repeat in a batch: found by NumPy for a block of batches, while the device works on another."""
+"""Repeated ids in batches: NumPy finds them for a block of batches while the device works on another."""
 
 import math
 from typing import Any, NamedTuple
@@ -7,19 +7,19 @@ import numpy as np
 
 from kerasrec.trainers._keras import tree
 
-# In place of an id where a batch has fewer than there is room for: outside of every table.
+# Fills the rest of the ids of a batch; it is outside of every table.
 NO_ID = np.iinfo("int32").max
 
 
 class Repeats(NamedTuple):
-    """What `numpy.unique` gives, for each batch of a block.
+    """What `numpy.unique` returns, for each batch of a block.
 
-    Rows are found faster in the order of their ids, which lie in few pages of memory one after the other.
+    Rows are read faster in the order of their ids, because neighbouring rows share pages of memory.
 
     Attributes:
-        ids: `[S, R]` int32, each batch's ids, rising, each once, and `NO_ID` after them.
-        inverse: `[S, N]` int32, where each of a batch's ids stands in `ids`.
-        count: `[S]` int32, how many ids a batch has.
+        ids: `[S, R]` int32, the distinct ids of each batch in ascending order, then `NO_ID`.
+        inverse: `[S, N]` int32, the position in `ids` of each id of a batch.
+        count: `[S]` int32, number of distinct ids in a batch.
     """
 
     ids: Any
@@ -27,12 +27,12 @@ class Repeats(NamedTuple):
     count: Any
 
 
-# By the number of a leaf of the batches: how many ids there are, and the table that has so many rows.
+# By the index of a leaf of the batches: the number of ids, and the name of the table with as many rows.
 Limits = dict[int, tuple[int, str]]
 
 
 def repeats_of(run: dict[str, Any], limits: Limits) -> dict[int, Repeats]:
-    """The repeats in the leaves of a run's stack, as far as they were not found ahead."""
+    """The repeats in the leaves of a run's stack; those found ahead are reused."""
     ahead, leaves = run.get("repeats", {}), tree.flatten(run["stack"])
     return {
         number: ahead[number] if number in ahead else find_repeats(np.asarray(leaves[number]), *limit)
@@ -45,11 +45,11 @@ def find_repeats(column: np.ndarray, limit: int, table: str) -> Repeats:
 
     Args:
         column: `[S, B, ...]` integers.
-        limit: int, how many ids there are; they are `0..limit - 1`.
-        table: the name of the table that has so many rows.
+        limit: int, number of ids; they are `0..limit - 1`.
+        table: the name of the table with as many rows.
 
     Returns:
-        `Repeats` with room for as many ids as a batch can have.
+        `Repeats` with room for the maximum number of distinct ids of a batch.
 
     Raises:
         ValueError: if an id is outside the table.
@@ -63,7 +63,7 @@ def find_repeats(column: np.ndarray, limit: int, table: str) -> Repeats:
             f"Ids that read the table '{table}' must be in 0..{limit - 1}, its rows. "
             f"Received: {wrong.size} others, the first is {wrong[0]}."
         )
-    # Id and place in one number: sorting numbers is several times as fast as sorting places by their ids.
+    # Id and place in one number: sorting numbers is several times as fast as an argsort.
     keys = ids.astype("int64")
     keys <<= 32
     keys |= np.arange(n)
@@ -85,11 +85,11 @@ def find_repeats(column: np.ndarray, limit: int, table: str) -> Repeats:
 
 
 def most_of_one_owner(ids: np.ndarray, n_rows: int, n_owners: int) -> int:
-    """The most ids of a batch whose rows one of several devices holds.
+    """The maximum number of ids of a batch whose rows are on one of several devices.
 
     Args:
-        ids: `[S, R]`, rising in each batch.
-        n_rows: int, rows that a device holds, one device after the other.
+        ids: `[S, R]`, ascending in each batch.
+        n_rows: int, number of consecutive rows that each device holds.
         n_owners: int.
     """
     bounds = np.arange(n_owners + 1) * n_rows
@@ -97,6 +97,6 @@ def most_of_one_owner(ids: np.ndarray, n_rows: int, n_owners: int) -> int:
 
 
 def repeats_shapes(column_shape: tuple[int, ...], limit: int) -> Repeats:
-    """The shapes of what `find_repeats` returns for a column of a shape."""
+    """The shapes of what `find_repeats` returns for a column of the given shape."""
     n_batches, n = column_shape[0], math.prod(column_shape[1:])
     return Repeats((n_batches, min(n, limit)), (n_batches, n), (n_batches,))

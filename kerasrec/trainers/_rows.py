@@ -1,4 +1,4 @@
-"""Updates by rows: the optimizer's own update, run on the rows that a step read."""
+"""Updates by rows: the optimizer's own update, applied to the rows that a step read."""
 
 import contextlib
 import math
@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-# Optimizers whose update treats every element alike. Others have statistics of a whole variable: Lamb its
-# norms, Adafactor row and column means, Muon a matrix product.
+# Optimizers with an elementwise update. Others use statistics of the whole variable: Lamb its norm, Adafactor
+# row and column means, Muon a matrix product.
 _ELEMENTWISE = (
     keras.optimizers.SGD,
     keras.optimizers.Adam,
@@ -25,7 +25,7 @@ _ADDITIVE = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1
 
 
 def why_not_by_rows(optimizer: Any) -> str | None:
-    """Why an optimizer cannot be applied by rows; `None` where it can."""
+    """Why an optimizer cannot be applied by rows; `None` if it can."""
     if type(optimizer) not in _ELEMENTWISE:
         return f"the update of {type(optimizer).__name__} is not elementwise"
     if optimizer.use_ema:
@@ -36,12 +36,12 @@ def why_not_by_rows(optimizer: Any) -> str | None:
 
 
 def own_loss(model: Any) -> bool:
-    """Whether a model computes its loss itself: then it may do anything with regularizers."""
+    """Whether a model overrides `compute_loss`: it may then use regularizers in any way."""
     return type(model).compute_loss is not keras.Model.compute_loss
 
 
 def why_not_this_table(table: keras.Variable) -> str | None:
-    """Why a table cannot be updated by rows; `None` where it can."""
+    """Why a table cannot be updated by rows; `None` if it can."""
     if table.constraint is not None:
         return "its constraint acts on the whole table"
     if table.regularizer is not None and type(table.regularizer) not in _ADDITIVE:
@@ -50,10 +50,10 @@ def why_not_this_table(table: keras.Variable) -> str | None:
 
 
 class RowView:
-    """Rows of a variable, standing in for it while the optimizer's update is traced.
+    """Rows of a variable, which replace it while the optimizer's update is traced.
 
     Args:
-        variable: the `keras.Variable` whose rows these are.
+        variable: the `keras.Variable` to which the rows belong.
         value: tensor, the rows.
     """
 
@@ -110,7 +110,7 @@ class RowView:
 
 
 def slot_lists(optimizer: Any) -> dict[str, list[Any]]:
-    """The optimizer's lists of one variable for each trainable variable, by attribute name."""
+    """The optimizer's lists that have one variable per trainable variable, by attribute name."""
     n = len(optimizer._trainable_variables)
     return {
         name: list(value)
@@ -127,7 +127,7 @@ def slot_lists(optimizer: Any) -> dict[str, list[Any]]:
 
 @contextlib.contextmanager
 def views_in_place(optimizer: Any, views: dict[str, dict[int, RowView]]) -> Iterator[None]:
-    """Let views stand in for slots while the update is traced.
+    """Replace slots by views while the update is traced.
 
     Args:
         optimizer: a built Keras optimizer.
@@ -135,7 +135,7 @@ def views_in_place(optimizer: Any, views: dict[str, dict[int, RowView]]) -> Iter
     """
     before = {name: getattr(optimizer, name) for name in views}
     var_key = optimizer._var_key
-    # Past `__setattr__`, which would track the views as the optimizer's own variables.
+    # Bypasses `__setattr__`, which would track the views as variables of the optimizer.
     attributes = optimizer.__dict__
     try:
         for name, by_index in views.items():
@@ -149,7 +149,7 @@ def views_in_place(optimizer: Any, views: dict[str, dict[int, RowView]]) -> Iter
 
 @contextlib.contextmanager
 def without_regularizers(tables: Sequence[keras.Variable]) -> Iterator[None]:
-    """Hide regularizers that would read whole tables."""
+    """Remove regularizers, which would read whole tables, for a while."""
     before = [table.regularizer for table in tables]
     try:
         for table in tables:
@@ -166,7 +166,7 @@ def regularizer_penalty(regularizer: Any, values: Any, scale: Any, xla: bool) ->
     Args:
         regularizer: `keras.regularizers.L1`, `L2` or `L1L2`.
         values: `[R, ...]`, rows of a table.
-        scale: `[R, 1, ...]` or a scalar; a row's factor.
+        scale: `[R, 1, ...]` or a scalar, the factor of each row.
         xla: bool, whether XLA compiles the step.
 
     Returns:
@@ -179,7 +179,7 @@ def regularizer_penalty(regularizer: Any, values: Any, scale: Any, xla: bool) ->
 
 
 def regularizer_gradient(regularizer: Any, values: Any, scale: Any) -> Any:
-    """The gradient of `regularizer_penalty` in `values`, of their shape."""
+    """The gradient of `regularizer_penalty` with respect to `values`, in their shape."""
     l1, l2 = _strengths(regularizer)
     gradient = values * (scale * (2 * l2))
     return gradient + keras.ops.sign(values) * (scale * l1) if l1 else gradient
@@ -188,14 +188,14 @@ def regularizer_gradient(regularizer: Any, values: Any, scale: Any) -> Any:
 def _sum_for_xla(x: Any) -> Any:
     """The sum of all elements, `[R, ...]`; `R` may be unknown while tracing.
 
-    XLA makes a sum of many elements of sums over windows, on the processor at a fifth of the speed of sums
-    over the first axis, which it makes of vectors; up to 32 elements it leaves a sum as it is.
+    XLA splits a sum of more than 32 elements into sums over windows. On the CPU these run at a fifth of the
+    speed of sums over the first axis, which it vectorises.
     """
     length = keras.ops.shape(x)[0] * math.prod(x.shape[1:])
     x = keras.ops.reshape(x, (-1,))
     known = x.shape[0] is not None
     rest: list[Any] = []
-    # Three times make few of a million, where the length is unknown.
+    # If the length is unknown, three rounds leave a few elements of a million.
     while length > 32 if known else len(rest) < 3:
         each = length // 32
         rest.append(x[32 * each :])

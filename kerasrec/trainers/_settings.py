@@ -1,4 +1,4 @@
-"""What `kerasrec.Model.compile` makes of its settings."""
+"""The checks of the settings of `kerasrec.Model.compile`."""
 
 import warnings
 from typing import Any
@@ -11,12 +11,12 @@ from kerasrec.trainers._missed import MOST_STEPS
 from kerasrec.trainers._rows import why_not_by_rows
 from kerasrec.trainers.row_sharded import RowSharded, row_sharded
 
-# Of smaller tables it does not matter.
+# For smaller tables it does not matter.
 _LARGE_TABLE = 4096
 
 
 def check_settings(steps_per_execution: int | str, row_sparse: bool | str) -> None:
-    """Refuse what is none of the settings."""
+    """Refuse invalid settings."""
     if steps_per_execution != "auto" and (
         isinstance(steps_per_execution, bool)
         or not isinstance(steps_per_execution, int)
@@ -28,8 +28,8 @@ def check_settings(steps_per_execution: int | str, row_sparse: bool | str) -> No
         )
     if isinstance(steps_per_execution, int) and steps_per_execution > MOST_STEPS:
         raise ValueError(
-            f"`steps_per_execution` must be at most {MOST_STEPS:,}, since a call's steps are counted "
-            f"ahead; 'auto' takes up to 256. Received: steps_per_execution={steps_per_execution}."
+            f"`steps_per_execution` must be at most {MOST_STEPS:,}; 'auto' uses up to 256. "
+            f"Received: steps_per_execution={steps_per_execution}."
         )
     if row_sparse not in (True, False, "auto", "lazy"):
         raise ValueError(
@@ -38,7 +38,7 @@ def check_settings(steps_per_execution: int | str, row_sparse: bool | str) -> No
 
 
 def how_by_rows(optimizer: Any, row_sparse: bool | str, fused: bool) -> bool | str:
-    """The setting `row_sparse` as it works with an optimizer.
+    """The value of `row_sparse` that works with an optimizer.
 
     Args:
         optimizer: a Keras optimizer or `None`.
@@ -56,12 +56,12 @@ def how_by_rows(optimizer: Any, row_sparse: bool | str, fused: bool) -> bool | s
     elif by_name and reason:
         raise ValueError(
             f"`row_sparse={row_sparse!r}` needs an optimizer that can be applied by rows, but {reason}. "
-            "Take another optimizer or row_sparse=False."
+            "Use another optimizer or row_sparse=False."
         )
     elif row_sparse is True and (no_form := why_no_form(optimizer)):
         raise ValueError(
             f"`row_sparse=True` needs an optimizer whose missed updates can be applied later, but {no_form}. "
-            "Take another optimizer, row_sparse='lazy', which leaves rows that are not read as they are, "
+            "Use another optimizer, row_sparse='lazy', which does not update rows that are not read, "
             "or row_sparse=False."
         )
     if reason or (row_sparse == "auto" and why_no_form(optimizer)):
@@ -70,7 +70,7 @@ def how_by_rows(optimizer: Any, row_sparse: bool | str, fused: bool) -> bool | s
 
 
 def check_spread(model: Any, run_eagerly: bool) -> None:
-    """Refuse under `RowSharded` what only Keras's own steps do: they would need whole tables."""
+    """Refuse settings under `RowSharded` that need Keras's own steps, which would need whole tables."""
     if row_sharded(model.variables) is None:
         return
     if run_eagerly or type(model).train_step is not keras.Model.train_step:
@@ -81,13 +81,13 @@ def check_spread(model: Any, run_eagerly: bool) -> None:
         )
     if model.optimizer is not None and (reason := why_not_by_rows(model.optimizer)):
         raise ValueError(
-            f"`RowSharded` needs an optimizer that can be applied by rows, but {reason}. Take another "
+            f"`RowSharded` needs an optimizer that can be applied by rows, but {reason}. Use another "
             "optimizer, such as Adam, Adagrad or SGD."
         )
 
 
 def check_distribution(model: Any) -> None:
-    """Refuse a model that lies elsewhere, and say what a distribution does that knows nothing of rows."""
+    """Refuse a model that was made before `RowSharded` was set; warn about other distributions."""
     now = distribution()
     if isinstance(now, RowSharded):
         for variable in model.variables:
@@ -95,7 +95,7 @@ def check_distribution(model: Any) -> None:
                 raise ValueError(
                     "`RowSharded` must be set before the model, its optimizer and its metrics are made; make "
                     "the model after `keras.distribution.set_distribution(...)`. "
-                    f"Received: variable '{variable.path}', which lies on one device."
+                    f"Received: variable '{variable.path}', which is on one device."
                 )
         check_spread(model, model.run_eagerly)
     if now is None or isinstance(now, RowSharded) or keras.backend.backend() != "jax":

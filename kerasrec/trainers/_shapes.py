@@ -1,4 +1,4 @@
-"""The tables that a model would have, found without any memory for them."""
+"""The shapes of a model's tables, found without allocating memory for them."""
 
 import random
 import warnings
@@ -7,15 +7,15 @@ from typing import Any
 
 from kerasrec.trainers._keras import StatelessScope, global_state
 
-# What making a model changes for those made after it: their names, and the seeds that nobody gave.
+# Global state that making a model changes: the names of later layers, and the default seeds.
 _NAMES, _SEEDS = "object_name_uids", "global_seed_generator"
 
 
 def shapes_of(make: Callable[[], Any]) -> list[tuple[int, ...]]:
-    """Shapes of the variables that `make()` would make; what it raises is for the real one to say.
+    """Shapes of the variables that `make()` would create; errors are left to the real call.
 
     Args:
-        make: function that makes a model of layers of its own.
+        make: function that makes a model from new layers.
     """
     left = global_state.get_global_attribute("uninitialized_variables", [], set_to_default=True)
     before = list(left)
@@ -27,7 +27,7 @@ def shapes_of(make: Callable[[], Any]) -> list[tuple[int, ...]]:
             warnings.simplefilter("ignore")
             make()
     except Exception:  # noqa: BLE001, S110
-        pass  # metrics of a compiled model cannot be made there, nor can what has wrong settings
+        pass  # metrics of a compiled model cannot be made here, nor a model with wrong settings
     finally:
         made = [tuple(variable.shape) for variable in left[len(before) :]]
         left[:] = before

@@ -1,4 +1,4 @@
-"""Outputs of a model where there are shapes and no values."""
+"""Outputs of a model for inputs that have shapes but no values."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from kerasrec.trainers._shared_items import SHARED
 
 
 def shapes_alone(inputs: Any) -> bool:
-    """Whether inputs have no values: PyTorch's tensors on `"meta"`, with which Keras looks for shapes there.
+    """Whether inputs have no values: on PyTorch, Keras infers shapes with tensors on the device `"meta"`.
 
     Args:
-        inputs: of a model, by name.
+        inputs: inputs of a model, by name.
     """
     if keras.backend.backend() != "torch" or not isinstance(inputs, dict):
         return False
@@ -20,14 +20,14 @@ def shapes_alone(inputs: Any) -> bool:
 
 
 def outputs_of_shapes(model: Any, inputs: dict[str, Any]) -> Any:
-    """Outputs without values, by the shapes that each layer names.
+    """Outputs without values, from the shapes that each layer declares.
 
-    Keras would call every layer, and where one cannot do without values, again with ids of 1, which a model
-    of one user or one item does not know.
+    Keras would call every layer. If a layer needs values, Keras calls it again with ids of 1, which are
+    unknown to a model with a single user or item.
 
     Args:
         model: a functional `kerasrec.Model`.
-        inputs: by name; `shared_item` stands behind the items of every row.
+        inputs: inputs by name; `shared_item` is appended to the items of every row.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Lists of a row's own items and of items that the whole batch shares."""
+"""Scores of a row's own items and of items that the whole batch shares."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,24 +13,24 @@ SHARED = "shared_item"
 
 
 def scorer(towers: Towers | None) -> Callable[..., Any]:
-    """What scores own and shared items, given a model's own graph, its inputs and `training`.
+    """A function that scores a row's own items and shared items.
 
-    Where the model factorises, the shared items are represented once and scored by one matrix product; else
-    they become items of every row.
+    If the model factorises, the shared items are represented once and scored by one matrix product.
+    Otherwise they become items of every row.
 
     Args:
-        towers: the model's towers, or `None` where it does not factorise.
+        towers: the model's towers, or `None` if it does not factorise.
 
     Returns:
-        A function of the graph, a function of its inputs; of the inputs, among them `item` `[B, P]` and the
-        items `[1, S]` that the batch shares; and of `training`; to scores `[B, P + S]`.
+        A function that returns scores `[B, P + S]`. Its arguments are the graph (a function of the inputs),
+        the inputs with `item` `[B, P]` and `shared_item` `[1, S]`, and `training`.
     """
     by_towers = None if towers is None else _ByTowers(towers)
 
     def score(graph: Callable[[Any], Any], inputs: dict[str, Any], training: Any) -> Any:
         inputs = dict(inputs)
         own, shared = (ops.convert_to_tensor(inputs.pop(name)) for name in ("item", SHARED))
-        if shared.shape[0] != 1:  # a data set that forgets the length of the first axis
+        if shared.shape[0] != 1:  # a data set may not know the length of the first axis
             shared = ops.reshape(shared, (1, -1))
         if by_towers is None:
             scores = graph({**inputs, "item": _side_by_side(own, shared, next(iter(inputs.values()), own))})
@@ -44,10 +44,10 @@ def scorer(towers: Towers | None) -> Callable[..., Any]:
 
 
 class _ByTowers(keras.layers.Layer):
-    """One call around all calls of the towers: on JAX, each would else drop what the last added to the loss.
+    """One call around all tower calls: on JAX, separate calls would drop the losses of those before.
 
-    The item's tower is called for own and for shared items, so that a mean over the rows, as
-    `FrequencyRegularization` takes it, is one over the rows' own items and counts the shared ones once.
+    The item tower is called separately for own and for shared items. A mean over the rows, as in
+    `FrequencyRegularization`, is then a mean over the rows' own items, and counts the shared items once.
     """
 
     def __init__(self, towers: Towers) -> None:
@@ -68,7 +68,7 @@ class _ByTowers(keras.layers.Layer):
 
 
 def _side_by_side(own: Any, shared: Any, column: Any) -> Any:
-    """Items `[B, P + S]`; `column` has a row for each of the batch's."""
+    """Items `[B, P + S]`; `column` has as many rows as the batch."""
     n_rows = ops.shape(column)[0]
     lists = [ops.broadcast_to(items, (n_rows, ops.shape(items)[1])) for items in (own, shared)]
     return ops.concatenate(lists, axis=1)

@@ -1,4 +1,4 @@
-"""Variables that are brought up to date before anybody but the trainer reads or changes them."""
+"""Variables that are brought up to date before code other than the trainer reads or changes them."""
 
 import functools
 from collections.abc import Iterable
@@ -10,10 +10,10 @@ Kind = Literal["weights", "slots"]
 
 
 class Keeper(Protocol):
-    """What knows how far the rows of variables are up to date."""
+    """Knows up to which step the rows of variables are up to date."""
 
     def before(self, kind: Kind) -> None:
-        """Somebody is about to read or to change variables of this kind."""
+        """Called before other code reads or changes variables of this kind."""
 
 
 class _Watched:
@@ -37,7 +37,7 @@ class _Watched:
 
 
 def watch(variables: Iterable[Any], keeper: Keeper, kind: Kind) -> None:
-    """Tell `keeper` before these variables are read or changed."""
+    """Notify `keeper` before these variables are read or changed."""
     for variable in variables:
         if not isinstance(variable, _Watched):
             cls: Any = type(variable)
@@ -47,13 +47,13 @@ def watch(variables: Iterable[Any], keeper: Keeper, kind: Kind) -> None:
 
 
 def forget(variables: Iterable[Any], keeper: Keeper) -> None:
-    """Tell `keeper` no longer."""
+    """Stop notifying `keeper`."""
     for variable in variables:
         getattr(variable, "_keepers", {}).pop(id(keeper), None)
 
 
 def others(variables: Iterable[Any], keeper: Keeper | None) -> list[Keeper]:
-    """The keepers of these variables, but for one."""
+    """The keepers of these variables except one."""
     found = {
         id(other): other
         for variable in variables

@@ -14,29 +14,30 @@ from kerasrec.trainers._training import Training
 
 
 class Model(Training, keras.Model):
-    """A `keras.Model` whose `fit` is fast on large tables.
+    """A `keras.Model` whose `fit` is fast on large embedding tables.
 
-    It is used like `keras.Model`: `Model(inputs, outputs)`, or as a base class. `compile`, `fit`, `evaluate`,
-    `predict`, callbacks, metrics and files are Keras's. Underneath, on TensorFlow and JAX,
+    Use it like `keras.Model`: as `Model(inputs, outputs)`, or as a base class. `compile`, `fit`, `evaluate`,
+    `predict`, callbacks, metrics and files work as in Keras. On TensorFlow and JAX, `fit` is faster:
 
-    - several steps run in one compiled call (`steps_per_execution="auto"`), on arrays that lie on the device;
-    - a table that is read by id is updated in the rows that a step read (`row_sparse="auto"`), by the
-      optimizer's own update, where it has many more rows than that.
+    - It runs several steps in one compiled call (`steps_per_execution="auto"`), on arrays that are already on
+      the device.
+    - It updates only the rows of an embedding table that a step has read (`row_sparse="auto"`), with the
+      optimizer's own update, if the table has many more rows.
 
-    Beside a row's own items, inputs may hold `shared_item` `[1, S]`, items that all rows of the batch share:
-    the output is then `[B, P + S]`, and where the model factorises the shared items cost one matrix product.
-    Labels of shared items are 0 or -1. `kerasrec.data.RankingBatches` makes such batches.
+    In addition to the items of each row, the inputs can have `shared_item` `[1, S]`: items that all rows of
+    the batch share. The output is then `[B, P + S]`. If the model factorises, the shared items cost a single
+    matrix product. Labels of shared items are 0 or -1. `kerasrec.data.RankingBatches` makes such batches.
 
-    A model with an input `history` that factorises also takes batches of sequences, without `item`, whose
-    positions all learn at once: with `target` `[B, H]` and `shared_item` `[1, S]` the output is
-    `[B * H, 1 + S]`, and without either it is vectors `[B * H + I, C]` for
-    `kerasrec.losses.CatalogueCrossEntropy`. `kerasrec.data.SequenceBatches` makes such batches.
+    A model that factorises and has an input `history` can also be trained on batches of sequences, without
+    `item`, in which every position has a target. With `target` `[B, H]` and `shared_item` `[1, S]` the output
+    is `[B * H, 1 + S]`. Without them it is the vectors `[B * H + I, C]` that
+    `kerasrec.losses.CatalogueCrossEntropy` takes. `kerasrec.data.SequenceBatches` makes such batches.
 
-    On PyTorch, under `run_eagerly`, with a `train_step` of one's own, with sparse or ragged inputs or under a
-    distribution other than `kerasrec.trainers.RowSharded`, it trains as a plain `keras.Model`.
+    Training is that of a plain `keras.Model` on PyTorch, with `run_eagerly`, with a custom `train_step`, with
+    sparse or ragged inputs, and under a distribution other than `kerasrec.trainers.RowSharded`.
 
     Args:
-        *args: as `keras.Model` takes them: `inputs` and `outputs`, or nothing in a subclass.
+        *args: arguments of `keras.Model`: `inputs` and `outputs`, or nothing in a subclass.
         **kwargs: arguments of `keras.Model`.
 
     Example:
@@ -50,14 +51,14 @@ class Model(Training, keras.Model):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Build the functional form where `inputs` and `outputs` are given."""
+        """Create the functional form if `inputs` and `outputs` are given."""
         if cls is Model and functional_init_arguments(args, kwargs):
             cls = FunctionalModel
         return keras.Model.__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if functional_init_arguments(args, kwargs):
-            # Keras would rewrite the bases of `Model` itself; later subclasses without a graph would fail.
+            # Keras would change the bases of `Model` itself, and later subclasses without a graph would fail.
             _make_functional(type(self))
             Functional.__init__(self, *args, **kwargs)
         else:
@@ -77,24 +78,24 @@ class FunctionalModel(Model, Functional):
 
     @property
     def input_spec(self) -> Any:
-        """Keras's, but for a model of histories, whose batches need not have items."""
+        """As in Keras, but `None` for a model of histories, whose batches need not have items."""
         return None if "history" in input_names(self) else super().input_spec
 
     @input_spec.setter
     def input_spec(self, value: Any) -> None:
         self._manual_input_spec = value
 
-    # With these two names Keras of every version reads a file back as a functional model.
+    # With these two parameter names every version of Keras loads a file as a functional model.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         Functional.__init__(self, *args, **kwargs)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call the model; ids of shape `[B]` count as `[B, 1]`."""
+        """Call the model; ids of shape `[B]` are treated as `[B, 1]`."""
         return super().__call__(_columns(inputs), *args, **kwargs)
 
-    # Keras reads in the signature that the graph is to be told of training; else dropout would do nothing.
+    # Keras passes `training` on only if the signature has it; without it, dropout would do nothing.
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
-        """Run the graph; ids of shape `[B]` count as `[B, 1]`."""
+        """Run the graph; ids of shape `[B]` are treated as `[B, 1]`."""
         inputs = _columns(inputs)
         if asks_for_positions(input_names(self), inputs):
             if self._of_positions is None:
@@ -112,7 +113,7 @@ class FunctionalModel(Model, Functional):
         if not isinstance(inputs, dict) or SHARED not in inputs or SHARED in self._input_names():
             return graph(inputs)
         if self._score_shared is None:
-            # Once: the graph does not change, and under `run_eagerly` and on PyTorch each batch comes here.
+            # Made only once: the graph does not change, and eager steps and PyTorch come here for each batch.
             self._score_shared = scorer(find_towers(self))
         return self._score_shared(graph, inputs, training)
 
@@ -121,7 +122,7 @@ class FunctionalModel(Model, Functional):
 
 
 def _make_functional(cls: type) -> None:
-    """Put the functional form of `Model` below a user's class."""
+    """Make the functional form of `Model` a base of a caller's class."""
     if issubclass(cls, FunctionalModel):
         return
     for base in cls.__bases__:
@@ -131,7 +132,7 @@ def _make_functional(cls: type) -> None:
 
 
 def _columns(inputs: Any) -> Any:
-    # Keras adds the axis only where an input is declared to be [B, 1].
+    # Keras adds the axis only if an input is declared as [B, 1].
     if not isinstance(inputs, dict):
         return inputs
     return {

@@ -5,14 +5,14 @@ import numpy as np
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Stop training when the loss is no longer a number, and say where.
+    """Stop training when the loss becomes NaN or infinite, and say where.
 
-    The loss is looked at after every compiled call, so the step is known to within the steps of one call;
-    with `steps_per_execution=1` it is known exactly.
+    The loss is checked after every compiled call, so the error names the range of steps of one call. With
+    `steps_per_execution=1` it names the exact step.
 
     Raises:
-        FloatingPointError: out of `fit`, naming the epoch, the steps and the first layer whose weights are
-            not finite.
+        FloatingPointError: from `fit`, with the epoch, the steps and the first layer whose weights are not
+            finite.
 
     Example:
         >>> import kerasrec
@@ -33,7 +33,7 @@ class StopOnNaN(keras.callbacks.Callback):
         self._from = batch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Look at the loss."""
+        """Check the loss."""
         loss = (logs or {}).get("loss")
         if loss is None or np.isfinite(float(loss)):
             return
@@ -48,7 +48,7 @@ class StopOnNaN(keras.callbacks.Callback):
         steps = f"step {batch}" if batch == self._from else f"steps {self._from} to {batch}"
         raise FloatingPointError(
             f"The loss became {float(loss)} in {steps} of epoch {self._epoch}; {where}. "
-            "Lower the learning rate, clip gradients, or look at the data of these steps."
+            "Lower the learning rate, clip gradients, or check the data of these steps."
         )
 
 

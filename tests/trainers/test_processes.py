@@ -85,7 +85,7 @@ def gone_on(killed, started):
 def test_other_data_in_a_process_are_found_at_the_start(killed):
     found = killed[0][1]["other data"]
     assert "must have the same data" in found
-    assert "another one in process 1 than in process 0" in found
+    assert "different ones in process 0 and process 1" in found
 
 
 def test_a_killed_process_ends_the_others_with_a_message(killed):
