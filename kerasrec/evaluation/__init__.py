@@ -1,4 +1,4 @@
-"""Exact full-catalogue evaluation, its report, comparison of models, and the callback for training."""
+"""Exact evaluation over the whole catalogue: reports, comparisons of models, and a callback for training."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kerasrec.evaluation.ranking_metrics import RankingMetrics as RankingMetrics
     from kerasrec.evaluation.report import EvaluationReport as EvaluationReport
 
-# Imported when asked for: the ranking itself needs no Keras.
+# Imported on first use, because ranking itself does not need Keras.
 _MODULES = {
     "compare": "_compare",
     "evaluate": "_evaluate",

@@ -1,4 +1,4 @@
-"""Rankings of a few given items per user instead of the catalogue: the protocol of sampled metrics."""
+"""Rankings of a few given items per user instead of the catalogue, for sampled metrics."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class Candidates:
         seen: items to leave out, by user code, or `None`.
 
     Attributes:
-        items: `Ragged`, what is ranked, by row.
+        items: `Ragged`, the items to rank, by row.
 
     Raises:
         ValueError: if a user has no given items.
@@ -55,7 +55,7 @@ class Candidates:
     def said(self) -> str:
         """The number of candidates in words, for the protocol."""
         counts = np.diff(self.items.starts)
-        return f"{counts.mean():.4g} fixed items a user"
+        return f"{counts.mean():.4g} fixed items per user"
 
     def ranked(self, scores: np.ndarray, k: int, seed: int) -> np.ndarray:
         """The best candidates of each user, `[U, k]`; -1 after the last one.
@@ -81,7 +81,7 @@ class Candidates:
         return np.repeat(np.arange(len(self.users)), np.diff(self.items.starts))
 
     def scores(self, scorer: Scorer, seed: int, name: str, batch_size: int | None) -> np.ndarray:
-        """The scores of the candidates by a scorer of the catalogue, `[n]`.
+        """The scores of the candidates, `[n]`, from a scorer of the whole catalogue.
 
         Args:
             scorer: `Scorer`.

@@ -1,15 +1,15 @@
-"""The sums behind the figures of clicks."""
+"""The sums from which the metrics of clicks are computed."""
 
 from typing import Any
 
 import numpy as np
 
-# Smaller probabilities count as this one, as in Keras.
+# Lower bound of probabilities, as in Keras.
 _EPSILON = 1e-7
 
 
 class Order:
-    """Rows in the order of their scores, for the areas under many weightings.
+    """Rows sorted by score, to compute the AUC for many weightings.
 
     Args:
         labels: `[n]`.
@@ -23,7 +23,7 @@ class Order:
         self._labels = labels[self._order]
 
     def auc(self, weights: np.ndarray) -> float:
-        """The area under the curve, with weighted rows."""
+        """The AUC with these weights of the rows."""
         weights = weights[self._order]
         clicked = np.add.reduceat(self._labels * weights, self._starts)
         other = np.add.reduceat((1 - self._labels) * weights, self._starts)
@@ -45,7 +45,7 @@ def losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
 def areas_of_users(
     labels: np.ndarray, scores: np.ndarray, users: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and weight of the rows by user code; NaN for a user without both classes."""
+    """AUC and sum of weights by user code; NaN for a user without both classes."""
     order = np.lexsort((scores, users))
     labels, scores, weights, of = labels[order], scores[order], weights[order], users[order]
     new = np.append(True, (of[1:] != of[:-1]) | (scores[1:] != scores[:-1]))
@@ -55,7 +55,7 @@ def areas_of_users(
     of = of[starts]
     n_users = int(users.max()) + 1
     n_clicked, n_other = (np.bincount(of, x, minlength=n_users) for x in (clicked, other))
-    before = np.concatenate([[0.0], np.cumsum(n_other)])[of]  # the rows of the users before
+    before = np.concatenate([[0.0], np.cumsum(n_other)])[of]  # the rows of earlier users
     ranks = np.cumsum(other) - before - other / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         areas = np.bincount(of, clicked * ranks, minlength=n_users) / (n_clicked * n_other)
@@ -66,7 +66,7 @@ def areas_of_users(
 def bins(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, n_bins: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows, clicks and sums of probabilities by bin, `[n_bins]` each; a bin holds its upper end."""
+    """Rows, clicks and sums of probabilities by bin, `[n_bins]` each; a bin includes its upper end."""
     place = np.clip(np.ceil(scores * n_bins).astype(int) - 1, 0, n_bins - 1)
     return (
         np.bincount(place, weights, minlength=n_bins),

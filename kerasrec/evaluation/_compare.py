@@ -48,8 +48,9 @@ def compare(
     no baselines except those that are given, and of the other arguments only `metric` and `level` apply.
 
     Args:
-        models: models by name, several models, or one; each is what `evaluate` takes, the name of a model in
-            the zoo that needs no training (`"implicit_als"`), or an existing `EvaluationReport`.
+        models: a mapping of models by name, a list of models, or one model. Each is a model that `evaluate`
+            takes, the name of a model in the zoo that needs no training (`"implicit_als"`), or an existing
+            `EvaluationReport`.
         train: `Interactions` that the models were trained on. Defaults to `None`, if all `models` are
             reports.
         test: held-out `Interactions`. Defaults to `None`, if all `models` are reports.
@@ -62,24 +63,23 @@ def compare(
         seed: as in `evaluate`. Defaults to `0`.
         item_features: as in `evaluate`. Defaults to `None`.
         baselines: names of models in the zoo. Defaults to `None`: `popularity`, `item_knn` and `ease`, or
-            `global_bias` if `metrics` has one for ratings.
-        metric: the figure that decides. Defaults to `None`: the first NDCG, else the first with a value per
-            user; for clicks `"auc"`.
+            `global_bias` if `metrics` has a metric of ratings.
+        metric: the metric by which models are ordered and tested. Defaults to `None`: the first NDCG, or if
+            there is none, the first metric with a value per user; `"auc"` for clicks.
         significance: `"randomisation"` or `"bootstrap"`, the paired test. Defaults to `"randomisation"`.
         level: float, largest adjusted p-value that counts as a difference. Defaults to `0.05`.
         history: as in `evaluate`. Defaults to `None`: `train`.
         columns: as in `evaluate`. Defaults to `None`.
         candidates: as in `evaluate`. Defaults to `None`: the catalogue.
         given: as in `evaluate`. Defaults to `None`.
-        tell: function that gets a line for each evaluated model, e.g. `print`: its figures and what is left,
-            the baselines first. Defaults to `None`.
+        tell: function that gets one line per evaluated model, e.g. `print`, with its metrics and what is left
+            to do. Baselines come first. Defaults to `None`.
 
     Returns:
-        `Comparison`; for click models `ClickComparison`.
+        `Comparison`; `ClickComparison` for click models.
 
     Raises:
-        ValueError: as in `evaluate`; if two models have the same name; or if a report was made under another
-            protocol.
+        ValueError: as in `evaluate`; if two models have the same name; or if a report has another protocol.
 
     Example:
         >>> import kerasrec
@@ -161,7 +161,7 @@ def baselines_for(
     Args:
         metrics: names of metrics.
         train: `Interactions` to fit them on.
-        wanted: names, or `None` for those that suit the metrics.
+        wanted: names, or `None` for the default baselines for these metrics.
         taken: names of the models.
         notes: list that gets a note for each baseline that is too large to fit.
     """

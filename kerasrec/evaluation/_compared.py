@@ -40,14 +40,14 @@ class Compared(Written, Generic[R]):
 
     Args:
         reports: one report per model.
-        metrics: names of the figures that all reports have.
-        metric: the figure that decides.
+        metrics: names of the metrics that all reports have.
+        metric: the metric by which models are ordered and tested.
         lower_is_better: whether a lower value of it is better.
-        baselines: names of those that are baselines.
+        baselines: names of the models that are baselines.
         significance: name of the paired test.
-        units: what it draws again: `"users"` or `"rows"`.
+        units: what the test resamples: `"users"` or `"rows"`.
         level: float, largest adjusted p-value that counts as a difference.
-        notes: what to say below the table.
+        notes: lines below the table.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Compared(Written, Generic[R]):
 
     @property
     def best(self) -> str:
-        """Name of the model with the best figure."""
+        """Name of the best model."""
         return next(iter(self.reports))
 
     @property
@@ -92,16 +92,16 @@ class Compared(Written, Generic[R]):
         return self.against(self.best)
 
     def against(self, name: str) -> dict[str, float]:
-        """For every other model, Holm's adjusted p-value of its difference from one of them.
+        """For every other model, Holm's adjusted p-value of its difference from the given model.
 
         Args:
-            name: the model that the others are tested against.
+            name: the model against which the others are tested.
 
         Returns:
             dict of float by name, in the order of `reports`.
 
         Raises:
-            ValueError: if there is no model of that name.
+            ValueError: if there is no model with that name.
         """
         if name not in self.reports:
             raise ValueError(unknown_name("name", name, self.reports))
@@ -119,8 +119,8 @@ class Compared(Written, Generic[R]):
     def to_frame(self) -> "pd.DataFrame":
         """One row per model, the best first.
 
-        Columns are the figures, `low` and `high` (95 % interval of the deciding figure), `p` (Holm's adjusted
-        p-value of the difference from the best) and `tied`, whether that is not significant.
+        Columns are the metrics, `low` and `high` (95 % interval of the deciding metric), `p` (Holm's adjusted
+        p-value of the difference from the best) and `tied` (whether the difference is not significant).
         """
         import pandas as pd
 
@@ -133,13 +133,13 @@ class Compared(Written, Generic[R]):
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
     def slices(self) -> "pd.DataFrame":
-        """The deciding figure by slices: one row per slice, one column per model; empty without slices."""
+        """The deciding metric by slice: one row per slice, one column per model; empty without slices."""
         import pandas as pd
 
         return pd.DataFrame()
 
     def verdict(self) -> str:
-        """In words: the best model, those not significantly different, and whether a baseline is ahead."""
+        """A summary: the best model, models not significantly different, and whether a baseline wins."""
         best = self.reports[self.best]
         figure = f"{self.metric} of {best[self.metric]:.4f}"
         if len(self.reports) == 1:
@@ -157,7 +157,7 @@ class Compared(Written, Generic[R]):
         return " ".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """The table, the slices and the protocol, of dicts and lists."""
+        """The table, the slices and the protocol as dicts and lists."""
         return {
             "metric": self.metric,
             "significance": self.significance,
@@ -171,7 +171,7 @@ class Compared(Written, Generic[R]):
         }
 
     def plot(self) -> "Plot":
-        """One bar per model, the best on top, with the interval of the deciding figure; baselines in grey."""
+        """One bar per model, the best on top, with the interval of the deciding metric; baselines in grey."""
         return plot_comparison(self.to_frame(), self.metric, self.baselines, self.ties)
 
     def __repr__(self) -> str:

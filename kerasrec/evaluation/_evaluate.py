@@ -52,52 +52,54 @@ def evaluate(
     candidates: Interactions | None = None,
     given: Interactions | None = None,
 ) -> EvaluationReport | ClickReport:
-    """Rank the whole catalogue for every user with test items, exactly, and measure the lists.
+    """Rank the whole catalogue exactly for every user with test items, and measure the lists.
 
     A test interaction is relevant if its value is above 0 (`test.at_least(4)` turns ratings into likes).
-    Users without one are left out of every mean. A list is shorter than k if fewer items are left. Equal
-    scores are ordered by one pseudo-random order of the catalogue. Memory is that of a block of users,
-    whatever the size of the catalogue.
+    Users without relevant interactions are left out of every mean. A list is shorter than k if fewer items
+    are left. Ties are broken by one pseudo-random order of the catalogue. Only the scores of a block of users
+    are in memory at once, however large the catalogue is.
 
-    A model with an input `history` gets what each user had in `train`, up to the first of the user's test
-    events: if validation events are held out of training, put them into `train` for the test.
+    A model with an input `history` gets the user's events in `train` before the user's first test event. If
+    you have held validation events out of training, add them to `train` for the test.
 
     Args:
-        model: a `keras.Model` with an input `item` and others of `kerasrec.data.ModelInputs`, a recommender
-            that holds one, or anything with a method `score_catalogue(user_codes) -> [B, I]`.
-        test: held-out `Interactions`; or `Impressions` for the probabilities of a click model, to which no
-            other argument but `name` applies.
-        train: `Interactions` that the model was trained on: items to leave out, and the counts for slices,
-            novelty and popularity. Defaults to `None`: nothing is left out, and the report says so.
+        model: a `keras.Model` with an input `item` and further inputs of `kerasrec.data.ModelInputs`, a
+            recommender with such a model, or any object with a method
+            `score_catalogue(user_codes) -> [B, I]`.
+        test: held-out `Interactions`; or `Impressions`, to evaluate the probabilities of a click model. With
+            impressions only `name` applies among the other arguments.
+        train: `Interactions` that the model was trained on. Their items are left out of the lists, and their
+            counts give slices, novelty and popularity. Defaults to `None`: nothing is left out, and the
+            report says so.
         k: cut-off of the lists, or several. Defaults to `(10,)`.
         metrics: names among `recall`, `precision`, `hit_rate`, `f1`, `ndcg`, `graded_ndcg`, `map`, `mrr`,
             `auc`, `coverage`, `gini`, `novelty`, `popularity_bias`, `diversity`, and `rmse` and `mae` for
             rating models. Defaults to
             `("recall", "precision", "hit_rate", "ndcg", "map", "mrr", "f1", "coverage")`.
         users: raw ids of the users to evaluate. Defaults to `None`: all.
-        exclude_seen: bool, leave a user's training items out of the list and of the relevant items.
-            Defaults to `True`.
+        exclude_seen: bool, whether to leave a user's training items out of the list and of the relevant
+            items. Defaults to `True`.
         batch_size: int, users per block. Defaults to `None`: as many as fit.
-        seed: int, seed of the order of equal scores. Defaults to `0`.
+        seed: int, seed of the order of ties. Defaults to `0`.
         item_features: `Features` of the items, or a matrix `[I, F]`; needed for `diversity`.
             Defaults to `None`.
         name: name of the model in the report. Defaults to `None`: its own name.
-        history: `Interactions` or `kerasrec.data.Sequences`, what users had before, for models with an input
-            `history`. Defaults to `None`: `train`.
-        columns: further inputs of the users' side by name, arrays `[U]` by user code. Defaults to `None`.
-        candidates: `Interactions` whose pairs are the items that are ranked for each user, together with the
-            relevant ones, instead of the catalogue; such figures are called sampled, and are not compared
-            with exact ones. Defaults to `None`.
+        history: `Interactions` or `kerasrec.data.Sequences`, the users' earlier events, for models with an
+            input `history`. Defaults to `None`: `train`.
+        columns: further inputs of the user side by name, arrays `[U]` by user code. Defaults to `None`.
+        candidates: `Interactions` whose pairs are the items to rank for each user, together with the relevant
+            items, instead of the catalogue. Such metrics are called sampled, and cannot be compared with
+            exact ones. Defaults to `None`.
         given: known `Interactions` of users who were held out of training
-            (`kerasrec.data.splits.held_out_users`): their histories, and the items left out of their lists.
-            Models without an input `history` fold these users in. Defaults to `None`.
+            (`kerasrec.data.splits.held_out_users`). They are the histories of these users, and are left out
+            of their lists. Models without an input `history` fold these users in. Defaults to `None`.
 
     Returns:
-        `EvaluationReport`; for impressions `ClickReport`.
+        `EvaluationReport`; `ClickReport` for impressions.
 
     Raises:
-        ValueError: if `k` is not positive, a metric does not exist or lacks what it needs, the test set is
-            empty or has nothing relevant, ids differ from those of the model, or a score is NaN.
+        ValueError: if `k` is not positive, a metric is unknown or lacks data that it needs, the test set is
+            empty or has no relevant interaction, ids differ from those of the model, or a score is NaN.
 
     Example:
         >>> import kerasrec

@@ -10,8 +10,8 @@ class Figure:
     Attributes:
         values: `[U]`, NaN for a user without a value; `None` for a metric of all lists.
         weights: `[U]`, weight of each user in the mean.
-        root: whether the figure is the root of the mean.
-        whole: figure of all lists together; NaN for a mean.
+        root: whether the metric is the square root of the mean.
+        whole: value of a metric of all lists together; NaN for a mean.
     """
 
     values: np.ndarray | None
@@ -27,12 +27,12 @@ class Figure:
         return np.where(there, values, 0.0), weights
 
     def shown(self, mean: np.ndarray) -> np.ndarray:
-        """The figure from one or several means."""
+        """The value of the metric from one or several means."""
         return np.sqrt(mean) if self.root else np.asarray(mean)
 
     @property
     def mean(self) -> float:
-        """The figure; NaN if no user has a value."""
+        """The value of the metric; NaN if no user has a value."""
         if self.values is None:
             return self.whole
         values, weights = self.columns()

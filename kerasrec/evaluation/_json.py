@@ -11,14 +11,14 @@ class Written:
     """An object with a `to_dict` that can be written as JSON."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Its content, of dicts and lists."""
+        """The content as dicts and lists."""
         raise NotImplementedError(f"{type(self).__name__} must define `to_dict`.")
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The content of `to_dict` as JSON.
 
         Args:
-            path: file to write as well. Defaults to `None`.
+            path: file to write the JSON to. Defaults to `None`.
 
         Returns:
             The text; NaN is `null`.
@@ -31,7 +31,7 @@ class Written:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can hold it, without NumPy numbers and NaN."""
+    """A value in a form that JSON can store, without NumPy numbers and NaN."""
     if isinstance(value, dict):
         return {str(key): _plain(x) for key, x in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The place of each item's score in a row, with which a stable top-k needs no full sort."""
+"""The order of items in a row of scores, chosen so that a stable top-k needs no full sort."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +8,7 @@ import numpy as np
 
 # Longer lists search for scores above a bound instead of reading all items of k groups.
 LONG = 32
-# Most items above the bound, relative to k.
+# Maximum number of items above the bound, relative to k.
 _FEW_MORE = 4
 
 
@@ -21,13 +21,13 @@ def tie_order(n_items: int, seed: int = 0) -> np.ndarray:
 class Layout:
     """Columns of a row of scores.
 
-    The tie order is cut into `n_groups` runs of `depth` items. Column `r * n_groups + g` holds item `r` of
-    group `g`: the largest score of every group is then a maximum over whole vectors, and the groups are
-    in tie order. The k best items, ties included, are in the k best groups.
+    The tie order is split into `n_groups` groups of `depth` consecutive items. Column `r * n_groups + g` has
+    item `r` of group `g`. The maximum of every group is then a maximum over whole vectors, and the groups are
+    in tie order. The k best items, including ties, are in the k best groups.
 
     Attributes:
         items: item code by column `[W]`; -1 for an empty column.
-        columns: column by item code `[I]`; -1 where an item is no candidate.
+        columns: column by item code `[I]`; -1 for an item that is not a candidate.
         n_groups: int.
         depth: int.
     """
@@ -39,7 +39,7 @@ class Layout:
 
     @classmethod
     def of(cls, n_items: int, seed: int = 0, candidates: Any = None) -> "Layout":
-        """The layout of a catalogue, or of some of its items.
+        """The layout for a catalogue, or for some of its items.
 
         Args:
             n_items: int, size of the catalogue.
@@ -63,7 +63,7 @@ class Layout:
         return cls(items, columns, n_groups, depth)
 
     def only(self, allowed: np.ndarray) -> "Layout":
-        """The same columns, with those of other items empty.
+        """The same layout, in which the columns of other items are empty.
 
         Args:
             allowed: bool `[I]`.
@@ -112,8 +112,8 @@ class Layout:
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """The k best among scores of at least the k-th best group's maximum; `None` if there are too many.
 
-        The maxima of k groups reach this bound, so the k best items do as well. Few other items do, while the
-        k best groups have `depth` times k items.
+        The maxima of k groups reach this bound, so the k best items reach it, too. Few other items do,
+        whereas the k best groups have `depth` times k items.
         """
         n_groups, depth = self.n_groups, self.depth
         if k > n_groups or k < LONG:
@@ -150,7 +150,7 @@ def _first_k(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def _sortable(values: np.ndarray) -> np.ndarray:
-    """Integers in the order of the numbers, whose lower half is free for a subtracted position."""
+    """Integers in the same order as the numbers; their lower half is free for a subtracted position."""
     bits = (values + np.float32(0.0)).view(np.int32)  # the sum makes -0.0 equal to 0.0
-    # The bits of a float, with those of negative ones flipped, sort as integers do.
+    # As integers, the bits of floats sort like the floats if those of negative floats are flipped.
     return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64) << 32

@@ -32,7 +32,7 @@ def f1(judged: Judged, k: int) -> np.ndarray:
 
 
 def ndcg(judged: Judged, k: int) -> np.ndarray:
-    """Hits weighed by 1 / log2(rank + 1), over the same of the best possible list."""
+    """Hits weighted by 1 / log2(rank + 1), divided by the same sum for the best possible list."""
     discounts = _discounts(k)
     best = np.concatenate([[0.0], np.cumsum(discounts)])
     hits = _hits(judged, k)
@@ -41,15 +41,15 @@ def ndcg(judged: Judged, k: int) -> np.ndarray:
 
 
 def graded_ndcg(judged: Judged, k: int) -> np.ndarray:
-    """`ndcg` in which a relevant item counts 2^value - 1."""
+    """`ndcg` with a gain of 2^value - 1 for a relevant item."""
     values = judged.relevant.values
     if values.max(initial=0.0) > _MAX_GRADE:
         raise ValueError(
-            f"`graded_ndcg` takes values of at most {_MAX_GRADE:.0f}, as its gain is 2^value - 1; scale the "
-            f"values of `test`, e.g. by their logarithm. Received: {values.max()}."
+            f"`graded_ndcg` takes values of at most {_MAX_GRADE:.0f}, because its gain is 2^value - 1; scale "
+            f"the values of `test`, e.g. by their logarithm. Received: {values.max()}."
         )
     gains, ideal = (np.exp2(x[:, :k].astype(np.float64)) - 1 for x in (judged.gains, judged.ideal))
-    # Scaled by its largest gain, no row overflows.
+    # Rows are scaled by their largest gain, so none overflows.
     scale = np.where(judged.n_relevant > 0, ideal[:, :1].max(axis=1, initial=0.0), np.nan)[:, None]
     discounts = _discounts(k)[: gains.shape[1]]
     return (gains / scale) @ discounts / ((ideal / scale) @ discounts)
@@ -92,7 +92,7 @@ def popularity_bias(lists: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def novelty(lists: np.ndarray, shares: np.ndarray, n_users: int) -> np.ndarray:
-    """Mean over the list of -log2 of the share of training users who have the item; none counts as one."""
+    """Mean over the list of -log2 of the share of training users who have the item, at least one user."""
     return _mean_over_list(lists, -np.log2(np.maximum(shares, 1 / n_users)))
 
 
@@ -114,7 +114,7 @@ def diversity(lists: np.ndarray, features: Any) -> np.ndarray:
     members = scipy.sparse.csr_matrix(
         (np.ones(ends[-1]), lists[there], ends), shape=(len(lists), rows.shape[0])
     )
-    # The sum of cosines over ordered pairs is |sum of unit rows|^2, less each row with itself.
+    # The sum of cosines over ordered pairs is |sum of unit rows|^2, minus each row with itself.
     total = members @ rows
     with_itself = members @ (lengths > 0).astype(np.float64)
     cosines = total.multiply(total).sum(axis=1).A1 - with_itself
@@ -140,7 +140,7 @@ OF_ALL_LISTS: dict[str, Callable[[np.ndarray, int], float]] = {"coverage": cover
 
 
 def auc(scores: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Share of pairs of a relevant and another item that the scores order correctly; ties count half.
+    """Share of pairs of a relevant and another item in the right order by score; ties count half.
 
     Args:
         scores: `[B, W]`; minus infinity for items that are not candidates.
@@ -158,7 +158,7 @@ def auc(scores: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray
         n_other = scores.shape[1] - n_hidden[row] - len(own)
         if not n_relevant or not n_other:
             continue
-        # Ranks among all candidates, less those among the relevant, count the others below.
+        # Ranks among all candidates minus ranks among the relevant items are the numbers of others below.
         below, to = (np.searchsorted(ordered[row], own, side) - n_hidden[row] for side in ("left", "right"))
         own_below, own_to = (np.searchsorted(own, own, side) for side in ("left", "right"))
         areas[row] = ((below - own_below) + (to - own_to)).sum() / (2 * n_relevant * n_other)
@@ -170,7 +170,7 @@ def _hits(judged: Judged, k: int) -> np.ndarray:
 
 
 def _relevant(judged: Judged) -> np.ndarray:
-    """Number of relevant items; NaN for a user without any, who has no value."""
+    """Number of relevant items; NaN for a user without any, who gets no value."""
     return np.where(judged.n_relevant > 0, judged.n_relevant, np.nan)
 
 

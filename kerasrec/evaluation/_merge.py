@@ -15,9 +15,9 @@ from kerasrec.evaluation.report import EvaluationReport
 def merge(reports: Iterable[EvaluationReport]) -> EvaluationReport:
     """Merge reports of `evaluate` on different users into one.
 
-    `evaluate(users=...)` evaluates some of the users, so that several processes or machines can share the
-    work. The result equals that of one `evaluate` of all these users: figures, intervals, slices and
-    protocol; coverage and Gini are counted from all lists together.
+    `evaluate(users=...)` evaluates some of the users, so several processes or machines can share the work.
+    The result equals that of one `evaluate` for all these users: metrics, intervals, slices and protocol.
+    Coverage and Gini are computed from all lists together.
 
     Args:
         reports: reports of one model on one test set, in any order.
@@ -51,7 +51,7 @@ def merge(reports: Iterable[EvaluationReport]) -> EvaluationReport:
     twice = users[1:][users[1:] == users[:-1]]
     if len(twice):
         raise ValueError(
-            "`reports` must be of different users. "
+            "`reports` must have different users. "
             f"Received: {len(twice)} in more than one, first {shown(first._population.user_ids[twice[0]])}."
         )
     judged = _judged([population.judged for population in populations], order)
@@ -78,8 +78,9 @@ def _check(parts: list[EvaluationReport]) -> None:
     first = parts[0]
     if first.protocol["catalogue"].startswith("sampled"):
         raise ValueError(
-            "`reports` must be of the whole catalogue, as those of `candidates` do not say which candidates "
-            f"all users had; evaluate all users at once. Received: {first.protocol['catalogue']}."
+            "`reports` must rank the whole catalogue, because reports on `candidates` do not have the "
+            "candidates of all users; evaluate all users at once. Received: "
+            f"{first.protocol['catalogue']}."
         )
     for part in parts[1:]:
         for what, received in (
@@ -92,13 +93,13 @@ def _check(parts: list[EvaluationReport]) -> None:
             said = [report.protocol.get(key, "nothing") for report in (first, part)]
             if said[0] != said[1]:
                 raise ValueError(
-                    f"`reports` must have one protocol, apart from the users. Received: {key!r} is "
+                    f"`reports` must have the same protocol, apart from the users. Received: {key!r} is "
                     f"{said[0]!r} and {said[1]!r}."
                 )
         for side in ("user_ids", "item_ids"):
             ids = [getattr(report._population, side) for report in (first, part)]
             if ids[0] is not ids[1] and not np.array_equal(*ids):
-                raise ValueError(f"`reports` must be of one test set. Received: `{side}` that differ.")
+                raise ValueError(f"`reports` must be of one test set. Received: different `{side}`.")
 
 
 def _judged(parts: list[Judged | None], order: np.ndarray) -> Judged | None:

@@ -1,4 +1,4 @@
-"""The cheapest scorer of a Keras model for its whole catalogue."""
+"""The cheapest way to score the whole catalogue with a Keras model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ from kerasrec.layers import DotScore, Towers, find_towers
 # Number of entities per call of a tower, and of pairs per call of a model without towers.
 _ENTITIES = 4096
 _PAIRS = 1 << 17
-# Number of items of histories per call of a tower.
+# Number of history items per call of a tower.
 _HISTORY = 1 << 16
 
 
@@ -25,10 +25,10 @@ def scorer_of(model: Any, n_items: int, inputs: ModelInputs | None = None) -> Sc
     """The scorer of a model.
 
     Args:
-        model: a `keras.Model` with an input `item` and others that `inputs` know, or anything with a method
-            `score_catalogue(user_codes) -> [B, I]`.
+        model: a `keras.Model` with an input `item` and further inputs that `inputs` supplies, or any object
+            with a method `score_catalogue(user_codes) -> [B, I]`.
         n_items: int, size of the catalogue.
-        inputs: `ModelInputs` that supply the model. Defaults to `None`: user codes alone.
+        inputs: `ModelInputs` of the model. Defaults to `None`: user codes only.
     """
     source = _catalogue_source(model)
     if source is None and not hasattr(model, "predict_on_batch"):
@@ -42,7 +42,7 @@ def scorer_of(model: Any, n_items: int, inputs: ModelInputs | None = None) -> Sc
     inputs = ModelInputs(model) if inputs is None else inputs
     if towers is None:
         return CatalogueScorer(_PairCalls(model, n_items, inputs), n_items)
-    if type(towers.score) is DotScore:  # a subclass may compare differently
+    if type(towers.score) is DotScore:  # a subclass may compute another score
         return TowerScorer(towers, n_items, inputs)
     return AllPairsScorer(towers, n_items, inputs)
 
@@ -53,7 +53,7 @@ class TowerScorer(FactorScorer):
     Args:
         towers: `Towers`.
         n_items: int.
-        inputs: `ModelInputs`. Defaults to `None`: user codes alone.
+        inputs: `ModelInputs`. Defaults to `None`: user codes only.
     """
 
     def __init__(self, towers: Towers, n_items: int, inputs: ModelInputs | None = None) -> None:
@@ -77,11 +77,11 @@ class TowerScorer(FactorScorer):
 
 
 class SourceScorer(Scorer):
-    """A model, or a layer of one, that scores the whole catalogue itself.
+    """A model, or a layer of a model, that scores the whole catalogue itself.
 
     Args:
-        source: object with `score_catalogue(user_codes)`. If it has `catalogue_scorer()`, which makes such a
-            function for several threads, this is used.
+        source: object with `score_catalogue(user_codes)`. If it has `catalogue_scorer()`, which returns a
+            thread-safe function of this kind, that is used.
         n_items: int.
     """
 
@@ -102,7 +102,7 @@ class AllPairsScorer(Scorer):
     Args:
         towers: `Towers`.
         n_items: int.
-        inputs: `ModelInputs`. Defaults to `None`: user codes alone.
+        inputs: `ModelInputs`. Defaults to `None`: user codes only.
     """
 
     def __init__(self, towers: Towers, n_items: int, inputs: ModelInputs | None = None) -> None:
@@ -135,7 +135,7 @@ class _AllPairsRows:
 
 
 class _PairCalls:
-    """Scores of a model that takes only pairs, in blocks of one shape, so that it is compiled once."""
+    """Scores of a model that takes only pairs, in blocks of one shape, so it is compiled only once."""
 
     def __init__(self, model: Any, n_items: int, inputs: ModelInputs) -> None:
         self.model = model
@@ -175,10 +175,10 @@ def takes_pairs_alone(scorer: Scorer) -> bool:
 def folded_scorer(model: Any, given: Interactions, train: Interactions) -> Scorer:
     """The scorer for users who were not in training, from their given items.
 
-    Models that score histories do so; the users of a factorised model are represented by `FoldIn`.
+    Models that can score histories do so; `FoldIn` represents the users of a factorised model.
 
     Args:
-        model: what `scorer_of` takes, without an input `history`.
+        model: a model for `scorer_of`, without an input `history`.
         given: `Interactions` of those users.
         train: `Interactions` that the model was trained on.
     """
@@ -235,7 +235,7 @@ def pair_scores(
 
 
 def user_outputs(towers: Towers, codes: np.ndarray, inputs: ModelInputs | None) -> dict[str, np.ndarray]:
-    """Outputs of the user tower for some users at a time, those with similar histories together."""
+    """Outputs of the user tower, in blocks of users with histories of similar length."""
     if inputs is None or not inputs.needs_history:
         supply = (lambda block: {"user": block[:, None]}) if inputs is None else inputs.users
         return _by_blocks(lambda block: towers.represent_user(supply(block), training=False), codes)
@@ -253,12 +253,12 @@ def user_outputs(towers: Towers, codes: np.ndarray, inputs: ModelInputs | None) 
 
 
 def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """Outputs of a tower for codes, some at a time."""
+    """Outputs of a tower for codes, in blocks."""
     ranks = {name: len(x.shape) for name, x in tower.output.items()}
 
     def represent(block: np.ndarray) -> dict[str, Any]:
         found = tower(block[:, None], training=False)
-        # A column with one code per row becomes a list of one if it shares a table with lists.
+        # An input with one code per row becomes a list of one item if it shares a table with lists.
         return {
             name: x if len(x.shape) == ranks[name] else keras.ops.expand_dims(x, 1)
             for name, x in found.items()
@@ -270,10 +270,10 @@ def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
 def _by_blocks(
     represent: Callable[[np.ndarray], Any], codes: np.ndarray, size: int = _ENTITIES
 ) -> dict[str, np.ndarray]:
-    """Outputs of a tower for some codes at a time.
+    """Outputs of a tower for blocks of codes.
 
-    Called as it is, not through `predict`, which would compile every new tower again. Blocks have a power of
-    two of rows: JAX compiles its operations for few shapes.
+    The tower is called directly, because `predict` would compile every new tower again. The number of rows of
+    a block is a power of two, so JAX compiles its operations for few shapes.
     """
     check_fork()
     found: dict[str, np.ndarray] = {}
@@ -289,16 +289,16 @@ def _by_blocks(
 
 
 def item_outputs(towers: Towers, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """Outputs of the item tower for codes, as the all-pairs form of a score takes them."""
+    """Outputs of the item tower for codes, in the form that `all_pairs` of a score takes."""
     found = outputs(towers.item, codes)
-    # A tower that takes lists gives lists of one.
+    # A tower that takes lists returns lists of one item.
     return {name: x[:, 0] for name, x in found.items()} if _takes_lists(towers.item) else found
 
 
 def finish(
     towers: Towers, users: np.ndarray, scores: np.ndarray, inputs: ModelInputs | None = None
 ) -> np.ndarray:
-    """Scores `[B, k]` of the model, from scores without the parts that keep the order."""
+    """Scores `[B, k]` of the model, from scores without the terms that do not change the order."""
     if "user_bias" in towers.user.output:
         scores = scores + user_outputs(towers, users, inputs)["user_bias"].reshape(-1, 1)
     if towers.transforms:
@@ -339,5 +339,5 @@ def _float32(tensor: Any) -> np.ndarray:
 
 
 def _padded(codes: np.ndarray, size: int) -> np.ndarray:
-    """The codes, the last one repeated up to a size."""
+    """The codes, padded to a size by repeating the last one."""
     return np.concatenate([codes, np.repeat(codes[-1:], size - len(codes))])

@@ -1,4 +1,4 @@
-"""Models evaluated one after the other, each reported when it is done."""
+"""Evaluates models one after the other, and reports each when it is done."""
 
 import contextlib
 import time
@@ -16,13 +16,13 @@ def one_by_one(
     tell: Callable[[str], None] | None = None,
     waiting: Callable[[str], contextlib.AbstractContextManager[Any]] = lambda what: contextlib.nullcontext(),
 ) -> dict[str, EvaluationReport]:
-    """Make and measure models, in this order.
+    """Make and evaluate models, in this order.
 
     Args:
         plan: `Plan`.
-        makers: functions that make the models, by name, or reports made before.
-        tell: function that gets a line when a model is done: its figures, seconds, and the names of the
-            remaining models. Defaults to `None`.
+        makers: functions that make the models, by name; they may also return existing reports.
+        tell: function that gets a line when a model is done, with its metrics, the seconds it took, and the
+            names of the remaining models. Defaults to `None`.
         waiting: makes a context for the evaluation of a model. Defaults to one that shows nothing.
 
     Returns:

@@ -35,7 +35,7 @@ from kerasrec.layers import find_catalogue, find_id_limits
 
 
 class Plan:
-    """An evaluation of any number of models: users, relevant items, and items to leave out.
+    """An evaluation of any number of models: its users, their relevant items, and the items to leave out.
 
     Args:
         test: `Interactions`.
@@ -50,9 +50,9 @@ class Plan:
         n_users: number of random users, or `None` for all.
         history: earlier `Interactions` or `Sequences` of the users; `None` for `train`.
         columns: columns of the users by name, or `None`.
-        candidates: `Interactions` of the items to rank for each user besides the relevant ones, or
+        candidates: `Interactions` with the items to rank for each user in addition to the relevant ones, or
             `None` for the catalogue.
-        given: `Interactions` that are given of users who were held out of training, or `None`.
+        given: known `Interactions` of users who were held out of training, or `None`.
     """
 
     def __init__(
@@ -96,9 +96,9 @@ class Plan:
                 check_interactions(name, other)
                 check_same_ids(name, other.user_ids, test.user_ids, other.item_ids, test.item_ids)
         if given is not None and train is None:
-            raise ValueError("`train` must be given together with `given`, whose users it lacks.")
+            raise ValueError("`train` must be given together with `given`, and must not have its users.")
         if needing:
-            raise ValueError(f"`train` must be given for {needing[0]}, which counts its interactions.")
+            raise ValueError(f"`train` must be given for {needing[0]}, which is computed from it.")
         self.features = feature_matrix(item_features, test) if "diversity" in self.metrics else None
 
         self.seen = None
@@ -132,7 +132,7 @@ class Plan:
             if self.seen is None
             else "the user's training items"
             if given is None
-            else "the items given of the user",
+            else "the user's given items",
             "relevant": said_relevant(test),
             "k": list(self.cuts),
             "ties": f"pseudo-random order, seed {seed}",
@@ -163,7 +163,7 @@ class Plan:
 
     @cached_property
     def sequences(self) -> Sequences | None:
-        """The sequences of users before their first test event."""
+        """The sequences of the users before their first test event."""
         if self._history is None:
             return None
         history = self._history if isinstance(self._history, Sequences) else Sequences(self._history)
@@ -240,7 +240,7 @@ class Plan:
     def _check_ids(self, model: Any, name: str) -> None:
         catalogue = find_catalogue(model) if hasattr(model, "layers") else None
         if catalogue is not None and catalogue.user_ids is not None and catalogue.item_ids is not None:
-            # A model that knows users only by their histories accepts other users as well.
+            # A model that knows users only by their histories can be evaluated on other users.
             users = self.test.user_ids if not by_history_alone(input_names(model)) else catalogue.user_ids
             check_same_ids(
                 f"the data of {name!r}", catalogue.user_ids, users, catalogue.item_ids, self.test.item_ids
@@ -250,7 +250,7 @@ class Plan:
             if limit < needed.get(side, 0):
                 raise ValueError(
                     f"`model` must know the {side}s of `test`; train it on a split of the same data. "
-                    f"Received: {name!r}, whose layer {layer!r} has {limit:,} rows where "
+                    f"Received: {name!r}, whose layer {layer!r} has {limit:,} rows, but "
                     f"{needed[side]:,} are needed."
                 )
 
@@ -312,8 +312,8 @@ class Plan:
     def _rating_figures(self, model: Any, name: str) -> dict[str, Figure]:
         if not hasattr(model, "predict_on_batch") or (model.compiled and model.loss is None):
             raise ValueError(
-                f"`metrics` {' and '.join(RATING)} are only for models that predict ratings. "
-                f"Received: {name!r}, whose scores only rank."
+                f"`metrics` {' and '.join(RATING)} need a model that predicts ratings. "
+                f"Received: {name!r}, whose scores only rank items."
             )
         rows = np.flatnonzero(np.isin(self.test.users, self.users))
         users, items = self.test.users[rows], self.test.items[rows]

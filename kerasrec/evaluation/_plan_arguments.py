@@ -22,18 +22,18 @@ OF_FEATURES = ("diversity",)
 
 
 def cuts_of(k: int | Sequence[int]) -> tuple[int, ...]:
-    """The lengths of lists, ascending, each once."""
+    """The distinct cut-offs, in ascending order."""
     given = list(k) if isinstance(k, (Sequence, np.ndarray)) else [k]
     for cut in given:
         if isinstance(cut, bool) or not isinstance(cut, (int, np.integer)) or cut < 1:
-            raise ValueError(f"`k` must be a positive integer, or several. Received: k={k!r}.")
+            raise ValueError(f"`k` must be a positive integer or a list of them. Received: k={k!r}.")
     if not given:
-        raise ValueError(f"`k` must be a positive integer, or several. Received: k={k!r}.")
+        raise ValueError(f"`k` must be a positive integer or a list of them. Received: k={k!r}.")
     return tuple(sorted({int(cut) for cut in given}))
 
 
 def known_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
-    """Names of metrics, all of which exist."""
+    """Names of metrics; an unknown one is an error."""
     names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     for name in names:
         if name not in METRICS:
@@ -46,7 +46,7 @@ def known_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
 def feature_matrix(item_features: Any, test: Interactions) -> Any:
     """The features of the items as a matrix with one row per item code."""
     if item_features is None:
-        raise ValueError("`item_features` must be given for diversity, which compares items by them.")
+        raise ValueError("`item_features` must be given for diversity, which is computed from them.")
     if getattr(item_features, "ids", None) is not None:
         item_features = item_features.align(test.item_ids, "item")
     matrix = getattr(item_features, "matrix", item_features)
@@ -59,7 +59,7 @@ def feature_matrix(item_features: Any, test: Interactions) -> Any:
 
 
 def check_same_ids(name: str, user_ids: Any, test_user_ids: Any, item_ids: Any, test_item_ids: Any) -> None:
-    """Refuse other users or items than those of the test, or other codes."""
+    """Refuse users or items, or codes, that differ from those of the test set."""
     for side, ids, test_ids in (("user", user_ids, test_user_ids), ("item", item_ids, test_item_ids)):
         if ids.ctypes.data == test_ids.ctypes.data and ids.shape == test_ids.shape:
             continue  # the same array
@@ -70,6 +70,6 @@ def check_same_ids(name: str, user_ids: Any, test_user_ids: Any, item_ids: Any, 
             there = [shown(x[first]) if first < len(x) else "nothing" for x in (ids, test_ids)]
             raise ValueError(
                 f"`test` must have the {side}s of {name}, with the same codes: split one `Interactions`, or "
-                f"load with `{side}_ids=`. Received: {len(test_ids)} and {len(ids)} {side}s, the first that "
-                f"differ are {there[1]} and {there[0]}."
+                f"load with `{side}_ids=`. Received: {len(test_ids)} and {len(ids)} {side}s; the first "
+                f"difference is {there[1]} and {there[0]}."
             )

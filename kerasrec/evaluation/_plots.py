@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as Plot
 
-# Figures that are not shares have a scale of their own.
+# Units of the metrics that are not shares.
 _OWN_SCALE = {"novelty": "bits", "rmse": "rating", "mae": "rating"}
 _OURS, _BASELINE = "#4878a8", "#b8b8b8"
 
 
 def plot_report(frame: "pd.DataFrame", title: str) -> "Plot":
-    """One bar per figure, with its interval and value; shares in a separate plot.
+    """One bar per metric, with its interval and value; shares are in a separate plot.
 
     Args:
-        frame: `value`, `low` and `high` by the figure's name.
+        frame: `value`, `low` and `high` by metric.
         title: title of the plot.
     """
     from matplotlib.figure import Figure as Plot
@@ -42,13 +42,13 @@ def plot_report(frame: "pd.DataFrame", title: str) -> "Plot":
 def plot_comparison(
     frame: "pd.DataFrame", metric: str, baselines: Container[str], ties: Container[str]
 ) -> "Plot":
-    """One bar per model, the best on top, with the interval of the deciding figure; baselines in grey.
+    """One bar per model, the best on top, with the interval of the deciding metric; baselines in grey.
 
     Args:
-        frame: the figure, `low` and `high` by the model's name.
-        metric: name of the deciding figure.
+        frame: the metric, `low` and `high` by the model's name.
+        metric: name of the deciding metric.
         baselines: names of the models that are baselines.
-        ties: names of those that are not significantly different from the best.
+        ties: names of the models that are not significantly different from the best.
     """
     from matplotlib.figure import Figure as Plot
     from matplotlib.patches import Patch
@@ -91,7 +91,7 @@ def _bars(
 
 
 def plot_reliability(frame: "pd.DataFrame", title: str) -> "Plot":
-    """The share of clicks over the predicted probability with the diagonal, and the rows of each bin.
+    """The share of clicks against the predicted probability, with the diagonal, and the rows of each bin.
 
     Args:
         frame: `low`, `high`, `predicted`, `clicked` and `rows` by bin.

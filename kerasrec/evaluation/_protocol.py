@@ -9,10 +9,10 @@ from kerasrec.data._access import meaning_of
 
 
 def said_users(users: np.ndarray, ranked: bool) -> str:
-    """Which users were evaluated, for the protocol.
+    """The evaluated users in words, for the protocol.
 
     Args:
-        users: their codes, ascending.
+        users: codes of the users, ascending.
         ranked: bool, whether lists were measured.
     """
     what = "with relevant test items" if ranked else "with test interactions"
@@ -20,7 +20,7 @@ def said_users(users: np.ndarray, ranked: bool) -> str:
 
 
 def said_relevant(test: Interactions) -> str:
-    """Which test interactions are relevant."""
+    """Which test interactions are relevant, in words."""
     least = meaning_of(test).least
     return "test value above 0" if least is None else f"test value of at least {least:g}"
 

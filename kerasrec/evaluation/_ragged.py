@@ -10,19 +10,18 @@ if TYPE_CHECKING:
 
 
 class Ragged:
-    """Items by user: rows of different lengths in one array, each ascending and without repeats.
+    """Items by user: rows of different lengths in one array, each ascending and without duplicates.
 
     Args:
         users: user codes `[n]`.
         items: item codes `[n]`.
         n_users: int.
-        values: further column `[n]`; of repeated pairs the largest value counts. Defaults to `None`:
-            ones.
+        values: values `[n]`; of repeated pairs the largest value is kept. Defaults to `None`: ones.
 
     Attributes:
         starts: int64 `[n_users + 1]`; the row of user `u` is `starts[u]:starts[u + 1]`.
         items: int32, item codes row after row.
-        values: float32, as `items`.
+        values: float32, value of each entry of `items`.
     """
 
     def __init__(self, users: Any, items: Any, n_users: int, values: Any = None) -> None:
@@ -35,7 +34,7 @@ class Ragged:
         first = np.ones(len(keys), bool)
         first[1:] = keys[1:] != keys[:-1]
         keys = keys[first]
-        self._sorted: np.ndarray | None = keys  # rows on disk have none
+        self._sorted: np.ndarray | None = keys  # `None` for rows on disk
         self.items = (keys & 0xFFFFFFFF).astype(np.int32)
         n_kept = int(first.sum())
         self.values = np.ones(n_kept, np.float32) if values is None else values[first]

@@ -34,7 +34,7 @@ class Ranked(NamedTuple):
 
 
 class CatalogueRanker:
-    """Ranks the catalogue for users, block by block: scores, hidden seen items, and the k best.
+    """Ranks the catalogue for blocks of users: it computes scores, hides seen items, and finds the k best.
 
     Ties are broken by a pseudo-random order of the catalogue. Items with a score of minus infinity are never
     listed.
@@ -60,17 +60,17 @@ class CatalogueRanker:
         self.layout = Layout.of(scorer.n_items, seed, candidates)
         self.rows = scorer.arrange(self.layout)
         row_bytes = 4 * self.layout.width
-        # Fewer workers with more cores each are better than blocks too thin for a matrix product.
+        # Fewer workers with more cores each are faster than blocks with too few rows for a matrix product.
         self.n_workers = max(1, min(n_threads(), _BYTES // (64 * row_bytes))) if scorer.parallel else 1
         fitting = max(1, min(_ROWS, _BYTES // (self.n_workers * row_bytes)))
         self.batch_size = fitting if batch_size is None else batch_size
         self._local = threading.local()
 
     def of_users(self, vectors: Callable[[np.ndarray], np.ndarray]) -> "CatalogueRanker":
-        """A ranker of other users by a `FactorScorer`, with the same arranged items.
+        """A ranker for other users of a `FactorScorer`, with the same arranged items.
 
         Args:
-            vectors: user codes `[B]` to vectors `[B, C]`.
+            vectors: function of user codes `[B]` that returns vectors `[B, C]`.
         """
         ranker = copy.copy(self)
         ranker.rows = copy.copy(self.rows)
@@ -78,7 +78,7 @@ class CatalogueRanker:
         return ranker
 
     def only(self, allowed: np.ndarray) -> "CatalogueRanker":
-        """A ranker of some of its items, which costs little and suits few users.
+        """A ranker of some of the items, which is cheap to make and suits a few users.
 
         Args:
             allowed: bool `[I]`.
@@ -103,8 +103,8 @@ class CatalogueRanker:
             users: user codes `[U]`.
             k: length of the lists, which are shorter if fewer items are left.
             seen: items to leave out, by user. Defaults to `None`: none.
-            visit: called with the positions in `users` of a block and its scores `[B, W]` in the columns of
-                `layout`, hidden ones at minus infinity. Defaults to `None`.
+            visit: called for each block with its positions in `users` and its scores `[B, W]` in the columns
+                of `layout`, in which hidden items are minus infinity. Defaults to `None`.
 
         Raises:
             ValueError: if a score is NaN.

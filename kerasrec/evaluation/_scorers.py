@@ -9,9 +9,9 @@ from kerasrec.evaluation._layout import LONG, Layout
 
 # A row with more candidates than this times k gets exact scores instead.
 _MAX_CANDIDATES = 8
-# Numbers in double precision that are held at once where whole rows are scored.
+# Number of double-precision values in memory at once when whole rows are scored.
 _NUMBERS = 1 << 21
-# Up to this times k columns, exact scores of all take less time than those of many candidates.
+# Up to this times k columns, exact scores of all items take less time than those of many candidates.
 _WHOLE = 64
 
 
@@ -39,7 +39,7 @@ class Rows(Protocol):
     """Rows of scores in the columns of one layout."""
 
     def prepare(self, users: np.ndarray) -> np.ndarray:
-        """Inputs of `fill` that several threads must not compute at once, one row per user."""
+        """Inputs of `fill`, one row per user; they must not be computed in several threads at once."""
 
     def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
         """Write the scores `[B, W]`; those of empty columns are hidden later."""
@@ -49,7 +49,7 @@ class CatalogueScorer(Scorer):
     """A model that scores the whole catalogue for a block of users.
 
     Args:
-        score: user codes `[B]` to scores `[B, I]`.
+        score: function of user codes `[B]` that returns scores `[B, I]`.
         n_items: int.
         parallel: whether `score` may run in several threads at once. Defaults to `False`.
     """
@@ -68,8 +68,8 @@ class CatalogueScorer(Scorer):
         scores = np.asarray(self.score(users), np.float32)
         if scores.shape != (len(users), self.n_items):
             raise ValueError(
-                f"Scores must be one for each user and item, {len(users)} x {self.n_items} here. "
-                f"Received: shape {scores.shape}."
+                "There must be one score per user and item, here "
+                f"{len(users)} x {self.n_items}. Received: shape {scores.shape}."
             )
         return scores
 
@@ -89,11 +89,11 @@ class _CatalogueRows:
 class FactorScorer(Scorer):
     """A model whose score is a dot product plus a bias per item.
 
-    The score of a pair is the dot product in double precision, rounded to float32: a matrix product in
-    float32 would give a pair different last bits in different blocks, so that equal items would not tie.
+    The score of a pair is the dot product in double precision, rounded to float32. With a matrix product in
+    float32 the last bits of a score would depend on the block, and equal items would not tie.
 
     Args:
-        users: user codes `[B]` to user vectors `[B, C]`.
+        users: function of user codes `[B]` that returns user vectors `[B, C]`.
         item_vectors: `[I, C]`.
         item_bias: `[I]`. Defaults to `None`.
     """
@@ -135,14 +135,14 @@ class FactorRows:
         self.largest_bias = _longest(self.items[:, self.n_components :])
 
     def prepare(self, users: np.ndarray) -> np.ndarray:
-        """User vectors `[B, C]`, with a one for the bias."""
+        """User vectors `[B, C]`, with a 1 appended for the bias."""
         vectors = np.asarray(self.users(users), np.float32)
         if self.items.shape[1] > self.n_components:
             vectors = np.column_stack([vectors, np.ones(len(vectors), np.float32)])
         return vectors
 
     def fill(self, prepared: np.ndarray, out: np.ndarray) -> None:
-        """Exact scores: products in double precision, some columns at a time."""
+        """Exact scores: products in double precision, for a few columns at a time."""
         vectors = prepared.astype(np.float64)
         # Neither the products nor the items in double precision take more than 16 MB.
         step = max(1, _NUMBERS // max(1, len(prepared), self.items.shape[1]))
@@ -156,8 +156,8 @@ class FactorRows:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The result of `Layout.top_k` for exact scores, from a product in float32.
 
-        The product finds candidates: scores above the maximum of the k-th best group, minus twice the
-        rounding error. Their exact scores decide. For long lists, all scores are computed exactly at once.
+        Candidates are the items whose float32 score reaches the maximum of the k-th best group minus twice
+        the rounding error. Their exact scores decide. For long lists, all scores are computed exactly.
         """
         if len(prepared) == 1 and (one := self._top_k_of_one(prepared, hidden[1], k, buffer)):
             return one
@@ -169,7 +169,7 @@ class FactorRows:
             if not (largest < np.inf).all():  # also NaN; the caller, which knows the users, raises the error
                 return np.zeros((len(buffer), 1), np.int64), largest[:, None]
             return layout.top_k(buffer, k)
-        # With one row per item, BLAS reads the items in place and packs only the few users.
+        # With one row per item, BLAS reads the items in place and copies only the few users.
         product = buffer.reshape(layout.width, len(buffer))
         with np.errstate(over="ignore", invalid="ignore"):
             np.matmul(self.items, self._vectors(prepared).T, out=product)
@@ -181,7 +181,7 @@ class FactorRows:
         best = np.ascontiguousarray(by_group.max(axis=0).T)
         if not (best < np.inf).all():  # also NaN; the caller, which knows the users, raises the error
             return np.zeros((len(buffer), 1), np.int64), best.max(axis=1, keepdims=True)
-        # Never hidden items; all others if the bound overflows or fewer than k groups have items.
+        # Hidden items are below any threshold; all others reach it if the bound overflows or k is too large.
         threshold = np.full(len(buffer), np.finfo(np.float32).min)
         if k <= n_groups:
             found = np.partition(best, n_groups - k, axis=1)[:, n_groups - k]
@@ -218,7 +218,7 @@ class FactorRows:
     def _top_k_of_one(
         self, prepared: np.ndarray, hidden: np.ndarray, k: int, buffer: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """`top_k` of one user in few steps; `None` if scores are not finite, or too many are close."""
+        """`top_k` for one user in few steps; `None` if scores are not finite, or too many are close."""
         layout, n_groups = self.layout, self.layout.n_groups
         with np.errstate(over="ignore", invalid="ignore"):
             np.matmul(self._vectors(prepared), self.items.T, out=buffer)
@@ -258,16 +258,16 @@ class FactorRows:
 
         Args:
             boost: boost of each column `[W]`.
-            units: gives the factor of each user, `[B]`.
+            units: function of user codes that returns the factor of each user, `[B]`.
         """
         return _BoostedRows(self, boost, units)
 
     def _vectors(self, prepared: np.ndarray) -> np.ndarray:
-        """Users' vectors in the result of `prepare`."""
+        """The user vectors in the result of `prepare`."""
         return prepared
 
     def _add(self, product: np.ndarray, prepared: np.ndarray) -> None:
-        """Add the parts of scores outside of the product `[W, B]`."""
+        """Add the parts of the scores that are not in the product `[W, B]`."""
 
     def _error(self, prepared: np.ndarray) -> np.ndarray:
         """A bound `[B]` on the rounding error of a float32 product: n u |x| |y|, and one u for the result."""
@@ -278,7 +278,7 @@ class FactorRows:
 
 
 class _BoostedRows(FactorRows):
-    """Dot products with boosts added in float32, multiplied by the last number of each user's row."""
+    """Dot products plus boosts in float32; boosts are multiplied by the last number of the user's row."""
 
     def __init__(
         self, rows: FactorRows, boost: np.ndarray, units: Callable[[np.ndarray], np.ndarray]

@@ -1,4 +1,4 @@
-"""Figures of parts of users and of items."""
+"""Metrics of parts of the users and of the items."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Population:
-    """The users and lists behind the figures of a report.
+    """The users and lists of a report.
 
     Attributes:
-        users: user codes `[U]`, in the order of the figures' values.
+        users: user codes `[U]`, in the order of the metrics' values.
         user_ids: raw user ids by code.
         item_ids: raw item ids by code.
-        judged: lists and relevant items of these users; `None` without rankings.
+        judged: lists and relevant items of these users; `None` if nothing was ranked.
         histories: number of training interactions of each of these users; `None` without training data.
         popularity: number of training interactions of each item `[I]`; `None` without training data.
     """
@@ -37,12 +37,12 @@ class Population:
 
 @dataclass(frozen=True)
 class Partition:
-    """Parts of users or of items.
+    """A partition of the users or of the items.
 
     Attributes:
         by: name of the criterion.
         side: `"users"` or `"items"`.
-        labels: label by code of a user or item; `None` for no part.
+        labels: label by user or item code; `None` if it is in no part.
         order: the labels in the order of the table.
     """
 
@@ -70,7 +70,7 @@ def standard(population: Population) -> list[Partition]:
 
 
 def of_column(column: "pd.Series[Any]", ids: np.ndarray, side: str) -> list[Partition]:
-    """The parts by the values of a column."""
+    """The partition by the values of a column."""
     import pandas as pd
 
     if not isinstance(column, pd.Series):
@@ -79,7 +79,9 @@ def of_column(column: "pd.Series[Any]", ids: np.ndarray, side: str) -> list[Part
         )
     if not column.index.is_unique:
         again = column.index[column.index.duplicated()]
-        raise ValueError(f"`column` must name no id twice. Received: {len(again)} again, first {again[0]!r}.")
+        raise ValueError(
+            f"`column` must have each id once. Received: {len(again)} repeated, first {again[0]!r}."
+        )
     codes = column.index.get_indexer(pd.Index(ids, tupleize_cols=False))
     if (codes < 0).all():
         raise ValueError(f"`column` must be indexed by raw ids of {side}. Received: none of the {len(ids)}.")
@@ -92,7 +94,7 @@ def of_column(column: "pd.Series[Any]", ids: np.ndarray, side: str) -> list[Part
 def frame(
     population: Population, figures: Mapping[str, Figure], partitions: list[Partition]
 ) -> "pd.DataFrame":
-    """One row per slice: `n_users` and one column per figure."""
+    """One row per slice: `n_users` and one column per metric."""
     import pandas as pd
 
     rows, index = [], []
@@ -139,7 +141,7 @@ def _of_items(
 
 
 def _quarters(histories: np.ndarray, of_evaluated: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Labels such as "12 to 45": quarters of the evaluated users that have a history."""
+    """Labels such as "12 to 45": quartiles of the evaluated users that have a history."""
     labels = np.full(len(histories), None, object)
     warm = of_evaluated[of_evaluated > 0]
     order: list[str] = []
@@ -152,7 +154,7 @@ def _quarters(histories: np.ndarray, of_evaluated: np.ndarray) -> tuple[np.ndarr
 
 
 def _thirds(popularity: np.ndarray) -> np.ndarray:
-    """Head, middle and tail: each has about a third of the interactions; equal counts stay together."""
+    """Head, middle and tail, each with about a third of the interactions; equal counts stay together."""
     counts, item = np.unique(-popularity, return_inverse=True)
     of_count = -counts * np.bincount(item)
     before = np.cumsum(of_count) - of_count

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-# More users than this are drawn in random groups, with the same variance at bounded cost.
+# With more users than this, random groups of users are drawn: the variance is the same at a bounded cost.
 _MAX_UNITS = 10_000
 _CHUNK = 100
 
@@ -12,12 +12,12 @@ _CHUNK = 100
 def bootstrap_intervals(
     values: np.ndarray, weights: np.ndarray, level: float = 0.95, n_resamples: int = 1000, seed: int = 0
 ) -> np.ndarray:
-    """Percentile intervals of weighted means, users drawn with replacement.
+    """Percentile intervals of weighted means; users are drawn with replacement.
 
     Args:
         values: `[U, M]`, one column per metric.
         weights: `[U, M]`; 0 for a user without a value.
-        level: share of the resampled means inside. Defaults to `0.95`.
+        level: share of the resampled means inside the interval. Defaults to `0.95`.
         n_resamples: int. Defaults to `1000`.
         seed: int. Defaults to `0`.
 
@@ -26,7 +26,7 @@ def bootstrap_intervals(
     """
     totals = _units(np.where(weights > 0, values * weights, 0.0), seed)
     sizes = _units(weights, seed)
-    with np.errstate(invalid="ignore"):  # a resample without a user with a value has no mean
+    with np.errstate(invalid="ignore"):  # a resample in which no user has a value has no mean
         means = np.concatenate(
             [(draws @ totals) / (draws @ sizes) for draws in _resamples(len(totals), n_resamples, seed)]
         )
@@ -46,8 +46,8 @@ def paired_p_values(
 
     Args:
         differences: `[U, M]`, differences of two models per user, one column per comparison.
-        test: `"randomisation"` swaps the two models' values of random users; `"bootstrap"` draws users with
-            replacement from differences moved to mean zero. Defaults to `"randomisation"`.
+        test: `"randomisation"` swaps the values of the two models for random users; `"bootstrap"` draws users
+            with replacement from differences shifted to mean zero. Defaults to `"randomisation"`.
         n_resamples: int. Defaults to `10000`.
         seed: int. Defaults to `0`.
 
@@ -65,14 +65,14 @@ def paired_p_values(
         resampled = (draws @ units for draws in _resamples(len(units), n_resamples, seed))
     else:
         resampled = (signs @ units for signs in _signs(len(units), n_resamples, seed))
-    # Sums in another order differ in the last bits; such ties count as at least as large.
+    # Sums in another order differ in the last bits; such ties count as equal.
     cut = observed * (1 - 1e-9)
     as_large = sum((np.abs(sums) >= cut).sum(axis=0) for sums in resampled)
     return (1 + as_large) / (1 + n_resamples)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """P-values adjusted for their number.
+    """P-values adjusted for multiple tests by Holm's method.
 
     `adjusted_(i) = max_{j <= i} min(1, (m - j + 1) p_(j))`, `p_(1) <= ... <= p_(m)`.
 

@@ -6,32 +6,32 @@ from kerasrec._names import unknown_name
 from kerasrec.evaluation._compared import Compared, check_reports
 from kerasrec.evaluation.click_report import ClickReport
 
-# Whether a lower value is better, of the figures that can decide.
+# Whether a lower value is better, for the metrics that can decide.
 _LOWER = {"auc": False, "log_loss": True, "user_auc": False, "calibration_error": True}
 
 
 class ClickComparison(Compared[ClickReport]):
     """Reports of several click models on the same rows, and which differences are significant.
 
-    Made by `kerasrec.evaluation.compare`. The test is a paired bootstrap: the same users, or the same rows
-    where no column names users, are drawn again for every model.
+    `kerasrec.evaluation.compare` returns it. The test is a paired bootstrap: the same users are resampled for
+    every model, or the same rows if there is no column of users.
 
     Args:
         reports: `ClickReport`s.
-        baselines: names of those that are baselines. Defaults to `()`.
-        metric: the figure that decides: `"auc"`, `"log_loss"`, `"user_auc"` or `"calibration_error"`.
-            Defaults to `None`: `"auc"`.
+        baselines: names of the models that are baselines. Defaults to `()`.
+        metric: the metric by which models are ordered and tested: `"auc"`, `"log_loss"`, `"user_auc"` or
+            `"calibration_error"`. Defaults to `None`: `"auc"`.
         level: float, largest adjusted p-value that counts as a difference. Defaults to `0.05`.
-        notes: what to say below the table. Defaults to `()`.
+        notes: lines below the table. Defaults to `()`.
 
     Attributes:
         reports: dict of `ClickReport` by name, the best first.
-        metric: the figure that decides.
-        metrics: names of the figures that all reports have.
+        metric: the metric by which models are ordered and tested.
+        metrics: names of the metrics that all reports have.
 
     Raises:
-        ValueError: if there is no report, two have one name, they are of other rows, or one lacks the figure
-            that is to decide.
+        ValueError: if there is no report, if two have the same name or different rows, or if one lacks the
+            deciding metric.
 
     Example:
         >>> from kerasrec.evaluation import ClickComparison, ClickReport
@@ -64,8 +64,8 @@ class ClickComparison(Compared[ClickReport]):
         if least > level:
             notes = [
                 *notes,
-                f"No difference can be called significant here: of {reports[0].n_resamples} resamples and "
-                f"{len(reports)} models, the least p-value is {least:.3f}. Compare fewer models at once.",
+                f"No difference can be significant here: with {reports[0].n_resamples} resamples and "
+                f"{len(reports)} models, the smallest p-value is {least:.3f}. Compare fewer models at once.",
             ]
         super().__init__(
             reports, metrics, deciding, _LOWER[deciding], baselines, "bootstrap", units, level, notes

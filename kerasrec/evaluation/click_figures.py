@@ -1,6 +1,6 @@
-"""Figures of predicted probabilities: how well they order what was clicked, and how true they are.
+"""Metrics of predicted probabilities: how well they rank clicked rows, and how well they are calibrated.
 
-Labels are 1 or 0, or probabilities `y`: such a row counts `y` as clicked and `1 - y` as not.
+Labels are 0 or 1, or probabilities: a row with the label `y` counts as `y` clicked rows and `1 - y` others.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 def auc(labels: Any, scores: Any, weights: Any = None) -> float:
-    """The share of pairs of a clicked and another row that the scores order rightly; equal scores count half.
+    """The share of pairs of a clicked and another row in the right order by score; ties count half.
 
-    Exact, over all pairs, where `keras.metrics.AUC` goes by 200 thresholds.
+    It is exact, over all pairs, whereas `keras.metrics.AUC` uses 200 thresholds.
 
     Args:
         labels: `[n]`.
-        scores: `[n]`, in any order-preserving scale.
+        scores: `[n]`, on any monotonic scale.
         weights: `[n]`. Defaults to `None`: 1.
 
     Returns:
         From 0 to 1.
 
     Raises:
-        ValueError: if a score is NaN, or all rows were clicked, or none.
+        ValueError: if a score is NaN, or if all rows or no rows were clicked.
 
     Example:
         >>> from kerasrec.evaluation.click_figures import auc
@@ -39,7 +39,7 @@ def auc(labels: Any, scores: Any, weights: Any = None) -> float:
 
 
 def log_loss(labels: Any, scores: Any, weights: Any = None) -> float:
-    """The mean of `-log` of the probability that was given to what happened.
+    """The mean of `-log` of the predicted probability of the label.
 
     Args:
         labels: `[n]`.
@@ -62,9 +62,9 @@ def log_loss(labels: Any, scores: Any, weights: Any = None) -> float:
 
 
 def user_auc(labels: Any, scores: Any, users: Any, weights: Any = None) -> float:
-    """The AUC of each user's own rows, averaged with the numbers of rows as weights.
+    """The mean AUC within each user's rows, weighted by the number of rows.
 
-    Users who clicked all or none of their rows have none and do not count.
+    Users who clicked all or none of their rows have no AUC and are left out.
 
     Args:
         labels: `[n]`.
@@ -73,7 +73,7 @@ def user_auc(labels: Any, scores: Any, users: Any, weights: Any = None) -> float
         weights: `[n]`. Defaults to `None`: 1.
 
     Returns:
-        From 0 to 1; NaN where no user counts.
+        From 0 to 1; NaN if no user has an AUC.
 
     Raises:
         ValueError: if a score is NaN.
@@ -94,9 +94,9 @@ def user_auc(labels: Any, scores: Any, users: Any, weights: Any = None) -> float
 
 
 def calibration_error(labels: Any, scores: Any, weights: Any = None, n_bins: int = 10) -> float:
-    """The expected calibration error: how far the share of clicks is from the probability, on average.
+    """The expected calibration error: the mean distance of the share of clicks from the probability.
 
-    Rows are put into bins of equal width by their probability; each bin counts as many rows as it has.
+    Rows are put into bins of equal width by their probability. Each bin is weighted by its number of rows.
 
     Args:
         labels: `[n]`.
@@ -124,7 +124,7 @@ def calibration_error(labels: Any, scores: Any, weights: Any = None, n_bins: int
 
 
 def reliability(labels: Any, scores: Any, weights: Any = None, n_bins: int = 10) -> "pd.DataFrame":
-    """What was predicted beside what happened, by bins of equal width.
+    """Predicted probabilities and shares of clicks, by bins of equal width.
 
     Args:
         labels: `[n]`.
@@ -133,8 +133,8 @@ def reliability(labels: Any, scores: Any, weights: Any = None, n_bins: int = 10)
         n_bins: int. Defaults to `10`.
 
     Returns:
-        Frame with `low` and `high` end of a bin, the mean `predicted` probability, the share `clicked`, and
-        the `rows` (their weights); bins without rows are left out.
+        Frame with the `low` and `high` end of each bin, the mean `predicted` probability, the share
+        `clicked`, and the number of `rows` (or sum of weights); bins without rows are left out.
 
     Example:
         >>> from kerasrec.evaluation.click_figures import reliability

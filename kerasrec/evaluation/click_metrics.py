@@ -12,11 +12,11 @@ _PREDICT_BATCH = 8192
 
 
 class ClickMetrics(keras.callbacks.Callback):
-    """Exact figures of held-out impressions during `model.fit`.
+    """Exact metrics on held-out impressions during `model.fit`.
 
-    They stand in `logs` as `val_auc`, `val_log_loss` and so on, so that `EarlyStopping`, `ModelCheckpoint`
-    and keras-tuner find them there. Put it before those callbacks; `val_auc` and `val_user_auc` are better
-    where they are higher (`mode="max"`), the others where they are lower.
+    The metrics are in `logs` as `val_auc`, `val_log_loss` and so on, where `EarlyStopping`, `ModelCheckpoint`
+    and keras-tuner find them. Put this callback before those. For `val_auc` and `val_user_auc` higher is
+    better (`mode="max"`), for the others lower.
 
     Args:
         validation: `Impressions` held out of training, with the columns of the training data.
@@ -25,8 +25,8 @@ class ClickMetrics(keras.callbacks.Callback):
         report: the last `ClickReport`; `None` before the first.
 
     Raises:
-        ValueError: if all rows were clicked, or none; or, as training begins, if their columns are not the
-            model's.
+        ValueError: if all rows or no rows were clicked; or, when training begins, if the columns are not
+            those of the model.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -53,22 +53,22 @@ class ClickMetrics(keras.callbacks.Callback):
         check_columns(self.model, self.validation, "The validation impressions")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Predict, and write the figures into `logs`."""
+        """Predict, and write the metrics to `logs`."""
         self.report = click_report(self.model, self.validation)
         if logs is not None:
             wanted = [name for name in self.report.metrics if not name.startswith("mean_")]
             logs.update({f"val_{name}": self.report[name] for name in wanted})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ClickMetrics":
-        """A callback for another model, as keras-tuner makes one a trial; the data is shared."""
+        """A callback for another model, which keras-tuner makes for each trial; the data is shared."""
         return ClickMetrics(self.validation)
 
 
 def check_columns(model: Any, test: Impressions, what: str) -> None:
-    """Refuse impressions without the columns that a model reads, or with others of the same names.
+    """Refuse impressions that lack columns of a model, or whose columns are encoded differently.
 
     Args:
-        model: a `keras.Model`, something that holds one, or a function of the inputs, which is not checked.
+        model: a `keras.Model`, an object with one, or a function of the inputs, which is not checked.
         test: `Impressions`.
         what: name of the impressions, for messages.
     """
@@ -82,16 +82,16 @@ def check_columns(model: Any, test: Impressions, what: str) -> None:
     lacking = [tensor.name for tensor in held.inputs if tensor.name not in test.inputs]
     if lacking:
         raise ValueError(
-            f"{what} must have the columns that {held.name} reads. Received: none of "
-            f"{', '.join(map(repr, lacking))}, but {', '.join(map(repr, test.inputs))}."
+            f"{what} must have the columns that {held.name} reads. Received: "
+            f"{', '.join(map(repr, test.inputs))}, without {', '.join(map(repr, lacking))}."
         )
 
 
 def click_report(model: Any, test: Impressions, name: str | None = None) -> ClickReport:
-    """The figures of a model on impressions.
+    """The report of a model on impressions.
 
     Args:
-        model: a `keras.Model` of these columns, something that holds one, or a function of the inputs.
+        model: a `keras.Model` of these columns, an object with one, or a function of the inputs.
         test: `Impressions`.
         name: name of the model. Defaults to `None`: its own.
     """

@@ -13,34 +13,33 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as Plot
 
-# Most rows drawn in all resamples together, and least and most resamples.
+# Maximum number of rows drawn in all resamples together, and minimum and maximum number of resamples.
 _ROWS, _RESAMPLES = 50_000_000, (200, 1000)
 
 
 class ClickReport(Written):
-    """What `evaluate` measured of probabilities of clicks: figures, intervals over users, calibration.
+    """The result of `evaluate` for a click model: metrics, their intervals, and calibration.
 
-    `report["auc"]` is a figure; others are `log_loss`, `user_auc` (the AUC of each user's own rows, weighted
-    by their number), `calibration_error`, and `mean_predicted` beside `mean_clicked`.
+    `report["auc"]` is the value of a metric. The other metrics are `log_loss`, `user_auc` (the mean AUC
+    within each user's rows, weighted by their number), `calibration_error`, and `mean_predicted` and
+    `mean_clicked`.
 
     Args:
         name: name of the model.
         labels: `[n]`.
         scores: probabilities `[n]`.
-        users: code of the user of each row, `[n]`. Defaults to `None`: none, and rows are drawn again for the
-            intervals.
+        users: user of each row, `[n]`. Defaults to `None`: users are not known, and intervals resample rows.
         weights: `[n]`. Defaults to `None`: 1.
-        watch_time: `[n]`, how long was watched, for scores that are expected watch times: they have
-            `auc`, `user_auc`, and `mean_predicted` beside `mean_watched`, and no calibration. NaN if times
-            are not known: then without `mean_watched`.
-            Defaults to `None`: scores are probabilities.
+        watch_time: watch times `[n]`, if the scores are expected watch times. The metrics are then `auc`,
+            `user_auc`, `mean_predicted` and `mean_watched`, and there is no calibration. If a time is NaN,
+            `mean_watched` is left out. Defaults to `None`: scores are probabilities.
 
     Attributes:
         name: name of the model.
-        protocol: dict, what has to be equal for two reports to be comparable.
+        protocol: dict that must be equal for two reports to be comparable.
 
     Raises:
-        ValueError: if all rows were clicked, or none, or a score is NaN.
+        ValueError: if all rows or no rows were clicked, or a score is NaN.
 
     Example:
         >>> from kerasrec.evaluation import ClickReport
@@ -69,7 +68,7 @@ class ClickReport(Written):
 
     @property
     def metrics(self) -> list[str]:
-        """Names of the figures."""
+        """Names of the metrics."""
         return list(self._figures)
 
     def __getitem__(self, metric: str) -> float:
@@ -81,7 +80,7 @@ class ClickReport(Written):
         return metric in self._figures
 
     def renamed(self, name: str) -> "ClickReport":
-        """The same report of a model that is called something else.
+        """The same report under another name of the model.
 
         Args:
             name: str.
@@ -91,7 +90,7 @@ class ClickReport(Written):
         return other
 
     def interval(self, metric: str) -> tuple[float, float]:
-        """The 95 % bootstrap interval of a figure, over users, or over rows where there are no users.
+        """The 95 % bootstrap interval of a metric, over users, or over rows if users are not known.
 
         Args:
             metric: name, e.g. `"auc"`.
@@ -100,7 +99,7 @@ class ClickReport(Written):
             Lower and upper end.
 
         Raises:
-            ValueError: if there is no such figure.
+            ValueError: if there is no such metric.
         """
         if metric not in self._figures:
             raise ValueError(unknown_name("metric", metric, self._figures))
@@ -108,19 +107,19 @@ class ClickReport(Written):
         return float(low), float(high)
 
     def difference(self, other: "ClickReport", metric: str = "auc") -> tuple[float, float]:
-        """How much higher a figure is than another model's on the same rows, and the p-value of none.
+        """The difference of a metric from that of another model on the same rows, and its p-value.
 
-        Both are measured on the same users drawn again (a paired bootstrap).
+        The test is a paired bootstrap: both models are measured on the same resampled users.
 
         Args:
             other: `ClickReport` of another model.
             metric: name. Defaults to `"auc"`.
 
         Returns:
-            The difference, and the two-sided p-value.
+            The difference (this model minus the other) and its two-sided p-value.
 
         Raises:
-            ValueError: if the rows are others, or there is no such figure.
+            ValueError: if the rows differ, or if there is no such metric.
         """
         self.check_same_rows(other)
         found = self[metric] - other[metric]
@@ -130,7 +129,7 @@ class ClickReport(Written):
         return found, min(1.0, 2 * (at_most + 1) / (len(differences) + 1))
 
     def check_same_rows(self, other: "ClickReport") -> None:
-        """Refuse a report of other rows: figures of the two would differ by the rows too.
+        """Refuse a report of other rows, which cannot be compared.
 
         Args:
             other: `ClickReport` of another model.
@@ -148,11 +147,11 @@ class ClickReport(Written):
 
     @property
     def n_resamples(self) -> int:
-        """How often the users, or the rows, are drawn again for intervals and differences."""
+        """Number of bootstrap resamples for intervals and differences."""
         return int(np.clip(_ROWS // len(self.labels), *_RESAMPLES))
 
     def to_frame(self) -> "pd.DataFrame":
-        """A frame with a row a figure: `value`, and `low` and `high` end of its 95 % interval."""
+        """A frame with one row per metric: `value`, and the `low` and `high` end of its 95 % interval."""
         import pandas as pd
 
         rows = {name: (value, *self.interval(name)) for name, value in self._figures.items()}
@@ -161,13 +160,13 @@ class ClickReport(Written):
         )
 
     def reliability(self, n_bins: int = 10) -> "pd.DataFrame":
-        """What was predicted beside what happened, as `click_figures.reliability` gives it.
+        """Predicted probabilities and shares of clicks by bin, as in `click_figures.reliability`.
 
         Args:
             n_bins: int. Defaults to `10`.
 
         Returns:
-            Frame with a row a bin.
+            Frame with one row per bin.
 
         Raises:
             ValueError: if the scores are watch times.
@@ -180,7 +179,7 @@ class ClickReport(Written):
         return click_figures.reliability(self.labels, self.scores, self.weights, n_bins)
 
     def to_dict(self) -> dict[str, Any]:
-        """Figures, intervals, calibration and protocol, of dicts and lists."""
+        """Metrics, intervals, calibration and protocol as dicts and lists."""
         return {
             "model": self.name,
             "protocol": self.protocol,
@@ -189,7 +188,7 @@ class ClickReport(Written):
         }
 
     def plot(self) -> "Plot":
-        """The reliability plot: the share of clicks over the predicted probability, and how many rows."""
+        """The reliability plot: share of clicks against predicted probability, and the rows per bin."""
         return plot_reliability(self.reliability(), f"{self.name}, {len(self.labels):,} rows")
 
     def __repr__(self) -> str:
@@ -212,7 +211,7 @@ class ClickReport(Written):
 
 
 class _Sample:
-    """The figures of a resample of the users."""
+    """Computes the metrics of resamples of the users."""
 
     def __init__(self, report: ClickReport) -> None:
         self._labels, self._scores, self._weights = report.labels, report.scores, report.weights
@@ -235,7 +234,7 @@ class _Sample:
             except ValueError:
                 if (counts == 1).all():
                     raise
-                area = float("nan")  # a resample of one class
+                area = float("nan")  # the resample has only one class
             found = {"auc": area}
             if self._watch_time is None:
                 found["log_loss"] = float(self._losses @ weights / total)

@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
 
 class Comparison(Compared[EvaluationReport]):
-    """Reports of several models made under one protocol, and which differences mean something.
+    """Reports of several models under one protocol, and which of their differences are significant.
 
-    Made by `kerasrec.evaluation.compare`.
+    `kerasrec.evaluation.compare` returns it.
 
     Args:
         reports: `EvaluationReport`s.
-        baselines: names of those that are baselines. Defaults to `()`.
-        metric: the figure that decides. Defaults to `None`: the first NDCG, else the first with a value a
-            user.
+        baselines: names of the models that are baselines. Defaults to `()`.
+        metric: the metric by which models are ordered and tested. Defaults to `None`: the first NDCG, or if
+            there is none, the first metric with a value per user.
         significance: `"randomisation"` or `"bootstrap"`, the paired test over users. Defaults to
             `"randomisation"`.
         level: float, largest adjusted p-value that counts as a difference. Defaults to `0.05`.
-        notes: what to say below the table. Defaults to `()`.
+        notes: lines below the table. Defaults to `()`.
 
     Attributes:
         reports: dict of `EvaluationReport` by name, the best first.
-        metric: the figure that decides.
-        metrics: names of the figures.
+        metric: the metric by which models are ordered and tested.
+        metrics: names of the metrics.
 
     Raises:
-        ValueError: if there is no report, two have one name, their protocols differ, or the figure does not
-            exist or is one figure for all lists.
+        ValueError: if there is no report, if two have the same name, if their protocols differ, or if the
+            metric does not exist or has no value per user.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Comparison(Compared[EvaluationReport]):
             raise ValueError(unknown_name("significance", significance, ("randomisation", "bootstrap")))
         deciding = _deciding(first) if metric is None else metric
         if first.figure(deciding).values is None:
-            raise ValueError(f"`metric` must have a value per user; {deciding} is one figure for all lists.")
+            raise ValueError(f"`metric` must have a value per user; {deciding} is one value for all lists.")
         lower = deciding in ("rmse", "mae")
         super().__init__(
             reports, first.metrics, deciding, lower, baselines, significance, "users", level, notes
@@ -67,7 +67,7 @@ class Comparison(Compared[EvaluationReport]):
         return paired_p_values(differences, self.significance)
 
     def slices(self) -> "pd.DataFrame":
-        """The deciding figure by slices of users and items: one row per slice, one column per model."""
+        """The deciding metric by slices of users and items: one row per slice, one column per model."""
         import pandas as pd
 
         parts = {name: report.slices() for name, report in self.reports.items()}
@@ -82,7 +82,7 @@ class Comparison(Compared[EvaluationReport]):
 def _same_figures(first: EvaluationReport, other: EvaluationReport) -> None:
     if first.metrics != other.metrics:
         raise ValueError(
-            f"Reports must have the same figures to be compared. Received: {', '.join(first.metrics)} of "
+            f"Reports must have the same metrics to be compared. Received: {', '.join(first.metrics)} of "
             f"{first.name!r} and {', '.join(other.metrics)} of {other.name!r}."
         )
 

@@ -12,22 +12,22 @@ from kerasrec.evaluation.report import EvaluationReport
 
 
 class RankingMetrics(keras.callbacks.Callback):
-    """Exact ranking metrics of validation data during `model.fit`.
+    """Exact ranking metrics on validation data during `model.fit`.
 
-    The figures are those of `kerasrec.evaluation.evaluate`, and stand in `logs` as `val_ndcg@10` and so on,
-    so that `EarlyStopping`, `ModelCheckpoint`, TensorBoard and keras-tuner find them there. Put it before
-    those callbacks, and give them `mode="max"`.
+    The metrics are those of `kerasrec.evaluation.evaluate`. They are in `logs` as `val_ndcg@10` and so on,
+    where `EarlyStopping`, `ModelCheckpoint`, TensorBoard and keras-tuner find them. Put this callback before
+    those, and give them `mode="max"`.
 
     Args:
         validation: `Interactions` held out of training.
-        train: `Interactions` that the model is trained on, left out of the lists. Defaults to `None`: nothing
-            is left out.
+        train: `Interactions` that the model is trained on, which are left out of the lists. Defaults to
+            `None`: nothing is left out.
         k: cut-off of the lists, or several. Defaults to `(10,)`.
-        every: int, evaluate after the first epoch and then after every so many; the figures in between are
-            the last ones. Defaults to `1`.
-        n_users: int, evaluate so many users, the same at each epoch. Defaults to `None`: all.
+        every: int, evaluate after the first epoch and then after every `every` epochs; in between, `logs` has
+            the last values. Defaults to `1`.
+        n_users: int, number of random users to evaluate, the same in each epoch. Defaults to `None`: all.
         metrics: names, as in `evaluate`. Defaults to `("recall", "ndcg")`.
-        seed: int, of the order among equal scores and of the choice of users. Defaults to `0`.
+        seed: int, for the order of ties and the choice of users. Defaults to `0`.
         exclude_seen: bool, as in `evaluate`. Defaults to `True`.
         history: as in `evaluate`. Defaults to `None`: `train`.
         columns: as in `evaluate`. Defaults to `None`.
@@ -91,24 +91,24 @@ class RankingMetrics(keras.callbacks.Callback):
         self._forget()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Drop the figures of another training."""
+        """Discard the report of an earlier training."""
         self._forget()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Evaluate, and write the figures into `logs`."""
+        """Evaluate, and write the metrics to `logs`."""
         if self.report is None or (epoch + 1) % self.every == 0:
-            folds = self._plan.given is not None  # with the present weights
-            if self._scorer is None or folds:  # only now: the first batch may build a subclassed model
+            folds = self._plan.given is not None  # folding in depends on the current weights
+            if self._scorer is None or folds:  # not earlier: the first batch may build a subclassed model
                 self._scorer = self._plan.scorer(self.model)
             self.report = self._plan.run(self.model, scorer=self._scorer)
         if logs is not None:
             logs.update({f"val_{name}": self.report[name] for name in self.report.metrics})
 
     def measure(self, model: keras.Model) -> EvaluationReport:
-        """The figures of another model for the same users, such as those of popularity.
+        """The report of another model, such as popularity, on the same users.
 
         Args:
-            model: a model, as `kerasrec.evaluation.evaluate` takes it.
+            model: a model that `kerasrec.evaluation.evaluate` takes.
 
         Returns:
             `EvaluationReport`.
@@ -116,7 +116,7 @@ class RankingMetrics(keras.callbacks.Callback):
         return self._plan.run(model)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RankingMetrics":
-        """A callback for another model, as keras-tuner makes one a trial; the data is shared."""
+        """A callback for another model, which keras-tuner makes for each trial; the data is shared."""
         other = copy.copy(self)
         other._forget()
         return other

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class EvaluationReport(Written):
-    """The result of `evaluate` for one model: figures, the users that they come from, and the protocol.
+    """The result of `evaluate` for one model: metrics, the users they come from, and the protocol.
 
-    `report["recall@10"]` is the figure; `per_user`, `interval` and `slices` give details. Made by
-    `kerasrec.evaluation.evaluate`.
+    `report["recall@10"]` is the value of a metric; `per_user`, `interval` and `slices` give details.
+    `kerasrec.evaluation.evaluate` returns it.
 
     Args:
         name: name of the model.
-        protocol: how it was measured; reports with equal protocols are comparable.
-        figures: figures by name.
-        population: users, lists and counts that the figures come from.
+        protocol: how the model was evaluated; reports with equal protocols are comparable.
+        figures: metrics by name.
+        population: users, lists and counts from which the metrics were computed.
 
     Attributes:
         name: name of the model.
@@ -47,7 +47,7 @@ class EvaluationReport(Written):
 
     @property
     def metrics(self) -> list[str]:
-        """Names of the figures."""
+        """Names of the metrics."""
         return list(self._figures)
 
     @property
@@ -70,7 +70,7 @@ class EvaluationReport(Written):
         return metric in self._figures
 
     def figure(self, metric: str) -> Figure:
-        """A figure with its values, in the order of the users.
+        """A metric with its values in the order of the users.
 
         Args:
             metric: name, e.g. `"recall@10"`.
@@ -79,7 +79,7 @@ class EvaluationReport(Written):
             `values` and `weights` `[U]`, and their `mean`.
 
         Raises:
-            ValueError: if there is no such figure.
+            ValueError: if there is no such metric.
         """
         if metric not in self._figures:
             raise ValueError(unknown_name("metric", metric, self._figures))
@@ -95,21 +95,21 @@ class EvaluationReport(Written):
             Series.
 
         Raises:
-            ValueError: if there is no such figure, or it is one figure for all lists.
+            ValueError: if there is no such metric, or if it is one value for all lists.
         """
         import pandas as pd
 
         figure = self.figure(metric)
         if figure.values is None:
-            raise ValueError(f"`metric` must have a value per user; {metric} is one figure for all lists.")
+            raise ValueError(f"`metric` must have a value per user; {metric} is one value for all lists.")
         ids = pd.Index(self._population.user_ids[self._population.users], name="user")
         return pd.Series(figure.shown(figure.values), ids, name=metric)
 
     def interval(self, metric: str) -> tuple[float, float]:
-        """The 95 % bootstrap interval of a figure, over users.
+        """The 95 % bootstrap interval of a metric, over users.
 
-        A figure for all lists together (coverage, Gini) has none, `(nan, nan)`: resampling leaves some users
-        out, which by itself changes such a figure.
+        For a metric of all lists together (coverage, Gini) it is `(nan, nan)`: a resample leaves some users
+        out, which alone would change such a metric.
 
         Args:
             metric: name, e.g. `"recall@10"`.
@@ -118,13 +118,13 @@ class EvaluationReport(Written):
             Lower and upper end.
 
         Raises:
-            ValueError: if there is no such figure.
+            ValueError: if there is no such metric.
         """
         self.figure(metric)
         return self._intervals.get(metric, (float("nan"), float("nan")))
 
     def to_frame(self) -> "pd.DataFrame":
-        """A frame with one row per figure: `value`, `low` and `high` (95 % interval) and `n_users`."""
+        """A frame with one row per metric: `value`, `low` and `high` (95 % interval) and `n_users`."""
         import pandas as pd
 
         rows = {
@@ -135,44 +135,45 @@ class EvaluationReport(Written):
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("metric")
 
     def slices(self) -> "pd.DataFrame":
-        """Figures of parts of users and of items.
+        """Metrics of parts of the users and of the items.
 
-        Parts are users with and without training interactions, quarters of users by their number of them,
-        items with and without, and thirds of items by popularity, each with a third of the training
-        interactions. For a part of items the lists are the same, and only these items count as relevant.
+        The parts are users with and without training interactions, quartiles of users by the number of their
+        training interactions, items with and without training interactions, and head, middle and tail of the
+        items by popularity, each with a third of the training interactions. For a part of the items the lists
+        are the same, but only these items count as relevant.
 
         Returns:
-            Frame indexed by `by` and `slice`, with `n_users` and a column a metric (NaN where a metric is
-            not defined for such a part).
+            Frame indexed by `by` and `slice`, with `n_users` and one column per metric (NaN if the metric is
+            not defined for the part).
         """
         return _slices.frame(self._population, self._figures, _slices.standard(self._population))
 
     def by_user(self, column: "pd.Series[Any]") -> "pd.DataFrame":
-        """Figures by any column of the users.
+        """Metrics by the values of a column of the users.
 
         Args:
-            column: series indexed by raw user id; users that it lacks are left out.
+            column: series indexed by raw user id; users that are not in it are left out.
 
         Returns:
-            Frame as that of `slices`.
+            Frame in the form of `slices`.
         """
         part = _slices.of_column(column, self._population.user_ids, "users")
         return _slices.frame(self._population, self._figures, part)
 
     def by_item(self, column: "pd.Series[Any]") -> "pd.DataFrame":
-        """Figures by any column of the items; only items of the part count as relevant.
+        """Metrics by the values of a column of the items; only items of the part count as relevant.
 
         Args:
-            column: series indexed by raw item id; items that it lacks are left out.
+            column: series indexed by raw item id; items that are not in it are left out.
 
         Returns:
-            Frame as that of `slices`.
+            Frame in the form of `slices`.
         """
         part = _slices.of_column(column, self._population.item_ids, "items")
         return _slices.frame(self._population, self._figures, part)
 
     def to_dict(self) -> dict[str, Any]:
-        """Figures, intervals, slices and protocol, of dicts and lists."""
+        """Metrics, intervals, slices and protocol as dicts and lists."""
         return {
             "model": self.name,
             "protocol": self.protocol,
@@ -181,7 +182,7 @@ class EvaluationReport(Written):
         }
 
     def plot(self) -> "Plot":
-        """A bar a figure, with its interval and its value; shares apart from what has another scale."""
+        """One bar per metric, with its interval and value; shares are in a separate plot."""
         return plot_report(self.to_frame(), f"{self.name}, {self.n_users:,} users")
 
     def __repr__(self) -> str:

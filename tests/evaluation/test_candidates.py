@@ -43,7 +43,7 @@ def test_only_candidates_and_relevant_items_are_ranked(parts):
     ann, bob = 1 / np.log2(3), 1 / (1 + 1 / np.log2(3))
     assert report["ndcg@2"] == pytest.approx((ann + bob) / 2)
     assert report["mrr@2"] == pytest.approx(0.75)
-    assert report.protocol["catalogue"].startswith("sampled: 3.5 fixed items a user of 8 items")
+    assert report.protocol["catalogue"].startswith("sampled: 3.5 fixed items per user of 8 items")
 
 
 def test_ties_stand_in_the_order_of_the_catalogue():

@@ -107,7 +107,9 @@ def test_too_many_models_for_the_resamples_are_told(shown, monkeypatch):
     _, scores, _, labels, users = shown
     reports = [ClickReport(name, labels, x, users) for name, x in scores.items()]
     # 2 / 21 for one difference, twice that for the least of two
-    assert "of 20 resamples and 3 models, the least p-value is 0.190" in ClickComparison(reports).notes[0]
+    assert (
+        "with 20 resamples and 3 models, the smallest p-value is 0.190" in ClickComparison(reports).notes[0]
+    )
     assert not ClickComparison(reports, level=0.2).notes
 
 
@@ -152,5 +154,5 @@ def test_models_of_other_columns_are_refused(shown):
     with pytest.raises(ValueError, match="The validation impressions must be encoded like the rows"):
         ranker.model.fit(again.inputs, again.labels, verbose=0, callbacks=[figures])
     factors = kerasrec.zoo.RecommenderV2(3, 3, 2)
-    with pytest.raises(ValueError, match=r"columns that recommender_v2 reads\. Received: none of .*'item'"):
+    with pytest.raises(ValueError, match=r"columns that recommender_v2 reads\. Received: .*, without .*'item'"):
         evaluate(factors, impressions)

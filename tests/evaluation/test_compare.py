@@ -198,7 +198,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match="differ in test; test is '.* interactions, "):
             Comparison([one, other])
         other = evaluate(Given("two", test, 0.5), test, train, metrics=["ndcg"])
-        with pytest.raises(ValueError, match="must have the same figures .* and ndcg@10 of 'two'"):
+        with pytest.raises(ValueError, match="must have the same metrics .* and ndcg@10 of 'two'"):
             Comparison([one, other])
 
     def test_names(self, data):
@@ -228,7 +228,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match="`significance` must be one of randomisation, bootstrap"):
             Comparison([report], significance="t")
         with pytest.raises(
-            ValueError, match="`metric` must have a value per user; coverage@10 is one figure for all lists"
+            ValueError, match="`metric` must have a value per user; coverage@10 is one value for all lists"
         ):
             Comparison([report], metric="coverage@10")
         with pytest.raises(ValueError, match="`metric` must be one of .* Did you mean 'ndcg@10'"):

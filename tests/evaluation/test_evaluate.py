@@ -228,7 +228,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("k", [0, -1, (5, 0), 2.5, True, (), "10"])
     def test_k(self, k):
-        with pytest.raises(ValueError, match="`k` must be a positive integer, or several. Received: k="):
+        with pytest.raises(ValueError, match="`k` must be a positive integer or a list of them. Received: k="):
             self.evaluate(k=k)
 
     def test_a_metric_that_does_not_exist(self):
@@ -258,7 +258,7 @@ class TestBadInput:
 
     def test_other_ids_than_those_of_the_test_set(self):
         other = interactions(self.train, {**self.ids, "item_ids": ["new", *self.ids["item_ids"][1:]]})
-        with pytest.raises(ValueError, match="the items of train, .* first that differ are 'i0' and 'new'"):
+        with pytest.raises(ValueError, match="the items of train, .* first difference is 'i0' and 'new'"):
             self.evaluate(train=other)
         longer = interactions(self.train, {**self.ids, "user_ids": [*self.ids["user_ids"], "late"]})
         with pytest.raises(
@@ -285,7 +285,7 @@ class TestBadInput:
             def score_catalogue(self, user_codes):
                 return self.scores
 
-        with pytest.raises(ValueError, match=r"one for each user and item, \d+ x 25 here. Received: shape"):
+        with pytest.raises(ValueError, match=r"one score per user and item, here \d+ x 25. Received: shape"):
             self.evaluate(model=Fixed(scores))
 
     def test_batch_size(self):
@@ -296,8 +296,7 @@ class TestBadInput:
 
     def test_errors_of_ratings_need_a_model_of_ratings(self):
         message = (
-            "`metrics` rmse and mae are only for models that predict ratings. Received: '{}', whose "
-            "scores only"
+            "`metrics` rmse and mae need a model that predicts ratings. Received: '{}', whose scores only"
         )
         train = interactions(self.train, self.ids)
         with pytest.raises(ValueError, match=message.format("ease")):
@@ -345,7 +344,7 @@ class TestReport:
             ValueError, match="`metric` must be one of .* Did you mean 'ndcg@5'. Received: metric='ndgc@5'"
         ):
             report["ndgc@5"]
-        with pytest.raises(ValueError, match="coverage@5 is one figure for all lists"):
+        with pytest.raises(ValueError, match="coverage@5 is one value for all lists"):
             report.per_user("coverage@5")
 
     def test_frame_has_figures_intervals_and_users(self, report):
@@ -412,7 +411,9 @@ class TestReport:
             report.by_user([1, 2])
         with pytest.raises(ValueError, match="`column` must be indexed by raw ids of users"):
             report.by_user(pd.Series([1], index=["x"]))
-        with pytest.raises(ValueError, match="`column` must name no id twice. Received: 1 again, first 'u1'"):
+        with pytest.raises(
+            ValueError, match="`column` must have each id once. Received: 1 repeated, first 'u1'"
+        ):
             report.by_user(pd.Series([1, 2], index=["u1", "u1"]))
 
     def test_json_is_plain_and_has_the_protocol(self, report, tmp_path):

@@ -56,7 +56,7 @@ def test_ease_scores_what_is_given(parts):
     report = evaluate(model, test, train, k=5, metrics=["hit_rate"], given=given)
     assert report["hit_rate@5"] == pytest.approx(expected)
     assert report.protocol["given"].startswith(f"{len(given):,} interactions of users held out")
-    assert report.protocol["left out"] == "the items given of the user"
+    assert report.protocol["left out"] == "the user's given items"
 
 
 def test_a_factorised_model_folds_them_in(parts):

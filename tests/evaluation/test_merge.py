@@ -153,7 +153,7 @@ def test_refusals(measured, whole, split):
     with pytest.raises(TypeError, match="must be `EvaluationReport`s. Received: ClickReport"):
         merge([part, ClickReport("mine", [1, 0], [0.9, 0.4])])
     again = [*second, first[0]]
-    with pytest.raises(ValueError, match=f"must be of different users. Received: 1 .*, first '{first[0]}'"):
+    with pytest.raises(ValueError, match=f"must have different users. Received: 1 .*, first '{first[0]}'"):
         merge([part, measured(again)])
     with pytest.raises(ValueError, match="must be of one model. Received: 'given' and 'other'"):
         merge([part, measured(second).renamed("other")])
@@ -170,7 +170,7 @@ def test_refusals(measured, whole, split):
         evaluate(Given(), *pair[::-1], users=who, metrics=metrics)
         for pair, who in ((split, first), (others, second))
     ]
-    with pytest.raises(ValueError, match="must be of one test set. Received: `item_ids` that differ"):
+    with pytest.raises(ValueError, match="must be of one test set. Received: different `item_ids`"):
         merge(there)
 
 
@@ -180,5 +180,5 @@ def test_fixed_candidates(split):
     ids = {"user_ids": test.user_ids, "item_ids": test.item_ids}
     candidates = Interactions(pairs[:, 0], pairs[:, 1], **ids)
     report = evaluate(Given(), test, train, metrics=("recall",), candidates=candidates)
-    with pytest.raises(ValueError, match="must be of the whole catalogue.*Received: sampled: "):
+    with pytest.raises(ValueError, match="must rank the whole catalogue.*Received: sampled: "):
         merge([report])

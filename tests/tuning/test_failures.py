@@ -87,7 +87,7 @@ def test_a_figure_that_the_own_model_does_not_report(search, ratings):
         ({"model": "no_such"}, r"`name` must be one of .*no_such"),
         (
             {"model": print, "fixed": {"x": 1}, "objective": "val_loss"},
-            r"only for models given by name",
+            r"only works with models given by name",
         ),
         ({"validation": 1.5}, r"`test_size` must be a share between 0 and 1"),
         ({"workers": 0}, r"`workers` must be a positive integer"),
