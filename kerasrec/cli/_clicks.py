@@ -114,7 +114,7 @@ def impressions_of(
 
 
 def _filled(entries: "pd.Series[Any]", kind: str) -> Any:
-    """A kind of numbers whose default is the mean if some are missing, as a guessed one has."""
+    """The kind of a column; if it is numeric and numbers are missing, its default is their mean."""
     import pandas as pd
 
     from kerasrec.data import columns
@@ -127,7 +127,7 @@ def _filled(entries: "pd.Series[Any]", kind: str) -> Any:
 
 
 def show_columns(whole: "Impressions", frame: "pd.DataFrame", report: Report) -> dict[str, str]:
-    """Say how the columns of a table are read; return their kinds by name."""
+    """Print how the columns of a table are read; return their kinds by name."""
     kinds = {name: kind.kind for name, kind in whole.columns.fitted.items()}
     report.line("Columns: " + ", ".join(f"{name} {kind}" for name, kind in kinds.items()))
     users = whole.columns.user or "none, name them with `--user-column`"
@@ -276,7 +276,7 @@ def refuse_with_label(given: dict[str, Any]) -> None:
     for option, value in given.items():
         if value is not None:
             raise ValueError(
-                f"`--{option}` cannot be used with `--label`: it is for ratings and lists. "
+                f"`--{option}` cannot be used with `--label`: it applies to ratings and lists. "
                 f"Received: {value!r}."
             )
 

@@ -17,7 +17,7 @@ from kerasrec.cli._form import Form
 _SAMPLE_LINES = 1000
 _SEPARATORS = (",", ";", "\t", "|", "::")
 _QUOTING = {"standard": 0, "none": 3}
-# First bytes of files that people regard as tables but that are not text.
+# First bytes of files that hold tables in other formats.
 _OTHERS = (
     (b"PK\x03\x04", ".xlsx", "an Excel workbook: save its sheet as CSV UTF-8"),
     (b"\xd0\xcf\x11\xe0", "", "an old Excel workbook: save its sheet as CSV UTF-8"),
@@ -59,7 +59,7 @@ def dialect_of(path: Path, form: Form, suits: Callable[[Sequence[str]], bool] = 
     Args:
         path: file; compressed ones are unpacked.
         form: the options that were given.
-        suits: decides between several possible separators: whether these column names are suitable.
+        suits: function that says whether column names are suitable; it decides between separators.
 
     Raises:
         ValueError: if the file is not a table, or could be read in two ways.
@@ -81,7 +81,7 @@ def dialect_of(path: Path, form: Form, suits: Callable[[Sequence[str]], bool] = 
         )
     if not any(map(str.strip, lines)):
         raise ValueError(f"{str(path)!r} must be a table with a header. Received: an empty file.")
-    while not lines[0].strip():  # pandas skips these as well
+    while not lines[0].strip():  # pandas skips these, too
         lines = lines[1:]
     separator = form.separator or (said[1] if said else _separator(lines, suits))
     separator = "\t" if separator == "\\t" else separator
@@ -199,7 +199,7 @@ def _separator(lines: Sequence[str], suits: Callable[[Sequence[str]], bool]) -> 
 
 @functools.lru_cache(maxsize=4)
 def _encoding(stamp: tuple[str, int, int]) -> str:
-    """The encoding of a file, cached: a command checks the columns before it loads Keras and reads all."""
+    """The encoding of a file, cached, because a command checks the columns before it reads the whole file."""
     return encoding_of(Path(stamp[0]))
 
 

@@ -1,8 +1,8 @@
-"""The encoding of a text file, from its marks and bytes; refused if it could be read as different texts.
+"""The encoding of a text file, from its byte order mark and its bytes; ambiguous files are refused.
 
-charset-normalizer lists the possible encodings. The words of a table are not a sample of a language, so its
-first choice is wrong too often. The encodings kept are those in which all words are plausible: of one script,
-with capitals only where capitals can be, and with letters of a single language.
+charset-normalizer lists the possible encodings. Its first choice is wrong too often, because the words of a
+table are not running text. An encoding is kept only if all words are plausible in it: they have letters of
+one script and one language, and no capitals inside words.
 """
 
 import codecs
@@ -13,7 +13,7 @@ from pathlib import Path
 from kerasrec._text import opened
 
 _BLOCK = 1 << 20
-# What may separate the columns of a table.
+# Possible separators of the columns.
 _BETWEEN = ",;\t| "
 _SAMPLE_BYTES = 20_000
 _MARKS = (
@@ -27,7 +27,7 @@ _CANDIDATES = (
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "iso8859_2", "koi8_r", "cp866", "cp850"),
     *("mac_roman", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
 )
-# Letters beyond ASCII by language, and those of Western languages together, as in a music catalogue.
+# Non-ASCII letters by language, and those of Western languages together, as in a music catalogue.
 _LETTERS = (
     *("àâæçéèêëîïôœùûüÿ", "äöüßé", "áéíñóúü", "áâãàçéêíóôõúü", "àèéìîòóù", "áéèëíïóöúü", "åäöéü"),
     *("æøåéôòóü", "áðéíóúýþæö", "éèêëáàâäãåçíîñóôöúüøæßœ"),
@@ -41,7 +41,7 @@ _LANGUAGES = tuple(map(frozenset, _LETTERS))
 _JOINING = frozenset("’‘“”´·«»–—…¡¿ªº®™©")  # noqa: RUF001
 _STANDING = frozenset("°€£½²×\u00a0") | _JOINING
 _CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
-# These share most letters, so a few words do not tell them apart.
+# These encodings share most letters, so a few words cannot tell them apart.
 _NEIGHBOURS = ("cp1252", "cp1250", "cp1254", "iso8859_2")
 _ENOUGH = 5
 _WORD = re.compile(r"[^\W\d_]+")
@@ -50,13 +50,13 @@ _WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7a3\uff01-\uff5e]")
 
 
 def encoding_of(path: Path) -> str:
-    """The encoding of a file: by its byte order mark, UTF-8, or by its words.
+    """The encoding of a file: that of its byte order mark, UTF-8 if it is valid, or one found by its words.
 
     Args:
         path: file; compressed ones are unpacked.
 
     Raises:
-        ValueError: if it could be read as different texts; the message has the encodings to choose from.
+        ValueError: if the encoding is ambiguous; the message has the encodings to choose from.
     """
     with opened(path) as file:
         head = file.read(_BLOCK)
@@ -127,7 +127,7 @@ def _by_words(sample: bytes) -> str:
         read, encoding = next(iter(readings.items()))
         if len(set(_ODD_WORD.findall(read))) >= _ENOUGH:
             return encoding
-        # A few words may be of several languages.
+        # A few words may be valid in several languages.
         neighbours = [other for other, its in others.items() if its in _NEIGHBOURS and _are_words(other)]
         if not neighbours:
             return encoding
@@ -165,7 +165,7 @@ def _of_one_language(read: str) -> bool:
 
 
 def _is_word(word: str) -> bool:
-    """Letters of one script, no capital after a small letter where either is not of ASCII, `ς` at the end."""
+    """Whether a word has one script, `ς` only at its end, and no non-ASCII capital inside."""
     if word.isascii():
         return True
     if "ς" in word[:-1] or word[-1] == "σ":
@@ -177,7 +177,7 @@ def _is_word(word: str) -> bool:
 
 
 def _stand_well(read: str) -> bool:
-    """Signs beyond ASCII that stand where they can: a currency is not in a word."""
+    """Whether non-ASCII signs are in plausible places: a currency sign is not inside a word."""
     for found in re.finditer(r"[^\x00-\x7f]", read):
         char, at = found[0], found.start()
         if char.isalpha() and char not in "ªº":
@@ -193,7 +193,7 @@ def _stand_well(read: str) -> bool:
 
 
 def _is_east_asian(chars: list[str]) -> bool:
-    """Nearly all of the commonest characters of one of the languages, by the rows of their standards."""
+    """Whether nearly all characters are common in one of the languages, by the rows of its standard."""
     kana = any("\u3040" <= char <= "\u30ff" for char in chars)
     hangul = any("\uac00" <= char <= "\ud7a3" for char in chars)
     tables = [("gb2312", 0xB0, 0xD7, not kana and not hangul), ("big5", 0xA4, 0xC6, not kana and not hangul)]
@@ -211,6 +211,6 @@ def _common(char: str, encoding: str, low: int, high: int) -> bool:
 
 
 def _telling(readings: tuple[str, ...]) -> tuple[int, int, int]:
-    """The share of the difference between encodings that a word shows."""
+    """A sort key that is largest for the word that shows the difference between encodings best."""
     letters = sum(not char.isascii() for char in readings[0][:20])
     return len({word[:20] for word in readings}), letters, -len(readings[0])

@@ -11,7 +11,7 @@ def check_writable(path: Path, suffix: str) -> None:
     if path.is_dir():
         raise ValueError(f"The file to write must not be a folder. Received: {str(path)!r}.")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write to: make it first.")
+        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write to: create it first.")
     try:
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:

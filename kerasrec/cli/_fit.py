@@ -28,11 +28,11 @@ def train_by_recipe(
     watched: "Interactions | None" = None,
     place: "Path | None" = None,
 ) -> "Training":
-    """A model of the zoo, fitted or trained as `Recommender.train` does, with a progress bar.
+    """Fit or train a model of the zoo as `Recommender.train` does, with a progress bar.
 
-    `how` holds those of `epochs`, `batch_size`, `hyperparameters`, `validation`, `patience` and `seed` that
-    were given. If the number of epochs is given, a rating model is evaluated on the rows `watched` after each
-    epoch. `place` is the output file of the model.
+    `how` has the given ones among `epochs`, `batch_size`, `hyperparameters`, `validation`, `patience` and
+    `seed`. If `epochs` is given, a rating model is evaluated on the rows `watched` after each epoch. `place`
+    is the output file of the model.
     """
     from kerasrec import zoo
     from kerasrec.cli._library import set_seed
@@ -43,7 +43,7 @@ def train_by_recipe(
             return trained(train, name, **how, tell=report.line, place=place)
     set_seed(how["seed"])  # without TensorFlow's messages
     with report.progress(f"Training {name}") as bars:
-        # Splits and tables come before the first epoch, and take minutes if the data are large.
+        # Splitting and creating tables take minutes before the first epoch if the data are large.
         task = bars.add_task(f"Preparing {name}", total=None)
 
         def callbacks(phase: str) -> list[Any]:
@@ -60,7 +60,7 @@ def predict(model: "keras.Model", interactions: "Interactions", report: "Report"
     from kerasrec.data import pairs
 
     x, _ = pairs(interactions)
-    # A few rows are done before a bar would be visible.
+    # A few rows are done before a bar becomes visible.
     shown = len(interactions) > 20 * _PREDICT_BATCH
     with report.progress() if shown else contextlib.nullcontext() as progress:
         callbacks = [bar(progress, "Predicting")] if progress else []

@@ -20,7 +20,7 @@ Ratings = Annotated[
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that were named; `None` if they are to be guessed."""
+    """The names given for the columns; `None` if the column is guessed."""
 
     user: str | None = None
     item: str | None = None
@@ -30,7 +30,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Form:
-    """The options given for a table; `None` if they are to be guessed."""
+    """The options given for a table; `None` if the option is guessed."""
 
     user_column: Annotated[
         str | None, typer.Option(help="Column of user ids. Default: guessed from its name.")
@@ -84,7 +84,7 @@ class Form:
     ] = None
 
     def columns(self, time_column: str | None = None) -> Columns:
-        """The columns that were named, with that of times if the command has this option."""
+        """The names given for the columns, with the column of times if the command has this option."""
         return Columns(self.user_column, self.item_column, self.value_column, time_column)
 
 

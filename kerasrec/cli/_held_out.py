@@ -1,4 +1,4 @@
-"""A table of what users had after training, for the page."""
+"""A table of users' later interactions, for the page."""
 
 import contextlib
 import tempfile
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Test = Annotated[
     Path | None,
     typer.Option(
-        help="CSV or Parquet table of what users had after training: hits are marked in the lists, and "
-        "figures have intervals."
+        help="CSV or Parquet table of interactions after training: the page marks hits in the lists, and "
+        "shows metrics with intervals."
     ),
 ]
 AtLeast = Annotated[float | None, typer.Option(help="Lowest value in --test that counts as a like.")]
@@ -43,7 +43,7 @@ def held_out(
         named = [name for name, value in given.items() if value not in (None, False)]
         if named:
             option = "--" + named[0].replace("_", "-")
-            raise ValueError(f"`{option}` needs `--test`, whose table it describes. Received: no `--test`.")
+            raise ValueError(f"`{option}` describes the table of `--test`. Received: no `--test`.")
         yield None
         return
     frame = _frame(test, model, form, at_least, report)

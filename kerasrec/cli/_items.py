@@ -38,7 +38,7 @@ def metadata_of(path: Path, item_column: str | None, ids: "np.ndarray", report: 
 
 
 def _with_decimal_commas(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Numbers if all entries have a decimal comma; `1,200` alone may mean more than a thousand."""
+    """Numbers if all entries have a decimal comma; `1,200` may also mean twelve hundred, and stays text."""
     texts = column.dropna()
     if not len(texts) or not all(isinstance(x, str) and _COMMA.fullmatch(x) for x in texts):
         return column

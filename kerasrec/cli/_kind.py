@@ -23,7 +23,7 @@ _SEVERAL = {
 
 
 def guessed(value_column: str | None, values: Any = ()) -> str:
-    """The kind of the values in a column with this name and such values; likes without a column."""
+    """The kind of the values, guessed from the column's name and the values; likes without a column."""
     if value_column is None:
         return "likes"
     words = words_of(value_column)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def load_library(report: "Report") -> None:
-    """Import what takes seconds, and hide TensorFlow's remarks about the machine."""
+    """Import Keras and kerasrec, which takes seconds, and hide TensorFlow's messages."""
     if "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,7 +23,7 @@ def load_library(report: "Report") -> None:
 
 
 def set_seed(seed: int) -> None:
-    """Seed everything random. Keras does so for every installed backend, and may load TensorFlow to do it."""
+    """Seed everything random. Keras seeds every installed backend, and may load TensorFlow for that."""
     import keras
 
     if "tensorflow" in sys.modules:

@@ -1,4 +1,4 @@
-"""A model's figures on held-out rows, next to those of baselines."""
+"""Metrics of a model on held-out rows, next to those of baselines."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 METRICS = ("ndcg", "recall", "coverage")
 _K = 10
-# Most scores for the ranking of held-out rows; if more are needed, only some users are evaluated.
+# Maximum number of scores in an evaluation; if it would need more, only some users are evaluated.
 _SCORES = 20_000_000_000
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def errors(predicted: Any, values: np.ndarray) -> dict[str, float]:
-    """The root of the mean squared error, and the mean absolute error."""
+    """The root mean squared error and the mean absolute error."""
     differences = np.asarray(predicted, np.float64) - values
     return {
         "RMSE": float(np.sqrt(np.mean(differences**2))),
@@ -44,7 +44,7 @@ def compared(
 
 
 def check_ranking(train: "Interactions", test: "Interactions") -> None:
-    """Refuse what `ranked` cannot evaluate, before anything is trained."""
+    """Refuse data that `ranked` cannot evaluate, before anything is trained."""
     from kerasrec import evaluation
 
     evaluation.RankingMetrics(test, train, k=_K, metrics=METRICS)
@@ -53,9 +53,9 @@ def check_ranking(train: "Interactions", test: "Interactions") -> None:
 def ranked(
     model: "keras.Model", train: "Interactions", test: "Interactions", report: "Report"
 ) -> tuple[list[dict[str, Any]], str]:
-    """The ranking figures of a model and of popularity, and a warning if popularity is better.
+    """The ranking metrics of a model and of popularity, and a warning if popularity is better.
 
-    With very many users and items only some users are evaluated, and a line says how many.
+    With very many users and items only some users are evaluated; a printed line says how many.
     """
     from kerasrec import zoo
     from kerasrec.evaluation import evaluate

@@ -27,10 +27,10 @@ _NOUNS = {
         "es": "valoracion puntuacion calificacion estrellas cantidad unidades",
     },
 }
-# Ratings in one language, comments in another: they count only with users and items of that language.
+# Words for ratings that mean comments in other languages; they need users and items in the same language.
 _MARKS = {"fr": "note", "es": "nota"}
 _NUMBERS = "no nr num number nummer numero key code codigo cod ref reference referencia identifiant".split()
-# Words next to a noun, the most likely first; between equally likely ones the noun decides.
+# Words next to a noun, the most likely first; among equally likely words the noun decides.
 ENDINGS = (["id"], [*_NUMBERS, ""], ["name", "nom", "nombre"])
 # In a table of items, `name` is not the column of ids.
 IDS = ENDINGS[:2]
@@ -116,6 +116,6 @@ def _form(name: str) -> str:
 
 
 def _bare(name: str) -> str:
-    """Small letters without accents; the sign of `N° client` is an `o`."""
+    """Lower-case letters without accents; the degree sign in `N° client` becomes an `o`."""
     apart = unicodedata.normalize("NFKD", name.replace("°", "o").lower())
     return "".join(mark for mark in apart if not unicodedata.combining(mark))

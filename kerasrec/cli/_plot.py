@@ -9,8 +9,8 @@ from kerasrec.cli._fit import RMSE
 
 
 def learning_curve(path: Path, history: Mapping[str, Sequence[float]]) -> None:
-    """A plot of the figures by epoch: error or loss, and what a ranking model reaches on held-out rows."""
-    # The first time, it would report that it looks for fonts.
+    """Plot error or loss by epoch and, for ranking models, the metric on held-out rows."""
+    # On its first use, matplotlib would log that it builds the font cache.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

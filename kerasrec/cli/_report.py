@@ -36,7 +36,7 @@ class Report:
         # Ids and titles are printed unchanged: `[/x]` is not markup, and `:heart:` not an emoji.
         self._console = Console(quiet=as_json, highlight=False, markup=False, emoji=False)
         progress = Console(stderr=True, markup=False, emoji=False)
-        # No bar for log files and machines.
+        # No progress in log files of commands with `--json`.
         self._progress = progress if progress.is_terminal or not as_json else Console(quiet=True)
 
     def line(self, text: str = "") -> None:
@@ -58,7 +58,7 @@ class Report:
             rows: one mapping per row, all with the same names.
             header: whether to show the names.
             as_written: names whose entries are shown unchanged.
-            keys: number of first columns that say what a row is. A table that is too wide is printed in parts
+            keys: number of leading columns that identify a row. A table that is too wide is printed in parts
                 with these columns in each. Defaults to `0`: its cells are folded.
         """
         names = list(rows[0]) if rows else []
@@ -75,7 +75,7 @@ class Report:
             title = title if title.endswith(_GOES_ON) else title + _GOES_ON
 
     def _width(self, table: "Table") -> int:
-        """Columns of text that a table takes if nothing is folded."""
+        """Width of a table in characters if nothing is folded."""
         wide = self._console.options.update(max_width=_WIDEST)
         return self._console.measure(table, options=wide).maximum
 
@@ -95,7 +95,7 @@ class Report:
 
     @contextlib.contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """A spinner for something that does not know its progress; in a log file, a line."""
+        """A spinner for work of unknown length; in a log file, a line."""
         from rich.text import Text
 
         self._begin(what)
@@ -103,7 +103,7 @@ class Report:
             yield
 
     def _begin(self, what: str) -> None:
-        """A line in a log file, which shows no spinner and bars only when they are done."""
+        """Print a line in a log file, which shows no spinner, and bars only when they are done."""
         if not self._progress.is_terminal:
             self._progress.print(f"{what} ...", soft_wrap=True)
 
@@ -112,13 +112,13 @@ class Report:
         """Progress bars.
 
         Args:
-            what: what begins, said in a log file. Defaults to `None`: nothing.
+            what: work that begins; a log file gets a line with it. Defaults to `None`: no line.
         """
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
         from rich.text import Text
 
         class DoneColumn(MofNCompleteColumn):
-            """What is done of the total, or the time that it has taken if there is no total."""
+            """The share that is done, or the elapsed time if the total is unknown."""
 
             def render(self, task: "Task") -> Text:
                 if task.total is not None:
@@ -134,7 +134,7 @@ class Report:
 
     @contextlib.contextmanager
     def saying_warnings(self) -> Iterator[None]:
-        """What the library warns users of as lines, and as `warnings` in the document."""
+        """Show the library's warnings as lines, and as `warnings` in the document."""
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", UserWarning)
             yield
@@ -153,7 +153,7 @@ class Report:
 
 @contextlib.contextmanager
 def reporting(as_json: bool, debug: bool) -> Iterator[Report]:
-    """A command's report. Errors end the command with one line and a status: 2 for a mistake of the user."""
+    """A command's report. Errors end the command with one line and a status: 2 for a mistake by the user."""
     report = Report(as_json)
     try:
         # Standard output is only for the document.
@@ -215,7 +215,7 @@ def _fail(error: object, status: int, debug: bool = False) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A value in a form that JSON has."""
+    """A value in a form that JSON can store."""
     if isinstance(value, Mapping):
         return {str(name): _plain(x) for name, x in value.items()}
     if isinstance(value, (list, tuple)):

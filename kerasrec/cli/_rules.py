@@ -12,17 +12,17 @@ Where = Annotated[
 Available = Annotated[str | None, typer.Option(help="Boolean column: which items may be recommended.")]
 AtMost = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN=N", help="At most N items of a list with the same value; may be repeated."),
+    typer.Option(metavar="COLUMN=N", help="At most N items per list with the same value; may be repeated."),
 ]
 AtLeast = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="COLUMN=N", help="At least N items of a list for which the column is true; may be repeated."
+        metavar="COLUMN=N", help="At least N items per list for which the column is true; may be repeated."
     ),
 ]
 Boost = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN=X", help="Add X to the scores of items true of it; may be repeated."),
+    typer.Option(metavar="COLUMN=X", help="Boost items for which the column is true by X; may be repeated."),
 ]
 Diversity = Annotated[float | None, typer.Option(help="Weight of diversity, 0 to 1.")]
 Calibrate = Annotated[
@@ -34,10 +34,10 @@ Explore = Annotated[float | None, typer.Option(help="Probability that a place ge
 Pool = Annotated[
     int | None,
     typer.Option(
-        min=1, help="How many of the best items diversity and calibration choose from, and boost's unit."
+        min=1, help="Number of best items that diversity and calibration choose from; also scales --boost."
     ),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of what --explore draws.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed for the random items of --explore.")]
 
 
 def given(

@@ -3,7 +3,7 @@
 import ast
 from typing import Any
 
-# NumPy and Keras do not accept larger ones.
+# NumPy and Keras do not accept larger seeds.
 MOST_SEED = 2**32 - 1
 
 

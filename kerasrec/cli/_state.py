@@ -34,7 +34,7 @@ def read_state(model: Path, report: "Report", newcomers: bool = False) -> "State
 
 
 def as_known(texts: list[str], known: "np.ndarray") -> list[Any]:
-    """Ids in the type of the model's: numbers if its ids are numbers."""
+    """Ids in the type of the model's ids: numbers if these are numbers."""
     from kerasrec.data._ids import integer
 
     ids = set(known.tolist())

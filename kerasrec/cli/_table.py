@@ -25,9 +25,9 @@ class Table(NamedTuple):
 
     Attributes:
         interactions: `Interactions`.
-        columns: the columns that they were read from, by their role.
+        columns: the columns from which they were read, by role.
         read_as: how the file was read, guessed or given; `kind` is the kind of the values.
-        n_rows: rows of the file, before repeated pairs were combined. Defaults to `0`: unknown.
+        n_rows: number of rows in the file, before repeated pairs were combined. Defaults to `0`: unknown.
     """
 
     interactions: "Interactions"
@@ -36,7 +36,7 @@ class Table(NamedTuple):
     n_rows: int = 0
 
     def tell(self, report: "Report") -> None:
-        """Say which columns were used, how the file was read, and what is odd about its values."""
+        """Print which columns were used, how the file was read, and what is unusual about its values."""
         report.line("Columns: " + ", ".join(f"{side} {name!r}" for side, name in self.columns.items()))
         how = ", ".join(f"{what} {said}" for what, said in self.read_as.items() if what != "kind")
         if how:
@@ -54,7 +54,7 @@ def tell_odd_values(report: "Report", interactions: "Interactions", name: str | 
     n_below = sum(int((part < 0).sum()) for part in parts)
     if interactions.kind != "ratings":
         if n_below:
-            report.line(f"Below 0: {n_below:,} of {len(interactions):,} in {name!r}, which are no likes")
+            report.line(f"Below 0: {n_below:,} of {len(interactions):,} in {name!r}, which are not likes")
         return
     zeros = sum(int((part == 0).sum()) for part in parts)
     if 0 < zeros < len(interactions) and not n_below:
@@ -76,7 +76,7 @@ def read_ratings(
         path: CSV file (compressed ones as pandas reads them), or Parquet.
         columns: names of the columns.
         form: format of the file. Defaults to `Form()`: guessed.
-        needs_values: bool, refuse a table without ratings. Defaults to `True`.
+        needs_values: bool, whether to refuse a table without ratings. Defaults to `True`.
     """
     from kerasrec.data import Interactions, _readers
 
@@ -110,7 +110,7 @@ def is_prepared(path: Path) -> bool:
 
 
 def _prepared(path: Path, columns: Columns, form: Form) -> Table:
-    """The contents of a folder of `kerasrec prepare`, which no option changes."""
+    """The contents of a folder that `kerasrec prepare` wrote; options for tables do not apply to it."""
     from kerasrec.data import Interactions
     from kerasrec.data._access import column_names_of
 
@@ -150,13 +150,13 @@ def _found(
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet, whatever its name, or a folder holds such files."""
+    """Whether a file is Parquet, whatever its name, or a folder has such files."""
     if path.is_dir():
         if any(path.rglob("*.parquet")):
             return True
         raise ValueError(
             f"{str(path)!r} must be a file, a folder of Parquet files, or a folder written by `kerasrec "
-            "prepare`, which also reads folders of CSV files. Received: a folder that holds neither."
+            "prepare`, which also reads folders of CSV files. Received: a folder with neither."
         )
     with path.open("rb") as file:
         return file.read(4) == b"PAR1" or path.suffix == ".parquet"
@@ -174,8 +174,7 @@ def _as_numbers(frame: "pd.DataFrame", name: str | None, form: Form) -> dict[str
     except ValueError as unclear:
         raise ValueError(
             "`--decimal` or `--thousands` must say how numbers are written. "
-            f"Received: {str(unclear)!r} in column {name!r}, which could be read in two ways or disagrees "
-            "with other rows."
+            f"Received: {str(unclear)!r} in column {name!r}, which is ambiguous or contradicts other rows."
         ) from None
     frame[name] = _numerals.parsed(frame[name], decimal, thousands)
     seen = {"decimal": decimal, "thousands": thousands}
@@ -216,9 +215,9 @@ def read_items(
     form: Form = Form(),  # noqa: B008
     must_have: bool = True,
 ) -> tuple["pd.DataFrame", str]:
-    """A table with one row per item, with unchanged entries, and the name of the column of ids.
+    """A table with one row per item, with unchanged entries, and the name of its column of ids.
 
-    This is `item_column`; it is guessed if none is given or, without `must_have`, if it is missing.
+    The column is `item_column`. It is guessed if none is given or, without `must_have`, if it is missing.
     """
     import pandas as pd
 
@@ -247,8 +246,7 @@ def read_items(
     by = item_column or guess(names)
     if by is None:
         raise ValueError(
-            "`--item-column` must be given: no column's name looks like ids of items. "
-            f"The columns are {listed}."
+            f"`--item-column` must be given: no column's name looks like item ids. The columns are {listed}."
         )
     if dialect:
         # Ids stay as they are written, including `007`, and a title may be `NA`.

@@ -1,4 +1,4 @@
-"""Tables and output of a search of click models."""
+"""Tables and output of searches over click models."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,7 +61,7 @@ def clicks_to_search(
     report.line(f"Columns: {named}")
     n_kept = 0 if kept is None else len(kept)
     report.line(
-        f"{len(train) + n_kept:,} rows, {train.labels.mean():.1%} of those to search on clicked, "
-        f"{n_kept:,} of them kept from the search"
+        f"{len(train) + n_kept:,} rows, {n_kept:,} of them held out for the test; of the others "
+        f"{train.labels.mean():.1%} were clicked"
     )
     return train, kept

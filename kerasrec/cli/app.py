@@ -1,4 +1,4 @@
-"""The command-line application. Nothing heavy is imported here, so that `--help` answers at once."""
+"""The command-line application. It imports nothing heavy, so `--help` answers at once."""
 
 import signal
 import sys

@@ -47,7 +47,7 @@ def compare(
     form: Form,
     time_column: Annotated[
         str | None,
-        typer.Option(help="Column of times. If given, the latest rows are held out; see `--split`."),
+        typer.Option(help="Column of times. With it, the latest rows are held out; see `--split`."),
     ] = None,
     at_least: Annotated[
         float | None, typer.Option(help="Lowest rating that counts as a like; lower ratings are dropped.")
@@ -66,7 +66,7 @@ def compare(
     ] = None,
     split: How = None,
     k: Annotated[
-        str, typer.Option(metavar="K", help="Length of the lists, or several, separated by commas.")
+        str, typer.Option(metavar="K", help="Length of the lists, or several lengths separated by commas.")
     ] = _DEFAULTS["k"],
     metrics: Annotated[
         str, typer.Option(metavar="NAMES", help="Comma-separated metrics, as in `evaluate`.")
@@ -90,11 +90,11 @@ def compare(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Train models on a table, evaluate them on held-out rows, and say which differences are significant.
+    """Train models on a table, evaluate them on held-out rows, and test which differences are significant.
 
-    The whole catalogue is ranked for every user, without what they had in training. The models are compared
-    with simple baselines, with confidence intervals and a test against the best one. With `--label` the table
-    holds impressions, and click models are compared by their AUC on the held-out rows.
+    For every user the whole catalogue is ranked, without the user's training items. The models are compared
+    with simple baselines, with confidence intervals and a significance test against the best model. With
+    `--label` the table has impressions, and click models are compared by their AUC on the held-out rows.
     """
     with reporting(as_json, debug) as report:
         if plot is not None:
@@ -132,7 +132,7 @@ def compare(
         refuse_without_label({"column": column, "watch-time": watch_time})
         if test_size == 0:
             raise ValueError(
-                "`--test-size` must be above 0, as models are compared on rows held out. Received: 0."
+                "`--test-size` must be above 0, because models are compared on held-out rows. Received: 0."
             )
         check_split(split, test_size, time_column is not None or _table.is_prepared(ratings))
         names = _listed("models", models)
@@ -190,10 +190,10 @@ def _compared(
     training: dict[str, Any],
     report: Report,
 ) -> tuple["Comparison", dict[str, int], list[str]]:
-    """Fit or train the models and report each when it is done; return them, their epochs and warnings.
+    """Train the models and report each when it is done; return the comparison, epochs and warnings.
 
-    A model worse than popularity has a warning: on the rows held out here if popularity is among the models,
-    otherwise on those that determined its number of epochs.
+    There is a warning for each model that is worse than popularity. It is measured on the held-out rows if
+    popularity is among the models, otherwise on the rows that determined the number of epochs.
     """
     from kerasrec import zoo
     from kerasrec.cli._fit import train_by_recipe
@@ -203,7 +203,7 @@ def _compared(
     from kerasrec.evaluation._plan import Plan
     from kerasrec.recommender._training import worse
 
-    # Refuses what cannot be evaluated, before hours of training.
+    # Raises errors of the evaluation before hours of training.
     plan = Plan(test, train, measured["k"], measured["metrics"])
     notes: list[str] = []
     added = baselines_for(plan.metrics, train, None if baselines else (), hyperparameters, notes)
@@ -248,8 +248,8 @@ def _print(table: "Compared[Any]", report: Report) -> None:
     report.line(table.verdict())
     report.line(f"* a baseline. 95 %: interval of {table.metric}.")
     report.line(
-        f"p: of the difference from the best, paired {table.significance} over {table.units}, Holm; = above "
-        f"{table.level:g}: not significantly different."
+        f"p: p-value of the difference from the best, paired {table.significance} over {table.units}, Holm; "
+        f"=: not significantly different, above {table.level:g}."
     )
     for note in table.notes:
         report.line(note)
@@ -273,7 +273,7 @@ def _refuse_lists(given: dict[str, Any], form: Form) -> None:
 
 
 def _listed(option: str, text: str) -> list[str]:
-    """Names separated by commas, each once."""
+    """Names separated by commas, without duplicates."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise ValueError(f"`--{option}` must have at least one name. Received: {text!r}.")
@@ -283,7 +283,9 @@ def _listed(option: str, text: str) -> list[str]:
 def _cuts(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise ValueError(f"`--k` must be a positive integer, or several by commas. Received: {text!r}.")
+        raise ValueError(
+            f"`--k` must be a positive integer, or several separated by commas. Received: {text!r}."
+        )
     return tuple(map(int, parts))
 
 

@@ -18,7 +18,7 @@ app = typer.Typer(help="Public data sets and a synthetic one.", no_args_is_help=
 Name = Annotated[str, typer.Argument(help="Name of a data set; see `kerasrec datasets list`.")]
 Place = Annotated[
     Path | None,
-    typer.Option("--path", help="Folder or zip to read instead of downloading."),
+    typer.Option("--path", help="Folder or zip file to read instead of downloading."),
 ]
 
 

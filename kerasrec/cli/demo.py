@@ -51,7 +51,7 @@ def demo(
 def _recommendations(
     model: "keras.Model", dataset: "Dataset", train: "Interactions"
 ) -> tuple[Any, list[dict[str, Any]], list[dict[str, Any]]]:
-    """A user with a median number of ratings, what they liked, and the films predicted to be best."""
+    """A user with a median number of ratings, their favourite films, and the best recommendations."""
     import numpy as np
 
     counts = np.bincount(train.users, minlength=train.n_users)

@@ -26,7 +26,7 @@ def evaluate(
     *,
     form: Form,
     time_column: Annotated[
-        str | None, typer.Option(help="Column of times, used to find the last rating of a user and item.")
+        str | None, typer.Option(help="Column of times, used to find the last rating of a repeated pair.")
     ] = None,
     skip_unknown: Annotated[
         bool,
@@ -68,10 +68,10 @@ def evaluate(
         read.tell(report)
         if rates and at_least is not None:
             raise ValueError(
-                f"`--at-least` is for models that rank. Received: {at_least:g}, and {loaded.name}."
+                f"`--at-least` is for ranking models. Received: {at_least:g}, and {loaded.name}."
             )
         if rates and include_seen:
-            raise ValueError(f"`--include-seen` is for models that rank. Received: {loaded.name}.")
+            raise ValueError(f"`--include-seen` is for ranking models. Received: {loaded.name}.")
         if not rates:
             recommender = Recommender.load(model)
             if at_least is None and "value" in found:
@@ -127,7 +127,7 @@ def _lowest_like(table: "Interactions", had: "Interactions", report: Report) -> 
 
 
 def _ranking(recommender: "Recommender", known: "Interactions", include_seen: bool, report: Report) -> None:
-    """The ranking of items that users did not have in training, or of all with `include_seen`."""
+    """Evaluate the ranking of items that users did not have in training, or of all with `include_seen`."""
     import numpy as np
 
     from kerasrec.cli._measure import METRICS
@@ -137,9 +137,9 @@ def _ranking(recommender: "Recommender", known: "Interactions", include_seen: bo
     pairs = [table.users.astype(np.int64) * had.n_items + table.items for table in (known, had)]
     if not include_seen and np.isin(*pairs).all():
         raise ValueError(
-            "The table must have rows that the model does not know; it also knows the rows that `train` "
-            "held out, so that nobody is recommended what they have. Evaluate on other rows, or with "
-            "`--include-seen` if people take items again, as in sessions. "
+            "The table must have rows that the model does not know. It also knows the rows that `train` "
+            "held out, because nobody should be recommended items that they have. Evaluate on other rows, or "
+            "with `--include-seen` if users repeat items, as in sessions. "
             f"Received: {len(known):,} rows, all of them known."
         )
     found = evaluate(recommender.model, known, had, metrics=METRICS, exclude_seen=not include_seen)
@@ -171,12 +171,10 @@ def recoded(table: "Interactions", catalogue: "Catalogue", skip_unknown: bool) -
         ]
         raise ValueError(
             "The ratings must be of users and items that the model was trained on; "
-            f"`--skip-unknown` ignores the others. Received: of {len(table):,} ratings {' and '.join(parts)}."
+            f"`--skip-unknown` ignores the others. Received: {len(table):,} ratings, {' and '.join(parts)}."
         )
     if not known.any():
-        raise ValueError(
-            f"None of the {len(table):,} ratings has both a user and an item that the model knows."
-        )
+        raise ValueError(f"None of the {len(table):,} ratings has a user and an item that the model knows.")
     return with_columns(
         table,
         users=users[known],
@@ -190,7 +188,7 @@ def recoded(table: "Interactions", catalogue: "Catalogue", skip_unknown: bool) -
 
 
 def _codes(ids: "np.ndarray", vocabulary: Any) -> "np.ndarray":
-    """The code of each id, -1 if unknown; `7` is the id `"7"` if the column of training also had text."""
+    """The code of each id, -1 if unknown; `7` is the id `"7"` if the training column also had text."""
     import pandas as pd
 
     index = pd.Index(vocabulary)
@@ -200,7 +198,7 @@ def _codes(ids: "np.ndarray", vocabulary: Any) -> "np.ndarray":
 
 
 def _parts(interactions: "Interactions", catalogue: "Catalogue") -> dict[str, "np.ndarray"]:
-    """All rows and, if the model's file says so, those that it was trained on and those that it was not."""
+    """All rows and, if the file has the training data, the rows in training and those not in training."""
     import numpy as np
 
     parts = {"all": np.ones(len(interactions), bool)}
@@ -214,7 +212,7 @@ def _parts(interactions: "Interactions", catalogue: "Catalogue") -> dict[str, "n
 
 
 def _rates(name: str) -> bool:
-    """Whether a model predicts ratings; a model with a name that the zoo does not have is assumed to."""
+    """Whether a model predicts ratings; models that are not in the zoo are assumed to."""
     from kerasrec import zoo
 
     return name not in zoo.names() or zoo.card(name).task == "rating"

@@ -1,4 +1,4 @@
-"""`kerasrec prepare`: a table that does not fit into memory as a folder that `kerasrec train` reads."""
+"""`kerasrec prepare`: write a table that does not fit into memory to a folder that `kerasrec train` reads."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def prepare(
         ),
     ] = None,
     at_least: Annotated[
-        float | None, typer.Option(help="Lowest value that is kept; it counts as a like.")
+        float | None, typer.Option(help="Lowest value that counts as a like; lower values are dropped.")
     ] = None,
     memory: Annotated[str, typer.Option(help="Memory limit of DuckDB, e.g. 500MB.")] = "2GB",
     attach: Annotated[
@@ -73,8 +73,8 @@ def prepare(
 ) -> None:
     r"""Write a table that does not fit into memory to a folder of columns, within a memory limit.
 
-    `kerasrec train OUT` trains on it, and `Interactions.open` opens it. Run the same command again to
-    resume a call that was stopped. Needs `pip install 'kerasrec\[large]'`.
+    `kerasrec train OUT` trains on it, and `Interactions.open` opens it. If the command was stopped, run it
+    again to resume. It needs `pip install 'kerasrec\[large]'`.
     """
     with reporting(as_json, debug) as report:
         load_library(report)

@@ -78,7 +78,7 @@ def recommend(
         _check(user, item, out)
         if items is None and (item_column or title_column):
             option = "--item-column" if item_column else "--title-column"
-            raise ValueError(f"`{option}` names a column of `--items`. Received: no `--items`.")
+            raise ValueError(f"`{option}` needs `--items`. Received: no `--items`.")
         if items is None and (separator or encoding or quoting or names):
             raise ValueError("`--separator`, `--encoding`, `--quoting` and `--names` need `--items`.")
         form = Form(separator=separator, encoding=encoding, quoting=quoting, names=names)
@@ -100,7 +100,7 @@ def recommend(
         from kerasrec.recommender._request import rules_of
 
         state = _situations.in_context(state, _situation(context))
-        rules = rules_of(state, given)  # of the metadata in the file, whatever `--items` shows
+        rules = rules_of(state, given)  # for the metadata in the file, whatever `--items` shows
         if shown is not None:
             state = _with_titles(state, shown)
         users = None if user is None else as_known(user, state.users.raw)
@@ -144,7 +144,7 @@ def recommend(
         for who in without:
             if who not in served:
                 if rules is None:
-                    why = "all items are seen; `--include-seen` lists them as well"
+                    why = "all items are seen; `--include-seen` lists them, too"
                 else:
                     why = "all items are seen or ruled out; `--include-seen` or fewer rules leave more"
                 report.line(f"Nothing left for {who}: {why}")

@@ -89,7 +89,7 @@ def check_models(settings: "Settings") -> None:
         if path is not None and not path.is_file():
             raise FileNotFoundError(f"There must be a model file at {str(path)!r}. Received: no file.")
     if not settings.log.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(settings.log.parent)!r} for the events: make it.")
+        raise FileNotFoundError(f"There is no folder {str(settings.log.parent)!r} for the events: create it.")
 
 
 def _token(path: Path | None) -> str | None:
@@ -97,14 +97,12 @@ def _token(path: Path | None) -> str | None:
         return os.environ.get(TOKEN) or None
     if not path.is_file():
         raise FileNotFoundError(
-            "`--token` must name a file that holds the token, because others can see the command "
-            f"line; or set {TOKEN}. Received: {str(path)!r}, and there is no such file."
+            "`--token` must name a file with the token, because others can see the command line; "
+            f"or set {TOKEN}. Received: {str(path)!r}, and there is no such file."
         )
     token = path.read_text(encoding="utf-8").strip()
     if not token:
-        raise ValueError(
-            f"`--token` must name a file that holds the token. Received: {path}, which is empty."
-        )
+        raise ValueError(f"`--token` must name a file with the token. Received: {path}, which is empty.")
     return token
 
 

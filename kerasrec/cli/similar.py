@@ -11,7 +11,9 @@ def similar(
     model: Annotated[Path, typer.Argument(help="File of a trained model.", metavar="MODEL")],
     item: Annotated[list[str] | None, typer.Option("--item", "-i", help="Item id; may be repeated.")] = None,
     user: Annotated[list[str] | None, typer.Option("--user", "-u", help="User id; may be repeated.")] = None,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Number of similar ones for each.")] = 10,
+    k: Annotated[
+        int, typer.Option("--k", "-k", min=1, help="Similar items per item, or users per user.")
+    ] = 10,
     dot: Annotated[
         bool, typer.Option("--dot", help="Compare by dot product, which favours popular items.")
     ] = False,
@@ -21,7 +23,7 @@ def similar(
     """Show the items most similar to an item, or the users most similar to a user."""
     with reporting(as_json, debug) as report:
         if bool(item) == bool(user):
-            received = "both" if item else "none of them"
+            received = "both" if item else "neither"
             raise ValueError(f"Either `--item` or `--user` must be given. Received: {received}.")
         state = read_state(model, report)
         from kerasrec.recommender._similar import similar as most_alike

@@ -28,7 +28,7 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Name of a model, see `kerasrec zoo list`; recommender_v2 for ratings, hybrid without any."
+            help="Name of a model, see `kerasrec zoo list`. Default: recommender_v2 for ratings, else hybrid."
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Output file for the model.")] = Path("model.keras"),
@@ -43,7 +43,7 @@ def train(
     ] = None,
     time_column: Annotated[
         str | None,
-        typer.Option(help="Column of times. If given, the latest rows are held out; see `--split`."),
+        typer.Option(help="Column of times. With it, the latest rows are held out; see `--split`."),
     ] = None,
     at_least: Annotated[
         float | None,
@@ -110,9 +110,9 @@ def train(
 ) -> None:
     """Train a model on a table of ratings, interactions or clicks, evaluate it and save it.
 
-    With `--label` the table holds impressions, whose other columns a click model reads. A rating model is
-    evaluated by its error on held-out rows, a ranking model by their ranks in the whole catalogue. Training
-    is that of `Recommender.train` or `Ranker.train`, with the same defaults.
+    With `--label` the table has impressions, and the other columns are the inputs of a click model. A rating
+    model is evaluated by its error on held-out rows, a ranking model by their ranks in the whole catalogue.
+    Training is that of `Recommender.train` or `Ranker.train`, with the same defaults.
     """
     with reporting(as_json, debug) as report:
         check_writable(out, ".keras")
@@ -163,7 +163,7 @@ def train(
             model = "recommender_v2" if rates else "hybrid"
         model = zoo.card(model).name
         if rates and at_least is not None:
-            raise ValueError(f"`--at-least` is for models that rank. Received: {at_least:g}, and {model}.")
+            raise ValueError(f"`--at-least` is for ranking models. Received: {at_least:g}, and {model}.")
         with report.waiting("Splitting"):
             used = whole if rates else likes(whole, at_least, "value" in found)
             parts = hold_out(used, split, test_size, _TEST_SIZE, seed, [model])
@@ -208,8 +208,8 @@ def train_and_write(
 ) -> "keras.Model":
     """Train a model on the first part, evaluate it on the second, and save it and its learning curve.
 
-    `how` is that of `train_by_recipe`. A table compares the model with its baseline, and the last line warns
-    if the model is worse.
+    `how` is as in `train_by_recipe`. A table compares the model with its baseline, and the last line warns if
+    the model is worse.
     """
     from kerasrec import zoo
     from kerasrec.cli import _measure

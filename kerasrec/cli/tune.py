@@ -32,7 +32,7 @@ def tune(
             metavar="RATINGS|JOB", help="CSV or Parquet file, or the name or .toml file of a job."
         ),
     ] = None,
-    list_jobs: Annotated[bool, typer.Option("--list", help="List the jobs, and stop.")] = False,
+    list_jobs: Annotated[bool, typer.Option("--list", help="List the jobs and exit.")] = False,
     data: Annotated[
         Path | None, typer.Option(help="Table for a job, if it is not at the job's path.")
     ] = None,
@@ -84,14 +84,14 @@ def tune(
     rivals: Annotated[
         str | None,
         typer.Option(
-            metavar="NAMES", help="Comma-separated models to tune with as many trials, for comparison."
+            metavar="NAMES", help="Comma-separated models to tune for comparison, with as many trials."
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes, which share the cores.")] = 1,
     chief: Annotated[
         str | None,
         typer.Option(
-            metavar="HOST:PORT", help="Address on which the chief serves workers on several machines."
+            metavar="HOST:PORT", help="Address of the chief, which serves workers on several machines."
         ),
     ] = None,
     worker: Annotated[
@@ -106,7 +106,7 @@ def tune(
     form: Form,
     time_column: Annotated[
         str | None,
-        typer.Option(help="Column of times. If given, the latest rows are kept for the test; see `--split`."),
+        typer.Option(help="Column of times. With it, the latest rows are the test set; see `--split`."),
     ] = None,
     seed: Annotated[
         int | None,
@@ -187,7 +187,7 @@ def tune(
             n_kept = 0 if kept is None else len(kept)
             report.line(
                 f"{len(rows) + n_kept:,} rows of {rows.n_users:,} users and {rows.n_items:,} items, "
-                f"{n_kept:,} of them kept from the search"
+                f"{n_kept:,} of them held out for the test"
             )
             if further_rows is None and kept is not None:
                 report.line(of_table.line)
@@ -197,7 +197,7 @@ def tune(
 
         names = [name for name in names if name != main] if held_out is not None else []
         wanted = _objective(objective, model, job)
-        # A chief's workers, and a worker, know only this one.
+        # The workers of a chief know only the search of the main model, so it comes first.
         order = [main, *names] if chief or worker else zoo.by_cost([main, *names])
         same = {name: x for name, x in further.items() if name not in ("fixed", "space")}
         found = {}
@@ -241,7 +241,7 @@ def _job(source: Path, data: Path | None, label: str | None) -> "Job":
     if source.suffix == ".toml" or (str(source) in Job.names() and not source.exists()):
         return Job.load(source)
     if data is not None:
-        raise ValueError(f"`--data` is only for jobs. Received: {str(data)!r} beside {str(source)!r}.")
+        raise ValueError(f"`--data` is only for jobs. Received: {str(data)!r} with {str(source)!r}.")
     return Job("", str(source), "hybrid" if label is None else DEFAULT, "")
 
 
@@ -276,7 +276,7 @@ def _check_test(split: str | None, test: Path | None, test_size: float | None, h
 def _with_test(
     whole: "Interactions", test: "Interactions", at_least: float | None
 ) -> tuple["Interactions", "Interactions"]:
-    """The rows of the search and those of another table for the test, over the same ids."""
+    """The rows of the search, and the test rows of another table, with the same ids."""
     from kerasrec.data._extension import over_one_vocabulary
 
     train, held_out = over_one_vocabulary(whole, test)
@@ -299,12 +299,12 @@ def _range(text: str) -> tuple[str, Any]:
 
 
 def _names(given: Iterable[str]) -> list[str]:
-    """Names without spaces around them, each once."""
+    """Names without spaces around them, without duplicates."""
     return list(dict.fromkeys(name.strip() for name in given if name.strip()))
 
 
 def _row(result: "SearchResult", name: str, seconds: float, left: list[str]) -> str:
-    """The result of a search, and the models left."""
+    """The result of a search, and the remaining models."""
     found = f"{result.objective} {result.best_score:.4f}"
     rest = f"; left: {', '.join(left)}" if left else ""
     return f"{name}: {found}, the best of {len(result.frame()):,} trials, in {seconds:.1f} s{rest}"

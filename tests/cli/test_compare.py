@@ -194,7 +194,7 @@ def test_mistakes(fails, films):
     )
     assert "Did you mean 'ndcg'?" in fails("compare", path, "--metrics", "ndgc")
     assert fails("compare", path, "--k", "0") == (
-        "`--k` must be a positive integer, or several by commas. Received: '0'."
+        "`--k` must be a positive integer, or several separated by commas. Received: '0'."
     )
     assert fails("compare", path, "--set", "ridge=3") == (
         "`--set` must be MODEL.NAME=VALUE. Received: 'ridge=3'."

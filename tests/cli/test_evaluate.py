@@ -48,7 +48,7 @@ def test_unknown_ids(fails, run_json, run, trained, tmp_path):
     )
     assert fails("evaluate", path, "new.csv") == (
         "The ratings must be of users and items that the model was trained on; `--skip-unknown` "
-        "ignores the others. Received: of 4 ratings 2 of an unknown user, first 'nobody' and 1 of "
+        "ignores the others. Received: 4 ratings, 2 of an unknown user, first 'nobody' and 1 of "
         "an unknown item, "
         "first 'nothing'."
     )
@@ -61,7 +61,7 @@ def test_unknown_ids(fails, run_json, run, trained, tmp_path):
     )
     (tmp_path / "none.csv").write_text("user,item,rating\nnobody,P-3é,4\n")
     assert fails("evaluate", path, "none.csv", "--skip-unknown") == (
-        "None of the 1 ratings has both a user and an item that the model knows."
+        "None of the 1 ratings has a user and an item that the model knows."
     )
 
 
@@ -115,7 +115,7 @@ def test_what_was_liked_in_training_is_liked_again(fails, run_json, run, shop, t
     assert "Counted as liked: ratings of at least 3, as in training; `--at-least` sets another" in out
     Recommender.train(liked, "item_knn").save(tmp_path / "all.keras")
     assert fails("evaluate", "all.keras", *shop, "--skip-unknown").endswith(
-        "Evaluate on other rows, or with `--include-seen` if people take items again, as in sessions. "
+        "Evaluate on other rows, or with `--include-seen` if users repeat items, as in sessions. "
         f"Received: {len(liked):,} rows, all of them known."
     )
     again = run_json("evaluate", "all.keras", *shop, "--include-seen")
@@ -128,10 +128,10 @@ def test_what_was_liked_in_training_is_liked_again(fails, run_json, run, shop, t
 
 def test_likes_of_a_model_that_predicts_ratings(fails, shop, trained):
     assert fails("evaluate", trained[0], *shop, "--at-least", 4) == (
-        "`--at-least` is for models that rank. Received: 4, and recommender_v2."
+        "`--at-least` is for ranking models. Received: 4, and recommender_v2."
     )
     assert fails("evaluate", trained[0], *shop, "--include-seen") == (
-        "`--include-seen` is for models that rank. Received: recommender_v2."
+        "`--include-seen` is for ranking models. Received: recommender_v2."
     )
 
 

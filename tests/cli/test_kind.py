@@ -163,4 +163,4 @@ def test_tune_keeps_the_latest_rows(run, tmp_path):
         0.2,
     )
     # Everybody repeats the item of the first day on the last one; the two last days are kept.
-    assert "72 rows of 12 users and 5 items, 24 of them kept from the search" in done.out
+    assert "72 rows of 12 users and 5 items, 24 of them held out for the test" in done.out

@@ -28,7 +28,7 @@ def test_what_a_page_needs(fails, trained, later):
     assert "must end in .html. Received: 'out.txt'" in fails("page", trained[0], "out.txt")
     assert "There must be a model file at 'gone.keras'" in fails("page", "gone.keras", "out.html")
     assert "There must be a model file" in fails("page", trained[0], "out.html", "--beside", "gone.keras")
-    assert "`--separator` needs `--test`, whose table it describes" in fails(
+    assert "`--separator` describes the table of `--test`" in fails(
         "page", trained[0], "out.html", "--separator", ";"
     )
     line = fails("page", trained[0], "out.html", "--title", "name")
@@ -45,6 +45,6 @@ def test_what_a_server_needs(fails, trained, later, tmp_path):
     Path(tmp_path, "token").write_text("\n")
     assert "Received: token, which is empty" in fails("serve", trained[0], "--token", "token")
     assert "`--host` must be an address" in fails("serve", trained[0], "--host", "nowhere.invalid")
-    assert "`--separator` needs `--test`, whose table it describes" in fails(
+    assert "`--separator` describes the table of `--test`" in fails(
         "serve", trained[0], "--separator", ";", "--port", 0
     )

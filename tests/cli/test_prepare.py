@@ -103,7 +103,7 @@ def test_odd_values(run, table, tmp_path):
     table.assign(when=table["when"].where(table.index > 4), rating=-1).to_parquet(tmp_path / "a.parquet")
     done = run("prepare", "a.parquet", "out", "--kind", "likes", "--time-column", "when")
     n = len(table[["userId", "movieId"]].drop_duplicates())
-    assert f"Below 0: {n:,} of {n:,} in 'rating', which are no likes" in done.out
+    assert f"Below 0: {n:,} of {n:,} in 'rating', which are not likes" in done.out
     assert "Column 'when' lacks the time of 5 of 400 rows; there the order of the rows decides" in done.out
 
 

@@ -62,7 +62,7 @@ def test_likes_of_ratings(run_json, fails, clicks):
     n_liked = sum(line.endswith(",5") for line in rated.read_text().splitlines())
     assert liked["trained_on"] == n_liked
     assert fails("train", rated, "--model", "recommender_v1", "--at-least", 5) == (
-        "`--at-least` is for models that rank. Received: 5, and recommender_v1."
+        "`--at-least` is for ranking models. Received: 5, and recommender_v1."
     )
     assert fails("train", clicks, "--at-least", 5).startswith("`--at-least` needs a column of ratings")
     assert fails("train", clicks, "--model", "recommender_v2").startswith("`--value-column` must be given")

@@ -69,7 +69,7 @@ def test_titles_stand_beside_ids(run, run_json, fails, trained, expected, tmp_pa
 
     someone = ["recommend", trained[0], "--user", "cust 03"]
     assert fails(*someone, "--title-column", "x") == (
-        "`--title-column` names a column of `--items`. Received: no `--items`."
+        "`--title-column` needs `--items`. Received: no `--items`."
     )
     assert fails(*someone, "--items", "items.csv", "--title-column", "x") == (
         "`--title-column` must name a column of the items. Received: 'x'; there are 'Product Name', 'price'."
@@ -81,8 +81,7 @@ def test_titles_stand_beside_ids(run, run_json, fails, trained, expected, tmp_pa
     assert fails(*someone, "--items", "none.csv") == "There is no file 'none.csv'."
     (tmp_path / "odd.csv").write_text("nr,text\n7,seven\n")
     assert fails(*someone, "--items", "odd.csv") == (
-        "`--item-column` must be given: no column's name looks like ids of items. "
-        "The columns are 'nr', 'text'."
+        "`--item-column` must be given: no column's name looks like item ids. The columns are 'nr', 'text'."
     )
     message = fails(*someone, "--items", "odd.csv", "--item-column", "nr")
     assert message.startswith("`--items` must have the items of the model; name their column with")
@@ -141,7 +140,7 @@ def test_ids_are_no_markup(run, run_json, odd):
 
 
 def test_who_has_everything_is_named(run, run_json, odd):
-    message = "Nothing left for full: all items are seen; `--include-seen` lists them as well"
+    message = "Nothing left for full: all items are seen; `--include-seen` lists them, too"
     assert run("recommend", odd, "--user", "full").out.splitlines() == [message]
     assert run_json("recommend", odd, "--user", "full")["recommendations"] == []
     out = run("recommend", odd, "--user", "full", "--user", "b").out

@@ -85,7 +85,7 @@ def test_a_search_tests_its_model_on_the_last_rows(run, tmp_path):
     (tmp_path / "log.csv").write_text("\n".join(["user,item,time", *log]))
     how = ["--model", "item_knn", "--max-trials", 1, "--time-column", "time", "--split", "last-out"]
     said = run("tune", "log.csv", *how).out
-    assert "60 rows of 12 users and 5 items, 12 of them kept from the search" in said
+    assert "60 rows of 12 users and 5 items, 12 of them held out for the test" in said
     assert "Held out: the last row of each user, by time\n" in said
 
 
@@ -105,7 +105,7 @@ def test_mistakes(fails, tmp_path):
         "`--test-size 0` holds nothing out: leave `--split` out. Received: 'random'."
     )
     assert fails("compare", "log.csv", "--test-size", 0) == (
-        "`--test-size` must be above 0, as models are compared on rows held out. Received: 0."
+        "`--test-size` must be above 0, because models are compared on held-out rows. Received: 0."
     )
     assert fails("tune", "log.csv", "--split", "random", "--test", "log.csv") == (
         "`--split` cannot be used with a table of test rows. Received: 'random' and 'log.csv'."

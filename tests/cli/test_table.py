@@ -160,7 +160,7 @@ def test_files_that_are_no_tables(tmp_path):
         ValueError, match="picture.csv' must be a table, .* Received: a file that is not text."
     ):
         read_ratings(tmp_path / "picture.csv", Columns())
-    message = "a folder of Parquet files, or a folder written by `kerasrec prepare`.* that holds neither"
+    message = "a folder of Parquet files, or a folder written by `kerasrec prepare`.* with neither"
     with pytest.raises(ValueError, match=message):
         read_ratings(tmp_path, Columns())
     (tmp_path / "cut.parquet").write_bytes(b"PAR1" + bytes(20))

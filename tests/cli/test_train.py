@@ -121,7 +121,7 @@ def test_mistakes(fails, shop, tmp_path):
     )
     assert (
         fails("train", shop[0], "--out", "no/x.keras")
-        == "There is no folder 'no' to write to: make it first."
+        == "There is no folder 'no' to write to: create it first."
     )
     (tmp_path / "folder.keras").mkdir()
     assert fails("train", shop[0], "--out", "folder.keras") == (
@@ -271,7 +271,7 @@ def test_a_table_of_clicks_is_not_one_of_likes(fails, run, tmp_path):
 def test_tables_of_other_items(fails, shop, items):
     for line, message in {
         "movie_id,name\nx,y": "`--items` must have the items of the model; `--item-column` names",
-        "name\ny": "`--item-column` must be given: no column's name looks like ids of items.",
+        "name\ny": "`--item-column` must be given: no column's name looks like item ids.",
         "id,score\nP-1é,y": "Columns of `item_metadata` must occur once and not be called user",
     }.items():
         items.write_text(line + "\n", encoding="utf-8")

@@ -26,7 +26,7 @@ def test_a_search_over_a_table(run_json, shop, tmp_path):
 def test_people_get_tables(run, shop):
     done = run("tune", *shop, *QUICK, "--set", "weighting=cosine", "--test-size", 0)
     assert done.status == 0
-    assert "80 rows of 20 users and 12 items, 0 of them kept from the search" in done.out
+    assert "80 rows of 20 users and 12 items, 0 of them held out for the test" in done.out
     assert "The best of 3 trials by val_ndcg@10" in done.out and "Best hyperparameters" in done.out
     assert len(re.findall(r"^Trial \d of 3: completed", done.err, re.MULTILINE)) == 3
 

@@ -154,5 +154,5 @@ def test_models_of_other_columns_are_refused(shown):
     with pytest.raises(ValueError, match="The validation impressions must be encoded like the rows"):
         ranker.model.fit(again.inputs, again.labels, verbose=0, callbacks=[figures])
     factors = kerasrec.zoo.RecommenderV2(3, 3, 2)
-    with pytest.raises(ValueError, match=r"columns that recommender_v2 reads\. Received: .*, without .*'item'"):
+    with pytest.raises(ValueError, match=r"that recommender_v2 reads\. Received: .*, without .*'item'"):
         evaluate(factors, impressions)

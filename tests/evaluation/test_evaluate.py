@@ -228,7 +228,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("k", [0, -1, (5, 0), 2.5, True, (), "10"])
     def test_k(self, k):
-        with pytest.raises(ValueError, match="`k` must be a positive integer or a list of them. Received: k="):
+        with pytest.raises(ValueError, match="`k` must be a positive integer or a list of them. Received"):
             self.evaluate(k=k)
 
     def test_a_metric_that_does_not_exist(self):
