@@ -1,1 +1,1 @@
-"""Measurements of kerasrec beside its peers: `python -m benchmarks --list`."""
+"""Measurements of kerasrec and other libraries: `python -m benchmarks --list`."""

@@ -1,4 +1,4 @@
-"""The recipe of `fit_ranking` over the whole catalogue, and what all recipes share."""
+"""The recipe of `fit_ranking` over the whole catalogue, and the parts that all recipes share."""
 
 import time
 from typing import Any

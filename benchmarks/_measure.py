@@ -1,4 +1,4 @@
-"""Every measured thing in a fresh process of its own, so that peak memory and compilation are its own."""
+"""Runs each measurement in a new process, so peak memory and compilation are its own."""
 
 import importlib
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""The peers, in the environment that has them: 64 components, their own defaults beside."""
+"""The other libraries, in an environment that has them: 64 components, otherwise their defaults."""
 
 import importlib.util
 import os

@@ -1,6 +1,6 @@
-"""The ranking task that all are measured on: MovieLens 1M, implicit, recall@10 with seen items left out.
+"""The ranking task of all libraries: MovieLens 1M, implicit, recall@10 with seen items left out.
 
-NumPy and SciPy alone, so that a peer's environment needs nothing of kerasrec's.
+It needs only NumPy and SciPy, so the environments of other libraries do not need kerasrec.
 """
 
 import time

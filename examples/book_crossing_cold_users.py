@@ -1,31 +1,33 @@
-"""Book-Crossing: which representations are best for known readers, and which for new ones.
+"""Book-Crossing: which representations are best for known readers, and which for new readers.
 
     python examples/book_crossing_cold_users.py [FOLDER [ROW ...]]
 
-A like is a rating of at least 7; books with at least five likes are kept. A fifth of the readers is new: they
-are in no training row. Of the likes of the others, about a tenth is kept aside. Readers are known by country,
-state, city and age, books by themselves, words of the title, author, year and publisher. Representations of
-readers are linear, divided by their length, or deep; those of books linear or deep; all have 20 components
-and are trained by BalancedWMRB with 100 sampled books. FOLDER has `ratings.csv`, `books.csv` and `users.csv`;
-without it the data set is downloaded. Without rows (e.g. "linear, deep") the whole table is made; a process
-for each row needs less memory, because what was compiled for the rows before is kept.
+A like is a rating of at least 7, and books with fewer than five likes are dropped. A fifth of the readers are
+new: they have no training rows. About a tenth of the likes of the other readers are held out. The features of
+readers are country, state, city and age. Those of books are the book's identity, the words of the title, the
+author, the year and the publisher. Representations of readers are linear, scaled to unit length, or deep;
+those of books are linear or deep. All have 20 components and are trained by BalancedWMRB with 100 sampled
+books. FOLDER has `ratings.csv`, `books.csv` and `users.csv`; without it the data set is downloaded. ROW is a
+row of the table, such as "linear, deep"; without it, all rows are computed. One process per row needs less
+memory, because a process keeps the compiled programs of earlier rows.
 
-State and city tell known readers apart, but most have too few readers to say anything about the next one: a
-new reader is represented by country and age alone. So that these learn to stand alone, linear readers of deep
-books lose state and city in most of the training, and then need twice the epochs. BalancedWMRB gives each
-book the same weight, however many like it, which underrates what is popular; of a new reader one knows little
-else, so that their lists are made with a share of the logarithm of its likes added to the bias of each book.
-All this, the epochs, rates and L2 were chosen by the recall of a fifth of the known readers, left out as if
-they were new. On the table's own split were earlier also seen: deep readers at rate 0.01 without L2, linear
-ones with a share of 0.5, and linear readers of deep books who lose nothing.
+State and city distinguish known readers, but most of them have too few readers to say anything about a new
+one. New readers are therefore represented by country and age only. So that these features learn to work
+without the others, the configuration with linear readers and deep books drops state and city in most of the
+training, and needs twice as many epochs. BalancedWMRB gives each book the same weight, however many likes it
+has, which underrates popular books. Little else is known about new readers, so a multiple of the logarithm
+of each book's likes is added to its bias for their lists. All these choices, the epochs, the learning rates
+and L2 were made by the recall of a fifth of the known readers, who were left out as if they were new. Three
+other settings were evaluated on the split of the table earlier: deep readers at a rate of 0.01 without L2,
+linear readers with a multiple of 0.5, and linear readers with deep books and nothing dropped.
 
-Figures are at 100, over all books: of known readers in sample (their training likes asked back, as
-published), of known readers held out, of new ones.
+Metrics are at 100, over all books, for three groups: known readers in sample (their training likes are ranked
+again, as in the publication), known readers held out, and new readers.
 
-Published by Kirk, "Deep learning recommendations with TensorRec", 2018; its code, run again for 30 epochs,
-one seed, gave as recall@100 in sample and of new readers: random 0.009 and 0.011, popularity 0.131 and 0.128,
-linear and linear 0.220 and 0.138, linear and deep 0.207 and 0.154, deep and linear 0.343 and 0.118, deep and
-deep 0.172 and 0.140, in about 300 s and 7.4 GB each.
+The table was published by Kirk, "Deep learning recommendations with TensorRec", 2018. Its code was run again
+for 30 epochs with one seed. Its recall@100 in sample and for new readers is: random 0.009 and 0.011,
+popularity 0.131 and 0.128, linear and linear 0.220 and 0.138, linear and deep 0.207 and 0.154, deep and
+linear 0.343 and 0.118, deep and deep 0.172 and 0.140, each in about 300 s and 7.4 GB.
 """
 
 import sys
@@ -45,10 +47,10 @@ N_COMPONENTS, N_SAMPLED, BATCH_SIZE = 20, 100, 512
 
 
 class Configuration(NamedTuple):
-    """A row of the table: representations of readers and books, and how they are trained.
+    """A row of the table: representations of readers and books, and their training.
 
-    `dropped` is the share of the training in which readers lose state and city, and `popularity` what the
-    logarithm of a book's likes counts for new readers.
+    `dropped` is the rate at which state and city of readers are dropped in training. `popularity` is the
+    factor of the logarithm of a book's likes for new readers.
     """
 
     readers: str
@@ -69,7 +71,7 @@ CONFIGURATIONS = {
 
 
 class Problem(NamedTuple):
-    """Likes in three parts, and what is known of readers and books."""
+    """Likes in three parts, and the features of readers and books."""
 
     train: Interactions
     held: Interactions
@@ -79,12 +81,12 @@ class Problem(NamedTuple):
 
 
 def load(folder: str | None = None, seed: int = 0) -> Problem:
-    """From the raw tables to everything that is trained on."""
+    """Read the tables, split the likes and encode the features."""
     import pandas as pd
 
     dataset = kerasrec.datasets.book_crossing(folder)
     likes = dataset.interactions.at_least(7).filter(min_item=5)
-    likes = Interactions.from_frame(likes.to_frame(), value="value")  # the codes of what is left
+    likes = Interactions.from_frame(likes.to_frame(), value="value")  # codes only for remaining ids
     known, new = splits.cold_user_split(likes, test_size=0.2, seed=seed)
     train, held = splits.per_user_split(known, test_size=0.1, seed=seed)
 
@@ -97,7 +99,7 @@ def load(folder: str | None = None, seed: int = 0) -> Problem:
     fitted = readers.loc[likes.user_ids[np.unique(train.users)]]
     features = [Features.categorical(fitted[column]) for column in ("country", "state", "city", "age")]
     with warnings.catch_warnings():
-        # Countries of new readers alone.
+        # Some countries have only new readers.
         warnings.filterwarnings("ignore", message=".*unknown")
         readers_known_by = sum(features[1:], features[0]).transform(readers)
 
@@ -110,7 +112,7 @@ def load(folder: str | None = None, seed: int = 0) -> Problem:
 
 
 def representation(kind: str, l2: float, normalize: bool, seed: int) -> keras.layers.Layer:
-    """A linear one begins small: what is seldom seen stays without a say."""
+    """A linear representation starts small, so rare features have little influence."""
     regularizer = keras.regularizers.L2(l2)
     if kind == "linear":
         return SparseLinearRepr(
@@ -126,7 +128,7 @@ def representation(kind: str, l2: float, normalize: bool, seed: int) -> keras.la
 def trained(
     problem: Problem, configuration: Configuration, epochs: int | None = None, seed: int = 0
 ) -> keras.Model:
-    """One of the four configurations, trained for its number of epochs or another."""
+    """Train one of the four configurations, for its number of epochs or another."""
     epochs = epochs or configuration.epochs
     batches = RankingBatches(
         problem.train,
@@ -138,7 +140,7 @@ def trained(
     )
     keras.utils.set_random_seed(seed)
     with warnings.catch_warnings():
-        # New readers have no identity that could be learnt.
+        # New readers have no identity that could be learned.
         warnings.filterwarnings("ignore", message="deep_repr has no indicator columns of users")
         model = kerasrec.zoo.create(
             "deep_repr",
@@ -163,11 +165,11 @@ def trained(
 
 
 def add_popularity(model: keras.Model, problem: Problem, share: float) -> None:
-    """Add so much of the logarithm of each book's likes, less their mean, to its bias."""
+    """Add a multiple of the logarithm of each book's likes, minus the mean, to its bias."""
     counts = np.bincount(problem.train.items, minlength=problem.train.n_items)
     popularity = np.log(np.maximum(counts, 1))
     (weights,) = model.get_layer("item_bias").get_weights()
-    weights[: len(counts), 0] += share * (popularity - popularity.mean())  # the books' own columns come first
+    weights[: len(counts), 0] += share * (popularity - popularity.mean())  # identity columns come first
     model.get_layer("item_bias").set_weights([weights])
 
 
@@ -198,7 +200,7 @@ HEAD = (
 
 
 def winners(table: dict[str, np.ndarray]) -> str:
-    """Which of the four configurations is best for whom, by recall."""
+    """The best of the four configurations by recall, for each group of readers."""
     whom = {"known readers, in sample": 0, "known readers, held out": 3, "new readers": 6}
     return "\n".join(
         f"best for {who}: {max(CONFIGURATIONS, key=lambda title: table[title][column])}"

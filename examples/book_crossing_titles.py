@@ -1,17 +1,17 @@
-"""Book-Crossing: what the words of titles do for books that nobody has liked yet.
+"""Book-Crossing: how much the words of titles help for books that nobody has liked yet.
 
     python examples/book_crossing_titles.py [FOLDER]
 
-A like is a rating of at least 7; books with at least five likes are kept. A tenth of the books, drawn at
-random, is new: the catalogue has them, and no training row does. Of the likes of the other books a tenth is
-held out too. Every recommender makes two lists of 20 for a reader, one of new books and one of all others
-without those that the reader has. Figures are recall@20: the share of a reader's held-out likes that is in
-the list, mean over the readers with training likes and held-out likes among these books.
+A like is a rating of at least 7, and books with fewer than five likes are dropped. A random tenth of the
+books is new: these books are in the catalogue but have no training rows. A tenth of the likes of the other
+books is held out, too. Every recommender makes two lists of 20 books for a reader: one of new books, and one
+of all other books that the reader does not have. The metric is recall@20: the share of a reader's held-out
+likes in the list, averaged over the readers with training likes and held-out likes among these books.
 
-The hybrid recommender is trained by its recipe on three descriptions of books: by themselves (a column a
-book, of which a new one has learnt nothing), by the words of their title as well (TF-IDF), and by their
-author as well. Random lists and popularity are compared with it. Popularity cannot tell new books apart,
-because nobody has any of them; "the author's likes" orders them by the training likes of their author.
+The hybrid recommender is trained by its recipe with three sets of book features: the book's identity (one
+column per book, which is untrained for new books), the identity and the words of the title (TF-IDF), and
+these and the author. It is compared with random lists and popularity. Popularity cannot distinguish new
+books, because nobody has any of them; "the author's likes" orders them by the training likes of their author.
 
 One seed, TensorFlow; 107,627 training likes of 36,963 readers, 997 new books of 9,971:
 
@@ -42,7 +42,7 @@ K = 20
 
 
 class Problem(NamedTuple):
-    """Likes to train on, likes held out of known and of new books, and what is known of books."""
+    """Training likes, held-out likes of known and of new books, and the metadata of books."""
 
     train: Interactions
     held: Interactions
@@ -52,10 +52,10 @@ class Problem(NamedTuple):
 
 
 def load(folder: Any = None, min_likes: int = 5, seed: int = 0) -> Problem:
-    """From the raw tables to everything that is trained on."""
+    """Read the tables and split the likes."""
     dataset = kerasrec.datasets.book_crossing(folder)
     likes = dataset.interactions.at_least(7).filter(min_item=min_likes)
-    likes = Interactions.from_frame(likes.to_frame(), value="value")  # the codes of what is left
+    likes = Interactions.from_frame(likes.to_frame(), value="value")  # codes only for remaining ids
     new = np.zeros(likes.n_items, bool)
     new[np.random.default_rng(seed).permutation(likes.n_items)[: likes.n_items // 10]] = True
     of_new = new[likes.items]
@@ -67,7 +67,7 @@ def load(folder: Any = None, min_likes: int = 5, seed: int = 0) -> Problem:
 
 
 def descriptions(problem: Problem) -> dict[str, Features]:
-    """What the hybrid knows books by."""
+    """The three sets of book features."""
     themselves = Features.indicator(problem.train.item_ids)
     titles = themselves + Features.text(problem.books["title"], weights="tfidf")
     authors = titles + Features.categorical(problem.books["author"])
@@ -75,7 +75,7 @@ def descriptions(problem: Problem) -> dict[str, Features]:
 
 
 def figures(recommender: Recommender, problem: Problem) -> tuple[float, float]:
-    """Recall of new books and of known ones."""
+    """Recall of new books and of known books."""
 
     def lists(readers: np.ndarray, only: np.ndarray) -> pd.DataFrame:
         ids = np.asarray(problem.train.user_ids)[readers]
@@ -87,7 +87,7 @@ def figures(recommender: Recommender, problem: Problem) -> tuple[float, float]:
 
 
 def author_figure(problem: Problem) -> float:
-    """Recall of the new books whose authors have the most likes, the same list for everybody."""
+    """Recall of a list that is the same for all readers: the new books whose authors have the most likes."""
     authors = problem.books["author"].to_numpy()
     likes = pd.Series(authors[problem.train.items]).value_counts()
     new = problem.books.index[problem.new]
@@ -102,7 +102,7 @@ def author_figure(problem: Problem) -> float:
 
 
 def recall(problem: Problem, held: Interactions, lists: Callable[[np.ndarray], pd.DataFrame]) -> float:
-    """The share of held-out likes in lists of readers who have training likes, mean over these readers."""
+    """The share of held-out likes in the lists, averaged over the readers with training likes."""
     readers = np.intersect1d(held.users, problem.train.users)
     listed = pd.MultiIndex.from_frame(lists(readers)[["user", "item"]])
     rows = np.isin(held.users, readers)
@@ -116,7 +116,7 @@ def row(title: str, of_new: float, of_known: float | None = None) -> str:
 
 
 def main(folder: str | None = None) -> None:
-    """Print the table, line by line."""
+    """Print the table line by line."""
     problem = load(folder)
     print(
         f"{len(problem.train):,} likes of {problem.train.n_users:,} readers to train on; "

@@ -1,8 +1,8 @@
-"""Six models on MovieLens latest-small, three splits: which ranks best, and which differences mean something.
+"""Six models on three splits of MovieLens latest-small: which is best, and which differences are significant.
 
     python examples/compare_models.py [FOLDER]
 
-Likes are ratings of at least 4; a fifth of them, at random, is held out. FOLDER has `ratings.csv` and
+Likes are ratings of at least 4. A random fifth of them is held out. FOLDER has `ratings.csv` and
 `movies.csv`; without it the data set is downloaded.
 """
 
@@ -15,12 +15,12 @@ from kerasrec.datasets import Dataset
 from kerasrec.evaluation import Comparison
 
 SEEDS = (0, 1, 2)
-# The recipes of the models say the rest.
+# Everything else comes from the models' recipes.
 TRAINING: dict[str, Any] = {"verbose": 0}
 
 
 def compared(dataset: Dataset, seed: int) -> Comparison:
-    """The hybrid and matrix factorisation, both trained by their recipe, beside four baselines."""
+    """Compare the hybrid and matrix factorisation, both trained by their recipe, with four baselines."""
     data = dataset.interactions
     train, test = splits.random_split(data.at_least(4), test_size=0.2, seed=seed)
     genres = dataset.items["genres"].reindex(data.item_ids).fillna("")
@@ -36,7 +36,7 @@ def compared(dataset: Dataset, seed: int) -> Comparison:
 
 
 def summary(tables: list[Comparison]) -> str:
-    """Means over the splits, and in how many of them a model cannot be told from the best."""
+    """Means over the splits, and in how many splits a model is the best or not significantly different."""
     frames = [table.to_frame() for table in tables]
     metrics = list(tables[0].reports[tables[0].best].metrics)
     means = sum(frame[metrics] for frame in frames) / len(frames)
@@ -49,7 +49,7 @@ def summary(tables: list[Comparison]) -> str:
 
 
 def main(folder: str | None = None) -> list[Comparison]:
-    """Print each split's table and slices, and the means."""
+    """Print the table and slices of each split, and the means."""
     dataset = kerasrec.datasets.movielens("latest-small", path=folder)
     tables = []
     for seed in SEEDS:

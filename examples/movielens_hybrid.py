@@ -1,15 +1,15 @@
-"""Matrix factorisation, content and hybrid on MovieLens latest-small (2018): a published table, and beyond.
+"""Matrix factorisation, content and hybrid models on MovieLens latest-small (2018), as in a published table.
 
     python examples/movielens_hybrid.py [FOLDER]
 
-Ratings are split at random, 80/20, three times; likes are ratings of at least 4. The first two columns are
-the published protocol: recall@10 over all films with the training films *not* left out. The last two leave
-out every film that the user rated in the training part, as a product would. FOLDER has `ratings.csv` and
+Ratings are split 80/20 at random, three times. Likes are ratings of at least 4. The first two columns follow
+the published protocol: recall@10 over all films, with training films *not* left out. The last two leave out
+every film that the user rated in the training part, as a product would. FOLDER has `ratings.csv` and
 `movies.csv`; without it the data set is downloaded.
 
-Published by Kirk, "Getting started with recommender systems and TensorRec", 2018, as recall@10 in train and
-test: rating-loss matrix factorisation 0.0008 and 0.0010, WMRB 0.1098 and 0.0776, content 0.0471 and 0.0130,
-hybrid 0.1196 and 0.0794.
+The table was published by Kirk, "Getting started with recommender systems and TensorRec", 2018. Its recall@10
+in train and test is: matrix factorisation with a rating loss 0.0008 and 0.0010, WMRB 0.1098 and 0.0776,
+content 0.0471 and 0.0130, hybrid 0.1196 and 0.0794.
 """
 
 import sys
@@ -24,13 +24,13 @@ from kerasrec.evaluation import evaluate
 
 SEEDS = (0, 1, 2)
 FIGURES = ("train recall", "test recall", "recall, unseen", "ndcg, unseen")
-# Chosen on a fifth of the first split's training rows, as the recipe of the hybrid was.
+# Chosen on a fifth of the training rows of the first split, like the recipe of the hybrid.
 N_COMPONENTS, RATE, BATCH_SIZE, EPOCHS = 5, 0.01, 256, 24
 L2 = {"hybrid": 2e-4, "matrix_factorization": 1e-4, "content": 1e-4}
 
 
 class Split(NamedTuple):
-    """Ratings and likes of one split, and what is known of the films."""
+    """Ratings and likes of one split, and the features of the films."""
 
     rated: Interactions
     train: Interactions
@@ -39,7 +39,7 @@ class Split(NamedTuple):
 
 
 def split_of(dataset: Any, seed: int) -> Split:
-    """80/20 at random, then likes."""
+    """Split the ratings 80/20 at random, then keep the likes."""
     data = dataset.interactions
     rated, test = splits.random_split(data, test_size=0.2, seed=seed)
     genres = Features.multilabel(dataset.items["genres"].reindex(data.item_ids).fillna(""))
@@ -51,7 +51,7 @@ def identity_and_genres(split: Split) -> Features:
 
 
 def falling(rate: float, steps: int) -> Any:
-    """A rate that falls to 0 in a line."""
+    """A learning rate that falls linearly to 0."""
     return keras.optimizers.schedules.PolynomialDecay(rate, steps, 0.0)
 
 
@@ -60,7 +60,7 @@ def baseline(name: str, split: Split, seed: int = 0, share: float = 1.0) -> kera
 
 
 def by_ratings(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras.Model:
-    """Matrix factorisation by the error of the ratings, with the settings of the others."""
+    """Matrix factorisation with the RMSE of the ratings as loss, and the settings of the other models."""
     epochs = round(EPOCHS * share)
     model = kerasrec.zoo.create(
         "matrix_factorization",
@@ -78,7 +78,7 @@ def by_ratings(name: str, split: Split, seed: int = 0, share: float = 1.0) -> ke
 
 
 def by_wmrb(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras.Model:
-    """A model of five components, 1 % of the films sampled, one sample a batch."""
+    """A model with five components; one sample of 1 % of the films per batch."""
     epochs = round(EPOCHS * share)
     batches = RankingBatches(
         split.train,
@@ -104,7 +104,7 @@ def by_wmrb(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras
 
 
 def at_its_best(name: str, split: Split, seed: int = 0, share: float = 1.0) -> keras.Model:
-    """The hybrid by its recipe, which is softmax over all films here, for all of its epochs."""
+    """The hybrid trained by its recipe, which is a softmax over all films here, for all its epochs."""
     epochs = round(kerasrec.zoo.recipe("hybrid", split.train).epochs * share)
     return kerasrec.Recommender.train(
         split.train, "hybrid", epochs, item_features=identity_and_genres(split), seed=seed, verbose=0
@@ -123,7 +123,7 @@ MODELS = {
 
 
 def figures(model: keras.Model, split: Split) -> np.ndarray:
-    """The four figures of a row."""
+    """The four values of a row."""
 
     def at_10(test: Interactions, train: Interactions, **how: Any) -> Any:
         return evaluate(model, test, train, k=10, metrics=["recall", "ndcg"], **how)

@@ -1,8 +1,8 @@
-"""Films for user 432 of MovieLens latest-small: what they liked, what is recommended, what was held out.
+"""Films for user 432 of MovieLens latest-small: liked, held out and recommended.
 
     python examples/recommend_movies.py [FOLDER] [USER]
 
-Likes are ratings of at least 4; a fifth of them, at random, is held out. FOLDER has `ratings.csv` and
+Likes are ratings of at least 4. A random fifth of them is held out. FOLDER has `ratings.csv` and
 `movies.csv`; without it the data set is downloaded.
 """
 

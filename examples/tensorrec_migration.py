@@ -1,8 +1,8 @@
-"""A program as it was written for TensorRec, with one import changed: matrix factorisation and a hybrid.
+"""A program written for TensorRec, with one import changed: matrix factorisation and a hybrid.
 
     python examples/tensorrec_migration.py
 
-Runs in seconds on made-up ratings, on any backend.
+It runs in seconds on synthetic ratings, on any backend.
 """
 
 import scipy.sparse

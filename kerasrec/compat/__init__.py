@@ -1,4 +1,4 @@
-"""TensorRec's interface on kerasrec's parts: `import kerasrec.compat as tensorrec` and go on."""
+"""TensorRec's interface, built from kerasrec's parts: use `import kerasrec.compat as tensorrec`."""
 
 from kerasrec.compat import errors as errors
 from kerasrec.compat import eval as eval

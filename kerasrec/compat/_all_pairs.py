@@ -1,4 +1,4 @@
-"""Every user of a batch with every item: as sums in bounded memory, or as an array where one is asked for."""
+"""Scores of every user of a batch for every item: as sums in bounded memory, or as an array."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from keras import ops
 from kerasrec.layers import CosineScore, DotScore, Score
 from kerasrec.layers._unit_length import unit_length
 
-# Scores of one block.
+# Number of scores in a block.
 _BLOCK = 2**22
 
 
 class AllPairs:
-    """Scores of every user with every item.
+    """Scores of every user for every item.
 
     Args:
         score: the score layer.
-        user: its user arguments by name, `[B, ...]`.
-        item: its item arguments by name, `[I, ...]`.
+        user: the layer's user arguments by name, `[B, ...]`.
+        item: the layer's item arguments by name, `[I, ...]`.
     """
 
     def __init__(self, score: Score, user: dict[str, Any], item: dict[str, Any]) -> None:
@@ -31,14 +31,14 @@ class AllPairs:
         return self.score.all_pairs(**self.user, **self.item)
 
     def sums(self, shift: Any) -> tuple[Any, Any]:
-        """The sums of `score - shift` and of its square over all pairs; no array `[B, I]` stays.
+        """The sums of `score - shift` and of its square over all pairs, without keeping an array `[B, I]`.
 
-        A dot product, with biases, is one of longer vectors, and then
+        A dot product plus biases is a dot product of longer vectors, for which
 
             sum_ui (x_u . y_i)    = (sum_u x_u) . (sum_i y_i)
             sum_ui (x_u . y_i)**2 = sum_cd (X' X)_cd * (Y' Y)_cd
 
-        Other scores are summed in blocks of users, which are computed again for the gradient.
+        Other scores are summed in blocks of users, which are recomputed for the gradient.
         """
         if type(self.score) in (DotScore, CosineScore):
             return self._sums_of_products(shift)

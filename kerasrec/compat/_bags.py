@@ -1,21 +1,21 @@
-"""Feature matrices as padded bags, without the padding that one long row would cost all others."""
+"""Feature matrices as padded bags, grouped so that one long row does not pad all others."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-# Bags of rows up to 1, 4, 16, ... features: padding is then at most four times the features.
+# Bags have rows of up to 1, 4, 16, ... features, so padding is at most four times the features.
 _GROWTH = 4
-# A matrix that fits into one bag of so many entries gets one.
+# A matrix that fits into a single bag with this many entries gets one.
 _SMALL = 2**16
 
 
 class Bags:
-    """One way to lay out several feature matrices, so that what is compiled for one serves all.
+    """One layout for several feature matrices, so a program that is compiled for one works for all.
 
-    Rows with about as many features share a bag. Every bag has the width and the number of rows of the
-    largest of the matrices.
+    Rows with similar numbers of features share a bag. The width and number of rows of a bag are the maxima
+    over the matrices.
 
     Args:
         matrices: SciPy CSR matrices `[n, F]`.
@@ -41,8 +41,8 @@ class Bags:
             matrix: SciPy CSR matrix `[n, F]`.
 
         Returns:
-            `{"bags": pairs of indices and weights [m, W], "order": [n]}`; `order` has the place of each row
-            in the bags, one after the other.
+            `{"bags": pairs of indices and weights [m, W], "order": [n]}`; `order` has the position of each
+            row in the concatenated bags.
         """
         counts = np.diff(matrix.indptr)
         kinds = self._kinds(counts)
@@ -61,7 +61,7 @@ class Bags:
         return {"bags": tuple(bags), "order": order}
 
     def _kinds(self, counts: np.ndarray) -> np.ndarray:
-        """The bag of each row: the smallest power of `_GROWTH` that holds it, as an exponent."""
+        """The bag of each row: the exponent of the smallest power of `_GROWTH` that is not exceeded."""
         if self._one:
             return np.zeros(len(counts), int)
         return np.searchsorted(_GROWTH ** np.arange(16), counts)

@@ -1,4 +1,4 @@
-"""From graphs to a compiled model."""
+"""Builds a compiled model from graphs."""
 
 import contextlib
 import inspect
@@ -12,7 +12,7 @@ from kerasrec.compat._model import TensorRecModel
 
 
 def instance_of(name: str, graph: Any, base: type, default: type | None) -> Any:
-    """A graph, given as such or as its class; the default for `None`."""
+    """A graph, given as an object or as its class; the default for `None`."""
     if graph is None and default is not None:
         graph = default
     if inspect.isclass(graph) and issubclass(graph, base):
@@ -23,7 +23,7 @@ def instance_of(name: str, graph: Any, base: type, default: type | None) -> Any:
 
 
 def build(tensorrec: Any, n_user_features: int, n_item_features: int) -> TensorRecModel:
-    """The compiled model of a `TensorRec` for so many features."""
+    """The compiled model of a `TensorRec` for these numbers of features."""
     n_components, n_tastes = tensorrec.n_components, tensorrec.n_tastes
 
     def layer(name: str, n_features: int) -> Any:
@@ -45,14 +45,14 @@ def build(tensorrec: Any, n_user_features: int, n_item_features: int) -> TensorR
             n_item_features,
             n_components,
         )
-    # The original's Adam moves every row on; a step is a whole batch, so that one a call is enough.
+    # The original's Adam moves every row in every step. A step is a large batch, so one per call is enough.
     model.compile(keras.optimizers.Adam(epsilon=1e-8), row_sparse=False, steps_per_execution=1)
     return model
 
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Let layers without a seed of their own take one that follows from `seed`: Keras asks Python for it."""
+    """Derive the seeds of layers without one from `seed`; Keras draws them from Python's generator."""
     state = random.getstate()
     random.seed(seed)
     try:

@@ -11,7 +11,7 @@ _NAME = "tensorrec.keras"
 
 
 def write(model: keras.Model, folder: Path) -> None:
-    """Write a model elsewhere and move it into place; the folder is made."""
+    """Write a model under another name and move it into place; the folder is created."""
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / _NAME) as partial:
         model.save(partial)
@@ -24,6 +24,6 @@ def read(folder: Path) -> Any:
     if (folder / "tensorrec.pkl").is_file():
         raise ValueError(
             "`directory_path` must contain a kerasrec model; models of the original TensorRec are TensorFlow "
-            f"1 graphs, so fit again. Received: {folder}."
+            f"1 graphs and must be fitted again. Received: {folder}."
         )
     raise FileNotFoundError(f"`directory_path` must have a {_NAME}; there is none in {folder}.")

@@ -13,12 +13,12 @@ from kerasrec.trainers import Model
 
 @keras.saving.register_keras_serializable("kerasrec", name="TensorRecModel")
 class TensorRecModel(Model):
-    """The Keras model inside a `TensorRec`: a batch is some users, the items, and their interactions.
+    """The Keras model inside a `TensorRec`: a batch has some users, all items, and their interactions.
 
     Args:
-        user_reprs: one representation layer a taste.
-        attentions: one attention layer a taste, or none.
-        item_repr: the items' representation layer.
+        user_reprs: one representation layer per taste.
+        attentions: one attention layer per taste, or none.
+        item_repr: the representation layer of the items.
         score: the score layer.
         loss_graph: the loss.
         biased: bool, whether every feature has a bias.
@@ -99,11 +99,11 @@ class TensorRecModel(Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """The sum of the loss's entries, and of the weights' squares for each of them."""
+        """The sum of the entries of the loss, each with the sum of the squared weights added."""
         weights = x["weights"]
         loss = ops.convert_to_tensor(self.loss_graph.connect_loss_graph(**self._tensors(x, y, y_pred)))
         if len(loss.shape):
-            # One entry per interaction, of which padding does not count; or a vector of another meaning.
+            # One entry per interaction, without padding; or a vector with another meaning.
             counts = weights if self.padded else ops.ones_like(loss)
             n_entries, basic_loss = ops.sum(counts), ops.sum(loss * counts)
         else:
@@ -117,7 +117,7 @@ class TensorRecModel(Model):
 
     @property
     def padded(self) -> bool:
-        """Whether the loss bears interactions that are padding."""
+        """Whether the loss can handle padded interactions."""
         return "tf_weights" in self._loss_parameters
 
     @property
@@ -125,7 +125,7 @@ class TensorRecModel(Model):
         return inspect.signature(self.loss_graph.connect_loss_graph).parameters
 
     def _tensors(self, x: Any, y: Any, y_pred: Any) -> dict[str, Any]:
-        """What the loss graph may see."""
+        """The arguments of the loss graph."""
         n_users, n_items = ops.shape(x["user"]["order"])[0], ops.shape(x["item"]["order"])[0]
         indices = ops.stack([x["x_user"], x["x_item"]], axis=1)
         tensors = {
@@ -178,7 +178,7 @@ class TensorRecModel(Model):
 
 
 def _rows(layer: keras.layers.Layer, features: dict[str, Any]) -> Any:
-    """A layer over features that come in several bags, in the order of the entities."""
+    """The output of a layer for features in several bags, in the order of the entities."""
     parts = [layer({"indices": indices, "weights": weights}) for indices, weights in features["bags"]]
     rows = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=0)
     return ops.take(rows, features["order"], axis=0)
@@ -189,5 +189,5 @@ def _take(arguments: dict[str, Any], rows: Any) -> dict[str, Any]:
 
 
 def _ranks(scores: Any) -> Any:
-    """1 for the best item of a row; of equal ones, the first is better."""
+    """Ranks by row, 1 for the best item; ties go to the first item."""
     return ops.argsort(ops.argsort(-scores, axis=-1), axis=-1) + 1

@@ -10,7 +10,7 @@ from kerasrec.compat._bags import Bags
 from kerasrec.compat._model import TensorRecModel
 from kerasrec.compat._read import read_matrices
 
-# Users are scored in blocks of about so many scores, and represented in blocks of so many rows.
+# Number of scores in a block of users, and number of rows in a block of representations.
 _SCORES = 2**22
 _ROWS = 2**14
 
@@ -40,7 +40,7 @@ def scores(model: TensorRecModel, user_features: Any, item_features: Any) -> Ite
 
 
 def ranks(scores: np.ndarray) -> np.ndarray:
-    """1 for the best item of a row; of equal ones the first is better."""
+    """Ranks by row, 1 for the best item; ties go to the first item."""
     order = np.argsort(-scores, axis=1, kind="stable")
     ranks = np.empty(scores.shape, np.int32)
     np.put_along_axis(ranks, order, np.arange(1, scores.shape[1] + 1, dtype=np.int32)[None], axis=1)
@@ -50,7 +50,7 @@ def ranks(scores: np.ndarray) -> np.ndarray:
 def similar(
     model: TensorRecModel, items: np.ndarray, ids: np.ndarray, n: int
 ) -> list[list[tuple[int, float]]]:
-    """The `n` items most similar to each of some, with their scores, best first."""
+    """The `n` items most similar to each of the items `ids`, with their scores, best first."""
     found = []
     rows = max(1, _SCORES // len(items))
     for start in range(0, len(ids), rows):
@@ -63,7 +63,7 @@ def similar(
 
 
 def check_columns(name: str, matrix: Any, n_features: int) -> None:
-    """Refuse features that are not those of the first fit."""
+    """Refuse features other than those of the first fit."""
     if matrix.shape[1] != n_features:
         transposed = " They look transposed." if matrix.shape[0] == n_features else ""
         raise ValueError(
@@ -73,5 +73,5 @@ def check_columns(name: str, matrix: Any, n_features: int) -> None:
 
 
 def tastes_first(x: np.ndarray) -> np.ndarray:
-    """Representations as the original has them: `[U, C]`, of several tastes `[T, U, C]` for `[U, T, C]`."""
+    """Representations in the original's form: `[U, C]`, or `[T, U, C]` for several tastes `[U, T, C]`."""
     return x if x.ndim == 2 else x.transpose(1, 0, 2)

@@ -1,4 +1,4 @@
-"""Everything that TensorRec takes as a matrix, as SciPy matrices."""
+"""Reads everything that TensorRec accepts as a matrix into SciPy matrices."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ def read_matrices(name: str, raw: Any) -> list[Any]:
     Args:
         name: str, name of the argument.
         raw: a SciPy sparse matrix, a `tf.data.Dataset`, the path of a TFRecord file, or a list of one of
-            these. A data set or a file gives a matrix for each of its entries.
+            these. A data set or a file has one matrix per entry.
 
     Returns:
         SciPy CSR matrices, float32.
@@ -28,7 +28,7 @@ def read_matrices(name: str, raw: Any) -> list[Any]:
         )
     matrices = [_csr(matrix) for part in parts for matrix in _matrices_of(part)]
     if not matrices:
-        raise ValueError(f"`{name}` must hold at least one matrix. Received: data without an entry.")
+        raise ValueError(f"`{name}` must have at least one matrix. Received: data without an entry.")
     for matrix in matrices:
         if not all(matrix.shape):
             raise ValueError(f"`{name}` must have rows and columns. Received: shape={matrix.shape}.")
@@ -39,7 +39,7 @@ def read_matrices(name: str, raw: Any) -> list[Any]:
 
 
 def is_matrix(raw: Any) -> bool:
-    """Whether something is one SciPy sparse matrix."""
+    """Whether an object is a SciPy sparse matrix."""
     return _kind(raw) == "matrix"
 
 
@@ -50,7 +50,7 @@ def _kind(part: Any) -> str | None:
         return "matrix"
     if isinstance(part, str | os.PathLike):
         return "path"
-    # A data set can only be there where TensorFlow is.
+    # If TensorFlow is not loaded, there can be no data set.
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and isinstance(part, tensorflow.data.Dataset):
         return "dataset"
@@ -65,7 +65,7 @@ def _matrices_of(part: Any) -> list[Any]:
         return [part]
     if kind == "path":
         if not os.path.isfile(part):
-            raise FileNotFoundError(f"A path must be that of a TFRecord file; there is none at {part}.")
+            raise FileNotFoundError(f"A path must be a TFRecord file; there is none at {part}.")
         part = input_utils.create_tensorrec_dataset_from_tfrecord(part)
     return [_matrix_of(entry) for entry in part.as_numpy_iterator()]
 

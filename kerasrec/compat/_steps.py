@@ -1,4 +1,4 @@
-"""The batches of a fit: each is some users, all items, and the interactions between them."""
+"""The batches of a fit: each has some users, all items, and the interactions between them."""
 
 import warnings
 from typing import Any
@@ -16,7 +16,7 @@ from kerasrec.data import _draws
 def read_batches(
     interactions: Any, user_features: Any, item_features: Any, user_batch_size: int | None
 ) -> list[tuple[Any, Any, Any]]:
-    """Interactions, user features and item features of each batch, as CSR matrices that fit each other."""
+    """Interactions, user features and item features of each batch, as CSR matrices with matching shapes."""
     if user_batch_size is not None:
         for name, raw in (("interactions", interactions), ("user_features", user_features)):
             if not is_matrix(raw):
@@ -32,7 +32,7 @@ def read_batches(
     if len(item_features) not in (1, len(user_features)):
         raise ValueError(
             "`item_features` must have one batch, or as many as `user_features`. "
-            f"Received: {len(item_features)} beside {len(user_features)}."
+            f"Received: {len(item_features)} and {len(user_features)}."
         )
     if len(item_features) == 1:
         item_features *= len(user_features)
@@ -51,7 +51,7 @@ def _check_rows(interactions: Any, user_features: Any, item_features: Any) -> No
     if interactions.shape != rows:
         transposed = " They look transposed." if interactions.shape == rows[::-1] else ""
         raise ValueError(
-            "`interactions` must have a row for each row of `user_features` and a column for each row of "
+            "`interactions` must have one row per row of `user_features` and one column per row of "
             f"`item_features`.{transposed} Received: interactions {interactions.shape}, {rows[0]} rows of "
             f"user features, {rows[1]} of item features."
         )
@@ -60,7 +60,7 @@ def _check_rows(interactions: Any, user_features: Any, item_features: Any) -> No
 def sample_size(
     loss_graph: Any, n_sampled_items: int | None, batches: list[tuple[Any, Any, Any]]
 ) -> int | None:
-    """Items sampled for each user; `None` where the loss takes none."""
+    """Number of items sampled for each user; `None` if the loss takes no sample."""
     name = type(loss_graph).__name__
     if not loss_graph.is_sample_based:
         if n_sampled_items is not None:
@@ -82,15 +82,15 @@ def sample_size(
 
 
 class Steps(keras.utils.PyDataset):
-    """What `TensorRecModel.fit` takes.
+    """The batches that `TensorRecModel.fit` takes.
 
     Args:
-        batches: what `read_batches` gave.
+        batches: the result of `read_batches`.
         loss_graph: the loss.
         padded: bool, whether interactions may be padded to the longest batch.
         alpha: float, weight of the regularisation in a batch.
-        n_sampled_items: int, items a user, or `None` where the loss takes no sample.
-        seed: ints, of the samples.
+        n_sampled_items: int, items sampled per user, or `None` if the loss takes no sample.
+        seed: ints, for the samples.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Steps(keras.utils.PyDataset):
         return len(self._steps)
 
     def on_epoch_begin(self) -> None:
-        """Draw another sample; Keras calls `on_epoch_end` also where no epoch was."""
+        """Draw a new sample; not in `on_epoch_end`, which Keras also calls without an epoch."""
         self._epoch += 1
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
@@ -144,7 +144,7 @@ class Steps(keras.utils.PyDataset):
         return x, y
 
     def sample(self, index: int) -> np.ndarray:
-        """Items `[B, S]`, int32, the same ones whenever the batch is read in an epoch."""
+        """Items `[B, S]`, int32, the same each time the batch is read in an epoch."""
         rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(self._epoch, index)))
         n_users, n_items = len(self._steps[index][0]["user"]["order"]), self._n_items[index]
         draw = _draws.with_replacement if self._replace else _draws.without_replacement

@@ -2,7 +2,7 @@
 
 
 class TensorRecException(ValueError):
-    """What every exception of TensorRec derives from."""
+    """The base class of TensorRec's exceptions."""
 
 
 class ModelNotFitException(TensorRecException):
@@ -13,34 +13,32 @@ class ModelNotFitException(TensorRecException):
     """
 
     def __init__(self, method: str) -> None:
-        super().__init__(f"`{method}` needs a model that has been fit; call `fit` or `fit_partial` first.")
+        super().__init__(f"`{method}` needs a fitted model; call `fit` or `fit_partial` first.")
 
 
 class ModelNotBiasedException(TensorRecException):
-    """Biases were asked of a model without them.
+    """Biases were requested from a model without them.
 
     Args:
         actor: str, `"user"` or `"item"`.
     """
 
     def __init__(self, actor: str) -> None:
-        super().__init__(
-            f"`predict_{actor}_bias` needs a model made with biased=True. Received: biased=False."
-        )
+        super().__init__(f"`predict_{actor}_bias` needs a model with biased=True. Received: biased=False.")
 
 
 class ModelWithoutAttentionException(TensorRecException):
-    """Attention was asked of a model without it."""
+    """Attention was requested from a model without it."""
 
     def __init__(self) -> None:
         super().__init__(
-            "`predict_user_attention_representation` needs a model made with an `attention_graph`. "
+            "`predict_user_attention_representation` needs a model with an `attention_graph`. "
             "Received: attention_graph=None."
         )
 
 
 class BatchNonSparseInputException(TensorRecException):
-    """Users were to be cut into batches where they do not come as one matrix.
+    """Users cannot be split into batches because they are not one matrix.
 
     Args:
         name: str, name of the argument.
@@ -49,6 +47,6 @@ class BatchNonSparseInputException(TensorRecException):
 
     def __init__(self, name: str, received: str) -> None:
         super().__init__(
-            f"`{name}` must be one SciPy sparse matrix if `user_batch_size` splits users into batches; give "
+            f"`{name}` must be one SciPy sparse matrix if `user_batch_size` splits users into batches; pass "
             f"a list of batches instead. Received: {received}."
         )

@@ -1,4 +1,4 @@
-"""TensorRec's figures of a matrix of ranks; `kerasrec.evaluation` needs no such matrix."""
+"""TensorRec's metrics for a matrix of ranks; `kerasrec.evaluation` needs no such matrix."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ def precision_at_k(
     """The share of a user's first k items that are positive.
 
     Args:
-        predicted_ranks: ranks `[U, I]`, 1 the best, as `TensorRec.predict_rank` gives them.
+        predicted_ranks: ranks `[U, I]`, 1 for the best, as returned by `TensorRec.predict_rank`.
         test_interactions: SciPy sparse matrix `[U, I]`; values above 0 are positive.
         k: int, length of the list. Defaults to `10`.
         preserve_rows: bool, whether users without positives are in the result. Defaults to `False`.
 
     Returns:
-        One figure a user; 0 for one without positives.
+        One value per user; 0 for a user without positives.
     """
     users, ranks, _, n_positives = _positives(predicted_ranks, test_interactions)
     hits = np.bincount(users[ranks <= k], minlength=len(n_positives))
@@ -30,13 +30,13 @@ def recall_at_k(
     """The share of a user's positives that are among the first k items.
 
     Args:
-        predicted_ranks: ranks `[U, I]`, 1 the best, as `TensorRec.predict_rank` gives them.
+        predicted_ranks: ranks `[U, I]`, 1 for the best, as returned by `TensorRec.predict_rank`.
         test_interactions: SciPy sparse matrix `[U, I]`; values above 0 are positive.
         k: int, length of the list. Defaults to `10`.
         preserve_rows: bool, whether users without positives are in the result. Defaults to `False`.
 
     Returns:
-        One figure a user; NaN for one without positives.
+        One value per user; NaN for a user without positives.
 
     Example:
         >>> import numpy as np, scipy.sparse
@@ -53,19 +53,19 @@ def recall_at_k(
 def ndcg_at_k(
     predicted_ranks: Any, test_interactions: Any, k: int = 10, preserve_rows: bool = False
 ) -> np.ndarray:
-    """Discounted gain of the positives among the first k items, over that of the ten best in order.
+    """Discounted gain of the positives among the first k items, divided by that of the ten best in order.
 
-    The gain is 2**value - 1, the discount log2(rank + 1). The ideal has ten items whatever k is, as in the
-    original; `kerasrec.evaluation` has the usual figure.
+    The gain is 2**value - 1, the discount log2(rank + 1). As in the original, the ideal list has ten items,
+    whatever k is; `kerasrec.evaluation` has the usual metric.
 
     Args:
-        predicted_ranks: ranks `[U, I]`, 1 the best, as `TensorRec.predict_rank` gives them.
+        predicted_ranks: ranks `[U, I]`, 1 for the best, as returned by `TensorRec.predict_rank`.
         test_interactions: SciPy sparse matrix `[U, I]`; values above 0 are positive.
         k: int, length of the list. Defaults to `10`.
         preserve_rows: bool, whether users without positives are in the result. Defaults to `False`.
 
     Returns:
-        One figure a user; NaN for one without positives.
+        One value per user; NaN for a user without positives.
     """
     users, ranks, values, n_positives = _positives(predicted_ranks, test_interactions)
     n_users = len(n_positives)
@@ -85,13 +85,13 @@ def f1_score_at_k(
     """The harmonic mean of mean precision and mean recall.
 
     Args:
-        predicted_ranks: ranks `[U, I]`, 1 the best, as `TensorRec.predict_rank` gives them.
+        predicted_ranks: ranks `[U, I]`, 1 for the best, as returned by `TensorRec.predict_rank`.
         test_interactions: SciPy sparse matrix `[U, I]`; values above 0 are positive.
         k: int, length of the list. Defaults to `10`.
         preserve_rows: bool, whether users without positives are in the means. Defaults to `False`.
 
     Returns:
-        One figure.
+        One value.
     """
     precision = np.mean(precision_at_k(predicted_ranks, test_interactions, k, preserve_rows))
     recall = np.mean(recall_at_k(predicted_ranks, test_interactions, k, preserve_rows))
@@ -101,12 +101,12 @@ def f1_score_at_k(
 def _positives(
     predicted_ranks: Any, test_interactions: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Users, ranks and values of the positives, users in order; and their number for each user."""
+    """Users, ranks and values of the positives, ordered by user; and the number of positives per user."""
     ranks = np.asarray(predicted_ranks)
     matrix = test_interactions.tocsr().tocoo()
     if ranks.shape != matrix.shape:
         raise ValueError(
-            "`predicted_ranks` and `test_interactions` must have one shape. "
+            "`predicted_ranks` and `test_interactions` must have the same shape. "
             f"Received: {ranks.shape} and {matrix.shape}."
         )
     kept = matrix.data > 0

@@ -1,6 +1,6 @@
-"""TensorRec's form of a matrix in data sets and files: `(rows, columns, values, n_rows, n_columns)`.
+"""TensorRec's format of a matrix in data sets and files: `(rows, columns, values, n_rows, n_columns)`.
 
-These functions need TensorFlow, whatever the backend, and import it where it is used.
+These functions need TensorFlow, whatever the backend. They import it when they are called.
 """
 
 import os
@@ -12,7 +12,7 @@ from kerasrec._partial import replacing
 
 
 def create_tensorrec_dataset_from_sparse_matrix(sparse_matrix: Any) -> Any:
-    """A data set with one entry, which holds a matrix.
+    """A data set with a single entry, the matrix.
 
     Args:
         sparse_matrix: SciPy sparse matrix.
@@ -41,13 +41,13 @@ def create_tensorrec_dataset_from_sparse_matrix(sparse_matrix: Any) -> Any:
 
 
 def create_tensorrec_dataset_from_tfrecord(tfrecord_path: str | os.PathLike[str]) -> Any:
-    """A data set that reads a file which `write_tfrecord_from_sparse_matrix` or the original wrote.
+    """A data set that reads a file written by `write_tfrecord_from_sparse_matrix` or by the original.
 
     Args:
         tfrecord_path: the file.
 
     Returns:
-        `tf.data.Dataset` with one entry a record.
+        `tf.data.Dataset` with one entry per record.
     """
     import tensorflow as tf
 

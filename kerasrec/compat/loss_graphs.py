@@ -1,4 +1,4 @@
-"""TensorRec's loss graphs on kerasrec's losses, summed and regularised as the original does it."""
+"""TensorRec's loss graphs, based on kerasrec's losses; sums and regularisation are those of the original."""
 
 from typing import Any, NamedTuple
 
@@ -10,12 +10,12 @@ from kerasrec.losses import RMSE, BalancedWMRB, Separation
 
 
 class SparseInteractions(NamedTuple):
-    """The interactions of a batch, under the names of a sparse tensor.
+    """The interactions of a batch, with the attributes of a sparse tensor.
 
     Attributes:
         indices: `[P, 2]`, user and item.
         values: `[P]`.
-        dense_shape: number of users and of items.
+        dense_shape: numbers of users and items.
     """
 
     indices: Any
@@ -24,17 +24,17 @@ class SparseInteractions(NamedTuple):
 
 
 class AbstractLossGraph:
-    """What compares predictions with interactions.
+    """The base class of losses, which compare predictions with interactions.
 
-    A loss of one's own derives from this and gives `connect_loss_graph`, in `keras.ops` or in the operations
-    of the backend. To be saved with a model it has to be registered with
-    `keras.saving.register_keras_serializable` and, if it has arguments, to give `get_config`.
+    Your own loss derives from this class and defines `connect_loss_graph`, with `keras.ops` or the operations
+    of the backend. To save it with a model, register it with `keras.saving.register_keras_serializable` and,
+    if it has arguments, define `get_config`.
 
     Attributes:
-        is_dense: bool, whether it gets the prediction of every user with every item.
-        is_sample_based: bool, whether it gets the predictions of a sample of items.
-        is_sampled_with_replacement: bool, whether an item may come twice in a sample.
-        ignores_negatives: bool, whether interactions of value 0 or less may be left out.
+        is_dense: bool, whether it gets the predictions of every user for every item.
+        is_sample_based: bool, whether it gets the predictions for a sample of items.
+        is_sampled_with_replacement: bool, whether a sample may contain an item twice.
+        ignores_negatives: bool, whether interactions with values of 0 or less may be left out.
     """
 
     is_dense = False
@@ -46,17 +46,16 @@ class AbstractLossGraph:
         """The loss of a batch of users.
 
         Args:
-            *args: nothing; all come by name.
-            **tensors: by name. Always: `tf_prediction_serial` and `tf_interactions_serial` `[P]`, the
+            *args: unused; all arguments are passed by name.
+            **tensors: tensors by name. Always: `tf_prediction_serial` and `tf_interactions_serial` `[P]`, the
                 predictions and values of the interactions; `tf_interactions`, a `SparseInteractions`;
                 `tf_n_users` and `tf_n_items`. If `is_dense`: `tf_prediction` and `tf_rankings`, `[B, I]`. If
-                `is_sample_based`: `tf_sample_predictions` `[B, S]` and `tf_n_sampled_items`. A graph that
-                names `tf_weights` among its parameters gets interactions that may be padding, which has
-                weight 0 there. One that names `tf_all_pairs` gets the sums of all predictions instead of the
-                array.
+                `is_sample_based`: `tf_sample_predictions` `[B, S]` and `tf_n_sampled_items`. If the method
+                has a parameter `tf_weights`, interactions may be padded; padding has weight 0. If it has a
+                parameter `tf_all_pairs`, it gets the sums of all predictions instead of the array.
 
         Returns:
-            A scalar or a vector. A vector is summed, and the regularisation added to each of its entries.
+            A scalar or a vector. A vector is summed, and the regularisation is added to each of its entries.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `connect_loss_graph`.")
 
@@ -69,7 +68,7 @@ class AbstractLossGraph:
         """A graph from its settings.
 
         Args:
-            config: what `get_config` gave.
+            config: the result of `get_config`.
 
         Returns:
             `AbstractLossGraph`.
@@ -79,7 +78,7 @@ class AbstractLossGraph:
 
 @keras.saving.register_keras_serializable("kerasrec")
 class RMSELossGraph(AbstractLossGraph):
-    """The root of the mean squared error over the given interactions: `kerasrec.losses.RMSE`."""
+    """The root mean squared error over the given interactions: `kerasrec.losses.RMSE`."""
 
     def connect_loss_graph(
         self, tf_prediction_serial: Any, tf_interactions_serial: Any, tf_weights: Any, **tensors: Any
@@ -90,10 +89,9 @@ class RMSELossGraph(AbstractLossGraph):
 
 @keras.saving.register_keras_serializable("kerasrec")
 class RMSEDenseLossGraph(AbstractLossGraph):
-    """`RMSELossGraph` over all users and items, where missing interactions count as 0.
+    """`RMSELossGraph` over all users and items, in which missing interactions count as 0.
 
-    The missing ones come to `kerasrec.losses.RMSE` as their number, mean and variance, so no array of users
-    by items is made.
+    `kerasrec.losses.RMSE` gets their number, mean and variance, so no array of users by items is created.
     """
 
     is_dense = True
@@ -107,7 +105,7 @@ class RMSEDenseLossGraph(AbstractLossGraph):
 class SeparationLossGraph(AbstractLossGraph):
     """The overlap of positives and negatives as normal distributions: `kerasrec.losses.Separation`.
 
-    Without positives or without negatives the loss is 0, and not NaN as in the original.
+    Without positives or without negatives the loss is 0; in the original it is NaN.
     """
 
     def connect_loss_graph(
@@ -119,10 +117,10 @@ class SeparationLossGraph(AbstractLossGraph):
 
 @keras.saving.register_keras_serializable("kerasrec")
 class SeparationDenseLossGraph(AbstractLossGraph):
-    """`SeparationLossGraph` over all users and items, where missing interactions are negatives.
+    """`SeparationLossGraph` over all users and items, in which missing interactions are negatives.
 
-    The missing ones come to `kerasrec.losses.Separation` as their number, mean and variance, so no array of
-    users by items is made.
+    `kerasrec.losses.Separation` gets their number, mean and variance, so no array of users by items is
+    created.
     """
 
     is_dense = True
@@ -154,14 +152,14 @@ class WMRBLossGraph(AbstractLossGraph):
         sample = ops.take(tf_sample_predictions, tf_interactions.indices[:, 0], axis=0)  # [P, S]
         labels = ops.concatenate([positives[:, None], ops.zeros_like(sample)], axis=1)
         scores = ops.concatenate([tf_prediction_serial[:, None], sample], axis=1)
-        # The number of items goes in as a factor of the label, because it is a tensor here.
+        # The number of items is a tensor here, so it is passed as a factor of the label.
         return BalancedWMRB(n_items=1, max_positives=1, reduction=None)(labels, scores)
 
     def item_weights(self, interactions: SparseInteractions, weights: Any) -> Any:
-        """What the rank of each interaction's item is multiplied by.
+        """The factor of each interaction's rank.
 
         Args:
-            interactions: the positive ones, and padding.
+            interactions: the positive interactions, and padding.
             weights: `[P]`, 0 for padding.
 
         Returns:
@@ -172,13 +170,14 @@ class WMRBLossGraph(AbstractLossGraph):
 
 @keras.saving.register_keras_serializable("kerasrec")
 class BalancedWMRBLossGraph(WMRBLossGraph):
-    """`WMRBLossGraph` with each rank times the value's share of its item's: `kerasrec.losses.BalancedWMRB`.
+    """`WMRBLossGraph` with balanced ranks: `kerasrec.losses.BalancedWMRB`.
 
-    As in the original the share is that of the batch.
+    A rank is multiplied by the interaction's value divided by the sum of the item's values in the batch, as
+    in the original.
     """
 
     def item_weights(self, interactions: SparseInteractions, weights: Any) -> Any:
-        """The value over the sum of the item's values in the batch."""
+        """The value divided by the sum of the item's values in the batch."""
         items, values = interactions.indices[:, 1], interactions.values * weights
         sums = ops.segment_sum(values, items, num_segments=interactions.dense_shape[1])
         return values / ops.where(weights > 0, ops.take(sums, items), ops.ones_like(values))
@@ -193,9 +192,9 @@ def _with_missing(
     tf_n_items: Any,
     **tensors: Any,
 ) -> tuple[Any, Any, Any]:
-    """Values, predictions and weights of the interactions and, after them, of all that are missing.
+    """Values, predictions and weights of the interactions, followed by those of all missing interactions.
 
-    These stand there as two entries of value 0, which together have their number, mean and variance.
+    The missing ones are represented by two entries with value 0 that have their number, mean and variance.
     """
     shift = ops.stop_gradient(ops.sum(weights * tf_prediction_serial) / ops.maximum(ops.sum(weights), 1.0))
     total, squares = all_pairs.sums(shift)

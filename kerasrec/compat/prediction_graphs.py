@@ -1,4 +1,4 @@
-"""TensorRec's prediction graphs, each a name for a score layer."""
+"""TensorRec's prediction graphs; each is another name for a score layer."""
 
 from typing import Any
 
@@ -6,21 +6,21 @@ from kerasrec.layers import CosineScore, DotScore, EuclideanScore
 
 
 class AbstractPredictionGraph:
-    """What compares a user's and an item's representation.
+    """The base class of prediction graphs, which compare the representations of users and items.
 
-    A graph of one's own derives from this and gives `create_score`.
+    Your own graph derives from this class and defines `create_score`.
     """
 
     def create_score(self) -> Any:
         """A new score layer.
 
         Returns:
-            A score layer as those of `kerasrec.layers`, which compares pairs, lists and all pairs.
+            A score layer like those of `kerasrec.layers`, which scores pairs, lists and all pairs.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must define `create_score()`, which returns a score layer such as "
             "`kerasrec.layers.DotScore`; `connect_dense_prediction_graph` and "
-            "`connect_serial_prediction_graph` are not run."
+            "`connect_serial_prediction_graph` are not used."
         )
 
 
@@ -41,7 +41,7 @@ class CosineSimilarityPredictionGraph(AbstractPredictionGraph):
 
 
 class EuclideanSimilarityPredictionGraph(AbstractPredictionGraph):
-    """Minus the distance: `kerasrec.layers.EuclideanScore`."""
+    """The negative distance: `kerasrec.layers.EuclideanScore`."""
 
     def create_score(self) -> EuclideanScore:
         """The layer."""

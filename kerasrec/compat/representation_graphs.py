@@ -1,4 +1,4 @@
-"""TensorRec's representation graphs, each a name for a representation layer."""
+"""TensorRec's representation graphs; each is another name for a representation layer."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ from kerasrec.layers import (
 
 
 class AbstractRepresentationGraph:
-    """What turns features into representations.
+    """The base class of representation graphs, which turn features into representations.
 
-    A graph of one's own derives from this and gives `create_layer`; the original's
-    `connect_representation_graph`, made of TensorFlow 1 operations, has no place in Keras 3.
+    Your own graph derives from this class and defines `create_layer`. The original's
+    `connect_representation_graph` consists of TensorFlow 1 operations and cannot be used in Keras 3.
     """
 
     def create_layer(self, n_features: int, n_components: int) -> keras.layers.Layer:
@@ -28,17 +28,17 @@ class AbstractRepresentationGraph:
             n_components: int, size of a representation.
 
         Returns:
-            A Keras layer from a padded bag `{"indices": [B, W], "weights": [B, W]}` to `[B, C]`, built for
-            `n_features` before its first call.
+            A Keras layer that maps a padded bag `{"indices": [B, W], "weights": [B, W]}` to `[B, C]`, and is
+            built for `n_features` before its first call.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must define `create_layer(n_features, n_components)`, which returns a "
-            "Keras layer; operations of TensorFlow 1 in `connect_representation_graph` are not run."
+            "Keras layer; TensorFlow 1 operations in `connect_representation_graph` are not used."
         )
 
 
 class LinearRepresentationGraph(AbstractRepresentationGraph):
-    """A weighted sum of one vector a feature: `kerasrec.layers.SparseLinearRepr`."""
+    """A weighted sum of one vector per feature: `kerasrec.layers.SparseLinearRepr`."""
 
     def create_layer(self, n_features: int, n_components: int) -> keras.layers.Layer:
         """The layer."""
@@ -46,7 +46,7 @@ class LinearRepresentationGraph(AbstractRepresentationGraph):
 
 
 class NormalizedLinearRepresentationGraph(LinearRepresentationGraph):
-    """A weighted sum of one vector a feature, of length 1: `kerasrec.layers.SparseLinearRepr`."""
+    """A weighted sum of one vector per feature, scaled to length 1: `kerasrec.layers.SparseLinearRepr`."""
 
     def create_layer(self, n_features: int, n_components: int) -> keras.layers.Layer:
         """The layer."""
@@ -62,9 +62,9 @@ class FeaturePassThroughRepresentationGraph(AbstractRepresentationGraph):
 
 
 class WeightedFeaturePassThroughRepresentationGraph(FeaturePassThroughRepresentationGraph):
-    """The features, each times a weight: `kerasrec.layers.WeightedPassThroughRepr`.
+    """The features, each multiplied by a weight: `kerasrec.layers.WeightedPassThroughRepr`.
 
-    The weights train, as the original says and does not do: its weights are constants.
+    The weights are trained. The original documents this, too, but its weights are constants.
     """
 
     def create_layer(self, n_features: int, n_components: int) -> keras.layers.Layer:
@@ -88,7 +88,7 @@ class ReLURepresentationGraph(AbstractRepresentationGraph):
 
 
 class AbstractKerasRepresentationGraph(AbstractRepresentationGraph):
-    """Any Keras layers, one after the other: `kerasrec.layers.LayersRepr`.
+    """A sequence of Keras layers: `kerasrec.layers.LayersRepr`.
 
     Example:
         >>> import keras, kerasrec
@@ -102,8 +102,8 @@ class AbstractKerasRepresentationGraph(AbstractRepresentationGraph):
         """New layers.
 
         Args:
-            n_features: int, number of features that the first layer gets.
-            n_components: int, size that the last layer gives.
+            n_features: int, number of input features of the first layer.
+            n_components: int, output size of the last layer.
 
         Returns:
             Keras layers.
@@ -111,6 +111,6 @@ class AbstractKerasRepresentationGraph(AbstractRepresentationGraph):
         raise NotImplementedError(f"{type(self).__name__} must define `create_layers`.")
 
     def create_layer(self, n_features: int, n_components: int) -> keras.layers.Layer:
-        """The layers as one."""
+        """The layers as a single layer."""
         layers: Any = self.create_layers(n_features=n_features, n_components=n_components)
         return LayersRepr(layers, n_features)

@@ -23,39 +23,39 @@ from kerasrec.trainers import StopOnNaN
 
 
 class TensorRec:
-    """TensorRec's class on kerasrec's layers and losses, for code that was written for it.
+    """TensorRec's class, built from kerasrec's layers and losses, for code that was written for TensorRec.
 
-    Users and items are rows of features; a representation turns each side into vectors, a prediction
+    Users and items are rows of features. A representation turns each side into vectors, a prediction
     compares them, and a loss compares predictions with interactions:
 
         score = prediction(user_repr(x_u), item_repr(x_i)) + x_u . user_bias + x_i . item_bias
 
-    Numbers are the original's: a step is a batch of all its users' interactions, the loss is summed, and half
-    the sum of the squared weights times `alpha` is added to each of its entries. New models are better made
-    by `kerasrec.zoo`, whose losses are means; `docs/tensorrec.md` says how to convert.
+    The computation is that of the original: a step is a batch with all interactions of its users, the loss is
+    summed, and half the sum of the squared weights times `alpha` is added to each of its entries. For new
+    models use `kerasrec.zoo`, whose losses are means; `docs/tensorrec.md` explains how to convert.
 
-    Every matrix may be a SciPy sparse matrix, a `tf.data.Dataset` or the path of a TFRecord file as
-    `kerasrec.compat.input_utils` has them, or a list of one of these. Lists are batches in a fit; in a
-    prediction their rows follow each other.
+    Every matrix can be a SciPy sparse matrix, a `tf.data.Dataset` or the path of a TFRecord file in the
+    format of `kerasrec.compat.input_utils`, or a list of one of these. In a fit, the entries of a list are
+    batches; in a prediction, their rows are concatenated.
 
     Args:
         n_components: int, size of a representation. Defaults to `100`.
-        n_tastes: int, representations a user. Defaults to `1`.
+        n_tastes: int, number of representations per user. Defaults to `1`.
         user_repr_graph: representation graph of the users, or its class. Defaults to `None`:
             `LinearRepresentationGraph()`.
         item_repr_graph: representation graph of the items, or its class. Defaults to `None`:
             `LinearRepresentationGraph()`.
         attention_graph: representation graph of the attention, for several tastes. Defaults to `None`: the
-            best taste counts.
+            score is that of the best taste.
         prediction_graph: prediction graph, or its class. Defaults to `None`: `DotProductPredictionGraph()`.
         loss_graph: loss graph, or its class. Defaults to `None`: `RMSELossGraph()`.
         biased: bool, whether every feature has a bias. Defaults to `True`.
-        seed: int, of the first weights and of the samples. Defaults to `None`: Python's global generator,
-            which `keras.utils.set_random_seed` seeds.
+        seed: int, for the initial weights and the samples. Defaults to `None`: drawn from Python's global
+            generator, which `keras.utils.set_random_seed` seeds.
 
     Raises:
-        ValueError: if a size is not a positive integer, a graph is of another kind, or attention comes with
-            one taste.
+        ValueError: if a size is not a positive integer, a graph has the wrong type, or there is attention but
+            only one taste.
 
     Example:
         >>> import kerasrec.compat as tensorrec
@@ -114,18 +114,18 @@ class TensorRec:
         user_batch_size: int | None = None,
         n_sampled_items: int | None = None,
     ) -> keras.callbacks.History:
-        """Train; a second call goes on from the weights of the first, with another learning rate if need be.
+        """Train the model; a second call continues from the current weights, also at another learning rate.
 
         Args:
             interactions: users by items.
             user_features: users by features.
             item_features: items by features.
             epochs: int, passes over the batches. Defaults to `100`.
-            learning_rate: float, of Adam. Defaults to `0.1`.
-            alpha: float, weight of half the sum of the squared weights in each entry of the loss; with
-                several batches divided by e times the logarithm of their number. Defaults to `0.00001`.
-            verbose: bool, whether a line is printed each epoch. Defaults to `False`.
-            user_batch_size: int, users a batch. Defaults to `None`: one batch.
+            learning_rate: float, learning rate of Adam. Defaults to `0.1`.
+            alpha: float, weight of half the sum of the squared weights in each entry of the loss. With
+                several batches it is divided by e times the logarithm of their number. Defaults to `0.00001`.
+            verbose: bool, whether to print one line per epoch. Defaults to `False`.
+            user_batch_size: int, users per batch. Defaults to `None`: one batch.
             n_sampled_items: int, items sampled for each user in each step, for losses that take a sample.
                 Defaults to `None`.
 
@@ -133,9 +133,9 @@ class TensorRec:
             `keras.callbacks.History`.
 
         Raises:
-            ValueError: if the matrices do not fit each other or the first fit, have entries that are not
-                finite, or an argument is none of these.
-            FloatingPointError: if the loss is no longer a number.
+            ValueError: if the shapes of the matrices do not match each other or the first fit, if they have
+                entries that are not finite, or if an argument is invalid.
+            FloatingPointError: if the loss becomes NaN or infinite.
         """
         matrices: tuple[Any, ...] = (interactions, user_features, item_features)
         settings: tuple[Any, ...] = (epochs, learning_rate, alpha, verbose, user_batch_size, n_sampled_items)
@@ -169,7 +169,7 @@ class TensorRec:
         Returns:
             `keras.callbacks.History`.
         """
-        # Waits for its use: `kerasrec.data` comes along.
+        # Imported here because it imports `kerasrec.data`.
         from kerasrec.compat._steps import Steps, read_batches, sample_size
 
         if user_batch_size is not None:
@@ -213,7 +213,7 @@ class TensorRec:
         return np.concatenate(list(blocks))
 
     def predict_rank(self, user_features: Any, item_features: Any) -> np.ndarray:
-        """Ranks of all items for every user: 1 is the best, and of equal scores the first item is better.
+        """Ranks of all items for every user: 1 is the best; ties go to the first item.
 
         Args:
             user_features: users by features.
@@ -231,21 +231,22 @@ class TensorRec:
     def predict_similar_items(
         self, item_features: Any, item_ids: Any, n_similar: int
     ) -> list[list[tuple[int, float]]]:
-        """The items most similar to some, by the prediction between item representations, without biases.
+        """The items most similar to the given ones.
 
-        An item is among those similar to it.
+        The similarity is the prediction for two item representations, without biases. The result contains the
+        item itself.
 
         Args:
             item_features: items by features.
             item_ids: rows of `item_features`.
-            n_similar: int, how many of each.
+            n_similar: int, number of similar items for each.
 
         Returns:
             For each of `item_ids` a list of pairs of row and score, best first.
 
         Raises:
             ModelNotFitException: before the first fit.
-            ValueError: if an id is no row of `item_features`, or `n_similar` is above the number of items.
+            ValueError: if an id is not a row of `item_features`, or `n_similar` is above the number of items.
         """
         model = self._fit_model("predict_similar_items")
         items = _predict.represent(model, "item_features", item_features)["item"]
@@ -347,7 +348,7 @@ class TensorRec:
         return _predict.represent(model, "item_features", item_features)["item_bias"][:, 0]
 
     def save_model(self, directory_path: str | os.PathLike[str]) -> None:
-        """Write the model, its optimizer and settings to `tensorrec.keras` in a folder, which is made.
+        """Write the model, its optimizer and settings to `tensorrec.keras` in a folder, which is created.
 
         Args:
             directory_path: the folder.
@@ -359,7 +360,7 @@ class TensorRec:
 
     @classmethod
     def load_model(cls, directory_path: str | os.PathLike[str]) -> "TensorRec":
-        """Read a model that `save_model` wrote, ready to predict and to be fit further.
+        """Read a model that `save_model` wrote; it can predict and be fitted further.
 
         Args:
             directory_path: the folder.
@@ -369,7 +370,7 @@ class TensorRec:
 
         Raises:
             FileNotFoundError: if the folder has no such model.
-            ValueError: if it has one of the original.
+            ValueError: if it has a model of the original TensorRec.
         """
         model = _file.read(Path(directory_path))
         loaded = cls(

@@ -1,4 +1,4 @@
-"""What of TensorRec's `util` its users call: the scale of `alpha`, the sampler, and random data."""
+"""The public functions of TensorRec's `util`: the scale of `alpha`, the sampler, and random data."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def calculate_batched_alpha(num_batches: int, alpha: float) -> float:
-    """The `alpha` of each of several batches: `alpha / (e * log(num_batches))`, or `alpha` for one.
+    """The `alpha` of each batch: `alpha / (e * log(num_batches))`, or `alpha` for a single batch.
 
     Args:
         num_batches: int, number of batches.
@@ -30,15 +30,15 @@ def calculate_batched_alpha(num_batches: int, alpha: float) -> float:
 
 
 def sample_items(n_items: int, n_users: int, n_sampled_items: int, replace: bool) -> np.ndarray:
-    """Items for every user, drawn by NumPy's global generator as the original draws them.
+    """Items for every user, drawn from NumPy's global generator as in the original.
 
-    `TensorRec` itself draws all users at once, by a generator with a seed.
+    `TensorRec` itself draws for all users at once, from a seeded generator.
 
     Args:
         n_items: int, number of items.
         n_users: int, number of users.
-        n_sampled_items: int, items a user.
-        replace: bool, whether an item may come twice.
+        n_sampled_items: int, items per user.
+        replace: bool, whether a user may get an item twice.
 
     Returns:
         Pairs of user and item, int64 `[n_users * n_sampled_items, 2]`.
@@ -61,7 +61,7 @@ def generate_dummy_data(
     return_datasets: bool = False,
     seed: int | None = None,
 ) -> tuple[Any, Any, Any]:
-    """Interactions and features without structure, to try calls on; `kerasrec.datasets.synthetic` has one.
+    """Random interactions and features without structure; `kerasrec.datasets.synthetic` has data with one.
 
     Args:
         num_users: int. Defaults to `15000`.
@@ -72,8 +72,8 @@ def generate_dummy_data(
         n_features_per_user: int. Defaults to `20`.
         n_features_per_item: int. Defaults to `20`.
         pos_int_ratio: float, share of positive interactions; the others are negative. Defaults to `0.5`.
-        return_datasets: bool, data sets instead of matrices. Defaults to `False`.
-        seed: int. Defaults to `None`: another one every time.
+        return_datasets: bool, whether to return data sets instead of matrices. Defaults to `False`.
+        seed: int. Defaults to `None`: a different seed each time.
 
     Returns:
         Interactions, user features, item features.

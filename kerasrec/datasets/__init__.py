@@ -1,11 +1,11 @@
-"""Public data sets and a synthetic one, read into one kind of object.
+"""Public data sets and a synthetic one, each loaded as a `Dataset`.
 
-A loader reads, in this order: the folder or zip given as `path`; the data set's own folder or zip in the
-folder that the environment variable `KERASREC_DATA` names; a download from the publisher, kept in Keras's
-cache. The folder that `KERASREC_DATA` names looks like this, each entry optional:
+A loader reads the first of these that exists: the folder or zip file given as `path`; the data set's folder
+or zip file in the folder named by the environment variable `KERASREC_DATA`; a download from the publisher,
+which is kept in Keras's cache. The folder `KERASREC_DATA` looks like this; each entry is optional:
 
     movielens-latest-small/      a folder with kerasrec's name,
-    movielens-latest-small-2018/ the same with a year (the latest counts),
+    movielens-latest-small-2018/ the same with a year (the latest is used),
     ml-1m/                       a folder with the publisher's name,
     ml-25m.zip                   or the publisher's zip as it was downloaded
     book-crossing/               or BX-CSV-Dump/ or BX-CSV-Dump.zip

@@ -1,4 +1,4 @@
-"""The terms on which a data set may be used, said once a process."""
+"""Prints the terms of use of a data set, once per process."""
 
 import sys
 
@@ -8,7 +8,7 @@ _said: set[str] = set()
 
 
 def with_notice(dataset: Dataset) -> Dataset:
-    """The data set, whose licence and citation are printed the first time (to standard error)."""
+    """Print the licence and citation of a data set (once, to standard error), and return the data set."""
     if dataset.name not in _said:
         _said.add(dataset.name)
         print(f"{dataset.name}\nLicence: {dataset.licence}\nPlease cite: {dataset.citation}", file=sys.stderr)

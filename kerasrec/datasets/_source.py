@@ -1,4 +1,4 @@
-"""Where the files of a data set are: in a folder, in a zip, or still at the publisher's."""
+"""Finds the files of a data set: in a folder, in a zip file, or at the publisher."""
 
 import contextlib
 import os
@@ -16,12 +16,12 @@ FOLDER_VARIABLE = "KERASREC_DATA"
 
 @dataclass(frozen=True)
 class Archive:
-    """A publisher's file.
+    """A zip file of a publisher.
 
     Args:
         name: name of the data set in kerasrec.
-        url: where the zip is.
-        md5: the zip's checksum, where the publisher fixes one.
+        url: address of the zip file.
+        md5: checksum of the zip file, if the publisher gives one.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Archive:
 
     @property
     def file(self) -> str:
-        """The zip's name."""
+        """The name of the zip file."""
         return self.url.rsplit("/", 1)[1]
 
 
 class Files:
-    """The files of a data set, in a folder (or one folder below) or in a zip, which is never unpacked."""
+    """The files of a data set in a folder (or a folder in it), or in a zip file, which is never unpacked."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -49,13 +49,13 @@ class Files:
         except zipfile.BadZipFile as error:
             raise ValueError(
                 f"`path` must be a folder or a zip file. Received: path={str(place)!r}, which is not a zip "
-                "file or was not fully written; if so, delete it and fetch it again."
+                "file or is incomplete; if so, delete it and fetch it again."
             ) from error
-        # macOS puts a second file of the same name there.
+        # macOS adds a second file with the same name there.
         self._files = [member for member in members if not member.startswith("__MACOSX/")]
 
     def find(self, *names: str) -> str | None:
-        """The file that has one of these names, whatever its case; the first name that exists counts."""
+        """The file with the first of these names that exists, ignoring case; `None` if there is none."""
         for name in names:
             for file in self._files:
                 if Path(file).name.lower() == name.lower():
@@ -64,7 +64,7 @@ class Files:
 
     @contextlib.contextmanager
     def open(self, *names: str) -> Iterator[IO[bytes]]:
-        """Open the file that has one of these names."""
+        """Open the file with one of these names."""
         found = self.find(*names)
         if found is None:
             there = ", ".join(sorted(Path(file).name for file in self._files)[:8]) or "nothing"
@@ -80,7 +80,7 @@ class Files:
 
 
 def files(archive: Archive, path: Any = None) -> Files:
-    """The files of a data set: those of `path`, else of the folder KERASREC_DATA, else downloaded."""
+    """The files of a data set: from `path`, otherwise from the folder KERASREC_DATA, otherwise a download."""
     if path is not None:
         path = Path(path).expanduser()
         if not path.exists():
@@ -94,7 +94,7 @@ def files(archive: Archive, path: Any = None) -> Files:
 
 
 def _within(folder: Path, archive: Archive) -> Path | None:
-    """The data set's own folder or zip in a folder of data sets."""
+    """The folder or zip file of the data set in a folder of data sets; `None` if there is none."""
     if not folder.is_dir():
         return None
     names = [archive.name, Path(archive.file).stem]
@@ -116,7 +116,7 @@ def _download(archive: Archive) -> Path:
                     cache_subdir="datasets/kerasrec",
                 )
             )
-    except Exception as error:  # Keras raises nothing more precise
+    except Exception as error:  # Keras raises no specific exception
         folder = os.environ.get(FOLDER_VARIABLE)
         where = f"now {folder!r}" if folder else "not set now"
         raise FileNotFoundError(

@@ -16,20 +16,20 @@ Columns = Mapping[str, Sequence[str]] | Sequence[str]
 
 
 def read_numbers(files: "Files", *names: str, columns: Columns, **options: Any) -> "pd.DataFrame":
-    """A table of numbers, which may be large: read in a stream."""
+    """A table of numbers, which may be large and is read as a stream."""
     with files.open(*names) as file:
-        # Any bytes are Latin-1, and digits are the same in every encoding met here.
+        # Any bytes are valid Latin-1, and digits are the same in all encodings of these files.
         return _read(file, files, names, columns, {"encoding": "latin-1", **options})
 
 
 def read_text(files: "Files", *names: str, columns: Columns, **options: Any) -> "pd.DataFrame":
-    """A table of text, in UTF-8 or Latin-1, all columns as strings and empty ones missing."""
+    """A table of text, in UTF-8 or Latin-1; all columns are strings, and empty entries are missing."""
     options = {"dtype": str, "lineterminator": "\n", **options}
     return _read(StringIO(text(files, *names)), files, names, columns, options)
 
 
 def text(files: "Files", *names: str) -> str:
-    """A file as text. Its line ends become single line feeds; a lone carriage return is no line end."""
+    """A file as text. Line ends become line feeds; a single carriage return is not a line end."""
     with files.open(*names) as file:
         content = file.read()
     try:
@@ -40,7 +40,7 @@ def text(files: "Files", *names: str) -> str:
 
 
 def read_double_colons(files: "Files", *names: str, columns: Sequence[str]) -> "pd.DataFrame":
-    """A table of text with `::` between the columns, which pandas reads only slowly."""
+    """A table of text with `::` between the columns, which pandas itself reads slowly."""
     tabs = text(files, *names).replace("::", "\t")
     options = {"dtype": str, "sep": "\t", "quoting": csv.QUOTE_NONE, "lineterminator": "\n"}
     return _read(StringIO(tabs), files, names, columns, options)
@@ -57,10 +57,10 @@ def to_interactions(frame: "pd.DataFrame", **options: Any) -> "Interactions":
 def _read(
     source: IO[Any], files: "Files", names: Sequence[str], columns: Columns, options: dict[str, Any]
 ) -> "pd.DataFrame":
-    """Read with the columns renamed.
+    """Read a table and rename its columns.
 
-    `columns` is either all names of a table without a header, or, for one with a header, the
-    names that each column may have there, in any case.
+    `columns` has the names of all columns if the table has no header. If it has one, `columns` has the names
+    that each column may have there, in upper or lower case.
     """
     import pandas as pd
 

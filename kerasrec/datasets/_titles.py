@@ -1,6 +1,6 @@
 import numpy as np
 
-# Each genre has its own nouns, so that a list of recommendations shows a taste at a glance.
+# Each genre has its own nouns, so a list of recommendations shows a taste at a glance.
 NOUNS = {
     "Action": "Strike Pursuit Vendetta Convoy Fuse Ambush Getaway Firewall Outpost Ricochet",
     "Adventure": "Expedition Island Compass Caravan Summit Voyage Lagoon Canyon Map Horizon",
@@ -24,15 +24,15 @@ _ADJECTIVES = (
 
 
 def film_titles(genres: np.ndarray, years: np.ndarray) -> np.ndarray:
-    """A different title for every film, such as `"The Silent Harbour (1994)"`.
+    """A unique title for every film, such as `"The Silent Harbour (1994)"`.
 
     Args:
-        genres: integers `[I]`, each film's first genre, an index into `NOUNS`.
+        genres: integers `[I]`, main genre of each film, an index into `NOUNS`.
         years: integers `[I]`.
 
     Returns:
-        Strings `[I]`. The n-th film of a genre has the same title whatever the seed; where the words
-        run out, sequels are numbered.
+        Strings `[I]`. The n-th film of a genre has the same title for every seed. When the words are used
+        up, sequels are numbered.
     """
     titles = np.empty(len(genres), dtype=object)
     adjectives = np.array(_ADJECTIVES, dtype=object)
@@ -41,7 +41,7 @@ def film_titles(genres: np.ndarray, years: np.ndarray) -> np.ndarray:
         rows = np.flatnonzero(genres == genre)
         n = np.arange(len(rows))
         sequel, pair = np.divmod(n, len(nouns) * len(adjectives))
-        # 147 shares no factor with the number of pairs: each comes up once, and neighbours differ.
+        # 147 is coprime to the number of pairs, so each pair is used once, and neighbours differ.
         pair = (147 * pair + 61 * genre) % (len(nouns) * len(adjectives))
         adjective, noun = np.divmod(pair, len(nouns))
         number = np.where(sequel > 0, " " + (sequel + 1).astype(str).astype(object), "")

@@ -20,24 +20,24 @@ _CITATION = (
 def book_crossing(path: Any = None) -> Dataset:
     """Book-Crossing: ratings of books from 1 to 10 by the members of a book-swapping site.
 
-    Both the publisher's dump (`BX-Book-Ratings.csv`, `BX-Books.csv`, `BX-Users.csv`: Latin-1, semicolons,
-    backslashes before quotation marks, rows that one of these has shifted) and plain tables (`ratings.csv`,
-    `books.csv`, `users.csv`) are read. The dump's ratings of 0 say only that a user had something to
-    do with a book, and are left out. ISBNs stay as published; a few differ in case alone.
+    The loader reads the publisher's dump (`BX-Book-Ratings.csv`, `BX-Books.csv`, `BX-Users.csv`: in Latin-1,
+    with semicolons and backslashes before quotation marks, some of which shift the columns of a row) and
+    plain tables (`ratings.csv`, `books.csv`, `users.csv`). Ratings of 0 in the dump only say that a user
+    interacted with a book, and are left out. ISBNs stay as published; a few differ only in case.
 
     Args:
-        path: a folder with the files, or the zip; it is read in place. Defaults to `None`: the folder
-            `book-crossing`, `BX-CSV-Dump` or the zip `BX-CSV-Dump.zip` in the folder that the environment
-            variable `KERASREC_DATA` names, else a download, which is kept.
+        path: a folder with the files, or the zip file, which is read in place. Defaults to `None`: the folder
+            `book-crossing` or `BX-CSV-Dump` or the zip file `BX-CSV-Dump.zip` in the folder named by the
+            environment variable `KERASREC_DATA`, otherwise a download, which is kept.
 
     Returns:
         `Dataset`. Its `items` have the columns `title`, `author`, `year` and `publisher`, its `users` `city`,
-        `state`, `country` and `age`, each missing where unknown. Some rated books have no row in `items`.
+        `state`, `country` and `age`; unknown entries are missing. Some rated books have no row in `items`.
 
     Raises:
         ValueError: if a file is not the publisher's.
         FileNotFoundError: if `path` or a file in it is missing, or the download fails; the message says what
-            to fetch from where and where to put it.
+            to download and where to put it.
 
     References:
         C.-N. Ziegler et al. (2005), Improving Recommendation Lists Through Topic Diversification.
@@ -65,7 +65,7 @@ def book_crossing(path: Any = None) -> Dataset:
 
 
 def _read(source: Files, what: str, columns: dict[str, list[str]]) -> "pd.DataFrame":
-    """A table, with the dialect that its first line shows."""
+    """A table; its first line tells the dialect."""
     names = (f"BX-Book-{what}.csv", f"BX-{what}.csv", f"{what}.csv")
     with source.open(*names) as file:
         dump = b";" in file.readline()
@@ -97,10 +97,10 @@ def _books(source: Files) -> "pd.DataFrame":
 
 
 def _unshift(books: "pd.DataFrame") -> None:
-    """Put back the columns of books whose title ends in a backslash.
+    """Repair the columns of books whose title ends in a backslash.
 
-    The title's closing quotation mark counted as text: the author is in the title and everything after
-    it one column too far to the left.
+    The title's closing quotation mark was read as text, so the title contains the author, and all later
+    columns are shifted to the left by one.
     """
     shifted = books["title"].str.contains('";', regex=False, na=False)
     shifted &= books["publisher"].str.startswith("http", na=False)
@@ -113,7 +113,7 @@ def _unshift(books: "pd.DataFrame") -> None:
 def _with_quotation_marks(titles: "pd.Series[str]") -> "pd.Series[str]":
     r"""Titles such as `\O\" Is for Outlaw"` as `"O" Is for Outlaw`.
 
-    Plain tables made from the dump without minding its backslashes have lost the first mark of such titles
+    Plain tables that were made from the dump without handling backslashes lack the first mark of such titles
     and have one too many at the end.
     """
     marred = titles.str.contains("\\", regex=False, na=False) & titles.str.endswith('"', na=False)
@@ -131,7 +131,7 @@ def _users(source: Files) -> "pd.DataFrame":
     columns |= {place: [place] for place in places} if plain else {"location": ["location"]}
     users = _read(source, "users", columns)
     if not plain:
-        # "fort worth, texas, usa"; what stands between the first and the last comma is the state.
+        # "fort worth, texas, usa": the state is between the first and the last comma.
         users[places] = users["location"].str.extract(r"^\s*([^,]*),?(.*?),?([^,]*)$").to_numpy()
         for place in places:
             users[place] = users[place].str.strip(" ,").replace(["", "n/a"], None)

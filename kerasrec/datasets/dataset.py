@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """A data set: who did what with which item, what is known of them, and on which terms it may be used.
+    """A data set: interactions, metadata of users and items, and the terms of use.
 
     Args:
         name: str, e.g. `"movielens-1m"`.
-        interactions: `kerasrec.data.Interactions`; times, where there are any, in seconds since 1970 UTC.
-        items: frame of what is known of the items, indexed by raw id. It may hold items that nobody
-            rated and lack some that were: `items.reindex(interactions.item_ids)` puts it in code order.
-        users: the same for the users; no columns where nothing is known.
-        licence: str, the terms of use in short.
-        citation: str, what to cite.
+        interactions: `kerasrec.data.Interactions`; times, if there are any, in seconds since 1970 UTC.
+        items: frame with the metadata of the items, indexed by raw id. It may have items without ratings, and
+            lack items with ratings: `items.reindex(interactions.item_ids)` puts it in code order.
+        users: the same for the users; without columns if there are no metadata.
+        licence: str, a summary of the terms of use.
+        citation: str, the citation that the publisher asks for.
 
     Example:
         >>> import kerasrec
@@ -43,10 +43,10 @@ class Dataset:
         )
 
     def describe(self) -> "pd.DataFrame":
-        """What the data set holds.
+        """Statistics of the data set.
 
         Returns:
-            Frame with one column, `value`, and one row a fact: name, counts, density, range and mean of
+            Frame with one column, `value`, and one row per fact: name, counts, density, range and mean of
             the values, first and last time (a date, or `None`), metadata columns, licence and citation.
 
         Example:

@@ -20,21 +20,22 @@ _CITATION = (
 def lastfm(path: Any = None) -> Dataset:
     """Last.fm, 2,000 users (HetRec 2011): how often users listened to artists.
 
-    The value of an interaction is the count of plays. There are no times.
+    The value of an interaction is the number of plays. There are no times.
 
     Args:
-        path: a folder with the publisher's files, or the zip; it is read in place. Defaults to `None`: the
-            folder `lastfm` or `hetrec2011-lastfm-2k` or the zip `hetrec2011-lastfm-2k.zip` in the folder that
-            the environment variable `KERASREC_DATA` names, else a download, which is kept.
+        path: a folder with the publisher's files, or the zip file, which is read in place. Defaults to
+            `None`: the folder `lastfm` or `hetrec2011-lastfm-2k` or the zip file `hetrec2011-lastfm-2k.zip`
+            in the folder named by the environment variable `KERASREC_DATA`, otherwise a download, which is
+            kept.
 
     Returns:
-        `Dataset`. Its `items` have the columns `title` (the artist's name), `tags` (those given by the
-        users, most frequent first, joined by `|`) and `url`; its `users` have no columns.
+        `Dataset`. Its `items` have the columns `title` (the artist's name), `tags` (given by users, most
+        frequent first, joined by `|`) and `url`; its `users` have no columns.
 
     Raises:
         ValueError: if a file is not the publisher's.
         FileNotFoundError: if `path` or a file in it is missing, or the download fails; the message says what
-            to fetch from where and where to put it.
+            to download and where to put it.
 
     References:
         I. Cantador, P. Brusilovsky and T. Kuflik (2011), HetRec 2011.
@@ -72,7 +73,7 @@ def _tags(source: Files) -> "pd.Series[str]":
     names = _tables.read_text(
         source, "tags.dat", columns={"tag": ["tagid"], "name": ["tagvalue"]}, sep="\t", quoting=csv.QUOTE_NONE
     )
-    # A bar would cut a tag in two.
+    # A bar would split a tag.
     names = names.astype({"tag": "int64"}).set_index("tag")["name"].str.replace("|", "/", regex=False)
     counts = given.groupby(["item", "tag"]).size().rename("n").reset_index()
     counts["name"] = names.reindex(counts["tag"]).to_numpy()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SITE = "https://files.grouplens.org/datasets/movielens/"
-# Checksums from the .md5 files beside the archives; the one of latest-small changes with its content.
+# Checksums from the .md5 files next to the archives; latest-small has none, because its content changes.
 _EDITIONS = {
     "latest-small": ("ml-latest-small.zip", None),
     "100k": ("ml-100k.zip", "0e33842e24a9c977be4e0107933c0723"),
@@ -32,7 +32,7 @@ _CITATION = (
 )
 
 _RATING_COLUMNS = ("user", "item", "value", "time")
-# The flags of u.item, in the order of u.genre; the first one says that none is known.
+# The flags of u.item, in the order of u.genre; the first one means that no genre is known.
 _GENRES_100K = (
     "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy "
     "Film-Noir Horror Musical Mystery Romance Sci-Fi Thriller War Western"
@@ -68,21 +68,22 @@ def movielens(edition: str = "latest-small", path: Any = None) -> Dataset:
 
     Args:
         edition: `"latest-small"`, `"100k"`, `"1m"`, `"10m"`, `"20m"`, `"25m"` or `"32m"`. The first changes
-            over the years (671 users in 2016, 610 in 2018); the others never do.
-            Defaults to `"latest-small"`.
-        path: a folder with the publisher's files, or the zip; it is read in place. Defaults to `None`: the
-            folder `movielens-<edition>` or the publisher's folder or zip (`ml-1m`, `ml-1m.zip`) in the folder
-            that the environment variable `KERASREC_DATA` names, else a download, which is kept.
+            over the years (671 users in 2016, 610 in 2018); the others do not. Defaults to `"latest-small"`.
+        path: a folder with the publisher's files, or the zip file, which is read in place. Defaults to
+            `None`: the folder `movielens-<edition>` or the publisher's folder or zip file (`ml-1m`,
+            `ml-1m.zip`) in the folder named by the environment variable `KERASREC_DATA`, otherwise a
+            download, which is kept.
 
     Returns:
-        `Dataset`. Its `items` have the columns `title`, `genres` (joined by `|`, empty where none is known)
-        and `year` (missing where the title has none). Its `users` have `age`, `gender`, `occupation` and
-        `zip_code` in the editions 100k and 1m (there `age` is the lower end of a range), else no columns.
+        `Dataset`. Its `items` have the columns `title`, `genres` (joined by `|`, empty if unknown) and `year`
+        (missing if the title has none). In the editions 100k and 1m its `users` have `age`, `gender`,
+        `occupation` and `zip_code` (in 1m, `age` is the lower end of a range); in the others they have no
+        columns.
 
     Raises:
         ValueError: if the edition is unknown or a file is not the publisher's.
         FileNotFoundError: if `path` or a file in it is missing, or the download fails; the message says what
-            to fetch from where and where to put it.
+            to download and where to put it.
 
     References:
         F. M. Harper and J. A. Konstan (2015), The MovieLens Datasets: History and Context.
@@ -121,7 +122,7 @@ def _read_csv(source: Files) -> _Frames:
 
 
 def _read_dat(source: Files) -> _Frames:
-    # With a single colon as separator every second column is empty, and pandas reads it fast.
+    # With a single colon as separator every second column is empty, but pandas reads the file fast.
     ratings = _tables.read_numbers(
         source,
         "ratings.dat",

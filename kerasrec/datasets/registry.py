@@ -30,17 +30,17 @@ def names() -> list[str]:
 
 
 def load(name: str, path: Any = None) -> Dataset:
-    """A data set by name; its own function has the details.
+    """Load a data set by name; the function with its name has the details.
 
     Args:
         name: str, one of `names()`.
-        path: a folder or zip to read instead of what `KERASREC_DATA` or a download has. Defaults to `None`.
+        path: a folder or zip file to read instead of `KERASREC_DATA` or a download. Defaults to `None`.
 
     Returns:
         `Dataset`.
 
     Raises:
-        ValueError: if the name is unknown, or `path` is given for `"synthetic"`, which reads nothing.
+        ValueError: if the name is unknown, or `path` is given for `"synthetic"`, which reads no files.
         FileNotFoundError: if there are no files and they cannot be downloaded.
 
     Example:

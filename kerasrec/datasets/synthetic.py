@@ -11,11 +11,11 @@ from kerasrec.datasets.dataset import Dataset
 _LICENCE = "Generated: no restriction."
 _CITATION = "kerasrec.datasets.synthetic"
 
-# Popularity falls as 1 / (rank + n_items / _HEAD): the first tenth of the items draws 60 %.
+# Popularity falls as 1 / (rank + n_items / _HEAD): the first tenth of the items gets 60 % of the draws.
 _HEAD = 300.0
-# Work arrays hold about this many pairs, whatever the size of the data set.
+# Approximate number of pairs in temporary arrays, whatever the size of the data set.
 _BLOCK = 2_000_000
-# Beyond this share of the catalogue drawing a user's items one by one meets too many repetitions.
+# For users with more than this share of the catalogue, drawing one by one would repeat too many items.
 _DENSE = 1 / 16
 _START, _END = 1_420_070_400, 1_735_689_600  # 2015-01-01, 2025-01-01
 
@@ -25,28 +25,29 @@ def synthetic(
 ) -> Dataset:
     """Film ratings with a planted structure, from 0.5 to 5 in half steps.
 
-    `rating = 3.3 + 0.4 user bias + 0.45 item bias + 0.6 taste + 0.5 noise`, each part of deviation 1, rounded
-    to half steps and clipped. The taste is the product of 5 user and 5 item factors. Genres explain 60 % of
-    the item biases and factors, age and country 30 % of the user's. Which items a user rates depends on
-    their popularity, which has a long tail, and on the user's taste. No pair comes twice.
+    `rating = 3.3 + 0.4 user bias + 0.45 item bias + 0.6 taste + 0.5 noise`, rounded to half steps and
+    clipped; each part has standard deviation 1. The taste is the dot product of 5 user and 5 item factors.
+    Genres explain 60 % of the variance of the item biases and factors, and age and country 30 % of that of
+    the users. Which items a user rates depends on their popularity, which has a long tail, and on the user's
+    taste. No pair occurs twice.
 
-    At the default size the global mean has a root mean squared error of 0.92 on held-out ratings, the
-    biases of users and items 0.72, a factor model of 5 components about 0.56; below the noise of
-    0.50 no model comes.
+    At the default size the root mean squared error on held-out ratings is 0.92 for the global mean, 0.72 for
+    user and item biases, and about 0.56 for a model with 5 factors. No model can be better than the noise of
+    0.50.
 
     Args:
         n_users: int, number of users; all are in the vocabulary. Defaults to `1000`.
         n_items: int, number of items; all are in the vocabulary. Defaults to `2000`.
-        n_interactions: int, number of ratings; the time taken is proportional to it, the memory beside
-            the result is not. Defaults to `100_000`.
+        n_interactions: int, number of ratings. The time grows with it; memory beyond the result does not.
+            Defaults to `100_000`.
         seed: int. The same seed gives the same data. Defaults to `0`.
 
     Returns:
         `Dataset`. Its `items` have the columns `title`, `genres` (joined by `|`) and `year`, its `users`
-        `age` and `country`. Rows of the interactions are grouped by user.
+        `age` and `country`. The interactions are grouped by user.
 
     Raises:
-        ValueError: if a size is not a positive integer or there are fewer pairs than interactions.
+        ValueError: if a size is not a positive integer or there are more interactions than pairs.
 
     Example:
         >>> import kerasrec
@@ -59,7 +60,7 @@ def synthetic(
     n_interactions = positive_integer("n_interactions", n_interactions)
     if n_interactions > n_users * n_items:
         raise ValueError(
-            "`n_interactions` must be at most n_users * n_items, since no pair occurs twice. Received: "
+            "`n_interactions` must be at most n_users * n_items, because no pair occurs twice. Received: "
             f"n_interactions={n_interactions}, n_users={n_users}, n_items={n_items}."
         )
     import pandas as pd
@@ -67,7 +68,7 @@ def synthetic(
     rng = np.random.default_rng(seed)
     planted = plant(n_users, n_items, rng)
     counts = _activity(n_users, n_items, n_interactions, rng)
-    # Items keep their codes but not their rank in popularity.
+    # The popularity of items does not depend on their codes.
     by_rank = rng.permutation(n_items).astype("int32")
     joined = rng.uniform(_START, _END, n_users)
     stayed = np.minimum(rng.exponential(180 * 86_400.0, n_users), _END - joined)
@@ -106,13 +107,13 @@ def synthetic(
 
 
 def _activity(n_users: int, n_items: int, n_interactions: int, rng: np.random.Generator) -> np.ndarray:
-    """Ratings per user `[U]`: log-normal, at least one if there are enough, at most one per item."""
+    """Ratings per user `[U]`: log-normal; at least one, if there are enough; at most one per item."""
     eagerness = rng.lognormal(sigma=1.0, size=n_users)
     counts = np.full(n_users, int(n_interactions >= n_users))
     while left := n_interactions - counts.sum():
         open_ = counts < n_items
         share = np.floor(left * (eagerness * open_) / (eagerness @ open_)).astype("int64")
-        if not share.any():  # only remainders: one each to the most eager
+        if not share.any():  # only remainders are left: the most eager users get one each
             share[np.argsort(-(eagerness * open_))[: min(left, open_.sum())]] = 1
         counts = np.minimum(counts + share, n_items)
     return counts
@@ -121,14 +122,14 @@ def _activity(n_users: int, n_items: int, n_interactions: int, rng: np.random.Ge
 def _pairs(
     planted: Planted, counts: np.ndarray, by_rank: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Blocks of different user-item pairs, `counts[u]` of user u, none user in two blocks.
+    """Blocks of unique user-item pairs, `counts[u]` of user u; each user is in one block.
 
-    An item's chance is its popularity times the logistic function of the user's taste for it.
+    The probability of an item is proportional to its popularity times the logistic function of the taste.
     """
     n_items = len(by_rank)
     dense = counts > _DENSE * n_items
     light = np.flatnonzero(~dense & (counts > 0))
-    # Whole users, about _BLOCK / 4 pairs: four draws a pair are made at once.
+    # A block has whole users with about _BLOCK / 4 pairs, because four draws per pair are made at once.
     block = np.cumsum(counts[light]) * 4 // _BLOCK
     for users in np.split(light, np.flatnonzero(np.diff(block)) + 1):
         if len(users):
@@ -143,19 +144,19 @@ def _pairs(
 def _draw_one_by_one(
     planted: Planted, users: np.ndarray, counts: np.ndarray, by_rank: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws with replacement, of which each user's first `counts` different ones are kept."""
+    """Draw with replacement, and keep the first `counts` unique items of each user."""
     n_items = len(by_rank)
     kept = np.empty(0, "int64")  # row in `users` * n_items + item
     missing = counts
     while missing.any():
         rows = np.repeat(np.arange(len(users)), 4 * missing)
-        # The inverse of the popularity's cumulated distribution.
+        # The inverse of the cumulative distribution of popularity.
         rank = n_items / _HEAD * np.expm1(np.log1p(_HEAD) * rng.random(len(rows)))
         items = by_rank[np.minimum(rank.astype("int64"), n_items - 1)]
         taste = planted.taste(users[rows], items)
         liked = rng.random(len(rows), "float32") * (1 + np.exp(-taste)) < 1
         drawn = np.concatenate([kept, rows[liked] * n_items + items[liked]])
-        # Different ones, in the order drawn, then user by user.
+        # Unique pairs in the order of the draws, then sorted by user.
         _, first = np.unique(drawn, return_index=True)
         drawn = drawn[np.sort(first)]
         drawn = drawn[np.argsort(drawn // n_items, kind="stable")]
@@ -169,7 +170,7 @@ def _draw_one_by_one(
 def _draw_at_once(
     planted: Planted, users: np.ndarray, counts: np.ndarray, by_rank: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same draws over the whole catalogue: the largest of log-chance + Gumbel noise."""
+    """The same distribution for dense users: the items with the largest log-probability plus Gumbel noise."""
     n_items = len(by_rank)
     chance = np.empty(n_items, "float32")
     chance[by_rank] = np.log(np.diff(np.log1p(_HEAD / n_items * np.arange(n_items + 1))))
@@ -180,9 +181,9 @@ def _draw_at_once(
 
 
 def _genre_names(genres: np.ndarray) -> np.ndarray:
-    """`"Comedy|Drama"` of the indices `[I, 3]`, in alphabetical order."""
+    """Names such as `"Comedy|Drama"` for indices `[I, 3]`, in alphabetical order."""
     names = np.array([*GENRES, ""], dtype=object)
-    # GENRES is in alphabetical order; the -1 go last.
+    # GENRES is in alphabetical order; -1 is sorted to the end.
     genres = np.sort(np.where(genres < 0, len(GENRES), genres), axis=1)
     joined = names[genres[:, 0]]
     for column in genres.T[1:]:

@@ -124,7 +124,7 @@ def test_figures_of_one_user(cases):
 
 
 def test_figures_need_one_shape():
-    with pytest.raises(ValueError, match=r"must have one shape. Received: \(1, 3\) and \(2, 3\)."):
+    with pytest.raises(ValueError, match=r"must have the same shape. Received: \(1, 3\) and \(2, 3\)."):
         figures.recall_at_k(np.ones((1, 3)), scipy.sparse.csr_matrix((2, 3)))
 
 

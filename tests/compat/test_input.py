@@ -165,7 +165,7 @@ def test_other_input_is_refused(place, data, tmp_path):
 
 def test_matrices_that_are_no_data_are_refused(data, tmp_path):
     interactions, users, items = data
-    with pytest.raises(FileNotFoundError, match="A path must be that of a TFRecord file; there is none at"):
+    with pytest.raises(FileNotFoundError, match="A path must be a TFRecord file; there is none at"):
         TensorRec(3).fit(str(tmp_path / "none"), users, items)
     nothing = scipy.sparse.csr_matrix((9, 0))
     refused(
@@ -189,13 +189,13 @@ def test_other_data_sets_are_refused(data):
     )
     empty = input_utils.create_tensorrec_dataset_from_sparse_matrix(data[0]).take(0)
     refused(
-        "`interactions` must hold at least one matrix. Received: data without an entry.", [empty, *data[1:]]
+        "`interactions` must have at least one matrix. Received: data without an entry.", [empty, *data[1:]]
     )
 
 
 def test_matrices_that_do_not_fit_are_refused(data):
     interactions, users, items = data
-    rule = "`interactions` must have a row for each row of `user_features` and a column for each row of "
+    rule = "`interactions` must have one row per row of `user_features` and one column per row of "
     refused(
         rule
         + "`item_features`. Received: interactions (9, 12), 8 rows of user features, 12 of item features.",
@@ -207,7 +207,7 @@ def test_matrices_that_do_not_fit_are_refused(data):
         [interactions, [users, users], items],
     )
     refused(
-        "`item_features` must have one batch, or as many as `user_features`. Received: 3 beside 2.",
+        "`item_features` must have one batch, or as many as `user_features`. Received: 3 and 2.",
         [[interactions] * 2, [users] * 2, [items] * 3],
     )
 
@@ -342,10 +342,10 @@ def test_methods_need_a_fit(data, tmp_path):
     }.items():
         with pytest.raises(
             tensorrec.ModelNotFitException,
-            match=f"`{method}` needs a model that has been fit; call `fit` or `fit_partial` first.",
+            match=f"`{method}` needs a fitted model; call `fit` or `fit_partial` first.",
         ):
             getattr(model, method)(*arguments)
-    with pytest.raises(tensorrec.TensorRecException, match="`keras_model` needs a model that has been fit"):
+    with pytest.raises(tensorrec.TensorRecException, match="`keras_model` needs a fitted model"):
         model.keras_model  # noqa: B018
 
 
@@ -356,12 +356,12 @@ def test_methods_need_their_parts(data):
     for actor, features in (("user", users), ("item", items)):
         with pytest.raises(
             tensorrec.ModelNotBiasedException,
-            match=f"`predict_{actor}_bias` needs a model made with biased=True. Received: biased=False.",
+            match=f"`predict_{actor}_bias` needs a model with biased=True. Received: biased=False.",
         ):
             getattr(model, f"predict_{actor}_bias")(features)
     with pytest.raises(
         tensorrec.ModelWithoutAttentionException,
-        match="`predict_user_attention_representation` needs a model made with an `attention_graph`. "
+        match="`predict_user_attention_representation` needs a model with an `attention_graph`. "
         "Received: attention_graph=None.",
     ):
         model.predict_user_attention_representation(users)
