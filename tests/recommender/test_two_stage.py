@@ -398,7 +398,7 @@ def test_one_file_holds_both(tmp_path, clicks, first, second):
     assert again.rules == both.rules and isinstance(again.ranker, Recommender)
     pd.testing.assert_frame_equal(again.recommend(k=4), both.recommend(k=4))
     first.save(path)
-    with pytest.raises(ValueError, match=r"`path` must be a file of two stages.*of 'implicit_als' alone"):
+    with pytest.raises(ValueError, match=r"`path` must be a file of two stages.*with only 'implicit_als'"):
         TwoStage.load(path)
     with pytest.raises(ValueError, match=r"An export holds one model.*Received: two stages"):
         TwoStage(first, second).export(tmp_path / "x.onnx")
