@@ -23,7 +23,7 @@ def test_no_more_than_there_are(run_json, trained):
 
 def test_bad_input(fails, trained, tmp_path):
     path, _ = trained
-    assert fails("similar", path).startswith("Either `--item` or `--user` must be given. Received: none")
+    assert fails("similar", path).startswith("Either `--item` or `--user` must be given. Received: neither")
     assert "Received: both" in fails("similar", path, "-i", "P-1é", "-u", "cust 03")
     assert "must be items that the recommender knows" in fails("similar", path, "-i", "P-1")
     assert "there is none at" in fails("similar", "nothing.keras", "-i", "P-1")

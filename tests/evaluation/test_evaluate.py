@@ -262,7 +262,7 @@ class TestBadInput:
             self.evaluate(train=other)
         longer = interactions(self.train, {**self.ids, "user_ids": [*self.ids["user_ids"], "late"]})
         with pytest.raises(
-            ValueError, match="the users of train, .* 15 and 16 users, .* are nothing and 'late'"
+            ValueError, match="the users of train, .* 15 and 16 users; .* is nothing and 'late'"
         ):
             self.evaluate(train=longer)
         model = kerasrec.zoo.create("popularity", other)
@@ -271,7 +271,7 @@ class TestBadInput:
 
     def test_a_model_that_is_too_small(self):
         with pytest.raises(
-            ValueError, match="know the items of `test`.* 'item_embedding' has 20 rows where 25"
+            ValueError, match="know the items of `test`.* 'item_embedding' has 20 rows, but 25"
         ):
             self.evaluate(model=kerasrec.zoo.RecommenderV1(15, 20))
         with pytest.raises(

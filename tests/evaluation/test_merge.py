@@ -159,9 +159,9 @@ def test_refusals(measured, whole, split):
         merge([part, measured(second).renamed("other")])
     with pytest.raises(ValueError, match="must be of the same metrics. Received: 'recall@3, .*' and 'mrr@3"):
         merge([part, measured(second, metrics=("mrr",))])
-    with pytest.raises(ValueError, match="one protocol, apart from the users. Received: 'ties' is .*seed 1"):
+    with pytest.raises(ValueError, match="same protocol, apart from the users. Received: 'ties' is .*seed 1"):
         merge([part, measured(second, seed=1)])
-    with pytest.raises(ValueError, match="one protocol.*'left out' is .* and 'nothing'"):
+    with pytest.raises(ValueError, match="same protocol.*'left out' is .* and 'nothing'"):
         merge([part, measured(second, exclude_seen=False)])
     ids = {"user_ids": test.user_ids, "item_ids": [f"j{i}" for i in range(N_ITEMS)]}
     others = [Interactions(x.users, x.items, x.values, **ids) for x in (train, test)]

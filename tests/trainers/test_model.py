@@ -205,7 +205,7 @@ def test_steps_per_execution_has_a_limit():
     model = build(kerasrec.Model)
     model.compile("sgd", "mean_squared_error", steps_per_execution=131_072)
     with pytest.raises(
-        ValueError, match=r"must be at most 131,072, .* Received: steps_per_execution=131073\."
+        ValueError, match=r"must be at most 131,072; .* Received: steps_per_execution=131073\."
     ):
         model.compile("sgd", "mean_squared_error", steps_per_execution=131_073)
 
