@@ -11,16 +11,16 @@ _MOST_BARS = 20
 
 
 class Explanation:
-    """Why a recommender gives a pair its score.
+    """An explanation of a recommender's score for a user and an item.
 
     Args:
         user: raw user id.
         item: raw item id.
-        score: float, what the model gives.
-        raw_score: float, the same before what only rescales it, such as the range of ratings.
-        contributions: frame of `kind`, `name`, `contribution` and `exact`, the largest first; they sum to
-            `raw_score`.
-        neighbors: frame of the items of the user's own history that are nearest to the item.
+        score: float, the model's score.
+        raw_score: float, the score before any rescaling, such as to the range of ratings.
+        contributions: frame with `kind`, `name`, `contribution` and `exact`, largest first; contributions
+            sum to `raw_score`.
+        neighbors: frame with the items of the user's history that are most similar to the item.
 
     Example:
         >>> import kerasrec
@@ -52,7 +52,7 @@ class Explanation:
         )
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """The largest contributions as bars.
+        """Plot the largest contributions as bars.
 
         Args:
             path: file to write, such as `why.png`. Defaults to `None`: none.

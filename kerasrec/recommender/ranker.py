@@ -29,10 +29,10 @@ class Ranker:
     """A trained click model with its columns: rows of a table in, probabilities out, in one file.
 
     Args:
-        model: `keras.Model` of `kerasrec.zoo` with `task="click"`, which carries its columns.
-        users: frame indexed by raw user id with columns that the model reads of users, for `rank`.
-            Defaults to `None`.
-        items: the same of items. Defaults to `None`.
+        model: `keras.Model` of `kerasrec.zoo` with `task="click"`, which contains its columns.
+        users: frame indexed by raw user id with the user columns that the model reads, for `rank`. Defaults
+            to `None`.
+        items: the same for items. Defaults to `None`.
 
     Attributes:
         model: the `keras.Model`.
@@ -41,7 +41,7 @@ class Ranker:
         items: frame, or `None`.
 
     Raises:
-        ValueError: if the model carries no columns, or a frame has an id twice.
+        ValueError: if the model contains no columns, or a frame has an id twice.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -80,28 +80,29 @@ class Ranker:
         verbose: Any = "auto",
         **hyperparameters: Any,
     ) -> "Ranker":
-        """Make a click model for these impressions, train it until it gets no better, and hold it.
+        """Create a click model for these impressions, and train it until held-out rows stop improving.
 
-        A tenth of the rows is held out at random. After each epoch the model scores them; where their
-        `objective` is no better for half of `patience` epochs, the learning rate falls to a tenth, and after
-        all of them training stops with the weights of the best one. These models overfit after few epochs.
+        A random tenth of the rows is held out and scored after each epoch. If their `objective` has not
+        improved for half of `patience` epochs, the learning rate falls to a tenth. After `patience` epochs
+        without improvement training stops, and the model gets the weights of the best epoch. Click models
+        overfit after a few epochs.
 
         Args:
             impressions: `Impressions`.
             model: name in `kerasrec.zoo`, of a model with `task="click"`. Defaults to `"dcn"`.
-            epochs: int, passes over all rows, of which then none are held out. Defaults to `None`: as many as
-                are best, and not more than the recipe says.
-            batch_size: int. Defaults to `None`: the recipe's.
-            validation: float, share of the rows held out; or `Impressions` that were held out, e.g. later
-                ones. Given together with `epochs`, these are the most. Defaults to `None`: 0.1, or none if
+            epochs: int, number of epochs on all rows; none are then held out. Defaults to `None`: the best
+                number, at most that of the recipe.
+            batch_size: int. Defaults to `None`: that of the recipe.
+            validation: float, share of the rows to hold out; or separate validation `Impressions`, e.g. later
+                ones. If `epochs` are also given, they are the maximum. Defaults to `None`: 0.1, or none if
                 `epochs` are given.
-            patience: int, epochs without a better figure. Defaults to `None`: the recipe's.
-            objective: the figure of the rows held out that decides: `"auc"`, `"user_auc"` (the order of one
-                user's items alone), `"log_loss"` (the probabilities themselves) or `"calibration_error"`.
-                Defaults to `"auc"`.
+            patience: int, epochs without improvement before training stops. Defaults to `None`: that of the
+                recipe.
+            objective: the metric on held-out rows that decides: `"auc"`, `"user_auc"` (the AUC within each
+                user's rows), `"log_loss"` or `"calibration_error"`. Defaults to `"auc"`.
             users: as in `Ranker`. Defaults to `None`.
             items: as in `Ranker`. Defaults to `None`.
-            seed: int, of the split, the initial weights and the batches. Defaults to `0`.
+            seed: int, for the split, the initial weights and the batches. Defaults to `0`.
             verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
             **hyperparameters: arguments of the model's factory.
 
@@ -109,12 +110,12 @@ class Ranker:
             `Ranker`.
 
         Raises:
-            ValueError: as `kerasrec.zoo.create` raises; if all rows were clicked, or none; or if `users` or
+            ValueError: as in `kerasrec.zoo.create`; if all rows or no rows were clicked; or if `users` or
                 `items` have no column that the model reads.
 
         Warns:
-            UserWarning: if one column alone tells which held-out rows were clicked, as what is known only
-                after the click does.
+            UserWarning: if a single column reveals which held-out rows were clicked, such as a column that is
+                known only after the click.
         """
         _check_read(impressions, users, items)
         training = trained_on_clicks(
@@ -138,14 +139,14 @@ class Ranker:
         """The probability of a click for the rows of a table.
 
         Args:
-            frame: a table with the columns that the model was trained with, raw entries as they are. Columns
-                that it lacks are looked up in `users` and `items`.
+            frame: a table with the columns of the training table, with raw entries. Missing columns are
+                looked up in `users` and `items`.
 
         Returns:
-            float32, one per row; for a model of watch time its expectation.
+            float32, one per row; for a model of watch time, the expected watch time.
 
         Raises:
-            ValueError: if a column is missing that has no default, or an entry is not of its kind.
+            ValueError: if a column without a default is missing, or an entry does not fit its column.
         """
         if not len(frame):
             return np.empty(0, np.float32)
@@ -153,20 +154,20 @@ class Ranker:
         return np.asarray(self.model.predict(inputs, batch_size=_PREDICT_BATCH, verbose=0), np.float32)[:, 0]
 
     def rank(self, user: Any, items: Any, context: Mapping[str, Any] | None = None) -> "pd.DataFrame":
-        """Some items in the order in which a user is likely to click them, in a situation.
+        """Rank items by the probability that a user clicks them in a context.
 
         Args:
-            user: raw user id; `None` where no column names users.
-            items: raw item ids; or a frame with one row per item, which has the columns of the items.
-            context: entry by the name of the column, what is the same for all items: the device, the hour.
+            user: raw user id; `None` if the model has no column of users.
+            items: raw item ids; or a frame with one row per item and the columns of the items.
+            context: values by column that are the same for all items, such as the device or the hour.
                 Defaults to `None`: the model reads no such column.
 
         Returns:
             Frame with one row per item: `user`, `rank` (from 1), `item`, `score`.
 
         Raises:
-            ValueError: if the model reads a column that is given nowhere and has no default, or `context`
-                names a column that it does not read.
+            ValueError: if a column without a default is missing, or `context` has a column that the model
+                does not read.
         """
         import pandas as pd
 
@@ -195,23 +196,23 @@ class Ranker:
         weight: str | None = None,
         watch_time: str | None = None,
     ) -> ClickReport:
-        """What the probabilities are worth on impressions held out.
+        """Evaluate the predicted probabilities on held-out impressions.
 
         Args:
-            test: `Impressions` with the model's columns; or a table, as `score` takes it.
-            label: name of the column of clicks of a table. Defaults to `None`, for impressions.
-            weight: name of the column of weights of a table. Defaults to `None`: every row counts 1.
-            watch_time: name of the column of watch times of a table, for `mean_watched` of a model of watch
-                time. Defaults to `None`.
+            test: `Impressions` with the model's columns; or a table, as in `score`.
+            label: column of clicks, if `test` is a table. Defaults to `None`, for impressions.
+            weight: column of weights, if `test` is a table. Defaults to `None`: every row has weight 1.
+            watch_time: column of watch times, if `test` is a table, for the `mean_watched` of a model of
+                watch time. Defaults to `None`.
 
         Returns:
             `ClickReport`.
 
         Raises:
-            ValueError: if a table has no label, or all rows were clicked, or none.
+            ValueError: if no label is given for a table, or if all rows or no rows were clicked.
 
         Warns:
-            UserWarning: if training knew none of the categories of a column.
+            UserWarning: if training had none of the categories of a column.
         """
         if not isinstance(test, Impressions):
             if label is None:
@@ -224,7 +225,7 @@ class Ranker:
         return click_report(self.model, test)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to one `.keras` file, which replaces another one only when it is complete.
+        """Write everything to one `.keras` file, which replaces an existing one only when it is complete.
 
         Args:
             path: the file, ending in `.keras`.
@@ -253,7 +254,7 @@ class Ranker:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is not a complete and harmless file of a click model.
+            ValueError: if it is not a complete and safe file of a click model.
         """
         model = load_model(path)
         attached = getattr(find_catalogue(model), "attachments", {})
@@ -266,7 +267,7 @@ class Ranker:
             return cls(model, **tables)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{os.fspath(path)} holds no click model that can be read: {one_line(str(error))}"
+                f"{os.fspath(path)} has no click model that can be read: {one_line(str(error))}"
             ) from error
 
     def _rows(self, items: Any) -> tuple["pd.DataFrame", str]:
@@ -289,7 +290,7 @@ class Ranker:
         return pd.DataFrame({name: several(items)}), name
 
     def _joined(self, frame: "pd.DataFrame") -> "pd.DataFrame":
-        """The table with the columns that the tables of users and items have and it lacks."""
+        """The table with missing columns added from the tables of users and items."""
         for side, table in (("user", self.users), ("item", self.items)):
             key = getattr(self.columns, side)
             if table is None or key is None or key not in frame.columns:
@@ -302,7 +303,7 @@ class Ranker:
 
 
 def columns_of(model: keras.Model) -> InputColumns:
-    """The columns that a click model carries.
+    """The columns of a click model.
 
     Args:
         model: `keras.Model`.
@@ -311,7 +312,7 @@ def columns_of(model: keras.Model) -> InputColumns:
         `InputColumns`.
 
     Raises:
-        ValueError: if it carries none.
+        ValueError: if it has none.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -322,32 +323,32 @@ def columns_of(model: keras.Model) -> InputColumns:
     attached = getattr(find_catalogue(model), "attachments", {})
     if "columns" not in attached:
         raise ValueError(
-            "`model` must be a click model, which carries its columns; `kerasrec.Recommender` holds "
-            f"others. Received: {model.name!r}."
+            "`model` must be a click model, which contains its columns; use `kerasrec.Recommender` for other "
+            f"models. Received: {model.name!r}."
         )
     return InputColumns.from_arrays(attached["columns"])
 
 
 def _check_inputs(model: keras.Model, columns: InputColumns) -> None:
-    """Raises if the columns do not give what the model takes: a code past the end of a field is another's."""
+    """Raise an error if the columns do not match the model: codes could be out of range."""
     given = {name: kind.width for name, kind in (*columns.categories.items(), *columns.numbers.items())}
     for x in model.inputs:
         if given.get(x.name) != x.shape[-1]:
             raise ValueError(
-                f"`model` must take what its columns give. Received: an input {x.name!r} of width "
+                f"`model` must have inputs that match its columns. Received: an input {x.name!r} of width "
                 f"{x.shape[-1]}, columns of these widths: {given}."
             )
     sizes = [kind.n for kind in columns.categories.values()]
     for layer in model.layers:
         if isinstance(layer, FieldEmbedding) and layer.sizes != sizes:
             raise ValueError(
-                f"`model` must have a row for every category of its columns. Received: {layer.name} of "
-                f"{layer.sizes} rows, columns of {sizes}."
+                f"`model` must have a row for every category of its columns. Received: {layer.name} with "
+                f"{layer.sizes} rows, columns with {sizes}."
             )
 
 
 def _check_read(impressions: Any, users: Any, items: Any) -> None:
-    """Raises if a table of users or items has no column that the impressions have: it would do nothing."""
+    """Raise an error if a table of users or items has no column of the impressions and would be unused."""
     read = list(getattr(getattr(impressions, "columns", None), "fitted", ()))
     named = ", ".join(map(repr, read))
     for argument, table in (("users", users), ("items", items)):
@@ -360,7 +361,7 @@ def _check_read(impressions: Any, users: Any, items: Any) -> None:
 
 
 def _warn_of_strangers(test: Impressions) -> None:
-    """Warns of columns all of whose categories are unknown: they are probably written in another way."""
+    """Warn of columns with only unknown categories, which are probably written differently."""
     columns = test.columns
     for name, kind in columns.fitted.items():
         if isinstance(kind, (Category, Labels)):
@@ -369,8 +370,8 @@ def _warn_of_strangers(test: Impressions) -> None:
             if len(codes) and (codes == UNKNOWN).all():
                 known = ", ".join(map(repr, kind.known[:3]))
                 warnings.warn(
-                    f"Column {name!r} has no category that training knew, such as {known}: if it is written "
-                    "in another way, the model reads nothing of it.",
+                    f"Column {name!r} has none of the categories in training, such as {known}: if they are "
+                    "written differently, the model cannot use them.",
                     stacklevel=3,
                 )
 

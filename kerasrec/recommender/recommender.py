@@ -38,9 +38,9 @@ class Recommender:
     """A trained model with its ids, features and seen items: raw ids in, raw ids out, in one file.
 
     Args:
-        model: `keras.Model` with inputs `user` and `item`: any of `kerasrec.zoo`, or your own.
-        interactions: `Interactions`, the training data: the ids of the model's codes, and the items that
-            users have.
+        model: `keras.Model` with inputs `user` and `item`: a model of `kerasrec.zoo`, or your own.
+        interactions: `Interactions`, the training data, which have the ids of the model's codes and the items
+            that users have.
         user_features: `Features` that the model was made with, for new users. Defaults to `None`.
         item_features: the same for items. Defaults to `None`.
         item_metadata: frame indexed by raw item id, whose columns are shown with recommended items. Defaults
@@ -102,16 +102,15 @@ class Recommender:
     ) -> "Recommender":
         """Create a model of the zoo for these interactions and train it by its recipe.
 
-        The recipe (`kerasrec.zoo.recipe`) has the settings, the loss, the optimizer and the batches that the
-        model trains best with on data of this size. A tenth of the interactions (for a model of histories the
-        last one of each user) is held out first, to find the best number of epochs; then the model is trained
-        on all of them for that many. Arguments given here override the recipe. `kerasrec train` does the
-        same.
+        The recipe (`kerasrec.zoo.recipe`) has the best settings, loss, optimizer and batches of the model for
+        data of this size. First a tenth of the interactions (for a model of histories, the last one of each
+        user) is held out to find the best number of epochs. Then the model is trained on all interactions for
+        that many epochs. Arguments given here override the recipe. `kerasrec train` does the same.
 
         Args:
             interactions: `Interactions`.
             model: name in `kerasrec.zoo`. Defaults to `"hybrid"`.
-            epochs: int, passes over all interactions, none of which are then held out; models in closed form
+            epochs: int, number of epochs on all interactions; none are then held out. Models in closed form
                 have no epochs. Defaults to `None`: the best number, at most that of the recipe.
             batch_size: int. Defaults to `None`: the recipe's.
             user_features: `Features` of the users. Defaults to `None`.
@@ -197,7 +196,7 @@ class Recommender:
         metrics: Iterable[str] = ("ndcg", "recall", "diversity", "coverage"),
         **rules: Any,
     ) -> "pd.DataFrame":
-        """The cost of each rule: figures without rules, with each rule alone, and with all of them.
+        """The cost of each rule: metrics without rules, with each rule alone, and with all of them.
 
         Users get the lists of `recommend`, without items that they have in the recommender's interactions,
         which must be those of training.
@@ -233,21 +232,21 @@ class Recommender:
 
     @property
     def n_users(self) -> int:
-        """Number of users known."""
+        """Number of known users."""
         return self._held.state.n_users
 
     @property
     def n_items(self) -> int:
-        """Number of items known."""
+        """Number of known items."""
         return self._held.state.n_items
 
     @property
     def interactions(self) -> Interactions:
-        """What users have had: every pair once, with its value, its time if known, and their `kind`."""
+        """The users' history: every pair once, with its value, its time if known, and their `kind`."""
         return self._held.state.interactions
 
     def refresh(self) -> None:
-        """Forget what was computed from the weights; needed only after weights were set by hand."""
+        """Discard everything that was computed from the weights; needed only if you set weights by hand."""
         self._held.refresh()
 
     def recommend(
@@ -272,28 +271,28 @@ class Recommender:
         Args:
             users: raw user id, or several. Defaults to `None`: all users.
             k: int, length of a list. Defaults to `10`.
-            exclude_seen: bool, leave out what a user had in training. Defaults to `True`.
+            exclude_seen: bool, whether to leave out the user's training items. Defaults to `True`.
             only: raw ids of the items that may be recommended; unknown ones are ignored and counted in a
                 warning. Defaults to `None`: all.
-            exclude: raw ids of items that may not. Defaults to `None`: none.
+            exclude: raw ids of items that must not be recommended. Defaults to `None`: none.
             with_scores: bool, whether the frame has scores. Defaults to `True`.
-            unknown: what happens to a user who was not in training: `"error"`; `"skip"`, no rows; or
+            unknown: what to do for a user who was not in training: `"error"`; `"skip"`, no rows; or
                 `"popular"`, the items that most users have. Defaults to `"error"`.
-            short: what happens to a user for whom fewer than `k` items are left: `"error"`; or `"fewer"`, a
-                list of those. Defaults to `None`: `"error"` for one user, `"fewer"` for several, so that a
-                user who has nearly everything does not stop the lists of the others.
-            index: how items are found: `"exact"` scans all of them; `"faiss"` uses the index of
-                `build_index`, which finds nearly all of the best ones; `"auto"` uses the index if there is
-                one and at least 300,000 items may be recommended. Rules that choose among items always scan
-                all of them. Defaults to `"auto"`.
-            with_moves: bool, whether the frame says what rules did: `rank_before`, the rank by scores alone
-                (0 if the item was drawn at random), and `moved_by`, the rules that moved the item to its
-                place. Defaults to `False`.
+            short: what to do for a user with fewer than `k` items left: `"error"`; or `"fewer"`, a shorter
+                list. Defaults to `None`: `"error"` for one user, `"fewer"` for several, so a user who has
+                nearly everything does not stop the lists of the others.
+            index: how items are found: `"exact"` scans all items; `"faiss"` uses the index of `build_index`,
+                which finds nearly all of the best items; `"auto"` uses the index if there is one and at least
+                300,000 items may be recommended. With rules that choose among items, all items are scanned.
+                Defaults to `"auto"`.
+            with_moves: bool, whether the frame shows the effect of rules: `rank_before`, the rank by scores
+                alone (0 if the item was drawn at random), and `moved_by`, the rules that moved the item to
+                its place. Defaults to `False`.
             context: dict of values by column, the context for models that read one: `{"device": "phone"}`.
                 With two stages, a value may be a Series by raw user id. Defaults to `None`: that of
                 `in_context`, or none.
             **rules: arguments of `kerasrec.Rules`, such as `where="price < 20"`, `at_most={"brand": 2}` or
-                `diversity=0.3`; each replaces the recommender's own rule of that name, and `None` switches it
+                `diversity=0.3`. Each replaces the recommender's own rule with that name; `None` switches it
                 off.
 
         Returns:
@@ -304,8 +303,8 @@ class Recommender:
         Raises:
             TypeError: if there is no such rule.
             ValueError: if a user or an item is unknown, fewer than `k` items are left for a user, there is
-                no index, rules contradict each other or name columns that are missing, or `context` lacks
-                what the model reads.
+                no index, rules contradict each other or name missing columns, or `context` lacks a column of
+                the model.
         """
         return _lists.recommend(
             self._now(),
@@ -331,10 +330,11 @@ class Recommender:
         only: Any = None,
         exclude: Any = None,
     ) -> Path:
-        """Write what workers of Ray, Spark and similar engines need to make lists without Keras.
+        """Write a folder with which workers of Ray, Spark and similar engines make lists without Keras.
 
-        Vectors, seen items and ids are stored in the folder as arrays that the processes of a machine share.
-        Rules that hold everywhere, such as `where`, are applied; those that choose among items are refused.
+        Vectors, seen items and ids are stored in it as arrays that the processes of a machine share. Rules
+        that do not depend on the list, such as `where`, are applied; rules that choose among items are
+        refused.
 
         Args:
             folder: the folder to create, at a path that every worker can read.
@@ -347,7 +347,8 @@ class Recommender:
             The folder.
 
         Raises:
-            ValueError: if the model does not factorise, rules choose among items, or ids are of two types.
+            ValueError: if the model does not factorise, if rules choose among items, or if ids have mixed
+                types.
         """
         return _for_workers.save(self._now(), folder, k, exclude_seen, only, exclude)
 
@@ -361,27 +362,27 @@ class Recommender:
         only: Any = None,
         exclude: Any = None,
     ) -> Callable[[Any], Any]:
-        """A callable from a batch of raw user ids to their lists, for `map_batches` of Ray and similar APIs.
+        """A callable that makes lists for a batch of raw user ids, for `map_batches` of Ray and similar APIs.
 
-        It pickles as the path of the folder, which `save_lists_for_workers` writes, and does not import Keras
-        on a worker. A batch is a pandas frame, an Arrow table or a mapping of arrays. The rows are those of
-        `recommend_to_parquet`.
+        It pickles as the path of the folder that `save_lists_for_workers` writes, and does not import Keras
+        on a worker. A batch is a pandas frame, an Arrow table or a mapping of arrays. The rows are the same
+        as those of `recommend_to_parquet`.
 
         Args:
             folder: as in `save_lists_for_workers`.
             k: as in `recommend`. Defaults to `10`.
             user: name of the column of user ids. Defaults to `"user"`.
-            unknown: `"error"`, or `"skip"`: unknown users have no rows, and a warning counts them.
+            unknown: `"error"`, or `"skip"`: unknown users get no rows, and a warning has their number.
                 Defaults to `"error"`.
             exclude_seen: as in `recommend`. Defaults to `True`.
             only: as in `recommend`. Defaults to `None`.
             exclude: as in `recommend`. Defaults to `None`.
 
         Returns:
-            A callable that gives Arrow tables with columns `user`, `rank`, `item` and `score`.
+            A callable that returns Arrow tables with columns `user`, `rank`, `item` and `score`.
 
         Raises:
-            ValueError: as `save_lists_for_workers`.
+            ValueError: as in `save_lists_for_workers`.
 
         Example:
             >>> import kerasrec, tempfile
@@ -411,9 +412,9 @@ class Recommender:
         context: Mapping[str, Any] | None = None,
         **rules: Any,
     ) -> Path:
-        """Write the best items for many users to a Parquet file, some users at a time, with a progress bar.
+        """Write the best items for many users to a Parquet file, in blocks of users, with a progress bar.
 
-        The file appears when it is complete; memory does not grow with the number of users.
+        The file appears when it is complete. Memory does not grow with the number of users.
 
         Args:
             path: the file, ending in `.parquet`.
@@ -427,7 +428,7 @@ class Recommender:
             short: as in `recommend`. Defaults to `"fewer"`: one user who has nearly everything does not
                 stop the lists of the others.
             index: as in `recommend`. Defaults to `"auto"`.
-            verbose: bool, show a progress bar on standard error. Defaults to `True`.
+            verbose: bool, whether to show a progress bar on standard error. Defaults to `True`.
             with_moves: as in `recommend`. Defaults to `False`.
             context: as in `recommend`. Defaults to `None`.
             **rules: as in `recommend`.
@@ -436,7 +437,7 @@ class Recommender:
             The path.
 
         Raises:
-            ValueError: as `recommend`, or if `path` does not end in `.parquet`.
+            ValueError: as in `recommend`, or if `path` does not end in `.parquet`.
             FileNotFoundError: if the folder does not exist.
         """
         return _lists.recommend_to_parquet(
@@ -458,25 +459,25 @@ class Recommender:
         )
 
     def build_index(self, min_recall: float = 0.95, seed: int = 0, verbose: bool = True) -> dict[str, Any]:
-        """Build an index that finds the best of very many items without scanning all of them (extra `ann`).
+        """Build an index of a large catalogue that finds the best items without a full scan (extra `ann`).
 
-        Items are grouped around centres, whose number is the square root of the number of items (faiss, IVF),
-        with the bias as an additional dimension. A search scans the nearest groups and asks for extra items
-        to make up for those that the user has seen. Seen items are removed and the rest is ranked exactly,
-        including ties, so a list differs from an exact one only by items that were not found. The recall is
-        measured on 1,000 users; the number of groups scanned is increased, up to 64, until 98.5 % are found.
+        Items are grouped around centres (faiss, IVF), whose number is the square root of the number of items,
+        with the bias as an additional dimension. A search scans the nearest groups and fetches extra items to
+        make up for seen items. Seen items are removed, and the rest is ranked exactly, including ties, so a
+        list differs from an exact one only by items that were not found. The recall is measured on 1,000
+        users; the number of scanned groups is increased, up to 64, until 98.5 % are found.
 
         `save` stores the index next to the file (`shop.index` next to `shop.keras`), and `load` maps it into
         memory. `add_items` adds new items to it, and `update` moves those whose vectors have changed; if
         these are more than a tenth, the index is dropped. Evaluation never uses it.
 
         Args:
-            min_recall: float, the least share of the ten best items that it must find. Defaults to `0.95`.
+            min_recall: float, minimum share of the ten best items that it must find. Defaults to `0.95`.
             seed: int, seed of the centres and of the users for the recall. Defaults to `0`.
-            verbose: bool, print progress. Defaults to `True`.
+            verbose: bool, whether to print progress. Defaults to `True`.
 
         Returns:
-            dict with `recall`, `n_lists`, `n_probe` (lists scanned) and `seconds`.
+            dict with `recall`, `n_lists` (groups), `n_probe` (groups scanned) and `seconds`.
 
         Raises:
             ValueError: if the recall is too low, the model does not compare users and items by a dot product,
@@ -492,11 +493,11 @@ class Recommender:
             context: as in `recommend`.
 
         Returns:
-            A recommender with the same model, independent of this one from then on.
+            A new recommender with the same model; later changes of one do not affect the other.
 
         Raises:
             TypeError: if `context` is not a dict.
-            ValueError: if it names a column that the model does not read.
+            ValueError: if it has a column that the model does not read.
         """
         return self._of(in_context(self._now(), context))
 
@@ -509,10 +510,10 @@ class Recommender:
             context: as in `recommend`. Defaults to `None`.
 
         Returns:
-            Frame as `recommend` gives it.
+            Frame as in `recommend`.
 
         Raises:
-            ValueError: if the user or an item is unknown, or `context` lacks what the model reads.
+            ValueError: if the user or an item is unknown, or `context` lacks a column of the model.
         """
         return _lists.rank(self._now(), user, items, context)
 
@@ -543,20 +544,20 @@ class Recommender:
         index: str = "auto",
         **rules: Any,
     ) -> "pd.DataFrame":
-        """The best items for a new user, given the items that they have.
+        """The best items for a new user, given the items that the user has.
 
-        If the model represents users and items, a map from histories to user vectors is fitted by least
-        squares on the users of the training data (ridge regression; `docs/recommender.md` compares it with
-        other methods). EASE and neighbour models score a new history like those of training.
+        If the model represents users and items, new users are folded in: a map from histories to user vectors
+        is fitted by ridge regression on the training users (`docs/recommender.md` compares it with other
+        methods). EASE and neighbour models score a new history like those of training.
 
         Args:
-            items: raw item ids, or a dict of these with a name for each of several users.
+            items: raw item ids, or for several users a dict of raw item ids by name.
             values: values of the items, one number per item (a dict if `items` is a dict). Defaults to
                 `None`: the average value that the recommender's users gave to items they like.
             k: int, length of a list. Defaults to `10`.
-            exclude_seen: bool, leave out the history itself. Defaults to `True`.
+            exclude_seen: bool, whether to leave out the items of the history. Defaults to `True`.
             only: raw ids of the items that may be recommended. Defaults to `None`: all.
-            exclude: raw ids of items that may not. Defaults to `None`: none.
+            exclude: raw ids of items that must not be recommended. Defaults to `None`: none.
             with_scores: bool, whether the frame has scores. Defaults to `True`.
             context: as in `recommend`. Defaults to `None`.
             index: as in `recommend`. Defaults to `"auto"`.
@@ -599,16 +600,16 @@ class Recommender:
             frame: the columns that `user_features` were made from, indexed by a name for each user.
             k: int, length of a list. Defaults to `10`.
             only: raw ids of the items that may be recommended. Defaults to `None`: all.
-            exclude: raw ids of items that may not. Defaults to `None`: none.
+            exclude: raw ids of items that must not be recommended. Defaults to `None`: none.
             with_scores: bool, whether the frame has scores. Defaults to `True`.
             index: as in `recommend`. Defaults to `"auto"`.
             **rules: as in `recommend`.
 
         Returns:
-            Frame as `recommend` gives it; `user` is the index of `frame`.
+            Frame as in `recommend`; `user` is the index of `frame`.
 
         Raises:
-            ValueError: if a column is missing, the recommender was made without `user_features`, or the model
+            ValueError: if a column is missing, if the recommender has no `user_features`, or if the model
                 takes none.
         """
         return _newcomers.recommend_for_features(
@@ -627,12 +628,12 @@ class Recommender:
     ) -> "pd.DataFrame":
         """The items most similar to an item, excluding the item itself.
 
-        Compares the model's representations of items or, if it has none (EASE, neighbours, popularity), the
-        users that items have in common.
+        Items are compared by the model's representations or, if it has none (EASE, neighbours, popularity),
+        by their common users.
 
         Args:
             items: raw item id, or several.
-            k: int, how many. Defaults to `10`.
+            k: int, number of similar items. Defaults to `10`.
             measure: `"cosine"` or `"dot"`, the dot product. Defaults to `"cosine"`.
             index: as in `recommend`. Defaults to `"auto"`.
 
@@ -640,7 +641,7 @@ class Recommender:
             Frame with `item`, `rank`, `similar` (a raw item id), `score` and the metadata of `similar`.
 
         Raises:
-            ValueError: if an item is unknown, there are fewer than `k` others, `measure` is none of these, or
+            ValueError: if an item is unknown, there are fewer than `k` other items, `measure` is unknown, or
                 there is no index.
         """
         return _similar.similar(self._now(), "item", items, k, measure, index)
@@ -650,36 +651,38 @@ class Recommender:
 
         Args:
             users: raw user id, or several.
-            k: int, how many. Defaults to `10`.
+            k: int, number of similar users. Defaults to `10`.
             measure: as in `similar_items`. Defaults to `"cosine"`.
 
         Returns:
             Frame with `user`, `rank`, `similar` (a raw user id) and `score`.
 
         Raises:
-            ValueError: if a user is unknown, there are fewer than `k` others, or `measure` is none of these.
+            ValueError: if a user is unknown, there are fewer than `k` other users, or `measure` is unknown.
         """
         return _similar.similar(self._now(), "user", users, k, measure)
 
     def explain(self, user: Any, item: Any, by: str | None = None, n_neighbors: int = 5) -> Explanation:
         """Explain the score of a user and an item, and name the most similar items of the user's history.
 
-        For a factorised model (by components, or by the features of a side whose representation is a sum over
-        them) and for models that add up a history, the contributions are exact and add up to the score.
-        Through deep parts a contribution is gradient times input, and the last row holds the remainder.
+        The contributions are exact and add up to the score for models that sum over a history, and for
+        factorised models (by components, or by the features of a side whose representation is a sum over
+        them). In deep parts of a model a contribution is gradient times input, and the last row has the
+        remainder.
 
         Args:
             user: raw user id.
             item: raw item id.
-            by: the features to tell apart, those of the `"item"` or of the `"user"`, or `"component"`.
-                Defaults to `None`: the item's if the model reads any, else the user's, else components.
-            n_neighbors: int, items of the history to name. Defaults to `5`.
+            by: what the score is divided among: the features of the `"item"` or of the `"user"`, or
+                `"component"`. Defaults to `None`: the item's features if the model has any, otherwise the
+                user's, otherwise components.
+            n_neighbors: int, number of history items to name. Defaults to `5`.
 
         Returns:
             `Explanation`.
 
         Raises:
-            ValueError: if the user or the item is unknown or not a single one, or `by` is none of these.
+            ValueError: if the user or the item is unknown or not a single one, or `by` is invalid.
         """
         return _explain.explain(self._now(), user, item, by, n_neighbors)
 
@@ -690,18 +693,17 @@ class Recommender:
 
         Args:
             user: raw user id.
-            items: raw item ids. Defaults to `None`: the `k` that `recommend` gives the user.
+            items: raw item ids. Defaults to `None`: the `k` items that `recommend` returns.
             k: int, length of the list if no items are given; shorter if fewer items are left. Defaults to
                 `10`.
             by: as in `explain`. Defaults to `None`.
-            n_neighbors: int, items of the history to name. Defaults to `5`.
+            n_neighbors: int, number of history items to name. Defaults to `5`.
 
         Returns:
             List of `Explanation`, in the order of the list.
 
         Raises:
-            ValueError: if the user or an item is unknown, `user` is several, or `by` is none of those of
-                `explain`.
+            ValueError: if the user or an item is unknown, `user` is not a single one, or `by` is invalid.
         """
         return _explain.explain_list(self._now(), user, items, k, by, n_neighbors)
 
@@ -709,13 +711,12 @@ class Recommender:
         """Add new items: tables and optimizer slots grow, and old rows stay bit-for-bit the same.
 
         If the model reads item features, a new item is represented by its features, so it can be recommended
-        before anybody has it. Its identity, features that nobody had before, and all items of a model without
-        features start at 0. Training continues from there.
+        before anybody has it. Its identity and features that no item had before start at 0, as do all new
+        items of a model without features. Training continues from there.
 
         Args:
-            metadata: frame indexed by the new raw ids, with the columns that the item features were made
-                from and those of the recommender's metadata; or only raw ids, whose metadata are then
-                missing.
+            metadata: frame indexed by the new raw ids, with the columns that the item features were made from
+                and those of the recommender's metadata; or only raw ids, and the metadata are then missing.
 
         Raises:
             ValueError: if an id is already known or of another type than the others, a column is missing, or
@@ -731,7 +732,7 @@ class Recommender:
                 from; only raw ids if there are none.
 
         Raises:
-            ValueError: as `add_items` raises.
+            ValueError: as in `add_items`.
         """
         self._held.change(lambda state: _index.after(state, _grow.with_users(state, features)))
 
@@ -749,15 +750,15 @@ class Recommender:
         """Add new events, with new users and items, and continue training from the optimizer's state.
 
         Args:
-            interactions: `Interactions`, the new events, with ids of their own. They are combined with
-                earlier events by the `kind` of the recommender's interactions: the last rating counts (events
-                without times count as the latest), and counts add up.
-            epochs: int, passes over them. Defaults to `1`.
-            replay: float, share of the old events that are trained on as well, drawn again each time, so that
-                old ones are not forgotten. Defaults to `0.1`.
-            user_features: frame as `add_users` takes it, of at least the new users. Defaults to `None`:
-                the new users have no features.
-            item_metadata: frame as `add_items` takes it, of at least the new items. Defaults to `None`.
+            interactions: `Interactions`, the new events, which may have their own vocabularies. They are
+                combined with earlier events by the `kind` of the recommender's interactions: the last rating
+                counts (events without times count as the latest), and counts add up.
+            epochs: int, number of passes over them. Defaults to `1`.
+            replay: float, share of the old events that is drawn at random and trained on as well, so the
+                model does not forget them. Defaults to `0.1`.
+            user_features: frame as in `add_users`, for at least the new users. Defaults to `None`: the new
+                users have no features.
+            item_metadata: frame as in `add_items`, for at least the new items. Defaults to `None`.
             batch_size: int. Defaults to `None`: 256.
             seed: int, seed of the replayed events and the batches. Defaults to `0`.
             verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
@@ -768,7 +769,7 @@ class Recommender:
         Raises:
             TypeError: if `interactions` are not `Interactions`.
             ValueError: if the model was fitted in closed form, `replay` is not from 0 to 1, new users or
-                items lack the features that the model reads, or the events are of another kind.
+                items lack features of the model, or the events have another kind.
         """
         return self._held.change_and_tell(
             lambda state: _index.after_training(
@@ -801,7 +802,7 @@ class Recommender:
         return _vectors.vector_frame(self._now(), "item")
 
     def user_vectors(self) -> "pd.DataFrame":
-        """The representations of all users, as `item_vectors` gives those of items.
+        """The representations of all users, in the form of `item_vectors`.
 
         Returns:
             Frame indexed by raw user id.
@@ -828,12 +829,12 @@ class Recommender:
     def plot_items(
         self, path: str | os.PathLike[str] | None = None, label: str | None = None, n_items: int = 100
     ) -> Any:
-        """A map of the most popular items along the two directions in which representations differ most.
+        """A map of the most popular items, along the two directions in which their representations vary most.
 
         Args:
             path: file to write, such as `items.png`. Defaults to `None`: none.
             label: column of the metadata that names a point. Defaults to `None`: the first one, or the id.
-            n_items: int, items shown. Defaults to `100`.
+            n_items: int, number of items to show. Defaults to `100`.
 
         Returns:
             `matplotlib.figure.Figure`.
@@ -847,7 +848,7 @@ class Recommender:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one `.keras` file, which replaces an existing one only when it is complete.
 
-        If several processes train together, all of them call this, and the first one writes.
+        If several processes train together, all of them must call this, and the first one writes.
 
         Args:
             path: the file, ending in `.keras`.
@@ -880,7 +881,7 @@ class Recommender:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is not a complete and harmless file of a recommender.
+            ValueError: if it is not a complete and safe file of a recommender.
         """
         state = _saved.load(path)
         if state.order is None:
@@ -897,17 +898,17 @@ class Recommender:
         (EASE, item neighbours). Any other path becomes a folder with a TensorFlow SavedModel, for any model,
         on the TensorFlow backend.
 
-        Both take raw ids `user` `[B]` (text or int64, as the ids are) and `k`, and give raw ids `items` `[B,
-        k]` and `scores` `[B, k]`, seen items left out and ties as everywhere. If fewer than `k` are left, the
-        list is padded with empty text or -1 and scores of minus infinity. The SavedModel raises an error for
-        an unknown user; ONNX, which cannot raise errors, returns no items. `k` is a scalar, int32 for the
-        SavedModel and int64 for ONNX.
+        Both take raw ids `user` `[B]` (text or int64, like the ids) and `k`, and return raw ids `items` `[B,
+        k]` and `scores` `[B, k]`. Seen items are left out, and ties are broken as in `recommend`. If fewer
+        than `k` items are left, the list is padded with empty text or -1 and scores of minus infinity. The
+        SavedModel raises an error for an unknown user; ONNX, which cannot raise errors, returns no items. `k`
+        is a scalar, int32 for the SavedModel and int64 for ONNX.
 
         Args:
             path: a file ending in `.onnx`, which is replaced, or a new or empty folder.
 
         Raises:
-            ValueError: if ids are of two types, the recommender has rules, ONNX does not support the model,
+            ValueError: if ids have mixed types, the recommender has rules, ONNX does not support the model,
                 the extra `onnx` is missing, or, for a folder, the backend is not TensorFlow or the folder is
                 not empty.
             FileNotFoundError: if the parent folder of `path` does not exist.

@@ -8,57 +8,60 @@ import numpy as np
 from kerasrec._arguments import finite_number, positive_integer, share, whole_number
 from kerasrec._names import unknown_name
 
-# How the rules choose; no rules by themselves.
+# Settings of the rules, which are not rules themselves.
 _HOW = ("pool", "seed")
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a shop asks of its lists beside the model's scores.
+    """Business rules for lists, in addition to the model's scores.
 
-    `where` and `available` say which items may be recommended at all. The others choose among those, item by
-    item from the top of a list: `boost` changes the scores, `at_most` and `at_least` say which items may come
-    next, and `diversity` and `calibrate` which of these comes:
+    `where` and `available` decide which items may be recommended at all. The other rules choose among these,
+    one place after another from the top of the list. `boost` changes the scores, `at_most` and `at_least`
+    decide which items may come next, and `diversity` and `calibrate` choose the one with the highest
 
         (1 - diversity - calibrate) relevance - diversity similarity - calibrate divergence
 
-    where `relevance` is the score, from 0 (the last of the pool) to 1 (the best); `similarity` the largest
-    cosine with an item of the list so far (maximal marginal relevance); and `divergence` how far the list
-    with the item is from the user's own mix of the column (Kullback-Leibler, the list smoothed by .01 of the
-    user's). `diversity` and `calibrate` choose from the user's `pool` best items, and from more where these
-    do not fill the list; all other rules look at the whole catalogue.
+    Here `relevance` is the score, scaled from 0 (the last item of the pool) to 1 (the best item).
+    `similarity` is the largest cosine with an item already in the list (maximal marginal relevance).
+    `divergence` is the Kullback-Leibler divergence of the list with the item from the user's own distribution
+    over the column; the list's distribution is smoothed with .01 of the user's. `diversity` and `calibrate`
+    choose from the user's `pool` best items, or from more if these do not fill the list. All other rules
+    consider the whole catalogue.
 
-    A rule is a column of the metadata or, where truth values are meant, also a condition as in `where`.
+    A rule names a column of the metadata. Rules on truth values also accept a condition as in `where`.
 
     Args:
         where: condition on columns of the metadata in pandas' query syntax, such as
-            `"price < 20 and category == 'garden'"`: columns, literals, comparisons, `in`, `and`, `or`, `not`,
-            and nothing that is executed. Defaults to `None`: all items.
-        available: column of truth values; or a bool array, one per item in the order of `item_ids`; or a bool
-            Series by raw item id, where missing items are not available. Defaults to `None`: all items.
-        at_most: how many items of a list may share a value of a column, such as `{"brand": 2}`. Of truth
-            values, how many may be true. An item whose entry is a list counts for each value in it.
+            `"price < 20 and category == 'garden'"`. It may contain columns, literals, comparisons, `in`,
+            `and`, `or` and `not`; no code is executed. Defaults to `None`: all items.
+        available: column of truth values; or a bool array with one entry per item, in the order of
+            `item_ids`; or a bool Series by raw item id, in which missing items are not available. Defaults to
+            `None`: all items.
+        at_most: how many items of a list may share a value of a column, such as `{"brand": 2}`; for a column
+            of truth values, how many may be true. An item whose entry is a list counts for each value in it.
             Defaults to `None`: no limit.
-        at_least: how many items of a list must be true of a column or condition, such as `{"local": 1}`.
-            Places are kept for them at the end. Defaults to `None`: none.
-        boost: what is added to the score of items that are true of a column or condition, such as
-            `{"new": 0.1}`, in units of the distance from the best score of the user to that of the last item
-            of the pool; below 0 it is taken away. A column of numbers multiplies it. Defaults to `None`:
-            none.
-        diversity: float from 0 to 1, weight of the unlikeness of the items of a list, by the model's
-            representations of items or, where it has none, their features. Defaults to `None`: 0.
-        calibrate: column whose values a list is to have in the shares of the user's history, or
-            `{column: weight}` with a weight from 0 to 1. Defaults to `None`: none; of a column alone, 0.5.
-        explore: float from 0 to below 1, how often the item of a place is drawn at random, evenly from that
-            item and all others that keep the rules. The lists have a column `propensity` then: how probable
-            the item was at its place, given those above it. Defaults to `None`: 0.
-        pool: int, how many of a user's best items `diversity` and `calibrate` choose from, and the unit of
-            `boost` is taken from; at least the length of the list. Defaults to `100`.
-        seed: int, of what `explore` draws. Defaults to `None`: other items at each call.
+        at_least: for how many items of a list a column or condition must be true, such as `{"local": 1}`.
+            Places at the end of the list are reserved for them. Defaults to `None`: none.
+        boost: amount added to the score of items for which a column or condition is true, such as
+            `{"new": 0.1}`. The unit is the difference between the user's best score and that of the last item
+            of the pool. A negative amount lowers the score. A column of numbers multiplies the amount.
+            Defaults to `None`: none.
+        diversity: float from 0 to 1, weight of the dissimilarity of the items of a list, by the model's
+            representations of items or, if it has none, their features. Defaults to `None`: 0.
+        calibrate: column whose values the list should have in the same proportions as the user's history, or
+            `{column: weight}` with a weight from 0 to 1. Defaults to `None`: none. The weight of a column
+            alone is 0.5.
+        explore: float from 0 to below 1, probability that the item at a place is drawn at random, uniformly
+            from that item and all others that satisfy the rules. The lists then have a column `propensity`:
+            the probability of the item at its place, given the items above it. Defaults to `None`: 0.
+        pool: int, number of the user's best items from which `diversity` and `calibrate` choose, and which
+            define the unit of `boost`; at least the length of the list. Defaults to `100`.
+        seed: int, for the draws of `explore`. Defaults to `None`: different items in each call.
 
     Raises:
-        TypeError: if an argument is of another type.
-        ValueError: if a number is out of its range, or rules contradict each other.
+        TypeError: if an argument has the wrong type.
+        ValueError: if a number is out of range, or rules contradict each other.
 
     Example:
         >>> import kerasrec
@@ -125,14 +128,14 @@ class Rules:
 
     @property
     def weight_of_calibration(self) -> float:
-        """From 0 to 1."""
+        """Weight of `calibrate`, from 0 to 1."""
         if self.calibrate is None:
             return 0.0
         return 0.5 if isinstance(self.calibrate, str) else float(next(iter(self.calibrate.values())))
 
     @property
     def column_of_calibration(self) -> str:
-        """Whose values the list is calibrated to."""
+        """Column by which lists are calibrated; empty if there is none."""
         return self.calibrate if isinstance(self.calibrate, str) else next(iter(self.calibrate or {}), "")
 
     @property
@@ -152,7 +155,7 @@ class Rules:
         return tuple(found)
 
     def alone(self, name: str) -> "Rules":
-        """One of these rules without the others.
+        """One of the rules without the others.
 
         Args:
             name: one of `names`.
@@ -166,7 +169,7 @@ class Rules:
         return Rules(**{argument: rule, "pool": self.pool, "seed": self.seed})
 
     def but(self, **changes: Any) -> "Rules":
-        """The same with other values of some arguments.
+        """The same rules with some arguments changed.
 
         Args:
             **changes: arguments of `Rules`.
@@ -178,10 +181,10 @@ class Rules:
         return Rules(**{**{name: getattr(self, name) for name in known}, **changes})
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """What a file holds."""
+        """The rules as arrays, for a file."""
         if self.available is not None and not isinstance(self.available, str):
             raise ValueError(
-                "`available` must be a column of the metadata in rules that are kept in a file. "
+                "`available` must be a column of the metadata in rules that are saved to a file. "
                 f"Received: {type(self.available).__name__}."
             )
         text = json.dumps({name: rule for name, rule in asdict(self).items() if rule is not None})
@@ -189,16 +192,16 @@ class Rules:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Rules":
-        """What `to_arrays` gave.
+        """Read the result of `to_arrays`.
 
         Args:
-            arrays: by name.
+            arrays: arrays by name.
         """
         return cls().but(**json.loads(arrays["rules"].tobytes()))
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's and mappings as dicts, which a file gives back equal."""
+    """Convert NumPy numbers to Python numbers and mappings to dicts, which compare equal after loading."""
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
     return value.item() if isinstance(value, np.generic) else value

@@ -15,34 +15,33 @@ from kerasrec.recommender.recommender import Recommender
 
 
 class TwoStage(Recommender):
-    """One model finds candidates among all items, another one orders them: a `Recommender` of both.
+    """A `Recommender` of two models: one retrieves candidates from all items, the other ranks them.
 
-    A list is made of the `n_candidates` best items of the first model, among those that may be recommended
-    and that the user has not had, in the order of the second model's scores. Of equal scores the first
-    model's better item stands first. Where a list, or the rules that choose its items, needs more, the first
-    model finds more. What is asked of representations (`similar_items`, `item_vectors`, `build_index`) is
-    asked of the first model; `score`, `rank` and `explain` of the second. `kerasrec.train_two_stages` trains
-    both.
+    The first model finds its `n_candidates` best items among those that may be recommended and that the user
+    has not had. The second model ranks them. Ties are broken by the first model. If a list or its rules need
+    more items, the first model finds more. Methods that need representations (`similar_items`,
+    `item_vectors`, `build_index`) use the first model; `score`, `rank` and `explain` use the second.
+    `kerasrec.train_two_stages` trains both.
 
-    A `Ranker` looks its columns up: the user's and the item's ids; the columns of `ranker.users` and
-    `ranker.items`, and the metadata of the items; `candidate_score` (the first model's score before what
-    only rescales it), `item_count` (how many users have the item) and `user_count` (how many items the user
-    has), as far as it has columns of these names. What is left is the situation, which `context=` says.
+    A `Ranker` gets its columns from the following sources, by name: the ids of the user and the item; the
+    columns of `ranker.users` and `ranker.items`, and the metadata of the items; `candidate_score` (the first
+    model's score before any rescaling), `item_count` (the number of users who have the item) and `user_count`
+    (the number of items that the user has). All other columns are context, which `context=` gives.
 
     Args:
-        candidates: `Recommender` that finds: its ids, history, metadata and rules are those of the whole.
-        ranker: what orders: a `Ranker` of clicks, or a `Recommender` of the same ids.
-        n_candidates: int, how many items the ranker orders. Defaults to `200`.
+        candidates: `Recommender` that retrieves; its ids, history, metadata and rules apply to the whole.
+        ranker: `Ranker` of clicks, or a `Recommender` with the same ids.
+        n_candidates: int, number of items that the ranker ranks. Defaults to `200`.
 
     Attributes:
         candidates: `Recommender`.
         ranker: `Ranker` or `Recommender`.
         n_candidates: int.
-        name: of both models.
+        name: names of both models.
 
     Raises:
-        TypeError: if `candidates` or `ranker` is of another type.
-        ValueError: if the two have other ids, or `n_candidates` is not positive.
+        TypeError: if `candidates` or `ranker` has the wrong type.
+        ValueError: if the two have different ids, or `n_candidates` is not positive.
 
     Example:
         >>> import kerasrec
@@ -61,12 +60,12 @@ class TwoStage(Recommender):
     ) -> None:
         if not isinstance(candidates, Recommender) or isinstance(candidates, TwoStage):
             raise TypeError(
-                "`candidates` must be a `kerasrec.Recommender` of one model. "
+                "`candidates` must be a `kerasrec.Recommender` with one model. "
                 f"Received: {type(candidates).__name__}."
             )
         if not isinstance(ranker, (Ranker, Recommender)) or isinstance(ranker, TwoStage):
             raise TypeError(
-                "`ranker` must be a `kerasrec.Ranker` of clicks or a `kerasrec.Recommender` of one model. "
+                "`ranker` must be a `kerasrec.Ranker` of clicks or a `kerasrec.Recommender` with one model. "
                 f"Received: {type(ranker).__name__}."
             )
         n_candidates = positive_integer("n_candidates", n_candidates)
@@ -90,14 +89,14 @@ class TwoStage(Recommender):
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is not a complete and harmless file of two stages.
+            ValueError: if it is not a complete and safe file of two stages.
         """
         state = _saved.load(path)
         if state.order is None:
             raise ValueError(
-                "`path` must be a file of two stages; `kerasrec.Recommender.load` reads one of a single "
+                "`path` must be a file of two stages; `kerasrec.Recommender.load` reads files of a single "
                 "model. "
-                f"Received: {os.fspath(path)}, of {state.name!r} alone."
+                f"Received: {os.fspath(path)}, with only {state.name!r}."
             )
         return cls._of(state)
 
@@ -109,23 +108,23 @@ class TwoStage(Recommender):
 
     @property
     def candidates(self) -> Recommender:
-        """What finds, alone."""
+        """The first stage alone, as a `Recommender`."""
         return Recommender._of(replace(self._now(), order=None))
 
     @property
     def ranker(self) -> Ranker | Recommender:
-        """What orders."""
+        """The second stage: a `Ranker` or a `Recommender`."""
         second = self._order.second
         return Recommender._of(second) if isinstance(second, State) else second
 
     @property
     def n_candidates(self) -> int:
-        """How many items the ranker orders."""
+        """Number of items that the ranker ranks."""
         return self._order.n_candidates
 
     @property
     def name(self) -> str:
-        """Of both models."""
+        """The names of both models."""
         second = self._order.second
         other = second.name if isinstance(second, State) else second.model.name
         return f"{self._now().name} then {other}"
@@ -136,20 +135,20 @@ class TwoStage(Recommender):
         return order
 
     def score_catalogue(self, user_codes: Any) -> np.ndarray:
-        """Scores of all items, by which `kerasrec.evaluation.evaluate` ranks them as one model.
+        """Scores of all items, with which `kerasrec.evaluation.evaluate` ranks them like those of one model.
 
-        What is left after the candidates stands in the order of the first model. Candidates are those that a
-        user did not have in the recommender's own interactions.
+        Items that are not candidates follow in the order of the first model. Items in the recommender's own
+        interactions of the user are not candidates.
 
         Args:
             user_codes: `[B]`.
 
         Returns:
-            float32 `[B, I]`: the candidates' places, above 0 and the best the highest, and numbers from -1 to
-            0 for all others.
+            float32 `[B, I]`: numbers above 0 for candidates, highest for the best, and numbers from -1 to 0
+            for all other items.
 
         Raises:
-            ValueError: if the ranker reads a situation that `in_context` did not say.
+            ValueError: if the ranker reads a context that `in_context` did not set.
         """
         state, codes = self._now(), np.asarray(user_codes)
         first = _vectors.ranker(state)

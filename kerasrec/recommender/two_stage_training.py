@@ -40,47 +40,46 @@ def train_two_stages(
     seed: int = 0,
     verbose: Any = "auto",
 ) -> TwoStage:
-    """Train a model that finds candidates and one that orders them, on one table.
+    """Train a model that retrieves candidates and a model that ranks them, on one table.
 
-    A ranker of clicks learns from what the first model would have shown: the first model is trained on the
-    earlier part of the interactions, its candidates for users with later likes are labelled by what these
-    took, and the ranker is trained on them until it orders the candidates of a tenth of these users no
-    better. Then the first model is trained again on all interactions. So nothing that the ranker learns from
-    was known to the model that found it. Any other model is trained on all interactions by itself.
+    A click ranker learns from what the first model would have shown. The first model is trained on the
+    earlier part of the interactions. Its candidates for users with later likes are labelled by these likes.
+    The ranker is trained on them until its ranking of the candidates of a held-out tenth of these users stops
+    improving. Then the first model is trained again on all interactions. The ranker's labels are therefore
+    unknown to the model that found the candidates. Any other ranker is trained separately on all
+    interactions.
 
-    A click model's score orders candidates; it is no probability of a click, as only some of the candidates
-    that were not taken are learned from.
+    The score of a click ranker only ranks candidates. It is not the probability of a click, because only a
+    sample of the negative candidates is used in training.
 
     Args:
-        interactions: `Interactions`. The columns of their `context` are the situation of each event.
-        candidates: name in `kerasrec.zoo` of the model that finds. Defaults to `"implicit_als"`.
-        ranker: name of the model that orders: one with `task="click"`, or any other.
-            Defaults to `"dcn"`.
-        columns: kinds of the columns that a ranker of clicks reads beside ids, counts and the score of the
-            first model, by name, as `kerasrec.data.columns.get` takes them: columns of `users`, of `items`,
-            and of the context. Defaults to `None`: none.
+        interactions: `Interactions`. The columns of their `context` are the context of each event.
+        candidates: name in `kerasrec.zoo` of the model that retrieves. Defaults to `"implicit_als"`.
+        ranker: name of the model that ranks: one with `task="click"`, or any other. Defaults to `"dcn"`.
+        columns: kinds of further columns for a click ranker, by name, as in `kerasrec.data.columns.get`:
+            columns of `users`, of `items`, and of the context. Ids, counts and the score of the first model
+            are always used. Defaults to `None`: none.
         users: frame indexed by raw user id. Defaults to `None`.
         items: frame indexed by raw item id. Defaults to `None`.
-        n_candidates: int, how many items the ranker orders. Defaults to `200`.
-        later: what the ranker learns from: a float, the latest share of all events, split at one moment; or
-            an int, the last events of each user. Defaults to `0.2`.
-        n_negatives: int, of the candidates that a user did not take, how many are learned from, drawn for
-            each request. Defaults to `20`.
-        n_requests: int, of the situations of a user's later likes, how many are learned from.
-            Defaults to `3`.
+        n_candidates: int, number of items that the ranker ranks. Defaults to `200`.
+        later: events that label the candidates: a float, the latest share of all events, split at one moment;
+            or an int, the last events of each user. Defaults to `0.2`.
+        n_negatives: int, number of negative candidates drawn for each request. Defaults to `20`.
+        n_requests: int, number of contexts of a user's later likes that are used as requests. Defaults to
+            `3`.
         item_metadata: as in `Recommender`. Defaults to `None`.
         candidate_settings: further arguments of `Recommender.train`. Defaults to `None`.
         ranker_settings: further arguments of `Ranker.train`, or of `Recommender.train`. Defaults to `None`.
-        seed: int, of what is drawn and of both trainings. Defaults to `0`.
+        seed: int, for the draws and both trainings. Defaults to `0`.
         verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
 
     Returns:
         `TwoStage`.
 
     Raises:
-        TypeError: if `interactions` are none.
-        ValueError: if they have no times, nothing that came later is among the candidates, or a column is
-            given nowhere.
+        TypeError: if `interactions` are not `Interactions`.
+        ValueError: if they have no times, if no later like is among the candidates, or if a column is in none
+            of the tables.
 
     Example:
         >>> import kerasrec
@@ -109,11 +108,11 @@ def train_two_stages(
     of_clicks = zoo.card(ranker).task == "click"
     if zoo.card(candidates).task == "click":
         raise ValueError(
-            "`candidates` must be a model that ranks all items; a click model orders what it finds "
+            "`candidates` must be a model that ranks all items; a click model ranks the candidates "
             f"(`ranker=`). Received: candidates={candidates!r}."
         )
     if item_metadata is not None:
-        _metadata.aligned(item_metadata, interactions.item_ids)  # refused before the training
+        _metadata.aligned(item_metadata, interactions.item_ids)  # raises errors before the training
     orders: Ranker | Recommender
     if of_clicks:
         declared = _declared(columns, interactions, users, items)
@@ -131,7 +130,7 @@ def train_two_stages(
 
 
 def _following(ranker: Ranker, before: Scale, now: Scale) -> Ranker:
-    """The ranker, whose model carries the columns for the scores of the first stage as it is now."""
+    """The ranker, with its columns adapted to the current scores of the first stage."""
     if before.resembles(now):
         return ranker
     found = rescaled(ranker, before, now)
@@ -143,7 +142,7 @@ def _following(ranker: Ranker, before: Scale, now: Scale) -> Ranker:
 def _declared(
     columns: Mapping[str, str | Column] | None, interactions: Interactions, users: Any, items: Any
 ) -> dict[str, str | Column]:
-    """Kinds of all columns, once it is sure that each is given somewhere."""
+    """Kinds of all columns, after checking that each is in one of the tables."""
     declared = dict(columns or {})
     there = {"user", "item", *interactions.context}
     for table in (users, items):
@@ -176,11 +175,12 @@ def _ranker(
     after: Interactions,
     settings: dict[str, Any],
 ) -> Ranker:
-    """A ranker of what was shown, some users of which are held out to say when it is best."""
+    """A ranker trained on the shown rows; some users are held out to choose the best epoch."""
     if not len(table) or not table[LABEL].any():
         raise ValueError(
-            "The candidates must hold some of what users took later, for a ranker to learn from; a larger "
-            f"`n_candidates` or `later` may help. Received: none of {len(after):,} later events."
+            "The candidates must contain some of the users' later likes, from which the ranker learns; a "
+            "larger `n_candidates` or `later` may help. Received: none of "
+            f"{len(after):,} later events."
         )
     tables: dict[str, Any] = {}
     for key, given in (("user", users), ("item", items)):

@@ -61,7 +61,7 @@ def test_items_may_be_a_frame_with_their_columns(ranker):
         ),
         (
             FRAME.assign(item="a"),
-            r"must have a row for every category.*\[10, 8, 4\] rows, columns of \[10, 3, 4\]",
+            r"must have a row for every category.*\[10, 8, 4\] rows, columns with \[10, 3, 4\]",
         ),
     ],
 )
@@ -223,7 +223,7 @@ def test_a_default_declared_with_the_column_stands_in():
         (
             lambda r: kerasrec.Ranker(kerasrec.zoo.RecommenderV1(3, 4)),
             ValueError,
-            "must be a click model, which carries its columns",
+            "must be a click model, which contains its columns",
         ),
         (
             lambda r: kerasrec.Ranker.train(FRAME),
@@ -294,7 +294,9 @@ def test_training_warns_of_a_column_known_after_the_click():
 
 
 def test_categories_written_in_another_way_are_named(ranker):
-    with pytest.warns(UserWarning, match=r"'device' has no category that training knew, such as 'pc', 'tv':"):
+    with pytest.warns(
+        UserWarning, match=r"'device' has none of the categories in training, such as 'pc', 'tv':"
+    ):
         ranker.evaluate(FRAME.assign(device=FRAME["device"].str.upper()), "clicked")
     ranker.evaluate(FRAME.assign(device=np.where(FRAME.index == 0, "pc", "?")), "clicked")
     ranker.evaluate(FRAME.assign(device=None), "clicked")
@@ -326,5 +328,5 @@ def test_files_of_other_models_are_told_apart(ranker, tmp_path):
         kerasrec.Recommender.load(tmp_path / "ranker.keras")
     data = kerasrec.datasets.synthetic(20, 30, 100).interactions
     kerasrec.Recommender.train(data, model="popularity").save(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match="holds no click model"):
+    with pytest.raises(ValueError, match="has no click model"):
         kerasrec.Ranker.load(tmp_path / "other.keras")

@@ -409,7 +409,7 @@ def test_rules_of_the_recommender_are_kept_in_its_file(shop, data, tmp_path):
     assert loaded.recommend("u0", k=3)["item"].tolist() == expected["item"].tolist()
     assert len(shop.rank("u0", METADATA.index[:9])) == 9  # a ranking of given items follows none
     with pytest.raises(
-        ValueError, match=r"`available` must be a column of the metadata in rules that are kept"
+        ValueError, match=r"`available` must be a column of the metadata in rules that are saved"
     ):
         shop.rules = Rules(available=np.ones(N_ITEMS, bool))
     with pytest.raises(TypeError, match=r"`rules` must be `kerasrec\.Rules`\. Received: dict"):

@@ -525,7 +525,7 @@ def test_the_ranker_learns_nothing_that_came_before_or_is_the_same(data, monkeyp
         (
             {"later": 1, "n_candidates": 1},
             ValueError,
-            r"The candidates must hold some of what users took later",
+            r"The candidates must contain some of the users' later likes",
         ),
     ],
 )
@@ -542,7 +542,7 @@ def test_bad_arguments_of_training_are_refused(data, change, kind, message):
 
 def test_bad_stages_are_refused(data, first, second, clicks):
     with pytest.raises(
-        TypeError, match=r"`candidates` must be a `kerasrec\.Recommender` of one model.*TwoStage"
+        TypeError, match=r"`candidates` must be a `kerasrec\.Recommender` with one model.*TwoStage"
     ):
         TwoStage(clicks, second)
     with pytest.raises(TypeError, match=r"`ranker` must be a `kerasrec\.Ranker` of clicks or.*Received: str"):
