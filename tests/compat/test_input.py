@@ -229,7 +229,7 @@ def test_users_are_cut_out_of_one_matrix_alone(data):
     for place, (bad, received) in enumerate(((dataset, "_TensorDataset"), ([data[1]], "list"))):
         with pytest.raises(
             tensorrec.BatchNonSparseInputException,
-            match="must be one SciPy sparse matrix if `user_batch_size` splits users into batches; give a "
+            match="must be one SciPy sparse matrix if `user_batch_size` splits users into batches; pass a "
             f"list of batches instead. Received: {received}.",
         ):
             fit([bad if i == place else x for i, x in enumerate(data)], user_batch_size=2)

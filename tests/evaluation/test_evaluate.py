@@ -275,7 +275,7 @@ class TestBadInput:
         ):
             self.evaluate(model=kerasrec.zoo.RecommenderV1(15, 20))
         with pytest.raises(
-            ValueError, match="know the users of `test`.* 'user_embedding' has 10 rows where 15"
+            ValueError, match="know the users of `test`.* 'user_embedding' has 10 rows, but 15"
         ):
             self.evaluate(model=kerasrec.zoo.RecommenderV1(10, 25))
 
