@@ -11,47 +11,50 @@ from kerasrec.data._windows import WINDOW, Windows, window_of
 from kerasrec.data.interactions import Interactions, check_interactions
 from kerasrec.data.model_inputs import ModelInputs
 
-# A step holds a few arrays of a batch's scores.
+# A step has a few arrays of this size.
 _MOST_BYTES = 2e9
 
 
 class CatalogueBatches(keras.utils.PyDataset):
-    """One row per user with all its positives at once, and one list of items for all rows of a batch.
+    """One row per user with all positives of the user, and one list of items for all rows of a batch.
 
-    A positive is a like: what `interactions.at_least(...)` kept, else a value above 0. Its label is its value
-    (`interactions.gains`). Whatever else stands in the list is a negative. A user without positives is left
-    out. As all rows share their items, the items' representations are computed once a batch and the scores
-    are one matrix product; a step costs `B * L` whatever the number of positives. Every epoch has a new
-    order; the same seed gives the same ones.
+    A positive is a like: an interaction that `interactions.at_least(...)` kept, or if that was not used, a
+    value above 0. Its label is its value (`interactions.gains`). All other items in the list are negatives.
+    Users without positives are left out. Since all rows share their items, the representations of items are
+    computed once per batch, and the scores are one matrix product. A step costs `B * L`, whatever the number
+    of positives. Every epoch has a new order. The same seed gives the same batches.
 
-    The list is the whole catalogue, as `FullSoftmax` takes it, or, of a large catalogue, `list_size` items:
-    the positives of the batch's users (at most `list_size / 2` of them, taken at random each time), filled
-    up with others drawn uniformly without replacement. Popular items then stand in a list more often than
-    others; `log_q` tells `SampledSoftmax(remove_accidental_hits=False)` how often, about.
+    The list is the whole catalogue, as `FullSoftmax` takes it, or for a large catalogue `list_size` items:
+    the positives of the batch's users (a random sample of at most `list_size / 2`), filled up with other
+    items drawn uniformly without replacement. Popular items are then in a list more often than others; with
+    `log_q` the labels have the approximate probability, for `SampledSoftmax(remove_accidental_hits=False)`.
 
-    Labels are given by the places of the positives, `[1, N, 3]`: of each its row in the batch, its place in
-    the list, and its value. `N` is the same for all batches, unless one has uncommonly many positives; the
-    entries that are left are zeros, which count for nothing. `FullSoftmax`, `DenseRMSE` and
-    `DenseSeparation` take these; other losses take `dense` ones.
+    Labels are given by the places of the positives, `[1, N, 3]`: the row in the batch, the place in the list,
+    and the value of each positive. `N` is the same for all batches, unless a batch has unusually many
+    positives; unused entries are zeros and have no effect. `FullSoftmax`, `DenseRMSE` and `DenseSeparation`
+    take such labels; other losses need `dense` ones.
 
     Args:
         interactions: `Interactions`.
-        batch_size: int, users a batch.
-        list_size: int, items a batch. Defaults to `None`: the whole catalogue.
-        seed: int. Defaults to `None`: another one every time.
-        log_q: bool, labels are `[B, L, 3]`: label, item code and the logarithm of the item's probability to
-            stand in a list, as `SampledSoftmax` takes them; they are dense then. Defaults to `False`.
-        dense: bool, labels are `[B, L]`: the value of a positive, 0 for whatever else. Defaults to `False`.
-        model: a `keras.Model` whose inputs are to be supplied, as `ModelInputs` does. A `history` holds all
-            positives of the user: it is the input of an autoencoder, and leaks to anything else. Defaults to
-            `None`: `user` and `item`.
-        window: int, about how many users stand together in an epoch's order, from 64 places of the table.
-            Defaults to `None`: of opened interactions those who have a million positives, and all others.
+        batch_size: int, users per batch.
+        list_size: int, items per batch. Defaults to `None`: the whole catalogue.
+        seed: int. Defaults to `None`: a different one each time.
+        log_q: bool, whether labels are `[B, L, 3]`: label, item code and the logarithm of the item's
+            probability of being in a list, as `SampledSoftmax` takes them. Such labels are dense. Defaults to
+            `False`.
+        dense: bool, whether labels are `[B, L]`: the value of a positive, 0 for any other item. Defaults to
+            `False`.
+        model: a `keras.Model` whose inputs `ModelInputs` supplies. A `history` has all positives of the user:
+            it suits autoencoders, but leaks the targets to any other model. Defaults to `None`: `user` and
+            `item`.
+        window: int, approximate number of users that are shuffled together; they come from 64 places of the
+            table. Defaults to `None`: users with a million positives for opened interactions, otherwise all
+            users.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
         ValueError: if there are no positives, `list_size` is above the number of items, the scores of a batch
-            take more than 2 GB, or an argument is not one of those above.
+            take more than 2 GB, or an argument is invalid.
 
     Example:
         >>> from kerasrec.data import CatalogueBatches, Interactions
@@ -70,7 +73,7 @@ class CatalogueBatches(keras.utils.PyDataset):
         recommendations", 2019 (the correction).
 
     Attributes:
-        batches_in_thread: bool, `kerasrec.Model.fit` lets another thread make the next batches.
+        batches_in_thread: bool, whether `kerasrec.Model.fit` makes the next batches in another thread.
     """
 
     batches_in_thread = True
@@ -102,7 +105,7 @@ class CatalogueBatches(keras.utils.PyDataset):
         if n_bytes > _MOST_BYTES:
             raise ValueError(
                 "The scores of a batch, `batch_size` times `list_size`, must take at most "
-                f"{_MOST_BYTES:,.0f} bytes; take a smaller `batch_size`, or a `list_size` with "
+                f"{_MOST_BYTES:,.0f} bytes; use a smaller `batch_size`, or a `list_size` with "
                 f"SampledSoftmax. Received: {self.batch_size:,} users with {self.list_size:,} items, which "
                 f"take {n_bytes:,} bytes."
             )
@@ -120,11 +123,11 @@ class CatalogueBatches(keras.utils.PyDataset):
         lengths = positives._user_counts
         self._users = np.flatnonzero(lengths).astype(np.int32)
         self._n_entries = _room(lengths[self._users], self.batch_size)
-        # One shape for all batches: what is padded costs less than another program.
+        # One shape for all batches: padding costs less than another program.
         self._longest = int(self._inputs.sequences.counts.max()) if self._inputs.needs_history else 1
         counts = positives._item_counts
         share = min(1.0, self.batch_size / len(self._users))
-        self._is_wanted = 1 - (1 - share) ** counts  # that one of the item's users is in a batch
+        self._is_wanted = 1 - (1 - share) ** counts  # probability that a batch has a user of the item
         if window is not None:
             window = positive_integer("window", window)
         elif self._opened is not None:
@@ -137,7 +140,7 @@ class CatalogueBatches(keras.utils.PyDataset):
         return -(-len(self._users) // self.batch_size)
 
     def on_epoch_end(self) -> None:
-        """Draw another order."""
+        """Draw a new order."""
         self._epoch += 1
         rng, n = self._generator(self._epoch), len(self._users)
         self._order: np.ndarray | Windows = (
@@ -175,7 +178,7 @@ class CatalogueBatches(keras.utils.PyDataset):
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     def _draw(self, rows: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Items `[L]` in order of their codes and the logarithms of their probabilities to be drawn."""
+        """Items `[L]` in the order of their codes, and their log probabilities of being drawn."""
         is_there = np.zeros(self.n_items, bool)
         is_there[rows.indices] = True
         wanted = np.flatnonzero(is_there)
@@ -192,7 +195,7 @@ class CatalogueBatches(keras.utils.PyDataset):
 
 
 def _room(lengths: np.ndarray, batch_size: int) -> int:
-    """How many positives a batch of users with so many has, but for one in a million, and at most."""
+    """The number of positives that a batch rarely exceeds (six standard deviations), at most the maximum."""
     batch_size = min(batch_size, len(lengths))
     most = np.partition(lengths, len(lengths) - batch_size)[len(lengths) - batch_size :].sum()
     likely = batch_size * lengths.mean() + 6 * batch_size**0.5 * lengths.std()

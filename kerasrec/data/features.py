@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class Features(FeatureLoaders):
-    """What is known about users or items: one sparse row per entity, with named columns.
+    """Features of users or items: one sparse row per entity, with named columns.
 
-    Build them from columns of a frame that is indexed by raw id, stack them with `+`, and encode new
-    entities with `transform`. Indicator features are the entity's own identity: alone they give
-    matrix factorisation, metadata alone gives a content-based model, and both together give a hybrid.
+    Build them from columns of a frame that is indexed by raw id, stack them with `+`, and encode new entities
+    with `transform`. Indicator features are the identity of the entity. With these alone a model is a matrix
+    factorisation, with metadata alone it is content-based, and with both it is a hybrid.
 
     Args:
         matrix: sparse or dense `[n, F]`.
-        encoders: the encoders that made the columns, in their order.
+        encoders: the encoders of the columns, in the order of the columns.
         ids: raw ids of the rows. Defaults to `None`: the rows are in the order of codes.
 
     Attributes:
@@ -79,7 +79,7 @@ class Features(FeatureLoaders):
         """One column per category.
 
         Args:
-            series: text, numbers or truth values, indexed by raw id; its name is that of the columns. Missing
+            series: text, numbers or truth values, indexed by raw id; the columns are named after it. Missing
                 and empty entries have no category; spaces around text are ignored.
 
         Returns:
@@ -89,7 +89,7 @@ class Features(FeatureLoaders):
 
     @classmethod
     def multilabel(cls, series: "pd.Series[Any]", sep: str = "|") -> "Features":
-        """One column per label, of which an entity may have any number.
+        """One column per label; an entity may have any number of labels.
 
         Args:
             series: texts such as `"Drama|War"`, indexed by raw id.
@@ -110,11 +110,11 @@ class Features(FeatureLoaders):
 
         Args:
             series: texts, indexed by raw id.
-            min_count: int, words in fewer rows are left out. Defaults to `2`.
-            weights: `"one"`, a word is present or not; or `"tfidf"`, scikit-learn's weights, which are higher
+            min_count: int, minimum number of rows with a word; rarer words are left out. Defaults to `2`.
+            weights: `"one"`: a word is present or not; or `"tfidf"`: scikit-learn's weights, which are higher
                 for rare words, with rows of length 1. Defaults to `"one"`.
-            buckets: int, for an open vocabulary: words are hashed into this many columns, and none is left
-                out; rows have length 1. Defaults to `None`: one column per word.
+            buckets: int, number of columns into which words are hashed, for an open vocabulary: no word is
+                left out, and rows have length 1. Defaults to `None`: one column per word.
 
         Returns:
             `Features` with the columns `name=word`, sorted; for hashed words `name#0` and so on.
@@ -160,10 +160,9 @@ class Features(FeatureLoaders):
         """One column of numbers.
 
         Args:
-            series: numbers, dates or durations (both count as nanoseconds), indexed by raw id; a missing one
-                becomes 0.
-            scale: bool, subtract the mean and divide by the standard deviation, which is 1 if the numbers
-                differ only by rounding. Defaults to `True`.
+            series: numbers, or dates or durations (in nanoseconds), indexed by raw id; missing ones become 0.
+            scale: bool, whether to subtract the mean and divide by the standard deviation. The latter is
+                taken as 1 if the numbers differ only by rounding. Defaults to `True`.
 
         Returns:
             `Features` with one column, named like the series.
@@ -195,7 +194,7 @@ class Features(FeatureLoaders):
         """Features that a scikit-learn transformer makes from a frame.
 
         Args:
-            transformer: any with `get_feature_names_out`; fitted here unless it is fitted already.
+            transformer: a transformer with `get_feature_names_out`; it is fitted if it is not fitted yet.
             frame: input of the transformer, indexed by raw id: a frame, or a series of texts.
 
         Returns:
@@ -221,7 +220,7 @@ class Features(FeatureLoaders):
         return [name for encoder in self._encoders for name in encoder.names]
 
     def columns_of(self, *names: str) -> list[int]:
-        """Numbers of the columns that were made from some of the series, e.g. for `FeatureDropout`.
+        """Numbers of the columns that were made from the given series, e.g. for `FeatureDropout`.
 
         Args:
             *names: names of the series; `"id"` for indicator columns.
@@ -230,7 +229,7 @@ class Features(FeatureLoaders):
             Numbers of columns, ascending.
 
         Raises:
-            ValueError: if no columns were made from a series of that name.
+            ValueError: if no columns were made from a series with that name.
         """
         made_from = [getattr(encoder, "column", None) for encoder in self._encoders for _ in encoder.names]
         for name in names:
@@ -272,13 +271,13 @@ class Features(FeatureLoaders):
 
         Args:
             new_frame: frame with the columns that the features were made from, indexed by raw id. Unknown
-                categories become zeros and are counted in a warning; unknown ids become zeros, too.
+                categories become zeros, and a warning has their number. Unknown ids become zeros, too.
 
         Returns:
             `Features` with the same columns.
 
         Raises:
-            ValueError: if a column is missing, or these features hold columns given as a matrix.
+            ValueError: if a column is missing, or if columns of these features were given as a matrix.
         """
         import scipy.sparse
 
@@ -289,7 +288,7 @@ class Features(FeatureLoaders):
     def align(self, ids: Any, side: str = "entity") -> "Features":
         """The rows of these ids, in their order.
 
-        An id without a row gets an empty one, and is counted in a warning.
+        An id without a row gets an empty one, and a warning has the number of such ids.
 
         Args:
             ids: raw ids by code, such as `interactions.item_ids`.
@@ -299,7 +298,7 @@ class Features(FeatureLoaders):
             `Features` with `len(ids)` rows.
 
         Raises:
-            ValueError: if no id has a row, or features without ids have another number of rows.
+            ValueError: if no id has a row, or if features without ids have a different number of rows.
         """
         import scipy.sparse
 
@@ -324,8 +323,8 @@ class Features(FeatureLoaders):
         """The rows as padded bags, which every backend supports.
 
         Returns:
-            Columns `[n, W]` (int32) and weights `[n, W]` (float32), `W` being the most columns of an
-            entity; the padding is column 0 with weight 0.
+            Columns `[n, W]` (int32) and weights `[n, W]` (float32). `W` is the maximum number of columns of
+            an entity; padding is column 0 with weight 0.
         """
         counts = np.diff(self.matrix.indptr)
         there = np.arange(max(1, counts.max())) < counts[:, None]
@@ -334,17 +333,17 @@ class Features(FeatureLoaders):
         return indices, weights
 
     def describe(self) -> "pd.DataFrame":
-        """Counts, shares and names of rows and columns, and of those that may be wrong.
+        """Counts, shares and names of rows and columns, and of suspicious ones.
 
         Returns:
-            A frame with the rows `columns`, `rows`, `empty rows` (entities with no feature at all), `constant
+            A frame with the rows `columns`, `rows`, `empty rows` (entities without features), `constant
             columns` and `duplicated columns` (equal to an earlier one), and the columns `count`, `share` (of
             all rows or columns) and `names` (ids for rows).
         """
         return describe_features(self.matrix, self.names, self.ids)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Everything, encoders included, as arrays that `np.savez` writes without pickle.
+        """Everything, including the encoders, as arrays that `np.savez` writes without pickle.
 
         Returns:
             Arrays by name.
@@ -373,7 +372,7 @@ class Features(FeatureLoaders):
 
     @classmethod
     def _of(cls, matrix: Any, encoders: Sequence[Any], ids: np.ndarray) -> "Features":
-        """Features of parts that are known to be right, and are not looked at."""
+        """Features from parts that are known to be valid and are not checked."""
         found = cls.__new__(cls)
         found.matrix, found._encoders, found.ids = matrix, tuple(encoders), ids
         return found

@@ -16,19 +16,19 @@ _TRUTHS = {"true": 1, "false": 0}
 
 
 class Impressions:
-    """What was shown to whom in which situation, and whether it was clicked: one row a time it was shown.
+    """What was shown to whom in which context, and whether it was clicked: one row per impression.
 
-    Unlike in `Interactions`, rows of one user and one item stay apart, and a row that was not clicked counts.
-    `from_frame` makes them of a table.
+    Unlike in `Interactions`, several rows of a user and an item stay separate, and rows that were not clicked
+    count. `from_frame` makes impressions from a table.
 
     Args:
-        inputs: what a model takes of each row, by the name of the input, `[n, W]`.
-        labels: 1 where it was clicked, 0 where not, or a probability, `[n]`.
-        columns: `InputColumns`, which encoded the inputs.
-        users: code of the user of each row, `[n]`. Defaults to `None`: no column names users.
+        inputs: inputs of a model by name, `[n, W]`.
+        labels: 1 if the row was clicked, otherwise 0, or a probability, `[n]`.
+        columns: the `InputColumns` that encoded the inputs.
+        users: user code of each row, `[n]`. Defaults to `None`: there is no column of users.
         user_ids: raw ids of the users, by code. Defaults to `None`.
         weights: weight of each row, `[n]`. Defaults to `None`: 1.
-        watch_time: how long what was clicked was watched, `[n]`. Defaults to `None`.
+        watch_time: watch time of each clicked row, `[n]`. Defaults to `None`.
 
     Attributes:
         inputs: dict of arrays `[n, W]`.
@@ -37,7 +37,7 @@ class Impressions:
         users: int32 `[n]`, or `None`.
         user_ids: array, or `None`.
         weights: float32 `[n]`, or `None`.
-        watch_time: float32 `[n]`, or `None`; 0 where nothing was clicked.
+        watch_time: float32 `[n]`, or `None`; 0 for rows that were not clicked.
 
     Example:
         >>> import pandas as pd, kerasrec
@@ -77,25 +77,26 @@ class Impressions:
         weight: str | None = None,
         watch_time: str | None = None,
     ) -> "Impressions":
-        """Impressions of a table with a row an impression.
+        """Impressions from a table with one row per impression.
 
         Args:
             frame: the table.
-            label: name of the column that says what was clicked: 1 or 0, true or false, or a probability.
-            columns: kinds of the columns that a model is to read, by name, as `kerasrec.data.columns.get`
-                takes them; or those that were fitted to another table, `train.columns`.
-            user: name of the column of users, a category unless `columns` say otherwise. Defaults to `None`:
-                there is none, or as the fitted `columns` say.
-            item: the same of items. Defaults to `None`.
-            weight: name of a column of weights of at least 0. Defaults to `None`: every row counts 1.
-            watch_time: name of the column that says how long what was clicked was watched, above 0.
-                Defaults to `None`.
+            label: name of the column of clicks: 1 or 0, true or false, or a probability.
+            columns: kinds of the columns that a model reads, by name, as in `kerasrec.data.columns.get`; or
+                columns that were fitted to another table, `train.columns`.
+            user: name of the column of users, a category unless `columns` has another kind. Defaults to
+                `None`: there is none, or that of the fitted `columns`.
+            item: the same for items. Defaults to `None`.
+            weight: name of a column of weights, which must not be negative. Defaults to `None`: every row has
+                weight 1.
+            watch_time: name of the column of watch times, which must be above 0 for clicked rows. Defaults to
+                `None`.
 
         Returns:
             `Impressions`.
 
         Raises:
-            ValueError: if the table lacks a column or a row, or an entry is not of its kind.
+            ValueError: if a column is missing, the table is empty, or an entry does not fit its column.
         """
         taken = {"label": label, "weight": weight, "watch_time": watch_time}
         labels = _labels(column(frame, label, "label"), label)
@@ -142,14 +143,14 @@ class Impressions:
 
     @cached_property
     def n_users(self) -> int | None:
-        """How many users there are; `None` where no column names them."""
+        """Number of users; `None` if there is no column of users."""
         return None if self.users is None else len(np.unique(self.users))
 
     def take(self, rows: Any) -> "Impressions":
         """Some of the rows.
 
         Args:
-            rows: places, or one truth value per row.
+            rows: positions, or one truth value per row.
 
         Returns:
             `Impressions`.
@@ -163,14 +164,14 @@ class Impressions:
         return Impressions(inputs, self.labels[rows], self.columns, user_ids=self.user_ids, **part)
 
     def split(self, test_size: float = 0.1, seed: int = 0) -> tuple["Impressions", "Impressions"]:
-        """Two parts, at random.
+        """Split the rows at random.
 
         Args:
-            test_size: float, share of the rows of the second part. Defaults to `0.1`.
+            test_size: float, share of the rows to hold out. Defaults to `0.1`.
             seed: int. Defaults to `0`.
 
         Returns:
-            The larger part, and the one held out.
+            The remaining rows, and the held-out rows.
 
         Raises:
             ValueError: if a part would be empty.
@@ -185,11 +186,11 @@ class Impressions:
         return self.take(np.sort(order[n_test:])), self.take(np.sort(order[:n_test]))
 
     def check_columns(self, columns: InputColumns, what: str) -> None:
-        """Refuse impressions that were encoded by other columns: their codes stand for other entries.
+        """Refuse impressions that were encoded with other columns, whose codes have another meaning.
 
         Args:
-            columns: `InputColumns` that a model was made for.
-            what: what an error calls the impressions.
+            columns: `InputColumns` of a model.
+            what: name of the impressions in error messages.
 
         Raises:
             ValueError: if they lack a column, or the columns were fitted to another table.
@@ -197,8 +198,8 @@ class Impressions:
         lacking = [name for name in columns.fitted if name not in self.columns.fitted]
         if lacking:
             raise ValueError(
-                f"{what} must have the columns that the model reads. Received: none of "
-                f"{', '.join(map(repr, lacking))}, but {', '.join(map(repr, self.columns.fitted))}."
+                f"{what} must have the columns that the model reads. Received: "
+                f"{', '.join(map(repr, self.columns.fitted))}, without {', '.join(map(repr, lacking))}."
             )
         if columns is not self.columns and not np.array_equal(
             columns.to_arrays()["columns"], self.columns.to_arrays()["columns"]
@@ -210,13 +211,13 @@ class Impressions:
             )
 
     def check_classes(self, what: str = "The impressions") -> None:
-        """Refuse rows that were all clicked, or all not: nothing can be learned or measured of them.
+        """Refuse rows that were all clicked or all not clicked, from which nothing can be learned.
 
         Args:
-            what: what an error calls them. Defaults to `"The impressions"`.
+            what: name of the impressions in error messages. Defaults to `"The impressions"`.
 
         Raises:
-            ValueError: if one of both is lacking, or has no weight.
+            ValueError: if one of the two is missing, or has no weight.
         """
         if not len(self) or self.labels.min() == self.labels.max():
             raise ValueError(

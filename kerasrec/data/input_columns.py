@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
-# What a model's inputs of these names stand for elsewhere.
+# Names of inputs that have another meaning elsewhere.
 _TAKEN = ("history", "shared_item", "target")
-# A column of text with more categories than this share of its rows has ids of its own or free text.
+# A text column with more categories than this share of its rows has ids or free text.
 _MOST_CATEGORIES = 0.5
-# Types of a default that a file may hold.
+# Types of defaults that can be stored in a file.
 _DEFAULTS = (str, bool, int, float, type(None))
 
 
 class InputColumns:
-    """The columns of a table that a model reads, each with how it is encoded: raw entries in, arrays out.
+    """The columns of a table that a model reads, with their encoders: raw entries in, arrays out.
 
-    Declared by name and fitted to a training table, they encode any other, and stand in the file of the model
-    that was made for them.
+    Columns are declared by name and fitted to a training table. They then encode any other table, and are
+    stored in the file of the model that was made for them.
 
     Args:
-        fitted: kinds of columns (`kerasrec.data.columns`) by the name of the column, each fitted.
+        fitted: fitted kinds of columns (`kerasrec.data.columns`) by the name of the column.
         user: name of the column of users, if there is one. Defaults to `None`.
         item: name of the column of items, if there is one. Defaults to `None`.
 
@@ -38,7 +38,7 @@ class InputColumns:
         item: name of a column, or `None`.
 
     Raises:
-        ValueError: if there is no column, or `user` or `item` is none of them.
+        ValueError: if there is no column, or `user` or `item` is not one of them.
 
     Example:
         >>> import pandas as pd
@@ -71,21 +71,21 @@ class InputColumns:
         user: str | None = None,
         item: str | None = None,
     ) -> "InputColumns":
-        """Fit the kinds that were declared to a training table.
+        """Fit the declared kinds to a training table.
 
         Args:
             frame: the training table.
-            columns: kinds by the name of the column, as `kerasrec.data.columns.get` takes them.
-            user: name of the column of users; a category where `columns` lack it. Defaults to `None`.
-            item: the same of items. Defaults to `None`.
+            columns: kinds by the name of the column, as in `kerasrec.data.columns.get`.
+            user: name of the column of users, a category if it is not in `columns`. Defaults to `None`.
+            item: the same for items. Defaults to `None`.
 
         Returns:
             `InputColumns`.
 
         Raises:
-            TypeError: if `columns` is no mapping.
-            ValueError: if the table lacks a column or a row, a column of categories is empty, or an entry is
-                not of its kind.
+            TypeError: if `columns` is not a mapping.
+            ValueError: if a column is missing, the table or a column of categories is empty, or an entry does
+                not fit its column.
         """
         if not isinstance(columns, Mapping):
             raise TypeError(
@@ -102,17 +102,18 @@ class InputColumns:
             fitted[name] = kinds.get(kind, name).fit(entries)
             if fitted[name].n and _is_empty(entries):
                 raise ValueError(
-                    f"Column {name!r} must have an entry in some row, or nothing is learned of it; leave it "
-                    f"out. Received: {len(entries):,} rows, all without."
+                    f"Column {name!r} must have an entry in some row, or nothing is learned from it; leave "
+                    f"it out. Received: {len(entries):,} rows, all without an entry."
                 )
         return cls(fitted, user, item)
 
     @staticmethod
     def guess(frame: "pd.DataFrame", leave_out: Any = ()) -> dict[str, Column]:
-        """Kinds that suit the columns of a table, for someone who has not declared any.
+        """Guess the kinds of the columns of a table.
 
-        Fractions are numbers, and dates (as text in ISO 8601) times; text, truth values and whole numbers are
-        categories, and text that is nearly always another one is hashed. Empty columns are left out.
+        Fractions are numbers, and dates (also as text in ISO 8601) are times. Text, truth values and whole
+        numbers are categories; they are hashed if there are too many different ones. Empty columns are left
+        out.
 
         Args:
             frame: the training table.
@@ -142,7 +143,7 @@ class InputColumns:
 
     @property
     def names(self) -> dict[str, str]:
-        """Names of the model's inputs by those of the columns: what Keras does not take is replaced."""
+        """Names of the model's inputs by column; characters that Keras does not allow are replaced."""
         found: dict[str, str] = {}
         for name in self.fitted:
             plain = re.sub(r"[^A-Za-z0-9_.-]", "_", str(name)) or "_"
@@ -153,25 +154,25 @@ class InputColumns:
 
     @property
     def categories(self) -> dict[str, Column]:
-        """Columns that are codes, by the name of the input."""
+        """Columns that are encoded as codes, by the name of the input."""
         return {name: kind for name, kind in self._inputs() if kind.n}
 
     @property
     def numbers(self) -> dict[str, Column]:
-        """Columns that are numbers, by the name of the input."""
+        """Columns that are encoded as numbers, by the name of the input."""
         return {name: kind for name, kind in self._inputs() if not kind.n}
 
     def encode(self, frame: "pd.DataFrame") -> dict[str, np.ndarray]:
-        """What a model takes for the rows of a table.
+        """Encode the rows of a table as inputs of a model.
 
         Args:
-            frame: any table with the columns, in any order; others are ignored.
+            frame: any table with the columns, in any order; other columns are ignored.
 
         Returns:
-            By the name of the input codes (int32) or numbers (float32), `[n, W]`.
+            Codes (int32) or numbers (float32) `[n, W]`, by the name of the input.
 
         Raises:
-            ValueError: if a column is missing that has no default, or an entry is not of its kind.
+            ValueError: if a column without a default is missing, or an entry does not fit its column.
         """
         import pandas as pd
 
@@ -205,7 +206,7 @@ class InputColumns:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "InputColumns":
-        """What `to_arrays` gave.
+        """Read the result of `to_arrays`.
 
         Args:
             arrays: arrays by name.
@@ -235,7 +236,7 @@ class InputColumns:
 
 
 def _fitted(columns: Any) -> dict[str, Column]:
-    """The columns of a file by name, each with what `fit` gives."""
+    """The fitted columns of a file, by name."""
     found = {name: kinds.from_dict(kind) for name, kind in columns}
     for name, kind in found.items():
         if not kind.is_whole or not isinstance(kind.default, _DEFAULTS):
@@ -244,12 +245,12 @@ def _fitted(columns: Any) -> dict[str, Column]:
 
 
 def _is_empty(entries: "pd.Series[Any]") -> bool:
-    """Whether no row has an entry; spaces are none."""
+    """Whether no row has an entry; spaces do not count."""
     return all(isinstance(entry, str) and not entry.strip() for entry in entries.dropna().unique())
 
 
 def _are_dates(entries: "pd.Series[Any]") -> bool:
-    """Whether a column is text that stands for dates."""
+    """Whether a column has dates as text."""
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(entries.dtype):

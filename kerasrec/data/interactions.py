@@ -32,14 +32,14 @@ class Interactions(Loaders):
     """Who did what with which item: one row per event, as columns of codes.
 
     Users and items are codes (int32, `0..n-1`) here and raw ids outside; `user_ids[code]` is the raw id.
-    Loaded without a given vocabulary, codes follow the sorted raw ids, so they do not depend on the order
-    of the rows. Immutable: every method returns a new object, over the same vocabularies unless it says
-    otherwise. Most callers want `from_frame`, `from_csv`, `from_parquet` or `from_sql`.
+    Without a given vocabulary, codes follow the sorted raw ids, so they do not depend on the order of the
+    rows. Objects are immutable: every method returns a new object, with the same vocabularies unless it says
+    otherwise. Most callers use `from_frame`, `from_csv`, `from_parquet` or `from_sql`.
 
-    The `kind` of the values is decided once and kept by everything that is derived from these interactions.
-    It says how several events of a user with an item are combined: the last of several `"ratings"` counts,
-    `"counts"` (and amounts) are added up, and `"likes"` are present or not. If pairs have several events and
-    there are times, the events are kept as well, for `kerasrec.data.splits` and `extend`.
+    The `kind` of the values is decided once, and everything derived from these interactions keeps it. It says
+    how several events of a user with an item are combined: the last of several `"ratings"` counts, `"counts"`
+    (and amounts) are added up, and `"likes"` are present or not. If pairs have several events and there are
+    times, the events are kept as well, for `kerasrec.data.splits` and `extend`.
 
     Args:
         users: user codes `[n]`.
@@ -50,8 +50,8 @@ class Interactions(Loaders):
         item_ids: raw ids by code.
         context: further columns `[n]` by name. Defaults to `None`.
         context_ids: for the columns of `context` that are codes, the categories by code. Defaults to `None`.
-        columns: the names that `user`, `item`, `value` and `time` have in the table, for `extend`; a value of
-            `None` if the table has none. Defaults to `None`: these names themselves.
+        columns: the table's names for `user`, `item`, `value` and `time`, for `extend`; `None` for a column
+            that the table does not have. Defaults to `None`: these names themselves.
         kind: `"ratings"`, `"counts"` or `"likes"`. Defaults to `None`: ratings if there are values, likes
             otherwise.
 
@@ -127,22 +127,22 @@ class Interactions(Loaders):
             user: name of the column of raw user ids. Defaults to `"user"`.
             item: name of the column of raw item ids. Defaults to `"item"`.
             value: name of the column of values. Defaults to `None`: every value is 1.
-            time: name of the column of times: datetimes (without a time zone they are UTC), ISO 8601 text or
-                whole numbers. A row without one takes that of the user's row before it, which a warning
-                says. Defaults to `None`.
-            user_ids: raw ids by code; a user outside them is an error. Defaults to `None`: those of the
-                column, sorted.
+            time: name of the column of times: datetimes (in UTC if they have no time zone), ISO 8601 text or
+                whole numbers. A row without a time takes that of the user's previous row, and a warning has
+                the number of such rows. Defaults to `None`.
+            user_ids: raw ids by code; an unknown user is an error. Defaults to `None`: the sorted ids of the
+                column.
             item_ids: the same for items. Defaults to `None`.
-            duplicates: what to do if a user has an item more than once: `"error"`; `"last"` keeps the
-                latest event (the last row of equal times or without times); `"mean"` and `"sum"` give that
-                event the mean or sum of the values. Defaults to `None`: that of the `kind`, or `"error"`
-                if none is given.
-            context: names of further columns to keep; numbers stay, anything else becomes codes.
+            duplicates: what to do if a user has an item more than once: `"error"`; `"last"` keeps the latest
+                event (the last row if times are equal or missing); `"mean"` and `"sum"` give that event the
+                mean or sum of the values. Defaults to `None`: that of the `kind`, or `"error"` if no kind is
+                given.
+            context: names of further columns to keep; numbers stay numbers, anything else becomes codes.
                 Defaults to `()`.
             kind: kind of the values: `"ratings"`, of which the last one counts, `"counts"` (and amounts),
-                which are added up, or `"likes"`, which are present or not. Defaults to `None`: that of a
-                frame of `to_frame`; otherwise counts with `duplicates="sum"`, ratings with a `value`, or
-                likes.
+                which are added up, or `"likes"`, which are present or not. Defaults to `None`: that of the
+                frame if `to_frame` made it; otherwise counts with `duplicates="sum"`, ratings with a `value`,
+                or likes.
 
         Returns:
             `Interactions`, in the order of the rows.
@@ -317,12 +317,12 @@ class Interactions(Loaders):
     def at_least(self, value: float) -> "Interactions":
         """The likes: interactions with at least this value.
 
-        The interactions kept count as likes everywhere (in training, popularity, evaluation), whatever their
-        sign. A split by time applies the threshold again to each part, in which a pair may have another
-        value.
+        The interactions that are kept count as likes everywhere (in training, popularity, evaluation),
+        whatever their sign. A split by time applies the threshold again to each part, in which a pair may
+        have another value.
 
         Args:
-            value: least value kept.
+            value: lowest value that is kept.
 
         Returns:
             `Interactions` over the same vocabularies.
@@ -346,13 +346,13 @@ class Interactions(Loaders):
         """The interactions of users and items that have enough of them.
 
         The vocabularies stay, so codes still agree with the whole;
-        `Interactions.from_frame(filtered.to_frame(), value="value")` makes smaller ones.
+        `Interactions.from_frame(filtered.to_frame(), value="value")` makes smaller vocabularies.
 
         Args:
-            min_user: least number of interactions of a user. Defaults to `1`.
-            min_item: least number of interactions of an item. Defaults to `1`.
-            core: bool, repeat until every user and item left has enough among what is left (the k-core).
-                Defaults to `False`: both are counted once, in the whole.
+            min_user: minimum number of interactions of a user. Defaults to `1`.
+            min_item: minimum number of interactions of an item. Defaults to `1`.
+            core: bool, whether to repeat until every remaining user and item has enough of the remaining
+                interactions (the k-core). Defaults to `False`: both are counted once, in the whole.
 
         Returns:
             `Interactions` over the same vocabularies.
@@ -371,21 +371,21 @@ class Interactions(Loaders):
                 return self.take(kept)
 
     def extend(self, frame: "pd.DataFrame", duplicates: str | None = None) -> "Interactions":
-        """These interactions followed by new events; the vocabularies grow and old codes stay.
+        """Add new events; the vocabularies grow, and old codes stay.
 
-        Apart from the codes, the result is that of one table of all events.
+        Apart from the codes, the result is the same as for one table of all events.
 
         Args:
             frame: table with the column names that these interactions were loaded with.
-            duplicates: as in `from_frame`, over old and new events together. Defaults to `None`: as
-                decided when these interactions were made.
+            duplicates: as in `from_frame`, for old and new events together. Defaults to `None`: that of these
+                interactions.
 
         Returns:
             `Interactions`; new users and items have the codes after the old ones, by sorted raw id.
 
         Raises:
-            ValueError: as in `from_frame`, if the times are of another type or unit than before, if
-                `duplicates` differs, or if `at_least` dropped events that the new ones would add to.
+            ValueError: as in `from_frame`; if the type or unit of the times differs; if `duplicates` differs;
+                or if `at_least` dropped events that would have to be combined with new ones.
         """
         check_frame(frame)
         if self._disk is not None:
@@ -402,9 +402,10 @@ class Interactions(Loaders):
         return _extension.joined(self, events, self._meaning.after(duplicates), self._columns["time"])
 
     def to_frame(self) -> "pd.DataFrame":
-        """A frame of raw ids with columns `user`, `item`, `value`, `time` (where known) and the context.
+        """A frame of raw ids with the columns `user`, `item`, `value`, `time` (if known) and the context.
 
-        Times that were dates are dates again, in UTC. `frame.attrs` tells `from_frame` the kind of values.
+        If the times were dates, they are dates again, in UTC. `frame.attrs` has the kind of the values, for
+        `from_frame`.
         """
         import pandas as pd
 

@@ -7,43 +7,44 @@ from kerasrec._inputs import history_is_ordered, history_length, input_names, op
 from kerasrec.data.interactions import Interactions, check_interactions
 from kerasrec.data.sequences import Sequences, by_time, say_that_rows_decide
 
-# Histories are padded to one of these lengths, or a multiple of the last: few shapes, few programs.
+# Histories are padded to one of these lengths, or a multiple of the last, so few programs are compiled.
 _LENGTHS = (8, 16, 32, 64, 128, 256)
 
 
 class ModelInputs:
-    """What a model is called with, whoever calls it: its inputs are named columns, supplied here.
+    """Supplies the inputs of a model by name, in training, evaluation and recommendation.
 
-    | input | shape | what it holds |
+    | input | shape | contents |
     |---|---|---|
     | `user` | `[B, 1]` | user codes |
-    | `item` | `[B, L]` | item codes; given by the caller |
+    | `item` | `[B, L]` | item codes, given by the caller |
     | `history` | `[B, H]` | item codes, oldest first, padded on the left with -1 |
     | of `columns` | `[B, 1]`, `[B, W]` | a column of the users, by code |
     | of `context` | `[B, 1]` | a context column of the event |
-    | optional | as declared | 0 where it is none of these: `keras.Input(..., optional=True)` |
+    | optional | as declared | 0 if it is none of these: `keras.Input(..., optional=True)` |
 
-    A history ends before the event that is predicted. For a row of interactions (`pairs`) that is what the
-    user had before it; for a user (`users`), all that `interactions` hold. Where they have no times, a note
-    says once that the order of their rows counts, unless the model takes a set (one of its layers has an
-    attribute `unordered_history` that is true).
+    A history ends before the event to be predicted. For a row of interactions (`pairs`) it has the user's
+    earlier items; for a user (`users`), all items in `interactions`. If these have no times, a warning says
+    once that the order of their rows is used, unless the model takes a set (one of its layers has a true
+    attribute `unordered_history`).
 
     Args:
-        model: a `keras.Model`, whose inputs are read off it; or the names of inputs.
-        interactions: what users had: `Interactions`, or `Sequences`. Defaults to `None`, for models without
-            `history`.
+        model: a `keras.Model`, or the names of its inputs.
+        interactions: the users' events: `Interactions`, or `Sequences`. Defaults to `None`, for models
+            without `history`.
         columns: columns of the users by name, arrays `[U]` or `[U, W]` in the order of the codes.
             Defaults to `None`.
-        context: by name, the value of a context column where a whole catalogue is ranked and there is no
-            event. Defaults to `None`.
-        length: int, the most items of a history. Defaults to `None`: what the model says, else all.
+        context: values of context columns by name, for ranking a whole catalogue, where there is no event.
+            Defaults to `None`.
+        length: int, maximum length of a history. Defaults to `None`: that of the model, or no limit.
 
     Attributes:
-        names: names of the model's inputs but `item`; `("user",)` of a model without a graph.
+        names: names of the model's inputs except `item`; `("user",)` for a model without a graph.
         length: int or `None`.
 
     Raises:
-        ValueError: when it is asked, if an input is none of the above, or `history` lacks `interactions`.
+        ValueError: when inputs are requested, if an input is none of the above, or if a model with `history`
+            has no `interactions`.
 
     Example:
         >>> import kerasrec
@@ -83,7 +84,7 @@ class ModelInputs:
 
     @property
     def sequences(self) -> Sequences:
-        """What users had."""
+        """The users' sequences."""
         if self._sequences is None:
             given = self._interactions
             if given is None:
@@ -97,16 +98,16 @@ class ModelInputs:
         return self._sequences
 
     def users(self, users: Any, length: int = 1) -> dict[str, np.ndarray]:
-        """The inputs of users' side, of whom a whole catalogue is ranked for, by name.
+        """The inputs of the user side by name, for ranking a whole catalogue for these users.
 
         Args:
             users: user codes `[B]`.
-            length: int, what histories are padded to at least, so that many calls have one shape.
-                Defaults to `1`.
+            length: int, minimum length to which histories are padded, so many calls have one shape. Defaults
+                to `1`.
 
         Returns:
-            Arrays with one row per user. Histories are as long as the longest of these users' (one of few
-            lengths), and at most the attribute `length`.
+            Arrays with one row per user. Histories are padded to the longest of these users, rounded up to
+            one of a few lengths, and to at most the attribute `length`.
         """
         users = np.asarray(users, np.int32)
         found = {name: self._column(name, users) for name in self.names if name != "history"}
@@ -116,15 +117,15 @@ class ModelInputs:
         return found
 
     def pairs(self, interactions: Interactions, rows: Any = None) -> dict[str, np.ndarray]:
-        """The inputs of events, by name, but `item`: what was known before each of them.
+        """The inputs of events by name, except `item`, as they were before each event.
 
         Args:
-            interactions: `Interactions`; their likes are the histories of each other's rows, whatever else
-                this object knows.
-            rows: places of some interactions. Defaults to `None`: all.
+            interactions: `Interactions`. Histories consist of the likes among them, not of the interactions
+                of this object.
+            rows: positions of some interactions. Defaults to `None`: all.
 
         Returns:
-            Arrays with one row per interaction. Histories are as long as the longest of all, and at most
+            Arrays with one row per interaction. Histories are padded to the longest of all, and to at most
             `length`.
         """
         check_interactions("interactions", interactions)
@@ -148,7 +149,7 @@ class ModelInputs:
         return found
 
     def _before(self, interactions: Interactions, rows: Any) -> np.ndarray:
-        """The histories of rows on disk, which stand in the order of time."""
+        """The histories of rows on disk, which are in the order of time."""
         if not interactions._all_liked:
             raise ValueError(
                 "Opened interactions must contain only likes for a model of histories; select them with "
@@ -191,7 +192,7 @@ class ModelInputs:
 
 
 def _places(interactions: Interactions) -> tuple[np.ndarray, np.ndarray, Sequences]:
-    """Where in the sequences of the likes each row stands, where its user begins, and these sequences."""
+    """The position of each row in the sequences of likes, the start of its user, and these sequences."""
     sequences = Sequences.of_rows(interactions)
     order, liked = by_time(interactions.users, interactions.times), interactions.liked
     before = np.concatenate([[0], np.cumsum(liked[order])])[:-1]  # likes before each row, in the order

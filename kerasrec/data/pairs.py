@@ -14,13 +14,13 @@ def pairs(
     model: Any = None,
     columns: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """What `model.fit` takes for rating models: inputs and targets, one row per interaction.
+    """The inputs and targets of `model.fit` for rating models, one row per interaction.
 
     Args:
         interactions: `Interactions`; or `Impressions`, whose columns are the inputs.
         context: names of context columns to add to the inputs. Defaults to `()`.
-        model: a `keras.Model` whose inputs are to be supplied, as `ModelInputs` does: a `history` holds what
-            the user had before the row. Defaults to `None`: `user` and `item`.
+        model: a `keras.Model` whose inputs `ModelInputs` supplies: a `history` has the user's items before
+            the row. Defaults to `None`: `user` and `item`.
         columns: as in `ModelInputs`. Defaults to `None`.
 
     Returns:

@@ -18,56 +18,59 @@ from kerasrec.data.model_inputs import ModelInputs
 class RankingBatches(keras.utils.PyDataset):
     """Lists of positives and sampled negatives, for `model.fit` with a ranking loss.
 
-    A positive is a like: what `interactions.at_least(...)` kept, else a value above 0. Any other interaction
-    is a negative that the user gave, and stands beside the sampled ones. A user without positives is left
-    out. Every epoch has a new order and a new sample; the same seed gives the same ones.
+    A positive is a like: an interaction that `interactions.at_least(...)` kept, or if that was not used, a
+    value above 0. Any other interaction is a given negative, and is used next to the sampled ones. Users
+    without positives are left out. Every epoch has a new order and new samples. The same seed gives the same
+    batches.
 
-    A row is `[positives, given negatives, sampled negatives]`, of the same length `L` in every batch. Labels
-    are the positive's value (`interactions.gains`), 0 for a negative, and -1 for what is not there: padding,
-    or a sampled item that the user has as a positive and that eight more draws did not replace. There the
-    item repeats the first of its row.
+    A row is `[positives, given negatives, sampled negatives]`, with the same length `L` in every batch.
+    Labels are the value of a positive (`interactions.gains`), 0 for a negative, and -1 for an entry that does
+    not count: padding, or a sampled item that is a positive of the user and was not replaced in eight more
+    draws. Such an entry repeats the first item of its row.
 
-    A sampler with `shared=True` draws one sample for all rows of a batch, which is the fast way: `item` then
-    holds a row's own positives and given negatives alone, `shared_item` `[1, S]` the sample, and labels are
-    of both, own ones first. A `kerasrec.Model` represents a shared item once a batch, and scores all rows
-    with all shared items by one matrix product. What a row's user has as a positive is labelled -1 there;
-    thousands of rows with some hundred shared items train as well as each with as many of its own.
+    A sampler with `shared=True` draws one sample for all rows of a batch, which is faster. `item` then has
+    only the row's own positives and given negatives, `shared_item` `[1, S]` has the sample, and labels cover
+    both, own items first. A `kerasrec.Model` represents a shared item once per batch, and scores all rows
+    with all shared items by one matrix product. Shared items that are positives of the row's user are
+    labelled -1. Thousands of rows with a few hundred shared items train as well as rows with as many items of
+    their own.
 
     Args:
         interactions: `Interactions`.
         batch_size: int, rows per batch.
-        n_sampled_items: int, sampled negatives a row.
-        sampler: `"uniform"`, `"popularity"`, `"in_batch"`, or a `Sampler` of `kerasrec.data.samplers` with
-            settings of its own. Defaults to `"uniform"`.
-        by: what a row is: `"interaction"`, one positive, or `"user"`, all positives of one user. Defaults to
+        n_sampled_items: int, sampled negatives per row.
+        sampler: `"uniform"`, `"popularity"`, `"in_batch"`, or a `Sampler` of `kerasrec.data.samplers`.
+            Defaults to `"uniform"`.
+        by: what a row has: `"interaction"`, one positive, or `"user"`, all positives of one user. Defaults to
             `"interaction"`.
-        seed: int. Defaults to `None`: another one every time.
-        balanced: bool, labels are a positive's value divided by the sum of the positive values of its item,
-            as `BalancedWMRB` takes them. Defaults to `False`.
-        exclude_positives: bool, whether a sampled item that the user has as a positive is drawn again or
+        seed: int. Defaults to `None`: a different one each time.
+        balanced: bool, whether the label of a positive is its value divided by the sum of the positive values
+            of its item, as `BalancedWMRB` takes it. Defaults to `False`.
+        exclude_positives: bool, whether a sampled item that is a positive of the user is drawn again or
             masked. Defaults to `True`.
-        max_positives: int or `None`, the most positives of a row by `"user"`; of more, some are taken each
-            time. Defaults to `None`: what the user with most positives has, and all rows are as long.
-        max_negatives: int, the most given negatives of a row; of more, some are taken each time. Defaults to
-            `10`.
-        log_q: bool, labels are `[B, L, 3]`: label, item code and the logarithm of the item's probability
-            under the sampler, as `SampledSoftmax` takes them. Where rows have one item of their own and
-            share the others, `[1, 1, B + S, 3 + W]`, the same of own and of shared items, and in the `W`
-            columns which shared items a row leaves out, a bit each. Defaults to `False`.
+        max_positives: int or `None`, maximum number of positives in a row by `"user"`; if a user has more,
+            they are sampled each time. Defaults to `None`: the maximum over the users, to which all rows are
+            padded.
+        max_negatives: int, maximum number of given negatives in a row; if a user has more, they are sampled
+            each time. Defaults to `10`.
+        log_q: bool, whether labels are `[B, L, 3]`: label, item code and the logarithm of the item's
+            probability under the sampler, as `SampledSoftmax` takes them. If rows have one item of their own
+            and share the others, they are `[1, 1, B + S, 3 + W]`: the same for own and for shared items, and
+            `W` columns with one bit per shared item that a row leaves out. Defaults to `False`.
         context: names of context columns to add to the inputs, `[B, 1]`, by `"interaction"`. Defaults to
             `()`.
-        model: a `keras.Model` whose inputs are to be supplied, as `ModelInputs` does; by `"interaction"`
-            where it has a `history`, which ends before the positive. Defaults to `None`: `user` and `item`.
-        drop_remainder: bool, every batch has `batch_size` rows, and the rows that are left at the end of an
-            epoch, others each time, are left out; a step of another size is one more program to compile. Of
-            fewer rows than `batch_size` there is one batch. Defaults to `False`.
-        window: int, about how many positives stand together in an epoch's order, from 64 places of the table:
-            so many are read at a time. Defaults to `None`: a million of opened interactions, and all others.
+        model: a `keras.Model` whose inputs `ModelInputs` supplies. With an input `history`, which ends before
+            the positive, rows must be by `"interaction"`. Defaults to `None`: `user` and `item`.
+        drop_remainder: bool, whether every batch has `batch_size` rows. The rows that remain at the end of an
+            epoch, different ones each time, are then left out, which saves the compilation of another
+            program. If there are fewer rows than `batch_size`, there is one batch. Defaults to `False`.
+        window: int, approximate number of positives that are read and shuffled together; they come from 64
+            places of the table. Defaults to `None`: a million for opened interactions, otherwise all.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
-        ValueError: if there are no positives, more items are to be drawn without replacement or for all rows
-            than there are, or an argument is not one of those above.
+        ValueError: if there are no positives, if there are fewer items than must be drawn without replacement
+            or shared, or if an argument is invalid.
 
     Example:
         >>> import kerasrec
@@ -85,7 +88,7 @@ class RankingBatches(keras.utils.PyDataset):
         ((3, 1), (1, 4), (3, 5))
 
     Attributes:
-        batches_in_thread: bool, `kerasrec.Model.fit` lets another thread make the next batches.
+        batches_in_thread: bool, whether `kerasrec.Model.fit` makes the next batches in another thread.
     """
 
     batches_in_thread = True
@@ -141,7 +144,7 @@ class RankingBatches(keras.utils.PyDataset):
         if balanced:
             sums = np.bincount(positives.items, positives.values, minlength=positives.n_items)
             self._labels = (positives.values / sums[positives.items]).astype(np.float32)
-        # A byte a label where that is enough: labels are most of what goes to the device.
+        # One byte per label if that is enough: labels are most of the data sent to the device.
         self._small = self.sampler.shared and not log_q and bool((self._labels == 1).all())
         self._has: Any = None
         if exclude_positives:
@@ -181,7 +184,7 @@ class RankingBatches(keras.utils.PyDataset):
         return -(-self._n_rows // self.batch_size)
 
     def on_epoch_end(self) -> None:
-        """Draw another order and another sample."""
+        """Draw a new order and new samples."""
         self._epoch += 1
         rng = self._generator(self._epoch)
         self._order: np.ndarray | Windows = (
@@ -223,10 +226,10 @@ class RankingBatches(keras.utils.PyDataset):
         return {**known, **inputs, **context}, labels
 
     def leave_out(self, positives: Interactions) -> None:
-        """Let no user get one of these as a negative, e.g. positives of an earlier time.
+        """Exclude these positives from the users' sampled negatives, e.g. positives of an earlier time.
 
         Args:
-            positives: `Interactions` with the same vocabularies; replaces those of the batches themselves.
+            positives: `Interactions` with the same vocabularies; they replace those of the batches.
         """
         if positives._disk is not None:
             self._has = (DiskHolders if self.sampler.shared else DiskMembership)(positives)
@@ -242,7 +245,7 @@ class RankingBatches(keras.utils.PyDataset):
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     def _make_pool(self, counts: np.ndarray) -> _draws.Pool | None:
-        """The catalogue to draw from; `None` where each batch is its own."""
+        """The catalogue to draw from; `None` if negatives are drawn from the batch."""
         if isinstance(self.sampler, samplers.InBatchSampler):
             possible, which = self.batch_size - 1, "the other rows of a batch"
             pool = None
@@ -291,7 +294,7 @@ class RankingBatches(keras.utils.PyDataset):
     def _shared_sample(
         self, users: np.ndarray, positives: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Items `[1, S]` for all users `[B]`, and for which of them they count, `[B, S]`."""
+        """Items `[1, S]` for all users `[B]`, and whether they count for each user, `[B, S]`."""
         pool, items_of = self._pool_of(positives)
         draw = _draws.with_replacement if self.sampler.replace else _draws.without_replacement
         drawn, good = draw(rng, pool, 1, self.n_sampled_items, lambda _, drawn: np.zeros(drawn.shape, bool))
@@ -301,7 +304,7 @@ class RankingBatches(keras.utils.PyDataset):
         return shared, good & ~self._has(users, shared[0])
 
     def _pool_of(self, positives: np.ndarray) -> tuple[_draws.Pool, Callable[[np.ndarray], np.ndarray]]:
-        """What is drawn from, the catalogue or the batch's positives, and the items that draws stand for."""
+        """The pool (the catalogue or the batch's positives), and a function from draws to items."""
         if self._pool is not None:
             return self._pool, lambda drawn: drawn
         return _draws.Pool(len(positives)), lambda drawn: positives[drawn]
@@ -310,13 +313,13 @@ class RankingBatches(keras.utils.PyDataset):
 def _shared_labels(
     labels: np.ndarray, own: np.ndarray, shared: np.ndarray, good: np.ndarray, log_q: np.ndarray
 ) -> np.ndarray:
-    """`[1, 1, B + S, 3 + W]`: a tenth of what they would take written out for each row.
+    """Labels `[1, 1, B + S, 3 + W]`, which take a tenth of the memory of labels for each row.
 
     Args:
-        labels: of the rows' own items, `[B]`.
+        labels: labels of the rows' own items, `[B]`.
         own: the rows' own items, `[B]`.
         shared: `[S]`.
-        good: for which rows the shared items count, `[B, S]`.
+        good: whether the shared items count for each row, `[B, S]`.
         log_q: `[I]`.
     """
     left_out = np.packbits(~good, axis=1)
@@ -329,12 +332,12 @@ def _shared_labels(
 
 
 def _negative_labels(there: np.ndarray) -> np.ndarray:
-    """0 where a negative is there, -1 where not."""
+    """0 for a negative, -1 for padding."""
     return there.view(np.int8) - np.int8(1)
 
 
 def _log_q(probabilities: np.ndarray | None, n_items: int) -> np.ndarray:
-    """Logarithms `[I]`; an item that is never drawn counts as the rarest that is."""
+    """Logarithms `[I]`; an item that is never drawn gets the lowest probability of the others."""
     if probabilities is None:
         return np.full(n_items, -np.log(n_items), np.float32)
     lowest = probabilities[probabilities > 0].min()

@@ -23,20 +23,20 @@ class Sampler:
         """Probability of each item.
 
         Args:
-            counts: how many positives each item has, `[I]`.
+            counts: number of positives of each item, `[I]`.
 
         Returns:
-            Probabilities `[I]` that sum to 1, or `None` where all are equal.
+            Probabilities `[I]` that sum to 1, or `None` if all are equal.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `probabilities`.")
 
 
 @dataclass(frozen=True)
 class UniformSampler(Sampler):
-    """Every item is as likely as any other.
+    """All items are equally likely.
 
     Attributes:
-        replace: bool, whether an item can come twice in a row. Defaults to `True`.
+        replace: bool, whether a row can have an item twice. Defaults to `True`.
         shared: bool, whether all rows of a batch get the same items. Defaults to `False`.
     """
 
@@ -49,10 +49,10 @@ class UniformSampler(Sampler):
 class PopularitySampler(Sampler):
     """An item is drawn with probability proportional to `positives ** exponent`.
 
-    An item without positives never comes, unless `exponent` is 0.
+    An item without positives is never drawn, unless `exponent` is 0.
 
     Attributes:
-        replace: bool, whether an item can come twice in a row. Defaults to `True`.
+        replace: bool, whether a row can have an item twice. Defaults to `True`.
         shared: bool, whether all rows of a batch get the same items. Defaults to `False`.
         exponent: float, 1 follows popularity, 0 is uniform. Defaults to `0.75`.
 
@@ -75,17 +75,19 @@ class PopularitySampler(Sampler):
 
 @dataclass(frozen=True)
 class InBatchSampler(Sampler):
-    """The positives of the batch's other rows; an item is as likely as its share of the positives.
+    """Draws from the positives of the other rows of the batch.
+
+    The probability of an item is its share of the positives.
 
     Attributes:
-        replace: bool, whether a row's draws can come from the same other positive. Defaults to `False`.
+        replace: bool, whether a row can draw the same positive of another row twice. Defaults to `False`.
         shared: bool, whether all rows of a batch get the same items. Defaults to `False`.
     """
 
     replace: bool = False
 
     def probabilities(self, counts: np.ndarray) -> np.ndarray:
-        """Proportional to `counts`: what a batch holds on average."""
+        """Proportional to `counts`, as in an average batch."""
         return counts / counts.sum()
 
 

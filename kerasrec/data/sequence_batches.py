@@ -16,68 +16,69 @@ from kerasrec.data.sequences import Sequences, say_that_rows_decide
 
 _BUCKETS = (4, 8, 16, 32, 64, 128, 256, 512)
 _CROPS = ("latest", "random", "all")
-# Batches of one shape that follow each other hold so many places, in at most so many batches.
+# Number of positions in consecutive batches of one shape, and maximum number of such batches.
 _PLACES_IN_A_ROW, _BATCHES_IN_A_ROW = 1 << 17, 32
-# The share of rows whose last item is hidden, beside others: that is what a model is asked after training.
+# Share of rows in which the last item is also hidden, as in prediction.
 _LAST_HIDDEN = 0.5
 _TARGETS = ("next", "masked", "last")
 _AGE = "example_age"
 
 
 class SequenceBatches(keras.utils.PyDataset):
-    """Sequences of users for `model.fit`, every position of which learns something.
+    """Batches of user sequences for `model.fit`, in which every position can have a target.
 
-    What a position is to guess, its target:
+    The target of a position depends on `targets`:
 
-    - `"next"`: the item after it. One row teaches all of its positions at once, which a model that looks
-      back alone (causal attention, GRU) can take.
-    - `"masked"`: itself, hidden, for a model that looks both ways: a share `mask_rate` of a row's items is
-      replaced by -2, and in half of the rows the last item, and these are the targets.
-    - `"last"`: rows are prefixes, each with the item after it, for a model that makes one vector of a
-      history.
+    - `"next"`: the next item. All positions of a row are trained at once, for models in which a position sees
+      only earlier items (causal attention, GRU).
+    - `"masked"`: the hidden item at the position itself, for models that see both sides. A share `mask_rate`
+      of the items of a row is replaced by -2, and in half of the rows the last item, too. These are the
+      targets.
+    - `"last"`: rows are prefixes with the next item as target, for models that turn a history into one
+      vector.
 
-    Rows are sorted into buckets by length, padded on the left with -1, and batches hold rows of one bucket:
-    there are few shapes, and little padding. Some batches of one shape follow each other, so that one
-    compiled call takes them. Every epoch has a new order, new crops, masks and samples; the same seed gives
-    the same ones.
+    Rows are sorted into buckets by length and padded on the left with -1. A batch has rows of one bucket, so
+    there are few shapes and little padding. Several batches of one shape follow each other, so one compiled
+    call can take them. Every epoch has a new order, new crops, masks and samples. The same seed gives the
+    same batches.
 
-    Without samples, `x` holds `history` `[B, H]` and `y` the targets `[B, H]`, -1 where there is none, as
-    `CatalogueCrossEntropy` takes them. With `n_sampled_items`, `x` also holds `target` `[B, H]` and
-    `shared_item` `[1, S]`, one sample for all positions of the batch; `y` are the labels
-    `[1, 1, N + S, 3]` of `SampledSoftmax`, `GBCE` and other ranking losses, `N = B * H`; and weights
-    `[N, 1]`, 0 where there is no target, make the loss a mean over targets. Of `"masked"`, where few places
-    have a target, `x` also holds `place` `[B, P]`, which of the `H` these are, and the targets are `[B, P]`.
+    Without samples, `x` has `history` `[B, H]` and `y` has the targets `[B, H]`, -1 for none, as
+    `CatalogueCrossEntropy` takes them. With `n_sampled_items`, `x` also has `target` `[B, H]` and
+    `shared_item` `[1, S]`, one sample for all positions of the batch. `y` then has the labels
+    `[1, 1, N + S, 3]` of `SampledSoftmax`, `GBCE` and other ranking losses, with `N = B * H`, and weights
+    `[N, 1]`, which are 0 without a target, make the loss a mean over targets. With `"masked"` only a few
+    positions have a target: `x` also has `place` `[B, P]`, the positions with a target among the `H`, and the
+    targets are `[B, P]`.
 
     Args:
         interactions: `Interactions`, or `Sequences`.
         batch_size: int, rows per batch.
-        length: int, the most items of a history. Defaults to `None`: what `model` says, else 50.
-        targets: `"next"`, `"masked"` or `"last"`. Defaults to `None`: what `model` learns from, else
-            `"next"`.
-        n_sampled_items: int, sampled negatives that a batch shares. Defaults to `None`: the whole catalogue.
-        sampler: `"uniform"`, `"popularity"`, or a `Sampler` of `kerasrec.data.samplers` such as
-            `PopularitySampler(exponent=0.5)`, which says how likely each item is. A batch always shares one
-            sample without repeats, so `shared` and `replace` of the sampler change nothing. `"in_batch"` is
-            refused. Defaults to `"uniform"`.
-        crops: of a sequence longer than that, `"latest"` takes the latest items, `"random"` others in each
-            epoch, and `"all"` cuts it into rows. Defaults to `"latest"`.
-        mask_rate: float, of `"masked"`. Defaults to `0.2`.
-        max_targets: int, of `"last"`: prefixes of each user in an epoch, chosen at random. Defaults to
-            `None`: all.
-        repeats: bool, whether repeated items stand at each of their events. Defaults to `True`.
-        buckets: lengths of the buckets. Defaults to `None`: powers of two from 4 on, and `length`.
-        model: the `keras.Model` that is to be trained, whose further inputs are supplied as `ModelInputs`
-            does. An input `example_age` of a model that learns from `"last"` holds how long before the end
-            of the data a target is, as a share of the time that they span. Defaults to `None`.
+        length: int, maximum length of a history. Defaults to `None`: that of `model`, or 50.
+        targets: `"next"`, `"masked"` or `"last"`. Defaults to `None`: those of `model`, or `"next"`.
+        n_sampled_items: int, sampled negatives shared by a batch. Defaults to `None`: the whole catalogue.
+        sampler: `"uniform"`, `"popularity"`, or a `Sampler` of `kerasrec.data.samplers`, such as
+            `PopularitySampler(exponent=0.5)`, which gives the probability of each item. A batch always shares
+            one sample without repeated items, so `shared` and `replace` of the sampler have no effect.
+            `"in_batch"` is refused. Defaults to `"uniform"`.
+        crops: for sequences that are longer than `length`: `"latest"` takes the latest items, `"random"` a
+            different part in each epoch, and `"all"` splits the sequence into rows. Defaults to `"latest"`.
+        mask_rate: float, for `"masked"`. Defaults to `0.2`.
+        max_targets: int, for `"last"`: number of random prefixes of each user per epoch. Defaults to `None`:
+            all.
+        repeats: bool, whether repeated items are at each of their events. Defaults to `True`.
+        buckets: lengths of the buckets. Defaults to `None`: powers of two from 4, and `length`.
+        model: the `keras.Model` to train, whose further inputs `ModelInputs` supplies. An input `example_age`
+            of a model with targets `"last"` is the time from a target to the end of the data, as a share of
+            their time span. Defaults to `None`.
         columns: as in `ModelInputs`. Defaults to `None`.
-        seed: int. Defaults to `None`: another one every time.
-        window: int, about how many rows stand together in an epoch's order, from 64 places of the table.
-            Defaults to `None`: of opened interactions those that have a million items, and all others.
+        seed: int. Defaults to `None`: a different one each time.
+        window: int, approximate number of rows that are shuffled together; they come from 64 places of the
+            table. Defaults to `None`: rows with a million items for opened interactions, otherwise all rows.
         **kwargs: arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
-        ValueError: if no user has two items, an argument is not one of those above, or the model takes an
-            `example_age` that there is none of.
+        ValueError: if no user has two items, if an argument is invalid, or if the model has an input
+            `example_age` but there are no times.
 
     Example:
         >>> from kerasrec.data import Interactions, SequenceBatches
@@ -94,7 +95,7 @@ class SequenceBatches(keras.utils.PyDataset):
         recommendations", 2016, section 3.3.
 
     Attributes:
-        batches_in_thread: bool, `kerasrec.Model.fit` lets another thread make the next batches.
+        batches_in_thread: bool, whether `kerasrec.Model.fit` makes the next batches in another thread.
     """
 
     batches_in_thread = True
@@ -185,7 +186,7 @@ class SequenceBatches(keras.utils.PyDataset):
         return len(self._batches)
 
     def on_epoch_end(self) -> None:
-        """Draw another order, other crops, masks and samples."""
+        """Draw a new order, new crops, masks and samples."""
         self._epoch += 1
         rng = self._generator(self._epoch)
         self._ends, self._starts, self._users = self._rows(rng)
@@ -235,10 +236,10 @@ class SequenceBatches(keras.utils.PyDataset):
         return self._with_samples(inputs, targets, rng)
 
     def _made_ages(self) -> np.ndarray:
-        """Of each item, how long before the end of the data it came; 1 is as long as they span."""
+        """The time from each item to the end of the data, as a share of their time span."""
         if self.targets != "last":
             raise ValueError(
-                "An input `example_age` holds the age of one target per row, so `targets` must be 'last'. "
+                "An input `example_age` has the age of one target per row, so `targets` must be 'last'. "
                 f"Received: targets={self.targets!r}."
             )
         times = self.sequences.times
@@ -251,9 +252,9 @@ class SequenceBatches(keras.utils.PyDataset):
         return np.asarray(ages / max(ages.max(), 1), np.float32)
 
     def _rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of each row of an epoch, the place after its history, where it begins, and its user."""
+        """For each row of an epoch: the position after its history, the history's start, and the user."""
         sequences = self.sequences
-        # What is masked is its own target; else the last item of a row has one after it.
+        # A masked item is its own target; otherwise the last item of a row needs an item after it.
         after = 0 if self.targets == "masked" else 1
         starts = sequences.starts[:-1]
         ends = starts + sequences.counts - after
@@ -272,7 +273,7 @@ class SequenceBatches(keras.utils.PyDataset):
         return ends, np.maximum(starts, ends - self.length), users
 
     def _prefixes(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Every item with another before it is a target, or some of each user's."""
+        """Targets are all items with an earlier item, or `max_targets` of each user."""
         sequences = self.sequences
         users = sequences.users
         starts = sequences.starts[:-1][users]
@@ -286,7 +287,7 @@ class SequenceBatches(keras.utils.PyDataset):
         return places[chosen], np.maximum(starts, places - self.length)[chosen], users[chosen]
 
     def _masked(self, history: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Histories with some items hidden, at least one per row, and what was there."""
+        """Histories with some items hidden, at least one per row, and the hidden items."""
         there = history != PADDING
         hidden = there & (rng.random(history.shape, np.float32) < self.mask_rate)
         last = rng.random(len(history)) < _LAST_HIDDEN
@@ -294,11 +295,11 @@ class SequenceBatches(keras.utils.PyDataset):
         return np.where(hidden, MASKED, history).astype(np.int32), np.where(hidden, history, PADDING)
 
     def _places(self, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Which places of each row have a target, and these, as many for all batches of a bucket."""
+        """The positions with a target in each row, and the targets; their number is fixed for a bucket."""
         length = targets.shape[1]
         expected = length * self.mask_rate + _LAST_HIDDEN
         n = min(length, int(expected + 3 * expected**0.5) + 1)
-        # Of a row with more, some are hidden, but not asked for.
+        # A row with more hidden items does not use all of them as targets.
         order = np.argsort(rng.random(targets.shape, np.float32) + 2 * (targets == PADDING), axis=1)
         places = np.sort(order[:, :n], axis=1).astype(np.int32)
         return places, np.take_along_axis(targets, places, axis=1)

@@ -12,15 +12,16 @@ from kerasrec.data.interactions import Interactions, check_interactions
 
 
 class Sequences:
-    """What each user had, in the order of time: the items of one user after those of another.
+    """The items of each user in the order of time.
 
-    Only likes count (`Interactions.liked`). Of equal times, without times, and for rows that lack one (which
-    `Interactions` placed by the user's row before them), the order of the rows decides.
+    Only likes count (`Interactions.liked`). If times are equal, or if there are none, the order of the rows
+    is used. The same holds for rows without a time, which `Interactions` gives the time of the user's
+    previous row.
 
     Args:
         interactions: `Interactions`.
-        repeats: bool, whether an item that a user had several times stands at each of them, where the events
-            are kept (`Interactions.events`); otherwise only at the last one. Defaults to `True`.
+        repeats: bool, whether an item that a user had several times is at each of its events, if the events
+            are kept (`Interactions.events`). Otherwise it is only at the last one. Defaults to `True`.
 
     Attributes:
         items: int32 `[n]`, item codes, by user and then by time.
@@ -28,8 +29,8 @@ class Sequences:
         starts: int64 `[U + 1]`; the items of user `u` are `items[starts[u]:starts[u + 1]]`.
         n_users: int.
         n_items: int, size of the catalogue.
-        by_rows: bool, whether there were no times, so that the order of the rows decided.
-        n_ties: int, items whose time is that of the one before.
+        by_rows: bool, whether the order of the rows was used because there were no times.
+        n_ties: int, number of items with the same time as the previous item of the user.
 
     Example:
         >>> from kerasrec.data import Interactions, Sequences
@@ -44,7 +45,7 @@ class Sequences:
     starts: np.ndarray
     n_items: int
     by_rows: bool
-    # Where the items of each user end, if these are not all that stand before the next one's.
+    # End of each user's items, if it is not the start of the next user's.
     _ends: np.ndarray | None = None
     _on_disk = False
 
@@ -59,7 +60,7 @@ class Sequences:
 
     @classmethod
     def of_rows(cls, interactions: Interactions) -> "Sequences":
-        """The sequences of the rows that are likes, each of them, whatever events stand behind it.
+        """The sequences of the rows that are likes, one item per row, whatever their events.
 
         Args:
             interactions: `Interactions`.
@@ -74,10 +75,10 @@ class Sequences:
 
     @classmethod
     def of_lists(cls, lists: Sequence[Any], n_items: int) -> "Sequences":
-        """The sequences of users who are given by lists of item codes, oldest first.
+        """Sequences from a list of item codes per user, oldest first.
 
         Args:
-            lists: of each user, item codes.
+            lists: item codes of each user.
             n_items: int, size of the catalogue.
 
         Returns:
@@ -93,14 +94,14 @@ class Sequences:
         found.n_items = whole_number("n_items", n_items)
         bad = found.items[(found.items < 0) | (found.items >= n_items)]
         if len(bad):
-            raise ValueError(f"`lists` must hold item codes from 0 to {n_items - 1}. Received: {bad[0]}.")
+            raise ValueError(f"`lists` must have item codes from 0 to {n_items - 1}. Received: {bad[0]}.")
         return found
 
     @classmethod
     def of_arrays(
         cls, items: np.ndarray, starts: np.ndarray, times: np.ndarray | None, n_items: int
     ) -> "Sequences":
-        """The sequences that have these attributes, as a file keeps them.
+        """Sequences from these attributes, which may come from a file.
 
         Args:
             items: as the attribute.
@@ -112,7 +113,7 @@ class Sequences:
             `Sequences`.
 
         Raises:
-            ValueError: if they do not fit each other.
+            ValueError: if they do not match each other.
         """
         whole = (
             items.dtype.kind == starts.dtype.kind == "i" and items.ndim == starts.ndim == 1 and len(starts)
@@ -134,7 +135,7 @@ class Sequences:
         return found
 
     def _fill(self, rows: Interactions, once: bool) -> None:
-        if rows._disk is not None:  # their rows stand so, and each pair once
+        if rows._disk is not None:  # rows on disk are in this order, and each pair occurs once
             self._on_disk = True
             self.items, self.times = rows.items, rows.times
             self.starts, self.n_items, self.by_rows = rows._disk.starts, rows.n_items, rows.times is None
@@ -150,12 +151,12 @@ class Sequences:
 
     @property
     def n_users(self) -> int:
-        """Number of users, those without items among them."""
+        """Number of users, including those without items."""
         return len(self.starts) - 1
 
     @property
     def counts(self) -> np.ndarray:
-        """How many items each user has `[U]`."""
+        """Number of items of each user, `[U]`."""
         return np.diff(self.starts) if self._ends is None else self._ends - self.starts[:-1]
 
     @property
@@ -165,7 +166,7 @@ class Sequences:
 
     @property
     def n_ties(self) -> int:
-        """How many items have the time of the one before: there the order of the rows decided."""
+        """Number of items with the same time as the user's previous item; the order of the rows was used."""
         if self.times is None:
             return len(self)
         same = (self.times[1:] == self.times[:-1]) & (self.users[1:] == self.users[:-1])
@@ -175,24 +176,24 @@ class Sequences:
         return len(self.items)
 
     def until(self, times: Any) -> "Sequences":
-        """What each user had up to a moment of their own, those of that moment among it.
+        """The items of each user up to and including a moment, which may differ by user.
 
         Args:
             times: `[U]`, in the unit of the times.
 
         Returns:
-            `Sequences`; without times, these.
+            `Sequences`; unchanged if there are no times.
         """
         if self.times is None:
             return self
-        if self._on_disk:  # what comes later stays where it is, and is not looked at
+        if self._on_disk:  # later items stay on disk and are not read
             found = self.__class__.__new__(self.__class__)
             found.__dict__ |= self.__dict__
             ends = self.starts[1:] if self._ends is None else self._ends
             until = np.asarray(times)
             found._ends = ends.copy()
             users = np.flatnonzero(until < np.iinfo(until.dtype).max)
-            # The first later one is where the moment after this one would stand.
+            # The end is the position at which the next moment would be inserted.
             found._ends[users] = search(self.times, self.starts[users], ends[users], until[users] + 1)
             return found
         users = self.users
@@ -219,15 +220,15 @@ class Sequences:
         return self.windows(ends, self.starts[users], length)
 
     def windows(self, ends: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
-        """The `length` items before each of some places, none of which stand before others.
+        """The `length` items before each of the given positions.
 
         Args:
-            ends: places in `items` `[B]`; what stands there is not taken.
-            starts: places in `items` `[B]`, of the first item that may be taken.
+            ends: positions in `items` `[B]`; the items at these positions are not included.
+            starts: positions in `items` `[B]` of the first items that may be included.
             length: int.
 
         Returns:
-            Item codes, int32 `[B, length]`; -1 where there is none.
+            Item codes, int32 `[B, length]`, padded on the left with -1.
         """
         places = ends[:, None] - length + np.arange(length)
         there = places >= starts[:, None]
@@ -239,7 +240,7 @@ class Sequences:
 
 
 def by_time(users: np.ndarray, times: np.ndarray | None) -> np.ndarray:
-    """Places of rows by user and then by time; of equal ones, and without times, as they came.
+    """Positions of rows sorted by user and then by time; equal or missing times keep the order of the rows.
 
     Args:
         users: user codes `[n]`.
@@ -252,7 +253,7 @@ def by_time(users: np.ndarray, times: np.ndarray | None) -> np.ndarray:
 
 
 def _last(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
-    """Which of the rows are the last one of their user and item."""
+    """Which rows are the last of their pair of user and item."""
     keys = users.astype(np.int64) * n_items + items
     _, first_from_behind = np.unique(keys[::-1], return_index=True)
     last = np.zeros(len(keys), bool)
@@ -261,7 +262,7 @@ def _last(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
 
 
 def say_that_rows_decide() -> None:
-    """Say that there are no times; from one place, so that Python says it once."""
+    """Warn that there are no times; from one place, so Python shows the warning once."""
     warnings.warn(
         "The interactions have no times, so the order of their rows is used. Load them with `time=` if the "
         "table has times.",

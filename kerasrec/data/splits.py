@@ -1,12 +1,12 @@
-"""Train and test parts of interactions, over the vocabularies of the whole.
+"""Splits of interactions into training and test parts, with the vocabularies of the whole.
 
-Every function gives `(train, test)`: disjoint, complete, neither empty, the same for the same seed.
+Every function returns `(train, test)`: disjoint, complete, neither empty, and the same for the same seed.
 
-The splits by time, `time_split` and `leave_last_out`, go between events: where a pair of user and item has
-several, the training part has what they came to before the cut, by the `kind` of the interactions, and the
-test part what came after it. A pair may then be in both, and is a repeat; `kerasrec.evaluation` leaves it
-out as an item that the user has, unless `exclude_seen=False`. After `at_least`, each part has the pairs that
-reach that value in it. The other splits go between pairs.
+The splits by time, `time_split` and `leave_last_out`, split events. If a pair of user and item has several
+events, the training part has the value of those before the cut, combined by the `kind` of the interactions,
+and the test part the value of those after it. A pair can then be in both parts; `kerasrec.evaluation` leaves
+such a repeat out of the test, unless `exclude_seen=False`. After `at_least`, each part has the pairs that
+reach that value in it. The other splits split pairs.
 """
 
 from typing import Any
@@ -24,12 +24,12 @@ Split = tuple[Interactions, Interactions]
 
 
 def random_split(interactions: Interactions, test_size: float = 0.1, seed: int | None = None) -> Split:
-    """Rows at random, the very rows and order that scikit-learn's `train_test_split` gives.
+    """Split rows at random; the result is that of scikit-learn's `train_test_split`.
 
     Args:
         interactions: `Interactions`.
         test_size: share of the rows (rounded up), or their number. Defaults to `0.1`.
-        seed: int, its `random_state`. Defaults to `None`: another split every time.
+        seed: int, the `random_state`. Defaults to `None`: a different split each time.
 
     Returns:
         `(train, test)`.
@@ -55,18 +55,18 @@ def random_split(interactions: Interactions, test_size: float = 0.1, seed: int |
 
 
 def per_user_split(interactions: Interactions, test_size: float = 0.2, seed: int | None = None) -> Split:
-    """Rows of each user at random; every user keeps at least one in train.
+    """Split the rows of each user at random; every user keeps at least one in train.
 
     Args:
         interactions: `Interactions`.
         test_size: share of each user's rows (rounded, halves up), or their number. Defaults to `0.2`.
-        seed: int. Defaults to `None`: another split every time.
+        seed: int. Defaults to `None`: a different split each time.
 
     Returns:
         `(train, test)`, rows in their order.
 
     Raises:
-        ValueError: if no user has enough interactions to give one to test.
+        ValueError: if no user has enough interactions for a test row.
     """
     check_interactions("interactions", interactions)
     counts = interactions._user_counts
@@ -96,11 +96,11 @@ def per_user_split(interactions: Interactions, test_size: float = 0.2, seed: int
 
 
 def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
-    """The last events of each user, by time; of equal times the later rows.
+    """Hold out the last events of each user by time; if times are equal, the later rows.
 
     Args:
         interactions: `Interactions` with times.
-        n: int, how many events of each user go to test. Users with no more than that stay in train. Defaults
+        n: int, number of test events of each user. Users with no more than `n` events stay in train. Defaults
             to `1`.
 
     Returns:
@@ -118,7 +118,7 @@ def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
         counts = np.bincount(events.users[counted], minlength=events.n_users)
     if counts.max(initial=0) <= n:
         raise ValueError(
-            "`n` must leave at least one user an interaction in train. "
+            "`n` must leave an interaction in train for at least one user. "
             f"Received: n={n}, and no user has more than {counts.max(initial=0)} interactions."
         )
     n_test = np.where(counts > n, n, 0)
@@ -135,22 +135,22 @@ def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
 
 
 def time_split(interactions: Interactions, at: Any = None, test_size: float | None = None) -> Split:
-    """Everything before a moment, and everything from it on.
+    """Split at one moment: earlier events are for training, all others for the test.
 
     Args:
         interactions: `Interactions` with times.
-        at: the first moment of test: a datetime (without a time zone it is UTC) or ISO 8601 text if the times
-            are dates, and a number in their unit if they are numbers. Defaults to `None`: found from
+        at: the first moment of test: a datetime (in UTC if it has no time zone) or ISO 8601 text if the times
+            are dates, or a number in their unit if they are numbers. Defaults to `None`: computed from
             `test_size`.
-        test_size: share of the events (rounded up), or their number; as events of equal times stay together,
-            test can be larger. Defaults to `None`; give either this or `at`.
+        test_size: share of the events (rounded up), or their number. Since events with equal times stay
+            together, test can be larger. Defaults to `None`; give either this or `at`.
 
     Returns:
         `(train, test)`, rows in their order.
 
     Raises:
         ValueError: if there are no times, not exactly one of `at` and `test_size` is given, `at` is a date
-            where times are numbers, or one side would be empty.
+            and times are numbers, or one side would be empty.
     """
     check_times(interactions)
     if at is None and test_size is None:
@@ -184,12 +184,12 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
 
 
 def cold_user_split(interactions: Interactions, test_size: float = 0.1, seed: int | None = None) -> Split:
-    """Users at random: all that test users did is in test.
+    """Hold out random users with all their interactions.
 
     Args:
         interactions: `Interactions`.
         test_size: share of the users who have interactions (rounded up), or their number. Defaults to `0.1`.
-        seed: int. Defaults to `None`: another split every time.
+        seed: int. Defaults to `None`: a different split each time.
 
     Returns:
         `(train, test)`, rows in their order.
@@ -202,12 +202,12 @@ def cold_user_split(interactions: Interactions, test_size: float = 0.1, seed: in
 
 
 def cold_item_split(interactions: Interactions, test_size: float = 0.1, seed: int | None = None) -> Split:
-    """Items at random: all that was done with test items is in test.
+    """Hold out random items with all their interactions.
 
     Args:
         interactions: `Interactions`.
         test_size: share of the items that have interactions (rounded up), or their number. Defaults to `0.1`.
-        seed: int. Defaults to `None`: another split every time.
+        seed: int. Defaults to `None`: a different split each time.
 
     Returns:
         `(train, test)`, rows in their order.
@@ -222,17 +222,18 @@ def cold_item_split(interactions: Interactions, test_size: float = 0.1, seed: in
 def held_out_users(
     interactions: Interactions, test_size: float = 0.1, given: float = 0.8, seed: int | None = None
 ) -> tuple[Interactions, Interactions, Interactions]:
-    """Users at random, held out of training with a part of their items given ("strong generalisation").
+    """Hold random users out of training, with a part of their items given ("strong generalisation").
 
-    A model learns from `train`, is told what is `given` of the others, and has to find what is in `test`:
+    A model is trained on `train`, gets the `given` items of the held-out users, and is tested on `test`:
     `kerasrec.evaluation.evaluate(model, test, train, given=given)`.
 
     Args:
         interactions: `Interactions`.
         test_size: share of the users who have interactions (rounded up), or their number. Defaults to `0.1`.
-        given: share of each of their rows that is given (rounded, halves up), taken at random; at least one
-            row is, and one is not. Who has a single row is left out of both. Defaults to `0.8`.
-        seed: int. Defaults to `None`: another split every time.
+        given: share of each held-out user's rows that is given (rounded, halves up), drawn at random; at
+            least one row is given, and at least one is in `test`. Users with a single row are left out of
+            both. Defaults to `0.8`.
+        seed: int. Defaults to `None`: a different split each time.
 
     Returns:
         `(train, given, test)`, rows in their order.
@@ -260,8 +261,8 @@ def held_out_users(
     n_test[counts < 2] = 0
     if not n_test.any():
         raise ValueError(
-            "A held-out user must have at least two interactions, one to give and one to find. Received: "
-            f"{np.count_nonzero(counts)} users of whom none has."
+            "A held-out user must have at least two interactions, one to give and one to test. Received: "
+            f"{np.count_nonzero(counts)} users, all with one."
         )
     several = counts[others.users] > 1
     shuffled = np.random.default_rng(seed).random(len(others))
@@ -270,15 +271,15 @@ def held_out_users(
 
 
 def prefixes(interactions: Interactions | Sequences, length: int = 50) -> tuple[Sequences, Interactions]:
-    """Every item of a session but the first as a test of its own, with what came before it as its history.
+    """Turn every item of a session except the first into a test case, with the earlier items as its history.
 
-    A session of `n` items makes `n - 1` rows of a test, which are its users: they stand for nobody that a
-    model was trained on. Evaluate with them a model of histories, and as a session may have an item again:
-    `evaluate(model, test, history=history, exclude_seen=False)`.
+    A session of `n` items gives `n - 1` test cases. Each test case is a user of the test, and unrelated to
+    the users of training. Use them to evaluate a model of histories. Since sessions may repeat items, include
+    seen ones: `evaluate(model, test, history=history, exclude_seen=False)`.
 
     Args:
         interactions: `Interactions`, whose users are the sessions, or `Sequences`.
-        length: int, the most items of a history, the latest ones. Defaults to `50`.
+        length: int, maximum length of a history; the latest items are kept. Defaults to `50`.
 
     Returns:
         `(history, test)`: `Sequences`, and `Interactions` of users `0..n-1`, with one item each.
@@ -353,9 +354,9 @@ def _cold_split(
 def _last_of_each_user(
     rows: Interactions, by: np.ndarray, n_test: np.ndarray, counted: np.ndarray
 ) -> np.ndarray:
-    """Which rows are of the `n_test[user]` of each user that are largest in `by`; of equal ones the later.
+    """Which rows are among the last `n_test[user]` of each user in the order of `by`; ties go to later rows.
 
-    Rows that are not `counted` are so where they come after the first that is.
+    Only `counted` rows are counted; other rows are included if they come after the first included one.
     """
     users = rows.users
     order = np.lexsort((by, users))

@@ -164,7 +164,7 @@ def test_a_batch_of_one_user_trains(n_users):
 def test_batches_whose_scores_would_not_fit_are_refused():
     x = Interactions(range(600), range(600), user_ids=range(600), item_ids=range(1_000_000))
     message = (
-        r"must take at most 2,000,000,000 bytes; take a smaller `batch_size`, or a `list_size` .* Received: "
+        r"must take at most 2,000,000,000 bytes; use a smaller `batch_size`, or a `list_size` .* Received: "
         r"512 users with 1,000,000 items, which take 2,048,000,000 bytes"
     )
     with pytest.raises(ValueError, match=message):

@@ -84,7 +84,7 @@ def test_of_lists():
     sequences = Sequences.of_lists([[3, 1], [], [2, 2]], n_items=4)
     assert sequences.latest([0, 1, 2], 3).tolist() == [[-1, 3, 1], [-1, -1, -1], [-1, 2, 2]]
     assert not sequences.by_rows
-    with pytest.raises(ValueError, match=r"`lists` must hold item codes from 0 to 3\. Received: 4\."):
+    with pytest.raises(ValueError, match=r"`lists` must have item codes from 0 to 3\. Received: 4\."):
         Sequences.of_lists([[1, 4]], n_items=4)
 
 

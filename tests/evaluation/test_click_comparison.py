@@ -140,7 +140,7 @@ def test_models_of_other_columns_are_refused(shown):
     model = kerasrec.zoo.create(
         "logistic_regression", Impressions.from_frame(frame, "clicked", columns, user="user")
     )
-    message = r"`test` must have the columns that the model reads\. Received: none of 'y', but 'user', 'x'\."
+    message = r"`test` must have the columns that the model reads\. Received: 'user', 'x', without 'y'\."
     for measure in (lambda: evaluate(model, impressions), lambda: compare(model, test=impressions)):
         with pytest.raises(ValueError, match=message):
             measure()
