@@ -47,8 +47,10 @@ class Whole:
     def times(self, table: keras.Variable, dtype: str) -> Any:
         """The product of the matrix with a table `[F, C]`, and of it the rows of the bags: `[..., C]`."""
         starts, columns, values = self.entries()
-        # A table that lies on many devices has no whole, and one of far more rows is better read by rows.
-        if hasattr(table, "take_rows") or table.shape[0] > columns.shape[0]:
+        # A table that lies on many devices has no whole. One of far more rows is better read by rows; so are
+        # biases, to which the order of the columns, for the gradient, would come dearer than all else.
+        by_rows = hasattr(table, "take_rows") or table.shape[0] > columns.shape[0] or table.shape[1] == 1
+        if by_rows or dtype == "float64":
             parts = ops.cast(lookup(table, columns), dtype) * ops.cast(values, dtype)[:, None]
             product = ops.segment_sum(parts, rows_of(starts, columns.shape[0]), self.n)
         else:
