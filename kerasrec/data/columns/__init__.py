@@ -1,7 +1,7 @@
-"""What a column of a table becomes for a model: categories, hashed categories, labels, numbers, times.
+"""Kinds of columns for a model: categories, hashed categories, labels, numbers and times.
 
 A kind is declared (`Category()`), fitted to the column of a training table, and then encodes any other table.
-Where a table lacks the column, or an entry that must be there, `default` stands in, if one was given.
+If a column or a required entry is missing, `default` is used, if one was given.
 """
 
 from kerasrec.data.columns._column import Column as Column

@@ -1,4 +1,4 @@
-"""What all kinds of columns share."""
+"""The base class of all kinds of columns."""
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,12 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Column:
-    """What all kinds of columns share.
+    """The base class of all kinds of columns.
 
     Args:
-        default: entry that stands in where a table lacks the column, or a row the entry. Defaults to `None`:
-            there is none.
-        state: what was fitted, as plain JSON. Defaults to `None`: not fitted yet.
+        default: entry that is used if the column or an entry is missing. Defaults to `None`: there is none.
+        state: the fitted state, as plain JSON. Defaults to `None`: not fitted yet.
     """
 
     kind: ClassVar[str] = ""
@@ -27,16 +26,16 @@ class Column:
 
     @property
     def n(self) -> int:
-        """Rows of the table of vectors that it reads; 0 of numbers."""
+        """Number of rows of the embedding table; 0 for numbers."""
         return 0
 
     @property
     def width(self) -> int:
-        """Entries of an encoded row."""
+        """Number of entries of an encoded row."""
         return 1
 
     def fit(self, entries: "pd.Series[Any]") -> "Column":
-        """The kind with what it needs to know of a column.
+        """A copy of the kind that is fitted to a column.
 
         Args:
             entries: a column of the training table.
@@ -44,7 +43,7 @@ class Column:
         raise NotImplementedError
 
     def encode(self, entries: "pd.Series[Any]") -> np.ndarray:
-        """The entries as a model takes them.
+        """Encode the entries of a column.
 
         Args:
             entries: the column of any table.
@@ -56,15 +55,15 @@ class Column:
 
     @property
     def is_whole(self) -> bool:
-        """Whether `state` is one that `fit` gives: of a file, it may be anything."""
+        """Whether `state` could come from `fit`; in a file it may be anything."""
         return self.state is None
 
     def to_dict(self) -> dict[str, Any]:
-        """Settings and what was fitted, as plain JSON."""
+        """The settings and the fitted state, as plain JSON."""
         return {"kind": self.kind, **{x.name: getattr(self, x.name) for x in fields(self)}}
 
     def filled(self, entries: "pd.Series[Any]") -> "pd.Series[Any]":
-        """The entries with the default where one is missing.
+        """The entries, with missing ones replaced by the default.
 
         Args:
             entries: a column.
@@ -75,7 +74,7 @@ class Column:
 
 
 def numbers_of(entries: "pd.Series[Any]", name: Any) -> np.ndarray:
-    """Entries as float64, all there and finite."""
+    """Entries as float64; missing or infinite ones are an error."""
     import pandas as pd
 
     dates = getattr(entries.dtype, "kind", "O") in "mMc"

@@ -20,7 +20,7 @@ def get(kind: "str | Column", name: Any = None) -> Column:
     Args:
         kind: `"category"`, `"hashed"`, `"labels"`, `"number"`, `"time"`, a scale of numbers (`"log1p"`,
             `"quantiles"`), or a kind itself.
-        name: what an error calls the column. Defaults to `None`: nothing.
+        name: name of the column in error messages. Defaults to `None`.
 
     Returns:
         `Column`.
@@ -49,13 +49,13 @@ def from_dict(state: Mapping[str, Any]) -> Column:
     """The kind that `Column.to_dict` described.
 
     Args:
-        state: settings and what was fitted.
+        state: the settings and the fitted state.
 
     Returns:
         `Column`.
 
     Raises:
-        ValueError: if there is no such kind, or it has other settings.
+        ValueError: if the kind is unknown or has other settings.
 
     Example:
         >>> from kerasrec.data import columns

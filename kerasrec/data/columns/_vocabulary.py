@@ -1,22 +1,22 @@
-"""Vocabularies of categories, and which rows of a table of vectors they have."""
+"""Vocabularies of categories, and their rows in an embedding table."""
 
 from typing import Any
 
 import numpy as np
 
-# Rows of a table of vectors that are no category.
+# Rows of an embedding table for missing and unknown entries, and the first row of a category.
 MISSING, UNKNOWN, FIRST = 0, 1, 2
 _TRUTHS = ("true", "false")
 
 
 def vocabulary_of(texts: Any, codes: np.ndarray, min_count: int) -> list[str]:
-    """The texts of at least so many rows, in order."""
+    """The sorted texts with at least `min_count` rows."""
     counts = np.bincount(codes, minlength=len(texts))
     return sorted(text for text, count in zip(texts, counts, strict=True) if count >= min_count)
 
 
 def is_vocabulary(state: Any) -> bool:
-    """Whether these are different texts."""
+    """Whether this is a list of unique texts."""
     return (
         isinstance(state, list)
         and all(isinstance(text, str) for text in state)
@@ -25,14 +25,14 @@ def is_vocabulary(state: Any) -> bool:
 
 
 def places_in(vocabulary: list[str], texts: Any) -> np.ndarray:
-    """The code of each text, which is that of the unknown where training knew none.
+    """The code of each text; texts that were not in training get the code of unknown entries.
 
-    `"true"`, `"True"` and `"TRUE"` are one, unless training knew them apart.
+    `"true"`, `"True"` and `"TRUE"` are the same, unless they were different categories in training.
     """
     import pandas as pd
 
     places = pd.Index(vocabulary, dtype=object).get_indexer(pd.Index(texts, dtype=object))
-    # Files spell truth values in several ways, of which pandas reads some as `True`.
+    # Files spell truth values in several ways, and pandas reads some of them as `True`.
     truths = {text.lower(): place for place, text in enumerate(vocabulary) if text.lower() in _TRUTHS}
     if truths:
         for row in np.flatnonzero(places < 0):

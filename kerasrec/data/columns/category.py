@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Category(Column):
-    """One of the categories that training knew; a missing entry and an unknown one have a vector each.
+    """One of the categories in training; missing and unknown entries have a vector each.
 
-    Entries count as text: `7`, `7.0` and `"7"` are one category, and so are `" phone"` and `"phone"`.
+    Entries are compared as text: `7`, `7.0` and `"7"` are one category, and so are `" phone"` and `"phone"`.
 
     Args:
         default: as in `Column`. Defaults to `None`.
         state: as in `Column`. Defaults to `None`.
-        min_count: int, a category of fewer rows counts as unknown. Defaults to `1`.
+        min_count: int, minimum number of rows of a category; rarer ones count as unknown. Defaults to `1`.
 
     Example:
         >>> import pandas as pd
@@ -44,7 +44,7 @@ class Category(Column):
 
     @property
     def n(self) -> int:
-        """Missing, unknown, and the categories."""
+        """Number of categories, plus one for missing and one for unknown entries."""
         return FIRST + len(self.state or ())
 
     @property
@@ -53,7 +53,7 @@ class Category(Column):
         return is_vocabulary(self.state)
 
     def fit(self, entries: "pd.Series[Any]") -> "Category":
-        """Its categories, in the order of their text.
+        """Fit the categories, in alphabetical order.
 
         Args:
             entries: a column of the training table.

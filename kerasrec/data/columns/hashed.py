@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Hashed(Column):
     """A category of an open vocabulary: its text, hashed into one of `buckets` vectors.
 
-    The hash is the same in every process. A missing entry has a vector of its own.
+    The hash is the same in every process. Missing entries have their own vector.
 
     Args:
         default: as in `Column`. Defaults to `None`.
@@ -40,11 +40,11 @@ class Hashed(Column):
 
     @property
     def n(self) -> int:
-        """Missing, and the buckets."""
+        """Number of buckets, plus one for missing entries."""
         return 1 + self.buckets
 
     def fit(self, entries: "pd.Series[Any]") -> "Hashed":
-        """Nothing to know.
+        """Check the entries; there is nothing to fit.
 
         Args:
             entries: a column of the training table.

@@ -11,20 +11,20 @@ from kerasrec.data.columns._vocabulary import FIRST, MISSING, is_vocabulary, pla
 if TYPE_CHECKING:
     import pandas as pd
 
-# What stands in a list of labels where there is none; its vector does not count.
+# Padding of a list of labels, whose vector does not count.
 NO_LABEL = -1
 
 
 @dataclass(frozen=True)
 class Labels(Column):
-    """Several categories a row, as one text: their vectors are averaged.
+    """Several categories per row, in one text; their vectors are averaged.
 
     Args:
         default: as in `Column`. Defaults to `None`.
         state: as in `Column`. Defaults to `None`.
-        sep: what stands between labels; spaces around them do not count. Defaults to `"|"`.
-        most: int, labels of a row that count, the first ones. Defaults to `None`: as many as a row of the
-            training table has.
+        sep: text between labels; spaces around labels are ignored. Defaults to `"|"`.
+        most: int, maximum number of labels of a row; further ones are ignored. Defaults to `None`: the
+            maximum in the training table.
 
     Example:
         >>> import pandas as pd
@@ -51,12 +51,12 @@ class Labels(Column):
 
     @property
     def n(self) -> int:
-        """Missing, unknown, and the labels."""
+        """Number of labels, plus one for missing and one for unknown entries."""
         return FIRST + len((self.state or {}).get("labels", ()))
 
     @property
     def width(self) -> int:
-        """The most labels that count."""
+        """Maximum number of labels of a row."""
         return self.most or (self.state or {}).get("width", 1)
 
     @property
@@ -68,7 +68,7 @@ class Labels(Column):
         return is_vocabulary(self.state["labels"]) and type(width) is int and width > 0
 
     def fit(self, entries: "pd.Series[Any]") -> "Labels":
-        """Its labels, in the order of their text, and how many a row has.
+        """Fit the labels, in alphabetical order, and their maximum number per row.
 
         Args:
             entries: a column of the training table.

@@ -20,9 +20,9 @@ class Number(Column):
     Args:
         default: as in `Column`; without one a missing number is an error. Defaults to `None`.
         state: as in `Column`. Defaults to `None`.
-        scale: `"standard"`, less the mean, over the standard deviation; `"log1p"`, the same of `log(1 + x)`,
-            for numbers of at least 0; `"quantiles"`, the share of the training rows below it, from 0 to 1; or
-            `"none"`. Defaults to `"standard"`.
+        scale: `"standard"`: subtract the mean and divide by the standard deviation; `"log1p"`: the same for
+            `log(1 + x)`, for numbers of at least 0; `"quantiles"`: the share of the training rows below the
+            number, from 0 to 1; or `"none"`. Defaults to `"standard"`.
 
     Example:
         >>> import pandas as pd
@@ -50,7 +50,7 @@ class Number(Column):
         return bool((np.diff(state) >= 0).all()) if quantiles else state[1] > 0
 
     def fit(self, entries: "pd.Series[Any]") -> "Number":
-        """Mean and deviation, or quantiles.
+        """Fit the mean and the standard deviation, or the quantiles.
 
         Args:
             entries: a column of the training table.

@@ -14,12 +14,12 @@ _PERIODS = (24.0, 7.0)
 
 @dataclass(frozen=True)
 class Time(Column):
-    """A moment as its hour of the day and day of the week, each a point of a circle.
+    """The hour of the day and the day of the week of a moment, each as a point on a circle.
 
     Args:
         default: as in `Column`; without one a missing time is an error. Defaults to `None`.
         state: not used. Defaults to `None`.
-        unit: `"s"`, `"ms"`, `"us"` or `"ns"` since 1970, of times that are numbers. Defaults to `None`:
+        unit: `"s"`, `"ms"`, `"us"` or `"ns"` since 1970, if times are numbers. Defaults to `None`: times are
             dates, or text in ISO 8601.
 
     Example:
@@ -43,7 +43,7 @@ class Time(Column):
         return 2 * len(_PERIODS)
 
     def fit(self, entries: "pd.Series[Any]") -> "Time":
-        """Nothing to know.
+        """Check the entries; there is nothing to fit.
 
         Args:
             entries: a column of the training table.
