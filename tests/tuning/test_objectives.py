@@ -22,5 +22,5 @@ def test_every_metric_is_an_objective(metric):
 
 @pytest.mark.parametrize("name", ["val_diversity@10", "val_rmse@10", "val_ndcg", "val_rmse"])
 def test_other_figures_are_refused(name):
-    with pytest.raises(ValueError, match="`objective` must be a figure that matrix_factorization reports"):
+    with pytest.raises(ValueError, match="`objective` must be a metric that matrix_factorization reports"):
         objective(name, zoo.card("matrix_factorization"))

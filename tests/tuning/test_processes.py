@@ -174,7 +174,7 @@ def test_models_that_workers_cannot_import_are_refused(tmp_path):
     def build(hp):
         return None
 
-    with pytest.raises(ValueError, match=r"must be a function or class of a module that can be imported"):
+    with pytest.raises(ValueError, match=r"must be a function or class in a module that can be imported"):
         kerasrec.tuning.search(
             searching.data(), build, "val_loss", directory=tmp_path / "x", workers=2, verbose=False
         )
