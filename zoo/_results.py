@@ -31,11 +31,11 @@ that it is worse than popularity.
                        ndcg@10  recall@10  epochs
 factorization_machine   0.2762     0.2009      29
 matrix_factorization    0.2736     0.1995      25
+two_tower               0.2552     0.1852      25
 mixture_of_tastes       0.2377     0.1748      37
 lightgcn                0.2350     0.1677
 deep_repr               0.1866     0.1457      36
 neumf                   0.1660     0.1243       4
-two_tower               0.1579     0.1184      24
 popularity              0.1485
 content                 0.0172     0.0095       9"""
 
