@@ -12,13 +12,18 @@ from kerasrec.data._times import UNITS, check_one_unit
 from kerasrec.data._vocabularies import MISSING
 
 _MISSING_VALUES = "missing values", "Drop those rows or fill them."
-_NO_VALUES = "entries that are not finite numbers in float32", "Correct those rows."
+_NO_VALUES = (
+    "entries that are not finite numbers in float32",
+    "Correct those rows; in a query, `replace(column, ',', '.')` reads decimal commas.",
+)
 _NO_TIMES = (
     "times that are neither whole numbers nor ISO 8601 dates from 1677 to 2262",
-    "Correct or drop those rows.",
+    "Correct or drop those rows; in a query, `strptime(column, '%d.%m.%Y')` reads other dates.",
 )
+_MIXED = "times that are numbers mixed with dates", "Write all of them in one way."
 _DATES = ("DATE", "TIMESTAMP")
 _NUMERAL = r"[+-]?\d+(\.0*)?"
+_IS_NUMERAL = f"regexp_full_match(trim(t), '{_NUMERAL}')"
 _FRACTION = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _ZONE = r"[T ]\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 _MOMENT = r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]([01]?\d|2[0-3]):\d\d(:\d\d(\.\d+)?)? ?(Z|[+-]\d\d(:?\d\d)?)?)?"
@@ -38,8 +43,7 @@ def are_dates(rows: RawRows) -> bool:
             f"Column {name!r} must hold times: dates, ISO 8601 text or whole numbers. "
             f"Received: a column of type {type_}."
         )
-    numeral = f"regexp_full_match(trim(t), '{_NUMERAL}')"
-    counts = f"count(*) FILTER (NOT {numeral}), count(*) FILTER (regexp_matches(t, '{_ZONE}')), count(t)"
+    counts = f"count(*) FILTER (NOT {_IS_NUMERAL}), count(*) FILTER (regexp_matches(t, '{_ZONE}')), count(t)"
     known = f"{rows.relation} WHERE NOT ({_missing_time(source)})"
     others, zoned, n = rows.connection.execute(f"SELECT {counts} FROM {known}").fetchall()[0]
     if 0 < zoned < n:
@@ -106,6 +110,8 @@ def check_rows(rows: RawRows, dates: bool) -> None:
     n_missing = _n_events(rows, "t IS NULL")
     if n_missing:
         unread = "r IN (SELECT r FROM events WHERE t IS NULL)"
+        if rows.source.types["t"] == "VARCHAR":
+            rows.refuse("t", time, f"{unread} AND {_IS_NUMERAL}", *_MIXED)
         rows.refuse("t", time, f"{unread} AND NOT ({_missing_time(rows.source)})", *_NO_TIMES)
         _place(rows, n_missing)
     if not dates:

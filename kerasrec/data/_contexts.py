@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kerasrec.data import _duck
 from kerasrec.data._raw_rows import RawRows
 from kerasrec.data._sources import is_number
 from kerasrec.data._vocabularies import MISSING, MOST_CODES
@@ -63,8 +64,7 @@ def _looked_at(rows: RawRows, j: int, name: str, keep_na: bool) -> dict[str, Any
             f"Column {name!r} must hold numbers, text or truth values. Received: a column of type {type_}. "
             "Make text of them, e.g. with `CAST(column AS VARCHAR)` in a query."
         )
-    blank = f"trim(x{j}::VARCHAR, E' \\t\\n\\r\\v\\f') = ''"
-    rows.refuse(f"x{j}", name, blank, "empty entries", _REMEDY)
+    rows.refuse(f"x{j}", name, _duck.is_blank(f"x{j}::VARCHAR"), "empty entries", _REMEDY)
     found = f"SELECT DISTINCT {column} AS raw FROM {table} AS x"
     connection.execute(
         f"CREATE OR REPLACE TABLE context{j} AS "

@@ -11,6 +11,8 @@ from kerasrec.data import _sources
 Progress = Callable[[str, int, int | None], None]
 
 _POLL_SECONDS = 0.25
+# What Python takes for white space, none of which needs quoting in SQL.
+_SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))
 
 
 def duckdb() -> Any:
@@ -23,6 +25,15 @@ def duckdb() -> Any:
             "Received: no module duckdb."
         ) from error
     return module
+
+
+def is_blank(text: str) -> str:
+    """The SQL condition that a text has nothing but white space, as `str.isspace` and the empty text.
+
+    Args:
+        text: SQL expression.
+    """
+    return f"trim({text}, '{_SPACES}') = ''"
 
 
 def attach(connection: Any, database: str | None) -> None:

@@ -156,32 +156,32 @@ class Loaders:
         verbose: bool = True,
         context: Sequence[str] = (),
     ) -> "Self":
-        """Write a table that does not fit memory to a folder of columns, and open it.
+        """Write a table that does not fit into memory to a folder of columns, and open it.
 
-        DuckDB (the extra `large`) numbers the ids, codes the rows and orders them by user and time, within
-        `memory`; several events of a pair come to one row as in `from_frame`. The folder appears when all is
-        written. Called again after a kill, it goes on where it was. The disk needs about 25 bytes a row for
-        the folder, and twice that meanwhile.
+        DuckDB (the extra `large`) numbers the ids, codes the rows and sorts them by user and time, within
+        `memory`. Events of one pair are combined into one row, as in `from_frame`. The folder appears when it
+        is complete. A call that was killed resumes when it is made again. The folder takes about 25 bytes per
+        row, and up to three times as much disk space is needed while it is being written.
 
         Args:
-            source: Parquet or CSV: a file, a folder, a pattern such as `"events/*.parquet"`, or several; or a
-                query of DuckDB, which begins with SELECT, WITH or FROM.
-            path: the folder to be.
+            source: Parquet or CSV: a file, a folder, a pattern such as `"events/*.parquet"`, or several of
+                these; or a DuckDB query, which begins with SELECT, WITH or FROM.
+            path: new or empty folder to write.
             user: name of the column of raw user ids. Defaults to `"user"`.
             item: name of the column of raw item ids. Defaults to `"item"`.
             value: as in `from_frame`. Defaults to `None`.
             time: as in `from_frame`. Defaults to `None`.
             duplicates: as in `from_frame`. Defaults to `None`.
             kind: as in `from_frame`. Defaults to `None`.
-            at_least: as in the method of this name. Defaults to `None`: all rows stay.
-            memory: what DuckDB may take; Python takes some 200 MB more. Defaults to `"2GB"`.
-            attach: a database that the query reads as `source`, such as `"shop.db"` or `"postgres:..."`.
+            at_least: as in `Interactions.at_least`. Defaults to `None`: all rows are kept.
+            memory: memory limit of DuckDB; Python needs about 200 MB more. Defaults to `"2GB"`.
+            attach: database that the query can read as `source`, such as `"shop.db"` or `"postgres:..."`.
                 Defaults to `None`.
-            sep: what separates the columns of a CSV. Defaults to `None`: a comma, in `.tsv` a tab.
-            keep_na: bool, whether `NA`, `null` and the like are ids in a CSV. Defaults to `False`: they are
-                refused.
-            verbose: bool, print a line for each stage. Defaults to `True`.
-            context: names of further columns to keep, of numbers, truth values or text; text becomes codes.
+            sep: column separator of a CSV. Defaults to `None`: a comma, or a tab for `.tsv`.
+            keep_na: bool, whether `NA`, `null` and similar entries of a CSV are ids. Defaults to `False`:
+                they are refused.
+            verbose: bool, whether to print a line for each stage. Defaults to `True`.
+            context: names of further columns to keep: numbers, truth values or text, which is encoded.
                 Defaults to `()`.
 
         Returns:
@@ -191,9 +191,9 @@ class Loaders:
             FileNotFoundError: if there is no such file, or no folder to write to.
             ImportError: if DuckDB is not installed.
             OSError: if the disk is full.
-            ValueError: as in `from_frame` (the message names the file and the row in it, counted from 0
-                without the header); if the files differ in their types, one is cut, or they change
-                meanwhile; if `path` is there already or is being prepared.
+            ValueError: as in `from_frame`; the message names the file and the row in it, counted from 0 after
+                the header. Also if the files have different types, a file is incomplete or changes while it
+                is read, or `path` exists or is being prepared by another call.
         """
         from kerasrec.data import _prepare
         from kerasrec.data._kinds import Meaning

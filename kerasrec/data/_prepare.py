@@ -66,7 +66,7 @@ def _tidy(work: Path) -> None:
 def printed(stage: str, done: int, n_rows: int | None) -> None:
     """Print a line when a stage is done."""
     if n_rows is not None and done == n_rows and done:
-        print(f"{stage.capitalize()}: {done:,} rows")
+        print(f"{stage.capitalize()}: {done:,} rows", flush=True)
 
 
 def prepare(request: Request, path: Path, progress: Progress | None = None) -> Path:

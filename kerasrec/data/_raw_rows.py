@@ -54,7 +54,8 @@ class RawRows:
             row: its `r`.
         """
         path, number = self.source.place_of(self.connection, row)
-        return f"row {number} of {'the query' if path is None else repr(str(path))}, counted from 0"
+        start = "0 after the header" if self.source.is_text else "0"
+        return f"row {number} of {'the query' if path is None else repr(str(path))}, counted from {start}"
 
     def _one(self, query: str) -> Any:
         return self.connection.execute(query).fetchall()[0]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrec.data import _ids
+from kerasrec.data import _duck, _ids
 from kerasrec.data._raw_rows import RawRows
 from kerasrec.data._sources import is_number
 
@@ -119,7 +119,7 @@ def _numbers(ids: _Ids, type_: str) -> str:
 
 def _texts(ids: _Ids, written: bool, keep_na: bool) -> str:
     """The SQL expression that converts text to ids: unchanged, except for integers in a CSV."""
-    ids.refuse("trim(raw, E' \\t\\n\\r\\v\\f') = ''", *_EMPTY)
+    ids.refuse(_duck.is_blank("raw"), *_EMPTY)
     if written:
         _check_written(ids, keep_na)
         number = "TRY_CAST(regexp_replace(raw, '\\.0+$', '') AS BIGINT)"

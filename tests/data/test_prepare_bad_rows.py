@@ -33,7 +33,7 @@ def prepared(frames, form, folder, **options):
     ("form", "place"),
     [
         ("parquet", "in row 2 of '.*part1.parquet', counted from 0"),
-        ("csv", "in row 2 of '.*part1.csv', counted from 0"),
+        ("csv", "in row 2 of '.*part1.csv', counted from 0 after the header"),
         ("query", "in row 5 of the query, counted from 0"),
     ],
 )
@@ -43,8 +43,10 @@ def prepared(frames, form, folder, **options):
         ({"v": "much"}, {}, "'v' must not have entries that are not finite numbers.*first 'much' "),
         ({"v": None}, {}, "'v' must not have missing values.*first "),
         ({"t": "2020-31-01"}, {}, "'t' must not have times that are neither.*first '2020-31-01' "),
+        ({"t": "1577836800"}, {}, "'t' must not have times that are numbers mixed.*first '1577836800' "),
         ({"user": None}, {}, "'user' must not have missing ids. Received: 1 row of them, first "),
         ({"item": " "}, {}, "'item' must not have empty ids. Received: 1 row of them, first ' ' "),
+        ({"item": "\N{NO-BREAK SPACE}\t"}, {}, "'item' must not have empty ids.*first .* "),
         ({"item": "x "}, {}, "'item' must not have ids that look the same.*'x ' "),
         ({"t": "2020-01-02T03:04Z"}, {}, None),
         ({"c": None}, {"context": ["c"]}, "'c' must not have missing entries.*first "),
@@ -56,6 +58,15 @@ def test_the_place_of_a_bad_row(tmp_path, form, place, entries, options, entry):
         message = "times without a zone mixed.*Received: 8 rows of them, first '2020-01-02' in row 0 of "
     with pytest.raises(ValueError, match=message):
         prepared([GOOD, with_bad(**entries), with_bad(user="d")], form, tmp_path, **NAMES, **options)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "query"])
+def test_letters_are_no_white_space(tmp_path, form):
+    """`\\v`, `\\f` and others are letters to DuckDB."""
+    letters = ["v", "f", "b", "0", "x0b", "u", "\\v"]
+    frame = pd.DataFrame({"user": letters, "item": letters[::-1], "c": letters})
+    found = prepared([frame], form, tmp_path, context=["c"])
+    assert found.user_ids.tolist() == sorted(letters)
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])

@@ -156,7 +156,7 @@ def test_what_cannot_be_searched(shown, ratings, tmp_path):
         search(train, "dcn", n_users=3)
     with pytest.raises(
         ValueError,
-        match=r"figure that dcn reports: val_auc, val_user_auc, val_log_loss, val_calibration_error\.",
+        match=r"metric that dcn reports: val_auc, val_user_auc, val_log_loss, val_calibration_error\.",
     ):
         search(train, "dcn", "val_ndcg@10")
     unnamed = Impressions.from_frame(table(30, 0), "clicked", KINDS)

@@ -107,14 +107,14 @@ def test_more_trials_in_the_folder(search, tmp_path, tuner):
     same = [name for name in whole.columns if name not in ("started", "seconds")]
     assert len(grown) == 5 and grown[same].equals(whole[same])
     assert len(search(max_trials=5, **how).frame()) == 5
-    with pytest.raises(ValueError, match=r"or a larger `max_trials`; .*: max_trials=4 instead of 5 in"):
+    with pytest.raises(ValueError, match=r"or with a larger `max_trials`; .*: max_trials=4 instead of 5 in"):
         search(max_trials=4, **how)
 
 
 def test_a_folder_of_something_else_is_refused(search, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"`directory` must be empty, new, or .* holds something else"):
+    with pytest.raises(ValueError, match=r"`directory` must be empty, new, or .* contains something else"):
         search(directory=tmp_path / "other")
 
 
@@ -122,7 +122,7 @@ def test_a_newer_folder_is_refused(search, tmp_path):
     search()
     about = tmp_path / "search" / "search.json"
     about.write_text(re.sub(r'"format": \d+', '"format": 99', about.read_text()))
-    with pytest.raises(ValueError, match=r"install kerasrec .* or newer, .* of format 99"):
+    with pytest.raises(ValueError, match=r"install kerasrec .* or newer, .* with format 99"):
         search()
 
 
