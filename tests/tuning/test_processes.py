@@ -132,7 +132,7 @@ def test_a_port_in_use_is_said(tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(
-            ValueError, match=rf"`chief` must be a free port .* Received: 127.0.0.1:{port}, in use"
+            ValueError, match=rf"`chief` must be a free port .* Received: 127.0.0.1:{port}, which is in use"
         ):
             kerasrec.tuning.search(
                 searching.data(), directory=tmp_path / "x", chief=f"127.0.0.1:{port}", verbose=False
