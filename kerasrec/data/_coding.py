@@ -110,9 +110,11 @@ def check_rows(rows: RawRows, dates: bool) -> None:
     n_missing = _n_events(rows, "t IS NULL")
     if n_missing:
         unread = "r IN (SELECT r FROM events WHERE t IS NULL)"
-        if rows.source.types["t"] == "VARCHAR":
-            rows.refuse("t", time, f"{unread} AND {_IS_NUMERAL}", *_MIXED)
-        rows.refuse("t", time, f"{unread} AND NOT ({_missing_time(rows.source)})", *_NO_TIMES)
+        unread += f" AND NOT ({_missing_time(rows.source)})"
+        if dates and rows.source.types["t"] == "VARCHAR":
+            rows.refuse("t", time, f"{unread} AND NOT {_IS_NUMERAL}", *_NO_TIMES)
+            rows.refuse("t", time, unread, *_MIXED)
+        rows.refuse("t", time, unread, *_NO_TIMES)
         _place(rows, n_missing)
     if not dates:
         _check_one_unit(rows)

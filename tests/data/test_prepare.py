@@ -242,7 +242,7 @@ def test_a_database(prepared, tmp_path):
     [
         (["a", None], r"Column 'user' must not have missing ids. Received: 1 row of them"),
         (["a", " "], r"must not have empty ids. Received: 1 row of them, first ' ' in row 1 of"),
-        (["a", "\u00a0"], r"must not have empty ids. Received: '\\xa0'"),
+        (["a", "\u00a0"], r"must not have empty ids. Received: 1 row of them, first '\\xa0' in row 1"),
         ([1.5, 2.0], r"ids that are fractions.* Received: 1 row of them, first 1.5 in row 0"),
         ([2.0**53, 2.0], "several integers share one float"),
         ([True, False], "neither text nor whole numbers. Received: a column of type BOOLEAN"),
