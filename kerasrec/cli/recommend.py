@@ -96,10 +96,10 @@ def recommend(
             seed=seed,
         )
         state = read_state(model, report, newcomers=item is not None)
-        from kerasrec.recommender import _lists, _newcomers, _situations
+        from kerasrec.recommender import _context, _lists, _newcomers
         from kerasrec.recommender._request import rules_of
 
-        state = _situations.in_context(state, _situation(context))
+        state = _context.in_context(state, _entries(context))
         rules = rules_of(state, given)  # for the metadata in the file, whatever `--items` shows
         if shown is not None:
             state = _with_titles(state, shown)
@@ -162,7 +162,7 @@ def _check(user: list[str] | None, item: list[str] | None, out: Path | None) -> 
         raise ValueError("`--out` works only with users. Received: --item.")
 
 
-def _situation(said: list[str] | None) -> dict[str, str] | None:
+def _entries(said: list[str] | None) -> dict[str, str] | None:
     """Entries such as `device=phone`, by the name of the column."""
     if not said:
         return None

@@ -18,7 +18,7 @@ from kerasrec._assets import HEADER, check_header
 from kerasrec._memory import check_memory
 
 WEIGHTS = "model.weights.h5"
-# The folder of what lists need of the weights.
+# The folder of the vectors that lists need.
 VECTORS = "vectors/"
 # Most characters of another library's error in a message.
 _LONGEST = 300
@@ -41,7 +41,7 @@ _DAMAGED = (zipfile.BadZipFile, NotImplementedError, EOFError, struct.error, zli
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
-    """The archive of a model file and its folder of ids, after both were found to be safe to read."""
+    """The archive of a model file and its folder of ids, after checking that both are safe to read."""
     if not path.is_file():
         raise FileNotFoundError(f"`path` must be a model file; there is none at {path}.")
     try:
@@ -49,7 +49,7 @@ def opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
             members = archive.namelist()
             if "config.json" not in members:
                 raise ValueError(
-                    f"`path` must be a model file of Keras. Received: {path}, another zip file "
+                    f"`path` must be a Keras model file. Received: {path}, another zip file "
                     "or one that was cut off."
                 )
             _check_archive(archive, path)
@@ -59,7 +59,7 @@ def opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
             if not headers:
                 raise ValueError(
                     "`path` must be written by `kerasrec.recommender.save_model`; "
-                    "`keras.models.load_model` reads other models of Keras. "
+                    "`keras.models.load_model` reads other Keras models. "
                     f"Received: {path}, which holds no ids."
                 )
             try:
@@ -100,7 +100,7 @@ def _check_growth(archive: zipfile.ZipFile, path: Path, n_bytes: int) -> None:
 
 
 def _check_nested(archive: zipfile.ZipFile, path: Path) -> None:
-    """Check the archives of arrays inside in the same way."""
+    """Check the archives of arrays inside the file in the same way."""
     for member in archive.infolist():
         if member.filename.endswith(".npz"):
             with archive.open(member) as file, zipfile.ZipFile(file) as nested:
@@ -108,7 +108,7 @@ def _check_nested(archive: zipfile.ZipFile, path: Path) -> None:
 
 
 def _check_arrays(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse arrays whose headers declare another size than that of their data."""
+    """Refuse arrays whose header declares a size other than that of the data."""
     for member in archive.infolist():
         if member.filename.endswith(".npy"):
             with archive.open(member) as file:
@@ -125,7 +125,7 @@ def _check_array(file: Any, n_bytes: int, name: str, path: Path) -> None:
         shape, _, dtype = read[version](file)
     except zipfile.BadZipFile:
         raise
-    except Exception as error:  # NumPy parses the header as Python, and lets errors of the tokenizer through
+    except Exception as error:  # NumPy parses the header as Python, and lets its errors through
         raise ValueError(f"{path} must hold NumPy arrays. Received: {name}, which is not one.") from error
     if dtype.hasobject:
         raise ValueError(
@@ -134,24 +134,24 @@ def _check_array(file: Any, n_bytes: int, name: str, path: Path) -> None:
     declared = file.tell() + math.prod(shape) * dtype.itemsize
     if declared != n_bytes:
         raise ValueError(
-            f"Arrays of a model file must be as large as they say. Received: {name} of shape {shape}, "
-            f"{declared:,} bytes, in {n_bytes:,} of {path}."
+            "Arrays in a model file must have the size that their headers declare. Received: "
+            f"{name} of shape {shape}, {declared:,} bytes, in {n_bytes:,} of {path}."
         )
 
 
 def check_room(archive: zipfile.ZipFile, path: Path, without: str) -> None:
-    """Refuse arrays that memory has no room for; the system would end the process without a word.
+    """Refuse arrays that do not fit into memory; the system would kill the process without a message.
 
     Args:
         archive: of a model file.
         path: the file.
-        without: how the names begin of what is not going to be read.
+        without: prefix of the names that will not be read.
     """
     n_bytes = sum(x.file_size for x in archive.infolist() if not x.filename.startswith(without))
     check_memory(n_bytes, f"what {path} holds", remedy="free some or load it on a machine with more")
 
 
 def one_line(text: str) -> str:
-    """The beginning of the message of another library's error, as one line."""
+    """The beginning of another library's error message, on one line."""
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

@@ -38,7 +38,7 @@ def batches_for(
         interactions: `Interactions`.
         recipe: `Recipe`, which sets their size and sampler.
         seed: int.
-        known: `Interactions` that are no negatives either. Defaults to `None`.
+        known: all `Interactions` so far, which are not negatives either. Defaults to `None`.
     """
     loss = model.loss
     if _takes_sequences(model):
@@ -49,7 +49,7 @@ def batches_for(
     shares = recipe.list_size is not None and isinstance(loss, losses.SampledSoftmax)
     whole = takes_catalogue(loss)
     if known is not None and (shares or whole):
-        # Items that a user has, but that are not in the row, would be negatives.
+        # Otherwise, a user's earlier items would be negatives.
         interactions = _of_users(known, interactions)
     if not whole and not _takes_lists(model):
         return None
@@ -76,12 +76,12 @@ def batches_for(
 
 
 def _of_users(known: Interactions, interactions: Interactions) -> Interactions:
-    """Everything that is known about the users of some interactions."""
+    """All known interactions of the users of `interactions`."""
     return known.take(np.isin(known.users, np.unique(interactions.users)))
 
 
 def _sequences(model: keras.Model, interactions: Interactions, recipe: Recipe, seed: int) -> SequenceBatches:
-    """Batches of sequences for a model of histories, with samples unless its loss takes the catalogue."""
+    """Batches for a sequential model, with sampled items unless its loss takes the whole catalogue."""
     n_sampled = min(recipe.n_sampled_items, len(np.unique(interactions.items[interactions.liked])))
     return SequenceBatches(
         interactions,
@@ -96,7 +96,7 @@ def _sequences(model: keras.Model, interactions: Interactions, recipe: Recipe, s
 
 
 def _is_uniform(sampler: Any) -> bool:
-    """Whether the correction for sampling is the same for all items, so that it cancels."""
+    """Whether the sampling correction is the same for all items, so that it cancels."""
     return sampler == "uniform" or type(sampler) is samplers.UniformSampler
 
 
@@ -141,7 +141,7 @@ def _weighted(interactions: Interactions) -> Interactions:
 
 
 def _takes_sequences(model: keras.Model) -> bool:
-    """Whether a model predicts what comes after a history, by its card or its layers."""
+    """Whether a model predicts the item after a history, by its card or its layers."""
     from kerasrec import zoo
 
     known = model.name in zoo.names() and zoo.card(model.name).sequential

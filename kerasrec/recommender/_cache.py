@@ -1,4 +1,4 @@
-"""A cache of the values used last."""
+"""A cache of recently used values."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -8,7 +8,7 @@ _T = TypeVar("_T")
 
 
 class RecentCache(Generic[_T]):
-    """The values used last, by key; the least recently used one goes first.
+    """A least-recently-used cache.
 
     Args:
         n: number of values to keep.
@@ -20,7 +20,7 @@ class RecentCache(Generic[_T]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], _T]) -> _T:
-        """The value of a key, made by `make()` if it is not there."""
+        """The value of a key, computed by `make()` if it is not cached."""
         with self._lock:
             if key in self._known:
                 found = self._known[key] = self._known.pop(key)

@@ -1,4 +1,4 @@
-"""Lists that rules choose from the candidates of a ranker, for any number of users."""
+"""Lists chosen under rules from the candidates of a ranker, for any number of users."""
 
 import copy
 from typing import Any, NamedTuple
@@ -13,10 +13,10 @@ from kerasrec.recommender._compiled_rules import EXPLORE, CompiledRules
 from kerasrec.recommender._exploring import explore, rows_at_once
 from kerasrec.recommender._picking import Picked, pick
 
-# Numbers in the pools of lists chosen at once, and number of lists: they fit into the cache.
+# Numbers in the pools of lists chosen at once, and number of lists: they fit into the processor's cache.
 _NUMBERS = 1 << 21
 _ROWS = 512
-# Growth of a pool that does not fill the list.
+# Factor by which a pool grows if it does not fill the list.
 _LONGER = 4
 
 
@@ -53,9 +53,9 @@ def choose(
 ) -> Chosen:
     """The lists of some users.
 
-    The pool of a user is the best items of the whole catalogue, in order. Where it fills a list that depends
-    on the order of the items alone, the catalogue's full order would give the same list; where it does not,
-    it grows until it does or holds everything.
+    The pool of a user holds the best items of the whole catalogue, in order. It grows until it fills the list
+    or holds all items. If the rules depend only on the order of the items, a filled list is the one that the
+    whole catalogue would give.
 
     Args:
         ruled: `CompiledRules`.
@@ -65,12 +65,12 @@ def choose(
         seen: items to leave out, or `None`.
         taste: of these users `[B, G]`, for `calibrate`, or `None`.
         draw: source of randomness for `explore`. Defaults to `None`.
-        moves: bool, whether to find out the rank that the scores alone give, and which rules moved an item.
+        moves: bool, whether to find each item's rank by the scores alone, and the rules that moved it.
             Defaults to `False`.
     """
     bare = ranker
     width = max(k, ruled.rules.pool)
-    # Two stages: look through what the first stage found before it has to find more.
+    # In two stages, use all candidates of the first stage before it finds more.
     n_candidates = getattr(ranker, "n_candidates", 0)
     bare_items, bare_scores = ranked(ranker, codes, width, seen)
     added: np.ndarray | None = None
@@ -127,7 +127,7 @@ def choose(
 
 
 def _depth(ruled: CompiledRules) -> int:
-    """Approximate number of numbers per item of a pool."""
+    """Approximate memory of a pool, in numbers per item."""
     found = 4 if ruled.shares is None else 4 + ruled.shares.shape[1]
     return found if ruled.directions is None else found + ruled.directions.depth
 

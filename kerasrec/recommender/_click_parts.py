@@ -1,4 +1,4 @@
-"""The contributions to the score of a pair from a second stage of clicks."""
+"""The contributions of columns to the score of a click model in a second stage."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from kerasrec.recommender._state import State
 
 
 def parts_of_clicks(state: State, user: int, item: int) -> list[Part]:
-    """The contribution of each column to the log-odds of a click: what is lost without the column.
+    """The contribution of each column to the log-odds of a click: the difference that leaving it out makes.
 
-    A column is left out by a missing category or the mean of the numbers. The last row holds the rest, so
-    that the sum is the log-odds.
+    A column is left out by making its category missing, or its number the mean. The last part holds the
+    rest, so that the sum is the log-odds.
 
     Args:
         state: `State` of two stages.

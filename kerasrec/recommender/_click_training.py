@@ -1,4 +1,4 @@
-"""A click model, trained by its recipe until held-out rows stop improving."""
+"""Trains a click model by its recipe until the metric on held-out rows stops improving."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,13 +43,13 @@ def trained_on_clicks(
         epochs: int, most passes over the rows. Defaults to `None`: the recipe's.
         batch_size: int. Defaults to `None`: the recipe's.
         hyperparameters: arguments of the factory. Defaults to `None`.
-        validation: share of the rows held out, or impressions that were. Defaults to `None`: a tenth, or
-            none if `epochs` are given.
-        patience: int, epochs without a better figure. Defaults to `None`: the recipe's.
-        objective: the figure of the rows held out by which training stops. Defaults to `"auc"`.
+        validation: share of the rows to hold out, or held-out impressions. Defaults to `None`: a tenth, or
+            none if `epochs` is given.
+        patience: int, epochs without improvement before training stops. Defaults to `None`: the recipe's.
+        objective: metric on held-out rows by which training stops. Defaults to `"auc"`.
         seed: int, of the split, the weights and the order. Defaults to `0`.
         verbose: as in `keras.Model.fit`. Defaults to `0`.
-        callbacks: gives Keras callbacks for `"training"`. Defaults to none.
+        callbacks: function that gives the Keras callbacks for `"training"`. Defaults to none.
     """
     from kerasrec import zoo
 
@@ -80,16 +80,16 @@ def trained_on_clicks(
     own: list[keras.callbacks.Callback] = []
     stop = None
     if held_out is not None:
-        figures = ClickMetrics(held_out)
+        metrics = ClickMetrics(held_out)
         _check_objective(objective, model, held_out)
-        figure, mode = f"val_{objective}", OBJECTIVES[objective]
+        metric, mode = f"val_{objective}", OBJECTIVES[objective]
         stop = keras.callbacks.EarlyStopping(
-            figure, patience=max(1, recipe.patience), mode=mode, restore_best_weights=True
+            metric, patience=max(1, recipe.patience), mode=mode, restore_best_weights=True
         )
         falls = keras.callbacks.ReduceLROnPlateau(
-            figure, _FALL, patience=max(1, recipe.patience // 2), mode=mode, min_delta=1e-6
+            metric, _FALL, patience=max(1, recipe.patience // 2), mode=mode, min_delta=1e-6
         )
-        own = [figures, falls, stop]
+        own = [metrics, falls, stop]
     done = model.fit(
         fitted.inputs,
         targets(model, fitted),
@@ -102,7 +102,7 @@ def trained_on_clicks(
     history = {key: [float(x) for x in values] for key, values in done.history.items()}
     if stop is None or not recipe.epochs:
         return Training(model, recipe.epochs, history)
-    warn_of_leaks(fitted, figures.validation)
+    warn_of_leaks(fitted, metrics.validation)
     best = int(stop.best_epoch)
     return Training(model, best + 1, history, True)
 
@@ -138,7 +138,7 @@ def targets(model: keras.Model, impressions: Impressions) -> Any:
 
 
 def _check_objective(objective: str, model: keras.Model, held_out: Impressions) -> None:
-    """Refuse a figure that the model or the held-out rows do not have."""
+    """Refuse a metric that the model or the held-out rows do not have."""
     if objective == "user_auc" and held_out.users is None:
         raise ValueError(
             "`objective='user_auc'` needs a column of users: pass `user=` to `Impressions.from_frame`. "

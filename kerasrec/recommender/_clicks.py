@@ -1,4 +1,4 @@
-"""A click model as the second stage: its columns of users, items and the situation, by code."""
+"""A click model as the second stage: its columns of users, items and the context, by code."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Inputs = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, np.ndarray]]
 
-# What two stages know about a pair and both sides, by the name of the column. Counts grow until the ranker
-# is used; as quantiles, they stay in the range of the training.
+# Columns that two stages supply for a pair, its user and its item. Counts keep growing after the training of
+# the ranker; as quantiles, they stay in its range.
 STAGE_COLUMNS: dict[str, Column] = {
     "candidate_score": Number(),
     "item_count": Number(scale="quantiles"),
@@ -26,7 +26,7 @@ STAGE_COLUMNS: dict[str, Column] = {
 }
 # Number of rankers of one first stage whose encoded columns are kept.
 _RANKERS = 4
-# Number of encoded entries of situations that are kept.
+# Number of encoded context entries that are kept.
 _ENTRIES = 1024
 _ROWS = 8192
 _FEWEST = 64
@@ -51,7 +51,7 @@ class Clicks:
         import pandas as pd
 
         order: Any = state.order
-        # A reference, so that no other ranker gets its id while this is kept.
+        # Keep a reference, so that no other ranker gets the same `id` while this is cached.
         self.ranker = ranker = order.second
         self.model, self.columns = ranker.model, ranker.columns
         self.names = self.columns.names
@@ -83,7 +83,7 @@ class Clicks:
         return kind.encode(kind.filled(entries))
 
     def score(self, state: State, newcomers: "Ragged | None" = None) -> Score:
-        """A function that scores candidates in the situation of a state; arguments as in `inputs`."""
+        """A function that scores candidates in the context of a state; arguments as in `inputs`."""
         inputs = self.inputs(state, newcomers)
 
         def score(codes: np.ndarray, items: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ class Clicks:
         return score
 
     def predicted_without_each(self, inputs: dict[str, np.ndarray]) -> list[float]:
-        """Log-odds of a row, and of the row without each column: with a missing category or the mean.
+        """Log-odds of a row, and of the row without each column (category missing, or number the mean).
 
         Args:
             inputs: arrays `[1, W]`.
@@ -109,7 +109,7 @@ class Clicks:
         return [float(x) for x in np.log(found / (1 - found))]
 
     def inputs(self, state: State, newcomers: "Ragged | None" = None) -> Inputs:
-        """A function that makes the model's inputs for candidates in the situation of a state.
+        """A function that makes the model's inputs for candidates in the context of a state.
 
         Args:
             state: `State`.
@@ -145,7 +145,8 @@ class Clicks:
             named = ", ".join(f"{name!r}: ..." for name in lacking)
             raise ValueError(
                 f"`context` must hold {', '.join(map(repr, lacking))}, which the ranker reads: pass "
-                f"`context={{{named}}}`, or declare columns with a `default`. Received: a context without."
+                f"`context={{{named}}}`, or declare columns with a `default`. "
+                "Received: a context without them."
             )
 
         def rows_of(codes: np.ndarray, items: np.ndarray, found: np.ndarray) -> dict[str, np.ndarray]:
@@ -170,7 +171,7 @@ class Clicks:
         return rows_of
 
     def _encoded_entry(self, name: str, entry: Any) -> np.ndarray:
-        """A column of one entry, cached: situations repeat, and pandas takes as long as the model."""
+        """A column of one entry, cached because contexts repeat and pandas takes as long as the model."""
         import pandas as pd
 
         def make() -> np.ndarray:
@@ -181,7 +182,7 @@ class Clicks:
 
 
 def predicted(model: Any, inputs: dict[str, np.ndarray], n: int) -> np.ndarray:
-    """The outputs of a model for rows of inputs, float32 `[n]`, in blocks of a power of two of rows.
+    """The outputs of a model for rows of inputs, float32 `[n]`, in blocks padded to a power of two of rows.
 
     Args:
         model: `keras.Model`.

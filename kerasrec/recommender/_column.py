@@ -1,4 +1,4 @@
-"""Columns from which frames take entries."""
+"""A column whose entries are looked up by code to build frames."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Column:
-    """A column of a frame whose entries are taken by code, a few at a time and often.
+    """A column made for frequent look-ups of a few entries.
 
     Args:
         entries: array or `pandas.Series`, one entry per code.
@@ -32,6 +32,6 @@ class Column:
             return self._array.take(codes)
         import pyarrow as pa
 
-        # The `take` of pandas needs several times as long for the texts of one list.
+        # The `take` of pandas is several times slower for the texts of one list.
         dtype: Any = self._array.dtype
         return dtype.__from_arrow__(self._texts.take(pa.array(codes)))

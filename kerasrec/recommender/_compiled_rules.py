@@ -1,4 +1,4 @@
-"""Rules for one state: columns looked up, conditions evaluated, contradictions refused."""
+"""Rules compiled for one state: columns looked up, conditions evaluated, contradictions refused."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EXPLORE = "explore"
 # Number of conditions whose masks are kept.
 _CONDITIONS = 64
-# Number of looked-up rules of calls that are kept, with masks over all items.
+# Number of compiled rules of calls that are kept; each holds masks over all items.
 _RULES = 8
 
 
@@ -57,7 +57,7 @@ class Quota:
 
 @dataclass(frozen=True)
 class CompiledRules:
-    """`Rules`, looked up for the items of a state.
+    """`Rules` with their columns looked up for the items of a state.
 
     Attributes:
         rules: `Rules`.
@@ -108,7 +108,7 @@ class CompiledRules:
 
 
 def of_state(state: State, rules: Rules) -> CompiledRules:
-    """Rules, looked up in a state; its own rules are cached.
+    """Rules compiled for a state, cached.
 
     Args:
         state: `State`.
@@ -122,8 +122,8 @@ def of_state(state: State, rules: Rules) -> CompiledRules:
         return found
     if rules.available is not None and not isinstance(rules.available, str):
         return _compiled(state, rules)
-    lately: RecentCache[CompiledRules] = state.once("rules of calls", lambda: RecentCache(_RULES))
-    return lately.get(repr(rules), lambda: _compiled(state, rules))
+    recent: RecentCache[CompiledRules] = state.once("rules of calls", lambda: RecentCache(_RULES))
+    return recent.get(repr(rules), lambda: _compiled(state, rules))
 
 
 def _compiled(state: State, rules: Rules) -> CompiledRules:
@@ -177,7 +177,7 @@ def check_length(ruled: CompiledRules, k: int) -> None:
     if needed > k:
         names = " and ".join(f"`{quota.name}`" for quota in ruled.quotas)
         raise ValueError(
-            f"{names} contradict `k`: a list must have room for all that they ask for. "
+            f"{names} contradict `k`: a list must have room for all items that they require. "
             f"Received: {needed} items and k={k}."
         )
 
@@ -209,7 +209,7 @@ class _Table:
         if self.state.item_metadata is None:
             raise ValueError(
                 f"`{rule}` reads columns of the metadata; give the recommender `item_metadata`. "
-                "Received: a recommender without."
+                "Received: a recommender without metadata."
             )
         return self.state.item_metadata
 
@@ -224,7 +224,7 @@ class _Table:
         return np.logical_and.reduce(masks) if masks else None
 
     def where(self, condition: str) -> np.ndarray:
-        """Which items meet a condition; the masks used last are kept."""
+        """Which items meet a condition; recently used masks are kept."""
         masks: RecentCache[np.ndarray] = self.state.once("conditions", lambda: RecentCache(_CONDITIONS))
         return masks.get(condition, lambda: mask_of(condition, self.frame("where")))
 
@@ -269,7 +269,7 @@ class _Table:
         return self.truth("boost", key).astype(np.float64)
 
     def codes(self, key: str) -> np.ndarray:
-        """The values that `at_most` counts, as codes `[I, V]`; of truth values only the true ones."""
+        """The values that `at_most` counts, as codes `[I, V]`; for truth values, only the true ones."""
         import pandas as pd
 
         frame = self.frame("at_most")

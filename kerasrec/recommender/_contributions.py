@@ -13,7 +13,7 @@ from kerasrec.recommender._new_user_scores import Ends, side_of_features, takes_
 
 # Relative difference between the sum of parts in float32 and the whole.
 _ADDITIVE = 1e-4
-# Step of the central differences relative to the input, with small errors of rounding and curvature.
+# Step of the central differences relative to the input: errors of rounding and of curvature stay small.
 _STEP = 0.02
 
 
@@ -77,11 +77,11 @@ def of_head(sides: ModelParts, user: int, item: int) -> list[Part]:
 def with_rest(parts: list[Part], total: float) -> list[Part]:
     """The parts, and the rest of the score."""
     rest = total - sum(part.contribution for part in parts)
-    return [*parts, Part("rest", "what gradients leave", rest, False)]
+    return [*parts, Part("rest", "not explained by gradients", rest, False)]
 
 
 def lookup_of(sides: ModelParts, side: str) -> FeatureLookup | None:
-    """The only table of features that a side reads; `None` if it reads only identities."""
+    """The table of features that a side reads; `None` if it reads only identities or several tables."""
     found = [
         layer
         for layer in getattr(sides, side).layers

@@ -1,4 +1,4 @@
-"""A copy of a model to train, while lists come from the one that is there."""
+"""A copy of a model to train while the original serves lists."""
 
 import contextlib
 import warnings
@@ -27,10 +27,10 @@ def is_graph(model: keras.Model) -> bool:
 
 
 def copied(state: State, interactions: Interactions) -> keras.Model:
-    """A model of the same weights and optimizer's state.
+    """A model with the same weights and optimizer state.
 
-    A graph has the edges of these interactions, new ones among them. A model whose class or settings cannot
-    be made again comes back itself, with a warning.
+    A graph model gets the edges of these interactions, including new ones. A model that cannot be recreated
+    from its config is returned itself, with a warning.
 
     Args:
         state: `State`.
@@ -42,10 +42,10 @@ def copied(state: State, interactions: Interactions) -> keras.Model:
             with contextlib.suppress(TypeError, ValueError):
                 return _same_size(state, interactions)
         return _cloned(state)
-    except Exception as error:  # of a class that is not ours, so of any kind
+    except Exception as error:  # a user's class can raise anything
         warnings.warn(
-            "`update` trains the model itself, because it cannot be copied, and lists that others ask for "
-            "meanwhile come from weights that change; give its class `get_config` and `from_config`, or "
+            "`update` trains the model itself, because it cannot be copied, so lists that are served during "
+            "the update come from changing weights; define `get_config` and `from_config` in its class, or "
             f"stop serving during an update. Received: {state.name!r} of type {type(state.model).__name__} "
             f"({type(error).__name__}: {str(error).strip().partition(chr(10))[0]}).",
             stacklevel=6,
@@ -54,8 +54,8 @@ def copied(state: State, interactions: Interactions) -> keras.Model:
 
 
 @contextlib.contextmanager
-def put_back(model: keras.Model) -> Iterator[None]:
-    """Gives a model its weights back if training fails.
+def restored_on_error(model: keras.Model) -> Iterator[None]:
+    """Restore a model's weights if training fails.
 
     Args:
         model: `keras.Model`.
@@ -81,13 +81,13 @@ def _same_size(state: State, interactions: Interactions) -> keras.Model:
 
 
 def _cloned(state: State) -> keras.Model:
-    """A model of any class, from its config; with the loss itself, which has no state."""
+    """A copy of a model of any class, made from its config; it shares the loss, which has no state."""
     model = state.model
     classes = {type(part).__name__: type(part) for part in model._flatten_layers()}
     with keras.saving.custom_object_scope(classes):
         copy = type(model).from_config(model.get_config())
         copy.name = model.name
-        if not is_graph(copy):  # its weights are made in a call
+        if not is_graph(copy):  # it creates its weights when it is called
             first = np.zeros(1, np.int32)
             copy({**_vectors.inputs(state).users(first), "item": first[:, None]}, training=False)
         _assign(model.variables, copy.variables)
@@ -105,6 +105,6 @@ def _cloned(state: State) -> keras.Model:
 def _assign(before: list[keras.Variable], after: list[keras.Variable]) -> None:
     shapes = [[tuple(variable.shape) for variable in variables] for variables in (before, after)]
     if shapes[0] != shapes[1] or {id(x) for x in before} & {id(x) for x in after}:
-        raise ValueError("a model made from its config has other variables, or the same")
+        raise ValueError("a model made from its config has different variables, or shares the original's")
     for old, new in zip(before, after, strict=True):
         new.assign(value_of(old))

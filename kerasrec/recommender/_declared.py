@@ -1,4 +1,4 @@
-"""The sizes that a file declares, compared with its contents before anything of these sizes is made."""
+"""Compares the sizes that a file declares with its contents before anything of these sizes is allocated."""
 
 import json
 import math
@@ -56,11 +56,11 @@ def shapes_of_weights(archive: zipfile.ZipFile, path: Path) -> "Counter[tuple[in
 
 
 class _NotInside(Exception):
-    """A name whose data are not in the file."""
+    """The data of a name are not stored in the file."""
 
 
 def check_config_fits(text: bytes, shapes: "Counter[tuple[int, ...]]", path: Path) -> None:
-    """Refuse a config whose tables are not among the weights; it is built without memory for them."""
+    """Refuse a config whose tables are not among the weights; the check allocates no memory for them."""
     config = json.loads(text)
     if isinstance(config, dict):
         config.pop("compile_config", None)

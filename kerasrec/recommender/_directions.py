@@ -30,11 +30,11 @@ class Directions:
 
     @property
     def depth(self) -> int:
-        """Approximate number of numbers per item of a pool."""
+        """Approximate memory of a pool, in numbers per item."""
         return self.vectors.shape[1] if self._dense and "_table" not in self.__dict__ else 1
 
     def prepare(self, n_lists: int) -> None:
-        """Compute all cosines if that pays; not by several threads at once.
+        """Compute all cosines if many lists will need them; must not run in several threads at once.
 
         Args:
             n_lists: number of lists that will need them.

@@ -84,7 +84,7 @@ def _parts(state: State, user: int, item: int, by: str | None, score: float) -> 
             by = "component"  # a history has no features
         if by is None:
             by = next(
-                (s for s in _told_apart(inputs.names) if _contributions.lookup_of(sides, s)), "component"
+                (s for s in _feature_sides(inputs.names) if _contributions.lookup_of(sides, s)), "component"
             )
         features = state.item_features if by == "item" else state.user_features
         names = None if features is None or by == "component" else features.names
@@ -100,7 +100,7 @@ def _parts(state: State, user: int, item: int, by: str | None, score: float) -> 
     return [Part("model", state.name, score, True)]
 
 
-def _told_apart(names: tuple[str, ...]) -> tuple[str, ...]:
+def _feature_sides(names: tuple[str, ...]) -> tuple[str, ...]:
     return ("item", "user") if names == ("user",) else ("item",)
 
 

@@ -1,4 +1,4 @@
-"""Places whose item is drawn at random, with the probability of the item."""
+"""Draws the items of some places at random, and computes their propensities."""
 
 import numpy as np
 
@@ -54,12 +54,12 @@ def explore(
 
 
 def rows_at_once(n_items: int) -> int:
-    """How many users to explore for together."""
+    """How many users to explore for at once."""
     return max(1, _BYTES // (8 * n_items))
 
 
 def _keep(ruled: CompiledRules, found: np.ndarray, place: int, may: np.ndarray) -> None:
-    """Bar items that would break a rule at the place of another item."""
+    """Bar items that would break a rule if they replaced the item at a place."""
     others = np.delete(found, place, axis=1)
     for cap in ruled.caps:
         values = np.where((others >= 0)[:, :, None], cap.codes[np.maximum(others, 0)], -1)

@@ -58,7 +58,7 @@ class Factors:
         return {"user": self.user, **bias}
 
     def of_users(self, user: np.ndarray, user_bias: np.ndarray | None) -> "Factors":
-        """The same for other users."""
+        """The same items with other users."""
         return Factors(user, self.item, user_bias, self.item_bias, self.scales)
 
     def finish(self, codes: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -11,11 +11,11 @@ from kerasrec._inputs import input_names
 from kerasrec.data import Features, Interactions, Sequences
 from kerasrec.layers import Catalogue, FeatureLookup, find_catalogue
 from kerasrec.recommender import _metadata, _training
+from kerasrec.recommender._context import context_inputs
 from kerasrec.recommender._history import History
 from kerasrec.recommender._ids import Ids
 from kerasrec.recommender._model_parts import find_sides
 from kerasrec.recommender._reading import check_features
-from kerasrec.recommender._situations import context_inputs
 from kerasrec.recommender._state import Computed, State
 from kerasrec.recommender.file import with_catalogue
 
@@ -27,7 +27,7 @@ def made(
     item_features: Features | None = None,
     item_metadata: Any = None,
 ) -> State:
-    """A state from the arguments of a user, after checks.
+    """A state from the arguments of `Recommender`, after checks.
 
     Args:
         model: `keras.Model`.
@@ -68,7 +68,7 @@ def trained(
     verbose: Any = 0,
     **how: Any,
 ) -> State:
-    """A state with a model of the zoo that was trained for it.
+    """A state with a newly trained model of the zoo.
 
     Args:
         interactions: `Interactions`.
@@ -77,7 +77,7 @@ def trained(
         item_features: `Features` or `None`.
         item_metadata: frame or `None`.
         verbose: as in `keras.Model.fit`.
-        **how: as `_training.trained` takes it.
+        **how: arguments of `_training.trained`.
     """
     if item_metadata is not None and isinstance(interactions, Interactions):
         # Refused before the training rather than after it.
@@ -110,7 +110,7 @@ def with_metadata(state: State, frame: Any) -> State:
 def state_of(
     model: keras.Model, interactions: Interactions, sequences: Sequences | None = None, **known: Any
 ) -> State:
-    """The state of a model and its interactions, which the model's catalogue also holds from then on.
+    """The state of a model and its interactions, which it also stores in the model's catalogue.
 
     Args:
         model: `keras.Model`.
@@ -122,7 +122,7 @@ def state_of(
     try:
         model = with_catalogue(model)
         catalogue = find_catalogue(model) or Catalogue()
-    except ValueError:  # a subclassed model can be used, but not written to a file
+    except ValueError:  # a subclassed model can be used but not saved
         catalogue = Catalogue()
     history = History(interactions, sequences or "history" in input_names(model))
     catalogue.fill(interactions)
@@ -144,7 +144,7 @@ def _aligned(name: str, features: Any, ids: np.ndarray, side: str) -> Features |
 
 
 def _check_features(model: keras.Model, features: dict[str, Features | None]) -> None:
-    """Refuse features other than those of the model: new items would read rows of others."""
+    """Refuse features other than those of the model: new items would read other items' rows."""
     given = {name.removesuffix("_features"): x for name, x in features.items() if x is not None}
     sides: Any = find_sides(model) if given else None
     for side, own in given.items() if sides is not None else ():
@@ -157,6 +157,6 @@ def _check_same(side: str, known: Any, given: np.ndarray) -> None:
     if len(known) != len(given) or not (np.asarray(known) == np.asarray(given)).all():
         raise ValueError(
             f"`interactions` must have the {side}s that the model was made for, with the same codes: pass "
-            f"the whole that the training data was split from. Received: {len(given)} {side}s for "
+            f"the interactions that the training data was split from. Received: {len(given)} {side}s for "
             f"{len(known)}."
         )

@@ -1,4 +1,4 @@
-"""A folder of memory-mapped arrays from which workers of an engine make lists."""
+"""Writes a folder of arrays that workers of a cluster engine memory-map to make lists."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def save(
 
     Args:
         state: `State`.
-        folder: where.
+        folder: the folder.
         k: as `Recommender.recommend` takes it.
         exclude_seen: as `k`.
         only: as `k`.

@@ -14,7 +14,7 @@ from kerasrec.data._access import event_counts_of, meaning_of, with_columns, wit
 from kerasrec.data._columns import id_array, id_index, several, shown, vocabulary
 from kerasrec.data._encoders import Indicator
 from kerasrec.recommender import _training, _vectors
-from kerasrec.recommender._copies import copied, is_graph, put_back
+from kerasrec.recommender._copies import copied, is_graph, restored_on_error
 from kerasrec.recommender._first_state import state_of
 from kerasrec.recommender._history import appended
 from kerasrec.recommender._history import updated as history_after
@@ -45,8 +45,8 @@ def with_items(state: State, metadata: Any) -> State:
         missing = [name for name in table.columns if name not in known.columns]
         if missing:
             raise ValueError(
-                f"`metadata` must have the columns of the recommender's: {', '.join(table.columns)}. "
-                f"Received: no column {missing[0]!r}."
+                "`metadata` must have the columns of the recommender's metadata: "
+                f"{', '.join(table.columns)}. Received: no column {missing[0]!r}."
             )
     features, growth = _grown(state, "item", ids, frame)
     if table is not None and known is not None:
@@ -125,19 +125,19 @@ def updated(
         if len(new):
             grow = with_users if side == "user" else with_items
             state = grow(state, new if given is None else _rows(given, new, side))
-    old, fresh = state.interactions, _of(state, interactions)
+    old, fresh = state.interactions, _recoded(state, interactions)
     whole = history_after(old, fresh)
     keys = _keys(fresh)
     new = whole.take(np.isin(_keys(whole), keys))
     if not len(new):
         raise ValueError(
-            "`interactions` must have likes, as the recommender was trained on those of at least "
-            f"{meaning_of(whole).least:g}. Received: {len(interactions)} events, none of them."
+            f"`interactions` must have likes, values of at least {meaning_of(whole).least:g} as in training. "
+            f"Received: {len(interactions)} events without a like."
         )
     draw = np.random.default_rng(seed)
     if state.history.sequences is None:
         replayed = draw.random(len(old)) < replay
-        trained_on = _together(old.take(replayed & ~np.isin(_keys(old), keys)), new)
+        trained_on = _concatenated(old.take(replayed & ~np.isin(_keys(old), keys)), new)
     else:  # a history consists of earlier rows, so all rows of a user are needed
         replayed = draw.random(state.n_users) < replay
         replayed[new.users] = True
@@ -146,7 +146,7 @@ def updated(
     if model is before or any(map(is_of_a_graph, model.layers)):
         model = copied(state, whole)
     recipe = _training.recipe_of(model, whole).replace(epochs=epochs, batch_size=batch_size)
-    with put_back(model) if model is before else contextlib.nullcontext():
+    with restored_on_error(model) if model is before else contextlib.nullcontext():
         history = _training.fit(model, trained_on, recipe, seed, verbose, known=whole)
     found = _after(state, model, whole, _sequences(state, interactions))
     how = (epochs, replay, user_features, item_metadata, batch_size, seed, verbose)
@@ -166,7 +166,7 @@ def _sequences(state: State, events: Interactions) -> Sequences | None:
 
 
 def _with_second(state: State, grow: Callable[[State], State]) -> State:
-    """The state whose second stage has grown or been trained as well; a ranker of clicks stays as it is."""
+    """The state after its second stage has grown or been trained as well; a click ranker stays unchanged."""
     order = state.order
     if order is None or not isinstance(order.second, State):
         return state
@@ -174,7 +174,7 @@ def _with_second(state: State, grow: Callable[[State], State]) -> State:
 
 
 def _scale(state: State) -> Scale | None:
-    """The scale of the candidates' scores, if a ranker of clicks reads them."""
+    """The scale of the candidates' scores, if a click ranker reads them."""
     order = state.order
     if order is None or isinstance(order.second, State) or not reads_scores(order.second):
         return None
@@ -182,7 +182,7 @@ def _scale(state: State) -> Scale | None:
 
 
 def _rescaled(state: State, before: Scale | None) -> State:
-    """The state whose ranker of clicks reads the scores of the first stage after its training."""
+    """The state with its click ranker adapted to the scores of the first stage after more training."""
     order: Any = state.order
     if before is None:
         return state
@@ -207,7 +207,7 @@ def _after(
     )
 
 
-def _of(state: State, events: Interactions) -> Interactions:
+def _recoded(state: State, events: Interactions) -> Interactions:
     """Events with the recommender's codes, and with times if the recommender has them."""
     users = state.users.codes(events.user_ids[events.users])
     items = state.items.codes(events.item_ids[events.items])
@@ -227,7 +227,7 @@ def _grown(
     read = sides is not None and reads(getattr(sides, side), features)
     if read and features is None:
         raise ValueError(
-            f"`{side}_features` must be given to the recommender whose model reads them, so that new "
+            f"`{side}_features` must be given to the recommender if its model reads them, so that new "
             f"{side}s can be encoded. Received: {side}_features=None."
         )
     if features is None:
@@ -239,7 +239,7 @@ def _grown(
     if frame is None:
         raise ValueError(
             f"New {side}s must come as a frame with the columns that the {side} features were made from. "
-            f"Received: {len(ids)} ids without."
+            f"Received: {len(ids)} ids without a frame."
         )
     grown = _with_rows(features, frame, ids)
     if not read:
@@ -283,10 +283,10 @@ def _new(known: Ids, given: Any) -> tuple[np.ndarray, "pd.DataFrame | None"]:
 
 
 def _with_rows(features: Features, frame: "pd.DataFrame", ids: np.ndarray) -> Features:
-    """The features with rows for new entities, and with a column for each of them if there are indicators.
+    """The features with rows for new entities, and a column for each of them if there are indicators.
 
-    New columns come after the old ones, whose tables stay in place. An entity that the encoders know has its
-    column already.
+    New columns come after the old ones, so the rows of the tables stay in place. An entity that the encoders
+    know already has a column.
     """
     import scipy.sparse
 
@@ -326,7 +326,7 @@ def _keys(interactions: Interactions) -> np.ndarray:
     return interactions.users.astype(np.int64) * interactions.n_items + interactions.items
 
 
-def _together(first: Interactions, second: Interactions) -> Interactions:
+def _concatenated(first: Interactions, second: Interactions) -> Interactions:
     columns = {
         name: np.concatenate([getattr(x, name) for x in (first, second)])
         for name in ("users", "items", "values")

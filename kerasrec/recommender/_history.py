@@ -16,7 +16,7 @@ from kerasrec.evaluation._ragged import Ragged
 
 _REMEDIES = {
     "ratings": " and `value=`",
-    "likes": ", which makes a like of every value above 0; of ratings, keep the likes first with `at_least`",
+    "likes": ", which treats every value above 0 as a like; for ratings, keep only the likes with `at_least`",
 }
 
 
@@ -135,7 +135,7 @@ class History(Ragged):
             raise ValueError("the values of the seen items are not finite")
         if self.times is not None:
             if self.times.dtype.kind != "i":
-                raise ValueError(f"times must be whole numbers, and are {self.times.dtype}")
+                raise ValueError(f"times must be whole numbers, not {self.times.dtype}")
             self.times = self.times.astype(np.int64, copy=False)
         counts = self.n_events
         if counts is not None and (
@@ -150,7 +150,7 @@ def sequences_of(arrays: Mapping[str, np.ndarray], n_items: int) -> Sequences | 
         return None
     items, starts, times = (arrays.get(f"sequence_{name}") for name in ("items", "starts", "times"))
     if starts is None:
-        raise ValueError("sequences must say where those of each user begin")
+        raise ValueError("sequences must have the start of each user's sequence")
     return Sequences.of_arrays(arrays["sequence_items"], starts, times, n_items)
 
 
@@ -184,7 +184,7 @@ def appended(
 
 
 def _fits(events: Interactions, kind: str) -> bool:
-    """Whether events whose kind nobody stated can be of a kind: values other than 0 and 1 are no likes."""
+    """Whether events of undeclared kind can be of this kind; values other than 0 and 1 cannot be likes."""
     if kind == "likes":
         return bool(np.isin(events.values, (0, 1)).all())
     return kind == "counts"
@@ -200,7 +200,7 @@ def updated(old: Interactions, new: Interactions) -> Interactions:
     known, said = meaning_of(old), meaning_of(new)
     if said.kind != known.kind and (said.stated or not _fits(new, known.kind)):
         raise ValueError(
-            f"`interactions` must be {known.kind}, as those that the recommender was trained on; load them "
+            f"`interactions` must be {known.kind}, like those that the recommender was trained on; load them "
             f"with `kind={known.kind!r}`{_REMEDIES.get(known.kind, '')}. Received: {said.kind}."
         )
     if old.times is not None and new.times is None:

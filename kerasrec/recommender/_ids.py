@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _INDEXING = threading.Lock()
-# Up to so many ids are looked up one by one.
+# Up to this many ids are looked up one by one.
 _FEW = 32
 
 
@@ -39,13 +39,13 @@ class Ids:
         """The ids as a pandas index."""
         with _INDEXING:
             index = id_index(self.raw)
-            # Makes the index's table, which several threads must not do at once.
+            # Build the hash table of the index, which several threads must not do at once.
             _ = len(index) and index[0] in index
         return index
 
     @cached_property
     def column(self) -> Column:
-        """The ids as a column, from which frames take some."""
+        """The ids as a column to build frames from."""
         return Column(self.raw)
 
     def codes(self, ids: Any) -> np.ndarray:
@@ -57,7 +57,7 @@ class Ids:
         ids, index = several(ids), self.index
         few = ids.tolist() if isinstance(ids, np.ndarray) and len(ids) <= _FEW else ids
         if isinstance(few, list) and len(few) <= _FEW and {type(x) for x in few} in ({str}, {int}):
-            # Several times faster than an index of them.
+            # Several times faster than making an index of these ids.
             with contextlib.suppress(KeyError):
                 codes = np.array([index.get_loc(x) for x in few], np.int32)
                 return codes, np.array(few, None if type(few[0]) is int else object)
@@ -85,6 +85,6 @@ class Ids:
             return f" Ids are {'text' if isinstance(found, str) else 'numbers'}: {found!r} is known."
         if isinstance(unknown, str) and len(index) <= 100_000:
             texts = [x for x in index if isinstance(x, str)]
-            # Many ids are alike; a name of another one would mislead.
+            # Ids often look alike, so a loose match would mislead.
             return did_you_mean(unknown, texts, alike=0.8)
         return ""

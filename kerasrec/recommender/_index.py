@@ -19,7 +19,7 @@ from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import CatalogueRanker
 from kerasrec.evaluation._scorers import FactorScorer
 from kerasrec.recommender import _vectors
-from kerasrec.recommender._nearest import Alike, Nearest
+from kerasrec.recommender._nearest import Nearest, NearestToItems
 from kerasrec.recommender._state import SEED, State
 
 INDEXES = ("auto", "exact", "faiss")
@@ -28,7 +28,7 @@ MANY = 300_000
 _K = 10
 _USERS = 1000
 _PROBES = (8, 16, 32, 64)
-# Recall at which the number of lists is not increased further.
+# Recall above which the number of lists is not increased further.
 _ENOUGH = 0.985
 # Points per centre; faiss warns below 39.
 _POINTS = 40
@@ -80,7 +80,7 @@ class Index:
             n_items: number of items afterwards.
         """
         faiss = _faiss()
-        # An index mapped from a file cannot change, so it is read.
+        # An index mapped from a file cannot be changed, so this copies it into memory.
         grown = faiss.deserialize_index(faiss.serialize_index(self.faiss))
         if len(removed):
             grown.remove_ids(faiss.IDSelectorBatch(removed.astype(np.int64)))
@@ -92,7 +92,7 @@ class Index:
 def built(
     state: State, min_recall: float, seed: int, tell: Callable[[str], None]
 ) -> tuple[Index, dict[str, Any]]:
-    """An index of the items, and its figures.
+    """An index of the items, and its measurements.
 
     Args:
         state: `State`.
@@ -137,7 +137,7 @@ def built(
 def with_built(
     state: State, min_recall: float, seed: int, tell: Callable[[str], None]
 ) -> tuple[State, dict[str, Any]]:
-    """The state with an index, and the figures of the index; arguments as in `built`."""
+    """The state with an index, and the measurements of the index; arguments as in `built`."""
     index, about = built(state, min_recall, seed, tell)
     return replace(state, index=index), about
 
@@ -258,7 +258,7 @@ def similar(state: State, how: str, measure: str, exact: Callable[[], CatalogueR
         return exact()
     index: Any = state.index
     width, table = _items(state).shape[1], _vectors.check_table(state, "item")
-    return Alike(index, _places(state), table, width, measure == "cosine", exact)
+    return NearestToItems(index, _places(state), table, width, measure == "cosine", exact)
 
 
 def _by_index(state: State, how: str, n_items: int) -> bool:
@@ -282,7 +282,7 @@ def _ranker(state: State, index: Index, candidates: np.ndarray | None) -> Neares
 
 
 def _places(state: State) -> np.ndarray:
-    """The place of each item in the order of ties `[I]`."""
+    """The place of each item in the tie order `[I]`."""
 
     def make() -> np.ndarray:
         found = np.empty(state.n_items, np.int32)
@@ -308,7 +308,7 @@ def _items(state: State) -> np.ndarray:
         if not np.isfinite(found).all():
             raise ValueError(
                 "Representations must be finite to be searched. "
-                f"Received: others in {state.name!r}; the model diverged in training."
+                f"Received: NaN or infinity in {state.name!r}; the model diverged in training."
             )
         return np.ascontiguousarray(found, np.float32)
 

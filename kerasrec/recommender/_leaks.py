@@ -7,17 +7,17 @@ import numpy as np
 from kerasrec.data import Impressions
 from kerasrec.evaluation.click_figures import auc
 
-# AUC that a column known before the click does not reach alone.
+# AUC that no single column known before the click reaches.
 _TELLS = 0.99
-# Least number of rows of each class; in fewer rows, a column may order all by chance.
+# Minimum number of rows of each class; a column may order fewer rows perfectly by chance.
 _FEWEST = 25
 
 
 def warn_of_leaks(fitted: Impressions, held_out: Impressions) -> None:
-    """Warn of columns each of which alone orders held-out rows almost perfectly.
+    """Warn of each column that alone orders held-out rows almost perfectly.
 
     Args:
-        fitted: `Impressions` of the training, for the click rate of each category.
+        fitted: `Impressions` that the model was trained on, for the click rate of each category.
         held_out: `Impressions` with the same columns.
     """
     labels = held_out.labels
@@ -38,8 +38,8 @@ def warn_of_leaks(fitted: Impressions, held_out: Impressions) -> None:
         area = auc(labels, scores)
         if max(area, 1 - area) > _TELLS:
             warnings.warn(
-                f"Column {name!r} alone tells almost every clicked row from the others (its AUC on held-out "
-                f"rows is above {_TELLS}): if it is known only after the click, leave it out, or the figures "
-                "promise what the model cannot keep.",
+                f"Column {name!r} alone separates clicked rows from the others almost perfectly (its AUC on "
+                f"held-out rows is above {_TELLS}): if it is known only after the click, leave it out; "
+                "otherwise, the metrics are far too good.",
                 stacklevel=4,
             )

@@ -13,11 +13,11 @@ from kerasrec.evaluation._ranker import ranked
 from kerasrec.recommender import _index, _order, _vectors
 from kerasrec.recommender._choosing import Chosen, choose, of_counts
 from kerasrec.recommender._compiled_rules import tastes
+from kerasrec.recommender._context import check_context, in_context
 from kerasrec.recommender._frames import list_frame
 from kerasrec.recommender._parquet_writer import ParquetLists
 from kerasrec.recommender._request import Request, request_of
 from kerasrec.recommender._rule_effects import columns_of
-from kerasrec.recommender._situations import check_context, in_context
 from kerasrec.recommender._state import SEED, State
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def recommend(
     Args:
         state: `State`.
         users: raw user id, or several. Defaults to `None`: all.
-        say: warn of lists that rules leave short. Defaults to `True`.
-        context: entries of the situation, or `None`.
+        say: whether to warn of lists that rules make too short. Defaults to `True`.
+        context: entries of the context columns, or `None`.
         **how: as `Recommender.recommend` takes it.
     """
     import pandas as pd
@@ -67,7 +67,7 @@ def recommend_to_parquet(
 
 
 def rank(state: State, user: Any, items: Any, context: Any = None) -> "pd.DataFrame":
-    """Some items in the order in which they suit a user."""
+    """Some items, ranked for a user."""
     codes = np.unique(state.items.codes(items))
     only = state.items.raw[codes]
     state = replace(state, rules=None)
@@ -75,7 +75,7 @@ def rank(state: State, user: Any, items: Any, context: Any = None) -> "pd.DataFr
 
 
 def score(state: State, pairs: Any) -> np.ndarray:
-    """The scores of pairs of raw ids; of two stages, those of the second."""
+    """The scores of pairs of raw ids; with two stages, those of the second."""
     from kerasrec.evaluation._models import pair_scores
 
     users, items = _columns(pairs)
@@ -93,7 +93,7 @@ def popularity(state: State) -> np.ndarray:
 
 
 def popular(state: State, k: int, candidates: np.ndarray | None) -> np.ndarray:
-    """The items that most users like, in the tie order."""
+    """The items that most users like; ties in the tie order."""
     counts = popularity(state)
     order = tie_order(state.n_items, SEED)
     if candidates is not None:
@@ -103,7 +103,7 @@ def popular(state: State, k: int, candidates: np.ndarray | None) -> np.ndarray:
 
 def _answers(state: State, request: Request) -> Iterator["pd.DataFrame"]:
     """Frames of some users at a time; one empty frame if there are no users."""
-    # Rules that choose need all items, whatever finder other lists use.
+    # Rules that choose need all items, even if other lists use an index.
     chooses = request.ruled is not None and request.ruled.chooses
     finder = "exact" if chooses else request.finder
     ranker = _index.ranker(state, finder, request.candidates, len(request.ids))

@@ -11,7 +11,7 @@ from kerasrec.data._columns import shown, valid_text
 if TYPE_CHECKING:
     import pandas as pd
 
-# Names of columns of a frame of recommendations.
+# Column names of frames of recommendations.
 TAKEN = (
     "user",
     "item",

@@ -1,4 +1,4 @@
-"""A model cut into a part for users, a part for items, and the rest."""
+"""A model split into a part for users, a part for items, and the rest."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +14,7 @@ from kerasrec.layers import Towers, find_towers
 
 @dataclass(frozen=True)
 class ModelParts:
-    """The parts of a model for users and for items, and what combines them.
+    """The parts of a model for users and for items, and the rest that combines them.
 
     Attributes:
         user: `keras.Model`, user codes `[B, 1]` to a dict of representations.
@@ -47,7 +47,7 @@ class ModelParts:
 
 
 def find_sides(model: keras.Model) -> ModelParts | None:
-    """The sides of a model; `None` if users and items meet as codes."""
+    """The sides of a model; `None` if it combines users and items before representing them."""
     towers = find_towers(model)
     if towers is not None:
         named = {**towers.user.output, **towers.item.output}

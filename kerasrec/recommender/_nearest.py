@@ -23,8 +23,8 @@ class Nearest:
     Args:
         users: user codes `[B]` to user vectors `[B, C]`.
         index: `Index` of the items.
-        places: place of each item in the order of ties `[I]`.
-        vectors: items as the index has them `[I, C]`.
+        places: place of each item in the tie order `[I]`.
+        vectors: item vectors of the index `[I, C]`.
         candidates: item codes that may be ranked, or `None` for all.
         exact: makes the `CatalogueRanker` for users for whom the index found too few items.
     """
@@ -104,15 +104,15 @@ class Nearest:
         return items.astype(np.int32), scores
 
 
-class Alike:
+class NearestToItems:
     """Ranks the items most similar to an item, among those in the nearest lists, by exact similarity.
 
     Candidates depend only on the direction of an item, so cosines and dot products have the same ones.
 
     Args:
         index: `Index` of the items.
-        places: place of each item in the order of ties `[I]`.
-        table: items as they are compared `[I, C]`.
+        places: place of each item in the tie order `[I]`.
+        table: item vectors to compare `[I, C]`.
         width: number of components of the index, including the bias.
         directions: whether only the directions of items are compared.
         exact: `CatalogueRanker` for items with too few others near them.
@@ -131,11 +131,11 @@ class Alike:
         self.directions, self.exact = directions, exact
 
     def rank(self, items: Any, k: int, seen: Ragged | None = None) -> Iterator[Ranked]:
-        """The k items most like each item.
+        """The k items most similar to each item.
 
         Args:
             items: item codes `[U]`.
-            k: int, how many.
+            k: int, number of items.
             seen: items to leave out, by item. Defaults to `None`: none.
         """
         for code in np.asarray(items):

@@ -1,4 +1,4 @@
-"""Catalogues scored for users who have representations but no codes."""
+"""Scores of the catalogue for users who have representations but no codes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ Ends = dict[str, np.ndarray]
 
 
 def score_of_ends(sides: ModelParts, ends: Ends, n_items: int) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from rows of `ends` to scores `[B, I]`, by the score's all-pairs form or the model's head.
+    """A function from rows of `ends` to scores `[B, I]`, by the all-pairs form of the score or by the head.
 
     Args:
         sides: of the model.
@@ -62,7 +62,7 @@ def takes_lists(model: keras.Model) -> bool:
 
 
 def side_of_features(side: keras.Model, matrix: Any) -> Ends:
-    """The outputs of one side of a model for rows of features, in place of those of its own entities."""
+    """The outputs of one side of a model for other rows of features than those of its own entities."""
 
     def replaced(layer: Any) -> Any:
         if isinstance(layer, FeatureLookup):

@@ -17,11 +17,11 @@ from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Scorer
 from kerasrec.recommender import _index, _vectors
 from kerasrec.recommender._choosing import choose
 from kerasrec.recommender._compiled_rules import check_length, tastes
+from kerasrec.recommender._context import in_context
 from kerasrec.recommender._frames import list_frame
 from kerasrec.recommender._order import Staged, of_ranker
 from kerasrec.recommender._request import candidates_of, check_left, rules_of
 from kerasrec.recommender._rule_effects import Shortage, columns_of
-from kerasrec.recommender._situations import in_context
 from kerasrec.recommender._state import SEED, State
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ def recommend_for_history(
     say: bool = True,
     **how: Any,
 ) -> "pd.DataFrame":
-    """The best items for someone who was not in training, from the items that they have.
+    """The best items for someone who was not in training, from a history.
 
     Args:
         state: `State`.
-        items: raw item ids, or a dict of them by the name of a user.
+        items: raw item ids, or a dict of them by user name.
         values: one number per item, or a dict if `items` is one. Defaults to `None`.
         exclude_seen: whether to leave out the history itself. Defaults to `True`.
-        context: entries of the situation, or `None`.
-        say: warn of lists that rules leave short. Defaults to `True`.
+        context: entries of the context columns, or `None`.
+        say: whether to warn of lists that rules make too short. Defaults to `True`.
         **how: as `Recommender.recommend_for_history` takes it.
     """
     state = in_context(state, context)
@@ -113,7 +113,7 @@ def _ends_of_features(state: State, frame: "pd.DataFrame") -> "Ends":
             f"{state.name!r}, which reads none."
         )
     matrix = features.transform(frame).matrix
-    matrix[:, without_rows(features.matrix)] = 0  # nothing was learned of these
+    matrix[:, without_rows(features.matrix)] = 0  # training learned nothing about these
     matrix.eliminate_zeros()
     return side_of_features(sides.user, matrix)
 
@@ -135,7 +135,7 @@ def _values(state: State, values: Any, n: int, who: str) -> np.ndarray:
     """The values of a history, one number per item."""
     if values is None:
         history = state.history
-        return np.full(n, state.once("liking", lambda: _liking(history.values[history.liked])), np.float32)
+        return np.full(n, state.once("liking", lambda: _mean_like(history.values[history.liked])), np.float32)
     listed = np.asarray(several(values))
     numeric = listed.dtype.kind in "biuf" and listed.shape == (n,)
     bad: Any = np.flatnonzero(~np.isfinite(listed.astype(np.float32))) if numeric else []
@@ -206,7 +206,7 @@ def _source(
     state: State, history: Ragged, ends: "Ends | Scorer | None", candidates: np.ndarray | None, index: str
 ) -> "tuple[Any, Callable[[np.ndarray], np.ndarray] | None]":
     """A ranker whose users are the newcomers, and a function that finishes its scores."""
-    if isinstance(ends, Scorer):  # the scores of the model itself
+    if isinstance(ends, Scorer):  # the model itself gives the scores
         return CatalogueRanker(ends, SEED, candidates, state.name), None
     if ends is None and _vectors.represents(state):
         fold: FoldIn = state.once("fold_in", lambda: FoldIn(*_vectors.for_folding(state), state.history))
@@ -283,6 +283,6 @@ def _history_ranker(state: State, history: Ragged, candidates: np.ndarray | None
     )
 
 
-def _liking(values: np.ndarray) -> float:
-    """The mean of the values that are not below the mean, which are the likes among ratings."""
+def _mean_like(values: np.ndarray) -> float:
+    """The mean of the values at or above the mean, which count as the likes among ratings."""
     return float(values[values >= values.mean()].mean()) if len(values) else 1.0

@@ -9,7 +9,7 @@ class Graph:
     """The nodes and constants of a graph, named by numbers.
 
     Attributes:
-        made: nodes, each after those whose outputs it reads.
+        made: nodes, in topological order.
         constants: its tensors.
         n_bytes: size of the constants.
     """
@@ -91,7 +91,7 @@ class Graph:
         """The entries of some rows of a ragged array, one row after the other.
 
         Args:
-            starts: begin of each row, and the end, int64 `[n + 1]`.
+            starts: start of each row, and the end, int64 `[n + 1]`.
             rows: numbers of rows, int64 `[R]`.
 
         Returns:

@@ -1,4 +1,4 @@
-"""The scores of a model in an ONNX graph, from representations or from links between items."""
+"""The scores of a model in an ONNX graph, from representations or from item-to-item weights."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -91,7 +91,7 @@ def _represented(
         if not np.isfinite(table).all():
             raise ValueError(
                 "Representations must be finite to be exported. "
-                f"Received: others in {state.name!r}; the model diverged in training."
+                f"Received: NaN or infinity in {state.name!r}; the model diverged in training."
             )
     vectors, bias = item["item"][order], item.get("item_bias")
     tastes = [user["user"], *([user["attention"]] if "attention" in user else [])]
@@ -138,7 +138,7 @@ def _compared(
 
 
 def _mixed(graph: Graph, found: list[str]) -> str:
-    """One score from those of several tastes, `[B, T, I]`: the largest, or a sum weighted by attention."""
+    """One score from those of the tastes, `[B, T, I]`: the largest, or a sum weighted by attention."""
     tastes = graph.constant(np.array([1]))
     if len(found) == 1:
         return graph.node("ReduceMax", found[0], tastes, keepdims=0)
@@ -196,7 +196,7 @@ def _by_entries(
     links: "scipy.sparse.csr_matrix",
     order: np.ndarray,
 ) -> str:
-    """Few entries per item: those of all items of all users, each added to its score."""
+    """Few entries per item; the entries of all items of all users are added to the scores."""
     starts, own, values = table
     lines, columns, weights = _in_lines(links, np.argsort(order))
     users, places = graph.rows(starts, codes)
@@ -223,8 +223,8 @@ def _in_lines(
         column_of: column by item code `[I]`.
 
     Returns:
-        The first line of each item and the end, `[I + 1]`; columns and weights, both `[n, width]`,
-        0 after the end.
+        The first line of each item, and the end, `[I + 1]`; columns and weights, both `[n, width]`, 0 after
+        the last entry of an item.
     """
     counts = np.diff(links.indptr)
     lines = np.concatenate([[0], np.cumsum(-(-counts // _WIDTH))]).astype(np.int64)

@@ -35,7 +35,7 @@ class Order:
     n_candidates: int
 
     def of_now(self) -> "Order":
-        """The order with the state of the second model's current weights."""
+        """The order with a state for the second model's current weights."""
         if not isinstance(self.second, State):
             return self
         now = self.second.of_now()
@@ -48,7 +48,7 @@ class Staged:
     Longer lists than the number of candidates get more candidates.
 
     Args:
-        first: `CatalogueRanker`, or another object that finds items like one.
+        first: `CatalogueRanker`, or another object with its interface.
         score: function that scores the candidates.
         n_candidates: least number of candidates.
         name: name of the ordering model, for messages.
@@ -61,12 +61,12 @@ class Staged:
 
     @property
     def scorer(self) -> Any:
-        """The one of the first ranker."""
+        """The scorer of the first ranker."""
         return self.first.scorer
 
     @property
     def layout(self) -> Any:
-        """The one of the first ranker."""
+        """The layout of the first ranker."""
         return self.first.layout
 
     def boosted(self, boost: np.ndarray, codes: np.ndarray, units: np.ndarray) -> "Staged":
@@ -176,14 +176,14 @@ def of_ranker(ranker: CatalogueRanker) -> Score:
 
 
 def catalogue_scores(ranker: CatalogueRanker, users: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """The scores of all items, a block of users at a time, and which users these are.
+    """The scores of all items, one block of users at a time.
 
     Args:
         ranker: of all items.
         users: as the ranker takes them `[B]`.
 
     Yields:
-        Where the block stands in `users`, and float32 scores `[b, I]`.
+        The place of the block in `users`, and float32 scores `[b, I]`.
     """
     layout, rows = ranker.layout, ranker.rows
     prepared = rows.prepare(users)

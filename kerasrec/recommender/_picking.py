@@ -1,8 +1,8 @@
 """Picks lists under rules, item by item from the top, for many users at once.
 
 A rule takes part in one of three ways: a limit (`_Limit`) bars items for the rest of the list, a quota
-(`_Quotas`) keeps places for some items, and a term (`_Term`) lowers the value of items. Lists use the names
-of these rules to say what moved an item.
+(`_Quotas`) keeps places for some items, and a term (`_Term`) lowers the value of items. Lists say which of
+these rules moved an item by their names.
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -60,7 +60,7 @@ def pick(
     weight = 1.0
     for term in terms:
         weight -= term.weight
-    # Items that may still come have a value; limits only bar more.
+    # Items that can still be picked have a finite value; limits only bar more of them.
     open_values = np.where(there, weight * relevance, -np.inf)
     moved = _Moves(ruled, items, relevance, there, k) if moves else None
     places = np.full((n, k), -1)
@@ -207,7 +207,7 @@ class _Similarity:
 
 
 class _Divergence:
-    """The divergence from the user's mix of lists with each item of the pool (Steck 2018, eq. 5 to 7)."""
+    """The divergence of the list plus each item of the pool from the user's mix (Steck 2018, eq. 5 to 7)."""
 
     def __init__(self, ruled: CompiledRules, items: np.ndarray, taste: np.ndarray) -> None:
         self.name = ruled.name_of_calibration

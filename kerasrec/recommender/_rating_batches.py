@@ -1,4 +1,4 @@
-"""Ratings on disk in batches, for models that take them one by one."""
+"""Batches of ratings on disk, for models with a pointwise loss."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from kerasrec.data._windows import WINDOW, Windows, window_of
 
 
 class RatingBatches(keras.utils.PyDataset):
-    """Pairs and their values, in another order in every epoch.
+    """Pairs and their values, shuffled again in each epoch.
 
     Args:
         interactions: opened `Interactions`.
@@ -40,7 +40,7 @@ class RatingBatches(keras.utils.PyDataset):
         return -(-len(self._rows) // self.batch_size)
 
     def on_epoch_end(self) -> None:
-        """Draw another order."""
+        """Shuffle again."""
         self._epoch += 1
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(self._epoch,)))
         rows = self._rows

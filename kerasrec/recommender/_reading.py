@@ -1,4 +1,4 @@
-"""The features that a side of a model reads, and those that it has learned."""
+"""The features that a side of a model reads, and those that training learned something about."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from kerasrec.layers._representation import Representation
 def reads(side: keras.Model, features: Features | None) -> bool:
     """Whether a side reads a table of features, and not only identities.
 
-    A layer without a table reads identities. It was made for a number of entities, or from a diagonal matrix;
-    the size of its representation tells which.
+    A layer without a table was made either for a number of entities or from a diagonal feature matrix; the
+    size of its representation tells which.
     """
     lookups = [layer for layer in side.layers if isinstance(layer, FeatureLookup)]
     if any(layer.n_values is not None for layer in lookups):
@@ -26,7 +26,7 @@ def reads(side: keras.Model, features: Features | None) -> bool:
 
 
 def check_features(layer: FeatureLookup, matrix: Any, side: str) -> None:
-    """Refuse features that are not the table that a layer reads.
+    """Refuse features other than the table that a layer reads.
 
     Args:
         layer: layer with a table.
@@ -45,7 +45,7 @@ def check_features(layer: FeatureLookup, matrix: Any, side: str) -> None:
 
 
 def without_rows(matrix: Any) -> np.ndarray:
-    """The columns that no entity has, so that training learned nothing of them."""
+    """The columns that no entity has, about which training learned nothing."""
     return np.flatnonzero(matrix.getnnz(axis=0) == 0)
 
 

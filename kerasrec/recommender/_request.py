@@ -96,7 +96,7 @@ def request_of(
         check_left(state, ids, codes, k, candidates, seen)
     given, nothing = ids, candidates is not None and not len(candidates)
     if nothing:
-        ids, codes, candidates = ids[:0], codes[:0], None  # nothing for anybody
+        ids, codes, candidates = ids[:0], codes[:0], None  # all lists are empty
     shortage = Shortage(ruled, k)
     if nothing:
         shortage.add(given, np.full((len(given), 1), -1), "fewer")
@@ -108,7 +108,7 @@ def request_of(
 
 
 def rules_of(state: State, rules: CompiledRules | Mapping[str, Any] | None) -> CompiledRules | None:
-    """The recommender's rules, with those of a call in their place; `None` without rules.
+    """The recommender's rules, overridden by those of a call; `None` without rules.
 
     Args:
         state: `State`.
@@ -168,8 +168,8 @@ def check_left(
 
 
 def _among(candidates: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
-    """Which items are among ascending candidates."""
-    if len(items) < n_items >> 5:  # of one user: cheaper than a mask of all items
+    """Which items are among the candidates, which are in ascending order."""
+    if len(items) < n_items >> 5:  # for one user, this is cheaper than a mask of all items
         place = np.minimum(np.searchsorted(candidates, items), max(0, len(candidates) - 1))
         return np.asarray(candidates[place] == items) if len(candidates) else np.zeros(len(items), bool)
     may = np.zeros(n_items, bool)
@@ -186,7 +186,7 @@ def _with_hidden(
     users = np.repeat([code for code, _ in pairs], [len(items) for _, items in pairs]).astype(np.int64)
     items = np.concatenate([items for _, items in pairs]) if pairs else np.empty(0, np.int64)
     if seen is not None:
-        # Only of these users, who are few; other rows are not needed.
+        # Only rows of these users are needed.
         own = np.unique(codes[codes >= 0])
         rows, index = seen.index(own)
         users, items = np.concatenate([users, own[rows]]), np.concatenate([items, seen.items[index]])
@@ -194,7 +194,7 @@ def _with_hidden(
 
 
 def _known_codes(state: State, argument: str, ids: Any) -> np.ndarray:
-    """Codes of the known items, with a warning about others."""
+    """Codes of the known items; others cause a warning."""
     ids = several(ids)
     if not len(ids):
         return np.empty(0, np.int32)

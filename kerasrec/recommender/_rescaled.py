@@ -1,4 +1,4 @@
-"""A click model that keeps reading the scores of a first stage whose weights have changed."""
+"""Adapts a click model to a first stage whose scores have changed scale in training."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from kerasrec.recommender.ranker import Ranker
 
 _SCORE = "candidate_score"
-# Users whose candidates show the scale of the scores.
+# Number of users whose candidates are used to estimate the scale of the scores.
 _USERS = 1000
-# The scale is another one if the mean moved by so many deviations, or the deviation by such a factor.
+# The scale has changed if the mean moved by this many deviations, or the deviation by this factor.
 _APART = 3.0
 
 
@@ -38,7 +38,7 @@ class Scale:
         return cls(float(scores.mean()), float(scores.std())) if len(scores) else cls(0.0, 0.0)
 
     def resembles(self, other: "Scale") -> bool:
-        """Whether another scale is so near that a ranker reads its scores correctly."""
+        """Whether another scale is close enough for a ranker to read its scores correctly."""
         near = abs(other.mean - self.mean) <= _APART * self.deviation
         return near and self.deviation / _APART <= other.deviation <= self.deviation * _APART
 
@@ -52,13 +52,13 @@ def reads_scores(ranker: "Ranker") -> bool:
 def rescaled(ranker: "Ranker", before: Scale, now: Scale) -> "Ranker":
     """A ranker with the same model that reads scores on the scale `now` as it read those on `before`.
 
-    Scores move as training goes on: with more data, for instance, a strong decay may no longer hold a model
-    near 0. Scores hundreds of deviations from those of the training would all look the same to the ranker.
+    Scores move as training goes on: with more data, for instance, a strong weight decay may no longer keep
+    them near 0. Scores hundreds of deviations from those in training would all look the same to the ranker.
 
     Args:
         ranker: `Ranker` that `reads_scores`.
-        before: scale of the scores that it reads now.
-        now: scale of the scores that it is to read.
+        before: scale of the scores that the ranker was fitted to.
+        now: scale of the scores that it will read.
     """
     columns = ranker.columns
     learned = columns.fitted[_SCORE]

@@ -46,12 +46,12 @@ def resized(
 ) -> keras.Model:
     """The model for more users, items or both; new rows and their optimizer slots are 0.
 
-    In the table of a model of sequences, new rows are the mean of the others.
+    In a table of a sequential model, new rows are the mean of the others.
 
     Args:
         model: functional `keras.Model`, which stays unchanged.
         growth: by side, `"user"` and `"item"`.
-        edges: users and items of the edges of a graph. Defaults to `None`: its present ones.
+        edges: users and items of the edges of a graph. Defaults to `None`: its current edges.
 
     Returns:
         A new `keras.Model`, compiled like the old one, with its optimizer's state.
@@ -83,7 +83,7 @@ def resized(
             if table is not None and before is table[0]:
                 value[table[1]] = 0
             if isinstance(old, SequenceEmbedding) and before is old.embeddings:
-                # A score of 0 may be above those of most items, so new items get the mean score.
+                # A score of 0 may be above the scores of most items, so new items get the mean.
                 value[old.n :] = value[: old.n].mean(axis=0)
             after.assign(value)
     if model.compiled:
@@ -101,7 +101,7 @@ def is_of_a_graph(layer: Any) -> bool:
 
 
 def _with_edges(old: Any, new: Any, edges: tuple[np.ndarray, np.ndarray]) -> None:
-    """Give a layer the tables of another, but other edges."""
+    """Copy the tables of a layer to another one with other edges."""
     for before, after in zip(old.trainable_variables, new.trainable_variables, strict=True):
         after.assign(_padded(before, tuple(after.shape)))
     new.fill(*edges)
@@ -110,7 +110,7 @@ def _with_edges(old: Any, new: Any, edges: tuple[np.ndarray, np.ndarray]) -> Non
 def _larger(layer: Any, sides: set[str], growth: dict[str, Growth]) -> Any:
     config = layer.get_config()
     side = _side_of(layer, sides)
-    if hasattr(layer, "n_entries") or is_of_a_graph(layer):  # scores of histories and graphs know both
+    if hasattr(layer, "n_entries") or is_of_a_graph(layer):  # depends on the numbers of users and of items
         return type(layer).from_config(
             {**config, "n_users": growth["user"].after, "n_items": growth["item"].after}
         )
@@ -141,7 +141,7 @@ def _larger(layer: Any, sides: set[str], growth: dict[str, Growth]) -> Any:
 
 
 def _side_of(layer: Any, sides: set[str]) -> str | None:
-    """The side for whose entities a layer has rows; a history has items."""
+    """The side whose entities are the rows of a layer; for a history, items."""
     if "history" not in sides:
         return next(iter(sides)) if len(sides) == 1 and sides <= {"user", "item"} else None
     reads_ids = isinstance(layer, _TABLES) or hasattr(layer, "id_limit")
@@ -160,7 +160,7 @@ def _longer(layer: FeatureLookup, own: Growth, side: str) -> FeatureLookup:
 
 
 def _with_new_identities(columns: list[list[int]], own: Growth) -> list[list[int]]:
-    """Columns to drop, including indicators of new entities if those of the old ones are dropped."""
+    """Columns to drop, including the indicators of new entities if those of old ones are dropped."""
     features: Any = own.features
     identities = np.array(features.columns_of("id") if features.has_identity else [], int)
     old, new = identities[identities < own.columns[0]], identities[identities >= own.columns[0]]
@@ -171,7 +171,7 @@ def _with_new_identities(columns: list[list[int]], own: Growth) -> list[list[int
 
 
 def _table_of_features(layer: Any, sides: Any, growth: dict[str, Growth]) -> tuple[Any, np.ndarray] | None:
-    """The variable of a representation with one row per feature, and the rows that were not learned."""
+    """The variable of a representation with one row per feature, and the rows without any training."""
     if not isinstance(layer, Representation) or not layer.variables:
         return None
     for side in sides.get(layer.name, set()) & {"user", "item"}:
@@ -218,7 +218,7 @@ def _compile(model: keras.Model, grown: keras.Model, growth: dict[str, Growth]) 
 
 
 def _renumbered(config: Any, before: int, after: int) -> Any:
-    """The settings of a loss with the new number of items."""
+    """The config of a loss with the new number of items."""
     if isinstance(config, dict):
         return {
             key: after if key == "n_items" and value == before else _renumbered(value, before, after)

@@ -1,4 +1,4 @@
-"""The cost of rules: figures of the same users' lists with and without them."""
+"""The cost of rules: metrics of the same users' lists with and without them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

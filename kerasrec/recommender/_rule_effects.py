@@ -89,14 +89,14 @@ class Shortage:
         if self.n_short:
             warnings.warn(
                 f"Rules leave fewer than k={self.k} items for {self.n_short:,} of {self.n_users:,} users, "
-                f"{self.least} at least: {self._names()}.",
+                f"as few as {self.least}: {self._names()}.",
                 stacklevel=4,
             )
         for quota, n in zip(self.ruled.quotas, self.unmet, strict=True):
             if n:
                 warnings.warn(
-                    f"`{quota.name}` asks for {quota.n} items of a list, and {int(n):,} users have fewer "
-                    "left; their lists hold others in their places.",
+                    f"`{quota.name}` asks for {quota.n} items in a list, and {int(n):,} users have fewer "
+                    "left; other items fill their lists.",
                     stacklevel=4,
                 )
 

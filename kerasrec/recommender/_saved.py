@@ -26,7 +26,7 @@ _UNREADABLE = (ArithmeticError, AttributeError, LookupError, MemoryError, Runtim
 
 
 def save(state: State, path: str | os.PathLike[str]) -> None:
-    """Write everything to one `.keras` file; of several processes that train together, only the first writes.
+    """Write everything to one `.keras` file; if several processes train together, only the first writes.
 
     Args:
         state: `State`.
@@ -70,7 +70,7 @@ def load(path: str | os.PathLike[str]) -> State:
     catalogue: Any = find_catalogue(model)
     if "columns" in catalogue.attachments:
         raise ValueError(
-            "A recommender's file must hold the users' items; `kerasrec.Ranker.load` reads a click model. "
+            "A recommender's file must hold its users' items; `kerasrec.Ranker.load` reads a click model. "
             f"Received: {os.fspath(path)}, a click model."
         )
     if catalogue.seen is None:

@@ -20,13 +20,13 @@ MEASURES = ("cosine", "dot")
 
 
 def similar(state: State, side: str, ids: Any, k: int, measure: str, index: str = "auto") -> "pd.DataFrame":
-    """The users or items most similar to some of them, without themselves.
+    """The users or items most similar to each of some; an entity is never in its own list.
 
     Args:
         state: `State`.
         side: `"user"` or `"item"`.
         ids: raw id, or several.
-        k: int, how many.
+        k: int, number of entities in a list.
         measure: `"cosine"` or `"dot"`.
         index: how items are found, one of `_index.INDEXES`; users are all compared. Defaults to `"auto"`.
     """
@@ -85,7 +85,7 @@ def unit_rows(rows: Any) -> Any:
 
 
 def _itself(n: int) -> Ragged:
-    """Each entity as the only one to leave out for itself."""
+    """The entity itself, to leave out, for each entity."""
     codes = np.arange(n)
     return Ragged(codes, codes, n)
 

@@ -1,4 +1,4 @@
-"""Training rows of a second stage: items that the first stage would have shown, and which were taken."""
+"""Training rows of a second stage: candidates of the first stage, labelled by whether the user took them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,22 +20,22 @@ _USERS = 1024
 def shown_rows(
     state: State, later: Interactions, n_candidates: int, n_negatives: int, n_requests: int, seed: int
 ) -> "pd.DataFrame":
-    """Rows of items that the first stage would have shown to users with later events, by request.
+    """Candidates that the first stage would have shown to users with later events, by request.
 
-    A request is a user in the situation of one of the later events. Candidates that the user took in this
-    situation are positives, those taken in another one are left out, and some others are drawn as negatives.
+    A request is a user in the context of one of the later events. Candidates that the user took in this
+    context are positives, those taken in another context are left out, and negatives are drawn from the rest.
 
     Args:
         state: `State`, trained on the earlier events.
         later: `Interactions` with the same ids.
         n_candidates: int.
         n_negatives: number of negatives per request.
-        n_requests: number of situations per user.
+        n_requests: number of contexts per user.
         seed: seed of the draws.
 
     Returns:
         Frame of `user`, `item`, the context, the columns of two stages, `request` (the user's code) and
-        whether it was taken.
+        `taken`, the label.
     """
     import pandas as pd
 
@@ -74,7 +74,7 @@ def shown_rows(
 def _requests(
     likes: Interactions, n_requests: int, draw: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The user of each request, and the request of each like; -1 if its situation is not kept."""
+    """The user of each request, and the request of each like; -1 if its context is not kept."""
     keys = [likes.users, *likes.context.values()]
     codes = np.stack([np.unique(key, return_inverse=True)[1] for key in keys], axis=1)
     _, first, request = np.unique(codes, axis=0, return_index=True, return_inverse=True)

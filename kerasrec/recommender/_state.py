@@ -1,4 +1,4 @@
-"""The state of a recommender at one time. It is immutable: changes replace it by another state."""
+"""The immutable state of a recommender, which changes replace as a whole."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ class Computed:
         return self._known[name]
 
     def put(self, name: str, value: Any) -> None:
-        """Store an equal value, e.g. on disk; nothing may have been computed from it yet."""
+        """Replace a value by an equal one, e.g. on disk, before anything was computed from it."""
         with self._lock:
             self._known[name] = value
 
@@ -66,7 +66,7 @@ class State:
 
     Attributes:
         model: `keras.Model`, or `None` if a file's vectors are enough.
-        name: of the model.
+        name: name of the model.
         users: raw ids of the users.
         items: raw ids of the items.
         history: `History` of the users.
@@ -74,11 +74,11 @@ class State:
         item_features: `Features` or `None`.
         item_metadata: frame with one row per item, in the order of the codes, or `None`.
         index: `Index` of many items, or `None`.
-        rules: that its lists follow unless a call says otherwise, or `None`.
-        order: what orders the items that the model finds, or `None`: the model itself.
-        context: the situation, entries by the name of the column, or `None`.
+        rules: `Rules` that lists follow unless a call overrides them, or `None`.
+        order: second stage, which orders the items that the model finds, or `None`.
+        context: entries of the context columns by name, or `None`.
         context_ids: categories of the context columns that the model reads, by name.
-        computed: what was computed from all this, once.
+        computed: cached values computed from all this.
     """
 
     model: "keras.Model | Any"
@@ -112,11 +112,11 @@ class State:
         return self.history.interactions(self.users.raw, self.items.raw)
 
     def ids(self, side: str) -> Ids:
-        """The ones of a side, `"user"` or `"item"`."""
+        """The ids of a side, `"user"` or `"item"`."""
         return self.users if side == "user" else self.items
 
     def features(self, side: str) -> Features | None:
-        """The ones of a side, `"user"` or `"item"`."""
+        """The features of a side, `"user"` or `"item"`."""
         return self.user_features if side == "user" else self.item_features
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:

@@ -20,7 +20,7 @@ def current_state(recommender: Any) -> State:
 
 
 class StateHolder:
-    """One state at a time.
+    """Holds the current state.
 
     Args:
         state: the first one.
@@ -56,9 +56,9 @@ class StateHolder:
         Args:
             make: makes the new state; if it raises an error, the old state stays.
         """
-        self.change_and_tell(lambda state: (make(state), None))
+        self.change_with_result(lambda state: (make(state), None))
 
-    def change_and_tell(self, make: Callable[[State], tuple[State, _T]]) -> _T:
+    def change_with_result(self, make: Callable[[State], tuple[State, _T]]) -> _T:
         """Replace the state, and return the second result of `make`.
 
         Args:

@@ -33,9 +33,9 @@ _RANKING, _RATING = "val_ndcg@10", "val_root_mean_squared_error"
 # Most scores of one evaluation on held-out rows, and range of the number of users.
 _SCORES, _USERS = 500_000_000, (200, 5000)
 _PREDICT_BATCH = 8192
-# Size of a model that is reported.
+# Models of at least this size are reported.
 _LARGE = 100_000_000
-# Least number of held-out rows for choosing the number of epochs.
+# Minimum number of held-out rows for choosing the number of epochs.
 _FEWEST = 5
 
 
@@ -46,9 +46,9 @@ class Training:
     Args:
         model: `keras.Model`.
         epochs: number of epochs on all interactions; `None` in closed form.
-        history: figures of each epoch, from the training that chose their number if there was one.
-        chosen: whether held-out rows chose the number of epochs.
-        judged: name of the figure on held-out rows, its best value, and the value to beat; `None` without
+        history: metrics of each epoch, from the training that chose their number if there was one.
+        chosen: whether the number of epochs was chosen on held-out rows.
+        judged: name of the metric on held-out rows, its best value, and the value to beat; `None` without
             held-out rows.
     """
 
@@ -64,25 +64,25 @@ class Training:
         return "" if self.judged is None else worse(self.model.name, *self.judged)
 
 
-def worse(name: str, figure: str, reached: float, simple: float) -> str:
+def worse(name: str, metric: str, reached: float, simple: float) -> str:
     """A sentence, if a model is worse than the mean of the ratings, or than popularity.
 
     Args:
         name: of the model.
-        figure: name of the figure, an error or one that should be high.
+        metric: name of the metric; errors are better if lower, all others if higher.
         reached: value of the model.
         simple: value of the mean, or of popularity.
     """
-    is_error = "@" not in figure
+    is_error = "@" not in metric
     if (reached <= simple) if is_error else (reached >= simple):
         return ""
     other, remedy = (
         ("the mean of all ratings", "look at the values, or train a model that ranks")
         if is_error
-        else ("popularity", "take more data, other settings or another model")
+        else ("popularity", "use more data, other settings or another model")
     )
     return (
-        f"{name} is worse than {other} on the held-out rows ({figure} {reached:.4g} against {simple:.4g}): "
+        f"{name} is worse than {other} on the held-out rows ({metric} {reached:.4g} against {simple:.4g}): "
         f"{remedy}."
     )
 
@@ -113,17 +113,17 @@ def trained(
         batch_size: int. Defaults to `None`: the recipe's.
         features: `user_features` and `item_features`. Defaults to `None`.
         hyperparameters: arguments of the factory. Defaults to `None`.
-        validation: share held out to choose the number of epochs, of which `epochs` are then the most.
-            Defaults to `None`: a tenth, or nothing if `epochs` are given.
-        patience: int, epochs without a better figure. Defaults to `None`: the recipe's.
+        validation: share held out to choose the number of epochs, of which `epochs` is then the maximum.
+            Defaults to `None`: a tenth, or nothing if `epochs` is given.
+        patience: int, epochs without improvement before training stops. Defaults to `None`: the recipe's.
         seed: int, of the split, the weights and the batches. Defaults to `0`.
         verbose: as in `keras.Model.fit`. Defaults to `0`.
-        callbacks: gives Keras callbacks for `"choosing"` the number of epochs and for `"training"`.
-            Defaults to none.
+        callbacks: function that gives the Keras callbacks for `"choosing"` the number of epochs and for
+            `"training"`. Defaults to none.
         tell: function that prints a line, such as the expected duration. Defaults to `None`.
         watched: `Interactions` to evaluate a model of ratings on after each epoch if none are held out.
             Defaults to `None`.
-        place: file for the model, for which there must be room on the disk. Defaults to `None`.
+        place: future file of the model; the disk must have room for it. Defaults to `None`.
     """
     from kerasrec import zoo
 
@@ -159,7 +159,7 @@ def trained(
         fitted, held_out = parts
         judge = _Judge(card, fitted, held_out)
         model = makes.make(fitted)
-        stop = keras.callbacks.EarlyStopping(judge.figure, patience=max(1, recipe.patience), mode=judge.mode)
+        stop = keras.callbacks.EarlyStopping(judge.metric, patience=max(1, recipe.patience), mode=judge.mode)
         own = [*judge.callbacks, stop, forecast, *callbacks("choosing")]
         done = fit(model, fitted, recipe, seed, verbose, own, validation=judge.pairs)
         history, n_epochs = dict(done.history), int(stop.best_epoch) + 1
@@ -172,7 +172,7 @@ def trained(
 
 
 def say_what_values_are(interactions: Interactions, name: str, tell: Callable[[str], None] | None) -> None:
-    """Say how a model uses counts; warn of values that look like counts, unless they were declared.
+    """Say how a model uses counts; warn of values that look like counts but were not declared.
 
     Args:
         interactions: `Interactions`.
@@ -196,7 +196,7 @@ def say_what_values_are(interactions: Interactions, name: str, tell: Callable[[s
 
 
 def recipe_of(model: keras.Model, interactions: Interactions) -> Recipe:
-    """The recipe for continuing a training: the batches of the model's recipe, at its present rate.
+    """The recipe to continue training: the batches of the model's recipe, at the current learning rate.
 
     Args:
         model: `keras.Model`, of the zoo or not.
@@ -210,7 +210,7 @@ def recipe_of(model: keras.Model, interactions: Interactions) -> Recipe:
 
 
 def _can_hold_out(card: Card, interactions: Interactions, share: float) -> bool:
-    """Whether a share has enough rows for a meaningful figure."""
+    """Whether a share has enough rows for a meaningful metric."""
     rows = len(interactions) if card.task == "rating" else np.count_nonzero(interactions.liked)
     return bool(rows * share >= _FEWEST and interactions.n_items > 1)
 
@@ -237,7 +237,7 @@ def fit(
         callbacks: Keras callbacks. Defaults to `()`.
         epochs: int, after which to stop. Defaults to `None`: the recipe's.
         validation: validation data of a model of ratings. Defaults to `None`.
-        known: further `Interactions` that are not negatives. Defaults to `None`.
+        known: all `Interactions` so far, which are not negatives either. Defaults to `None`.
     """
     check_fork()
     falling = [] if recipe.schedule == "constant" else [FallingRate(recipe)]
@@ -303,14 +303,14 @@ class _Maker:
 
 
 class _Judge:
-    """The figure on held-out rows: the error of ratings, or the ranking of the whole catalogue."""
+    """The metric on held-out rows: the error of ratings, or the ranking of the whole catalogue."""
 
     def __init__(self, card: Card, fitted: Interactions, held_out: Interactions) -> None:
         self.fitted, self.held_out = fitted, held_out
         self.rates = card.task == "rating"
         self.mode = "min" if self.rates else "max"
         self.name = "RMSE" if self.rates else "NDCG@10"
-        self.figure = _RATING if self.rates else _RANKING
+        self.metric = _RATING if self.rates else _RANKING
         self.pairs = _columns(held_out) if self.rates else None
         self.callbacks: list[RankingMetrics] = []
         if not self.rates:
@@ -318,7 +318,7 @@ class _Judge:
             self.callbacks = [RankingMetrics(held_out, fitted, metrics=("ndcg",), n_users=n_users)]
 
     def simple(self) -> float:
-        """The figure of the mean, or of popularity."""
+        """The metric of the mean, or of popularity."""
         from kerasrec import zoo
 
         if self.rates:

@@ -1,4 +1,4 @@
-"""The parts of a file that lists need, read without Keras: vectors of a factorised model.
+"""The vectors of a factorised model in a file, from which lists are made without Keras.
 
 `save_model` computes them from the weights that it has just written, and stores the weights' checksum.
 They are not assets of Keras, so that `model.save`, which writes other weights, omits them.

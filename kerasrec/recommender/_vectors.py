@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kerasrec.recommender._model_parts import ModelParts
 
 
-# From so many users on, all items are scored instead of gathering the vectors of some.
+# From this many users on, it is faster to score all items than to gather the vectors of some.
 _FEW = 32
 
 
@@ -25,7 +25,7 @@ def inputs(state: State) -> ModelInputs:
     """The inputs of the model for users by their codes, with their whole histories."""
 
     def make() -> ModelInputs:
-        from kerasrec.recommender._situations import coded
+        from kerasrec.recommender._context import coded
 
         return ModelInputs(state.model, state.history.sequences, context=coded(state))
 
@@ -42,7 +42,7 @@ def factors(state: State) -> Factors | None:
 
 
 def sides(state: State) -> "ModelParts | None":
-    """The sides of the model; `None` if users and items do not meet as representations."""
+    """The sides of the model; `None` if it combines users and items before representing them."""
     from kerasrec.recommender._model_parts import find_sides
 
     found: ModelParts | None = state.once("sides", lambda: find_sides(state.model))
@@ -53,7 +53,7 @@ def scorer(state: State) -> Scorer:
     """The cheapest scorer of the whole catalogue."""
 
     def make() -> Scorer:
-        from kerasrec.recommender._situations import check_context
+        from kerasrec.recommender._context import check_context
 
         if state.model is not None:
             check_context(state)
@@ -89,7 +89,7 @@ def ranker(state: State, candidates: np.ndarray | None = None, n_users: int | No
 
 
 class _Narrowed:
-    """Rankers of some items, each kept while the array of their codes is in use, as that of rules is."""
+    """Rankers of some items, each cached while the array of their codes is in use, e.g. by rules."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[weakref.ref[np.ndarray], CatalogueRanker]] = {}
@@ -127,7 +127,7 @@ def table(state: State, side: str) -> np.ndarray | None:
             vectors = np.concatenate([x.reshape(len(x), -1) for x in named.values()], axis=1)
         else:
             vectors = cut.table("item", np.arange(state.n_items, dtype=np.int32))
-        # Popularity has one number per item, so every cosine would be 1.
+        # The vectors of popularity have one component, so every cosine would be 1.
         return vectors if vectors.shape[1] > 1 and vectors.any() else None
 
     found: np.ndarray | None = state.once(f"{side}_table", make)

@@ -37,7 +37,7 @@ def mask_of(condition: str, frame: "pd.DataFrame", rule: str = "where") -> np.nd
         rule: name of the condition, for messages. Defaults to `"where"`.
 
     Raises:
-        ValueError: if it holds anything but columns, literals and comparisons, or compares what cannot be.
+        ValueError: if it holds anything but columns, literals and comparisons, or an impossible comparison.
     """
     return _Condition(condition, frame, rule).mask()
 
@@ -75,7 +75,7 @@ class _Condition:
         return ValueError(f"`{self.rule}` must be {must}. Received: {received}{tail}.")
 
     def truth(self, node: ast.AST, depth: int) -> np.ndarray:
-        """Which rows a part of the condition is true of."""
+        """The rows for which a part of the condition is true."""
         if depth > _MAX_DEPTH:
             raise self.error(f"at most {_MAX_DEPTH} levels deep", "a deeper one", quote=False)
         if isinstance(node, ast.BoolOp):
@@ -123,7 +123,7 @@ class _Condition:
         return met.to_numpy(bool, na_value=isinstance(op, ast.NotEq))
 
     def time(self, text: Any, column: "pd.Series[Any]", said: str) -> Any:
-        """A date in text, in the time zone of a column unless it names one."""
+        """A date from text, in the time zone of a column unless the text names one."""
         import pandas as pd
 
         zone = column.dt.tz

@@ -1,7 +1,7 @@
-"""Lists of items on a worker of an engine: NumPy and pyarrow are enough.
+"""Lists of items on a worker of a cluster engine, with NumPy and pyarrow alone.
 
 `save_lists_for_workers` copies this file into its folder, from where a pickled `Lists` loads it, so that a
-worker imports no Keras. It must import nothing of kerasrec.
+worker imports no Keras. It must import nothing from kerasrec.
 """
 
 import json
@@ -20,13 +20,13 @@ _BLOCK_BYTES = 64 << 20
 
 
 class Lists:
-    """A callable from a batch of raw user ids to their lists, that a process loads once.
+    """A callable that turns a batch of raw user ids into lists; each process loads the arrays once.
 
     Args:
-        folder: what `Recommender.save_lists_for_workers` wrote, at a path that every worker sees.
+        folder: folder written by `Recommender.save_lists_for_workers`, at a path that every worker sees.
         user: name of the column of user ids in a batch. Defaults to `"user"`.
-        unknown: `"error"`, or `"skip"`: users whom the recommender does not know have no rows, and a warning
-            counts them. Defaults to `"error"`.
+        unknown: `"error"`, or `"skip"` to leave out users whom the recommender does not know, with a warning.
+            Defaults to `"error"`.
 
     Example:
         `dataset.map_batches(lists, batch_format="pyarrow")` of Ray Data; of Spark
@@ -40,7 +40,7 @@ class Lists:
         self._held: dict[str, Any] = {}
 
     def __reduce__(self) -> Any:
-        # By path, and by this file's copy there: the receiver need not have kerasrec.
+        # Loads the copy of this file in the folder, so that the receiver needs no kerasrec.
         return operator.call, (_Class(self.folder), self.folder, self.user, self.unknown)
 
     def __call__(self, batch: Any) -> Any:
@@ -53,7 +53,7 @@ class Lists:
             Arrow table with columns `user`, `rank`, `item` and `score`.
 
         Raises:
-            ValueError: if there is no such column, or, unless they are skipped, users are unknown.
+            ValueError: if the column is missing, or users are unknown and `unknown="error"`.
         """
         import pyarrow as pa
 
@@ -91,7 +91,7 @@ class Lists:
             folder = Path(self.folder)
             if not (folder / "lists.json").is_file():
                 raise FileNotFoundError(
-                    "`folder` must be what `save_lists_for_workers` wrote, at a path that every worker sees. "
+                    "`folder` must be written by `save_lists_for_workers`, at a path that every worker sees. "
                     f"Received: {self.folder!r}."
                 )
             about = json.loads((folder / "lists.json").read_text())
@@ -120,7 +120,7 @@ class _Class:
 
 
 class _Module:
-    """Pickles as what the copy of this file in a folder defines."""
+    """Pickles as the namespace of the copy of this file in a folder."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -130,14 +130,14 @@ class _Module:
 
 
 def keys_of(ids: list[Any]) -> np.ndarray:
-    """Ids as an array that sorts and is found by bisection: int64, or UTF-8."""
+    """Ids as an array that can be sorted and searched: int64, or UTF-8."""
     if all(isinstance(entry, str) for entry in ids):
         return np.array([entry.encode() for entry in ids], "S")
     return np.array(ids, np.int64)
 
 
 def _ids_of(batch: Any, name: str) -> list[Any]:
-    """Raw ids as Python has them, whatever an engine hands out."""
+    """Raw ids as Python objects, from any kind of batch."""
     if hasattr(batch, "column_names") or hasattr(batch, "columns") or isinstance(batch, dict):
         names = list(getattr(batch, "column_names", getattr(batch, "columns", batch)))
         if hasattr(batch, "schema"):
@@ -151,12 +151,12 @@ def _ids_of(batch: Any, name: str) -> list[Any]:
     if hasattr(batch, "to_pylist"):
         return list(batch.to_pylist())
     found = batch.tolist() if hasattr(batch, "tolist") else list(batch)
-    # Arrays of Arrow's scalars, which equal no Python object.
+    # Arrays may hold Arrow scalars, which equal no Python object.
     return [entry.as_py() if hasattr(entry, "as_py") else entry for entry in found]
 
 
 def _find(ids: list[Any], keys: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Codes of ids, -1 where one is unknown."""
+    """Codes of ids; -1 for unknown ones."""
     found = np.full(len(ids), -1, np.int64)
     text = keys.dtype.kind == "S"
     fits = [j for j, entry in enumerate(ids) if isinstance(entry, str) == text and entry is not None]
@@ -191,15 +191,15 @@ def _ranked(held: dict[str, Any], codes: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 class _Block:
-    """Scores of all items for some users, of which the best are exact: those of the recommender itself.
+    """Scores of all items for some users; the best are computed exactly as by the recommender itself.
 
-    Items stand in groups, item `r` of group `g` in column `r * n_groups + g`: the largest score of each group
-    is a maximum over whole vectors, and groups, with their items, come in the order among equal scores.
+    Items are in groups: item `r` of group `g` is in column `r * n_groups + g`. The largest score of each
+    group is therefore a maximum over whole vectors, and both groups and their items are in the tie order.
 
     Args:
-        held: what is in the folder.
+        held: contents of the folder.
         users: codes `[B]`.
-        buffer: float32, at least `W * B`, where the scores are put.
+        buffer: float32, at least `W * B`, memory for the scores.
     """
 
     def __init__(self, held: dict[str, Any], users: np.ndarray, buffer: np.ndarray) -> None:
@@ -234,7 +234,7 @@ class _Block:
                 "infinity."
             )
         least = np.full(len(best), np.finfo(np.float32).min)
-        if k <= self.n_groups:  # the k best items are at least the k-th best group's best
+        if k <= self.n_groups:  # each of the k best scores is at least the k-th largest group maximum
             kth = np.partition(best, self.n_groups - k, axis=1)[:, self.n_groups - k]
             least = np.fmax(kth - 2 * self.error, least)
         users, found = np.nonzero(best >= least[:, None])
@@ -251,7 +251,7 @@ class _Block:
         return order, scores
 
     def _exact(self, user: int, columns: np.ndarray) -> np.ndarray:
-        """Scores in double precision, rounded; a product in float32 gives equal items unequal ones."""
+        """Scores in double precision, rounded; a float32 product can give equal items unequal scores."""
         exact = self.items[columns].astype(np.float64) @ self.vectors[user].astype(np.float64)
         if self.bias is not None:
             exact += self.bias[columns]

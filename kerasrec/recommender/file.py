@@ -1,4 +1,4 @@
-"""The file of a trained model: a `.keras` file that also knows the raw ids."""
+"""The file of a trained model: a `.keras` file that also holds the raw ids."""
 
 import contextlib
 import math
@@ -52,8 +52,8 @@ def save_model(
 ) -> None:
     """Write a model, its optimizer and the ids that its codes stand for to one `.keras` file.
 
-    The file is written under another name in the same folder and moved into place, so a failure leaves
-    what was there before. Of several processes that train together all call this, and the first one writes.
+    The file is written under another name in the same folder and moved into place, so a failure leaves the
+    previous file intact. If several processes train together, all must call this; the first one writes.
 
     Args:
         model: a functional `keras.Model` with inputs `user` and `item`, or any model with a
@@ -61,12 +61,12 @@ def save_model(
         path: the file, ending in `.keras`.
         interactions: `Interactions`, the training data. Defaults to `None`: the ids that the model already
             carries (`kerasrec.zoo.create` and `load_model` give it some).
-        seen: bool, whether to keep which user has which item, so that a recommendation can leave those out,
-            with its value and their `kind`.
-            Defaults to `False`; without `interactions`, what the model carries stays.
-        history: bool, whether to write what the model carries of a `kerasrec.Recommender`: what users have
-            had, features, metadata and rules. `False` writes the model and its ids alone, to be loaded by
-            `load_model`. Defaults to `True`.
+        seen: bool, whether to write the items of each user, with values and `kind`, so that recommendations
+            can leave them out. Defaults to `False`; without `interactions`, the seen items that the model
+            already carries are written in any case.
+        history: bool, whether to write what the model carries of a `kerasrec.Recommender`: the users'
+            history, features, metadata and rules. `False` writes the model and its ids alone, to be loaded
+            by `load_model`. Defaults to `True`.
 
     Raises:
         ValueError: if `path` does not end in `.keras`, the model has other inputs, there are no ids, or
@@ -113,7 +113,7 @@ def save_model(
 
 @contextlib.contextmanager
 def _without_history(catalogue: Catalogue) -> Iterator[None]:
-    """A catalogue of the model alone meanwhile: its ids, and the columns that a click model reads."""
+    """Reduce a catalogue for a while to the ids, and the columns that a click model reads."""
     seen, attachments = catalogue.seen, catalogue.attachments
     catalogue.seen = None
     catalogue.attachments = {name: x for name, x in attachments.items() if name == "columns"}
@@ -151,7 +151,7 @@ def _write(model: keras.Model, catalogue: Catalogue, path: Path) -> None:
 
 
 def _n_bytes(model: keras.Model) -> int:
-    """What the weights alone take."""
+    """A lower bound of the bytes that the weights take."""
     optimizer = model.optimizer.variables if model.compiled and model.optimizer is not None else []
     variables = [*model.variables, *optimizer]
     return sum(2 * math.prod(x.shape) for x in variables)  # in half precision; others take more
@@ -168,9 +168,9 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if memory has no room for it, or it is not a complete file of a kerasrec model, from a
-            newer kerasrec, or holds code, classes that nobody registered, names that lead out of a folder or
-            a zip bomb; nothing is executed.
+        ValueError: if the file does not fit into memory, is not a complete file of a kerasrec model, comes
+            from a newer kerasrec, or holds code, unregistered classes, paths that lead outside the file or a
+            zip bomb; nothing is executed.
 
     Example:
         >>> import os, tempfile, kerasrec
@@ -186,33 +186,33 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
         check_room(archive, path, without=VECTORS)
         check_config_fits(archive.read("config.json"), shapes_of_weights(archive, path), path)
     try:
-        with _elsewhere(path) as link:
+        with _linked(path) as link:
             model = keras.models.load_model(link)
-    except Exception as error:  # whatever a backend or a class of somebody's raises
+    except Exception as error:  # a backend or a user's class can raise anything
         raise ValueError(f"{path} holds a model that cannot be rebuilt here: {_reason(error)}") from error
     check_tables(model, path)
     return model
 
 
 @contextlib.contextmanager
-def _elsewhere(path: Path) -> Iterator[Path]:
-    """The file by a name in another folder: Keras unpacks large weights beside the name that it is given."""
+def _linked(path: Path) -> Iterator[Path]:
+    """A link to the file in another folder, because Keras unpacks large weights next to its path."""
     with temporary() as folder:
         link = folder / path.name
         try:
             link.symlink_to(path.resolve())
-        except OSError:  # Windows gives the right to few
+        except OSError:  # Windows lets few users make links
             link = path
         yield link
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong, without the settings of every layer around it that Keras tells with it."""
+    """The cause in a Keras error, without the configs of the enclosing layers."""
     text = str(error)
     missing = re.search(r"Could not locate (class|function) '([\w>]+)'", text)
     if missing:
         return (
-            f"{missing[1]} {missing[2]!r} is not known. In Python, import the module that has it before "
+            f"{missing[1]} {missing[2]!r} is not known. In Python, import the module that defines it before "
             "the file is loaded; it must be decorated with `keras.saving.register_keras_serializable`."
         )
     return one_line(text.rpartition("Exception encountered: ")[2] or type(error).__name__)
@@ -253,14 +253,14 @@ def read_catalogue(path: str | os.PathLike[str]) -> Catalogue:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
-    """The archive of a model file and its folder of ids, once both are found to be harmless to build."""
+    """The archive of a model file and its folder of ids, after checking that the model is safe to build."""
     with opened(path) as (archive, assets):
         check_config(archive.read("config.json"), path)
         yield archive, assets
 
 
 def with_catalogue(model: keras.Model) -> keras.Model:
-    """The model itself, or its layers and optimizer in a model with a catalogue behind the output.
+    """The model itself, or its layers and optimizer in a model with a catalogue after the output.
 
     Args:
         model: as `save_model` takes it.
@@ -286,8 +286,8 @@ def with_catalogue(model: keras.Model) -> keras.Model:
         )
     wrapped = Model(inputs, Catalogue(name="score")(output), name=model.name)
     if model.compiled:
-        # A plain Keras model goes on in Keras's own arithmetic.
+        # A plain Keras model keeps Keras's own dense updates.
         wrapped.compile_from_config({"row_sparse": False, **model.get_compile_config()})
-        # Not the fresh one that the config describes: its moments are part of the file.
+        # Keep the optimizer itself rather than a fresh one, because its moments are part of the file.
         wrapped.optimizer = model.optimizer
     return wrapped

@@ -23,7 +23,7 @@ from kerasrec.recommender import (
     _vectors,
     _worker,
 )
-from kerasrec.recommender._situations import in_context
+from kerasrec.recommender._context import in_context
 from kerasrec.recommender._state import State
 from kerasrec.recommender._state_holder import StateHolder
 from kerasrec.recommender.explanation import Explanation
@@ -484,7 +484,7 @@ class Recommender:
                 or the extra is missing.
         """
         tell = print if verbose else lambda line: None
-        return self._held.change_and_tell(lambda state: _index.with_built(state, min_recall, seed, tell))
+        return self._held.change_with_result(lambda state: _index.with_built(state, min_recall, seed, tell))
 
     def in_context(self, context: Mapping[str, Any]) -> Self:
         """The same recommender in a fixed context.
@@ -771,7 +771,7 @@ class Recommender:
             ValueError: if the model was fitted in closed form, `replay` is not from 0 to 1, new users or
                 items lack features of the model, or the events have another kind.
         """
-        return self._held.change_and_tell(
+        return self._held.change_with_result(
             lambda state: _index.after_training(
                 state,
                 *_grow.updated(

@@ -223,7 +223,7 @@ def test_lists_that_rules_leave_short_say_so(run, run_json, with_metadata, who, 
     n = len(found["recommendations"])
     assert 0 < n < 5
     name = "where" if rule[0] == "--where" else "at_most brand"
-    expected = f"Rules leave fewer than k=5 items for 1 of 1 users, {n} at least: `{name}`."
+    expected = f"Rules leave fewer than k=5 items for 1 of 1 users, as few as {n}: `{name}`."
     assert found["warnings"] == [expected]
     assert expected in run("recommend", with_metadata, *who, *rule, "-k", 5).out
     assert "warnings" not in run_json("recommend", with_metadata, *who, *rule, "-k", 1)
@@ -232,7 +232,7 @@ def test_lists_that_rules_leave_short_say_so(run, run_json, with_metadata, who, 
 def test_rules_that_leave_nothing_say_so(run, run_json, with_metadata):
     nothing = ["--where", "brand == 'c'", "-k", 2]
     out = run("recommend", with_metadata, "--user", "cust 03", *nothing).out
-    assert "Rules leave fewer than k=2 items for 1 of 1 users, 0 at least: `where`." in out
+    assert "Rules leave fewer than k=2 items for 1 of 1 users, as few as 0: `where`." in out
     assert "Nothing left for cust 03: all items are seen or ruled out; `--include-seen` or fewer rules" in out
     assert "Nothing left for P-1é" in run("recommend", with_metadata, "--item", "P-1é", *nothing).out
     found = run_json("recommend", with_metadata, "--out", "lists.parquet", "--where", "stock", "-k", 12)

@@ -275,7 +275,7 @@ class TestBadFile:
     def test_other_zip(self, read, tmp_path):
         with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
             archive.writestr("readme.txt", "hello")
-        with pytest.raises(ValueError, match=r"must be a model file of Keras.*another zip file"):
+        with pytest.raises(ValueError, match=r"must be a Keras model file.*another zip file"):
             read(tmp_path / "model.keras")
 
     def test_without_ids(self, read, tmp_path):
@@ -325,7 +325,7 @@ def test_what_nobody_imported_is_named_and_nothing_else(tmp_path, what):
         del keras.saving.get_custom_objects()[f"elsewhere>{name}"]
     message = (
         f"own.keras holds a model that cannot be rebuilt here: {what} is not known. In Python, import the "
-        "module that has it before the file is loaded; it must be decorated with "
+        "module that defines it before the file is loaded; it must be decorated with "
         "`keras.saving.register_keras_serializable`."
     )
     with pytest.raises(ValueError, match=f"{re.escape(message)}$"):
@@ -437,7 +437,8 @@ def test_an_array_of_a_false_size(saved):
     rewrite(saved, "item_ids.npy", claimed)
     for read in (read_catalogue, load_model):
         with pytest.raises(
-            ValueError, match=r"as large as they say\. Received: .*item_ids\.npy of shape \(4000"
+            ValueError,
+            match=r"have the size that their headers declare\. Received: .*item_ids\.npy of shape \(4000",
         ):
             read(saved)
 

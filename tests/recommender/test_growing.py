@@ -255,7 +255,7 @@ class TestBadInput:
 
     def test_a_model_whose_features_the_recommender_does_not_have(self, data, item_features):
         model = kerasrec.zoo.create("hybrid", data, item_features=item_features)
-        with pytest.raises(ValueError, match=r"`item_features` must be given to the recommender whose model"):
+        with pytest.raises(ValueError, match=r"must be given to the recommender if its model"):
             Recommender(model, data).add_items(NEW_FILMS)
 
     def test_features_given_as_a_matrix(self, data):

@@ -122,7 +122,7 @@ def test_mistakes(recommender, folder, tmp_path):
         Lists(folder, unknown="popular")
     with pytest.raises(ValueError, match="`user` must name a column of the batch. Received: user='user'"):
         Lists(folder)({"who": [1]})
-    with pytest.raises(FileNotFoundError, match="what `save_lists_for_workers` wrote"):
+    with pytest.raises(FileNotFoundError, match="must be written by `save_lists_for_workers`"):
         Lists(tmp_path)({"user": ["ü01"]})
     (tmp_path / "lists.json").write_text('{"form": 2}')
     with pytest.raises(ValueError, match="of this version of kerasrec or an older one.*version 2"):

@@ -1,4 +1,4 @@
-"""The situation of lists: context columns that the model or the second stage reads."""
+"""The context of lists: columns of the event that the model or the second stage reads."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ def context_inputs(model: Any) -> list[str]:
 
 
 def in_context(state: State, context: Any) -> State:
-    """The state in a situation.
+    """The state in a context.
 
     Args:
         state: `State`.
@@ -45,7 +45,7 @@ def in_context(state: State, context: Any) -> State:
             )
     found = replace(state, context={**(state.context or {}), **context})
     if any(name in own for name in context):
-        # Computed values belong to another situation.
+        # Computed values belong to another context.
         found = replace(found, computed=Computed(state.model), index=None)
     order = state.order
     if order is not None and isinstance(order.second, State):
@@ -80,7 +80,7 @@ def coded(state: State) -> dict[str, Any]:
 
 
 def check_context(state: State) -> None:
-    """Refuse a situation without a column that the model reads.
+    """Refuse a context without a column that the model reads.
 
     Args:
         state: `State`.
@@ -90,7 +90,7 @@ def check_context(state: State) -> None:
         if name not in optional and (state.context or {}).get(name) is None:
             raise ValueError(
                 f"`context` must hold {name!r}, a context column of the model: pass `context={{{name!r}: "
-                "...}`. Received: a context without."
+                "...}`. Received: a context without it."
             )
 
 
