@@ -1,4 +1,4 @@
-"""What the click models share: inputs read off the columns, vectors of fields, a linear and a deep part."""
+"""Shared parts of the click models: inputs made from columns, field embeddings, a linear and a deep part."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from kerasrec.data import Impressions, InputColumns
 
 _STDDEV = 0.01
-# Of the moving averages of a batch normalisation: an epoch of a small table has few steps.
+# Momentum of batch normalisation; an epoch of a small table has few steps.
 _MOMENTUM = 0.9
-# Steps of an epoch that a small table is to have, and most rows per step.
+# Target number of steps in an epoch of a small table, and maximum and minimum number of rows per step.
 _STEPS, _LARGEST, _SMALLEST = 40, 4096, 32
 
 N_COMPONENTS = Hyperparameter("n_components", "int", 10, low=4, high=64, log=True)
@@ -36,7 +36,7 @@ LEARNING_RATE = Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e
 
 
 def recipe(size: Size, loss: Any = None) -> Recipe:
-    """Large batches of large tables. What overfits after few epochs is stopped by the rows held out.
+    """Large batches for large tables; held-out rows stop a model that overfits after a few epochs.
 
     Args:
         size: `Size`.
@@ -47,7 +47,7 @@ def recipe(size: Size, loss: Any = None) -> Recipe:
 
 
 def linear_recipe(size: Size, loss: Any = None) -> Recipe:
-    """Fast steps, and a prior worth one row: models with one weight per category need both on few rows.
+    """Large steps and a prior worth one row, which models with one weight per category need on few rows.
 
     Args:
         size: `Size`.
@@ -58,12 +58,12 @@ def linear_recipe(size: Size, loss: Any = None) -> Recipe:
 
 
 class Fields:
-    """The columns of a click model as symbols, and what models make of them.
+    """The symbolic inputs of a click model, and the representations made from them.
 
     Args:
         columns: fitted `InputColumns`.
         l2: float, weight of the L2 penalty on the embeddings.
-        seed: int or `None`, of the tables.
+        seed: int or `None`, seed of the tables.
     """
 
     def __init__(self, columns: "InputColumns", l2: float = 0.0, seed: int | None = None) -> None:
@@ -86,7 +86,7 @@ class Fields:
 
     @property
     def n_fields(self) -> int:
-        """Vectors that `vectors` gives: one per category, and one per number."""
+        """Number of vectors in `vectors`: one per category, and one per number."""
         return len(self.categories) + self.n_numbers
 
     def table(self, size: int, name: str, stddev: float = _STDDEV) -> Any:
@@ -104,7 +104,7 @@ class Fields:
         )(self._ids)
 
     def vectors(self, n_components: int) -> Any:
-        """One vector per field, `[B, F, C]`: that of its category, or a number times its column's vector."""
+        """One vector per field, `[B, F, C]`: the category's vector, or a number times its column's vector."""
         n_components = positive_integer("n_components", n_components)
         parts = [self.table(n_components, "field_embedding")]
         if self.all_numbers is not None:
@@ -142,10 +142,10 @@ class Fields:
 
 @keras.saving.register_keras_serializable("kerasrec")
 class Intercept(keras.layers.Layer):
-    """Adds a number that is learned.
+    """Adds a trainable number.
 
     Args:
-        name: of the layer. Defaults to `"intercept"`.
+        name: name of the layer. Defaults to `"intercept"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -159,27 +159,27 @@ class Intercept(keras.layers.Layer):
         super().__init__(name=name, **kwargs)
 
     def build(self, input_shape: Any) -> None:
-        """Create the number, 0."""
+        """Create the number, initially 0."""
         self.intercept = self.add_weight(shape=(1,), initializer="zeros", name="intercept")
 
     def call(self, inputs: Any) -> Any:
-        """Add it."""
+        """Add the number."""
         return inputs + self.intercept
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The input's shape."""
+        """The shape of the input."""
         return input_shape
 
 
 def deep(x: Any, hidden: Sequence[int], dropout: float, batch_norm: bool, name: str = "hidden") -> Any:
-    """A network without an output layer: dense, batch normalisation, ReLU and dropout a layer.
+    """A network without an output layer; each layer has dense, batch normalisation, ReLU and dropout.
 
     Args:
         x: `[B, D]`.
         hidden: sizes of the layers.
-        dropout: float, share of the units left out.
-        batch_norm: bool, normalise before the activation.
-        name: of the layers.
+        dropout: float, share of the units to drop.
+        batch_norm: bool, whether to normalise before the activation.
+        name: name of the layers.
     """
     share("dropout", dropout)
     if isinstance(hidden, (int, float)) or not len(hidden):
@@ -210,7 +210,7 @@ def logit(x: Any, name: str = "weigh") -> Any:
 
     Args:
         x: `[B, D]`.
-        name: of the layer.
+        name: name of the layer.
     """
     return keras.layers.Dense(1, name=name, dtype="float32")(x)
 
@@ -225,13 +225,13 @@ def click_model(
         fields: `Fields`.
         logits: `[B, 1]`.
         learning_rate: float or learning rate schedule.
-        activation: what makes the output of a logit. Defaults to `"sigmoid"`.
+        activation: activation of the logits. Defaults to `"sigmoid"`.
         **kwargs: arguments of `card.compile`.
     """
     output = keras.layers.Activation(activation, dtype="float32", name="output_of_logits")(logits)
     catalogue = Catalogue(name="probability" if activation == "sigmoid" else EXPECTED)
     model = Model(fields.inputs, catalogue(output), name=card.name)
-    # Its codes are those of the columns, which no table of ids needs to name.
+    # Its codes are those of the columns, so it needs no raw ids.
     catalogue.user_ids = catalogue.item_ids = np.empty(0, np.int64)
     catalogue.value_range = (0.0, 1.0)
     catalogue.attachments = {"columns": fields.columns.to_arrays()}
@@ -239,12 +239,12 @@ def click_model(
     return model
 
 
-def begin_at_the_mean(model: keras.Model, impressions: "Impressions") -> None:
-    """Let an untrained model give every row about the share that was clicked, so that no step goes into that.
+def set_initial_mean(model: keras.Model, impressions: "Impressions") -> None:
+    """Let an untrained model predict about the mean label for every row, which saves training steps.
 
     Args:
-        model: of `click_model`.
-        impressions: `Impressions` that it is to be trained on.
+        model: model from `click_model`.
+        impressions: `Impressions` that it will be trained on.
     """
     weights = impressions.weights if impressions.weights is not None else np.ones(len(impressions))
     clicked, other = weights @ impressions.labels, weights @ (1 - impressions.labels)

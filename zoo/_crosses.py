@@ -14,13 +14,13 @@ from kerasrec.layers._lookup import lookup
 class CrossedWeights(keras.layers.Layer):
     """One weight per pair of categories of two columns, summed over several such crosses.
 
-    All weights stand in one table, those of a cross after those of the one before. A cross of at most
-    `buckets` pairs has a weight for each; the pairs of a larger one are hashed into `buckets` weights, by a
-    hash that is the same everywhere.
+    All weights are in one table, one cross after the other. A cross of at most `buckets` pairs has one weight
+    per pair; the pairs of a larger cross are hashed into `buckets` weights, by a hash that is the same in
+    every process.
 
     Args:
-        sizes: for each cross the numbers of codes of its two columns.
-        buckets: int, most weights of a cross.
+        sizes: for each cross, the numbers of codes of its two columns.
+        buckets: int, maximum number of weights of a cross.
         embeddings_regularizer: regularizer of the table. Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -51,7 +51,7 @@ class CrossedWeights(keras.layers.Layer):
         ]
 
     def build(self, input_shape: Any) -> None:
-        """Create the table, zeros."""
+        """Create the table of zeros."""
         self.embeddings = self.add_weight(
             shape=(sum(self._n), 1),
             initializer="zeros",
@@ -60,7 +60,7 @@ class CrossedWeights(keras.layers.Layer):
         )
 
     def call(self, ids: Any) -> Any:
-        """Look the weights up at once, and sum them."""
+        """Look up all weights at once, and sum them."""
         ids = ops.cast(ids, "int32")
         rows = []
         for place, ((_, n_second), hashes) in enumerate(zip(self.sizes, self._hashes, strict=True)):

@@ -1,4 +1,4 @@
-"""What the models fitted in closed form share: the matrix that they are fitted on, and the assembly."""
+"""Shared parts of the models fitted in closed form: the matrix that they are fitted on, and the assembly."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,12 +29,12 @@ def positives(interactions: "Interactions", values: str = "binary") -> "scipy.sp
 
     Args:
         interactions: `Interactions`.
-        values: what an entry is: `"binary"`, 1; `"raw"`, the value; `"log"`, log(1 + value); `"bm25"`, the
-            value saturated, less for users with many, times the item's inverse frequency.
+        values: entries of the matrix: `"binary"`, 1; `"raw"`, the value; `"log"`, log(1 + value); `"bm25"`,
+            the saturated value, lower for users with many items, times the item's inverse frequency.
             Defaults to `"binary"`.
 
     Returns:
-        float32 `[U, I]`, sorted, nothing twice.
+        float32 `[U, I]`, sorted, without duplicates.
     """
     from kerasrec.data._likes import likes_of
 
@@ -44,7 +44,7 @@ def positives(interactions: "Interactions", values: str = "binary") -> "scipy.sp
     if not matrix.nnz:
         raise ValueError(
             "`interactions` must have values above 0. "
-            f"Received: {len(interactions)} interactions, none of them above."
+            f"Received: {len(interactions)} interactions, none of them above 0."
         )
     if values == "binary":
         matrix.data[:] = 1
@@ -71,20 +71,20 @@ def bm25(matrix: "scipy.sparse.csr_matrix") -> "scipy.sparse.csr_matrix":
 
 
 def tfidf(matrix: "scipy.sparse.csr_matrix") -> "scipy.sparse.csr_matrix":
-    """Square roots of counts, times the inverse frequency of their column."""
+    """TF-IDF weights: square roots of counts, times the inverse frequency of their column."""
     weighted = matrix.copy()
     weighted.data = (np.sqrt(matrix.data) * _inverse_frequency(matrix)[matrix.indices]).astype(np.float32)
     return weighted
 
 
 def _inverse_frequency(matrix: "scipy.sparse.csr_matrix") -> np.ndarray:
-    """log(1 + rows / rows that have the column): positive also for a column that all rows have."""
+    """log(1 + rows / rows with the column), which is positive even for a column that all rows have."""
     counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
     return np.log1p(matrix.shape[0] / np.maximum(counts, 1))
 
 
 def fitted(card: Card, user: Any, item: Any, output: Any) -> keras.Model:
-    """The model, compiled although nothing in it is trained, with an empty catalogue behind its output."""
+    """The model, compiled although it has nothing to train, with an empty catalogue after its output."""
     output = Catalogue(name="rating" if card.task == "rating" else "score")(output)
     model = Model({"user": user, "item": item}, output, name=card.name)
     model.compile(optimizer="sgd", loss=card.loss, metrics=list(card.metrics))
@@ -110,7 +110,7 @@ def factorised(
 
 
 def looked_up(ids: Any, rows: np.ndarray, name: str) -> Any:
-    """Rows of a given table that no training changes, by id."""
+    """Rows of a given, frozen table by id."""
     n, n_components = rows.shape
     table = FeatureEmbedding(
         n, n_components, embeddings_initializer="zeros", name=name, trainable=False, dtype="float32"

@@ -1,4 +1,4 @@
-"""Layers that score an item by what the user already has."""
+"""Layers that score an item by the items that the user has."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class HistoryScore(keras.layers.Layer):
-    """What these layers share: a sparse users-by-items matrix, held as weights that no training changes.
+    """The base class of these layers: a sparse users-by-items matrix, held as frozen weights.
 
-    A subclass gives `score(user, item)` in the graph and `catalogue_scorer()` for whole rows.
+    A subclass defines `score(user, item)` in the graph and `catalogue_scorer()` for whole rows.
 
     Args:
         n_users: int.
         n_items: int.
-        n_entries: int, entries of the matrix.
-        longest: int, entries of its longest row.
+        n_entries: int, number of entries of the matrix.
+        longest: int, number of entries of its longest row.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -47,7 +47,7 @@ class HistoryScore(keras.layers.Layer):
         self.built = True
 
     def fill(self, matrix: "scipy.sparse.csr_matrix") -> None:
-        """Take the matrix, of sorted rows."""
+        """Set the matrix, whose rows are sorted."""
         self.starts.assign(matrix.indptr.astype(np.int32))
         self.items.assign(matrix.indices.astype(np.int32))
         self.values.assign(matrix.data.astype(np.float32))
@@ -77,7 +77,7 @@ class HistoryScore(keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} must define `score_histories`.")
 
     def valued(self, histories: "scipy.sparse.csr_matrix") -> "scipy.sparse.csr_matrix":
-        """Histories with what an entry of their item is on average in the matrix, in place of ones."""
+        """Histories in which each one is replaced by the mean entry of its item in the matrix."""
         matrix = self.matrix()
         counts = np.bincount(matrix.indices, minlength=self.n_items)
         means = np.bincount(matrix.indices, matrix.data, self.n_items) / np.maximum(counts, 1)
@@ -87,23 +87,24 @@ class HistoryScore(keras.layers.Layer):
         return valued
 
     def item_links(self) -> "np.ndarray | scipy.sparse.csr_matrix | None":
-        """What each item `[I, I]` that a user has gives to each item; `None` where it depends on more."""
+        """What each item of a user adds to each item's score, `[I, I]`; `None` if it depends on more."""
         return None
 
     def contributions(self, user: int, item: int) -> tuple[str, np.ndarray, np.ndarray]:
-        """What gives a pair its score.
+        """The contributions to the score of a pair.
 
         Args:
             user: code.
             item: code.
 
         Returns:
-            What contributes, `"item"` or `"user"`, their codes, and what each gives; these sum to the score.
+            The kind of the contributing entities, `"item"` or `"user"`, their codes, and their contributions,
+            which sum to the score.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `contributions`.")
 
     def matrix(self) -> "scipy.sparse.csr_matrix":
-        """The matrix as SciPy has it."""
+        """The matrix as a SciPy matrix."""
         import scipy.sparse
 
         parts = tuple(ops.convert_to_numpy(x) for x in (self.values, self.items, self.starts))
@@ -117,7 +118,7 @@ class HistoryScore(keras.layers.Layer):
         return lookup(self.items, places), ops.where(there, lookup(self.values, places), 0.0)
 
     def entry(self, user: Any, item: Any) -> Any:
-        """Entries at users and items of one shape; found by halving the row, as rows are sorted."""
+        """Entries for users and items of one shape, found by binary search in the sorted rows."""
         low, end = lookup(self.starts, user), lookup(self.starts, user + 1)
         high = end
         for _ in range(self.longest.bit_length()):
@@ -163,8 +164,8 @@ class ItemWeightsScore(HistoryScore):
     Args:
         n_users: int.
         n_items: int.
-        n_entries: int, entries of the users-by-items matrix x.
-        longest: int, entries of its longest row.
+        n_entries: int, number of entries of the users-by-items matrix x.
+        longest: int, number of entries of its longest row.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -178,7 +179,7 @@ class ItemWeightsScore(HistoryScore):
     _given: np.ndarray | None = None
 
     def give(self, item_weights: np.ndarray) -> None:
-        """Let the layer begin with these weights, `[I, I]`; zeros to replace would take as much again."""
+        """Set the initial weights, `[I, I]`; creating zeros first would double the memory."""
         self._given = item_weights
 
     def build(self, user_shape: Any, item_shape: Any = None) -> None:
@@ -218,14 +219,14 @@ class ItemWeightsScore(HistoryScore):
         return self.valued(histories) @ ops.convert_to_numpy(self.item_weights)
 
     def contributions(self, user: int, item: int) -> tuple[str, np.ndarray, np.ndarray]:
-        """What gives a pair its score: each item that the user has, times its weight for the item.
+        """The contributions to the score of a pair: each item of the user, times its weight for the item.
 
         Args:
             user: code.
             item: code.
 
         Returns:
-            `"item"`, codes of items, and what each gives.
+            `"item"`, codes of items, and their contributions.
         """
         own = self.matrix()[user]
         return "item", own.indices, own.data * ops.convert_to_numpy(self.item_weights[:, item])[own.indices]
@@ -238,10 +239,10 @@ class NeighborScore(HistoryScore):
     Args:
         n_users: int.
         n_items: int.
-        n_entries: int, entries of the users-by-items matrix x.
-        longest: int, entries of its longest row.
+        n_entries: int, number of entries of the users-by-items matrix x.
+        longest: int, number of entries of its longest row.
         of: `"item"`: `sum_n w[i, n] x[u, n]`; `"user"`: `sum_n w[u, n] x[n, i]`.
-        n_neighbors: int, neighbours of each.
+        n_neighbors: int, number of neighbours of each entity.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -291,13 +292,13 @@ class NeighborScore(HistoryScore):
         return lambda users: (table[users] @ matrix).toarray()
 
     def item_links(self) -> "scipy.sparse.csr_matrix | None":
-        """By neighbour the items that it is near to, `[I, I]`; `None` where neighbours are users."""
+        """Similarities of neighbours to the items that they are near, `[I, I]`; `None` for users."""
         return self._table().T.tocsr() if self.of == "item" else None
 
     def score_histories(self, histories: "scipy.sparse.csr_matrix") -> np.ndarray:
         """Scores `[B, I]` of the whole catalogue for users who were not in training.
 
-        Users' neighbours are found by the cosine of what they have.
+        Neighbours of users are found by the cosine of their histories.
 
         Args:
             histories: `[B, I]`, ones where a user has an item.
@@ -313,14 +314,16 @@ class NeighborScore(HistoryScore):
         return np.where(near >= last, near, 0).astype(np.float32) @ matrix
 
     def contributions(self, user: int, item: int) -> tuple[str, np.ndarray, np.ndarray]:
-        """What gives a pair its score: neighbours of the item that the user has, or of the user that have it.
+        """The contributions to the score of a pair.
+
+        These are neighbours of the item that the user has, or neighbours of the user who have the item.
 
         Args:
             user: code.
             item: code.
 
         Returns:
-            `"item"` or `"user"`, codes of neighbours, and what each gives.
+            `"item"` or `"user"`, codes of neighbours, and their contributions.
         """
         matrix, table = self.matrix(), self._table()
         near = table[item if self.of == "item" else user]
@@ -330,7 +333,7 @@ class NeighborScore(HistoryScore):
         return self.of, near.indices[kept], values[kept]
 
     def _table(self) -> "scipy.sparse.csr_matrix":
-        """Similarities of each to its neighbours, `[n, n]`."""
+        """Similarities of each entity to its neighbours, `[n, n]`."""
         import scipy.sparse
 
         near, weights = (ops.convert_to_numpy(x) for x in (self.neighbors, self.similarities))

@@ -1,4 +1,4 @@
-"""What the hybrid recommenders share: two sides of features, representations, a score and a loss."""
+"""Shared parts of the hybrid recommenders: two sides of features, representations, a score and a loss."""
 
 import contextlib
 import functools
@@ -35,7 +35,7 @@ from kerasrec.layers._representation import Representation
 from kerasrec.losses._names import NAMES, takes_catalogue
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._parts import assemble, id_inputs
-from kerasrec.zoo._svd_start import begin_with_svd
+from kerasrec.zoo._svd_init import initialize_with_svd
 
 REPRESENTATIONS: dict[str, Callable[[int, int, Any], keras.layers.Layer]] = {
     "linear": lambda n, n_features, l2: SparseLinearRepr(n, n_features, kernel_regularizer=l2),
@@ -50,7 +50,7 @@ REPRESENTATIONS: dict[str, Callable[[int, int, Any], keras.layers.Layer]] = {
     ),
 }
 SCORES: dict[str, type[Score]] = {"dot": DotScore, "cosine": CosineScore, "euclidean": EuclideanScore}
-# `CatalogueCrossEntropy` takes vectors, which only models of sequences give it.
+# `CatalogueCrossEntropy` takes vectors, which only sequential models supply.
 LOSSES = {name: loss for name, loss in NAMES.items() if loss is not losses.CatalogueCrossEntropy}
 
 N_COMPONENTS = Hyperparameter("n_components", "int", 5, low=2, high=256, log=True)
@@ -71,7 +71,7 @@ class Side:
     Args:
         name: `"user"` or `"item"`.
         codes: the input.
-        features: `Features`, a matrix `[n, F]`, or the number of entities, whose features are their identity.
+        features: `Features`, a matrix `[n, F]`, or the number of entities if identity is their only feature.
         l2: regularizer of the named parts, or `None`.
         dropout: `FeatureDropout`, or `None`.
     """
@@ -89,7 +89,7 @@ class Side:
             self.n_features = int(matrix.shape[1])
             self.has_identity = getattr(features, "has_identity", None)
             if self.has_identity is None:
-                self.has_identity = _tells_apart(matrix)
+                self.has_identity = _has_indicators(matrix)
         else:
             if not isinstance(features, (int, np.integer)):
                 raise ValueError(
@@ -113,7 +113,7 @@ class Side:
     def represent(
         self, given: Any, n_components: int, part: str = "repr", n_tastes: int | None = None
     ) -> Any:
-        """Representations `[B, C]`, of items `[B, L, C]`; `[B, T, C]` where `n_tastes` is given."""
+        """Representations `[B, C]`, or `[B, L, C]` of items; `[B, T, C]` with `n_tastes`."""
         argument = "attention" if part == "attention" else f"{self.name}_{part}"
         name = f"{self.name}_{part}"
         several = isinstance(given, Sequence) and not isinstance(given, str)
@@ -136,7 +136,7 @@ class Side:
         return tastes[0] if n_tastes is None else ops.stack(tastes, axis=1)
 
     def bias(self) -> Any:
-        """One weight a feature, summed."""
+        """The sum of one weight per feature."""
         return FeatureBias(self.n_features, bias_regularizer=self.l2, name=f"{self.name}_bias")(self.bag)
 
     def _layer(self, given: Any, argument: str, n_components: int, name: str) -> keras.layers.Layer:
@@ -179,7 +179,7 @@ def hybrid(
     user_feature_dropout: Any = None,
     item_feature_dropout: Any = None,
 ) -> keras.Model:
-    """The compiled model. `identity` names the sides that are to have indicator columns."""
+    """The compiled model. `identity` names the sides that should have indicator columns."""
     n_components = positive_integer("n_components", n_components)
     n_tastes = positive_integer("n_tastes", n_tastes)
     if attention is not None and n_tastes == 1:
@@ -217,24 +217,25 @@ def hybrid(
             arguments |= {"user_bias": user.bias(), "item_bias": item.bias()}
         model = assemble(card, *codes, compare(**arguments), learning_rate, loss=loss_of(loss, item.n))
     if init == "svd" and type(compare) is DotScore:
-        begin_with_svd((user, item), interactions, seed)
+        initialize_with_svd((user, item), interactions, seed)
     return model
 
 
 def _check_given(name: str, value: Any, interactions: Any) -> None:
     if interactions is None:
         raise ValueError(
-            f"`interactions` must be given for `{name}`, which follows them. "
+            f"`interactions` must be given for `{name}`, which depends on them. "
             f"Received: {name}={value!r}, interactions=None."
         )
 
 
 def decay_by_count(sides: tuple[Side, Side], decay: float, interactions: Any, loss: Any) -> None:
-    """Let the representations that users and items will have decay; not at all of 0.
+    """Add weight decay to the future representations of users and items; 0 adds none.
 
-    Of whole rows, that of a user in proportion to its positives, and that of an item to the root of its
-    share: a user is then read once an epoch, an item in every step. Otherwise a row is a positive, and a user
-    is read as often as it has positives: its decay is the same each time.
+    With a loss over the catalogue, a batch has one row per user, so a user is read once per epoch and an item
+    in every step. The decay of a user is then proportional to its number of positives, and the decay of an
+    item to the square root of its share of positives. With other losses, a row is one positive, and a user is
+    read once for each of its positives, so its decay is the same each time.
 
     Args:
         sides: the users and the items.
@@ -259,23 +260,23 @@ def decay_by_count(sides: tuple[Side, Side], decay: float, interactions: Any, lo
 
 
 def score_layer(score: Any) -> Score:
-    """A score by name, or itself."""
+    """A score layer by name, or the layer itself."""
     if isinstance(score, Score):
         return score
     if not isinstance(score, str) or score not in SCORES:
         raise ValueError(
             f"`score` must be a score layer or one of {', '.join(SCORES)}. Received: score={score!r}."
         )
-    # Scores in half precision would be rounded to about 0.004.
+    # In half precision, scores would be rounded to about 0.004.
     return SCORES[score](name=score, dtype="float32")
 
 
 def loss_of(loss: Any, n_items: int) -> Any:
-    """A loss by its name, kerasrec's or Keras's, or itself; the size of the catalogue is filled in."""
+    """A loss of kerasrec or Keras by name, with the size of the catalogue, or the loss itself."""
     if isinstance(loss, losses.CatalogueCrossEntropy) or loss == "catalogue_cross_entropy":
         raise ValueError(
-            "`loss` must compare scores; CatalogueCrossEntropy compares vectors and is for models of "
-            f"sequences, such as 'sasrec'. Use 'full_softmax'. Received: loss={loss!r}."
+            "`loss` must compare scores; CatalogueCrossEntropy compares vectors and is for sequential "
+            f"models, such as 'sasrec'. Use 'full_softmax'. Received: loss={loss!r}."
         )
     if not isinstance(loss, str):
         if callable(loss):
@@ -287,13 +288,13 @@ def loss_of(loss: Any, n_items: int) -> Any:
         with contextlib.suppress(ValueError):
             return keras.losses.get(loss)
     raise ValueError(
-        f"`loss` must be a loss, a function of labels and scores, a name of Keras's, or one of "
+        f"`loss` must be a loss, a function of labels and scores, a Keras name, or one of "
         f"{', '.join(LOSSES)}. Received: loss={loss!r}."
     )
 
 
 def softmax_of(loss: Any, temperature: float) -> Any:
-    """A softmax that is given by its name, at a temperature; any other loss as it is."""
+    """A softmax loss given by name, with a temperature; any other loss unchanged."""
     temperature = positive_number("temperature", temperature)
     known = {"sampled_softmax": losses.SampledSoftmax, "full_softmax": losses.FullSoftmax}
     return known[loss](temperature) if isinstance(loss, str) and loss in known else loss
@@ -301,11 +302,11 @@ def softmax_of(loss: Any, temperature: float) -> Any:
 
 @contextlib.contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """Let every layer that is made meanwhile draw its weights from this seed."""
+    """A context in which every new layer draws its weights from this seed."""
     if seed is None:
         yield
         return
-    # What Keras's initializers draw their own seeds from.
+    # Keras's initializers draw their seeds from Python's `random`.
     state = random.getstate()
     random.seed(seed)
     try:
@@ -314,8 +315,8 @@ def seeded(seed: int | None) -> Iterator[None]:
         random.setstate(state)
 
 
-def _tells_apart(matrix: Any) -> bool:
-    """Whether every row has a column of its own."""
+def _has_indicators(matrix: Any) -> bool:
+    """Whether every row has a column that no other row has."""
     import scipy.sparse
 
     matrix = scipy.sparse.csc_matrix(matrix)
@@ -324,13 +325,13 @@ def _tells_apart(matrix: Any) -> bool:
 
 
 def warn_without_identity(card: Card, sides: Sequence[Side]) -> None:
-    """Say once that entities of equal features cannot be told apart."""
+    """Warn that entities with equal features cannot be distinguished."""
     sides = [side for side in sides if not side.has_identity]
     if sides:
         names = " and ".join(f"{side.name}s" for side in sides)
         indicators = " and ".join(f"Features.indicator(data.{side.name}_ids)" for side in sides)
         warnings.warn(
-            f"{card.name} has no indicator columns of {names}: it cannot tell those with equal features "
-            f"apart. Stack {indicators} unless this is intended.",
+            f"{card.name} has no indicator columns of {names}, so it cannot distinguish those with equal "
+            f"features. Stack {indicators} unless this is intended.",
             stacklevel=4,
         )

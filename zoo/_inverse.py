@@ -1,4 +1,4 @@
-"""Inverses of large symmetric matrices, in half of the memory, by pieces that 32 bits can count."""
+"""Inverts large symmetric matrices in half the memory, in pieces whose sizes fit into 32 bits."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -8,9 +8,9 @@ import numpy as np
 if TYPE_CHECKING:
     import scipy.sparse
 
-# Rows of a strip. A product of strips is large enough to run at the arithmetic's speed.
+# Rows of a strip. Products of such strips are limited by arithmetic and not by memory.
 _STRIP = 1024
-# Rows of a sparse product that are made dense at once.
+# Number of rows of a sparse product that are made dense at once.
 _BLOCK = 256
 
 
@@ -22,7 +22,7 @@ def gram(rows: "scipy.sparse.csr_matrix", ridge: float) -> list[np.ndarray]:
         ridge: float.
 
     Returns:
-        float64 strips, `[b, end]` of rows `end - b` to `end`; the square at the end of a strip is whole.
+        float64 strips, `[b, end]` for rows `end - b` to `end`; the square at the end of a strip is complete.
     """
     rows = rows.astype(np.float64)
     columns = rows.T.tocsr()
@@ -39,9 +39,9 @@ def gram(rows: "scipy.sparse.csr_matrix", ridge: float) -> list[np.ndarray]:
 
 
 def invert(strips: list[np.ndarray]) -> None:
-    """Put minus the inverse of a positive definite matrix in place of its lower triangle.
+    """Replace the lower triangle of a positive definite matrix by that of minus its inverse.
 
-    The symmetric sweep operator, a strip at a time: n^3 operations, nearly all of them in matrix products.
+    The symmetric sweep operator, one strip at a time: n^3 operations, nearly all of them in matrix products.
 
     Args:
         strips: as `gram` makes them.
@@ -66,11 +66,11 @@ def invert(strips: list[np.ndarray]) -> None:
 
 
 def mirrored(strips: list[np.ndarray], dtype: type) -> np.ndarray:
-    """The whole symmetric matrix `[n, n]`; strips are given back to the memory on the way.
+    """The whole symmetric matrix `[n, n]`; strips are freed one by one.
 
     Args:
         strips: as `gram` makes them; empty afterwards.
-        dtype: of the result.
+        dtype: type of the result.
     """
     n = strips[-1].shape[1]
     whole: np.ndarray = np.empty((n, n), dtype)
@@ -89,7 +89,7 @@ def diagonal(strips: list[np.ndarray]) -> np.ndarray:
 
 
 def _placed(strips: list[np.ndarray], first: int = 0) -> Iterator[tuple[np.ndarray, int, int]]:
-    """Each strip with the first of its rows and the one after its last; the first strip begins at `first`."""
+    """Each strip with its first row and the row after its last; the first strip begins at row `first`."""
     for strip in strips:
         yield strip, first, first + len(strip)
         first += len(strip)

@@ -1,4 +1,4 @@
-"""What a model takes, before it is made."""
+"""The memory and disk space that a model needs, estimated before it is made."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from kerasrec.data import Interactions
 
 _FLOAT = 4
-# Adam's two moments stand beside each weight.
+# A weight and Adam's two moments.
 _WITH_SLOTS = 3
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Bytes that a model takes at least, with its optimizer: as much memory, and as much of a disk.
+    """The minimum number of bytes that a model and its optimizer need, both in memory and on disk.
 
     Args:
         n_bytes: int.
-        of_what: what takes them, in words.
-        trains: bool, whether the model is to be trained.
+        of_what: what needs them, in words.
+        trains: bool, whether the model will be trained.
     """
 
     n_bytes: int
@@ -34,7 +34,7 @@ class Needs:
     trains: bool
 
     def check(self) -> None:
-        """Refuse a model that this process has no memory for."""
+        """Refuse a model that does not fit into this process's memory."""
         check_memory(self.n_bytes, self.of_what, self.trains)
 
 
@@ -44,12 +44,12 @@ def needs_of(
     settings: Mapping[str, Any],
     make: Callable[[], keras.Model],
 ) -> Needs:
-    """What a model takes: of its tables of users and items alone where others cannot be known.
+    """The needs of a model; only those of its user and item tables if others cannot be found.
 
     Args:
         card: `Card` of the model.
         interactions: `Interactions` that it is made for.
-        settings: hyperparameters, of which layers and other objects are used as they are.
+        settings: hyperparameters.
         make: makes the model.
     """
     trained = card.optimizer is not None
@@ -60,7 +60,7 @@ def needs_of(
     if _is_plain(n_components) and isinstance(n_components, (int, float)) and 0 < n_components < math.inf:
         least = int(n_components) * (interactions.n_users + interactions.n_items)
     found = Needs(_FLOAT * copies * least, of_what, trained)
-    found.check()  # a size that nothing could be made of
+    found.check()  # too large even to trace the model
     if not trained or not all(map(_is_plain, settings.values())):
         return found
     weights = sum(map(math.prod, shapes_of(make)))
@@ -68,7 +68,7 @@ def needs_of(
 
 
 def _is_plain(value: Any) -> bool:
-    """Numbers and text; a layer would be built with the model that nobody wants."""
+    """Whether a setting is a number or text; a layer would be built together with the traced model."""
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, (bool, int, float, str))

@@ -1,4 +1,4 @@
-"""What the two nearest-neighbour models share."""
+"""Shared parts of the two nearest-neighbour models."""
 
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from kerasrec.data import Interactions
 
 WEIGHTINGS = ("cosine", "tfidf", "bm25")
-# Entities whose similarities with all others are held at once, in bytes.
+# Bytes of similarities with all other entities that are held at once.
 _BLOCK_BYTES = 64 << 20
-# Share of the pairs that are alike at all, below which only these are sorted.
+# If a smaller share of the pairs has a similarity above 0, only those are sorted.
 _SPARSE = 0.05
 
 HYPERPARAMETERS = (
@@ -39,7 +39,7 @@ def neighbor_model(
     shrinkage: float,
     values: str,
 ) -> keras.Model:
-    """The fitted model of neighbours of items, or of users."""
+    """The fitted model of item neighbours or user neighbours."""
     n_neighbors = positive_integer("n_neighbors", n_neighbors)
     if weighting not in WEIGHTINGS:
         raise ValueError(
@@ -65,10 +65,10 @@ def neighbor_model(
 def nearest(
     rows: "scipy.sparse.csr_matrix", n_neighbors: int, weighting: str, shrinkage: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest other rows of each row, and their similarities, `[n, n_neighbors]`; 0 where there is none.
+    """The nearest other rows of each row, and their similarities, `[n, n_neighbors]`; 0 if there are fewer.
 
-    `similarity = a . b / (|a| |b| + shrinkage)` of weighted rows a and b. Of equally near rows the first
-    ones count.
+    `similarity = a . b / (|a| |b| + shrinkage)` of weighted rows a and b. Among equally near rows, the first
+    ones are taken.
     """
     import scipy.sparse
 
@@ -88,7 +88,7 @@ def nearest(
         if shrinkage:
             products = lengths[block][_rows(found)] * lengths[found.indices]
             found.data *= products / (products + shrinkage)
-        found.data = found.data.astype(np.float32)  # makes equal what only rounding tells apart
+        found.data = found.data.astype(np.float32)  # removes differences due to rounding
         found.data[found.indices == block[_rows(found)]] = 0  # no row is its own neighbour
         first = _first if found.nnz > _SPARSE * len(block) * n else _first_of_few
         near[block], similarities[block] = first(found, n_neighbors)
@@ -101,10 +101,10 @@ def _rows(found: "scipy.sparse.csr_matrix") -> np.ndarray:
 
 
 def _first(entries: "scipy.sparse.csr_matrix", k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest entries of each row, the first among equals, and their columns."""
+    """The k largest entries of each row, with the first ones among equals, and their columns."""
     found = entries.toarray()
     cut = np.partition(found, found.shape[1] - k, axis=1)[:, found.shape[1] - k, None]
-    # Entries above the cut, then as many equal to it as there is room for.
+    # Entries above the cut, then entries equal to it as long as there is room.
     above, equal = found > cut, found == cut
     room = k - above.sum(axis=1, keepdims=True)
     kept = above | (equal & (np.cumsum(equal, axis=1) <= room))
@@ -113,7 +113,7 @@ def _first(entries: "scipy.sparse.csr_matrix", k: int) -> tuple[np.ndarray, np.n
 
 
 def _first_of_few(entries: "scipy.sparse.csr_matrix", k: int) -> tuple[np.ndarray, np.ndarray]:
-    """As `_first`, where most entries are 0; what is left of a row's k places has column and entry 0."""
+    """The same as `_first` if most entries are 0; unused places of a row have column and entry 0."""
     rows = _rows(entries)
     order = np.lexsort((entries.indices, -entries.data, rows))
     place = np.arange(len(order)) - entries.indptr[rows]  # rows stay where they are

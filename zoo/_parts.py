@@ -1,4 +1,4 @@
-"""What the factories share."""
+"""Shared parts of the factories."""
 
 import itertools
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def id_inputs() -> tuple[Any, Any]:
 
 
 def seeds(seed: int | None) -> Iterator[int | None]:
-    """A different seed for every part: tables drawn from one seed would begin with the same numbers."""
+    """A different seed for each part; tables drawn from one seed would begin with the same numbers."""
     if seed is None:
         return itertools.repeat(None)
     generator = np.random.default_rng(seed)
@@ -28,7 +28,7 @@ def seeds(seed: int | None) -> Iterator[int | None]:
 
 
 def table(n: int, size: int, l2: float, seed: int | None, name: str) -> FeatureEmbedding:
-    """A He-normal table under L2."""
+    """A table with He-normal weights and an L2 penalty."""
     return FeatureEmbedding(
         n,
         size,
@@ -39,9 +39,9 @@ def table(n: int, size: int, l2: float, seed: int | None, name: str) -> FeatureE
 
 
 def assemble(card: Card, user: Any, item: Any, output: Any, learning_rate: Any, **kwargs: Any) -> keras.Model:
-    """The compiled model, its output named after the task, with an empty catalogue behind it.
+    """The compiled model with an empty catalogue after its output, which is named after the task.
 
-    `kwargs` go to `card.compile`.
+    `kwargs` are passed to `card.compile`.
     """
     output = Catalogue(name="rating" if card.task == "rating" else "score")(output)
     model = Model({"user": user, "item": item}, output, name=card.name)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Schedule = Literal["constant", "linear", "cosine"]
 SCHEDULES: tuple[Schedule, ...] = ("constant", "linear", "cosine")
-# Of the first rate, what is left for a training that goes on later.
+# Share of the initial rate that remains for later training.
 _LATER = 0.1
 
 

@@ -1,4 +1,4 @@
-"""What the models of sequences share: their inputs, item table, losses and assembly."""
+"""Shared parts of the sequential models: inputs, item table, losses and assembly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,12 +13,12 @@ from kerasrec.trainers import Model
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._recipe import Size
 
-# Cross-entropy over the catalogue, over shared negatives, gBCE, and one negative a positive.
+# Cross-entropy over the catalogue, over shared negatives, gBCE, and with one negative per positive.
 SEQUENCE_LOSSES = ("ce", "sampled", "gbce", "bce")
 LOSS = Hyperparameter("loss", "choice", "sampled", choices=SEQUENCE_LOSSES)
-# Likes a user, above which histories are taken longer.
+# Likes per user above which longer histories are used.
 _LONG = 100
-# Of the items' first vectors.
+# Standard deviation of the items' initial vectors.
 STDDEV = 0.02
 N_COMPONENTS = Hyperparameter("n_components", "int", 64, low=32, high=256, log=True)
 DROPOUT = Hyperparameter("dropout", "float", 0.1, low=0.0, high=0.6)
@@ -26,12 +26,12 @@ LEARNING_RATE = Hyperparameter("learning_rate", "float", 1e-3, low=1e-4, high=1e
 
 
 def loss_of(loss: Any, n_items: int, temperature: float = 1.0) -> Any:
-    """A loss by its name or its short name, or itself."""
+    """A loss by its name or short name, or the loss itself."""
     made: dict[str, Callable[[], keras.losses.Loss]] = {
         "catalogue_cross_entropy": lambda: losses.CatalogueCrossEntropy(temperature),
         "sampled_softmax": lambda: losses.SampledSoftmax(temperature, max_positives=1),
-        "gbce": lambda: losses.GBCE(n_items, prior=_share(n_items)),
-        "binary_cross_entropy": lambda: losses.BinaryCrossEntropy(_share(n_items)),
+        "gbce": lambda: losses.GBCE(n_items, prior=_prior(n_items)),
+        "binary_cross_entropy": lambda: losses.BinaryCrossEntropy(_prior(n_items)),
         "bpr_max": lambda: losses.BPRMax(max_positives=1),
     }
     if isinstance(loss, keras.losses.Loss):
@@ -44,13 +44,13 @@ def loss_of(loss: Any, n_items: int, temperature: float = 1.0) -> Any:
     return made[name]()
 
 
-def _share(n_items: int) -> float:
-    """Of one item among all: what a score of 0 stands for, or the first steps would only lower all scores."""
+def _prior(n_items: int) -> float:
+    """The initial probability of an item; with a larger one, the first steps would only lower all scores."""
     return 1 / (n_items + 1)
 
 
 def batch_size(size: Size, most: int = 128) -> int:
-    """Users a step: few where there are few, so that an epoch has about a hundred steps.
+    """Users per step: fewer in small data, so that an epoch has about a hundred steps.
 
     Args:
         size: `Size`.
@@ -60,7 +60,7 @@ def batch_size(size: Size, most: int = 128) -> int:
 
 
 def history_length(size: Size) -> int:
-    """Items of a history: 50, or 200 where users have a hundred and more.
+    """Length of a history: 50 items, or 200 if users have a hundred or more on average.
 
     Args:
         size: `Size`.
@@ -76,7 +76,7 @@ def history_input() -> Any:
 def item_table(
     n_items: int, n_components: int, masked: bool = False, history_length: int | None = None
 ) -> Any:
-    """The table of the items, of a history and of those that are scored."""
+    """The item table, which the history and the scored items share."""
     return SequenceEmbedding(
         n_items,
         positive_integer("n_components", n_components),
@@ -90,7 +90,7 @@ def item_table(
 def sequence_model(
     card: Card, inputs: dict[str, Any], positions: Any, table: Any, learning_rate: Any, loss: Any
 ) -> keras.Model:
-    """The compiled model of positions `[B, H, C]`, or of one vector `[B, C]` of a history."""
+    """The compiled model from the positions `[B, H, C]` of a history, or its single vector `[B, C]`."""
     item = keras.Input((None,), name="item", dtype="int32")
     user = LastPosition(name="last")(positions) if len(positions.shape) == 3 else positions
     score = DotScore(name="dot", dtype="float32")(user, table(item))

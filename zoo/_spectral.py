@@ -1,4 +1,4 @@
-"""Where a hybrid may begin: at a truncated decomposition of who has what."""
+"""Initial vectors from a truncated singular value decomposition of the interactions."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from kerasrec.data import Interactions
 
-# What a row's and a column's number of entries is raised to, to divide its entries by.
+# Entries are divided by the numbers of entries of their row and column to this power.
 _EXPONENT = 0.3
 _POWERS = 2
-# Factors of the scores that are tried, users that they are tried on, and scores of these at most.
+# Candidate factors of the scores, number of users to try them on, and maximum number of their scores.
 _FACTORS = 2.0 ** np.arange(-4, 13)
 _USERS, _SCORES = 256, 20_000_000
 
@@ -22,11 +22,11 @@ _USERS, _SCORES = 256, 20_000_000
 def spectral_vectors(
     interactions: "Interactions", n_components: int, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors of users and items whose dot products are a smoothed matrix of who has what.
+    """Vectors of users and items whose dot products are a smoothed interaction matrix `f U S V^T`.
 
-    `f (D_u^-0.3 X D_i^-0.3) V S V^T`, with `D` the numbers of entries of rows and columns, `U S V^T` the
-    truncated decomposition of what stands in brackets, and the factor `f` that with which softmax over the
-    catalogue is best.
+    `U S V^T` is the truncated singular value decomposition of `D_u^-0.3 X D_i^-0.3`, where `D_u` and `D_i`
+    are the numbers of entries of rows and columns. The factor `f` minimises the softmax loss over the
+    catalogue.
 
     Args:
         interactions: `Interactions`.
@@ -51,15 +51,15 @@ def spectral_vectors(
 
 
 def table(matrix: Any, vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Rows of features whose sums are given vectors, as far as features can tell entities apart.
+    """Vectors of features whose sums approximate the given vectors of entities.
 
-    What entities share is fitted to the vectors by ridge regression; a column that only one entity has takes
-    what is left of its vector.
+    Features that several entities share are fitted by ridge regression. A feature that only one entity has
+    gets the residual of this entity's vector.
 
     Args:
         matrix: features `[n, F]`, or `None` for identity.
         vectors: `[n, C]`.
-        known: bool `[n]`, whose vectors say something.
+        known: bool `[n]`, whether a vector is meaningful.
 
     Returns:
         float32 `[F, C]`.
@@ -78,14 +78,14 @@ def table(matrix: Any, vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
         out[~alone] = np.atleast_2d(ridge.fit(shared[known], vectors[known]).coef_).T
         vectors = np.where(known[:, None], vectors - shared @ out[~alone], 0)
     own = matrix[:, alone].tocoo()
-    # Of several columns that an entity has alone the first one.
+    # If an entity has several columns of its own, use the first one.
     rows, first = np.unique(own.row, return_index=True)
     out[np.flatnonzero(alone)[own.col[first]]] = vectors[rows] / own.data[first][:, None]
     return out
 
 
 def _factor(users: np.ndarray, items: np.ndarray, matrix: "scipy.sparse.csr_matrix", seed: int) -> float:
-    """The factor of the scores with which softmax over the catalogue is best, on some of the users."""
+    """The factor of the scores that minimises the softmax loss over the catalogue, for some of the users."""
     there = np.flatnonzero(matrix.getnnz(axis=1))
     n_users = min(len(there), _USERS, max(1, _SCORES // len(items)))
     chosen = np.random.default_rng(seed).choice(there, n_users, replace=False)

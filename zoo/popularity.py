@@ -71,9 +71,9 @@ def _lately(
         and interactions.duplicates == "sum"
         and np.array_equal(interactions.gains, interactions.values)
     ):
-        from kerasrec.data._events import behind
+        from kerasrec.data._events import events_of
 
-        events, counted = behind(interactions)
+        events, counted = events_of(interactions)
         weights = events.values * _left(events, duration)
         return np.bincount(events.items[counted], weights[counted], interactions.n_items)
     shares = _left(interactions, duration), (interactions.users, interactions.items)

@@ -10,7 +10,7 @@ import keras
 from kerasrec._names import did_you_mean
 from kerasrec.layers import find_catalogue
 from kerasrec.zoo._card import Card
-from kerasrec.zoo._clicks import begin_at_the_mean
+from kerasrec.zoo._clicks import set_initial_mean
 from kerasrec.zoo._needs import needs_of
 from kerasrec.zoo._recipe import Recipe, Size
 
@@ -186,7 +186,7 @@ def _of_columns(found: Card, impressions: Any, hyperparameters: Mapping[str, Any
     impressions.check_classes()
     _accepted(found, hyperparameters)
     model = found.factory(impressions.columns, **hyperparameters)
-    begin_at_the_mean(model, impressions)
+    set_initial_mean(model, impressions)
     return model
 
 

@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from kerasrec.data import Interactions
 
-# What is held out, by the name of the split.
+# Descriptions of the held-out rows, by the name of the split.
 _SPLITS = {
     "random": "{share} of the rows, at random",
     "per-user": "{share} of the rows of each user, at random",
@@ -26,20 +26,20 @@ How = Annotated[
         "--split",
         metavar="HOW",
         help=f"Rows to hold out: {', '.join(_SPLITS)}. Default: time if there are times, else random; for "
-        "models of histories, such as sasrec, last-out unless `--test-size` is given.",
+        "sequential models, such as sasrec, last-out unless `--test-size` is given.",
     ),
 ]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The rows to train on and those held out.
+    """The rows to train on and the held-out rows.
 
     Attributes:
         train: `Interactions`.
         test: `Interactions`, or `None` if none are held out.
         how: name of the split, or `None`.
-        line: says what was held out; empty if nothing was.
+        line: description of the held-out rows; empty if there are none.
     """
 
     train: "Interactions"
@@ -49,7 +49,7 @@ class Parts:
 
 
 def check_split(how: str | None, test_size: float | None, has_times: bool) -> None:
-    """Refuse a split that does not exist or does not go with the other options.
+    """Refuse an unknown split, or one that contradicts the other options.
 
     Args:
         how: value of `--split`, or `None`.
@@ -83,15 +83,15 @@ def hold_out(
 ) -> Parts:
     """Hold rows out, as `kerasrec.data.splits` does.
 
-    A model of histories says what comes next, so it is tested on the last row of each user. Of other models,
+    A sequential model predicts the next item, so it is tested on the last row of each user. For other models,
     the latest rows are held out if there are times.
 
     Args:
         liked: `Interactions` to split.
-        how: name of the split. Defaults to `None`: by the models and the times.
+        how: name of the split, or `None` to choose it by the models and the times.
         test_size: share held out; 0 for none, `None` if it was not given.
-        default_size: the share if it was not given.
-        seed: of the random splits.
+        default_size: share if `test_size` is `None`.
+        seed: seed of the random splits.
         models: names of the models to train.
     """
     from kerasrec import zoo
@@ -120,11 +120,11 @@ def hold_out(
         train, test = function(liked, share, seed)
     order = "by time" if liked.times is not None else "in the order of the table; `--time-column` names times"
     what = _SPLITS[chosen].format(share=f"{100 * share:.4g}%", order=order)
-    return Parts(train, test, chosen, f"Held out: {what}" + ("" if how else "; `--split` sets another way"))
+    return Parts(train, test, chosen, f"Held out: {what}" + ("" if how else "; `--split` chooses another"))
 
 
 def _last_rows(liked: "Interactions") -> tuple["Interactions", "Interactions"]:
-    """The last row of each user who has several, in the order of the table, as histories have it."""
+    """Hold out the last row of each user who has several, in the order of the table, as histories do."""
     from kerasrec.data._last_rows import leave_last_row_out
 
     try:

@@ -1,4 +1,4 @@
-"""What other packages read of interactions beyond their public attributes."""
+"""The non-public parts of interactions that other packages read."""
 
 import copy
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ def meaning_of(interactions: "Interactions") -> Meaning:
 
 
 def event_counts_of(interactions: "Interactions") -> np.ndarray | None:
-    """Number of events of which each value is the mean `[n]`, or `None` if values are no means."""
+    """Number of events that each value is the mean of, `[n]`, or `None` if values are not means."""
     return interactions._counts
 
 
@@ -49,7 +49,7 @@ def with_columns(interactions: "Interactions", **columns: Any) -> "Interactions"
 
 
 def is_opened(interactions: "Interactions") -> bool:
-    """Whether the columns are on disk; `_opened.disk_of` gives the rest of these."""
+    """Whether the columns are on disk; `_opened.disk_of` gives the parts besides the columns."""
     return interactions._disk is not None
 
 

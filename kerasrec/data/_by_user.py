@@ -6,7 +6,7 @@ from kerasrec.data.interactions import Interactions
 
 
 class ByUser:
-    """The items and labels of each user.
+    """The items of each user with their labels.
 
     Args:
         interactions: `Interactions`.

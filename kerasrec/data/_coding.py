@@ -1,4 +1,4 @@
-"""Raw rows of a table larger than memory as codes, values and times, by DuckDB."""
+"""Converts raw rows of a table larger than memory to codes, values and times with DuckDB."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,7 +60,7 @@ def code_rows(rows: RawRows, dates: bool, context: Sequence[Mapping[str, Any]]) 
     Args:
         rows: raw rows, in a connection with the tables `users` and `items`.
         dates: whether times are dates.
-        context: further columns, as `_contexts.looked_at` describes them.
+        context: further columns, as `_contexts.inspected` describes them.
     """
     types, further = rows.source.types, []
     if "v" in types:
@@ -91,9 +91,9 @@ def code_rows(rows: RawRows, dates: bool, context: Sequence[Mapping[str, Any]]) 
 
 
 def check_rows(rows: RawRows, dates: bool) -> None:
-    """Refuse values that are missing or could not be read, such times, and times of several units.
+    """Refuse missing and unreadable values, unreadable times, and times in several units.
 
-    Rows without a time get that of the user's row before them, as in memory.
+    Rows without a time get the time of the user's previous row, as in memory.
 
     Args:
         rows: raw rows, in a connection with the table `events`.
@@ -160,7 +160,7 @@ def _check_one_unit(rows: RawRows) -> None:
     total, *found = rows.connection.execute(f"SELECT count(*), {parts} FROM events").fetchall()[0]
     counts = {unit: n for unit, n in zip(UNITS, found[::3], strict=True) if n}
     if sum(counts.values()) < total or len(counts) < 2:
-        return  # they do not count from 1970, or count in one unit
+        return  # they are not times since 1970, or are all in one unit
     firsts, places = (dict(zip(UNITS, found[j::3], strict=True)) for j in (1, 2))
     rarest = min(counts, key=lambda unit: counts[unit])
     where = f" in {rows.place(places[rarest])}"

@@ -33,7 +33,7 @@ class ColumnWriter:
         self.n += len(data)
 
     def begin_as(self, other: "ColumnWriter") -> None:
-        """Begin with a copy of what another column has so far."""
+        """Begin with a copy of another column's entries so far."""
         other._file.flush()
         with other.path.open("rb") as file:
             file.seek(_NPY_HEADER)
@@ -86,7 +86,7 @@ def mapped(
 
 
 def checksum(path: Path) -> int:
-    """The CRC-32 of a file; of a `.npy` file with the header last, as `ColumnWriter` computes it."""
+    """The CRC-32 of a file; for a `.npy` file, the header comes last, as in `ColumnWriter`."""
     with path.open("rb") as file:
         head = file.read(_NPY_HEADER) if path.suffix == ".npy" else b""
         check = 0

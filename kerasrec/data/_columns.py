@@ -104,7 +104,7 @@ def shown(entry: Any) -> str:
 def encode(
     column: "pd.Series[Any]", name: Any, ids: Any = None, grow: bool = False, context: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Raw ids as codes, by the rule of `_ids`.
+    """Codes of raw ids, by the rule of `_ids`.
 
     Args:
         column: raw ids.
@@ -164,11 +164,11 @@ def _settled(
     if _ids.all_plain(raw):
         return codes, raw
     if column.dtype == object:  # pandas takes `True` for an equal number
-        refuse(_ids.no_ids(column.to_numpy()), column, name, *_ids.NOT_IDS)
+        refuse(_ids.not_ids(column.to_numpy()), column, name, *_ids.NOT_IDS)
     else:
-        refuse(_ids.no_ids(raw)[codes], column, name, *_ids.NOT_IDS)
+        refuse(_ids.not_ids(raw)[codes], column, name, *_ids.NOT_IDS)
     refuse(_ids.broken(raw)[codes], column, name, *_ids.BROKEN)
-    raw, refused = _ids.settled(raw, column.dtype if column.dtype in _FLOATS else None)
+    raw, refused = _ids.normalized(raw, column.dtype if column.dtype in _FLOATS else None)
     refuse(refused[codes], column, name, *_ids.NOT_WHOLE)
     pair = _ids.alike(raw)
     if pair is not None:
@@ -180,9 +180,9 @@ def _settled(
 
 
 def vocabulary(ids: Any, name: Any) -> np.ndarray:
-    """Given raw ids as an array that has no id twice and none missing."""
+    """Given raw ids as an array; repeated and missing ids are refused."""
     if isinstance(ids, (str, bytes)) or not hasattr(ids, "__iter__"):
-        raise TypeError(f"The ids given for {name!r} must be several, as a list. Received: {ids!r}.")
+        raise TypeError(f"The ids given for {name!r} must be a list of ids. Received: {ids!r}.")
     index = id_index(ids)
     if index.hasnans:
         raise ValueError(
@@ -194,7 +194,7 @@ def vocabulary(ids: Any, name: Any) -> np.ndarray:
             f"The ids given for {name!r} must be unique. Received: {len(again)} repeated ids, "
             f"first {shown(again[0])}."
         )
-    given, refused = _ids.settled(plain(index))
+    given, refused = _ids.normalized(plain(index))
     if refused.any():
         raise ValueError(
             f"The ids given for {name!r} must not be fractions, or floats beyond 2^53. "
@@ -228,7 +228,7 @@ def id_index(ids: Any) -> "pd.Index[Any]":
         valid_text(error.object)
         raise
     if pd.api.types.is_float_dtype(index.dtype):  # other floats must not be rounded to integers
-        return pd.Index(_ids.settled(index.to_numpy(float))[0], tupleize_cols=False)
+        return pd.Index(_ids.normalized(index.to_numpy(float))[0], tupleize_cols=False)
     return index
 
 
@@ -272,7 +272,7 @@ def numbers(column: "pd.Series[Any]", name: Any) -> np.ndarray:
 
 
 def times(column: "pd.Series[Any]", name: Any, users: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Times as `nanoseconds` gives them, and whether they were dates; rows without one keep their place.
+    """Times as `nanoseconds` gives them, and whether they were dates; missing times are filled in.
 
     Args:
         column: times.

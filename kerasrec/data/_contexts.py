@@ -25,23 +25,23 @@ _WHOLE, _FRACTION = r"[+-]?\d+", r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _TRUTH = "('True', 'TRUE', 'true', 'False', 'FALSE', 'false')"
 
 
-def looked_at(rows: RawRows, names: Sequence[str], keep_na: bool) -> list[dict[str, Any]]:
-    """Find out what further columns hold, and make a table of categories, `context0`, for each text column.
+def inspected(rows: RawRows, names: Sequence[str], keep_na: bool) -> list[dict[str, Any]]:
+    """Find the types of further columns, and make a table of categories (`context0`) of each text column.
 
     Args:
-        rows: raw rows, with the columns `x0`, `x1` and so on; if they come from a text file, the writing
-            decides what is a number.
+        rows: raw rows, with the columns `x0`, `x1` and so on; in a text file, columns whose entries all look
+            like numbers are numbers.
         names: names of the columns, for messages.
         keep_na: whether entries that pandas takes for missing ones are categories.
 
     Returns:
-        Of each the expression and the join that give its entries, their dtype, and how many categories there
-        are, or `None` if it is numbers.
+        For each column, the SQL expression and join that give its entries, its dtype, and the number of
+        categories, or `None` for numbers.
     """
-    return [_looked_at(rows, j, name, keep_na) for j, name in enumerate(names)]
+    return [_inspected(rows, j, name, keep_na) for j, name in enumerate(names)]
 
 
-def _looked_at(rows: RawRows, j: int, name: str, keep_na: bool) -> dict[str, Any]:
+def _inspected(rows: RawRows, j: int, name: str, keep_na: bool) -> dict[str, Any]:
     connection, table, type_ = rows.connection, rows.relation, rows.source.types[f"x{j}"]
     text, column = rows.source.is_text, f"x.x{j}"
     missing = f"x{j} IS NULL"
@@ -62,7 +62,7 @@ def _looked_at(rows: RawRows, j: int, name: str, keep_na: bool) -> dict[str, Any
     elif type_ != "VARCHAR":
         raise ValueError(
             f"Column {name!r} must hold numbers, text or truth values. Received: a column of type {type_}. "
-            "Make text of them, e.g. with `CAST(column AS VARCHAR)` in a query."
+            "Convert it to text, e.g. with `CAST(column AS VARCHAR)` in a query."
         )
     rows.refuse(f"x{j}", name, _duck.is_blank(f"x{j}::VARCHAR"), "empty entries", _REMEDY)
     found = f"SELECT DISTINCT {column} AS raw FROM {table} AS x"
@@ -82,7 +82,7 @@ def _looked_at(rows: RawRows, j: int, name: str, keep_na: bool) -> dict[str, Any
 
 
 def _written(connection: Any, table: str, j: int) -> tuple[str, str]:
-    """The type of a column of text by how all its entries are written, and the expression of that type."""
+    """The type that all entries of a text column can be read as, and the SQL expression of that type."""
     column = f"trim(x{j})"
     counts = [
         f"count(*) FILTER (regexp_full_match({column}, '{_WHOLE}') AND TRY_CAST({column} AS BIGINT) NOTNULL)",

@@ -34,16 +34,16 @@ class Pool:
         self._draws_for: dict[int, int] = {}
 
     def draws_for(self, n: int) -> int:
-        """Number of draws that usually hold `n` different wanted ones; at most three times `n`."""
+        """Number of draws that usually contain `n` distinct wanted numbers; at most three times `n`."""
         if n not in self._draws_for:
             draws = n
-            while draws < 3 * n and self._different(draws) < n + 2 * (draws - n) ** 0.5 + n / 16:
+            while draws < 3 * n and self._distinct(draws) < n + 2 * (draws - n) ** 0.5 + n / 16:
                 draws += max(1, n // 32)
             self._draws_for[n] = draws
         return self._draws_for[n]
 
-    def _different(self, draws: int) -> float:
-        """Expected number of different ones among `n_draws` draws."""
+    def _distinct(self, draws: int) -> float:
+        """Expected number of distinct numbers among `draws` draws."""
         if self._probabilities is None:
             return self.size * (1 - (1 - 1 / self.size) ** draws)
         return float(np.sum(1 - (1 - self._probabilities) ** draws))
@@ -54,14 +54,14 @@ class Pool:
             return rng.integers(0, self.size, shape, np.int32)
         uniform = rng.random(shape)
         drawn = self._guide[(uniform * self.size).astype(np.int32)]
-        # Inverse of the cumulative distribution: most draws are found at once or one further on.
+        # Inverse of the cumulative distribution: most draws are found at once or one place further on.
         drawn += self._cumulative[drawn] <= uniform
         left = np.flatnonzero(self._cumulative[drawn] <= uniform)
         drawn.ravel()[left] = np.searchsorted(self._cumulative, uniform.ravel()[left], "right")
         return drawn
 
     def keys(self, rng: np.random.Generator, n_rows: int) -> np.ndarray:
-        """Keys `[n_rows, size]`; the smallest of a row are draws without replacement, infinite ones none.
+        """Keys `[n_rows, size]`; the smallest of a row are draws without replacement, except infinite ones.
 
         References:
             Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006.
@@ -76,7 +76,7 @@ class Pool:
 def with_replacement(
     rng: np.random.Generator, pool: Pool, n_rows: int, n: int, unwanted: Unwanted
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `n` per row; unwanted draws are repeated.
+    """Draw `n` numbers per row; unwanted draws are repeated.
 
     Args:
         rng: generator.
@@ -105,7 +105,7 @@ def with_replacement(
 def without_replacement(
     rng: np.random.Generator, pool: Pool, n_rows: int, n: int, unwanted: Unwanted
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `n` different ones per row, with the distribution of one draw after the other.
+    """Draw `n` distinct numbers per row, distributed like one draw after the other.
 
     Arguments and results are those of `with_replacement`. If the pool is too small, some draws are not good.
     """
@@ -119,7 +119,7 @@ def without_replacement(
         keys[unwanted(np.arange(n_rows)[:, None], everything)] = np.inf
         drawn = np.argpartition(keys, n - 1, axis=1)[:, :n].astype(np.int32)
         return drawn, np.isfinite(np.take_along_axis(keys, drawn, axis=1))
-    # Skip draws that repeat or are unwanted; make so many at once that most rows have enough.
+    # Skip repeated and unwanted draws; make enough draws at once for most rows.
     drawn = pool.draw(rng, (n_rows, pool.draws_for(n)))
     good = ~(_repeats(drawn) | unwanted(np.arange(n_rows)[:, None], drawn))
     rank = np.cumsum(good, axis=1, dtype=np.int32)
@@ -144,7 +144,7 @@ def _drawn_again(
     good: np.ndarray,
     unwanted: Unwanted,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws `[R, n]` of the rows `where`, with those that are not good repeated."""
+    """Draws `[R, n]` of the rows `where`; draws that are not good are repeated."""
     rows, new = np.arange(len(where)), ~good
     for _ in range(ROUNDS):
         entries = drawn[rows]
@@ -163,8 +163,8 @@ def _repeats(entries: np.ndarray, new: np.ndarray | None = None) -> np.ndarray:
     """Which entries equal an earlier one of their row; with `new`, which new ones equal any earlier one."""
     n = entries.shape[1]
     bits = n.bit_length()
-    behind = bits + (new is not None)  # bits after those of the entry
-    small = int(entries.max(initial=0)).bit_length() + behind < 32
+    shift = bits + (new is not None)  # number of bits below the entry
+    small = int(entries.max(initial=0)).bit_length() + shift < 32
     packed: Any = entries.astype(np.int32 if small else np.int64)
     if new is not None:
         packed <<= 1
@@ -172,7 +172,7 @@ def _repeats(entries: np.ndarray, new: np.ndarray | None = None) -> np.ndarray:
     packed <<= bits
     packed |= np.arange(n, dtype=packed.dtype)
     packed.sort(axis=1)
-    same = (packed[:, 1:] ^ packed[:, :-1]) < 1 << behind
+    same = (packed[:, 1:] ^ packed[:, :-1]) < 1 << shift
     repeats = np.zeros(entries.shape, bool)
     rows, places = np.nonzero(same)
     repeats[rows, packed[rows, places + 1] & ((1 << bits) - 1)] = True

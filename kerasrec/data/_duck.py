@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasrec.data import _sources
 
-# Gets the stage, the number of rows done, and the number of all rows if it is known.
+# Called with the stage, the number of rows done, and the total number of rows if it is known.
 Progress = Callable[[str, int, int | None], None]
 
 _POLL_SECONDS = 0.25
@@ -28,7 +28,7 @@ def duckdb() -> Any:
 
 
 def is_blank(text: str) -> str:
-    """The SQL condition that a text has nothing but white space, as `str.isspace` and the empty text.
+    """The SQL condition that a text is empty or white space alone, as for `str.isspace`.
 
     Args:
         text: SQL expression.
@@ -47,7 +47,8 @@ def attach(connection: Any, database: str | None) -> None:
     except module.Error as error:
         raise ValueError(
             "`attach` must be a database that DuckDB can attach: a file of DuckDB or SQLite, or "
-            f"'postgres:...'. Received: attach={database!r}, on which DuckDB says: {_sources.said_by(error)}."
+            f"'postgres:...'. Received: attach={database!r}, on which DuckDB says: "
+            f"{_sources.message_of(error)}."
         ) from error
 
 
@@ -61,7 +62,7 @@ def watched(connection: Any, name: str, n_rows: int | None, progress: Progress) 
         while not done.wait(_POLL_SECONDS):
             share = connection.query_progress()
             if n_rows and 0 < share <= 100:
-                # The end is told once, by the caller.
+                # The caller reports the end, once.
                 progress(name, min(int(n_rows * share / 100), n_rows - 1), n_rows)
 
     thread = threading.Thread(target=watch, daemon=True)
@@ -74,5 +75,5 @@ def watched(connection: Any, name: str, n_rows: int | None, progress: Progress) 
 
 
 def number(connection: Any, query: str) -> int:
-    """The number that a query gives; 0 for none."""
+    """The number that a query gives; 0 for NULL."""
     return int(connection.execute(query).fetchall()[0][0] or 0)

@@ -45,7 +45,7 @@ class Encoder:
 
 
 def without_categories(entries: "pd.Series[Any]") -> "pd.Series[Any]":
-    """A column of categories of pandas as plain entries."""
+    """A pandas column of categories as plain entries."""
     import pandas as pd
 
     found = entries.astype(object) if isinstance(entries.dtype, pd.CategoricalDtype) else entries
@@ -83,7 +83,7 @@ class VocabularyEncoder(Encoder):
 
     @classmethod
     def fit_blocks(cls, blocks: "Iterable[pd.Series[Any]]", **settings: Any) -> "VocabularyEncoder":
-        """The encoder of a column in blocks, of which only the tokens are kept."""
+        """The encoder of a column in blocks; only its tokens are held in memory."""
         import pandas as pd
 
         n_rows = 0

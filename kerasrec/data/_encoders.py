@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Indicator(VocabularyEncoder):
-    """The identity of each entity; new entities have none, which needs no warning."""
+    """The identity of each entity; new entities have none, without a warning."""
 
     kind = "indicator"
     warns = False
@@ -89,7 +89,7 @@ class Given(Encoder):
 
     def encode(self, frame: "pd.DataFrame") -> "scipy.sparse.csr_matrix":
         raise ValueError(
-            "Features given as a matrix cannot encode new entities; build theirs with `Features.from_csr`. "
+            "Features given as a matrix cannot encode new entities; make theirs with `Features.from_csr`. "
             f"Received: {len(self.given)} such columns, first {self.given[0]!r}."
         )
 
@@ -148,7 +148,7 @@ def _category(entry: Any, column: Any) -> Any:
 
 
 def from_state(state: dict[str, Any]) -> Encoder:
-    """The encoder that `state` described."""
+    """The encoder from the result of its `state`."""
     state = dict(state)
     cls = KINDS[state.pop("kind")]
     bad = next((name for name, value in state.items() if not _FORMS.get(name, _anything)(value)), None)

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Events:
-    """Every event of interactions whose rows are pairs, for splits by time between the events.
+    """Every event of interactions whose rows are pairs, so that splits by time can split the events.
 
     Interactions taken from others share these arrays; only the places of their pairs differ.
 
     Args:
         rows: the events, one per row.
-        owner: place of the pair of each event `[n_events]`.
-        n_pairs: number of places.
-        allowed: places of the chosen pairs, or `None` for all.
-        shown: places of the pairs of the interactions, in their order, or `None` for all. `at_least` drops
+        owner: number of the pair of each event `[n_events]`.
+        n_pairs: number of pairs.
+        allowed: numbers of the chosen pairs, or `None` for all.
+        shown: numbers of the pairs of the interactions, in their order, or `None` for all. `at_least` drops
             pairs only here, because a pair can have another value at an earlier time.
     """
 
@@ -38,7 +38,7 @@ class Events:
         return replace(self, allowed=shown, shown=shown)
 
     def likes(self, liked: np.ndarray) -> "Events":
-        """The same events, of which some pairs are liked."""
+        """The same events, showing only the liked pairs."""
         return replace(self, shown=self._places()[liked])
 
     def chosen(self) -> tuple["Interactions", np.ndarray | None]:
@@ -59,7 +59,7 @@ class Events:
         return found
 
 
-def behind(interactions: "Interactions") -> tuple["Interactions", np.ndarray]:
+def events_of(interactions: "Interactions") -> tuple["Interactions", np.ndarray]:
     """The events of interactions, one per row, and which of them belong to a pair that `at_least` kept."""
     from kerasrec.data import _opened
 
@@ -69,16 +69,16 @@ def behind(interactions: "Interactions") -> tuple["Interactions", np.ndarray]:
     return rows, np.ones(len(rows), bool) if shown is None else shown
 
 
-def parted(interactions: "Interactions", test: np.ndarray) -> tuple["Interactions", "Interactions"]:
-    """Two parts of the events, in each of which the events of a pair are combined again.
+def split_events(interactions: "Interactions", test: np.ndarray) -> tuple["Interactions", "Interactions"]:
+    """Split the events into two parts, and combine the events of each pair within each part.
 
     Args:
-        interactions: the whole.
-        test: which of the events that `behind` gives are in the second part.
+        interactions: `Interactions`.
+        test: which events of `events_of` are in the second part.
     """
     if interactions._events is None:
         return interactions.take(~test), interactions.take(test)
-    rows, _ = behind(interactions)
+    rows, _ = events_of(interactions)
     meaning = interactions._meaning
     parts = []
     for side in (~test, test):
@@ -89,7 +89,7 @@ def parted(interactions: "Interactions", test: np.ndarray) -> tuple["Interaction
 
 
 def merged(interactions: "Interactions") -> "Interactions":
-    """Each pair once, as the policy says."""
+    """Each pair once, with its events combined by the policy."""
     policy = interactions._meaning.duplicates
     keys = interactions.users.astype(np.int64) * interactions.n_items + interactions.items
     if policy == "error":
@@ -113,7 +113,7 @@ def merged(interactions: "Interactions") -> "Interactions":
 
 
 def repeated(rows: str, first: str) -> ValueError:
-    """The error about pairs that have several events.
+    """The error for pairs that have several events.
 
     Args:
         rows: number of rows.

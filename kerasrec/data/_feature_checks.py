@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def check_matrix(matrix: Any, ids: np.ndarray | None) -> None:
-    """Refuse a matrix that is empty, has weights that are not finite, or another number of rows than ids.
+    """Refuse an empty matrix, weights that are not finite, or a number of rows other than that of ids.
 
     Args:
         matrix: `scipy.sparse.csr_matrix` `[n, F]`.
@@ -32,7 +32,7 @@ def check_matrix(matrix: Any, ids: np.ndarray | None) -> None:
 
 
 def check_stacked(first: "Features", second: "Features") -> None:
-    """Refuse features whose rows or names of columns do not go together."""
+    """Refuse features whose rows differ or whose names of columns clash."""
     if len(first) != len(second):
         raise ValueError(
             "Features must have equal rows to be stacked; `align` both to the same ids. "
@@ -48,8 +48,8 @@ def check_stacked(first: "Features", second: "Features") -> None:
             )
     if (first.ids is None) != (second.ids is None):
         raise ValueError(
-            "Features with ids cannot be stacked with features without ids, the order of whose "
-            "rows is unknown; `align(ids)` gives them the ids of their rows. "
+            "Features with ids cannot be stacked with features without ids, whose order of rows is "
+            "unknown; `align(ids)` gives their rows ids. "
             f"Received: ids of the {'second' if first.ids is None else 'first'} alone."
         )
     twice = set(first.names) & set(second.names)

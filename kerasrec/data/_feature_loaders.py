@@ -34,9 +34,8 @@ class FeatureLoaders:
     ) -> "Self":
         """Write the features of a table that does not fit into memory to a folder, and open it.
 
-        The table is read in blocks of rows; ids, categories, labels and words are held in memory. The rows
-        are those of `indicator`, `categorical`, `multilabel`, `text`, `numeric` and `vectors`, stacked in
-        this order.
+        The table is read in blocks of rows; ids, categories, labels and words are held in memory. The columns
+        are those of `indicator`, `categorical`, `multilabel`, `text`, `numeric` and `vectors`, in this order.
 
         Args:
             source: Parquet with one row per entity: a file, a folder, a pattern such as
@@ -49,8 +48,8 @@ class FeatureLoaders:
             text: names of columns of texts, such as titles. Defaults to `()`.
             numeric: names of columns of numbers or dates. Defaults to `()`.
             vectors: names of columns of numbers that stay as they are. Defaults to `()`.
-            ids: the raw ids that the rows are to have, in their order, such as `interactions.item_ids`; those
-                without a row are counted in a warning. Defaults to `None`: those of the table.
+            ids: raw ids of the rows to write, in their order, such as `interactions.item_ids`; a warning
+                counts ids that the table lacks. Defaults to `None`: the ids of the table.
             sep: text between labels. Defaults to `"|"`.
             min_count: int, as in `Features.text`, for `text`. Defaults to `2`.
             weights: `"one"` or `"tfidf"`, as in `Features.text`, for `text`. Defaults to `"one"`.
@@ -65,7 +64,7 @@ class FeatureLoaders:
             FileNotFoundError: if there is no such file.
             OSError: if the disk is full.
             ValueError: if a column is missing or has entries that cannot be used, the files differ in their
-                types, one is cut, or they change meanwhile; or if `path` is there already.
+                types, one is incomplete, or they change while they are read; or if `path` exists.
 
         Example:
             >>> import pandas as pd, tempfile
@@ -98,19 +97,19 @@ class FeatureLoaders:
     def open(cls, path: Any, verify: bool | None = None) -> "Self":
         """The features of a folder that `prepare` wrote, over memory maps.
 
-        What is made of them (`+`, `align` to other ids) is held in memory, and so are the bags that a model
-        looks up.
+        Features derived from them (`+`, `align` to other ids) are held in memory, and so are the bags of
+        features in a model.
 
         Args:
             path: the folder.
-            verify: bool, whether all checksums are compared, which reads everything. Defaults to `None`:
-                those of folders up to 1 GB. Sizes always are.
+            verify: bool, whether to compare all checksums, which reads all files. Defaults to `None`: only
+                in folders up to 1 GB. Sizes are always compared.
 
         Returns:
             `Features`.
 
         Raises:
             FileNotFoundError: if there is no such folder.
-            ValueError: if it is none, of a newer version, or its files are not those that were written.
+            ValueError: if it is another folder, of a newer version, or its files have changed.
         """
         return cls._of(*_prepared_features.opened(Path(os.path.abspath(path)), verify))

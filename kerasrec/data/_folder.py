@@ -1,4 +1,4 @@
-"""A folder of columns on disk: what `Interactions.prepare` writes and `Interactions.open` reads.
+"""The folder of columns that `Interactions.prepare` writes and `Interactions.open` reads.
 
 - `header.json`: version, sizes, kind of the values, checksums of all files and of itself.
 - `users.parquet`, `items.parquet`: raw ids in the order of their codes, and the number of events of each.
@@ -9,7 +9,7 @@
 - `count.npy`, int64 [n], if values are means of several events: the number of events.
 - `context0.npy`, `context1.npy`, [n]: further columns, in the order of the header. If they are codes,
   `context0.parquet` holds the categories.
-- `events/`: the same columns of every event, if some pair has several and there are times.
+- `events/`: the same columns with one row per event, if some pair has several and there are times.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -59,18 +59,18 @@ def context_names(context: Sequence[Context]) -> dict[str, np.dtype[Any]]:
 
 @dataclass(frozen=True)
 class Header:
-    """What a folder holds.
+    """The contents of a folder.
 
     Args:
         n_rows: number of rows.
         n_users: number of users.
         n_items: number of items.
-        n_events: number of events behind the rows, or `None` if the folder does not hold them.
+        n_events: number of events that the rows combine, or `None` if the folder does not hold them.
         meaning: what the values are.
         columns: names of the columns of the source, by their role.
         files: sizes and checksums by name, relative to the folder.
         context: further columns.
-        version: version of the form.
+        version: version of the format.
     """
 
     n_rows: int
@@ -84,7 +84,7 @@ class Header:
     version: int = VERSION
 
     def write(self, folder: Path) -> None:
-        """Write it, after all other files."""
+        """Write the header, after all other files."""
         entries = asdict(self)
         if not self.context:  # older versions can read it
             entries["version"] = 1
@@ -139,7 +139,7 @@ class TableWriter:
         self.n_rows += len(users)
 
     def begin_as(self, other: "TableWriter") -> None:
-        """Begin with a copy of what another table has so far of these columns."""
+        """Begin with a copy of another table's rows so far."""
         for name, column in self._columns.items():
             column.begin_as(other._columns[name])
         self.counts, self.n_rows = other.counts.copy(), other.n_rows
@@ -166,11 +166,11 @@ def read_header(folder: Path, verify: bool | None = None) -> Header:
 
     Args:
         folder: folder that `prepare` wrote.
-        verify: whether to compare all checksums. Defaults to `None`: those of folders up to 1 GB.
+        verify: whether to compare all checksums. Defaults to `None`: only in folders up to 1 GB.
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if it is of another form or a newer version, or its files have changed.
+        ValueError: if it is of another format or a newer version, or its files have changed.
     """
     entries = FORM.read(folder)
     try:
@@ -191,7 +191,7 @@ def read_column(folder: Path, name: str, n: int, dtype: np.dtype[Any] | None = N
         folder: folder that `prepare` wrote.
         name: name of the column.
         n: number of entries.
-        dtype: type of its entries. Defaults to `None`: that of columns of this name.
+        dtype: type of its entries. Defaults to `None`: the type of columns of this name.
     """
     return mapped(folder, name, dtype or DTYPES[name], n, FORM.damaged)
 

@@ -18,10 +18,10 @@ _CHECKED_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Form:
-    """A kind of folder.
+    """The format of a kind of folder.
 
     Args:
-        name: what its header says it is.
+        name: name of the format in the header.
         version: newest version that can be read.
         writer: function that writes such folders, for messages.
         remedy: what to do about a damaged folder, for messages.
@@ -36,7 +36,7 @@ class Form:
         """Write the header, after all other files.
 
         Args:
-            folder: where.
+            folder: the folder.
             entries: contents, with their `version`.
         """
         plain = json.loads(json.dumps({"form": self.name, **entries}))
@@ -46,11 +46,11 @@ class Form:
         """The entries that `write` was given.
 
         Args:
-            folder: where.
+            folder: the folder.
 
         Raises:
             FileNotFoundError: if there is no such folder.
-            ValueError: if it is of another form or a newer version, or its header was changed.
+            ValueError: if it is of another format or a newer version, or its header was changed.
         """
         if not folder.is_dir():
             raise FileNotFoundError(
@@ -62,7 +62,7 @@ class Form:
             check = entries.pop("check", None)
             whole = check == _check_of(entries)
             if entries.pop("form") != self.name:
-                raise ValueError("another form")
+                raise ValueError("another format")
             version = int(entries["version"])
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(
@@ -72,8 +72,8 @@ class Form:
         if version > self.version:
             raise ValueError(
                 "`path` must be a folder of this version of kerasrec or an older one; update kerasrec, or "
-                f"{self.remedy}. Received: path={str(folder)!r}, of version {version}, and {self.version} is "
-                "known."
+                f"{self.remedy}. Received: path={str(folder)!r}, of version {version}; the newest known one "
+                f"is {self.version}."
             )
         if not whole:
             raise self.damaged(folder, f"a {HEADER} whose checksum does not match")
@@ -83,7 +83,7 @@ class Form:
         """Refuse files that have changed since they were written.
 
         Args:
-            folder: where.
+            folder: the folder.
             files: sizes and checksums by name.
             verify: whether to compare checksums; `None` compares those of small folders.
         """
@@ -102,7 +102,7 @@ class Form:
                 raise self.damaged(folder, f"{name}, whose checksum does not match")
 
     def damaged(self, folder: Path, what: str) -> ValueError:
-        """An error about a folder that is not as it was written."""
+        """The error for a folder that has changed since it was written."""
         return ValueError(
             f"`path` must be as `{self.writer}` wrote it; {self.remedy}. "
             f"Received: path={os.fspath(folder)!r} with {what}."

@@ -1,4 +1,4 @@
-"""The one rule for ids, wherever they come from: frames, files, queries and the command.
+"""The rule for ids, the same for frames, files, queries and the command line.
 
 An id is kept as it is written. A whole number in a column of floats or decimals becomes an integer.
 Anything else is refused.
@@ -18,7 +18,7 @@ _INTEGER = re.compile(r"(0|-?[1-9]\d{0,18})(\.0+)?", re.ASCII)
 _AS_FLOAT = re.compile(r"-?\d+\.0+", re.ASCII)
 # Characters without a width, and the no-break space.
 _UNSEEN = {0x200B: None, 0x2060: None, 0xFEFF: None, 0xA0: " "}
-# Ids of which two could look the same contain one of these, if they are joined by line ends.
+# If ids joined by line ends contain none of these, no two of them look the same.
 _MARKS = ("\n ", " \n", ".0", "\n\n", *"\t\r\x0b\x0c\x1c\x1d\x1e\x1f")
 _NO_IDS = (bool, np.bool_, bytes, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
 # Faults and remedies, for `refuse`.
@@ -33,8 +33,8 @@ NOT_IDS = (
 BROKEN = ("ids with half a character (a lone surrogate)", "Read the column with its encoding.")
 
 
-def settled(raw: np.ndarray, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]:
-    """Ids by the rule; numbers that are not whole stay unchanged.
+def normalized(raw: np.ndarray, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    """Apply the rule to ids; numbers that are not whole stay unchanged.
 
     Args:
         raw: ids, of any type.
@@ -71,7 +71,7 @@ def settled(raw: np.ndarray, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]
 
 
 def all_plain(raw: np.ndarray) -> bool:
-    """Whether all ids are ASCII text that the rule does not change, which is quick to find out."""
+    """Whether all ids are ASCII text that the rule does not change, by a quick check."""
     try:
         joined = "\n".join(["", *raw, ""])
     except TypeError:
@@ -79,8 +79,8 @@ def all_plain(raw: np.ndarray) -> bool:
     return joined.isascii() and not any(mark in joined for mark in _MARKS)
 
 
-def no_ids(raw: np.ndarray) -> np.ndarray:
-    """Which entries cannot be meant as ids: truth values, moments, durations and bytes."""
+def not_ids(raw: np.ndarray) -> np.ndarray:
+    """Which entries cannot be ids: truth values, dates, durations and bytes."""
     if raw.dtype.kind != "O":
         return np.full(len(raw), raw.dtype.kind in "bSmM")
     return np.fromiter((isinstance(entry, _NO_IDS) for entry in raw), bool, len(raw))
@@ -94,7 +94,7 @@ def broken(raw: np.ndarray) -> np.ndarray:
 
 
 def alike(raw: np.ndarray) -> tuple[Any, Any] | None:
-    """Two ids that differ only in spaces around them, `.0`, the form of an accent or the type; or `None`."""
+    """Two ids that differ only in outer spaces, `.0`, the encoding of an accent or the type; or `None`."""
     if raw.dtype.kind != "O":
         return None
     keys = [key(entry) for entry in raw]
@@ -147,7 +147,7 @@ def _encodes(text: str) -> bool:
 
 
 def key(entry: Any) -> Any:
-    """A form that ids that look the same share; the id itself if it is plain."""
+    """A key that is equal for ids that look the same; the id itself if it is plain."""
     if not isinstance(entry, str):
         return str(entry) if isinstance(entry, (int, np.integer)) else entry
     text = entry

@@ -11,7 +11,7 @@ KINDS = {"ratings": "last", "counts": "sum", "likes": "last"}
 POLICIES = ("error", "last", "mean", "sum")
 # Policies whose result changes if an event is left out.
 ADDING = ("mean", "sum")
-# On a scale of ratings, the highest value is less than so many times the median.
+# On a scale of ratings, the highest value is less than this many times the median.
 TAIL = 10
 
 
@@ -68,11 +68,11 @@ class Meaning:
         return found
 
     def settled(self) -> "Meaning":
-        """The same, with the policy of the kind if repeats would be an error."""
+        """The same meaning, with the policy of the kind instead of `"error"`."""
         return replace(self, duplicates=KINDS[self.kind]) if self.duplicates == "error" else self
 
     def after(self, duplicates: Any) -> "Meaning":
-        """The meaning after further events, whose policy is given or `None`."""
+        """The meaning after further events with a given policy, or `None` for no given policy."""
         if duplicates is None or duplicates == self.duplicates:
             return self
         said = Meaning.of(None, duplicates, self.kind != "likes")
@@ -80,7 +80,7 @@ class Meaning:
             return self
         if self.duplicates != "error":
             raise ValueError(
-                f"`duplicates` must be {self.duplicates!r}, as for the events before: they are {self.kind}. "
+                f"`duplicates` must be {self.duplicates!r}, as for earlier events, which are {self.kind}. "
                 f"Received: duplicates={duplicates!r}."
             )
         return replace(said, dates=self.dates, least=self.least, left_out=self.left_out)

@@ -1,4 +1,4 @@
-"""The last row of each user in the order of the rows, held out where there are no times."""
+"""Holds out the last row of each user, in the order of the rows, if there are no times."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def leave_last_row_out(interactions: "Interactions") -> tuple["Interactions", "Interactions"]:
-    """The last row of each user who has several, as `splits.leave_last_out` does by time.
+    """Hold out the last row of each user who has several, as `splits.leave_last_out` does by time.
 
     Args:
         interactions: `Interactions`.

@@ -1,4 +1,4 @@
-"""Which interactions are likes, and how much a like counts: the only place that decides it.
+"""The only place that decides which interactions are likes, and how much a like counts.
 
 Everything that `Interactions.at_least` kept is a like, whatever its sign; otherwise values above 0 are.
 """
@@ -45,7 +45,7 @@ def gains(values: np.ndarray, least: float | None) -> np.ndarray:
 
 
 def likes_of(interactions: "Interactions") -> "Interactions":
-    """Only the likes; their values, all above 0, are how much they count."""
+    """Only the likes, with their gains (all above 0) as values."""
     are = interactions.liked
     found = interactions if are.all() else interactions.take(are)
     least = interactions._meaning.least

@@ -1,4 +1,4 @@
-"""Compares the lines of a CSV file with the rows read from it, so that no row is swallowed."""
+"""Compares the lines of a CSV file with the rows read from it, so that no row is lost."""
 
 import io
 import re
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BLOCK = 1 << 20
-# Arguments of `pandas.read_csv` with which a line is a row; others say that it may not be one.
+# Arguments of `pandas.read_csv` with which every line is a row; with others, a line may not be one.
 _A_ROW_A_LINE = frozenset(
     "sep delimiter encoding encoding_errors dtype index_col parse_dates date_format dayfirst cache_dates "
     "thousands decimal keep_default_na na_values na_filter true_values false_values compression "

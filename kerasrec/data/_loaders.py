@@ -215,21 +215,21 @@ class Loaders:
     def open(cls, path: Any, verify: bool | None = None) -> "Self":
         """The interactions of a folder that `prepare` wrote, over memory maps.
 
-        Rows stand by user, then by time. What is taken of them (`take`, `at_least`, splits) is held in memory
-        if it has at most four million rows, and written beside the folder otherwise, until it is no longer
-        needed. They cannot be extended.
+        Rows are ordered by user, then by time. Parts of them (`take`, `at_least`, splits) are held in memory
+        if they have at most four million rows; larger parts are written next to the folder for as long as
+        they are needed. Opened interactions cannot be extended.
 
         Args:
             path: the folder.
-            verify: bool, whether all checksums are compared, which reads everything. Defaults to `None`:
-                those of folders up to 1 GB. Sizes always are.
+            verify: bool, whether to compare all checksums, which reads all files. Defaults to `None`: only
+                in folders up to 1 GB. Sizes are always compared.
 
         Returns:
             `Interactions`.
 
         Raises:
             FileNotFoundError: if there is no such folder.
-            ValueError: if it is none, of a newer version, or its files are not those that were written.
+            ValueError: if it is another folder, of a newer version, or its files have changed.
 
         Example:
             >>> import pandas as pd, tempfile

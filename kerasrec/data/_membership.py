@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _BITS_A_PAIR = 16
 _BITS_A_PAIR_ON_DISK = 8
-# A table of all codes is worth its memory up to so many codes per entry to look up.
+# A table of all codes is worth its memory up to this many codes per entry to look up.
 _CODES_AN_ENTRY = 16
 
 
 class Membership:
-    """Pairs of user and item; a bit table answers most questions about pairs that are absent.
+    """Pairs of user and item; a bit table rules out most absent pairs.
 
     Args:
         users: codes `[n]`.
@@ -38,11 +38,11 @@ class Membership:
         self._table[bytes_[starts]] = np.bitwise_or.reduceat(_bit(slots), starts)
 
     def __call__(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """`users` and `items` broadcast; the answer has their common shape."""
+        """Which pairs are present; `users` and `items` are broadcast to a common shape."""
         keys = np.ascontiguousarray(users.astype(np.int64) * self._n_items + items)
         slots = _slots(keys, self._shift)
         found = (self._table[(slots >> np.uint64(3)).view(np.int64)] & _bit(slots)) != 0
-        # The table may be wrong about absent pairs, never about others.
+        # The bit table has false positives, but no false negatives.
         maybe = np.flatnonzero(found)
         wanted = keys.ravel()[maybe]
         place = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
@@ -82,7 +82,7 @@ class DiskMembership:
             self._table[bytes_[starts]] |= np.bitwise_or.reduceat(_bit(slots), starts)
 
     def __call__(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """`users` and `items` broadcast; the answer has their common shape."""
+        """Which pairs are present; `users` and `items` are broadcast to a common shape."""
         users, items = np.broadcast_arrays(users, items)
         slots = _slots(np.ascontiguousarray(users * self._n_items + items), self._shift)
         found = (self._table[(slots >> np.uint64(3)).view(np.int64)] & _bit(slots)) != 0
@@ -97,7 +97,7 @@ class DiskMembership:
 
 
 class DiskHolders:
-    """`Holders` of pairs on disk: one pass over the items of these users.
+    """`Holders` of pairs on disk, by one pass over the items of these users.
 
     Args:
         interactions: opened `Interactions`.
@@ -128,14 +128,14 @@ class _Lines:
     def __init__(self, starts: np.ndarray, items: np.ndarray, shape: tuple[int, int]) -> None:
         self._starts, self._items, self.shape = starts, items, shape
 
-    def __getitem__(self, lines: np.ndarray) -> "_Some":
+    def __getitem__(self, lines: np.ndarray) -> "_SomeLines":
         begins = self._starts[lines]
         counts = self._starts[lines + 1] - begins
         ends = np.concatenate([[0], np.cumsum(counts)])
-        return _Some(ends, self._items[np.arange(ends[-1]) + np.repeat(begins - ends[:-1], counts)])
+        return _SomeLines(ends, self._items[np.arange(ends[-1]) + np.repeat(begins - ends[:-1], counts)])
 
 
-class _Some(NamedTuple):
+class _SomeLines(NamedTuple):
     """Some lines of a compressed matrix."""
 
     indptr: np.ndarray
@@ -183,11 +183,11 @@ def _degree(matrix: Any, lines: np.ndarray) -> int:
 
 
 def _places(matrix: Any, lines: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The places of the entries of some lines of a compressed matrix among wanted codes.
+    """Find the entries of some lines of a compressed matrix among wanted codes.
 
     Returns:
-        For each entry its place in `lines`; for each entry a place in `wanted`, `len(wanted)` where it is
-        not; and for each of the wanted ones the place that stands for it and for those that equal it.
+        For each entry, its place in `lines` and its place in `wanted` (`len(wanted)` if it is not there); and
+        for each wanted code, the place that represents it and its duplicates.
     """
     found = matrix[lines]
     line = np.repeat(np.arange(len(lines), dtype=np.int32), np.diff(found.indptr))

@@ -1,4 +1,4 @@
-"""Rows without a time among rows that have one: the order of the rows places them."""
+"""Fills in missing times by the order of the rows."""
 
 import warnings
 from typing import Any
@@ -7,10 +7,10 @@ import numpy as np
 
 
 def placed(times: np.ndarray, missing: np.ndarray, users: np.ndarray) -> np.ndarray:
-    """Times in which a missing one is that of the user's last row before it that has one.
+    """Fill in each missing time with the time of the user's last earlier row that has one.
 
-    If there is none, it is that of the user's first row after it; and if the user has no time at all, the
-    earliest of all times. As rows of equal times keep their order, the row stays where it stands.
+    Without such a row, the time of the user's first later row is used; if the user has no time at all, the
+    earliest of all times. Rows of equal times keep their order, so the row stays where it is.
 
     Args:
         times: int64 `[n]`; entries of `missing` rows are ignored.
@@ -32,7 +32,7 @@ def placed(times: np.ndarray, missing: np.ndarray, users: np.ndarray) -> np.ndar
 
 
 def say(name: Any, n_missing: int, n_rows: int) -> None:
-    """Say that rows have no time; from one place, so that Python says it once.
+    """Warn of rows without a time, always from this line, so that Python shows the warning once.
 
     Args:
         name: name of the column.
@@ -40,14 +40,14 @@ def say(name: Any, n_missing: int, n_rows: int) -> None:
         n_rows: number of rows.
     """
     warnings.warn(
-        f"Column {name!r} lacks the time of {n_missing:,} of {n_rows:,} rows; there the order of the rows "
-        "decides, so each has the time of the user's row before it.",
+        f"Column {name!r} lacks the time of {n_missing:,} of {n_rows:,} rows; each of these gets the time of "
+        "the user's previous row.",
         stacklevel=1,
     )
 
 
 def no_times(name: Any, n_rows: int) -> ValueError:
-    """The error about a column without any time.
+    """The error for a column without any time.
 
     Args:
         name: name of the column.

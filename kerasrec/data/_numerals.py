@@ -57,7 +57,7 @@ def marks_of(
         The mark of decimals, and that of thousands or `None`.
 
     Raises:
-        ValueError: if they can be read in two ways or none; its text is such an entry.
+        ValueError: if the texts can be read in two ways or none; its message is one of these texts.
     """
     decimals = {decimal: ""} if decimal else {}
     groups = {thousands: ""} if thousands else {}

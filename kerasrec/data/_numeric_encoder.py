@@ -55,7 +55,7 @@ class Numeric(Encoder):
             return np.where(parsed.isna(), np.nan, microseconds * 1e3), holds
         remedy = "Correct those rows."
         parsed = pd.to_numeric(entries, errors="coerce")
-        if inferred == "period" or parsed.dtype.kind == "c":  # which would lose a part
+        if inferred == "period" or parsed.dtype.kind == "c":  # a conversion would lose a part
             parsed = pd.Series(np.nan, entries.index)
         unread = (parsed.isna() & entries.notna()).to_numpy()
         refuse(unread, entries, entries.name, "entries that are not numbers", remedy)

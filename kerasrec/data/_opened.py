@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kerasrec.data._events import Events, behind, merged
+from kerasrec.data._events import Events, events_of, merged
 from kerasrec.data._folder import EVENTS, Context, blocks, context_names, read_column, read_header
 from kerasrec.data._part_folders import remove_stale
 from kerasrec.data._raw_ids import Ids, PartOfIds, RawIds
@@ -23,14 +23,14 @@ BLOCK_ROWS = 1 << 20
 
 @dataclass(frozen=True)
 class Disk:
-    """What interactions on disk have besides their columns.
+    """The parts of opened interactions besides their columns.
 
     Attributes:
         place: folder that `prepare` wrote; parts of it are written next to it.
         starts: int64 `[U + 1]`, the first row of each user.
         by_item: int32 `[n]`, the items of each user in ascending order.
-        events: the events behind the rows, also on disk, or `None` if each row is one event.
-        owner: object that removes the files when it goes, or `None`.
+        events: the events that the rows combine, also on disk, or `None` if each row is one event.
+        owner: object that removes the files when it is garbage-collected, or `None`.
     """
 
     place: Path
@@ -58,8 +58,8 @@ def opened(path: Any, verify: bool | None) -> "Interactions":
     """The interactions of a folder.
 
     Args:
-        path: what `prepare` wrote.
-        verify: bool, compare all checksums; `None`: those of small folders.
+        path: folder that `prepare` wrote.
+        verify: bool, whether to compare all checksums; `None`: only in small folders.
     """
     folder = Path(os.path.abspath(path))
     header = read_header(folder, verify)
@@ -111,7 +111,7 @@ def local(interactions: "Interactions", block: Block) -> "Interactions":
 
 
 def made_of(events: "Interactions", meaning: "Meaning") -> "Interactions":
-    """Each pair of some events once, together with the events, even if no pair of this block has several.
+    """Each pair of some events once, together with the events, even if no pair here has several.
 
     Args:
         events: `Interactions` in memory.
@@ -131,12 +131,12 @@ def shown(interactions: "Interactions") -> np.ndarray:
     disk = disk_of(interactions)
     if disk.events is None or interactions._meaning.least is None:
         return np.ones(len(interactions if disk.events is None else disk.events), bool)
-    found = [behind(local(interactions, block))[1] for block in user_blocks(disk.starts)]
+    found = [events_of(local(interactions, block))[1] for block in user_blocks(disk.starts)]
     return np.concatenate(found)
 
 
 def disk_of(interactions: "Interactions") -> Disk:
-    """What opened interactions have besides their columns."""
+    """The parts of opened interactions besides their columns."""
     if interactions._disk is None:
         raise TypeError(
             f"`interactions` must come from `Interactions.open`. Received: {interactions!r} in memory."
@@ -164,7 +164,7 @@ def search(columns: np.ndarray, low: np.ndarray, high: np.ndarray, wanted: np.nd
 
     Args:
         columns: `[n]`.
-        low: begin of each stretch, `[m]`.
+        low: start of each stretch, `[m]`.
         high: end of each stretch, `[m]`.
         wanted: entry to find in each stretch, `[m]`.
 
@@ -236,8 +236,8 @@ def table(
         item_ids: raw ids by code.
         meaning: what the values are.
         further: further columns, and their categories by name.
-        events: the events behind the rows, or `None`.
-        owner: object that removes the files when it goes, or `None`.
+        events: the events that the rows combine, or `None`.
+        owner: object that removes the files when it is garbage-collected, or `None`.
     """
     from kerasrec.data.interactions import Interactions
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrec.data._events import behind
+from kerasrec.data._events import events_of
 from kerasrec.data._folder import EVENTS, Context, TableWriter
 from kerasrec.data._opened import Block, disk_of, local, table, user_blocks
 from kerasrec.data._part_folders import Owner, own_folder
@@ -15,7 +15,7 @@ from kerasrec.data._part_folders import Owner, own_folder
 if TYPE_CHECKING:
     from kerasrec.data.interactions import Interactions
 
-# Parts of opened interactions with up to so many rows are held in memory.
+# Parts of opened interactions with up to this many rows are held in memory.
 HELD_ROWS = 1 << 22
 
 # Makes parts of the interactions of a block, whose users are numbered from 0.
@@ -86,8 +86,8 @@ def filtered(interactions: "Interactions", min_user: int, min_item: int, core: b
 
     Args:
         interactions: opened `Interactions`.
-        min_user: least number of interactions of a user.
-        min_item: least number of interactions of an item.
+        min_user: minimum number of interactions of a user.
+        min_item: minimum number of interactions of an item.
         core: whether to repeat until nothing changes.
     """
     users, items = interactions.users, interactions.items
@@ -147,7 +147,7 @@ class _Sink:
         counts = np.ones(len(part), np.int64) if part._counts is None else part._counts
         self._write(self._rows, part, begin, count=counts)
         if self._events is not None:
-            self._write(self._events, behind(part)[0], begin)
+            self._write(self._events, events_of(part)[0], begin)
         self._meanings.add(part._meaning)
 
     def _write(self, to: TableWriter, part: "Interactions", begin: np.int32, **others: np.ndarray) -> None:

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasrec.data._events import behind
+from kerasrec.data._events import events_of
 from kerasrec.data._folder import blocks
 from kerasrec.data._opened import BLOCK_ROWS, Block, disk_of, made_of, user_blocks
 from kerasrec.data._opened_parts import parts
 from kerasrec.data.interactions import Interactions
 
 Split = tuple[Interactions, Interactions]
-# Tells which rows of a block of interactions are in test.
+# Says which rows of a block of interactions are in the test part.
 Which = Callable[[Interactions, Block], np.ndarray]
 # Number of ranges in which a pass counts times.
 _RANGES = 1 << 16
@@ -23,7 +23,7 @@ def by_mask(interactions: Interactions, which: Which) -> Split:
 
     Args:
         interactions: opened `Interactions`.
-        which: tells rows of test.
+        which: says which rows are in the test part.
     """
 
     def cut(part: Interactions, block: Block) -> list[Interactions]:
@@ -35,18 +35,18 @@ def by_mask(interactions: Interactions, which: Which) -> Split:
 
 
 def by_events(interactions: Interactions, which: Which) -> Split:
-    """A split of events, whose pairs are combined again in each part.
+    """A split of events; the events of a pair are combined within each part.
 
     Args:
         interactions: opened `Interactions`.
-        which: tells events of test.
+        which: says which events are in the test part.
     """
 
     def cut(part: Interactions, block: Block) -> list[Interactions]:
         test = which(part, block)
         if part._events is None:
             return [part.take(~test), part.take(test)]
-        events, _ = behind(part)
+        events, _ = events_of(part)
         return [made_of(events.take(side), part._meaning) for side in (~test, test)]
 
     train, test = parts(interactions, cut, 2)
@@ -83,7 +83,7 @@ def generator(seed: int | None) -> Callable[[Block], np.random.Generator]:
     """A source of randomness for each block.
 
     Args:
-        seed: int, or `None`: another one every time.
+        seed: int, or `None` for a new one every time.
     """
     entropy = np.random.SeedSequence(seed).entropy
     return lambda block: np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(block.begin,)))
@@ -91,7 +91,7 @@ def generator(seed: int | None) -> Callable[[Block], np.random.Generator]:
 
 def counted_of_users(interactions: Interactions) -> np.ndarray:
     """Number of events of each user, `[U]`, without those of pairs that `at_least` left out."""
-    events, counted = behind(interactions)
+    events, counted = events_of(interactions)
     starts = disk_of(events).starts
     if counted.all():
         return np.diff(starts)
@@ -103,7 +103,7 @@ def counted_of_users(interactions: Interactions) -> np.ndarray:
 
 
 def moment_of(times: np.ndarray, counted: np.ndarray, size: Callable[[int], int]) -> Any:
-    """The first moment of test: the earliest of the latest `size(n)` times, but never the first of all times.
+    """The start of the test part: the earliest of the latest `size(n)` times, but never the first time.
 
     Args:
         times: int64 `[n]`.

@@ -1,4 +1,4 @@
-"""Interactions that do not fit into memory, prepared by DuckDB and then in blocks of whole users."""
+"""Prepares interactions that do not fit into memory: with DuckDB, and then in blocks of whole users."""
 
 import contextlib
 import json
@@ -26,18 +26,18 @@ _active: set[Path] = set()
 
 @dataclass(frozen=True)
 class Request:
-    """What `Interactions.prepare` was given.
+    """The arguments of `Interactions.prepare`.
 
     Attributes:
         source: path, pattern, several of these, or query.
         columns: names of the columns of `user`, `item`, `value` and `time`.
-        meaning: what the values are; whether times are dates is found out.
+        meaning: what the values are; whether times are dates is found while reading.
         least: value that `at_least` keeps, or `None`.
         memory: memory that DuckDB may use, such as `"2GB"`.
         attach: database that a query reads as `source`, or `None`.
         sep: separator of the columns of a CSV, or `None`.
         keep_na: whether `NA` and similar entries are ids.
-        otherwise: what the values are if few of them are large, as with counts, or `None` for `meaning`.
+        otherwise: what the values are if they have a long tail, like counts, or `None` for `meaning`.
         context: names of further columns to keep.
     """
 
@@ -70,12 +70,12 @@ def printed(stage: str, done: int, n_rows: int | None) -> None:
 
 
 def prepare(request: Request, path: Path, progress: Progress | None = None) -> Path:
-    """Write the folder `path`; stages that a killed call finished are not done again.
+    """Write the folder `path`; stages that a killed call finished are not repeated.
 
     Args:
         request: `Request`.
         path: folder to write.
-        progress: gets each stage. Defaults to `None`.
+        progress: called at each stage. Defaults to `None`.
     """
     path = Path(os.path.abspath(path))
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -89,13 +89,13 @@ def prepare(request: Request, path: Path, progress: Progress | None = None) -> P
     work = path.with_name(f".{path.name}.prepare")
     with _partial.writing(path):
         work.mkdir(exist_ok=True)
-        with _alone(work):
+        with _locked(work):
             try:
                 _Work(work, request, progress or (lambda *_: None)).run(path)
             except _Interrupted as stopped:
                 _tidy(work)
                 raise ValueError(*stopped.args) from stopped.__cause__
-            except (ValueError, FileNotFoundError):  # other arguments are needed; the stages are of no use
+            except (ValueError, FileNotFoundError):  # other arguments are needed, so the stages are useless
                 shutil.rmtree(work, ignore_errors=True)
                 raise
             except BaseException:
@@ -119,10 +119,10 @@ def names_of(source: Any, attach: str | None = None, sep: str | None = None) -> 
 
 
 @contextlib.contextmanager
-def _alone(work: Path) -> Iterator[None]:
+def _locked(work: Path) -> Iterator[None]:
     """Allow one call per folder: by a set in this process, by a lock file among processes."""
     if work in _active:
-        raise _taken(work)
+        raise _locked_elsewhere(work)
     _active.add(work)
     try:
         with (work / "lock").open("a") as file:
@@ -133,13 +133,13 @@ def _alone(work: Path) -> Iterator[None]:
             except ImportError:  # DuckDB's own lock is left
                 pass
             except OSError as error:
-                raise _taken(work) from error
+                raise _locked_elsewhere(work) from error
             yield
     finally:
         _active.discard(work)
 
 
-def _taken(work: Path) -> ValueError:
+def _locked_elsewhere(work: Path) -> ValueError:
     name = work.name.removeprefix(".").removesuffix(".prepare")
     return ValueError(
         "A folder must be prepared by one process at a time; wait for the other one, or write elsewhere. "
@@ -161,7 +161,7 @@ class _Work:
                 self._stages(connection)
                 header = self._header
         except duckdb.Error as error:
-            text = _sources.said_by(error)
+            text = _sources.message_of(error)
             if isinstance(error, duckdb.OutOfMemoryException):
                 raise _Interrupted(
                     "`memory` (on the command line `--memory`) must be enough for the stage; give more, and "
@@ -174,7 +174,7 @@ class _Work:
             if is_text and isinstance(error, duckdb.InvalidInputException):
                 raise self._bad_text(error, text) from error
             raise _Interrupted(
-                "`source` must be readable from beginning to end; what was done is kept, and the same call "
+                "`source` must be readable from beginning to end; finished stages are kept, and this call "
                 f"resumes. Received: {text}."
             ) from error
         self._place(header, path)
@@ -259,7 +259,7 @@ class _Work:
         if self.request.context:
 
             def look() -> str:
-                return json.dumps(_contexts.looked_at(rows, self.request.context, self.request.keep_na))
+                return json.dumps(_contexts.inspected(rows, self.request.context, self.request.keep_na))
 
             self._context = json.loads(self._stage("looking at the context", connection, look, n_rows))
         context = self._context
@@ -270,7 +270,7 @@ class _Work:
             self._known.unlink(missing_ok=True)
             raise ValueError(
                 "`source` must not change while it is read; run `prepare` again, which starts over. "
-                f"Received: {numbered:,} rows first and {coded:,} then."
+                f"Received: {numbered:,} rows at first and {coded:,} later."
             )
         _coding.check_rows(rows, dates)
         request = self.request
@@ -284,7 +284,7 @@ class _Work:
             ) from error.__cause__
 
     def _stage(self, name: str, connection: Any, run: Callable[[], Any], n_rows: int | None) -> Any:
-        """The result of a stage, from the notes if it was done before.
+        """The result of a stage, from the stored results if it was done before.
 
         Args:
             name: name of the stage.

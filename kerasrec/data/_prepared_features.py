@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import scipy.sparse
 
-# Gets the stage, the number of rows done, and the number of all rows if it is known.
+# Called with the stage, the number of rows done, and the total number of rows if it is known.
 Progress = Callable[[str, int, int | None], None]
 
 VERSION = 1
 BLOCK_ROWS = 1 << 17
-# With more entries, SciPy copies all indices.
+# With more entries, SciPy would copy all indices.
 MOST_ENTRIES = 2**31 - 1
 _FORM = Form("kerasrec features", VERSION, "Features.prepare", "write it again")
 # The matrix as `scipy.sparse` has it.
@@ -46,7 +46,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class Request:
-    """What `Features.prepare` was given.
+    """The arguments of `Features.prepare`.
 
     Attributes:
         source: Parquet: a file, a folder, a pattern, or several.
@@ -75,7 +75,7 @@ def prepare(request: Request, path: Path, progress: Progress) -> None:
     Args:
         request: `Request`.
         path: folder to write.
-        progress: gets each stage.
+        progress: called at each stage.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ValueError(
@@ -139,8 +139,8 @@ class _Table:
         self.begin = 0
         if self._stamped() != self._stamp:
             raise ValueError(
-                "`source` must not change while it is read; run `Features.prepare` again. Received: files of "
-                "another size or time."
+                "`source` must not change while it is read; run `Features.prepare` again. Received: files "
+                "with another size or time."
             )
 
     def column(self, name: str) -> Iterator["pd.Series[Any]"]:
@@ -152,7 +152,7 @@ class _Table:
 
 
 def rows_of(own: np.ndarray, wanted: Any, side: str) -> np.ndarray:
-    """The row of each id; -1 if it has none, which a warning counts.
+    """The row of each id; -1 if it has none, with a warning.
 
     Args:
         own: raw ids of the rows.
@@ -165,7 +165,7 @@ def rows_of(own: np.ndarray, wanted: Any, side: str) -> np.ndarray:
     if len(missing) == len(wanted):
         raise ValueError(
             f"Features must have rows of the {side} ids given. Received: {len(own)} rows, first of "
-            f"{shown(own[0])}, for ids of which the first is {shown(next(iter(wanted), None))}."
+            f"{shown(own[0])}, and ids, first {shown(next(iter(wanted), None))}."
         )
     if len(missing):
         warnings.warn(
@@ -226,7 +226,7 @@ def _names(request: Request) -> list[str]:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ValueError(
-            "`Features.prepare` must be given each column once, and no words called 'id' beside "
+            "`Features.prepare` must be given each column once, and no column called 'id' with "
             f"`indicator=True`. Received: {twice[0]!r} twice."
         )
     return names
@@ -271,7 +271,7 @@ def _ordered(matrix: "scipy.sparse.csr_matrix", rows: np.ndarray) -> Iterator["s
 def _with_identity(
     blocks: Iterator["scipy.sparse.csr_matrix"], n: int
 ) -> Iterator["scipy.sparse.csr_matrix"]:
-    """The same with a column of its own for each row, before all others."""
+    """The same blocks with an indicator column for each row before all others."""
     import scipy.sparse
 
     begin = 0

@@ -15,13 +15,13 @@ class Ids(ABC):
     @property
     @abstractmethod
     def array(self) -> np.ndarray:
-        """All of them, read-only: int64, or objects for text."""
+        """All ids, read-only: int64, or objects for text."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     def part(self, begin: int, end: int) -> "PartOfIds":
-        """The ids of some codes, which are then numbered from 0."""
+        """The ids of some codes, renumbered from 0."""
         return PartOfIds(self, begin, end)
 
 
@@ -40,7 +40,7 @@ class HeldIds(Ids):
 
     @property
     def array(self) -> np.ndarray:
-        """All of them."""
+        """All ids."""
         return self._array
 
 
@@ -60,7 +60,7 @@ class RawIds(Ids):
 
     @property
     def array(self) -> np.ndarray:
-        """All of them."""
+        """All ids."""
         return self._read
 
     @cached_property
@@ -98,5 +98,5 @@ class PartOfIds(Ids):
 
     @property
     def array(self) -> np.ndarray:
-        """All of them."""
+        """All ids."""
         return self._whole.array[self._begin : self._end]

@@ -21,7 +21,7 @@ class RawRows:
     relation: str
 
     def refuse(self, column: str, name: Any, bad: str, fault: str, remedy: str) -> None:
-        """Raise an error if any row is bad; it has their number, and the entry and place of the first one.
+        """Raise an error if any row is bad, with their number, and the entry and place of the first one.
 
         Args:
             column: column of the relation that is shown, such as `v`.

@@ -53,7 +53,7 @@ def read_csv(
 ) -> "pd.DataFrame":
     """A CSV file; ids stay text unless a whole column consists of plain integers.
 
-    All columns are read, since pandas finds rows with too many fields only then; such a row has its fields
+    All columns are read, because only then does pandas notice rows with too many fields, which would be
     shifted.
 
     Args:
@@ -123,7 +123,7 @@ def _excel(path: Path) -> str:
 
 
 def check_quotes(path: Path, options: dict[str, Any]) -> bool:
-    """Refuse quotes that swallow rows or disappear, unless `options` define quotes.
+    """Refuse quotes that would hide rows or be lost, unless `options` define quotes.
 
     Returns:
         Whether the meaning of quotes is known.
@@ -171,7 +171,7 @@ def _check_missing(path: Path, name: Any, column: "pd.Series[Any]", options: dic
 
 
 def _check_written(name: Any, column: "pd.Series[Any]", options: dict[str, Any]) -> None:
-    """Refuse entries that databases write for NULL, and ids that spreadsheets have rounded."""
+    """Refuse entries that are a database's NULL, and ids that a spreadsheet has rounded."""
     import pandas as pd
 
     if not isinstance(column.dtype, pd.CategoricalDtype):
@@ -291,7 +291,7 @@ def _check_types(path: Path, table: Any, columns: Sequence[Any]) -> None:
 
 
 def _kind_of(arrow_type: Any) -> str:
-    """The kind of a type; a conversion within a kind loses nothing without an error."""
+    """The kind of a type; a conversion within a kind either is exact or raises an error."""
     import pyarrow.types as of
 
     if of.is_dictionary(arrow_type):

@@ -1,4 +1,4 @@
-"""Coded rows by user and time on their way to disk."""
+"""Writes coded rows to disk, by user and time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from kerasrec.data._raw_ids import RawIds
 
 
 class RowsWriter:
-    """Writes blocks of whole users, in which each pair becomes one row, as in memory.
+    """Writes blocks of whole users; each pair becomes one row, as in memory.
 
     Args:
         folder: folder of the files.
@@ -44,7 +44,7 @@ class RowsWriter:
         has_value = "value" in names or meaning.duplicates in ("sum", "mean")
         kept = ("value",) * has_value + ("time",) * ("time" in names) + counted
         self._rows = TableWriter(folder, kept, sizes["user"], context)
-        # Made when a pair first has several events, which most tables never have.
+        # Created at the first pair with several events; most tables have none.
         self._events: TableWriter | None = None
         self._n_events, self._left_out = 0, False
         self._ids = {side: RawIds(folder / f"{side}s.parquet", sizes[side]) for side in ("user", "item")}
@@ -119,7 +119,7 @@ class RowsWriter:
 def by_users(
     batches: Iterator[Any], names: tuple[str, ...], context: Sequence[Context]
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Batches that end where a user ends, so that the rows of a user are never in two of them."""
+    """Batches that end where a user ends, so that no user is in two of them."""
     left: dict[str, np.ndarray] = {}
     dtypes = {name: DTYPES[name] for name in ("user", "item", *names)} | context_names(context)
     for batch in batches:

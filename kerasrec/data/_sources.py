@@ -16,15 +16,15 @@ _QUERY = re.compile(r"\s*(select|with|from)\s", re.IGNORECASE)
 _OF_NUMBERS = {"whole numbers": "is_integer", "floats": "is_floating", "decimals": "is_decimal"}
 _CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".csv.zst", ".tsv.zst")
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\)")
-# Folders of table formats of which not all files are valid, and the functions of DuckDB that read them.
+# Folders that mark table formats in which not all files are current, and the DuckDB functions that read them.
 _LOGS = {
     "_delta_log": "delta_scan('{}')",
     ".hoodie": "read_parquet([...]) of the current files",
     "metadata": "iceberg_scan('{}')",
 }
-# A row of a file has the number of the file in the upper bits.
+# The upper bits of a row number are the number of the file.
 _ROW_BITS = 40
-# Most characters of a message of DuckDB, which may show whole lines.
+# Maximum length of a DuckDB message in an error, because it may show whole lines.
 _LONGEST = 300
 
 
@@ -33,8 +33,8 @@ class Source:
     """A relation with one row per event.
 
     Attributes:
-        sql: selects `u`, `i`, and `v`, `t` and `x0`, `x1` and so on (of a context) if there are such columns,
-            as they stand there, and `r`, which rises with the rows.
+        sql: query for the unconverted columns `u`, `i`, and, if they exist, `v`, `t` and the context `x0`,
+            `x1` and so on; and for `r`, which increases from row to row.
         types: DuckDB's types of `u`, `i`, `v`, `t`, `x0` and so on, by name.
         columns: names of the columns of `user`, `item`, `value` and `time`.
         files: files that are read.
@@ -175,9 +175,9 @@ def _inside(folder: Path) -> list[Path]:
     for log, reads in _LOGS.items():
         if (folder / log).is_dir():
             raise ValueError(
-                "`source` must be a folder all of whose files are the table; query what is in force, "
-                f'such as "FROM {reads.format(folder)}". Received: source={str(folder)!r}, of which {log!r} '
-                "says what that is."
+                "All files in a folder must be part of the table; query the current ones, such as "
+                f'"FROM {reads.format(folder)}". Received: source={str(folder)!r}, where {log!r} says which '
+                "are current."
             )
     below = sorted(path for path in folder.rglob("*") if path.is_file())
     below = [x for x in below if not any(part[0] in "._" for part in x.relative_to(folder).parts)]
@@ -185,7 +185,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def check_parquet(files: Sequence[Path], columns: Sequence[tuple[str, Any]]) -> int:
-    """Refuse incomplete files and files whose columns have other types; return the number of rows.
+    """Refuse incomplete files and columns of different types; return the number of rows.
 
     Args:
         files: Parquet.
@@ -221,7 +221,7 @@ def check_parquet(files: Sequence[Path], columns: Sequence[tuple[str, Any]]) -> 
 
 
 def _kind(dtype: Any) -> str:
-    """The kind of a column, in which files must agree."""
+    """The kind of a column, which must be the same in all files."""
     import pyarrow.types as types
 
     if types.is_dictionary(dtype):
@@ -243,7 +243,7 @@ def names_of(connection: Any, source: Any, sep: str | None) -> list[str]:
 
     Args:
         connection: DuckDB's.
-        source: as `source_of` takes it; of several files the first one's.
+        source: as `source_of` takes it; of several files, the first one is read.
         sep: as `source_of`.
     """
     import duckdb
@@ -259,11 +259,11 @@ def names_of(connection: Any, source: Any, sep: str | None) -> list[str]:
         if not files:
             raise ValueError(
                 "`source` must be a query that DuckDB can run; name the tables of a database with `attach=`, "
-                f"as `source.table`. Received: a query on which DuckDB says: {said_by(error)}."
+                f"as `source.table`. Received: a query on which DuckDB says: {message_of(error)}."
             ) from error
         raise ValueError(
             "`source` must be complete Parquet files, or CSV whose names end in .csv, .tsv or .txt. "
-            f"Received: {str(files[0])!r}, on which DuckDB says: {said_by(error)}."
+            f"Received: {str(files[0])!r}, on which DuckDB says: {message_of(error)}."
         ) from error
 
 
@@ -297,8 +297,8 @@ def is_number(type_: str) -> bool:
     return _NUMBER.fullmatch(type_) is not None
 
 
-def said_by(error: Exception) -> str:
-    """A message of DuckDB on one line, without its proposals."""
+def message_of(error: Exception) -> str:
+    """The message of a DuckDB error on one line, without its suggestions."""
     lines = []
     for line in str(error).strip().splitlines():
         if not line.strip() or line.startswith("Possible"):

@@ -1,4 +1,4 @@
-"""The moment at which a split by time cuts."""
+"""The time at which a split by time cuts."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def moment_of(at: Any, events: Interactions) -> int:
 
 
 def check_sides(moment: Any, at: Any, events: Interactions) -> None:
-    """Refuse a moment that leaves one side without events."""
+    """Refuse a time that leaves one side without events."""
     import pandas as pd
 
     times = times_of(events)
@@ -58,7 +58,7 @@ def check_sides(moment: Any, at: Any, events: Interactions) -> None:
 
 
 def moment_by_size(times: np.ndarray, test_size: Any) -> Any:
-    """The first moment of test: the earliest of the latest times, but never the first of all."""
+    """The start of the test part: the earliest of the latest times, but never the first time of all."""
     check_count(len(times), "interactions")
     ordered = np.sort(times)
     steps = np.flatnonzero(np.diff(ordered))

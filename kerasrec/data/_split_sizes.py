@@ -26,7 +26,7 @@ def check_count(n: int, what: str) -> None:
 
 
 def check_size(test_size: Any, n: int, what: str) -> int:
-    """The number of test things out of `n`."""
+    """The size of the test part of `n` things."""
     if is_whole(test_size):
         n_test = int(test_size)
     else:

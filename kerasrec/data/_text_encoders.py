@@ -1,4 +1,4 @@
-"""Texts as words: there or not, weighted by how rare they are, or hashed."""
+"""Encoders of texts by their words: present or not, weighted by rarity, or hashed."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ class Text(VocabularyEncoder):
 
     @classmethod
     def fit_blocks(cls, blocks: "Iterable[pd.Series[Any]]", min_count: int = 1, **settings: Any) -> "Text":
-        """The encoder of a column in blocks, of which only the words and their counts are kept."""
+        """The encoder of a column in blocks; only words and their counts are held in memory."""
         counts: Counter[str] = Counter()
         n_rows, column = 0, None
         for entries in blocks:
@@ -79,7 +79,7 @@ class Text(VocabularyEncoder):
 
 @dataclass(frozen=True, eq=False)
 class WeightedText(Text):
-    """The same, words weighted by scikit-learn's TF-IDF, rows of length 1."""
+    """Words weighted by scikit-learn's TF-IDF; rows have length 1."""
 
     kind = "weighted_text"
     idf: list[float]
@@ -104,7 +104,7 @@ class WeightedText(Text):
 
 @dataclass(frozen=True, eq=False)
 class HashedText(Encoder):
-    """Words hashed into columns by scikit-learn's `HashingVectorizer`, rows of length 1."""
+    """Words hashed into columns by scikit-learn's `HashingVectorizer`; rows have length 1."""
 
     kind = "hashed_text"
     column: Any

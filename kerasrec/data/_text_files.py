@@ -1,4 +1,4 @@
-"""CSV files that do not fit into memory: their headers, and quotes that swallow rows."""
+"""Checks of CSV files that do not fit into memory: their headers, and quotes that could hide rows."""
 
 import csv
 import gzip
@@ -39,7 +39,7 @@ def header(path: Path, sep: str) -> tuple[list[str], int]:
 
 
 def check(files: Sequence[Path], sep: str, n_rows: int) -> None:
-    """Refuse files whose quotes could have swallowed rows or disappeared.
+    """Refuse files whose quotes could have hidden rows or been lost.
 
     Lines are counted and compared with the rows. If the numbers differ, or the files are not large, quotes
     are checked as in files that fit into memory.
@@ -71,7 +71,7 @@ def check(files: Sequence[Path], sep: str, n_rows: int) -> None:
 
 
 def not_utf8(path: Path) -> ValueError:
-    """The error about a file with another encoding."""
+    """The error for a file with another encoding."""
     return ValueError(
         "`source` must be text in UTF-8; write it again, e.g. with `iconv -f LATIN1 -t UTF-8`. "
         f"Received: {str(path)!r}, which is not."

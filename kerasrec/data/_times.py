@@ -7,7 +7,7 @@ import numpy as np
 from kerasrec.data import _columns
 from kerasrec.data._columns import shown
 
-# Units in which numbers may count from 1970, with the numbers of moments between 1973 and 2286.
+# Units of numbers since 1970, with the range of numbers for times from 1973 to 2286.
 UNITS = {
     "seconds": (1e8, 1e10),
     "milliseconds": (1e11, 1e13),
@@ -48,7 +48,7 @@ def check_same(known: np.ndarray, dates: bool, new: np.ndarray, new_dates: bool,
             else "convert the column to numbers of the same unit"
         )
         raise ValueError(
-            f"Column {name!r} must have {before}, as the events before; {remedy}. "
+            f"Column {name!r} must have {before}, like the earlier events; {remedy}. "
             f"Received: {came}, the first is {_first(new, new_dates)}."
         )
     if dates or not len(known) or not len(new):
@@ -56,7 +56,7 @@ def check_same(known: np.ndarray, dates: bool, new: np.ndarray, new_dates: bool,
     units = unit_of(known), unit_of(new)
     if None not in units and units[0] != units[1]:
         raise ValueError(
-            f"Column {name!r} must count in the unit of the events before, which seem to be {units[0]} since "
+            f"Column {name!r} must have the unit of the earlier events, which seem to be {units[0]} since "
             f"1970 (the last is {shown(known.max())}). Received: {shown(new[0])} first, which seem to be "
             f"{units[1]}; divide or multiply the column."
         )
@@ -74,7 +74,7 @@ def check_unit(times: np.ndarray, name: Any) -> None:
     parts = {unit: (times >= least) & (times < most) for unit, (least, most) in UNITS.items()}
     counts = {unit: int(part.sum()) for unit, part in parts.items() if part.any()}
     if len(counts) < 2 or sum(counts.values()) < len(times):
-        return  # the numbers do not count from 1970
+        return  # the numbers are not times since 1970
     firsts = {unit: times[part.argmax()] for unit, part in parts.items() if part.any()}
     rarest = min(counts, key=lambda unit: counts[unit])
     check_one_unit(counts, firsts, name, f" in row {int(parts[rarest].argmax())}")
@@ -94,7 +94,7 @@ def check_one_unit(counts: dict[str, int], firsts: dict[str, Any], name: Any, wh
     rarest = min(counts, key=lambda unit: counts[unit])
     listed = " and ".join(f"{count:,} that seem to be {unit}" for unit, count in counts.items())
     raise ValueError(
-        f"Column {name!r} must count in one unit; divide or multiply the other rows. Received: {listed} "
+        f"Column {name!r} must have one unit; divide or multiply the other rows. Received: {listed} "
         f"since 1970, first {shown(firsts[rarest])}{where}."
     )
 

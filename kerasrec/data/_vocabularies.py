@@ -29,8 +29,8 @@ def number_ids(rows: RawRows, side: str, keep_na: bool) -> int:
     """Make the table `users` or `items`, with columns `raw`, `id`, `n` and `code`.
 
     Args:
-        rows: raw rows, with the columns `u` and `i`; if they come from a text file, the writing decides what
-            is an integer.
+        rows: raw rows, with the columns `u` and `i`; in a text file, ids that are all written as integers
+            become integers.
         side: `"user"` or `"item"`.
         keep_na: whether entries that pandas takes for missing ones are ids.
 
@@ -86,7 +86,7 @@ class _Ids:
     name: Any
 
     def refuse(self, bad: str, fault: str, remedy: str) -> None:
-        """Raise an error if any id is bad, which a condition on `raw` tells."""
+        """Raise an error if any id is bad; `bad` is an SQL condition on `raw`."""
         if self.one(f"SELECT count(*) FROM {self.found} WHERE {bad}"):
             self._rows.refuse("raw", self.name, bad, fault, remedy)
 

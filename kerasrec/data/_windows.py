@@ -6,7 +6,7 @@ import numpy as np
 
 # Rows of a window of interactions on disk.
 WINDOW = 1 << 20
-# A window consists of so many random stretches, enough to be like the whole.
+# Number of random stretches in a window, enough to represent the whole.
 _STRETCHES = 64
 
 
@@ -58,7 +58,7 @@ class Windows:
         ends = np.minimum(begins + self._stretch, self._n)
         for column in self._columns:
             for begin, end in zip(begins, ends, strict=True):
-                column[begin:end].max()  # read at once what is then used in any order
+                column[begin:end].max()  # read in order now; later accesses are in random order
         rows = np.concatenate([np.arange(begin, end) for begin, end in zip(begins, ends, strict=True)])
         np.random.default_rng(self._seeds[number]).shuffle(rows)
         # A batch may span two windows, and several threads may use neighbouring ones.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrec.data._columns import column, numbers, refuse
-from kerasrec.data._names_of_entries import text_of
+from kerasrec.data._entry_texts import text_of
 from kerasrec.data.columns import Column
 from kerasrec.data.input_columns import InputColumns
 

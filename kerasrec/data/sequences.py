@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasrec._arguments import whole_number
 from kerasrec._inputs import PADDING
-from kerasrec.data._events import behind
+from kerasrec.data._events import events_of
 from kerasrec.data._opened import search
 from kerasrec.data.interactions import Interactions, check_interactions
 
@@ -54,7 +54,7 @@ class Sequences:
         liked = interactions.liked
         rows = interactions if liked.all() else interactions.take(liked)
         if repeats:
-            rows, counted = behind(rows)
+            rows, counted = events_of(rows)
             rows = rows if counted.all() else rows.take(counted)
         self._fill(rows, once=not repeats)
 

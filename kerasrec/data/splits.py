@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data._events import behind, parted
+from kerasrec.data._events import events_of, split_events
 from kerasrec.data._split_moments import check_sides, check_times, moment_by_size, moment_of, times_of
 from kerasrec.data._split_sizes import SIZE_RULE, check_count, check_size, is_share, is_whole
 from kerasrec.data.interactions import Interactions, check_interactions
@@ -114,7 +114,7 @@ def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
     if interactions._disk is not None:
         counts = _opened_splits().counted_of_users(interactions)
     else:
-        events, counted = behind(interactions)
+        events, counted = events_of(interactions)
         counts = np.bincount(events.users[counted], minlength=events.n_users)
     if counts.max(initial=0) <= n:
         raise ValueError(
@@ -125,13 +125,13 @@ def leave_last_out(interactions: Interactions, n: int = 1) -> Split:
     if interactions._disk is not None:
 
         def which(part: Interactions, block: Any) -> np.ndarray:
-            own, some = behind(part)
+            own, some = events_of(part)
             return _last_of_each_user(own, times_of(own), n_test[block.begin : block.end], some)
 
         train, held_out = _opened_splits().by_events(interactions, which)
         return _checked(train, held_out, f"n={n}")
     last = _last_of_each_user(events, times_of(events), n_test, counted)
-    return _checked(*parted(interactions, last), f"n={n}")
+    return _checked(*split_events(interactions, last), f"n={n}")
 
 
 def time_split(interactions: Interactions, at: Any = None, test_size: float | None = None) -> Split:
@@ -160,7 +160,7 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
             "One of `at` and `test_size` must be given, not both. "
             f"Received: at={at!r}, test_size={test_size!r}."
         )
-    events, counted = behind(interactions)
+    events, counted = events_of(interactions)
     times = times_of(events)
     if test_size is not None and interactions._disk is not None:
         check_count(int(counted.sum()), "interactions")
@@ -176,11 +176,11 @@ def time_split(interactions: Interactions, at: Any = None, test_size: float | No
     check_sides(moment, at, events)
     if interactions._disk is not None:
         train, held_out = _opened_splits().by_events(
-            interactions, lambda part, block: times_of(behind(part)[0]) >= moment
+            interactions, lambda part, block: times_of(events_of(part)[0]) >= moment
         )
         return _checked(train, held_out, f"at={at!r}, test_size={test_size!r}")
     test = times >= moment
-    return _checked(*parted(interactions, test), f"at={at!r}, test_size={test_size!r}")
+    return _checked(*split_events(interactions, test), f"at={at!r}, test_size={test_size!r}")
 
 
 def cold_user_split(interactions: Interactions, test_size: float = 0.1, seed: int | None = None) -> Split:

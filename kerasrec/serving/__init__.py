@@ -1,4 +1,4 @@
-"""A recommender that answers over HTTP, and a page to look at it (extra `serve`)."""
+"""An HTTP server for a recommender, and a web page to inspect it (extra `serve`)."""
 
 from kerasrec.serving.app import create_app as create_app
 from kerasrec.serving.events import EventLog as EventLog

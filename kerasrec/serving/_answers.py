@@ -1,4 +1,4 @@
-"""What the recommender says, as JSON holds it."""
+"""Answers of the recommender as plain values for JSON."""
 
 import datetime
 import math
@@ -27,14 +27,14 @@ def lists(
     unknown: str = "error",
     rules: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """A list a user, without what they had since the model was made.
+    """One list per user, without the items of events since the model was trained.
 
     Args:
         served: `Served`.
         log: `EventLog`.
         users: raw ids.
         k: int.
-        exclude_seen: bool, leave out what a user had.
+        exclude_seen: bool, whether to leave out items that a user has had.
         only: raw ids of the items that may be recommended, or `None`.
         exclude: raw ids of the items that may not, or `None`.
         unknown: `"error"`, `"skip"` or `"popular"`.
@@ -50,7 +50,7 @@ def lists(
     had = [log.had(user) if exclude_seen else () for user in users]
     state = current_state(served.recommender)
     ruled = rules_of(state, rules)
-    # Without rules a longer list less what they had lately is the list without it, and no ranking of its own.
+    # Without rules, recent items can simply be removed from a longer list; with rules, they must be hidden.
     extra = max(map(len, had)) if ruled is None else 0
     frame = recommend(
         state,
@@ -78,7 +78,7 @@ def _by_user(
     found, place = [], 0
     for user, hidden in zip(users, had, strict=True):
         begin = place
-        # A user's rows stand together, and begin with rank 1; one without any has none.
+        # The rows of a user are consecutive and begin with rank 1; a user without a list has no rows.
         while place < len(ranks) and owners[place] == user and (place == begin or ranks[place] > 1):
             place += 1
         own = rows[begin:place]
@@ -99,7 +99,7 @@ def history_list(
     only: Collection[Any] | None = None,
     exclude: Collection[Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """The list of somebody who was not in training."""
+    """The list for a history of somebody who was not in training."""
     served.check("item", list(items))
     only, exclude = known_items(served, only), known_items(served, exclude)
     if only == []:
@@ -110,14 +110,14 @@ def history_list(
 
 
 def similar_list(served: Served, item: Any, k: int) -> list[dict[str, Any]]:
-    """The items most like an item."""
+    """The items most similar to an item."""
     served.check("item", [item])
     k = min(k, served.recommender.n_items - 1)
     return [] if k < 1 else items_of(served, served.recommender.similar_items(item, k=k), "similar")
 
 
 def explanation(served: Served, user: Any, item: Any) -> dict[str, Any]:
-    """What gives a pair its score."""
+    """The contributions to the score of a pair."""
     served.check("user", [user])
     served.check("item", [item])
     found = served.recommender.explain(user, item)
@@ -139,12 +139,12 @@ def explanation(served: Served, user: Any, item: Any) -> dict[str, Any]:
 
 
 def known_items(served: Served, ids: Collection[Any] | None) -> list[Any] | None:
-    """Of the items that a request names those that the model knows; a shop's lists always name others."""
+    """The items of a request that the model knows; a shop's catalogue always has others, too."""
     return None if ids is None else [raw for raw in ids if served.known("item", raw)]
 
 
 def items_of(served: Served, frame: "pd.DataFrame", column: str = "item") -> list[dict[str, Any]]:
-    """Rows of a list."""
+    """The rows of a list."""
     names = ("rank", "item", "score")
     items = frame[column].tolist()
     scores = frame["score"].tolist() if "score" in frame.columns else [None] * len(items)
@@ -163,7 +163,7 @@ def items_of(served: Served, frame: "pd.DataFrame", column: str = "item") -> lis
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it; what is missing, or no number, is `None`."""
+    """A value for JSON; missing values and NaN become `None`."""
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):

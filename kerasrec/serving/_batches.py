@@ -1,4 +1,4 @@
-"""Requests for single lists that wait at the same moment are answered by one ranking."""
+"""Batches of requests for single lists: requests that wait at the same time share one ranking."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,10 +14,10 @@ _Found = list[list[dict[str, Any]] | Exception]
 
 
 class Batches:
-    """Gathers what came in during one turn of the event loop, or during the ranking before.
+    """Gathers the requests that arrive in one turn of the event loop, or during the previous ranking.
 
-    A ranking of sixteen users costs hardly more than that of one, and gives each the same list. It runs on
-    the event loop only while rankings are known to be short; otherwise in a thread, and the loop goes on.
+    Ranking for sixteen users costs hardly more than for one, and gives each user the same list. It runs on
+    the event loop only while rankings are known to be short; otherwise it runs in a thread.
 
     Args:
         log: `EventLog`.
@@ -52,7 +52,7 @@ class Batches:
         running.add_done_callback(lambda done: self._end(waiting, done.result))
 
     def _rank(self, waiting: _Waiting) -> _Found:
-        """The lists of each group, or the error that all of it gets."""
+        """The lists of each group, or the error that the whole group gets."""
         found: _Found = []
         for (served, k, exclude_seen, unknown), asked in waiting.items():
             users = [user for user, _ in asked]
@@ -65,7 +65,7 @@ class Batches:
     def _end(self, waiting: _Waiting, result: Callable[[], _Found]) -> None:
         try:
             found = result()
-        except BaseException:  # a server that is being stopped
+        except BaseException:  # the server is being stopped
             for asked in waiting.values():
                 for _, future in asked:
                     future.cancel()
@@ -77,7 +77,7 @@ class Batches:
         for asked, answers in zip(waiting.values(), found, strict=True):
             for place, (_, future) in enumerate(asked):
                 if future.done():
-                    continue  # whoever asked has gone
+                    continue  # the client has gone
                 if isinstance(answers, Exception):
                     future.set_exception(answers)
                 else:

@@ -1,4 +1,4 @@
-"""What requests and answers hold; the OpenAPI description comes from here."""
+"""Types of requests and responses, from which the OpenAPI description is made."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,24 +9,24 @@ Unknown = Literal["error", "popular"]
 
 
 class _Body(BaseModel):
-    """A name that is not known is refused: it was meant for something."""
+    """A request body, which must not have unknown fields."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class _Ruled(_Body):
-    """Rules of a request, each in the place of the recommender's own; `docs/recommender.md` explains them."""
+    """Rules of a request, which replace the recommender's own; `docs/recommender.md` explains them."""
 
     where: str | None = Field(None, max_length=2000, description="Condition on columns of the metadata.")
     available: str | None = Field(None, description="Boolean column: which items may be recommended.")
     at_most: dict[str, int] | None = Field(
-        None, description="Most items of a list with the same value, by column."
+        None, description="Maximum number of items of a list with the same value, by column."
     )
     at_least: dict[str, int] | None = Field(
-        None, description="Fewest items of a list for which a column is true."
+        None, description="Minimum number of items of a list for which a column is true, by column."
     )
     boost: dict[str, float] | None = Field(
-        None, description="What is added to the scores of items, by column."
+        None, description="Weight with which a column is added to the scores of items, by column."
     )
     diversity: float | None = Field(None, ge=0, le=1, description="Weight of diversity.")
     calibrate: str | dict[str, float] | None = Field(
@@ -39,19 +39,20 @@ class _Ruled(_Body):
         100,
         ge=1,
         lt=2**31,
-        description="How many of the best items `diversity` and `calibrate` choose from, and `boost`'s unit.",
+        description="Number of best items that `diversity` and `calibrate` choose from. The range of their "
+        "scores is the unit of `boost`.",
     )
     seed: int | None = Field(
-        None, ge=0, description="Seed of what `explore` draws. Default: another each time."
+        None, ge=0, description="Seed of `explore`. Default: a new one for each request."
     )
 
     def rules(self) -> dict[str, Any]:
-        """Those that the request names."""
+        """The rules that the request sets."""
         return self.model_dump(include=set(_Ruled.model_fields) & self.model_fields_set)
 
 
 class Many(_Ruled):
-    """Lists of several users."""
+    """A request for the lists of several users."""
 
     users: list[RawId] = Field(min_length=1, description="Raw user ids.")
     k: int | None = Field(None, ge=1, description="Length of a list. Default: 10.")
@@ -64,7 +65,7 @@ class Many(_Ruled):
 
 
 class History(_Body):
-    """What somebody has who was not in training."""
+    """The history of somebody who was not in training."""
 
     items: list[RawId] = Field(min_length=1, description="Raw item ids.")
     values: list[float] | None = Field(None, description="Values of the items, one number per item.")
@@ -85,7 +86,7 @@ class Event(_Body):
 
 
 class Events(_Body):
-    """Events, all of which are taken or none."""
+    """Events, which are accepted all or none."""
 
     events: list[Event] = Field(min_length=1)
 
@@ -117,36 +118,36 @@ class UserList(ListOfUser):
 
 
 class Lists(BaseModel):
-    """The lists of several users, in the order in which they were asked for."""
+    """The lists of several users, in the order of the request."""
 
     lists: list[ListOfUser]
     version: str
 
 
 class Items(BaseModel):
-    """A list of items that belongs to no user."""
+    """A list of items for no particular user."""
 
     items: list[Row]
     version: str
 
 
 class Contribution(BaseModel):
-    """A part of a score."""
+    """A contribution to a score."""
 
     kind: str
     name: int | str | None
     contribution: float | None
-    exact: bool = Field(description="Whether it is this part of the score exactly.")
+    exact: bool = Field(description="Whether the contribution is exact, or an approximation.")
 
 
 class Neighbor(Row):
-    """An item of the user that is near to the one explained."""
+    """An item of the user that is similar to the explained item."""
 
     similarity: float | None
 
 
 class Explanation(BaseModel):
-    """What gives a pair its score."""
+    """The contributions to the score of a pair."""
 
     user: int | str
     item: int | str
@@ -158,13 +159,13 @@ class Explanation(BaseModel):
 
 
 class Taken(BaseModel):
-    """Events that are on the disk."""
+    """Events that have been written to disk."""
 
     taken: int
 
 
 class State(BaseModel):
-    """What is served."""
+    """The state of the server."""
 
     model: str
     version: str
@@ -174,6 +175,6 @@ class State(BaseModel):
 
 
 class Problem(BaseModel):
-    """What was wrong, in one sentence."""
+    """An error, in one sentence."""
 
     detail: str

@@ -1,4 +1,4 @@
-"""The file that is served now, and how another one takes its place."""
+"""The file that is served, and its replacement by a new one."""
 
 import asyncio
 import contextlib
@@ -16,19 +16,19 @@ _Signature = tuple[int, ...]
 
 
 class Current:
-    """Holds one `Served` at a time, and replaces it whole.
+    """Holds the current `Served`, and replaces it as a whole.
 
     Args:
         path: the file.
         title: as `Served` takes it.
         picture: as `Served` takes it.
-        swapped: called after another file has taken the place.
+        swapped: called after a new file has replaced the old one.
 
     Attributes:
-        served: what answers requests; a request keeps the one that it began with.
-        refused: why the file that is there now is not served, or `None`.
-        n_swaps: int.
-        n_refused: int.
+        served: the current `Served`; a request keeps the one that it began with.
+        refused: why the current file is not served, or `None`.
+        n_swaps: int, number of replacements.
+        n_refused: int, number of refused files.
     """
 
     def __init__(
@@ -44,19 +44,19 @@ class Current:
         self._lock = threading.Lock()
         self._seen = _signature(path)
         self.served: Served = load(path, title, picture)
-        _settle()
+        _freeze_garbage()
 
     def reload(self) -> Served:
-        """Read the file that is there now beside the one served, and swap them.
+        """Load the current file while the old one is served, and swap them.
 
         Raises:
-            ValueError: if it cannot be served; the old one serves on.
+            ValueError: if it cannot be served; the old one stays in service.
         """
         with self._lock:
             self._seen = _signature(self.path)
             try:
                 served = load(self.path, self.title, self.picture)
-            except Exception as error:  # whatever a file can do, the old one serves on
+            except Exception as error:  # whatever is wrong with a file, the old one stays in service
                 self.refused = " ".join(str(error).split()) or type(error).__name__
                 self.n_refused += 1
                 _LOG.warning(
@@ -67,28 +67,28 @@ class Current:
                 raise ValueError(self.refused) from error
             self.served, self.refused = served, None
             self.n_swaps += 1
-        _settle()
+        _freeze_garbage()
         _LOG.info("%s is served in version %s", self.path.name, served.version)
         self._swapped()
         return served
 
     async def watch(self, seconds: float) -> None:
-        """Look at the file for ever, and load it once it has changed and is written."""
+        """Check the file forever, and load it when it has changed and is complete."""
         before = self._seen
         while True:
             await asyncio.sleep(seconds)
             now = _signature(self.path)
-            # Two looks alike: whoever copies a file in place has come to the end.
+            # Two equal checks in a row: a file that is copied into place is now complete.
             if now is not None and now != self._seen and now == before:
                 with contextlib.suppress(ValueError):
                     await asyncio.to_thread(self.reload)
             before = now
 
 
-def _settle() -> None:
-    """Keep what is there for long (the model, Keras and its backend) out of the collector's rounds.
+def _freeze_garbage() -> None:
+    """Exclude long-lived objects (the model, Keras and its backend) from garbage collection.
 
-    Each round over all of it would stop every request for a fifth of a second.
+    Each collection of all of them would stop every request for a fifth of a second.
     """
     gc.unfreeze()
     gc.collect()

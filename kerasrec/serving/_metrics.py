@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""Metrics for Prometheus."""
 
 import os
 from typing import TYPE_CHECKING, Literal
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from kerasrec.serving._current import Current
 
 SEVERAL = "PROMETHEUS_MULTIPROC_DIR"
-# Of a gauge that several processes set, the value of the one that set it last.
+# If several processes set a gauge, the last value counts.
 _LAST: Literal["mostrecent"] = "mostrecent"
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
 class Metrics:
-    """Counters of one application; of all processes together where a server has several."""
+    """The metrics of an application, summed over the processes of a server."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -29,15 +29,15 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
-        self.events = Counter("kerasrec_events", "Events taken.", registry=self._registry)
+        self.events = Counter("kerasrec_events", "Events accepted.", registry=self._registry)
         self._swaps = Gauge(
             "kerasrec_swaps",
-            "Model files that replaced another.",
+            "Model files that replaced the previous one.",
             registry=self._registry,
             multiprocess_mode=_LAST,
         )
         self._refused = Gauge(
-            "kerasrec_refused", "Files that were refused.", registry=self._registry, multiprocess_mode=_LAST
+            "kerasrec_refused", "Model files refused.", registry=self._registry, multiprocess_mode=_LAST
         )
         self._items = Gauge(
             "kerasrec_items", "Items served.", registry=self._registry, multiprocess_mode=_LAST
@@ -47,12 +47,12 @@ class Metrics:
         )
 
     def answered(self, route: str, status: int, seconds: float) -> None:
-        """Count a request."""
+        """Count an answered request."""
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def text(self, current: "Current") -> bytes:
-        """All figures, in Prometheus's format."""
+        """All metrics, in Prometheus's format."""
         self._swaps.set(current.n_swaps)
         self._refused.set(current.n_refused)
         self._items.set(current.served.recommender.n_items)

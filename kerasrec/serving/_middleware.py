@@ -1,4 +1,4 @@
-"""What holds of every request: its size, its time, and headers that keep an answer data."""
+"""Middleware for all requests: a size limit, timing, and security headers."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same
 
 
 class Guard:
-    """Limits the body, counts and times.
+    """Limits the size of bodies, counts and times requests, and adds headers.
 
     Args:
         app: the application.
@@ -24,7 +24,7 @@ class Guard:
         self.app, self.metrics, self.max_body = app, metrics, max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -52,6 +52,6 @@ class Guard:
 
 
 def _route(scope: Scope) -> str:
-    """The form of the address, never the address: there are as many as users."""
+    """The pattern of the path rather than the path, of which there are as many as users."""
     route: Any = scope.get("route")
     return str(getattr(route, "path", "other"))

@@ -1,4 +1,4 @@
-"""Whatever goes wrong is one sentence in JSON."""
+"""Error responses: one sentence, in JSON."""
 
 import json
 from collections.abc import Callable
@@ -15,19 +15,19 @@ _SHOWN = 80
 
 
 class Json(JSONResponse):
-    """JSON of plain values, half characters in it escaped."""
+    """A JSON response that escapes lone surrogates."""
 
     def render(self, content: Any) -> bytes:
-        """The text."""
+        """The body."""
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 def install(app: FastAPI, page: Callable[[str, int], Response]) -> None:
-    """Give an application the answers for what goes wrong.
+    """Add the error handlers to an application.
 
     Args:
         app: `FastAPI`.
-        page: what a browser gets in place of JSON, from the sentence and the status.
+        page: function that makes the page for a browser from the sentence and the status.
     """
 
     def said(request: Request, detail: str, status: int, headers: Any = None) -> Response:

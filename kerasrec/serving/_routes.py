@@ -1,4 +1,4 @@
-"""The routes under /v1, and what a machine asks of a server."""
+"""The routes under /v1, and the routes for operation: health, readiness, metrics."""
 
 import hmac
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from kerasrec.serving.events import EventLog
 from kerasrec.serving.settings import Settings
 
 K = Annotated[int, Query(ge=1, description="Length of the list.")]
-# Where nobody says how long a list is to be, and the longest is not shorter.
+# Default length of a list, unless `max_k` is smaller.
 _LENGTH = 10
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": _bodies.Problem, "description": "An id that the model does not know."},
@@ -37,7 +37,7 @@ _WRITING = _BODY | {
 
 
 def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) -> APIRouter:
-    """What programs ask: lists, neighbours, explanations, events."""
+    """Routes for programs: lists, similar items, explanations, events."""
     router = APIRouter(prefix="/v1", default_response_class=Json, dependencies=[Depends(_known_parameters)])
     limits, batches, similarity = _Limits(settings), Batches(log), Pace()
     writing = [Depends(_writer(settings))]
@@ -52,13 +52,13 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
         served = current.served
         raw: Any = user
         if unknown == "error" or served.known("user", user):
-            raw = served.written("user", user)
+            raw = served.id_of("user", user)
         found = await batches.ask(served, raw, k, exclude_seen, unknown)
         return Json({**found, "version": served.version})
 
     @router.post("/recommend", response_model=_bodies.Lists, responses=_BODY)
     def recommend_many(body: _bodies.Many) -> Response:
-        """The best items for each of several users, in one go."""
+        """The best items for each of several users, in one request."""
         k = length if body.k is None else limits.k(body.k)
         limits.ids(users=body.users, only=body.only, exclude=body.exclude)
         served = current.served
@@ -68,16 +68,16 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
 
     @router.get("/similar/{item:path}", response_model=_bodies.Items, responses=_PROBLEMS)
     async def similar(item: str, k: K = length) -> Response:
-        """The items most like an item."""
+        """The items most similar to an item."""
         limits.k(k)
         served = current.served
-        raw = served.written("item", item)
+        raw = served.id_of("item", item)
         found = await similarity.run(served.version, _answers.similar_list, served, raw, k)
         return Json({"items": found, "version": served.version})
 
     @router.post("/history", response_model=_bodies.Items, responses=_BODY)
     def history(body: _bodies.History) -> Response:
-        """The best items for somebody who was not in training, from what they have."""
+        """The best items for somebody who was not in training, from a history."""
         k = length if body.k is None else limits.k(body.k)
         limits.ids(items=body.items, only=body.only, exclude=body.exclude)
         served = current.served
@@ -86,14 +86,14 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
 
     @router.get("/explain", response_model=_bodies.Explanation, responses=_PROBLEMS)
     def explain(user: str, item: str) -> Response:
-        """What gives a pair its score, and what the user has that is nearest to the item."""
+        """The contributions to the score of a pair, and the user's items most similar to the item."""
         served = current.served
-        found = _answers.explanation(served, served.written("user", user), served.written("item", item))
+        found = _answers.explanation(served, served.id_of("user", user), served.id_of("item", item))
         return Json({**found, "version": served.version})
 
     @router.post("/events", response_model=_bodies.Taken, responses=_WRITING, dependencies=writing)
     def events(body: _bodies.Events) -> Response:
-        """What users had just now: on the disk before the answer, and in none of their lists from now on."""
+        """New events: written to disk before the answer, and left out of the users' lists at once."""
         if len(body.events) > settings.max_events:
             raise ValueError(
                 f"`events` must be at most {settings.max_events:,}. Received: {len(body.events):,}."
@@ -107,7 +107,7 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
 
     @router.post("/reload", response_model=_bodies.State, responses=_WRITING, dependencies=writing)
     def reload() -> Response:
-        """Load the file that is there now, and serve it if it is a good one."""
+        """Load the current file, and serve it if it is valid."""
         current.reload()
         return Json(_state(current))
 
@@ -115,7 +115,7 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
 
 
 def operations(current: Current, metrics: Metrics) -> APIRouter:
-    """What a supervisor asks."""
+    """Routes for a supervisor."""
     router = APIRouter(default_response_class=Json)
 
     @router.get("/healthz", response_class=PlainTextResponse)
@@ -125,12 +125,12 @@ def operations(current: Current, metrics: Metrics) -> APIRouter:
 
     @router.get("/readyz", response_model=_bodies.State)
     async def ready() -> Response:
-        """What is served, and whether the file that is there now was refused."""
+        """What is served, and whether the current file was refused."""
         return Json(_state(current))
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def figures() -> Response:
-        """Figures for Prometheus."""
+        """Metrics for Prometheus."""
         text = await run_in_threadpool(metrics.text, current)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -155,7 +155,7 @@ class _Limits:
 
 
 async def _known_parameters(request: Request) -> None:
-    """Refuse parameters that a route does not read: a misspelt one would count for nothing."""
+    """Refuse parameters that a route does not read, because a misspelt one would have no effect."""
     route = request.scope["route"]
     known = [field.alias for field in route.dependant.query_params]
     for name in request.query_params:
@@ -168,14 +168,14 @@ async def _known_parameters(request: Request) -> None:
 
 
 def _writer(settings: Settings) -> Any:
-    """Lets through who may write."""
+    """A dependency that lets only authorized clients write."""
     bearer = HTTPBearer(auto_error=False, description="The token of the server.")
 
     def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
         if not settings.writes:
             raise HTTPException(
                 403,
-                "Events and reloads need a token where other machines reach the server: start it with "
+                "Events and reloads need a token if other machines can reach the server: start it with "
                 "`--token FILE` or KERASREC_TOKEN.",
             )
         if settings.token is None:
@@ -193,7 +193,7 @@ def _writer(settings: Settings) -> Any:
 
 
 def _check_event(served: Served, event: Event) -> None:
-    """Refuse what a later `update` could not take."""
+    """Refuse an event that a later `update` could not use."""
     for side in ("user", "item"):
         raw = getattr(event, side)
         if isinstance(raw, str) != served.is_text(side):

@@ -1,4 +1,4 @@
-"""One loaded file, with what requests ask of it."""
+"""A loaded model file, ready to answer requests."""
 
 import hashlib
 from functools import cached_property
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kerasrec.recommender import Recommender
 
-# Of an id in a message: longer ones are cut.
+# Maximum length of an id in a message.
 _SHOWN = 60
 
 
@@ -28,7 +28,7 @@ class Unknown(ValueError):
 
 
 class Served:
-    """A recommender that answers requests; never changed once made.
+    """A recommender that answers requests, and never changes.
 
     Args:
         recommender: `Recommender`.
@@ -70,8 +70,8 @@ class Served:
         """The model's name."""
         return str(self.recommender.model.name)
 
-    def written(self, side: str, text: str) -> Any:
-        """The id that a piece of an address stands for: a number where the ids are numbers."""
+    def id_of(self, side: str, text: str) -> Any:
+        """The id that a part of a URL stands for: a number if the ids are numbers."""
         index = self.indexes[side]
         if text in index:
             return text
@@ -81,11 +81,11 @@ class Served:
         raise self._unknown(side, text)
 
     def known(self, side: str, raw: Any) -> bool:
-        """Whether there is a user or an item of that id."""
+        """Whether there is a user or an item with this id."""
         return raw in self.indexes[side]
 
     def check(self, side: str, ids: list[Any]) -> None:
-        """Refuse ids that are not known."""
+        """Refuse unknown ids."""
         index = self.indexes[side]
         for raw in ids:
             if raw not in index:
@@ -101,7 +101,7 @@ class Served:
         return isinstance(ids[0], str) if len(ids) else True
 
     def warm(self) -> None:
-        """Compute what the first request of each sort would wait for."""
+        """Compute what the first request of each kind would otherwise wait for."""
         user, item = self.recommender.user_ids[0], self.recommender.item_ids[0]
         self.recommender.recommend(user, k=1, short="fewer", at_least=None)
         if len(self.recommender.item_ids) > 1:
@@ -109,7 +109,7 @@ class Served:
         try:
             self.recommender.recommend_for_history([item], k=1, exclude_seen=False, at_least=None)
         except ValueError:
-            return  # a model that has no way to score a history; its route says so
+            return  # the model cannot score histories; the route says so
 
     def _unknown(self, side: str, raw: Any) -> Unknown:
         text = shown(raw)
@@ -123,18 +123,18 @@ class Served:
 
     @property
     def least(self) -> float | None:
-        """The lowest value that is a like; `None`: any above 0."""
+        """The lowest value that is a like; `None` if every value above 0 is one."""
         return meaning_of(self.history).least
 
     @cached_property
     def starts(self) -> np.ndarray:
-        """Where the rows of each user begin in `rows`, and an end."""
+        """The start of each user's rows in `rows`, and the end."""
         counts = np.bincount(self.history.users, minlength=self.recommender.n_users)
         return np.concatenate([[0], np.cumsum(counts)])
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """Rows of the history by user."""
+        """Rows of the history, ordered by user."""
         return np.argsort(self.history.users, kind="stable")
 
     @cached_property
@@ -143,17 +143,17 @@ class Served:
         return popularity(current_state(self.recommender))
 
     def had(self, user: Any) -> np.ndarray:
-        """Rows of the history of one user, the highest value first."""
+        """Rows of one user's history, the highest value first."""
         code = self.code("user", user)
         rows = self.rows[self.starts[code] : self.starts[code + 1]]
         return rows[np.argsort(-self.history.values[rows], kind="stable")]
 
 
 def load(path: Path, title: str | None = None, picture: str | None = None) -> Served:
-    """Read a file and make it ready to answer.
+    """Load a file and make it ready to answer.
 
     Raises:
-        FileNotFoundError: if there is none.
+        FileNotFoundError: if there is no file.
         ValueError: if it cannot be served.
     """
     from kerasrec.recommender import Recommender
@@ -179,7 +179,7 @@ def _other_form(raw: Any) -> Any:
 
 
 def _first_text(frame: "pd.DataFrame | None") -> str | None:
-    """The first column in which there is text."""
+    """The first column that holds text."""
     if frame is None:
         return None
     for name in frame.columns:

@@ -1,4 +1,4 @@
-"""The processes of a server: started, and ended by a signal once what has begun is answered."""
+"""Starts the processes of a server, and ends them on a signal after running requests are answered."""
 
 import multiprocessing
 import os
@@ -18,23 +18,23 @@ from kerasrec.serving.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-# Settings for the processes of a server, which start from nothing.
+# Environment variable with the settings, for the spawned processes of a server.
 _SETTINGS = "KERASREC_SERVING"
 _FAILED = "failed.txt"
 _PATIENCE = 30
-# What tells uvicorn that a process would fail again.
+# Exit status that tells uvicorn not to start a process again.
 STARTUP_FAILURE = 3
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket at an address, which nobody can take any more.
+    """A socket bound to an address, so that no other process can take it.
 
     Args:
-        host: address to listen at.
-        port: int; 0 takes a free one.
+        host: address to listen on.
+        port: int; 0 for any free port.
 
     Raises:
-        ValueError: if the address or the port cannot be had.
+        ValueError: if the address or the port is not available.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -44,7 +44,7 @@ def bound(host: str, port: int) -> socket.socket:
             f"`--host` must be an address of this machine. Received: {host!r} ({error.strerror})."
         ) from error
     try:
-        if os.name == "posix":  # elsewhere it would let two servers have one port
+        if os.name == "posix":  # elsewhere, two servers could then share a port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
     except OSError as error:
@@ -62,9 +62,9 @@ def run(settings: Settings, listening: socket.socket, workers: int, told: Callab
 
     Args:
         settings: `Settings`.
-        listening: what `bound` gave.
-        workers: int, processes.
-        told: called with the address before the first request can come.
+        listening: result of `bound`.
+        workers: int, number of processes.
+        told: called with the address before the first request.
 
     Raises:
         FileNotFoundError: if there is no file to serve.
@@ -108,7 +108,7 @@ def run(settings: Settings, listening: socket.socket, workers: int, told: Callab
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine reach an address."""
+    """Whether only programs on this machine can reach an address."""
     try:
         found = {info[4][0] for info in socket.getaddrinfo(host, None)}
     except OSError:
@@ -117,10 +117,10 @@ def is_loopback(host: str) -> bool:
 
 
 def _of_environment() -> "FastAPI":
-    """The application of one process of several; one that cannot be made ends all of them."""
+    """The application of one of several processes; if it cannot be made, all of them end."""
     import kerasrec
 
-    kerasrec._load()  # the command does not do it by itself
+    kerasrec._load()  # the command does not register the classes by itself
     threading.Thread(target=_end_with_first, daemon=True).start()
     try:
         return create_app(Settings.from_json(os.environ[_SETTINGS]))
@@ -131,7 +131,7 @@ def _of_environment() -> "FastAPI":
 
 
 def _end_with_first() -> None:
-    """End this process of several when the first is gone, which without notice was killed."""
+    """End this worker process when the main process is gone, even if that was killed."""
     first = multiprocessing.parent_process()
     if first is not None:
         first.join()
@@ -139,7 +139,7 @@ def _end_with_first() -> None:
 
 
 def _ended_by_signal(serve: Callable[[], None]) -> None:
-    """Run until SIGINT or SIGTERM, for which uvicorn has handlers; it raises them again at its end."""
+    """Run until SIGINT or SIGTERM; uvicorn handles them, and raises them again at its end."""
     before = {name: signal.signal(name, signal.SIG_IGN) for name in (signal.SIGINT, signal.SIGTERM)}
     try:
         serve()

@@ -1,4 +1,4 @@
-"""Vectors that the processes of a server share: one copy in files, which each maps into its memory."""
+"""Vectors that the processes of a server share: one copy in files that each process memory-maps."""
 
 import hashlib
 import logging
@@ -16,18 +16,18 @@ from kerasrec.recommender import _vectors
 from kerasrec.recommender._state import State
 
 _LOG = logging.getLogger("kerasrec.serving")
-# The folder of the files, for the processes of a server.
+# Environment variable with the folder of the files, for the processes of a server.
 FOLDER = "KERASREC_SHARED_VECTORS"
 _TABLES = ("user", "item", "user_bias", "item_bias")
 
 
 def share(state: State, path: Path, version: str) -> None:
-    """Map the vectors of a model that factorises, where a server has several processes.
+    """Memory-map the vectors of a model that factorises if a server has several processes.
 
     Args:
-        state: of the recommender that was just read.
+        state: `State` of the recommender that was just loaded.
         path: its file.
-        version: which content of the file it is.
+        version: version of the file.
     """
     held = _vectors.factors(state) if FOLDER in os.environ else None
     if held is None:
@@ -43,15 +43,15 @@ def share(state: State, path: Path, version: str) -> None:
         if isinstance(rows, FactorRows):
             rows.items = _mapped(folder, "arranged", rows.items)
     except OSError as error:
-        _LOG.warning("Vectors are not shared by the processes: %s", error)
+        _LOG.warning("The processes do not share vectors: %s", error)
         return
-    for other in versions.iterdir():  # whoever has it mapped keeps it
+    for other in versions.iterdir():  # a process that has mapped the files keeps them
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
 
 
 def _mapped(folder: Path, name: str, array: np.ndarray) -> np.ndarray:
-    """The same array from a file, which the first process writes."""
+    """The same array, memory-mapped from a file that the first process writes."""
     path = folder / f"{name}.npy"
     if not path.exists():
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:

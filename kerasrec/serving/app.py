@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> "FastAPI":
         version=__version__,
         description="Lists of a trained recommender: raw ids in, raw ids out.",
         lifespan=watching,
-        docs_url=None,  # their pages come from elsewhere
+        docs_url=None,  # their pages load scripts from other servers
         redoc_url=None,
     )
     _problems.install(app, page.problem)

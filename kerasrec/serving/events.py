@@ -1,4 +1,4 @@
-"""The log of events: a line an event, on the disk before anybody hears that it was taken."""
+"""The log of events: one line per event, written to disk before the event is acknowledged."""
 
 import contextlib
 import datetime
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 try:
     import fcntl
-except ModuleNotFoundError:  # Windows, where one process serves
+except ModuleNotFoundError:  # Windows, where a server has one process
     fcntl = None  # type: ignore[assignment]
 
 _NO_ITEMS: frozenset[Any] = frozenset()
@@ -32,7 +32,7 @@ class EventLog:
     that `take_events` has set aside are included until they are finished.
 
     Args:
-        path: the file, ending in `.jsonl`; made with the first event.
+        path: the file, ending in `.jsonl`; created at the first event.
 
     Attributes:
         n_damaged: int, number of lines that are not events, such as a line that was cut off by a full disk.
@@ -69,7 +69,7 @@ class EventLog:
             with _open_at(self.path) as file:
                 size = os.fstat(file).st_size
                 if size and os.pread(file, 1, size - 1) != b"\n":
-                    lines = b"\n" + lines  # what a killed process left of a line stays alone
+                    lines = b"\n" + lines  # keeps apart an incomplete line of a killed process
                 try:
                     _write(file, lines)
                 except OSError:
@@ -98,7 +98,7 @@ class EventLog:
             self._close()
 
     def _moved(self) -> bool:
-        """Whether there is something to read; two calls of the system where there is not."""
+        """Whether there is something to read; costs at most two system calls."""
         try:
             there = os.stat(self.path)
         except FileNotFoundError:
@@ -114,19 +114,21 @@ class EventLog:
             same = False
         if not same:
             if self._file is not None:
-                self._read_on(self._file)  # what was written after the look above, before it was put aside
+                self._read_on(
+                    self._file
+                )  # what was written after the first read, before the log was set aside
             self._begin()
 
     def _begin(self) -> None:
-        """Open the log that is there now, and read what was put aside unseen."""
+        """Open the current log, and read parts that were set aside before they were read."""
         before = self._inode
         self._close()
         with contextlib.suppress(FileNotFoundError):
             self._file = os.open(self.path, os.O_RDONLY)
             self._inode = os.fstat(self._file).st_ino
-        # Listed after the log was opened: whatever was put aside by then is here.
+        # List the parts after opening the log, so that none that was set aside before is missed.
         for part in _taken_parts(self.path):
-            with contextlib.suppress(FileNotFoundError):  # done in the meantime
+            with contextlib.suppress(FileNotFoundError):  # finished in the meantime
                 if part.name not in self._parts and os.stat(part).st_ino not in (before, self._inode):
                     self._read(part.read_bytes())
             self._parts.add(part.name)
@@ -135,7 +137,7 @@ class EventLog:
 
     def _read_on(self, file: int) -> None:
         size = os.fstat(file).st_size
-        if size < self._offset:  # somebody emptied it
+        if size < self._offset:  # the file was truncated
             self._offset, self._rest = 0, b""
         while self._offset < size:
             block = os.pread(file, min(size - self._offset, 1 << 24), self._offset)
@@ -197,7 +199,7 @@ def finish_events(parts: Sequence[str | os.PathLike[str]]) -> None:
 
 
 def _taken_parts(path: Path) -> list[Path]:
-    """The parts of a log that were put aside and are not done."""
+    """The parts of a log that were set aside and are not finished."""
     stem = f"{path.stem}."
     found = [
         other
@@ -214,15 +216,15 @@ def read_events(
 
     Args:
         paths: the log, or parts of it.
-        recommender: `Recommender`, whose interactions say what the values and times of the events are.
+        recommender: `Recommender`, whose interactions define the kind of the values and the type of times.
 
     Returns:
         `Interactions` with their own ids.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if there are no events in it, one has no rating where the others are ratings, or times
-            are not those of the recommender.
+        ValueError: if there are no events in it, an event has no value although the model was trained on
+            ratings, or times are not of the recommender's type.
     """
     import pandas as pd
 
@@ -258,7 +260,7 @@ def read_events(
 
 
 def _times(events: list[dict[str, Any]], known: "Interactions") -> "pd.Series[Any] | list[Any] | None":
-    """Times as the recommender has them; where an event has none, it happened when it was received."""
+    """Times of the recommender's type; an event without a time gets the time when it was received."""
     import pandas as pd
 
     from kerasrec.data._access import meaning_of
@@ -272,8 +274,8 @@ def _times(events: list[dict[str, Any]], known: "Interactions") -> "pd.Series[An
     wrong = [time for time in given if time is not None and (not isinstance(time, kind) or time is True)]
     if wrong:
         raise ValueError(
-            f"Events must have {'dates, as text' if dates else 'whole numbers as times'}, as the recommender "
-            f"has; correct or leave out the others. Received: {len(wrong):,} others, first {wrong[0]!r}."
+            f"Events must have {'dates, as text' if dates else 'whole numbers as times'}, as in training; "
+            f"correct or leave out the others. Received: {len(wrong):,} others, first {wrong[0]!r}."
         )
     received = pd.to_datetime([event["received"] for event in events], utc=True, format="ISO8601")
     if dates:
@@ -306,7 +308,7 @@ def _event(line: bytes) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def _open_at(path: Path) -> Iterator[int]:
-    """The file that bears the name, and no other process in it until it is closed."""
+    """The file with this name, locked against other processes until it is closed."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -317,7 +319,7 @@ def _open_at(path: Path) -> Iterator[int]:
                     yield file
                     return
         finally:
-            os.close(file)  # and with it the lock
+            os.close(file)  # releases the lock as well
 
 
 def _write(file: int, content: bytes) -> None:

@@ -8,13 +8,13 @@ from kerasrec.serving.settings import Settings
 
 
 def write_page(settings: Settings, path: Any) -> Path:
-    """Write a report of a model as one HTML file that needs nothing else.
+    """Write a report of a model as one self-contained HTML file.
 
     Pictures are left out unless the metadata contain them inline (`data:image/...`).
 
     Args:
-        settings: `Settings`, of which the model, the second model, the held-out table, the title and the
-            picture are used.
+        settings: `Settings`; only the model, the second model, the held-out table, the title and the picture
+            are used.
         path: file to write, ending in `.html`.
 
     Returns:

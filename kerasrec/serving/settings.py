@@ -12,19 +12,19 @@ _LIMITS = ("max_k", "max_ids", "max_events", "max_body")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a server serves, and what clients may do.
+    """The settings of a server: what it serves, and what clients may do.
 
     Args:
         model: path of the recommender's file.
         beside: path of a second recommender, which the page shows next to the first. Defaults to `None`.
-        held_out: Parquet file of held-out events with columns `user`, `item` and optionally `value`. What
-            the model would not take for a like is no hit. Defaults to `None`.
+        held_out: Parquet file of held-out events with columns `user`, `item` and optionally `value`. Only
+            values that the model considers likes count as hits. Defaults to `None`.
         events: path of the log of events, ending in `.jsonl`. Defaults to `None`: next to the model,
             `shop.events.jsonl` for `shop.keras`.
-        title: column of the metadata that names an item on the page. Defaults to `None`: the first column of
-            text, or the id.
+        title: column of the metadata with the titles of items. Defaults to `None`: the first column of text,
+            or the id.
         picture: column of the metadata with addresses of pictures. Defaults to `None`: no pictures.
-        token: token that requests which write must send. Defaults to `None`: no token.
+        token: token required for requests that write. Defaults to `None`: no token.
         writes: bool, whether events and reloads are accepted at all. Defaults to `True`.
         max_k: int, maximum length of a list. Defaults to `1000`.
         max_ids: int, maximum number of ids in a request. Defaults to `10000`.
@@ -78,7 +78,7 @@ class Settings:
 
     @classmethod
     def from_json(cls, text: str) -> "Settings":
-        """What `to_json` wrote.
+        """The settings that `to_json` wrote.
 
         Args:
             text: str.

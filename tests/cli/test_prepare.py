@@ -104,7 +104,7 @@ def test_odd_values(run, table, tmp_path):
     done = run("prepare", "a.parquet", "out", "--kind", "likes", "--time-column", "when")
     n = len(table[["userId", "movieId"]].drop_duplicates())
     assert f"Below 0: {n:,} of {n:,} in 'rating', which are not likes" in done.out
-    assert "Column 'when' lacks the time of 5 of 400 rows; there the order of the rows decides" in done.out
+    assert "Column 'when' lacks the time of 5 of 400 rows; each of these gets the time" in done.out
 
 
 def test_progress_without_a_total():

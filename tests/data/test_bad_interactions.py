@@ -95,7 +95,7 @@ def test_arguments():
         x.at_least(float("nan"))
     with pytest.raises(ValueError, match="`min_user` must be a whole number .* Received: min_user='2'"):
         x.filter(min_user="2")
-    with pytest.raises(TypeError, match="The ids given for 'user' must be several, .* Received: 'bob'"):
+    with pytest.raises(TypeError, match="The ids given for 'user' must be a list of ids. Received: 'bob'"):
         Interactions.from_frame(frame(), user_ids="bob")
     with pytest.raises(ValueError, match="its columns are none. `frame.reset_index\\(\\)` makes a column"):
         Interactions.from_frame(frame().set_index(["user", "item"]))
@@ -141,7 +141,7 @@ def test_times_in_several_units():
     Interactions.from_frame(frame.assign(t=[*seconds, 1714550403]), time="t")
     Interactions.from_frame(frame.assign(t=[*seconds, 5]), time="t")  # numbers that are no moments
     message = (
-        r"Column 't' must count in one unit; divide or multiply the other rows\. Received: 3 that seem to be "
+        r"Column 't' must have one unit; divide or multiply the other rows\. Received: 3 that seem to be "
         r"seconds and 1 that seem to be milliseconds since 1970, first 1714550403000 in row 3\."
     )
     with pytest.raises(ValueError, match=message):

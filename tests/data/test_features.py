@@ -307,11 +307,11 @@ def test_what_a_file_cannot_hold():
         ),
         (
             lambda: Features.from_csr(np.eye(2)) + Features.indicator([1, 2]),
-            r"`align\(ids\)` gives them the ids of .* Received: ids of the second alone",
+            r"`align\(ids\)` gives their rows ids. Received: ids of the second alone",
         ),
         (
             lambda: Features.indicator([1, 2]) + Features.from_csr(np.eye(2)),
-            "without ids, the order of whose rows is unknown; .* Received: ids of the first alone",
+            "without ids, whose order of rows is unknown; .* Received: ids of the first alone",
         ),
         (lambda: Features.multilabel(FILMS["genres"], sep=""), "`sep` must be the text .* sep=''"),
         (

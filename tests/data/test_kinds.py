@@ -109,7 +109,7 @@ class TestExtend:
         x = Interactions.from_frame(bought(), kind="counts")
         with pytest.raises(
             ValueError,
-            match="`duplicates` must be 'sum', as for the events before: they are counts. .*'last'",
+            match="`duplicates` must be 'sum', as for earlier events, which are counts. .*'last'",
         ):
             x.extend(bought(), duplicates="last")
 
@@ -158,7 +158,7 @@ class TestTimes:
     def test_dates_then_numbers(self):
         x = Interactions.from_frame(self.DATES, value="n", time="t", kind="ratings")
         message = (
-            r"Column 't' must have dates, as the events before; .*`pandas.to_datetime\(column, unit=...\)`. "
+            r"must have dates, like the earlier events; .*`pandas.to_datetime\(column, unit=...\)`. "
             "Received: numbers, the first is 1577836800"
         )
         with pytest.raises(ValueError, match=message):
@@ -177,7 +177,7 @@ class TestTimes:
     def test_seconds_then_another_unit(self, factor):
         x = Interactions.from_frame(self.NUMBERS, value="n", time="t", kind="ratings")
         unit = {10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}[factor]
-        message = f"unit of the events before, which seem to be seconds since 1970 .* seem to be {unit}"
+        message = f"unit of the earlier events, which seem to be seconds since 1970 .* seem to be {unit}"
         with pytest.raises(ValueError, match=message):
             x.extend(self.NUMBERS.assign(t=[1_500_000_000 * factor]))
 

@@ -6,7 +6,7 @@ import pytest
 
 from kerasrec.data import Interactions, Sequences, splits
 
-SAID = "Column 'time' lacks the time of {} of {} rows; there the order of the rows decides"
+SAID = "Column 'time' lacks the time of {} of {} rows; each of these gets the time"
 
 
 def frame_of(times):

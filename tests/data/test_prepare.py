@@ -296,7 +296,7 @@ def test_ids_that_are_na(prepared, tmp_path):
         ({"t": [1.5, 2.0]}, {"time": "t"}, "times that are neither whole numbers nor"),
         ({"t": ["soon", "2020"]}, {"time": "t"}, "times that are neither .*first 'soon'"),
         ({"t": [True, False]}, {"time": "t"}, "must hold times"),
-        ({"t": [1_500_000_000, 1_500_000_000_000]}, {"time": "t"}, "must count in one unit"),
+        ({"t": [1_500_000_000, 1_500_000_000_000]}, {"time": "t"}, "must have one unit"),
         ({}, {"time": "t"}, "`time` must name a column"),
     ],
 )
@@ -472,7 +472,7 @@ def test_one_at_a_time(table, tmp_path):
     _, folder = table
     (tmp_path / ".out.prepare").mkdir()
     message = "must be prepared by one process at a time.*out', which another call is preparing"
-    with _prepare._alone(tmp_path / ".out.prepare"), pytest.raises(ValueError, match=message):
+    with _prepare._locked(tmp_path / ".out.prepare"), pytest.raises(ValueError, match=message):
         Interactions.prepare(folder / "a.parquet", tmp_path / "out", verbose=False)
     import fcntl
 

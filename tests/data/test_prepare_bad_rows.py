@@ -83,7 +83,7 @@ def test_the_place_of_another_unit(tmp_path):
         GOOD.assign(t=1_600_000_000),
         with_bad().assign(t=[1_600_000_000, 1_600_000_000_000, 1_600_000_000]),
     ]
-    message = "must count in one unit.*first 1600000000000 in row 1 of '.*part1.parquet', counted from 0"
+    message = "must have one unit.*first 1600000000000 in row 1 of '.*part1.parquet', counted from 0"
     with pytest.raises(ValueError, match=message):
         prepared(frames, "parquet", tmp_path, time="t")
 

@@ -238,7 +238,7 @@ def test_other_folders(source, tmp_path):
     header = json.loads((out / "header.json").read_text())
     for change, said in (
         ({"form": "kerasrec"}, "cannot be read \\(another form"),
-        ({"version": 2}, "this version of kerasrec or an older one.*of version 2, and 1 is known"),
+        ({"version": 2}, "this version of kerasrec or an older one.*of version 2; the newest known one is 1"),
         ({"n_rows": 3}, "as `Features.prepare` wrote it.*header.json whose checksum does not match"),
     ):
         (out / "header.json").write_text(json.dumps(header | change))

@@ -127,7 +127,7 @@ class TestRefused:
     def test_times_of_another_kind(self):
         dates = pd.to_datetime(["2020-01-01"])
         recommender = held(Interactions.from_frame(events("a", "x", t=dates), time="t"))
-        with pytest.raises(ValueError, match="Column 'time' must have dates, as the events before"):
+        with pytest.raises(ValueError, match="Column 'time' must have dates, like the earlier events"):
             recommender.update(Interactions.from_frame(events("a", "x", t=[5]), time="t"))
 
     def test_no_event_that_is_a_like(self):

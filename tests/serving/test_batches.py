@@ -89,23 +89,23 @@ def test_an_error_reaches_all_who_asked_and_nobody_else(monkeypatch):
 def test_only_what_is_known_to_be_short_runs_on_the_loop():
     pace = Pace()
     assert not pace.is_short("a")
-    pace.took("a", 0.001)
+    pace.record("a", 0.001)
     assert pace.is_short("a") and not pace.is_short("b")
-    pace.took("a", 0.1)  # .8 * 1 + .2 * 100 = 20.8 ms
+    pace.record("a", 0.1)  # .8 * 1 + .2 * 100 = 20.8 ms
     assert not pace.is_short("a")
     for _ in range(7):  # 1 + 19.8 * .8 ** 7 = 5.15 ms
-        pace.took("a", 0.001)
+        pace.record("a", 0.001)
     assert not pace.is_short("a")
-    pace.took("a", 0.001)  # 1 + 19.8 * .8 ** 8 = 4.32 ms
+    pace.record("a", 0.001)  # 1 + 19.8 * .8 ** 8 = 4.32 ms
     assert pace.is_short("a")
-    pace.took("b", 0.05)  # another file: nothing is known of it but this
+    pace.record("b", 0.05)  # another file: nothing is known of it but this
     assert not pace.is_short("b")
 
 
 @pytest.mark.parametrize(("seconds", "on_the_loop"), [(0.001, True), (0.1, False)])
 def test_where_a_computation_runs(seconds, on_the_loop):
     pace = Pace()
-    pace.took("a", seconds)
+    pace.record("a", seconds)
 
     async def threads():
         return await pace.run("a", threading.get_ident), threading.get_ident()

@@ -234,8 +234,8 @@ def test_a_search_finds_what_a_loop_finds():
         folded = [text.casefold().replace("\n", " ") for text in texts]
         inside = wanted.casefold().replace("\n", " ")
         expected = [number for number, text in enumerate(folded) if inside in text]
-        assert sorted(index.having(wanted).tolist()) == expected
-        assert all(folded[n].startswith(inside) for n in index.having(wanted).tolist()[:1]) or not any(
+        assert sorted(index.containing(wanted).tolist()) == expected
+        assert all(folded[n].startswith(inside) for n in index.containing(wanted).tolist()[:1]) or not any(
             text.startswith(inside) for text in folded
         )
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec.data._names_of_entries import text_of
+from kerasrec.data._entry_texts import text_of
 from kerasrec.data.columns._column import Column
 from kerasrec.data.columns._vocabulary import MISSING
 

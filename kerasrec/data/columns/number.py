@@ -77,6 +77,8 @@ class Number(Column):
     def _numbers(self, entries: "pd.Series[Any]") -> np.ndarray:
         found = numbers_of(self.filled(entries), entries.name)
         if self.scale == "log1p":
-            refuse(found < 0, entries, entries.name, "numbers below 0 on the scale 'log1p'", "Take another.")
+            refuse(
+                found < 0, entries, entries.name, "numbers below 0 on the scale 'log1p'", "Use another scale."
+            )
             found = np.log1p(found)
         return found

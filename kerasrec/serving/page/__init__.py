@@ -1,1 +1,1 @@
-"""A page to look at a model: rendered here, without a line of JavaScript and with nothing from elsewhere."""
+"""The web page of a model: rendered on the server, without JavaScript or external resources."""

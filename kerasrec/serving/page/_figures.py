@@ -1,4 +1,4 @@
-"""What lists of many users say of a model: figures with intervals, coverage, what nobody is recommended."""
+"""Figures of a model from many users' lists: metrics with intervals, coverage, items never recommended."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("kerasrec.serving")
 K = 10
-# Of more users a sample tells as much.
+# With more users, a sample is precise enough.
 _MOST_USERS = 5000
 _PARTS = 10
 _AT_ONCE = 500
@@ -26,14 +26,14 @@ METRICS = ("ndcg", "recall", "precision", "hit_rate", "map", "coverage", "novelt
 
 @dataclass(frozen=True)
 class Part:
-    """Items of like popularity.
+    """Items of similar popularity.
 
     Attributes:
         name: str.
         n_items: int.
-        recommended: share of them that stand in at least one list.
-        slots: share of all places in lists that are theirs.
-        had: share of what users have that is theirs.
+        recommended: share of these items that are in at least one list.
+        slots: share of these items among the places of all lists.
+        had: share of these items among the likes of all users.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Figures:
     """Figures of one model.
 
     Attributes:
-        n_users: int, users whose lists were made.
-        counts: in how many lists each item stands `[I]`.
-        parts: `Part` by popularity, the most popular first.
+        n_users: int, number of users with lists.
+        counts: number of lists that each item is in `[I]`.
+        parts: `Part`s by popularity, the most popular first.
         never: codes of the items in no list, the most popular first.
-        measured: rows of `metric`, `value`, `low`, `high`; none without held-out rows.
-        slices: rows of `by`, `slice`, `n_users` and figures.
-        protocol: how it was measured.
-        left_out: int, held-out rows of users or items that the model does not know.
+        measured: rows of `metric`, `value`, `low`, `high`; empty without held-out rows.
+        slices: rows of `by`, `slice`, `n_users` and metrics.
+        protocol: how the metrics were measured.
+        left_out: int, number of held-out rows with unknown users or items.
     """
 
     n_users: int
@@ -69,7 +69,7 @@ class Figures:
 
 
 class Computed:
-    """Figures of a file, computed once and beside the requests.
+    """The figures of a file, computed once, in a thread.
 
     Args:
         served: `Served`.
@@ -84,7 +84,7 @@ class Computed:
         self._lock = threading.Lock()
 
     def begin(self) -> None:
-        """See to it that they are being computed."""
+        """Start the computation if it has not been started."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._compute, name="figures", daemon=True)
@@ -93,16 +93,16 @@ class Computed:
     def _compute(self) -> None:
         try:
             self.figures = figures_of(self.served, self._held_out)
-        except Exception as error:  # the page says it; the server serves on
+        except Exception as error:  # the page shows the error; the server continues
             _LOG.warning("The figures of %s could not be computed: %s", self.served.path.name, error)
             self.failed = str(error)
 
 
 class HeldOut:
-    """What users had later, by raw ids.
+    """Held-out events of users, by raw ids.
 
     Args:
-        path: Parquet file with columns `user` and `item`, and perhaps `value`.
+        path: Parquet file with columns `user` and `item`, and optionally `value`.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -125,7 +125,7 @@ class HeldOut:
         self._by_user: dict[float | None, dict[Any, frozenset[Any]]] = {}
 
     def of(self, user: Any, served: Served) -> frozenset[Any]:
-        """What a user liked later, as a model understands likes."""
+        """The held-out likes of a user, by the model's definition of a like."""
         least = served.least
         if least not in self._by_user:
             frame = self._frame
@@ -135,7 +135,7 @@ class HeldOut:
         return self._by_user[least].get(user, frozenset())
 
     def interactions(self, served: Served) -> "tuple[Interactions | None, int]":
-        """The likes that a model knows users and items of, in its codes, and how many rows it does not."""
+        """The likes of known users and items, in the model's codes, and the number of rows left out."""
         from kerasrec.data import Interactions
 
         frame = self._frame

@@ -1,4 +1,4 @@
-"""How users and items of one model look to people: titles, pictures, and how they are found."""
+"""How users and items of a model are shown: titles, pictures, and a search."""
 
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ import numpy as np
 from kerasrec.serving._answers import plain
 from kerasrec.serving._served import Served
 
-# Where a picture may come from; `javascript:` is no place.
+# Allowed beginnings of a picture's address, which exclude `javascript:`.
 _PLACES = ("http://", "https://", "data:image/")
 
 
@@ -19,8 +19,8 @@ class Card(NamedTuple):
         id: raw id.
         title: str.
         picture: address, or `None`.
-        facts: what else the metadata say, by column.
-        popularity: int, of how many users it is.
+        facts: other metadata, by column.
+        popularity: int, number of users who like the item.
     """
 
     id: Any
@@ -31,11 +31,11 @@ class Card(NamedTuple):
 
 
 class Look:
-    """Titles, pictures and a search for what one file has.
+    """Titles, pictures and a search for the users and items of one file.
 
     Args:
         served: `Served`.
-        whole: bool, show only pictures that the metadata hold whole. Defaults to `False`.
+        whole: bool, whether to show only pictures that the metadata contain inline. Defaults to `False`.
     """
 
     def __init__(self, served: Served, whole: bool = False) -> None:
@@ -43,7 +43,7 @@ class Look:
         self._places = _PLACES[-1:] if whole else _PLACES
 
     def card(self, item: Any, with_facts: bool = False) -> Card:
-        """What to show of a known item."""
+        """The card of a known item."""
         served = self.served
         code = served.code("item", item)
         frame, facts, picture = served.recommender.item_metadata, {}, None
@@ -57,7 +57,7 @@ class Look:
 
     @cached_property
     def titles(self) -> list[str]:
-        """What each item is called, by code: its id where nobody said."""
+        """The title of each item by code, or its id if it has no title."""
         ids = self.served.recommender.item_ids.tolist()
         frame = self.served.recommender.item_metadata
         if frame is None or self.served.title is None:
@@ -68,17 +68,17 @@ class Look:
         ]
 
     def items(self, text: str, n: int = 20) -> list[Any]:
-        """Items whose title or id has a text, the most popular first."""
-        codes = self._item_texts.having(text)
+        """Items whose title or id contains a text, the most popular first."""
+        codes = self._item_texts.containing(text)
         best = codes[np.argsort(-self.served.popularity[codes], kind="stable")][:n]
         return list(self.served.recommender.item_ids[best].tolist())
 
     def users(self, text: str, n: int = 20) -> list[Any]:
-        """Users whose id has a text; some with the longest histories where there is none."""
+        """Users whose id contains a text; without a text, users with the longest histories."""
         ids = self.served.recommender.user_ids
         if not text:
             return list(ids[np.argsort(-np.diff(self.served.starts), kind="stable")[:n]].tolist())
-        return list(ids[self._user_texts.having(text)[:n]].tolist())
+        return list(ids[self._user_texts.containing(text)[:n]].tolist())
 
     @cached_property
     def _item_texts(self) -> "_Texts":
@@ -91,15 +91,15 @@ class Look:
 
 
 class _Texts:
-    """Many texts in one, in which a search takes a millisecond."""
+    """Many texts joined into one, so that a search takes a millisecond."""
 
     def __init__(self, texts: list[str]) -> None:
         folded = [text.casefold().replace("\n", " ") for text in texts]
         self.text = "\n".join(folded)
         self.starts = np.concatenate([[0], np.cumsum([len(text) + 1 for text in folded])])
 
-    def having(self, text: str) -> np.ndarray:
-        """Numbers of the texts that have a text in them; those that begin with it first."""
+    def containing(self, text: str) -> np.ndarray:
+        """Numbers of the texts that contain a text; those that begin with it come first."""
         wanted = text.strip().casefold().replace("\n", " ")
         found: list[int] = []
         place = self.text.find(wanted) if wanted else -1

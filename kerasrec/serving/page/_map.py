@@ -1,4 +1,4 @@
-"""A map of the items: the two directions in which their vectors differ most."""
+"""A map of the items, along the two directions in which their vectors vary most."""
 
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -7,21 +7,21 @@ import numpy as np
 
 from kerasrec.serving._served import Served
 
-# Points drawn: what a browser shows at once, and an eye takes in.
+# Maximum number of points; more would be slow to draw and hard to read.
 _POINTS = 1500
 _NAMED = 25
 WIDTH, HEIGHT, _EDGE = 1000, 640, 30
 
 
 class Point(NamedTuple):
-    """A point of the map, in its units.
+    """A point of the map, in the map's units.
 
     Attributes:
         code: item code.
         x: float.
         y: float.
         found: whether it was searched for.
-        named: whether its title is written beside it.
+        named: whether its title is shown next to it.
     """
 
     code: int
@@ -32,7 +32,7 @@ class Point(NamedTuple):
 
 
 class Map:
-    """Where the items of one file lie.
+    """The positions of the items of one file.
 
     Args:
         served: `Served`.
@@ -43,7 +43,7 @@ class Map:
 
     @cached_property
     def places(self) -> np.ndarray | None:
-        """Coordinates `[I, 2]` from 0 to 1; `None` where the model represents no items."""
+        """Coordinates `[I, 2]` from 0 to 1; `None` if the model does not represent items."""
         try:
             frame = self.served.recommender.item_vectors()
         except ValueError:
@@ -54,19 +54,19 @@ class Map:
         points = table @ directions[:, ::-1][:, :2]
         if points.shape[1] < 2:
             return None
-        # A direction and its opposite are the same; this way every start draws one map.
+        # A direction has no sign of its own; fixing it makes every start draw the same map.
         points *= np.sign(points[np.abs(points).argmax(axis=0), [0, 1]])
         low, high = points.min(axis=0), points.max(axis=0)
         placed: np.ndarray = (points - low) / np.where(high > low, high - low, 1)
         return placed
 
     def points(self, found: list[Any], around: Any = None, zoom: int = 1) -> list[Point]:
-        """What to draw: the items that most users have, and those that were found.
+        """The points to draw: the most popular items, and the items found by a search.
 
         Args:
             found: raw ids of the items that were searched for.
             around: raw id of the item in the middle. Defaults to `None`: the whole map.
-            zoom: int, how many times as large. Defaults to `1`.
+            zoom: int, magnification. Defaults to `1`.
         """
         places = self.places
         if places is None:

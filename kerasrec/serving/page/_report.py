@@ -1,4 +1,4 @@
-"""The page as one file, for those who have no server."""
+"""The page as one file, for readers without a server."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _NEVER = 50
 
 
 def rendered(settings: Settings) -> str:
-    """The file, as text."""
+    """The text of the file."""
     held_out = None if settings.held_out is None else HeldOut(settings.held_out)
     served = load(settings.model, settings.title, settings.picture)
     beside = None if settings.beside is None else load(settings.beside, settings.title, settings.picture)
@@ -52,7 +52,7 @@ def rendered(settings: Settings) -> str:
 
 
 def _sample(served: Served) -> list[Any]:
-    """Users from the one with the longest history to the one with the shortest, evenly."""
+    """Users at even distances from the longest history to the shortest."""
     order = np.argsort(-np.diff(served.starts), kind="stable")
     chosen = np.unique(np.linspace(0, len(order) - 1, _N_USERS).astype(int))
     return list(served.recommender.user_ids[order[chosen]].tolist())

@@ -1,4 +1,4 @@
-"""Templates, in which every value is text and never markup."""
+"""Templates, which insert every value as text and never as markup."""
 
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ _SHOWN = 70
 
 @cache
 def environment() -> Environment:
-    """The one place that knows how templates are filled."""
+    """The Jinja environment of all templates."""
     found = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -26,7 +26,7 @@ def environment() -> Environment:
 
 
 def render(name: str, **values: Any) -> str:
-    """A filled template."""
+    """Render a template."""
     return environment().get_template(name).render(**values)
 
 
@@ -36,13 +36,13 @@ def style() -> str:
 
 
 def short(value: Any, length: int = _SHOWN) -> str:
-    """A text that fits; longer ones end in dots."""
+    """A value as text, shortened with an ellipsis if it is too long."""
     text = str(value)
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def number(value: Any) -> str:
-    """A number for people; nothing where there is none."""
+    """A number formatted for readers; empty for `None`."""
     if value is None:
         return ""
     if isinstance(value, int):
@@ -51,10 +51,10 @@ def number(value: Any) -> str:
 
 
 def share(value: float) -> str:
-    """A share in per cent."""
+    """A share as a percentage."""
     return f"{100 * value:.1f} %"
 
 
 def address(value: Any) -> str:
-    """A piece of a query."""
+    """A value, quoted for a query string."""
     return quote(str(value), safe="")

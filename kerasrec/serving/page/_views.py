@@ -1,4 +1,4 @@
-"""The views of the page, a function each."""
+"""The views of the page, one function each."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ Text = Annotated[str, Query(max_length=100_000)]
 
 
 class Shown:
-    """One file with what the page computes of it once.
+    """One file, with values that the page computes once for it.
 
     Args:
         served: `Served`.
@@ -38,7 +38,7 @@ class Shown:
 
 
 class Page:
-    """What all views share.
+    """The state and helpers that all views share.
 
     Args:
         settings: `Settings`.
@@ -58,7 +58,7 @@ class Page:
         }
 
     def shown(self, current: Current) -> Shown:
-        """The file that is served now; of one that is no more, nothing is kept."""
+        """The current file, with its computed values; those of a replaced file are dropped."""
         served = current.served
         key = "first" if current is self.current else "second"
         kept = self._shown.get(key)
@@ -67,17 +67,17 @@ class Page:
         return kept
 
     def answer(self, name: str, status: int = 200, **values: Any) -> Response:
-        """A filled template as a page."""
+        """A page rendered from a template."""
         served = self.current.served
         common = {"model": served, "refused": self.current.refused, "link": True, "short": _templates.short}
         return HTMLResponse(_templates.render(name, **common, **values), status, self._headers)
 
     def problem(self, said: str, status: int) -> Response:
-        """The answer to what is wrong with an address of the page."""
+        """The page for an error."""
         return self.answer("problem.html", status, said=said)
 
     def list_of(self, current: Current, user: Any, k: int = _K) -> list[dict[str, Any]] | None:
-        """A user's list by one of the models, with what there is to show of each item; `None` if unknown."""
+        """A user's list by one of the models, with the card of each item; `None` for an unknown user."""
         shown = self.shown(current)
         if not shown.served.known("user", user):
             return None
@@ -102,7 +102,7 @@ def router(page: Page) -> APIRouter:
 
     @view("/favicon.ico")
     def icon() -> Response:
-        return Response(status_code=204)  # none; a browser asks for it at every visit
+        return Response(status_code=204)  # there is no icon, but browsers always ask for one
 
     @view("/")
     def home(q: Text = "") -> Response:
@@ -117,12 +117,12 @@ def router(page: Page) -> APIRouter:
 
     @view("/user")
     def user(id: Text) -> Response:
-        return page.answer("user.html", **user_values(page, page.current.served.written("user", id)))
+        return page.answer("user.html", **user_values(page, page.current.served.id_of("user", id)))
 
     @view("/item")
     def item(id: Text) -> Response:
         shown = page.shown(page.current)
-        raw = shown.served.written("item", id)
+        raw = shown.served.id_of("item", id)
         near = _answers.similar_list(shown.served, raw, _K)
         return page.answer(
             "item.html",
@@ -134,7 +134,7 @@ def router(page: Page) -> APIRouter:
     def why(user: Text, item: Text) -> Response:
         shown = page.shown(page.current)
         served = shown.served
-        raw_user, raw_item = served.written("user", user), served.written("item", item)
+        raw_user, raw_item = served.id_of("user", user), served.id_of("item", item)
         found = _answers.explanation(served, raw_user, raw_item)
         parts = found["contributions"][:_BARS]
         return page.answer(
@@ -154,12 +154,12 @@ def router(page: Page) -> APIRouter:
     @view("/new")
     def new(item: Annotated[list[str], Query()] = [], q: Text = "") -> Response:  # noqa: B006
         shown = page.shown(page.current)
-        chosen = list(dict.fromkeys(shown.served.written("item", text) for text in item[:_MOST_CHOSEN]))
+        chosen = list(dict.fromkeys(shown.served.id_of("item", text) for text in item[:_MOST_CHOSEN]))
         found = [raw for raw in shown.look.items(q) if raw not in chosen] if q else []
         rows, problem = [], None
         try:
             rows = moves(shown, chosen)
-        except ValueError as error:  # a model that has no way to score a history
+        except ValueError as error:  # the model cannot score histories
             problem = str(error)
         return page.answer(
             "new.html",
@@ -173,7 +173,7 @@ def router(page: Page) -> APIRouter:
     @view("/map")
     def items_map(q: Text = "", around: Text = "", zoom: Annotated[int, Query(ge=1, le=64)] = 1) -> Response:
         shown = page.shown(page.current)
-        raw = shown.served.written("item", around) if around else None
+        raw = shown.served.id_of("item", around) if around else None
         found = shown.look.items(q) if q else []
         found += [raw] if raw is not None and raw not in found else []
         points = shown.map.points(found, raw, zoom)
@@ -200,7 +200,7 @@ def router(page: Page) -> APIRouter:
 
 
 def user_values(page: Page, raw: Any) -> dict[str, Any]:
-    """What the view of a user shows."""
+    """The values for the view of a user."""
     shown = page.shown(page.current)
     served = shown.served
     rows = served.had(raw)
@@ -226,7 +226,7 @@ def user_values(page: Page, raw: Any) -> dict[str, Any]:
 
 
 def figures_values(shown: Shown) -> dict[str, Any]:
-    """What the view of the figures shows."""
+    """The values for the view of the figures."""
     figures = shown.figures.figures
     never = [] if figures is None else figures.never[:_NEVER].tolist()
     ids = shown.served.recommender.item_ids
@@ -238,7 +238,7 @@ def figures_values(shown: Shown) -> dict[str, Any]:
 
 
 def moves(shown: Shown, chosen: list[Any]) -> list[dict[str, Any]]:
-    """The list of somebody who has the chosen items, and how far each item moved with the last of them."""
+    """The list for a history of chosen items, and how far the last of them moved each item."""
     if not chosen:
         return []
     found = _answers.history_list(shown.served, chosen, None, _K)
@@ -258,7 +258,7 @@ def moves(shown: Shown, chosen: list[Any]) -> list[dict[str, Any]]:
 
 
 def _name(shown: Shown, part: dict[str, Any]) -> str:
-    """What a contribution comes from, by its title where it is an item."""
+    """The name of a contribution; for an item, its title."""
     raw = part["name"]
     if str(part["kind"]).startswith("item") and shown.served.known("item", raw):
         return shown.look.card(raw).title

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kerasrec.zoo._hybrid import Side
 
 
-def begin_with_svd(sides: Sequence["Side"], interactions: Any, seed: int | None) -> None:
+def initialize_with_svd(sides: Sequence["Side"], interactions: Any, seed: int | None) -> None:
     """Give representations the vectors of a decomposition, if they can represent any vectors.
 
     These are linear ones, and networks of ReLUs without an output activation, which are initially linear.
