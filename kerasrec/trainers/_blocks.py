@@ -1,4 +1,4 @@
-"""Batches in blocks: what one compiled call of several steps works on."""
+"""Blocks of batches, each the input of one compiled call of several steps."""
 
 import copy
 import functools
@@ -23,27 +23,27 @@ from kerasrec.trainers._keras import (
 from kerasrec.trainers._orders import orders
 from kerasrec.trainers.row_sharded import RowSharded
 
-# A run is batches of one shape, each leaf [steps, batch, ...]; a block is what one call works on. A block is
-# a list because a batch is a tuple: `train_on_batch` sends batches through the same functions.
+# A run is batches of one shape, each leaf [steps, batch, ...]; a block is the input of one call. A block is a
+# list because a batch is a tuple: `train_on_batch` sends batches through the same functions.
 Run = dict[str, Any]
 Block = list[Run]
 
 _SAMPLES_A_CALL = 65_536
-# A call takes TensorFlow as long as some thousand samples. Calls can be larger for arrays, the first block of
-# which is made while the epoch before ends.
+# The overhead of a TensorFlow call equals some thousand samples. Calls can be larger for arrays, because the
+# first block of an epoch is made while the previous epoch ends.
 _SAMPLES_A_CALL_OF_TENSORFLOW = 262_144
-# Blocks are held several times over: as batches, stacked, and on the device.
+# A block is in memory several times: as batches, stacked, and on the device.
 _BYTES_A_CALL = 16_000_000
 
 _gathering = ThreadPoolExecutor(1, thread_name_prefix="kerasrec-data")
 
 
 def automatic_steps(adapter: Any, num_batches: int | None) -> int:
-    """How many steps to run in one call: enough to hide the call, few enough to see progress.
+    """How many steps to run in one call: enough to hide its overhead, few enough to see progress.
 
     Args:
         adapter: the Keras data adapter of the batches.
-        num_batches: int, batches in an epoch; `None` where that is unknown.
+        num_batches: int, number of batches in an epoch; `None` if it is unknown.
 
     Returns:
         int.
@@ -56,11 +56,11 @@ def automatic_steps(adapter: Any, num_batches: int | None) -> int:
     if not num_batches:
         return steps
     n_calls = -(-num_batches // steps)
-    return -(-num_batches // n_calls)  # calls of one size, so that the progress bar ends where it should
+    return -(-num_batches // n_calls)  # calls of equal size, so that the progress bar reaches its end
 
 
 def runs_of(item: Any, check: Callable[[Any], None]) -> Block:
-    """A block as it is; a single batch, checked, as a block of one step."""
+    """A block unchanged; a single batch is checked and becomes a block of one step."""
     if isinstance(item, list):
         return item
     stack = tree.map_structure(
@@ -71,7 +71,7 @@ def runs_of(item: Any, check: Callable[[Any], None]) -> Block:
 
 
 def all_dense(adapter: Any) -> bool:
-    """Whether an adapter's batches can be stacked: no sparse and no ragged leaf."""
+    """Whether an adapter's batches can be stacked: they have no sparse or ragged leaves."""
     if isinstance(adapter, ArrayDataAdapter):
         leaves = tree.flatten(adapter._inputs)
     elif isinstance(adapter, TFDatasetAdapter):
@@ -92,7 +92,7 @@ def all_dense(adapter: Any) -> bool:
 
 
 def batch_bytes(adapter: Any) -> int:
-    """The size of an adapter's batch, 0 where that is unknown."""
+    """The size of an adapter's batch in bytes; 0 if it is unknown."""
     if isinstance(adapter, ArrayDataAdapter):
         whole = sum(getattr(leaf, "nbytes", 0) for leaf in tree.flatten(adapter._inputs))
         return int(whole * adapter.batch_size // max(adapter._num_samples, 1))
@@ -100,22 +100,22 @@ def batch_bytes(adapter: Any) -> int:
 
 
 def batch_work(adapter: Any) -> tuple[int, int]:
-    """How many rows an adapter's batch has, and how many scores a model gives for it, about.
+    """The number of rows of an adapter's batch, and the approximate number of scores computed for it.
 
-    A list of one row is one that all rows of the batch share. Both are 0 where that is unknown.
+    A list with one row is shared by all rows of the batch. Both numbers are 0 if they are unknown.
     """
     if isinstance(adapter, ArrayDataAdapter):
         leaves, n_rows = tree.flatten(adapter._inputs), adapter.batch_size
     else:
         leaves = [leaf for leaf in tree.flatten(_known_batch(adapter)) if hasattr(leaf, "shape")]
         n_rows = max((leaf.shape[0] for leaf in leaves if leaf.shape), default=0)
-    # Labels by their places, and their like, have more axes.
+    # Labels given by positions, for instance, have more axes.
     widths = [leaf.shape[1] for leaf in leaves if len(leaf.shape) == 2]
     return n_rows, n_rows * max(widths, default=1)
 
 
 def _known_batch(adapter: Any) -> Any:
-    """A batch of a stream that may be looked at, or an empty tuple."""
+    """A batch of a stream that allows it to be inspected, or an empty tuple."""
     if isinstance(adapter, PyDatasetAdapter) and adapter.num_batches != 0:
         return adapter.py_dataset[0]
     return adapter._first_batches[0] if isinstance(adapter, GeneratorDataAdapter) else ()
@@ -126,18 +126,18 @@ class BlockAdapter(DataAdapter):
 
     Args:
         inner: the adapter that Keras would have used.
-        steps: int, the most batches in a block.
-        check: function that refuses bad data; it sees NumPy arrays, once each.
-        steps_per_epoch: int or `None`; an epoch has that many batches.
-        goes_on: bool; the next epoch then begins where this one ended, else at the beginning.
-        shuffle: as in `fit`; counts for arrays only.
-        padded: bool; stacks get `steps` entries whatever the run has, so that shapes do not change.
-        count_blocks: bool; `num_batches` counts blocks.
-        handed: where blocks are left for whoever asked for the next one, who gets `()`: under a distribution
-            Keras would take them apart. `None` where they are given themselves.
+        steps: int, maximum number of batches in a block.
+        check: function that refuses bad data; it sees each NumPy array once.
+        steps_per_epoch: int or `None`, number of batches of an epoch.
+        goes_on: bool, whether the next epoch begins where this one ended.
+        shuffle: as in `fit`; only for arrays.
+        padded: bool, whether all stacks are padded to `steps` entries, so that shapes do not change.
+        count_blocks: bool, whether `num_batches` counts blocks.
+        handed: queue for the blocks, in place of which the iterator then yields `()`, because under a
+            distribution Keras would split them. `None` to yield the blocks themselves.
 
     Attributes:
-        ahead: function of a run to the run; what is to be done with it while the device works on another.
+        ahead: function that prepares a run while the device works on another one.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class BlockAdapter(DataAdapter):
         self._count_blocks = count_blocks
         self.ahead: Callable[[Run], Run] = lambda run: run
         self._left: _Batches | None = None
-        self._only_seen = False  # whether nothing was taken of what is left
+        self._only_seen = False  # whether nothing was taken from the remaining batches
         self._orders: Callable[[], np.ndarray] | None = None
         self._begins_ahead = False
         if inner.num_batches == 0:
@@ -170,40 +170,40 @@ class BlockAdapter(DataAdapter):
         if isinstance(inner, ArrayDataAdapter):
             arrays = _arrays(inner)
             check(arrays)
-            # Where the device is the host, NumPy gathers: while the last block trains, and without a program
-            # to compile for every shape.
+            # If the device is the host, NumPy gathers the batches: it can do so while the last block trains,
+            # and needs no program to be compiled for every shape.
             if on_host():
                 self._arrays = arrays
             else:
                 self._arrays = tree.map_structure(keras.ops.convert_to_tensor, arrays)
             self._orders = orders(inner._num_samples, inner.batch_size, shuffle)
-            # Elsewhere Keras draws the orders, and draws one more only when an epoch begins.
+            # On other backends, Keras draws the orders, the next one only when an epoch begins.
             drawn_here = keras.backend.backend() == "tensorflow" and shuffle != "batch"
             self._begins_ahead = goes_on and (drawn_here or not shuffle)
 
     @property
     def num_batches(self) -> int | None:
-        """Batches an epoch; `None` where unknown."""
+        """Batches per epoch; `None` if unknown."""
         batches = self._steps_per_epoch or self.inner.num_batches
         return -(-batches // self.steps) if batches and self._count_blocks else batches
 
     @property
     def batch_size(self) -> int | None:
-        """Samples a batch; `None` where unknown."""
+        """Samples per batch; `None` if unknown."""
         return self.inner.batch_size
 
     def on_epoch_begin(self) -> None:
-        """Tell the data that an epoch begins."""
+        """Notify the data that an epoch begins."""
         self.inner.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Tell the data that an epoch ended; they may be in another order from now on."""
+        """Notify the data that an epoch ended; their order may change now."""
         self.inner.on_epoch_end()
         if self._only_seen and isinstance(self.inner, PyDatasetAdapter):
             self._left = None
 
     def get_tf_dataset(self) -> "BlockAdapter":
-        """Itself: Keras's TensorFlow trainer only iterates it."""
+        """The adapter itself, because Keras's TensorFlow trainer only iterates over it."""
         return self
 
     def get_jax_iterator(self) -> Iterator[Block]:
@@ -211,18 +211,18 @@ class BlockAdapter(DataAdapter):
         return iter(self) if self._handed is None else self._handed_over(self._handed)
 
     def first_batch(self) -> Any:
-        """The first batch, which the next epoch still sees."""
+        """The first batch, which the next epoch still contains."""
         if self._left is None:
             self._left, self._only_seen = self._new_batches(), True
         return self._left.peek()
 
     def redraw(self) -> None:
-        """Let the next epoch draw an order of its own, in spite of `first_batch`; streams go on."""
+        """Let the next epoch draw a new order despite `first_batch`; streams continue."""
         if self._orders is not None:
             self._left = None
 
     def __iter__(self) -> Iterator[Block]:
-        """Blocks of one epoch; it ends early where the data do."""
+        """Blocks of one epoch, which ends early if the data end."""
         batches, self._left, self._only_seen = self._left or self._new_batches(), None, False
         left = self._steps_per_epoch
         while left is None or left > 0:
@@ -230,7 +230,7 @@ class BlockAdapter(DataAdapter):
             if not block:
                 return
             if left is not None:
-                # Keras makes as many calls as the epoch should have blocks, and warns where one gets none.
+                # Keras makes as many calls as the epoch should have blocks, and warns if a call gets none.
                 last = left <= self.steps
                 left -= sum(run["steps"] for run in block)
                 if last and left > 0:
@@ -253,7 +253,7 @@ class BlockAdapter(DataAdapter):
             yield ()
 
     def shapes(self) -> list[Any]:
-        """Shapes and types of the stacks that are known to come: for arrays, of full and of short batches."""
+        """Shapes and types of the stacks known beforehand: for arrays, those of full and short batches."""
         if self._orders is None:
             return []
         n, size = self.inner._num_samples, self.inner.batch_size
@@ -275,7 +275,7 @@ class BlockAdapter(DataAdapter):
                 self.steps if self._padded else 1,
                 lambda run: self.ahead(run),
             )
-        # Batches that say so may be made by another thread, as far as an epoch goes.
+        # Batches that allow it are made in another thread, within an epoch.
         data = self.inner.py_dataset if isinstance(self.inner, PyDatasetAdapter) else None
         in_thread = getattr(data, "batches_in_thread", False) and on_host() and self._steps_per_epoch is None
         return _StreamBatches(
@@ -287,14 +287,14 @@ class BlockAdapter(DataAdapter):
 
 
 class _Batches:
-    """Where the batches of an epoch come from."""
+    """The batches of an epoch."""
 
     def take(self, steps: int) -> Block:
         """The next batches, at most `steps`; an empty list at the end."""
         raise NotImplementedError
 
     def begin(self, steps: int) -> None:
-        """Begin with the next block, likely to have so many batches, where that can be done ahead."""
+        """Start making the next block ahead, if possible; it will probably have `steps` batches."""
 
     def done(self) -> bool:
         """Whether no batch is left."""
@@ -306,9 +306,9 @@ class _Batches:
 
 
 class _ArrayBatches(_Batches):
-    """Batches gathered on the device from arrays that lie there, in an order that is drawn when needed.
+    """Batches gathered from arrays where these are, in an order that is drawn when needed.
 
-    NumPy gathers the next block, and does what else is to be done ahead, while the device works on this one.
+    For NumPy arrays, the next block is gathered and prepared while the device works on this one.
     """
 
     def __init__(
@@ -350,7 +350,7 @@ class _ArrayBatches(_Batches):
             self._ahead = steps, _gathering.submit(self._block, self._position, steps)
 
     def _block(self, position: int, steps: int) -> tuple[Block, int]:
-        """The batches from a position on, at most `steps`, and the position after them."""
+        """At most `steps` batches from a position on, and the position after them."""
         left = self._n_samples - position
         full = min(steps, left // self._batch_size)
         block = [self._run(position, full, self._batch_size)] if full else []
@@ -381,14 +381,14 @@ class _ArrayBatches(_Batches):
 
 
 class _StreamBatches(_Batches):
-    """Batches stacked as they come; a batch of another shape begins another run.
+    """Batches stacked in order; a batch of another shape begins another run.
 
     Args:
         batches: the batches.
         check: function that refuses bad data.
-        least: int, entries that a stack has at least.
-        and_ahead: what is to be done with a run ahead; the next block is then made while the device works on
-            this one. `None` where batches are to be made in the caller's thread, when they are taken.
+        least: int, minimum number of entries of a stack.
+        and_ahead: function that prepares a run; the next block is then made while the device works on this
+            one. `None` to make batches in the caller's thread when they are taken.
     """
 
     def __init__(
@@ -443,11 +443,11 @@ class _StreamBatches(_Batches):
 
 
 def on_host() -> bool:
-    """Whether the backend computes on the processor, out of the memory that NumPy uses."""
+    """Whether the backend computes on the CPU, in the same memory as NumPy."""
     if keras.backend.backend() == "jax":
         import jax
 
-        # For many devices each batch is made by NumPy, which also says whose rows it reads.
+        # For many devices, NumPy makes each batch, and also finds which device's rows it reads.
         return bool(jax.default_backend() == "cpu" or isinstance(distribution(), RowSharded))
     import tensorflow as tf
 
@@ -463,7 +463,7 @@ def _shapes(batch: Any) -> list[Any]:
 
 
 def _arrays(adapter: Any) -> Any:
-    """The adapter's arrays, whole, with the conversions that Keras makes."""
+    """The adapter's whole arrays, converted as Keras does."""
     whole = copy.copy(adapter)
     whole._batch_size, whole._size, whole._shuffle = adapter._num_samples, 1, False
     (batch,) = whole.get_numpy_iterator()

@@ -1,4 +1,4 @@
-"""Checks of the data before a compiled call reads them."""
+"""Checks of the data before a compiled call reads it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What an optimizer does to a row in the steps that do not read it, in closed form.
+"""Closed forms of an optimizer's updates of a row in the steps that do not read it.
 
 The gradient of a row that is not read is zero. Its slots then only decay, by a factor `f` per step, and the
 row moves with its momentum: in the j-th missed step by `a_j m f_m^j / (D f_D^j + epsilon)`, where `m` is the
@@ -84,7 +84,7 @@ class Form:
 
 
 class Gap(NamedTuple):
-    """What rows missed; arrays `[R]`.
+    """The updates that rows missed, as arrays `[R]`.
 
     Attributes:
         powers: by decay factor, the share of a slot that remains.
@@ -123,7 +123,7 @@ def why_no_form(optimizer: Any) -> str | None:
 
 
 def gap(form: Form, xp: Any, missed: Any, settled: Any, then: Any, now: Any) -> Gap:
-    """What rows missed.
+    """The updates that rows missed.
 
     Args:
         form: the closed form.
@@ -155,7 +155,7 @@ def catch_up_weights(form: Form, xp: Any, weights: Any, slots: Slots, gap: Gap, 
         xp: a module of functions.
         weights: `[R, ...]`.
         slots: by name, `[R, ...]`.
-        gap: what the rows missed.
+        gap: the updates that the rows missed.
         decayed: bool, whether the optimizer's weight decay applies to this table.
     """
     decayed = decayed and gap.kept is not None

@@ -1,4 +1,4 @@
-"""Fused steps and updates by rows on JAX: one program around a loop of dynamic length."""
+"""Fused steps and updates by rows on JAX: one program with a loop of dynamic length."""
 
 import contextlib
 import functools
@@ -30,7 +30,7 @@ from kerasrec.trainers._missed import Table, at_work
 from kerasrec.trainers._repeats import Limits, Repeats, most_of_one_owner, repeats_of, repeats_shapes
 from kerasrec.trainers.row_sharded import row_sharded
 
-# The names that Keras has for the parts of a training state.
+# Keras's names of the parts of a training state.
 _STATE = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
 
 _compiler = ThreadPoolExecutor(2, thread_name_prefix="kerasrec-compile")
@@ -41,8 +41,8 @@ class JaxEngine:
 
     Args:
         model: a `kerasrec.Model`.
-        by_rows: function of a table and its number of lookups a step to whether it is updated by rows.
-        missed: what makes good what rows missed; `None` where nothing does.
+        by_rows: function of a table and its number of lookups per step, whether to update it by rows.
+        missed: applies the updates that rows missed; `None` if there are none.
     """
 
     def __init__(
@@ -57,30 +57,30 @@ class JaxEngine:
         self._programs: dict[Any, tuple[Plan, Future[Any]]] = {}
         self._in_huge_pages: set[int] = set()
         self._places = Places(row_sharded(model.variables))
-        # By a leaf of the batches and the number of its ids, how many rows of one owner there is room for.
+        # By leaf of the batches and number of its ids: the maximum number of rows of one owner.
         self._capacities: dict[tuple[int, int], int] = {}
-        # By the shapes of batches, how devices divide them among themselves.
+        # By the shapes of batches: how they are divided among the devices.
         self._splits: dict[Any, Split] = {}
-        # Where repeats are looked for.
+        # The leaves in which NumPy looks for repeated ids.
         self.limits: Limits = {}
         _cache_programs()
 
     def prepare(self, mode: str, stacks: list[Any]) -> None:
-        """Trace the programs for these shapes and compile them side by side, in the background."""
+        """Trace the programs for these shapes, and compile them concurrently in the background."""
         for stack in stacks:
             self._program(mode, stack)
 
     def ahead(self, run: Run) -> Run:
-        """A run with what the host finds in it, which may be done while the device works on another."""
+        """A run with the repeated ids that the host finds, possibly while the device works on another run."""
         split = self._splits.get(_shapes(run["stack"]))
         if split is not None:
             return run | {"parts": split.find(run["stack"])}
         return run | {"repeats": repeats_of(run, self.limits.copy())}
 
     def train(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
-        """Run the next block's training steps; logs after the last one, and the new state."""
+        """Run the next block's training steps; returns the logs after the last one, and the new state."""
         logs = None
-        with self._given_back(state, _STATE) as held:
+        with self._restored_on_error(state, _STATE) as held:
             for run in self._next(iterator):
                 plan, program = self._program("train", run["stack"])
                 stack, found, enough = self._found(plan, run)
@@ -93,7 +93,7 @@ class JaxEngine:
                     self._into_huge_pages([*held[0], *held[2], *scratch.values(), *lasts.values()])
                 compiled = program.result()
                 with interrupts_held():
-                    # The old state's memory is gone after this call.
+                    # This call frees the memory of the old state.
                     held[:], scratch, lasts, logs = compiled(
                         tuple(held), scratch, lasts, *self._put(plan, run | {"stack": stack}, found, given)
                     )
@@ -105,18 +105,18 @@ class JaxEngine:
         return logs, tuple(held)
 
     def test(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
-        """Run the next block's evaluation steps; logs after the last one, and the new state."""
+        """Run the next block's evaluation steps; returns the logs after the last one, and the new state."""
         logs = None
-        with self._given_back(state, (*_STATE[:2], _STATE[3])) as held:
+        with self._restored_on_error(state, (*_STATE[:2], _STATE[3])) as held:
             for run in self._next(iterator):
                 plan, program = self._program("test", run["stack"])
                 held[1:], logs = program.result()(tuple(held), *self._put(plan, run))
         return logs, tuple(held)
 
     def predict(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:
-        """Outputs of the next block's batches, one after the other, and the state."""
+        """The concatenated outputs of the next block's batches, and the state."""
         outputs = []
-        with self._given_back(state, _STATE[:2]):
+        with self._restored_on_error(state, _STATE[:2]):
             for run in self._next(iterator):
                 plan, program = self._program("predict", run["stack"])
                 stacked = program.result()(state, self._put(plan, run)[0])
@@ -130,23 +130,23 @@ class JaxEngine:
 
     def _next(self, iterator: Iterator[Any]) -> Block:
         item = next(iterator)
-        # Keras hands on what lies in a distribution's way; blocks take another.
+        # Under a distribution, Keras passes on `()`, and the blocks come through a queue.
         return runs_of(self._model._handed.popleft() if item == () else item, self._check)
 
     def _put(self, plan: Plan, run: Run, *more: Any) -> tuple[Any, ...]:
-        """A run's batches, what else a call takes, and its steps, where the program expects them."""
+        """A run's batches, the other arguments, and the number of steps, on the devices of the program."""
         given = (run["stack"], *more, np.int32(run["steps"]))
         return tuple(self._places.put(x, like) for x, like in zip(given, plan.given, strict=True))
 
     def _found(self, plan: Plan, run: Run) -> tuple[Any, Any, bool]:
-        """A run's batches, what the host finds in them, and whether there was room; there is from now on."""
+        """A run's batches, the host's findings, and whether they had room; if not, it is increased."""
         if plan.split is not None:
             return plan.split.given(run)
         repeats = repeats_of(run, plan.limits)
         return run["stack"], repeats, not self._overflow(plan, repeats)
 
     def _overflow(self, plan: Plan, repeats: dict[int, Repeats]) -> bool:
-        """Whether more rows of one owner are read than there was room for; there is from now on."""
+        """Whether more rows of one owner are read than there was room for; if so, it is increased."""
         grown = False
         for leaf, capacity in plan.capacities.items():
             n_rows, ids = plan.rows_of_owner[leaf], repeats[leaf].ids
@@ -158,7 +158,7 @@ class JaxEngine:
         return grown
 
     def _begin(self, plan: Plan, held: list[Any], n_steps: int) -> tuple[Any, dict[Any, Any]]:
-        """What a call takes to make good what rows missed, and the last steps of the rows of its tables."""
+        """The inputs of a call for missed updates, and the last steps of its tables' rows."""
         missed, model = self._missed, self._model
         if missed is None:
             return (), {}
@@ -170,7 +170,7 @@ class JaxEngine:
             missed.rate = None if rate is None else float(rate)
         tables = frozenset(id(model.trainable_variables[index]) for index in plan.tables)
         if missed.must_settle(tables, n_steps):
-            # Keras took the values out of the variables.
+            # Keras has removed the values from the variables.
             trained = model.trainable_variables
             for variable, value in zip((*trained, *optimizer.variables), (*held[0], *held[2]), strict=True):
                 variable._value = value
@@ -182,7 +182,7 @@ class JaxEngine:
         return given, {missed.tables[table].last: missed.lasts[missed.tables[table].last] for table in tables}
 
     def _register(self, plan: Plan) -> None:
-        """Let what makes good know of a plan's tables."""
+        """Register a plan's tables for missed updates."""
         missed, model = self._missed, self._model
         if missed is None:
             return
@@ -195,10 +195,10 @@ class JaxEngine:
             self._register(plan)
 
     @contextlib.contextmanager
-    def _given_back(self, state: Any, names: tuple[str, ...]) -> Iterator[list[Any]]:
-        """Hold the state of a call; whatever ends the call early, the model gets it back.
+    def _restored_on_error(self, state: Any, names: tuple[str, ...]) -> Iterator[list[Any]]:
+        """Hold the state of a call, and give it back to the model if the call fails.
 
-        Keras takes the values out of the model's variables before a call, and would lose them.
+        Keras removes the values from the model's variables before a call, and would lose them.
         """
         held = list(state)
         try:
@@ -210,7 +210,7 @@ class JaxEngine:
             raise
 
     def _program(self, mode: str, stack: Any) -> "tuple[Plan, Future[Any]]":
-        """The compiled program for a shape, or its promise; tracing is done when this returns."""
+        """The program for a shape, as a future; it is traced before this returns."""
         places = self._places
         stack = tree.map_structure(places.batches, stack)
         room = self._room(stack) if mode == "train" else ()
@@ -277,12 +277,12 @@ class JaxEngine:
         return plan
 
     def _room(self, stack: Any) -> Any:
-        """What the host's findings have room for."""
+        """The room for the host's findings."""
         split = self._splits.get(_shapes(stack))
         return tuple(sorted(self._capacities.items())) if split is None else tuple(split.rooms)
 
     def _shapes_found(self, plan: Plan, stack: Any) -> tuple[Any, Any]:
-        """Shapes of a stack as the program gets it, and of what NumPy finds in it."""
+        """Shapes of a stack as the program gets it, and of NumPy's findings."""
         leaves, places = tree.flatten(stack), self._places
         if plan.split is not None:
             return plan.split.stack(stack), plan.split.rows(leaves[0].shape[0])
@@ -303,16 +303,16 @@ class JaxEngine:
         return jax.ShapeDtypeStruct(like.shape[:1], "int32", sharding=like.sharding)
 
     def _jit(self, function: Any, kept: tuple[Any, ...] = (), **how: Any) -> Any:
-        """A program whose first results stay where these arguments lie; what else it gives is everywhere."""
+        """A program whose first results have the shardings of `kept`; other results are replicated."""
         if self._places.mesh is not None:
             everywhere = self._places.everywhere
             how["out_shardings"] = (*shardings(kept), everywhere) if kept else everywhere
         return jax.jit(function, **how)
 
     def _into_huge_pages(self, arrays: list[Any]) -> None:
-        """Let large tables and slots have huge pages.
+        """Move large tables and slots to huge pages.
 
-        Training leaves them where they are, but for memory that NumPy gave, which the first step copies.
+        Training keeps them in place, except memory from NumPy, which the first step copies.
         """
         if not _huge_pages.on_request() or self._places.mesh is not None:
             return
@@ -384,9 +384,9 @@ def _shapes(stack: Any) -> Any:
 
 
 def _cache_programs() -> None:
-    """Keep compiled programs in a folder, so that the next process does not compile them again.
+    """Cache compiled programs in a folder, so that the next process does not compile them again.
 
-    A folder that the user gave to JAX stays. `KERASREC_COMPILATION_CACHE` names another; `0` turns it off.
+    A folder set by the user in JAX is kept. `KERASREC_COMPILATION_CACHE` names another; `0` disables it.
     """
     setting = os.environ.get("KERASREC_COMPILATION_CACHE", "")
     if setting == "0" or jax.config.jax_compilation_cache_dir:

@@ -1,4 +1,4 @@
-"""What rows missed, on JAX: arrays that a program carries beside the tables, and sums that steps look up."""
+"""Missed updates on JAX: arrays that a program carries next to the tables, and sums that steps look up."""
 
 import contextlib
 import ctypes
@@ -14,15 +14,15 @@ from kerasrec.trainers._forms import Gap, Slots, catch_up_slots, catch_up_weight
 from kerasrec.trainers._jax_sharded import Owned, by_rows, everywhere, mesh_of, pieces, rebuilt, zeros
 from kerasrec.trainers._missed import AT_ONCE, Missed, Table
 
-# Arrays of fewer bytes are replaced whole, which needs no program for their shape.
+# Smaller arrays are replaced as a whole, which needs no program for their shape.
 _SMALL = 2**24
 
 
 class JaxMissed(Missed):
-    """`Missed` on arrays that programs replace.
+    """`Missed` for arrays that programs replace.
 
     Attributes:
-        rate: the learning rate; `None` where a schedule says it.
+        rate: the learning rate; `None` if a schedule gives it.
     """
 
     rate: float | None = None
@@ -88,7 +88,7 @@ class JaxMissed(Missed):
         return jax.jit(lambda steps: jax.lax.map(schedule, steps))(steps)
 
     def signature(self) -> tuple[Any, Any]:
-        """Shapes of what `begin` gives."""
+        """Shapes of the result of `begin`."""
         return (
             jax.ShapeDtypeStruct((3,), "int32"),
             jax.ShapeDtypeStruct((self.limit + 1, self.form.columns), "float32"),
@@ -99,9 +99,9 @@ class CatchUp:
     """Brings the rows that a step reads up to date, while the step is traced.
 
     Args:
-        missed: what knows of the tables.
+        missed: `JaxMissed` with the tables.
         lasts: by key, the last steps of the tables' rows.
-        given: what `Missed.begin` gives: `[3]` and the table of sums.
+        given: result of `Missed.begin`: `[3]` and the table of sums.
         step: scalar, the number of the step in its call.
     """
 
@@ -123,9 +123,9 @@ class CatchUp:
         Args:
             variable: the table.
             ids: `[R]`.
-            weights: `[R, ...]`, as they stand in the table.
-            slots: by name, `[R, ...]`, as they stand.
-            owned: how the rows are reached that lie on many devices; `None` where they do not.
+            weights: `[R, ...]`, as stored in the table.
+            slots: by name, `[R, ...]`, as stored.
+            owned: access to rows on many devices; `None` for one device.
         """
         table, own = self.missed.tables[id(variable)], weights.dtype
         dtype = jnp.float64 if own == jnp.float64 else jnp.float32
@@ -137,7 +137,7 @@ class CatchUp:
         weights = catch_up_weights(self.missed.form, jnp, weights.astype(dtype), slots, missed, table.decayed)
         slots = catch_up_slots(self.missed.form, slots, missed)
         slots = {name: rows.astype(own) for name, rows in slots.items()}
-        # Else XLA would compute them again wherever they are used.
+        # Without the barrier, XLA would compute them again at each use.
         caught_up: tuple[Any, Slots] = jax.lax.optimization_barrier((weights.astype(own), slots))
         return caught_up
 
@@ -145,8 +145,8 @@ class CatchUp:
         """Remember that the rows `target` are up to date after this step."""
         last = self.missed.tables[id(variable)].last
         if self.lasts[last] is self._before[last]:
-            # No row's last step is after this one. But what is written depends on what was read: else XLA
-            # might write first, and for that copy the whole array at every step.
+            # No row's last step is after this one, so the maximum changes nothing. It makes the write depend
+            # on the read; otherwise XLA might write first, and copy the whole array for that at every step.
             steps = self._now + 1
             for read in self._read[last]:
                 steps = jnp.maximum(steps, read if read.shape == target.shape else jnp.max(read))
@@ -158,7 +158,7 @@ class CatchUp:
 
     def _gap(self, table: Table, ids: Any, dtype: Any, owned: Owned | None) -> Gap:
         form = self.missed.form
-        # Read once, for all that it is needed for.
+        # Read once for all uses.
         before = self._before[table.last]
         last = before.at[ids].get(mode="clip") if owned is None else owned.take(before, ids)
         last = jax.lax.optimization_barrier(last)
@@ -197,9 +197,9 @@ def _on_processor(array: Any) -> bool:
 
 
 def _in_memory(array: Any) -> np.ndarray:
-    """An array's values; on the processor its own memory, which is good until the array is.
+    """An array's values; on the CPU a view of its memory, valid as long as the array.
 
-    NumPy's own view would be kept by JAX, and a later program would copy the array instead of changing it.
+    JAX would keep a view made by NumPy, and a later program would copy the array instead of changing it.
     """
     if not _on_processor(array):
         return np.asarray(array)

@@ -1,4 +1,4 @@
-"""Where the arrays of a training on JAX lie: on one device, or on those of a `RowSharded`."""
+"""The placement of arrays in a training on JAX: on one device, or on those of a `RowSharded`."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from kerasrec.trainers.row_sharded import RowSharded
 
 
 class Places:
-    """Says of arrays where they lie, and puts them there.
+    """Knows the sharding of each kind of array, and puts arrays in place.
 
     Args:
-        distribution: `RowSharded`; `None` for one device, where nothing is said.
+        distribution: `RowSharded`; `None` for one device, which needs no shardings.
 
     Attributes:
         mesh: the devices; `None` for one.
         n_devices: int.
-        everywhere: the sharding of arrays that every device has; `None` for one.
+        everywhere: the sharding of replicated arrays; `None` for one device.
         mine: numbers of the devices of this process.
         split_batch: the distribution's setting.
     """
@@ -35,11 +35,11 @@ class Places:
         self.split_batch = None if distribution is None else distribution.split_batch
 
     def shape(self, shape: Any, dtype: Any) -> jax.ShapeDtypeStruct:
-        """What every device has."""
+        """A replicated array."""
         return jax.ShapeDtypeStruct(tuple(shape), dtype, sharding=self.everywhere)
 
     def variable(self, variable: Any) -> jax.ShapeDtypeStruct:
-        """What a variable holds, as a compiled program sees it: 32 bits unless JAX has 64."""
+        """The value of a variable as a compiled program sees it: 32 bits unless JAX has 64."""
         dtype = jax.dtypes.canonicalize_dtype(variable.dtype)
         if self.mesh is None:
             return jax.ShapeDtypeStruct(tuple(variable.shape), dtype)
@@ -48,7 +48,7 @@ class Places:
         return jax.ShapeDtypeStruct(variable.padded_shape, dtype, sharding=by_rows(self.mesh))
 
     def batches(self, array: Any) -> jax.ShapeDtypeStruct:
-        """Stacked batches `[S, B, ...]`, or what belongs to their rows."""
+        """Stacked batches `[S, B, ...]`, or another array with one entry per row."""
         dtype = jax.dtypes.canonicalize_dtype(array.dtype)
         shape = tuple(array.shape)
         if self.mesh is None or not self.split_batch or len(shape) < 2 or shape[1] % self.n_devices:
@@ -56,12 +56,12 @@ class Places:
         return self.part(shape, dtype)
 
     def part(self, shape: Any, dtype: Any) -> jax.ShapeDtypeStruct:
-        """What lies by its second axis over the devices."""
+        """An array sharded by its second axis."""
         spec = jax.sharding.PartitionSpec(None, AXIS)
         return jax.ShapeDtypeStruct(tuple(shape), dtype, sharding=jax.sharding.NamedSharding(self.mesh, spec))
 
     def put(self, arrays: Any, like: Any) -> Any:
-        """Arrays of the host where a program expects them; of parts, those of this process's devices."""
+        """Arrays of the host on the devices of a program; of sharded arrays, the parts of this process."""
         if self.mesh is None:
             return arrays
         return tree.map_structure(self._put, arrays, like)

@@ -1,4 +1,4 @@
-"""What a training step on JAX reads by rows."""
+"""The plan of a training step on JAX: what it reads by rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,29 +13,29 @@ from kerasrec.trainers._jax_sharded import Owned, owner_of
 from kerasrec.trainers._keras import tree
 from kerasrec.trainers._repeats import Limits
 
-# What changes the shape or the type of an array, and not what is in it.
+# Operations that change the shape or type of an array, but not its values.
 _SAME_VALUES = ("broadcast_in_dim", "convert_element_type", "reshape", "squeeze")
 
 
 @dataclass
 class Plan:
-    """What a step reads by rows: found once a shape, by tracing the loss without running it.
+    """What a step reads by rows, found once per shape by tracing the loss without running it.
 
     Attributes:
         tables: positions in `trainable_variables` of the tables that are updated by rows.
-        reads: for each lookup in the order of the calls, its position in `tables` and its ids' shape.
-        leaves: for each of these lookups, the batch's leaf that holds its ids; `None` where there is none.
-        columns: for each table, the batch's leaf that holds all its ids, whose repeats NumPy finds; `None`
-            where there is no such leaf.
-        limits: for each of these leaves, the rows of the smallest table that it reads, and the table.
-        scratch: for each of the other tables, its key of the scratch array that finds repeated ids.
-        readers: for each table, what its ids come from; the same for tables that one column reads.
-        owned: for each table, how rows are reached that lie on many devices; `None` where they do not.
-        rows_of_owner: for each of `limits`' leaves that reads such tables, how many rows a device holds.
-        capacities: for each of these leaves, the most ids of one device that there is room for.
-        split: how the devices divide a batch among them; `None` where each step is one of all of them.
-        given: shapes of what a call takes of the host.
-        lie: shardings of the arguments of a program of parts.
+        reads: for each lookup in the order of the calls, its position in `tables` and the shape of its ids.
+        leaves: for each of these lookups, the leaf of the batch with its ids; `None` if there is none.
+        columns: for each table, the leaf of the batch with all its ids, in which NumPy finds repeats; `None`
+            if there is no such leaf.
+        limits: for each of these leaves, the number of rows and the name of the smallest table that it reads.
+        scratch: for each of the other tables, the key of the scratch array that finds repeated ids.
+        readers: for each table, the source of its ids; the same for tables read by the same column.
+        owned: for each table, access to rows on many devices; `None` for one device.
+        rows_of_owner: for each leaf in `limits` that reads such tables, the number of rows on a device.
+        capacities: for each of these leaves, the maximum number of ids of one device.
+        split: how a batch is divided among the devices; `None` if it is not.
+        given: shapes of the arguments of a call that come from the host.
+        lie: shardings of the arguments of a program for parts.
     """
 
     tables: list[int] = field(default_factory=list)
@@ -66,13 +66,12 @@ def find_plan(
 
     Args:
         model: a `kerasrec.Model`.
-        by_rows: function of a table and its number of lookups a step to whether it is updated by rows.
-        decided: what `by_rows` said of a table before; filled. A short last batch must not change what was
-            decided for the others.
+        by_rows: function of a table and its number of lookups per step, whether to update it by rows.
+        decided: earlier results of `by_rows`; new ones are added. A short last batch must not change them.
         state: shapes of the training state.
         stack: shapes of the batches of a call.
         on_host: bool, whether NumPy may look for repeats.
-        mesh: the devices that tables lie on; `None` for one.
+        mesh: the devices of the tables; `None` for one.
     """
     variables = model.trainable_variables
     position = {id(v): i for i, v in enumerate(variables)}
@@ -125,7 +124,7 @@ def find_plan(
         owned = owner_of(variables[index], mesh)
         plan.owned.append(owned)
         plan.readers.append(tuple(part if leaf is None else leaf for leaf, part in read_from[index]))
-        # What one column reads of many devices is found once, for one way to divide the rows.
+        # The owners of a column's rows are found once, so its tables must be divided in the same way.
         divided = None if owned is None or leaf is None else plan.rows_of_owner.get(leaf, owned.n_rows)
         other_owners = owned is not None and divided != owned.n_rows
         if len(read_from[index]) > 1 or leaf is None or other_owners:
@@ -141,7 +140,7 @@ def find_plan(
 
 
 def _leaves(jaxpr: Any, batch: Any) -> dict[int, int]:
-    """By the identity of a traced program's variable, which integer leaf of the batch it is."""
+    """The integer leaf of the batch that each variable of a traced program is, by the variable's identity."""
     leaves = [leaf for leaf in tree.flatten(batch) if leaf is not None]
     variables = jaxpr.invars[len(jaxpr.invars) - len(leaves) :]
     return {
@@ -152,7 +151,7 @@ def _leaves(jaxpr: Any, batch: Any) -> dict[int, int]:
 
 
 def _origin(variable: Any, jaxpr: Any) -> Any:
-    """The variable of a traced program that this one is another shape or type of integers of."""
+    """The variable of a traced program that a variable was made from by changing its shape or type."""
     made_by = {id(out): eqn for eqn in jaxpr.eqns for out in eqn.outvars}
     while (eqn := made_by.get(id(variable))) is not None:
         inner = eqn.params.get("jaxpr")
@@ -166,6 +165,6 @@ def _origin(variable: Any, jaxpr: Any) -> Any:
         elif eqn.outvars[0].aval.size != eqn.invars[0].aval.size:
             break
         elif eqn.outvars[0].aval.dtype.itemsize < min(4, eqn.invars[0].aval.dtype.itemsize):
-            break  # a cast to fewer bits would make other ids of some
+            break  # a cast to fewer bits would change some ids
         variable = eqn.invars[0]
     return variable

@@ -1,4 +1,4 @@
-"""Lookups of a step on JAX: rows that are read once, and the gradients of what was read."""
+"""The lookups of a step on JAX: each row is read once, and the loss is differentiated by what was read."""
 
 import contextlib
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from kerasrec.trainers._rows import without_regularizers
 def loss_and_updates(
     model: Any, watcher: Any, trainable: Any, non_trainable: Any, optimizer: Any, metrics: Any, batch: Any
 ) -> Any:
-    """The loss and what a step carries on, every lookup of a table seen by the watcher."""
+    """The loss and the updated state of a step; the watcher sees every lookup of a table."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
     hidden = _Hidden(watcher)
     with watch_lookups(hidden), keras_embeddings_seen(model), contextlib.ExitStack() as stack:
@@ -36,7 +36,7 @@ def loss_and_updates(
 
 
 class _Hidden:
-    """Passes lookups on, and hides the regularizer of every table from the loss once its rows are read."""
+    """Passes lookups on, and removes the regularizer of a table from the loss when its rows are read."""
 
     stack: contextlib.ExitStack
 
@@ -52,11 +52,11 @@ class _Hidden:
 
 @dataclass
 class Read:
-    """What one lookup reads.
+    """The rows that one lookup reads.
 
     Attributes:
-        ids: `[R]`, those of the rows; by owner where rows lie on many devices.
-        asked: `[R]`, the ids that were asked for, where they may repeat.
+        ids: `[R]`, the ids of the rows; by owner if rows are on many devices.
+        asked: `[R]`, the requested ids, which may repeat.
         rows: `[R, ...]`.
         slots: by name, `[R, ...]`.
     """
@@ -68,16 +68,17 @@ class Read:
 
 
 class Reads:
-    """Reads rows from values that are not differentiated, plus a delta that is.
+    """Reads rows as constants, plus a delta of zeros with respect to which the loss is differentiated.
 
     Args:
         tables: by identity of a table's variable, its number.
-        rows_of: function of a table's number and ids `[R]` to their rows, and to those of the slots by name.
+        rows_of: function of a table's number and ids `[R]` that returns their rows, and those of the slots by
+            name.
         deltas: for each lookup, zeros of the shape of its rows.
-        read_once: for each table, the ids that repeat where they were found already.
-        owned: for each table, how rows are reached that lie on many devices.
-        by_owner: for each table whose repeats were found and whose rows lie on many devices, the ids by owner
-            and the places of all ids in them.
+        read_once: for each table, the repeated ids if they were found already.
+        owned: for each table, access to rows on many devices.
+        by_owner: for each table on many devices with known repeats, the ids by owner, and the places of all
+            ids in them.
     """
 
     def __init__(
@@ -123,17 +124,17 @@ class Reads:
         return rows.reshape(delta.shape) + delta
 
     def _once(self, key: Any, of: Any, make: Callable[[], Any]) -> Any:
-        """The same array for every table that the same ids read."""
+        """The same array for all tables that are read by the same ids."""
         if key not in self._flat:
             self._flat[key] = of, make()
         return self._flat[key][1]
 
 
 def first_reads(ids: Any, scratch: Any) -> tuple[tuple[Any, Any], Any]:
-    """For each of the ids `[N]`, a position that all its repeats share, and whether it is that position.
+    """For each of the ids `[N]`, a position common to all its repeats, and whether it is at that position.
 
-    The scratch array `[n]` remembers one position for each id. It is never cleared: only entries that were
-    written in this step are read.
+    The scratch array `[n]` stores one position for each id. It is never cleared, because only entries that
+    were written in this step are read.
     """
     here = jnp.arange(ids.shape[0], dtype="int32")
     scratch = scratch.at[ids].set(here, mode="drop")

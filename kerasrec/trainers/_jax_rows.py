@@ -32,8 +32,8 @@ def train_step(
         state: the training state.
         scratch: the plan's scratch arrays.
         batch: the batch.
-        repeats: for each leaf of the plan's `limits`, what NumPy found in it.
-        catch_up: what brings the rows of tables up to date; `None` where nothing does.
+        repeats: for each leaf in the plan's `limits`, the repeats that NumPy found.
+        catch_up: brings the rows of tables up to date; `None` if this is not needed.
     """
     optimizer = model.optimizer
     trainable, non_trainable, optimizer_values, metrics = state
@@ -112,12 +112,12 @@ def train_step(
 
 
 def _joined(parts: list[Any], owned: Owned | None) -> Any:
-    """What several lookups read of a table, one after the other."""
+    """The concatenated reads of several lookups of a table."""
     return jnp.concatenate(parts) if owned is None or len(parts) == 1 else owned.joined(parts)
 
 
 def _by_owner(plan: Plan, repeats: dict[int, Repeats]) -> list[tuple[Any, Any] | None]:
-    """For each table whose rows lie on many devices, a column's ids by owner, and the places of all ids."""
+    """For each table on many devices, a column's ids by owner, and the places of all ids."""
     found: dict[int, tuple[Any, Any]] = {}
     result: list[tuple[Any, Any] | None] = []
     for leaf, owned in zip(plan.columns, plan.owned, strict=True):

@@ -1,4 +1,4 @@
-"""Variables whose rows lie on many devices, padded to a multiple of their number."""
+"""Variables with rows on many devices, padded to a multiple of the number of devices."""
 
 import functools
 import inspect
@@ -19,29 +19,29 @@ except ImportError:  # before JAX 0.8
     from jax.experimental.shard_map import shard_map
 
 AXIS = "rows"
-# Whether what is said to be on every device is the same there is ours to know.
+# JAX does not check that replicated results are equal on all devices; this code ensures it.
 _UNCHECKED = {
     name: False for name in ("check_vma", "check_rep") if name in inspect.signature(shard_map).parameters
 }
 
 
 def mesh_of(distribution: RowSharded) -> Any:
-    """The distribution's devices, as JAX has them."""
+    """The JAX mesh of the distribution's devices."""
     return distribution.device_mesh.backend_mesh
 
 
 def by_rows(mesh: Any) -> Any:
-    """The sharding of arrays whose first axis is spread."""
+    """The sharding of arrays along their first axis."""
     return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
 
 
 def everywhere(mesh: Any) -> Any:
-    """The sharding of arrays that every device has."""
+    """The sharding of replicated arrays."""
     return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 
 
 def on_each_device(function: Any, mesh: Any, lie: Any, result_lies: Any) -> Any:
-    """A function that each device runs on what it has of the arguments.
+    """A function that each device runs on its part of the arguments.
 
     Args:
         function: the function.
@@ -54,7 +54,7 @@ def on_each_device(function: Any, mesh: Any, lie: Any, result_lies: Any) -> Any:
 
 
 class _Shape(tuple[int, ...]):
-    """A variable's shape, to which that of its padded values is equal: Keras compares the two."""
+    """A variable's shape that also equals the shape of the padded values: Keras compares the two."""
 
     padded: int
 
@@ -70,7 +70,7 @@ class _Shape(tuple[int, ...]):
 
 
 class _Spread:
-    """Mixed into the class of a `keras.Variable`: the value is held padded, by rows, and read as it is.
+    """Mixed into the class of a `keras.Variable`, which then holds a padded, sharded value unseen.
 
     Attributes:
         spread_over: `RowSharded`.
@@ -82,7 +82,7 @@ class _Spread:
 
     @property
     def padded_shape(self) -> tuple[int, ...]:
-        """Shape of the array that is held."""
+        """Shape of the array that is held, with padding."""
         n_devices = mesh_of(self.spread_over).size
         return (rows_a_device(self._shape[0], n_devices) * n_devices, *self._shape[1:])
 
@@ -107,7 +107,7 @@ class _Spread:
         return super().assign(value)  # type: ignore[misc]
 
     def take_rows(self, ids: Any) -> Any:
-        """Rows by id, `ids.shape + shape[1:]`, on every device: each sends those that it holds."""
+        """Rows by id, `ids.shape + shape[1:]`, on every device; each device sends the rows that it holds."""
         getattr(self, "_tell_keepers", lambda: None)()
         value = super().value  # type: ignore[misc]
         if value.shape[0] != self.padded_shape[0]:  # drawn for a trace, before there are weights
@@ -125,7 +125,7 @@ class _Spread:
     def _convert_to_tensor(self, value: Any, dtype: Any = None) -> Any:
         if isinstance(value, jax.Array) or not hasattr(value, "__array__") or hasattr(value, "spread_over"):
             return super()._convert_to_tensor(value, dtype)  # type: ignore[misc]
-        # From the host each device gets its rows alone.
+        # Each device gets only its own rows from the host.
         return np.asarray(value, jnp.dtype(dtype) if dtype else None)
 
     def _direct_assign(self, value: Any) -> None:
@@ -138,14 +138,14 @@ class _Spread:
 
 
 def spread(variable: Any, distribution: RowSharded) -> None:
-    """Let a variable that has no value yet lie by rows over the devices of a distribution."""
+    """Shard a variable that has no value yet by rows over the devices of a distribution."""
     variable.spread_over = distribution
     cls: Any = type(variable)
     variable.__class__ = _spread_class(cls)
 
 
 def state_of(model: Any, **kinds: bool) -> tuple[list[Any], ...]:
-    """What Keras's trainer takes of a model, with tables as they are held."""
+    """The state of a model for Keras's trainer, with tables in their padded form."""
     names = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
     variables = {
         name: model.optimizer.variables if name == names[2] else getattr(model, name)
@@ -159,7 +159,7 @@ def state_of(model: Any, **kinds: bool) -> tuple[list[Any], ...]:
 
 
 def held(variable: Any) -> Any:
-    """The array that a variable holds or, in a stateless scope, stands for: padded where it is spread."""
+    """The array that a variable holds, or stands for in a stateless scope; padded if it is sharded."""
     if not hasattr(variable, "spread_over"):
         return variable.value
     getattr(variable, "_tell_keepers", lambda: None)()
@@ -172,7 +172,7 @@ def _spread_class(cls: type) -> type:
 
 
 def pieces(array: Any) -> Iterator[tuple[int, int, Any]]:
-    """First row, row after the last and array of each different part that this process has."""
+    """The distinct parts that this process has: first row, row after the last, and array."""
     seen = set()
     for shard in array.addressable_shards:
         where = shard.index[0] if shard.index else slice(None)
@@ -183,7 +183,7 @@ def pieces(array: Any) -> Iterator[tuple[int, int, Any]]:
 
 
 def to_host(array: Any) -> np.ndarray:
-    """An array's values; of one that is spread over processes, all of them call this together."""
+    """An array's values; if it is sharded over processes, all of them must call this together."""
     if not isinstance(array, jax.Array):
         return np.asarray(array)
     if array.is_fully_addressable or array.is_fully_replicated:
@@ -199,11 +199,11 @@ def to_host(array: Any) -> np.ndarray:
 
 
 def rebuilt(array: Any, change: Callable[[int, Any], Any]) -> Any:
-    """An array of which each part on a device of this process is replaced.
+    """An array in which each part on a device of this process is replaced.
 
     Args:
         array: `[n, ...]`, on many devices.
-        change: function of the part's first row and the part to the new part, on the same device.
+        change: function of a part's first row and the part that returns the new part, on the same device.
     """
     parts = [
         change((shard.index[0].start or 0) if shard.index else 0, shard.data)
@@ -263,14 +263,14 @@ def _sent_rows(table: Any, ids: Any, mesh: Any) -> Any:
 
 
 class Owned:
-    """Reads and changes rows where they lie, in a program.
+    """Reads and changes sharded rows on their devices, inside a program.
 
-    Ids `[N * K]` lie by owner: of the `d`-th `K` of them, the device `d` holds the rows. In place of an id
-    that is not there stands one outside of the table.
+    Ids `[N * K]` are grouped by owner: device `d` holds the rows of the `d`-th group of `K` ids. Groups are
+    filled up with an id outside the table.
 
     Args:
         mesh: the devices.
-        n_padded: int, rows of the table with those for padding.
+        n_padded: int, number of rows of the table, including padding.
     """
 
     def __init__(self, mesh: Any, n_padded: int) -> None:
@@ -288,7 +288,7 @@ class Owned:
         return shard_map(local, mesh=self._mesh, in_specs=(spec, spec), out_specs=spec)(array, ids)
 
     def put(self, array: Any, ids: Any, rows: Any) -> Any:
-        """The array with other rows."""
+        """The array with some rows replaced."""
         spec = jax.sharding.PartitionSpec(AXIS)
 
         def local(array: Any, ids: Any, rows: Any) -> Any:
@@ -298,20 +298,20 @@ class Owned:
         return shard_map(local, mesh=self._mesh, in_specs=of, out_specs=spec)(array, ids, rows)
 
     def at_owners(self, x: Any) -> Any:
-        """The same array, spread by its first axis."""
+        """The same array, sharded by its first axis."""
         return jax.lax.with_sharding_constraint(x, by_rows(self._mesh))
 
     def sent(self, x: Any) -> Any:
-        """The same array, on every device."""
+        """The same array, replicated."""
         return jax.lax.with_sharding_constraint(x, everywhere(self._mesh))
 
     def buckets(self, ids: Any, capacity: int, none: int) -> tuple[Any, Any]:
-        """Rising ids by owner, and where each of them stands then.
+        """Ascending ids grouped by owner, and the place of each of them in the groups.
 
         Args:
-            ids: `[R]`, rising; those outside of the table at the end.
-            capacity: int, `K`, the most ids of one owner.
-            none: int, stands where an owner has fewer.
+            ids: `[R]`, ascending; ids outside the table at the end.
+            capacity: int, `K`, maximum number of ids of one owner.
+            none: int, fills up groups with fewer ids.
 
         Returns:
             Ids `[N * K]` and places `[R]` in them.
@@ -329,37 +329,37 @@ class Owned:
         return bucketed, owner * capacity + here - starts[owner]
 
     def mine(self, ids: Any, none: int) -> Any:
-        """Ids `[R]` that may repeat, `[N * R]`: at each owner all of them, but for those of others."""
+        """Ids `[R]` that may repeat as `[N * R]`: all ids at each owner, with `none` for others' ids."""
         owner = jnp.arange(self.n_devices, dtype=ids.dtype)[:, None]
         at_owner = jnp.where(ids[None, :] // self.n_rows == owner, ids[None, :], none)
         return self.at_owners(at_owner.reshape(-1))
 
     def of_mine(self, x: Any, there: Any) -> Any:
-        """What belongs to ids `[R, ...]`, at the owners: `[N * R, ...]`, 0 where an id is another's."""
+        """Values of ids `[R, ...]` as `[N * R, ...]` at the owners, with 0 for other owners' ids."""
         there = there.reshape(self.n_devices, -1, *[1] * (x.ndim - 1))
         return self.at_owners(jnp.where(there, x[None], 0).reshape(-1, *x.shape[1:]))
 
     def joined(self, parts: list[Any]) -> Any:
-        """Arrays `[N * R, ...]` one after the other on each device."""
+        """Arrays `[N * R, ...]`, concatenated on each device."""
         by_device = [part.reshape(self.n_devices, -1, *part.shape[1:]) for part in parts]
         return self.at_owners(jnp.concatenate(by_device, axis=1).reshape(-1, *parts[0].shape[1:]))
 
     def summed(self, rows: Any, ids: Any, none: int) -> Any:
-        """Rows `[R, ...]` on every device, of rows `[N * R, ...]` at the owners of `mine` ids."""
+        """Rows `[R, ...]` on every device, from rows `[N * R, ...]` at the owners of the ids of `mine`."""
         there = (ids != none).reshape(-1, *[1] * (rows.ndim - 1))
         parts = jnp.where(there, rows, 0).reshape(self.n_devices, -1, *rows.shape[1:])
         return self.sent(jnp.sum(parts, axis=0))
 
 
 def capacity_of(n_ids: int, n_devices: int, n_rows: int, least: int = 0) -> int:
-    """Room for the ids of one owner: a little above an even share, and above `least` where that is more."""
+    """Room for the ids of one owner: a little more than an even share, or than `least` if that is larger."""
     even = math.ceil(1.1 * n_ids / n_devices) + 8
     wanted = even if least <= even else math.ceil(1.15 * least)
     return min(wanted, n_ids, n_rows)
 
 
 def owner_of(variable: Any, mesh: Any) -> Owned | None:
-    """How a variable's rows are read and changed in a program; `None` where every device has them."""
+    """Access to a variable's sharded rows in a program; `None` if the variable is replicated."""
     if mesh is None or not hasattr(variable, "spread_over"):
         return None
     return Owned(mesh, variable.padded_shape[0])

@@ -1,4 +1,4 @@
-"""All parts of Keras that the trainers use and Keras does not export."""
+"""The parts of Keras that the trainers use but Keras does not export."""
 
 from keras.src import tree as tree
 from keras.src.backend.common import global_state as global_state

@@ -320,7 +320,7 @@ class Missed:
         self._sums[first : end + 1, column] = sums[::-1]
 
     def _gap(self, last: np.ndarray) -> Gap:
-        """What rows missed since their last step, in NumPy."""
+        """The updates that rows missed since their last step, in NumPy."""
         begin = np.maximum(last, self.since)
         settled = np.maximum(begin, self.since_weights)
         return gap(

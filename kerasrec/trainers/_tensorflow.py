@@ -1,6 +1,6 @@
-"""Fused steps and updates by rows on TensorFlow: one graph around a while loop on resource variables.
+"""Fused steps and updates by rows on TensorFlow: one graph with a while loop over resource variables.
 
-XLA compiles the loop of a training that is long enough to gain from it.
+XLA compiles the loop if the training is long enough to benefit.
 """
 
 import warnings
@@ -41,29 +41,29 @@ from kerasrec.trainers._tensorflow_rows import (
     whole_gradient,
 )
 
-# Up to this many samples a step, handing work to threads costs more than it saves.
+# Up to this many samples per step, passing work to threads costs more than it saves.
 _SMALL_BATCH = 1024
-# From so many samples, scores or steps over all epochs on, XLA gains more than the seconds that it takes for
-# each shape: half a microsecond a sample in large batches, some hundred a step in small ones, and some
-# nanoseconds a score where each row has a list of them.
+# From this many samples, scores or steps over all epochs on, XLA saves more than the seconds that it takes to
+# compile each shape. It saves half a microsecond per sample in large batches, some hundred microseconds per
+# step in small batches, and some nanoseconds per score if each row has a list of items.
 _SAMPLES_WORTH_COMPILING = 2_000_000
 _SCORES_WORTH_COMPILING = 300_000_000
 _STEPS_WORTH_COMPILING = 20_000
-# Data of ever new shapes would have XLA compile for ever: after so many, new ones run without it.
+# Maximum number of shapes that XLA compiles; data with ever new shapes would otherwise never stop compiling.
 _MOST_PROGRAMS = 8
-# In the XLA of earlier versions, scatters on the processor take ten times as long as TensorFlow's own.
+# In earlier versions, XLA's scatters on the CPU are ten times slower than TensorFlow's own.
 _COMPILING_SINCE = (2, 21)
 
 
 def worth_compiling(model: Any, setting: bool | str, n_steps: int, batch_size: int, n_scores: int) -> bool:
-    """Whether XLA is to compile the training steps of a model.
+    """Whether XLA should compile the training steps of a model.
 
     Args:
         model: a compiled `kerasrec.Model`.
-        setting: the `jit_compile` that it was compiled with.
-        n_steps: int, steps that the training makes over all its epochs; 0 where that is unknown.
-        batch_size: int, samples a step; 0 where that is unknown.
-        n_scores: int, scores a step, about; 0 where that is unknown.
+        setting: the value of `jit_compile` that it was compiled with.
+        n_steps: int, number of steps over all epochs of the training; 0 if unknown.
+        batch_size: int, samples per step; 0 if unknown.
+        n_scores: int, approximate number of scores per step; 0 if unknown.
 
     Returns:
         bool.
@@ -79,7 +79,7 @@ def worth_compiling(model: Any, setting: bool | str, n_steps: int, batch_size: i
     return long and version >= _COMPILING_SINCE and model_supports_jit(model)
 
 
-class _DecidedOtherwise(Exception):
+class _WrongAssumption(Exception):
     """A step was traced on assumptions about its tables that do not hold."""
 
 
@@ -88,8 +88,8 @@ class TensorFlowEngine:
 
     Args:
         model: a `kerasrec.Model`.
-        by_rows: function of a table and its number of lookups a step to whether it is updated by rows.
-        missed: what makes good what rows missed; `None` where nothing does.
+        by_rows: function of a table and its number of lookups per step, whether to update it by rows.
+        missed: applies the updates that rows missed; `None` if there are none.
     """
 
     def __init__(
@@ -109,28 +109,28 @@ class TensorFlowEngine:
 
     @property
     def limits(self) -> Limits:
-        """The columns in which repeats are looked for."""
+        """The columns in which NumPy looks for repeated ids."""
         return self._repeats.limits
 
     def prepare(self, mode: str, stacks: list[Any]) -> None:
-        """Nothing: one trace serves every shape."""
+        """Do nothing, because one trace serves all shapes."""
 
     def ahead(self, run: Run) -> Run:
-        """A run as tensors, with what NumPy finds in it: may be done while TensorFlow works on another."""
+        """A run as tensors with its repeated ids, possibly made while TensorFlow works on another run."""
         repeats = self._repeats.find(run, self._model._xla)
         return run | {"stack": tree.map_structure(tf.convert_to_tensor, run["stack"]), "repeats": repeats}
 
     def train(self, iterator: Iterator[Any]) -> Any:
-        """Run the next block's training steps; logs after the last one."""
+        """Run the next block's training steps; returns the logs after the last one."""
         return self._each_run(iterator, "train")
 
     def test(self, iterator: Iterator[Any]) -> Any:
-        """Run the next block's evaluation steps; logs after the last one."""
+        """Run the next block's evaluation steps; returns the logs after the last one."""
         settle_weights(self._model.trainable_variables)
         return self._each_run(iterator, "test")
 
     def predict(self, blocks: list[Any]) -> Any:
-        """Outputs of the blocks' batches, one after the other."""
+        """The concatenated outputs of the blocks' batches."""
         settle_weights(self._model.trainable_variables)
         outputs = [self._call("predict", run) for item in blocks for run in runs_of(item, self._check)]
         return tree.map_structure(lambda *parts: tf.concat(parts, axis=0), *outputs)
@@ -171,10 +171,11 @@ class TensorFlowEngine:
         return asked_for or shapes in self._compiled or len(self._compiled) < _MOST_PROGRAMS
 
     def _function(self, mode: str, run: Any, stack: Any, xla: bool = False) -> Callable[[Any], Any]:
-        """The compiled function of a number of steps that begin with a run's first."""
+        """A function of a number of steps that runs these first steps of a run."""
         leaves = tree.flatten(stack)
-        # A leaf of one row is one for all samples (a list of items that they share), and stays so. So are all
-        # of a batch of one sample: of an unknown number of rows, lists would have an unknown length.
+        # A leaf with one row is shared by all samples, such as a list of items, and keeps this length while
+        # tracing. So do all leaves of a batch with one sample, because lists of an unknown number of rows
+        # would have an unknown length.
         batch_size = max(leaf.shape[1] for leaf in leaves)
         stays = batch_size > 1 or mode != "predict"
         spec = tuple((leaf.dtype, leaf.shape[1] == 1 and stays, leaf.shape[2:]) for leaf in leaves)
@@ -200,8 +201,8 @@ class TensorFlowEngine:
         """Trace for any number of steps and samples, so that the last batch needs no second graph.
 
         Returns:
-            Whether the function is for the single-threaded executor, which must be known while tracing, the
-            function, and the tables that it makes good.
+            Whether the function is for the single-threaded executor, which must be known while tracing; the
+            function; and the tables with missed updates that it applies.
         """
         stays = batch_size > 1 or mode != "predict"
         signature = tree.map_structure(
@@ -213,7 +214,7 @@ class TensorFlowEngine:
         body = {"train": self._train, "test": self._test, "predict": self._predict}[mode]
         for single_threaded in (True, False) if batch_size <= _SMALL_BATCH and not xla else (False,):
             while True:
-                self._made_good: frozenset[int] = frozenset()
+                self._caught_up: frozenset[int] = frozenset()
                 function = tf.function(
                     lambda data, repeats, missed, steps: body(data, repeats, missed, steps, batch_size, xla),
                     autograph=False,
@@ -224,15 +225,15 @@ class TensorFlowEngine:
                         function = function.get_concrete_function(
                             signature, repeats, missed, tf.TensorSpec((), tf.int32)
                         )
-                except _DecidedOtherwise:
+                except _WrongAssumption:
                     continue
                 break
             if not (single_threaded and branches(function.graph)):
                 break
-        return single_threaded, function, self._made_good
+        return single_threaded, function, self._caught_up
 
     def _into_huge_pages(self) -> None:
-        """Let large tables and their slots have huge pages. Training leaves them where they are."""
+        """Move large tables and their slots to huge pages; training keeps them in place."""
         optimizer = self._model.optimizer
         lists = [optimizer._trainable_variables, *slot_lists(optimizer).values()]
         by_rows = [i for i, table in enumerate(lists[0]) if self._decided.get(id(table))]
@@ -261,11 +262,11 @@ class TensorFlowEngine:
             tf.while_loop(lambda i: i < steps, body, [0], parallel_iterations=1)
             return
 
-        # A slice would make the number of steps a constant of the program, to be compiled again for each.
+        # With a slice, the number of steps would be a constant of the program, compiled again for each value.
         def gathered(i: Any) -> Any:
             return tree.map_structure(lambda a: tf.gather(a, i), stacks)
 
-        # What XLA's loops over elements read out of the stack, by a counter in memory, it does not vectorise.
+        # Read the next batch ahead, because XLA does not vectorise loops that read from the stack directly.
         def ahead(i: Any, now: Any) -> tuple[Any, Any]:
             step(i, *now)
             return i + 1, gathered(tf.minimum(i + 1, steps - 1))
@@ -290,7 +291,7 @@ class TensorFlowEngine:
         return tree.pack_sequence_as(first, [array.concat() for array in outputs])
 
     def _train(self, stack: Any, repeats: Any, missed: Any, steps: Any, batch_size: int, xla: bool) -> Any:
-        # Keras looks for infinities in gradients of tables, and passes over those of an id that comes twice.
+        # Under loss scaling, Keras looks for infinities in table gradients, but misses those of repeated ids.
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
         plain = (why_not_by_rows(self._model.optimizer) and not scaled) or own_loss(self._model)
         if plain:
@@ -357,7 +358,7 @@ class TensorFlowEngine:
             with tf.init_scope():
                 optimizer.build(variables)
             if catch_up is not None:
-                raise _DecidedOtherwise
+                raise _WrongAssumption
         watcher.keep(variables)
         gradients = tape.gradient(
             scaled, [v.value for v in variables] + [read.rows for read in watcher.reads]
@@ -369,9 +370,9 @@ class TensorFlowEngine:
         updated_by_rows: list[Any] = []
         whole: list[Any] = []
         for table in watcher.tables:
-            # A table with a gradient of its own is used in another way as well.
+            # A table with a gradient of its own is also used in another way.
             alone = by_variable[id(table)] is None
-            # A short last batch must not change what was decided for the others.
+            # A short last batch must not change earlier decisions.
             decided = self._decided.setdefault(id(table), self._by_rows(table, watcher.n(table)))
             (updated_by_rows if alone and decided else whole).append(table)
         if catch_up is not None:
@@ -394,7 +395,7 @@ class TensorFlowEngine:
             if catch_up is not None:
                 catch_up.write(rows.values())
         else:
-            # One pass over weights, slots and gradients; as separate operations it is ten.
+            # One pass over weights, slots and gradients instead of ten by separate operations.
             update = tf.function(
                 lambda given: self._update(given, {}, whole), jit_compile=True, autograph=False
             )
@@ -405,7 +406,7 @@ class TensorFlowEngine:
     def _check_decided(
         self, assumed: dict[int, bool], by_rows: list[Any], whole: list[Any], catch_up: CatchUp
     ) -> None:
-        """Trace again where a table is read otherwise than was assumed when its rows were caught up."""
+        """Trace again if a table is read differently than was assumed when its rows were caught up."""
         again = [table for table in whole if assumed.get(id(table))]
         for table in again:
             self._decided[id(table)] = False
@@ -413,13 +414,13 @@ class TensorFlowEngine:
         again += [table for table in by_rows if not assumed[id(table)]]
         if not catch_up.missed.read_together(catch_up.readers):
             self._traced.clear()
-            raise _DecidedOtherwise
+            raise _WrongAssumption
         if again:
-            raise _DecidedOtherwise
-        self._made_good = frozenset(id(table) for table in by_rows)
+            raise _WrongAssumption
+        self._caught_up = frozenset(id(table) for table in by_rows)
 
     def _rows(self, table: Any, watcher: "Lookups", xla: bool, catch_up: CatchUp | None) -> "Rows":
-        """What a step read of a table. Tables read by the same column share the search for repeats."""
+        """The rows that a step read from a table; tables read by one column share the search for repeats."""
         reads = watcher.of(table)
         if len(reads) == 1 and (repeats := reads[0].repeats) is not None:
             gradient = tf.math.unsorted_segment_sum(
@@ -434,7 +435,7 @@ class TensorFlowEngine:
             watcher.repeats[key] = self._owned(scratch, ids) if xla else tf.unique(ids)
         ids, inverse = watcher.repeats[key]
         gradient = tf.math.unsorted_segment_sum(gradient, inverse, tf.size(ids))
-        if xla and len(reads) == 1:  # what was read has the shape of the ids
+        if xla and len(reads) == 1:  # the rows read have the shape of the ids
             values = tf.reshape(reads[0].rows, [-1, *table.shape[1:]])
             return Rows(table, ids, values, gradient, xla, reads[0].slots)
         values, slots = table.value.sparse_read(ids), None
@@ -443,18 +444,19 @@ class TensorFlowEngine:
         return Rows(table, ids, values, gradient, xla, slots)
 
     def _owned(self, scratch: tuple[int, int], ids: Any) -> tuple[Any, Any]:
-        """As `tf.unique`, which XLA does not have, but of the shape of the ids.
+        """A replacement for `tf.unique`, which XLA lacks; its results have the shape of the ids.
 
-        A scratch variable remembers one position for each id. It is never cleared: only entries that were
-        written in this step are read. A step writes each one once; XLA would copy one that it writes twice.
+        A scratch variable stores one position for each id. It is never cleared, because only entries that
+        were written in this step are read. A step writes each scratch variable once, because XLA would copy
+        one that is written twice.
 
         Args:
-            scratch: which of the step's scratch variables, and the table's rows `n`.
+            scratch: number of the step's scratch variable, and number `n` of rows of the table.
             ids: `[N]`.
 
         Returns:
-            For each of the ids `[N]` the id, or `n`, which is never written, where another of its repeats
-            counts; and the position of the one that does.
+            For each of the ids `[N]`, the id at one of its positions and `n`, which is never written, at the
+            others; and the position that has the id.
         """
         n = scratch[1]
         if scratch not in self._scratch:

@@ -1,4 +1,4 @@
-"""Which of TensorFlow's executors runs a compiled function: one thread is faster for small steps."""
+"""The choice of TensorFlow's executor for a compiled function; one thread is faster for small steps."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ def branches(graph: Any) -> bool:
 
 @contextlib.contextmanager
 def executor(single: bool) -> Iterator[None]:
-    """TensorFlow's single-threaded executor, where this release has it."""
+    """TensorFlow's single-threaded executor, if this release has one."""
     try:
         from tensorflow.python.eager.context import function_executor_type
     except ImportError:

@@ -1,4 +1,4 @@
-"""What rows missed, on TensorFlow: variables beside the tables, and sums that a step looks up."""
+"""Missed updates on TensorFlow: variables next to the tables, and sums that a step looks up."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from kerasrec.trainers._missed import Missed, Table
 
 
 class TensorFlowMissed(Missed):
-    """`Missed` on resource variables."""
+    """`Missed` for resource variables."""
 
     def read(self, variable: Any, ids: np.ndarray) -> np.ndarray:
         return np.asarray(variable._value.sparse_read(ids).numpy())
@@ -48,13 +48,13 @@ class TensorFlowMissed(Missed):
         return every(steps)
 
     def signature(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """What a traced function takes."""
+        """The inputs of a traced function."""
         clock = tf.TensorSpec((3,), tf.int32)
         return clock, tf.TensorSpec((self.limit + 1, self.form.columns), tf.float32)
 
     @contextlib.contextmanager
     def call(self, optimizer: Any, tables: frozenset[int], n_steps: int) -> Iterator[tuple[Any, Any]]:
-        """What a call of so many steps takes; after it, the steps that it made count.
+        """The inputs of a call of `n_steps` steps, which are counted after it.
 
         Args:
             optimizer: the optimizer.
@@ -67,7 +67,7 @@ class TensorFlowMissed(Missed):
         given = self.begin(tables, n_steps, before, rate)
         try:
             yield given
-        finally:  # an error may end it after any step
+        finally:  # an error may end the call after any step
             self.end(int(optimizer._iterations.numpy()) - before)
 
 
@@ -75,8 +75,8 @@ class CatchUp:
     """Brings the rows that a step reads up to date, while the step is traced.
 
     Args:
-        missed: what knows of the tables.
-        given: what `Missed.begin` gives: `[3]` and the table of sums.
+        missed: `TensorFlowMissed` with the tables.
+        given: result of `Missed.begin`: `[3]` and the table of sums.
         step: scalar, the number of the step in its call.
         xla: bool, whether XLA compiles the step.
 
@@ -95,7 +95,7 @@ class CatchUp:
         self._read: dict[Any, list[Any]] = {}
 
     def add(self, variable: Any, column: Any) -> None:
-        """The step reads a table by a column of ids."""
+        """Note that the step reads a table by a column of ids."""
         self.readers.setdefault(id(variable), set()).add(id(column))
 
     def rows(self, variable: Any, ids: Any, weights: Any) -> tuple[Any, Slots]:
@@ -104,7 +104,7 @@ class CatchUp:
         Args:
             variable: the table.
             ids: `[R]`.
-            weights: `[R, ...]`, as they stand in the table.
+            weights: `[R, ...]`, as stored in the table.
         """
         table = self.missed.table(variable, self.readers)
         form, dtype = self.missed.form, _precision(table)
@@ -117,7 +117,7 @@ class CatchUp:
         slots = catch_up_slots(form, slots, missed)
         rows = [tf.cast(part, variable._dtype) for part in (weights, *slots.values())]
         if self._xla:
-            # Else XLA would read rows again where they are written, and for that copy the tables first.
+            # Without the barrier, XLA would read rows again for the write, and copy the tables first.
             rows = optimization_barrier(*rows)
         return rows[0], dict(zip(slots, rows[1:], strict=True))
 
@@ -127,8 +127,9 @@ class CatchUp:
         for last, ids in ids_of.items():
             steps = tf.fill(tf.shape(ids), self._now + 1)
             if self._xla:
-                # No row's last step is after this one. But what is written depends on what was read: else
-                # XLA might write first, and for that copy the whole array at every step.
+                # No row's last step is after this one, so the maximum changes nothing. It makes the write
+                # depend on the read: otherwise XLA might write first, and would copy the whole array for that
+                # at every step.
                 *others, latest = self._read[last]
                 steps = tf.maximum(steps, latest)
                 for read in others:
@@ -139,7 +140,7 @@ class CatchUp:
         form = self.missed.form
         last = self.missed.lasts[table.last].sparse_read(ids)
         if self._xla:
-            (last,) = optimization_barrier(last)  # read once, for all that it is needed for
+            (last,) = optimization_barrier(last)  # read once for all uses
         self._read.setdefault(table.last, []).append(last)
         begin = tf.maximum(last, self._since)
         missed = tf.cast(self._now - begin, dtype)
@@ -152,5 +153,5 @@ class CatchUp:
 
 
 def _precision(table: Table) -> str:
-    """In which precision a table's rows are brought up to date."""
+    """The precision in which a table's rows are brought up to date."""
     return "float64" if table.variable._dtype == "float64" else "float32"

@@ -1,4 +1,4 @@
-"""The ids that repeat in the batches of a run, as a compiled function of TensorFlow takes them."""
+"""Repeated ids in the batches of a run, as inputs of a compiled TensorFlow function."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from kerasrec.trainers._repeats import Limits, Repeats, repeats_of
 
 
 class RepeatsOfRuns:
-    """Finds the repeats of runs, and makes tensors of them.
+    """Finds the repeated ids of runs, and converts them to tensors.
 
     Attributes:
-        limits: the columns in which repeats are looked for; grows while steps are traced.
+        limits: the columns in which to look for repeated ids; grows while steps are traced.
     """
 
     def __init__(self) -> None:
@@ -21,15 +21,15 @@ class RepeatsOfRuns:
         self._rooms: dict[tuple[int, int], int] = {}
 
     def find(self, run: Run, fixed: bool) -> dict[int, Repeats]:
-        """The repeats in the columns in which they are looked for, as far as they were not found ahead.
+        """The repeated ids in the columns of `limits`, unless they were found ahead.
 
         Args:
             run: the run.
-            fixed: bool, whether they are for a program of fixed shape, which computes as many rows as there
-                is room for.
+            fixed: bool, whether the program has a fixed shape, and so computes as many rows as it has room
+                for.
 
         Returns:
-            By the number of the column, its repeats.
+            The repeats by number of the column.
         """
         ahead = run.get("repeats", {})
         found = repeats_of(run, {n: limit for n, limit in self.limits.copy().items() if n not in ahead})
@@ -41,7 +41,7 @@ class RepeatsOfRuns:
         return ahead | {number: Repeats(*map(tf.convert_to_tensor, part)) for number, part in found.items()}
 
     def of_all(self, run: Run, leaves: list[Any], fixed: bool) -> dict[int, Repeats]:
-        """As `find`, and without any ids for other columns of integers: the function takes those, too."""
+        """The same as `find`, with empty repeats for other integer columns, which the function also takes."""
         found, n_batches = self.find(run, fixed), len(leaves[0])
         if n_batches not in self._nothing:
             no_ids = tf.zeros((n_batches, 0), "int32")
@@ -49,10 +49,10 @@ class RepeatsOfRuns:
         return {number: found.get(number, self._nothing[n_batches]) for number in _integers(leaves)}
 
     def _room(self, number: int, found: Repeats) -> int:
-        """How many ids a batch has room for in a program of fixed shape.
+        """The room for ids of a batch in a program of fixed shape.
 
-        As many as batches of its size had so far, and some more; once that was too few, as many as there can
-        be, since for every room the program is compiled again.
+        First, this is a little more than batches of this size had so far. If it was too little once, it is
+        the maximum possible number, because the program is compiled again for each value.
         """
         size, most = found.inverse.shape[1], int(found.count.max())
         room = self._rooms.get((number, size), 0)
@@ -64,7 +64,7 @@ class RepeatsOfRuns:
 
 
 def repeats_signature(leaves: list[Any]) -> dict[int, Repeats]:
-    """What a function takes for the repeats of a stack with these leaves, of any number of steps and ids."""
+    """The signature of the repeats of a stack with these leaves, for any number of steps and ids."""
     ids = tf.TensorSpec((None, None), tf.int32)
     return {number: Repeats(ids, ids, tf.TensorSpec((None,), tf.int32)) for number in _integers(leaves)}
 

@@ -1,4 +1,4 @@
-"""What a training step on TensorFlow reads of its tables, and what it changes of them."""
+"""The rows of tables that a training step on TensorFlow reads and changes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from kerasrec.trainers._rows import why_not_this_table
 
 @dataclass(eq=False)
 class Read:
-    """One lookup of a step: the table, the ids, the rows they gave and the loss's gradient in them.
+    """One lookup of a step: the table, the ids, their rows and the gradient of the loss.
 
-    Where the ids that repeat are found already, `repeats` and the rows of their `ids`; where rows are brought
-    up to date, their slots, too.
+    If the repeated ids are known, it also has `repeats` and, as `values`, the rows of their `ids`. If rows
+    are brought up to date, it has their `slots`.
     """
 
     table: Any
@@ -38,8 +38,8 @@ class Rows:
         ids: `[R]`.
         values: `[R, ...]`, the rows.
         gradient: `[R, ...]`.
-        gaps: bool, whether ids may lie at the table's size: those are of no row, and are not written.
-        slots: by name, `[R, ...]`, where they were brought up to date; else they are read when updated.
+        gaps: bool, whether ids may equal the table's size; these have no row, and are not written.
+        slots: by name, `[R, ...]`, if they were brought up to date; otherwise they are read for the update.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Rows:
 
     @property
     def regularizer_scale(self) -> Any:
-        """What a regularizer counts for each row, `[R, 1, ...]` or a scalar."""
+        """The weight of the regularizer for each row, `[R, 1, ...]` or a scalar."""
         if not self.gaps:
             return self.table.shape[0] / tf.cast(tf.size(self.ids), self.table.dtype)
         there = tf.cast(self.ids < self.table.shape[0], self.table.dtype)
@@ -69,7 +69,7 @@ class Rows:
 
 
 def regularized(whole: list[Any], rows: dict[int, Rows]) -> Iterator[tuple[Any, Any, Any]]:
-    """The tables with a regularizer, what it acts on, and by which factor."""
+    """The tables with a regularizer, the values that it acts on, and its factor."""
     for table in whole:
         if table.regularizer is not None:
             yield table, table.value, 1.0
@@ -88,19 +88,18 @@ def whole_gradient(table: Any, reads: list[Read], other: Any) -> Any:
 
 
 def memory_of(variable: tf.Variable, at_least: int) -> list[tuple[int, int]]:
-    """Address and bytes of a variable of so many bytes in main memory; empty for others."""
+    """Address and size of a variable with at least `at_least` bytes in main memory; empty for others."""
     n_bytes = variable.dtype.size * variable.shape.num_elements()
     if n_bytes < at_least or tf.DeviceSpec.from_string(variable.device).device_type != "CPU":
         return []
-    # Of a variable that no step has changed yet, what is read is the variable's own memory; else a copy,
-    # which is freed at once.
+    # Before the first change of a variable, reading gives its own memory; afterwards a copy, freed at once.
     array = np.frombuffer(memoryview(variable.read_value()), "uint8")
     return [(array.ctypes.data, n_bytes)]
 
 
 def column(ids: Any) -> Any:
-    """The integers that a layer made its ids of, by another shape or type: layers share such a column."""
-    # A cast to fewer bits would make other ids of some.
+    """The integers whose shape or type a layer changed to get its ids; layers may share this column."""
+    # A cast to fewer bits would change some ids.
     while ids.op.type in ("Squeeze", "Reshape", "ExpandDims", "Cast") and (
         ids.op.inputs[0].dtype.is_integer and ids.dtype.size >= min(4, ids.op.inputs[0].dtype.size)
     ):
@@ -118,20 +117,20 @@ def _unique(ids: Any) -> Repeats:
     return Repeats(once, inverse, tf.size(once))
 
 
-# Function of a table, ids `[R]` and their rows `[R, ...]` to the rows and their slots, up to date.
+# Function of a table, ids `[R]` and their rows `[R, ...]` that returns up-to-date rows and slots.
 CatchUpRows = Callable[[Any, Any, Any], tuple[Any, dict[str, Any]]]
 
 
 class Lookups:
-    """Sees the lookups of one step and makes the rows that they give differentiable.
+    """Records the lookups of one step, and makes the rows that they read differentiable.
 
     Args:
-        batch_size: int, samples in a batch.
-        repeats: function of a table, how many rows of it a lookup reads and the tensor of its ids: what NumPy
-            found in these ids, or `None`.
-        catch_up: function of a table, how many rows of it a lookup reads and the tensor of its ids: what
-            brings rows of the table up to date, or `None`.
-        unique: bool, whether ids that repeat can be found in the graph: XLA cannot.
+        batch_size: int, number of samples in a batch.
+        repeats: function of a table, the number of rows that a lookup reads, and the tensor of ids; returns
+            the repeats that NumPy found in these ids, or `None`.
+        catch_up: function of the same arguments; returns a function that brings rows of the table up to date,
+            or `None`.
+        unique: bool, whether repeated ids can be found in the graph, which XLA cannot do.
     """
 
     tape: tf.GradientTape
@@ -152,12 +151,12 @@ class Lookups:
         self.repeats: dict[Any, Any] = {}
 
     def lookup(self, table: keras.Variable, ids: Any) -> Any:
-        # Keras builds layers under a stateless scope, without values.
+        # Keras builds layers in a stateless scope, without values.
         if not table.trainable or why_not_this_table(table) or in_stateless_scope():
             return None
         n = self._n(ids)
         repeats = self._repeats(table, n, column(ids))
-        with AutocastScope(None):  # in a layer of half precision, `value` would be a cast copy of the whole
+        with AutocastScope(None):  # in a half-precision layer, `value` would be a converted copy
             catch_up = self._catch_up(table, n, column(ids))
             if catch_up is not None and repeats is None and self._unique:
                 repeats = self._of_column(ids, _unique)
@@ -180,14 +179,14 @@ class Lookups:
         return read.rows
 
     def _of_column(self, ids: Any, made: Callable[[Any], Any]) -> Any:
-        """What is made of a column's ids `[N]`, once for all tables that it reads."""
+        """A value made from a column's ids `[N]`, once for all tables that they read."""
         key = id(column(ids))
         if key not in self._columns:
             self._columns[key] = ids, made(tf.reshape(ids, [-1]))
         return self._columns[key][1]
 
     def keep(self, variables: list[Any]) -> None:
-        """Forget lookups in tables that are none of these."""
+        """Forget lookups of tables other than these."""
         known = {id(v) for v in variables}
         self.reads = [read for read in self.reads if id(read.table) in known]
 

@@ -18,19 +18,19 @@ from kerasrec.trainers._processes import check_same, one_order, whole_or_not_at_
 from kerasrec.trainers._refreshing import Refreshing, refreshing_layers
 from kerasrec.trainers._rows import own_loss, why_not_this_table
 from kerasrec.trainers._settings import check_distribution, check_settings, check_spread, how_by_rows
-from kerasrec.trainers.row_sharded import RowSharded, row_sharded, where_it_lies
+from kerasrec.trainers.row_sharded import RowSharded, row_sharded, under_own_distribution
 
 if TYPE_CHECKING:
     from keras import Model as _Mixed
 else:
     _Mixed = object
 
-# A table of fewer rows than this many times what a step reads is updated whole: that costs no more.
+# A table with fewer rows than this many times the rows that a step reads is updated as a whole, at no cost.
 _ROWS_PER_READ = 4
 
 
 class _Settling(keras.callbacks.Callback):
-    """Brings up to date what somebody's traced functions read, before other callbacks see an epoch's end."""
+    """Brings variables read by a user's traced functions up to date, before other callbacks run."""
 
     def __init__(self, missed: Any) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class _Settling(keras.callbacks.Callback):
 
 
 class Training(_Mixed):
-    """What kerasrec adds to the training of a `keras.Model`; mixed into both forms of `kerasrec.Model`."""
+    """kerasrec's additions to the training of a `keras.Model`, mixed into both forms of `kerasrec.Model`."""
 
     train_function: Any
     test_function: Any
@@ -85,24 +85,25 @@ class Training(_Mixed):
             metrics: as in Keras.
             weighted_metrics: as in Keras.
             run_eagerly: as in Keras.
-            steps_per_execution: int from 1 to 131,072, or `"auto"`: how many batches run in one compiled
-                call. Batch-level callbacks are called once a call. Defaults to `"auto"`.
-            jit_compile: bool or `"auto"`, whether XLA compiles the training steps on TensorFlow; `"auto"`:
-                in a `fit` that is long enough to gain from it. Elsewhere as in Keras. Defaults to `"auto"`.
-            auto_scale_loss: as in Keras.
-            row_sparse: bool, `"auto"` or `"lazy"`. With `True`, a table that is read by id, and its optimizer
-                slots, change in the rows that a step reads, and what the optimizer would have done to a row
-                in the steps that it missed is made good before it is read: weights are those of whole tables.
-                Only a regularizer acts on the rows read, times the table's rows for each of them. With
-                `"lazy"` nothing is made good: a row that is not read neither decays nor moves on its
-                momentum. With `False` every step updates every row. `"auto"` is `True` where a table has many
-                more rows than a step reads and the optimizer has a closed form, else `False`. Defaults to
+            steps_per_execution: int from 1 to 131,072, or `"auto"`, number of batches in one compiled call.
+                Batch-level callbacks are called once per call. Defaults to `"auto"`.
+            jit_compile: bool or `"auto"`, whether XLA compiles the training steps on TensorFlow; `"auto"`
+                does so if a `fit` is long enough to benefit. On other backends, as in Keras. Defaults to
                 `"auto"`.
+            auto_scale_loss: as in Keras.
+            row_sparse: bool, `"auto"` or `"lazy"`. With `True`, a step updates only the rows that it reads of
+                a table and its optimizer slots. Before a row is read, the updates that it missed are applied,
+                so weights are the same as if all rows had been updated in every step. Only a regularizer
+                acts on the rows read alone, scaled by the ratio of all rows to these. With `"lazy"`, missed
+                updates are not applied: a row that is not read neither decays nor moves with its
+                momentum. With `False`, every step updates every row. `"auto"` is `True` if a table has many
+                more rows than a step reads and the optimizer's update has a closed form; otherwise it is
+                `False`. Defaults to `"auto"`.
 
         Raises:
-            ValueError: if `steps_per_execution` or `row_sparse` is none of these, with `row_sparse=True` and
-                an optimizer whose update has no closed form for rows that are not read, or with `True` or
-                `"lazy"` and an optimizer that cannot be applied by rows.
+            ValueError: if `steps_per_execution` or `row_sparse` has another value; if `row_sparse=True` and
+                the optimizer's update has no closed form for rows that are not read; or if `row_sparse` is
+                `True` or `"lazy"` and the optimizer cannot be applied by rows.
         """
         check_settings(steps_per_execution, row_sparse)
         if self._missed is not None:
@@ -118,7 +119,7 @@ class Training(_Mixed):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
-        object.__setattr__(self, "_loss_tracker", LossTracker())  # among Keras's own metrics it is already
+        object.__setattr__(self, "_loss_tracker", LossTracker())  # Keras's metrics already contain it
         self._row_sparse = how_by_rows(self.optimizer, row_sparse, self._fused)
         check_spread(self, run_eagerly)
         self._handed: deque[Any] = deque()
@@ -133,9 +134,9 @@ class Training(_Mixed):
         self._loss_tracker.weigh_by(x, y)
         return super()._compute_loss(x, y, *args, **kwargs)
 
-    @where_it_lies
+    @under_own_distribution
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile with the settings that `get_compile_config` gave."""
+        """Compile with the settings from `get_compile_config`."""
         if type(self).compile is not Training.compile:
             super().compile_from_config(config)
             return
@@ -144,7 +145,7 @@ class Training(_Mixed):
             self.optimizer.build(self.trainable_variables)
 
     @batches_in_memory
-    @where_it_lies
+    @under_own_distribution
     def fit(
         self,
         x: Any = None,
@@ -167,8 +168,8 @@ class Training(_Mixed):
         """Train, as `keras.Model.fit` does, several steps in one compiled call.
 
         Raises:
-            ValueError: as Keras does, and before the first step: if an id is outside its table, or a rating
-                outside the model's scale.
+            ValueError: as in Keras; also, before the first step, if an id is outside its table, or a rating
+                is outside the model's scale.
         """
         self._assert_compile_called("fit")
         check_distribution(self)
@@ -232,7 +233,7 @@ class Training(_Mixed):
             )
 
     @batches_in_memory
-    @where_it_lies
+    @under_own_distribution
     def evaluate(
         self,
         x: Any = None,
@@ -261,7 +262,7 @@ class Training(_Mixed):
             return super().evaluate(adapter, **how, steps=steps)
 
     @batches_in_memory
-    @where_it_lies
+    @under_own_distribution
     def predict(
         self,
         x: Any,
@@ -282,7 +283,7 @@ class Training(_Mixed):
                 return super().predict(adapter, **how, steps=steps)
         if keras.backend.backend() == "jax" and not all(layer.built for layer in self._flatten_layers()):
             self(keras.utils.unpack_x_y_sample_weight(adapter.first_batch())[0])
-        # Keras would take that many blocks for one call.
+        # Keras would otherwise take that many blocks for one call.
         self.steps_per_execution = 1
         try:
             return super().predict(adapter, **how)
@@ -290,12 +291,12 @@ class Training(_Mixed):
             self.steps_per_execution = before
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Write a file, as `keras.Model.save` does; of several processes all call it, one writes."""
+        """Write a file, as `keras.Model.save` does; several processes all call it, the first one writes."""
         with written_by_the_first(filepath) as path, whole_or_not_at_all(path) as partial:
             super().save(partial, *args, **kwargs)
 
     def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Write weights, as `keras.Model.save_weights` does; of several processes the first writes them."""
+        """Write weights, as `keras.Model.save_weights` does; of several processes, the first one writes."""
         with written_by_the_first(filepath) as path:
             super().save_weights(path, *args, **kwargs)
 
@@ -337,7 +338,7 @@ class Training(_Mixed):
             return take(*args, **kwargs)
 
     def jax_state_sync(self) -> None:
-        """Give the variables the values that training has; outside of JAX there is nothing to do."""
+        """Copy the values of the training state to the variables; does nothing on other backends than JAX."""
         if keras.backend.backend() == "jax":
             with at_work(self._missed):
                 super().jax_state_sync()
@@ -353,13 +354,13 @@ class Training(_Mixed):
         )
 
     def _in_blocks(self, mode: str) -> bool:
-        """Whether steps of `"train"`, `"test"` or `"predict"` run in blocks: a subclass's own do not."""
+        """Whether steps of `"train"`, `"test"` or `"predict"` run in blocks; a subclass's own do not."""
         own = getattr(type(self), f"{mode}_step") is not getattr(keras.Model, f"{mode}_step")
         return self._fused and not own and not self._plain
 
     @contextlib.contextmanager
     def _plainly(self) -> Iterator[None]:
-        """Run Keras's own functions, for data that cannot be stacked."""
+        """A context that runs Keras's own functions, for data that cannot be stacked."""
         before = self.steps_per_execution
         self._plain = True
         self.train_function = self.test_function = self.predict_function = None
@@ -382,7 +383,7 @@ class Training(_Mixed):
         count_blocks: bool = False,
         epochs: int | None = None,
     ) -> Any:
-        """The data in blocks; Keras's own adapter where they cannot be stacked. `epochs`: of training."""
+        """The data in blocks, or Keras's own adapter if they cannot be stacked; `epochs` is for training."""
         inner = get_data_adapter(**data, batch_size=batch_size, steps_per_epoch=steps_per_epoch)
         if not all_dense(inner):
             return inner
@@ -390,7 +391,7 @@ class Training(_Mixed):
             steps_per_epoch = min(limit, steps_per_epoch or limit)
         if steps is None:
             num_batches = steps_per_epoch or inner.num_batches
-            # A data set whose batches have several shapes says how many of one follow each other.
+            # A data set with batches of several shapes says how many of one shape follow each other.
             automatic = getattr(data["x"], "steps_in_a_row", None) or automatic_steps(inner, num_batches)
             steps = automatic if self._steps_setting == "auto" else int(self._steps_setting)
             self.steps_per_execution = steps
@@ -407,7 +408,7 @@ class Training(_Mixed):
         )
 
     def _shapes_count(self, inner: Any, steps_per_epoch: int | None, epochs: int | None) -> bool:
-        """Whether every shape is compiled again."""
+        """Whether every new shape needs compiling."""
         if keras.backend.backend() == "jax":
             return True
         if epochs is None:
@@ -415,17 +416,17 @@ class Training(_Mixed):
         from kerasrec.trainers._tensorflow import worth_compiling
 
         n_steps = epochs * (steps_per_epoch or inner.num_batches or 0)
-        # Once compiled, it stays so.
+        # A model that was compiled by XLA once stays so.
         self._xla = self._xla or worth_compiling(self, self._jit_setting, n_steps, *batch_work(inner))
         return self._xla
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Keras looks for a batch in the iterator's first item, which is a block; `_build_on` has seen to it.
+        # Keras looks for a batch in the iterator's first item, which is a block; `_build_on` builds instead.
         if iterator is None or not isinstance(iterator.data_adapter, BlockAdapter):
             super()._symbolic_build(iterator=iterator, data_batch=data_batch)
 
     def _build_on(self, blocks: BlockAdapter) -> None:
-        """Build what is not built yet, on one batch: Keras would look for it in a block."""
+        """Build what is not built yet, on one batch, because Keras would take a block for a batch."""
         parts = [*self._flatten_layers(), self._compile_metrics, self._compile_loss]
         if all(part is None or part.built for part in parts):
             self._symbolic_build()
@@ -433,7 +434,7 @@ class Training(_Mixed):
         self._symbolic_build(data_batch=blocks.first_batch())
         self._watch_tables()
         if keras.backend.backend() == "jax":
-            # As Keras does: it looks at a batch of one order, and trains on the next.
+            # As in Keras, which builds on a batch of one order, and trains on the next order.
             blocks.redraw()
 
     def _compiled_steps(self) -> Any:
@@ -449,7 +450,7 @@ class Training(_Mixed):
         return self._engine
 
     def _new_missed(self) -> Missed | None:
-        """What makes good what rows missed, where something is to be made good."""
+        """A new `Missed`, or `None` if no updates can be missed."""
         if not self._row_sparse or self._row_sparse == "lazy" or not self._fused:
             return None
         form = form_of(self.optimizer)
@@ -464,7 +465,7 @@ class Training(_Mixed):
         return TensorFlowMissed(self.optimizer, form)
 
     def _with_settling(self, callbacks: Any) -> Any:
-        """The callbacks, and first of all those that bring up to date what functions and layers keep."""
+        """The callbacks, preceded by those that bring cached values of functions and layers up to date."""
         layers = refreshing_layers(self)
         first: list[Any] = [] if self._missed is None else [_Settling(self._missed)]
         first += [Refreshing(layers)] if layers else []
@@ -479,7 +480,7 @@ class Training(_Mixed):
         return [*first, *(callback for callback in listed if callback is not None)]
 
     def _watch_tables(self) -> None:
-        """See who reads tables, from before the first step on: on TensorFlow, traced functions keep them."""
+        """Watch who reads tables before the first step, because traced TensorFlow functions keep them."""
         if self._missed is not None and self.built and keras.backend.backend() == "tensorflow":
             self._missed.watch_weights(self.trainable_variables)
 

@@ -34,16 +34,16 @@ class RowSharded(Distribution):
         devices: names as `keras.distribution.list_devices()` gives them. Defaults to `None`: all of them.
         min_rows: int, minimum number of rows of a table that is sharded; smaller tables are replicated.
             Defaults to `4096`.
-        split_batch: bool, whether each device computes the loss and the gradients of its part of a batch,
-            where the batch divides by their number; sums are then added in another order than on one device,
-            which changes the last digits. With `False` each computes all of it, to the same digits as one
-            device. Defaults to `None`: where all that is trained are sharded tables, read by ids of the
-            batch, the loss is a mean over the rows of the batch that treats each by itself, no other metric
-            is tracked, and a device's part has at least 64 rows.
+        split_batch: bool, whether each device computes the loss and the gradients of its part of a batch, if
+            the batch size is divisible by their number. Sums are then added in another order than on one
+            device, which changes the last digits. With `False`, each device computes the whole batch, with
+            the same digits as a single device. Defaults to `None`: the batch is split if only sharded tables
+            read by ids of the batch are trained, the loss is a mean of independent losses of the rows, no
+            other metric is tracked, and a device's part has at least 64 rows.
 
     Raises:
-        ValueError: on another backend than JAX, if `devices` is empty, has a device twice or one that does
-            not exist, or `min_rows` is not a positive integer.
+        ValueError: on a backend other than JAX; if `devices` is empty, or has a device twice or one that does
+            not exist; or if `min_rows` is not a positive integer.
 
     Example:
         >>> import keras, kerasrec
@@ -76,7 +76,7 @@ class RowSharded(Distribution):
             raise ValueError(f"`devices` must name each device once. Received: devices={devices}.")
         if len(devices) == 1:
             warnings.warn(
-                "`RowSharded` has one device, on which tables lie whole; leave it out, or let JAX see more "
+                "`RowSharded` has one device, so it shards nothing; leave it out, or let JAX see more "
                 f"devices. Received: devices={devices}.",
                 stacklevel=2,
             )
@@ -91,15 +91,15 @@ class RowSharded(Distribution):
 
     @property
     def num_model_replicas(self) -> int:
-        """One: the devices hold one model together."""
+        """One, because the devices hold one model together."""
         return 1
 
     def get_data_layout(self, data_shape: Any) -> Any:
-        """Data that Keras itself distributes go to every device."""
+        """Data that Keras itself distributes is replicated."""
         return self._everywhere(len(data_shape))
 
     def get_variable_layout(self, variable: Any) -> Any:
-        """`None` for a table or slot, which takes care of its rows itself; else on every device."""
+        """`None` for a table or slot, which shards its rows itself; other variables are replicated."""
         if getattr(variable, "_layout", None) is not None:
             return variable._layout
         if hasattr(variable, "spread_over"):
@@ -112,7 +112,7 @@ class RowSharded(Distribution):
         return self._everywhere(len(variable.shape))
 
     def get_tensor_layout(self, path: str) -> None:
-        """Nothing is said of what a model computes in between."""
+        """`None`: intermediate results have no prescribed layout."""
         return None
 
     def _everywhere(self, n_axes: int) -> Any:
@@ -125,7 +125,7 @@ class RowSharded(Distribution):
         return True
 
     def _is_slot(self, variable: Any) -> bool:
-        """Whether an optimizer made a variable for a table, whose path is then in its name."""
+        """Whether a variable is an optimizer slot of a table, whose path is then in its name."""
         shape = tuple(variable.shape)
         return not variable.trainable and any(
             shape == of and variable.name.startswith(f"{name}_") for name, of in self._names.items()
@@ -133,7 +133,7 @@ class RowSharded(Distribution):
 
 
 def row_sharded(variables: Any) -> RowSharded | None:
-    """The distribution that variables lie on, else the one that is set; `None` where it is another.
+    """The `RowSharded` of variables, or the one that is set; `None` if there is none.
 
     Args:
         variables: Keras variables.
@@ -145,8 +145,8 @@ def row_sharded(variables: Any) -> RowSharded | None:
     return now if isinstance(now, RowSharded) else None
 
 
-def where_it_lies(method: _Method) -> _Method:
-    """A method of a model, under the distribution that the model was made under, set or not.
+def under_own_distribution(method: _Method) -> _Method:
+    """Decorate a model's method to run under the distribution that the model was made under.
 
     Args:
         method: such as `fit`.
@@ -164,10 +164,10 @@ def where_it_lies(method: _Method) -> _Method:
 
 
 def rows_a_device(n: int, n_devices: int) -> int:
-    """Rows of a table that one device holds, those for padding included.
+    """Number of rows of a table that one device holds, including padding.
 
     Args:
-        n: int, rows of the table.
+        n: int, number of rows of the table.
         n_devices: int.
     """
     return math.ceil(n / n_devices)

@@ -26,7 +26,7 @@ def test_other_backends_are_sent_to_jax():
 
 @pytest.mark.skipif(backend != "jax", reason="JAX alone has it")
 def test_one_device_gets_a_warning():
-    with pytest.warns(UserWarning, match="has one device, on which tables lie whole"):
+    with pytest.warns(UserWarning, match="has one device, so it shards nothing"):
         RowSharded(keras.distribution.list_devices()[:1])
 
 
@@ -99,7 +99,7 @@ class TestOnFourDevices:
             ("none", "at least one device, or be None for all of them. Received: devices=[]"),
             ("unknown", "list_devices()` gives them. Received: ['gpu:7']"),
             ("twice", "must name each device once. Received: devices=['cpu:0', 'cpu:0']"),
-            ("one", "has one device, on which tables lie whole"),
+            ("one", "has one device, so it shards nothing"),
             ("min_rows", "`min_rows` must be a positive integer. Received: min_rows=0"),
             ("before", "must be set before the model, its optimizer and its metrics are made"),
             ("optimizer", "needs an optimizer that can be applied by rows, but the update of Lamb"),
