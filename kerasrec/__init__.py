@@ -1,4 +1,4 @@
-"""From a table of who did what with which item to a trained, measured, saved recommender."""
+"""Turns a table of interactions into a trained, evaluated and saved recommender."""
 
 import importlib
 import os
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kerasrec.recommender import train_two_stages as train_two_stages
     from kerasrec.trainers import Model as Model
 
-# These register the classes that a model file can name.
+# These packages register the classes that a model file can contain.
 _REGISTERING = ("layers", "losses", "trainers", "zoo", "compat")
 _CLASSES = {
     "Model": "trainers",
@@ -36,7 +36,7 @@ _CLASSES = {
     "TwoStage": "recommender",
     "train_two_stages": "recommender",
 }
-# The rest may take pandas and scipy along, so it waits for its first use.
+# These packages may import pandas and scipy, so they are imported at their first use.
 _LAZY = ("data", "datasets", "evaluation", "recommender", "serving", "tuning")
 
 
@@ -57,7 +57,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_REGISTERING, *_LAZY, *_CLASSES})
 
 
-# `import keras, kerasrec` is enough for `keras.models.load_model`. Only the `kerasrec` command does this
-# later and by itself: else `--help` would take seconds, and show TensorFlow's remarks on the machine.
+# `import keras, kerasrec` is enough for `keras.models.load_model`. Only the `kerasrec` command loads them
+# later: otherwise `--help` would take seconds, and print TensorFlow's messages about the machine.
 if os.path.basename("".join(sys.argv[:1])) not in ("kerasrec", "kerasrec.exe"):
     _load()

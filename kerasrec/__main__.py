@@ -1,4 +1,4 @@
-"""`python -m kerasrec`, for where the command is not on the path."""
+"""`python -m kerasrec`, for systems where the command is not on the path."""
 
 from kerasrec.cli import main
 

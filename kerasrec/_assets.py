@@ -1,6 +1,6 @@
-"""The assets of a catalogue: ids, seen items and what a recommender keeps beside them, as files.
+"""The assets of a catalogue as files: ids, seen items, and the attachments of a recommender.
 
-They are read without Keras, so that a command that needs no model need not wait for it.
+They are read without Keras, so that a command that needs no model does not have to import it.
 """
 
 import json
@@ -21,13 +21,13 @@ Attachments = dict[str, dict[str, np.ndarray]]
 
 
 class Assets(NamedTuple):
-    """What a catalogue holds.
+    """The contents of a catalogue.
 
     Attributes:
         user_ids: raw ids by code `[U]`.
         item_ids: raw ids by code `[I]`.
         value_range: lowest and highest value.
-        seen: `None`, or where the items of each user begin, and the items.
+        seen: the start of each user's items, and the items; or `None`.
         attachments: arrays by name.
     """
 
@@ -42,7 +42,7 @@ def write_assets(folder: Path, assets: Assets) -> None:
     """Write everything to a folder.
 
     Args:
-        folder: it exists.
+        folder: an existing folder.
         assets: `Assets`.
     """
     _write_ids(folder, "user_ids", assets.user_ids)
@@ -61,7 +61,7 @@ def write_assets(folder: Path, assets: Assets) -> None:
 
 
 def read_assets(folder: Path, wanted: Container[str] | None = None) -> Assets | None:
-    """Read what `write_assets` wrote, and refuse what it would not have written; `None` where there is none.
+    """Read the assets that `write_assets` wrote; `None` if there are none, and an error for invalid ones.
 
     Args:
         folder: a folder.
@@ -81,7 +81,7 @@ def read_assets(folder: Path, wanted: Container[str] | None = None) -> Assets | 
     for name in header.get("attachments", ()):
         if wanted is not None and name not in wanted:
             continue
-        # A plain name: the header may come from anywhere.
+        # Use the plain name, because the header is untrusted.
         with np.load(folder / f"{Path(name).name}.npz", allow_pickle=False) as arrays:
             attachments[name] = dict(arrays)
     return Assets(user_ids, item_ids, value_range, seen, attachments)
@@ -91,10 +91,10 @@ def check_header(header: dict[str, Any]) -> None:
     """Refuse a file of a newer kerasrec.
 
     Args:
-        header: what `write_assets` wrote to `catalogue.json`.
+        header: contents of `catalogue.json`.
 
     Raises:
-        ValueError: if the format is newer than this kerasrec's, or there is none.
+        ValueError: if the format is newer than this kerasrec's, or missing.
     """
     found = header.get("format") if isinstance(header, dict) else None
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
@@ -148,7 +148,7 @@ def check_ids(name: str, ids: np.ndarray) -> None:
     try:
         "".join(raw for raw in ids if isinstance(raw, str)).encode()
     except UnicodeEncodeError as error:
-        # Half a character, as `errors="surrogateescape"` leaves it.
+        # A lone surrogate, as from `errors="surrogateescape"`.
         half = error.object[error.start]
         raise ValueError(
             f"`{name}` must be valid Unicode to be saved; read the table with the encoding that it was "

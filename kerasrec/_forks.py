@@ -1,4 +1,4 @@
-"""Processes that were forked from one in which the backend has computed: its threads stayed there."""
+"""Detects processes that were forked after the backend started its threads, which a fork does not copy."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ _forked = False
 
 
 def check_fork() -> None:
-    """Refuse to call the backend where it would wait for threads that do not exist.
+    """Refuse to call the backend if it would wait for threads that do not exist.
 
     Raises:
         RuntimeError: if this process was forked after TensorFlow or JAX had computed something.
@@ -26,7 +26,7 @@ def check_fork() -> None:
 
 
 def _has_computed() -> bool:
-    """Whether the backend has started its threads; without what says so, it has not."""
+    """Whether the backend has started its threads; `False` if that cannot be found out."""
     try:
         if keras.backend.backend() == "tensorflow":
             context: Any = sys.modules["tensorflow.python.eager.context"]
@@ -34,7 +34,7 @@ def _has_computed() -> bool:
         if keras.backend.backend() == "jax":
             bridge: Any = sys.modules["jax._src.xla_bridge"]
             return bool(bridge.backends_are_initialized())
-    except (KeyError, AttributeError):  # other versions keep it elsewhere
+    except (KeyError, AttributeError):  # other versions store it elsewhere
         return False
     return False
 

@@ -1,18 +1,18 @@
-"""What a model is called with, read off the model: the names of its inputs, and how much history it takes."""
+"""The inputs that a model needs, found from the model: their names, and the length of its histories."""
 
 from collections.abc import Collection
 from typing import Any
 
-# What stands in a history where there is no item, and where an item is to be guessed.
+# Entries of a history for padding, and for an item to be predicted.
 PADDING = -1
 MASKED = -2
 
 
 def input_names(model: Any) -> tuple[str, ...]:
-    """The model's inputs as its data name them, in the order of `model.inputs`; none without a graph.
+    """The names of a model's inputs, in the order of `model.inputs`; none for a model without a graph.
 
     Args:
-        model: any `keras.Model`; or the names themselves.
+        model: any `keras.Model`, or the names themselves.
     """
     if isinstance(model, (list, tuple)):
         return tuple(model)
@@ -26,21 +26,21 @@ def input_names(model: Any) -> tuple[str, ...]:
 
 
 def by_history_alone(names: Collection[str]) -> bool:
-    """Whether a model knows a user only by the history, so that it takes those of users without a code.
+    """Whether a model knows users only by their history, so that it also works for users without a code.
 
     Args:
-        names: its inputs.
+        names: names of its inputs.
     """
     return "history" in names and "user" not in names
 
 
 def history_length(model: Any) -> int | None:
-    """The most items of a history that a model looks at, the latest ones; `None` where it looks at all.
+    """The number of latest items of a history that a model uses; `None` if it uses all.
 
-    That is the length of its input `history`, or the least `history_length` that one of its layers has.
+    This is the length of its input `history`, or the smallest `history_length` of its layers.
 
     Args:
-        model: any `keras.Model`; or the names of its inputs, which say nothing of lengths.
+        model: any `keras.Model`, or the names of its inputs, which have no lengths.
     """
     names = input_names(model)
     lengths = [getattr(layer, "history_length", None) for layer in getattr(model, "layers", ())]
@@ -50,7 +50,7 @@ def history_length(model: Any) -> int | None:
 
 
 def sequence_targets(model: Any) -> str:
-    """What a model of histories learns from sequences: what its layers say, else the item after a history.
+    """What a sequential model learns from sequences: what its layers say, or the item after a history.
 
     Args:
         model: any `keras.Model`.
@@ -60,19 +60,19 @@ def sequence_targets(model: Any) -> str:
 
 
 def history_is_ordered(model: Any) -> bool:
-    """Whether the order of a history makes a difference to a model: no layer says `unordered_history`.
+    """Whether the order of a history matters to a model: none of its layers has `unordered_history`.
 
     Args:
-        model: any `keras.Model`; or the names of its inputs.
+        model: any `keras.Model`, or the names of its inputs.
     """
     return not any(getattr(layer, "unordered_history", False) for layer in getattr(model, "layers", ()))
 
 
 def optional_inputs(model: Any) -> dict[str, tuple[int, ...]]:
-    """The shapes, without the batch's axis, of the inputs that need not be given: they are 0 then.
+    """The shapes, without the batch axis, of the optional inputs, which are 0 if not given.
 
     Args:
-        model: any `keras.Model`; or the names of its inputs.
+        model: any `keras.Model`, or the names of its inputs.
     """
     if isinstance(model, (list, tuple)):
         return {}

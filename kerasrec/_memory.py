@@ -1,4 +1,4 @@
-"""How much memory this process may still take, and what would not fit it."""
+"""The memory that is left for this process, and errors if something does not fit."""
 
 import contextlib
 import functools
@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Address space that a backend reserves before it trains, in all and for each core; TensorFlow aborts without.
+# Address space that a backend reserves before training, in all and per core; without it, TensorFlow aborts.
 _RESERVED, _RESERVED_A_CORE = 5 << 28, 1 << 27
-# What others reserve that compute.
+# Address space that other computing libraries reserve.
 _OF_OTHERS = 1 << 28
 _ROOT = Path("/")
-# What libraries say when an allocation fails: TensorFlow's and JAX's errors, and PyTorch's.
+# Parts of the messages of TensorFlow, JAX and PyTorch when an allocation fails.
 _ENDED = ("resourceexhausted", "resource_exhausted", "can't allocate memory", "out of memory")
 
 
@@ -23,15 +23,15 @@ def check_memory(
     n_bytes: int,
     what: str,
     trains: bool = False,
-    remedy: str = "take smaller sizes or a machine with more",
+    remedy: str = "use smaller sizes or a machine with more",
 ) -> None:
-    """Refuse what would not fit.
+    """Refuse something that does not fit into memory.
 
     Args:
-        n_bytes: int, how much it takes at least.
+        n_bytes: int, minimum number of bytes that it needs.
         what: its name in the message.
-        trains: bool, whether a backend is to train. Defaults to `False`.
-        remedy: what to do, in the message. Defaults to what helps a model that is to be made.
+        trains: bool, whether a backend will train. Defaults to `False`.
+        remedy: the remedy in the message. Defaults to the remedy for a model to be made.
 
     Raises:
         ValueError: if less is left.
@@ -45,13 +45,13 @@ def check_memory(
 
 
 def memory_left(trains: bool = False) -> int:
-    """Bytes that this process may still take: of the machine, its container and its limits, the least.
+    """Bytes left for this process: the minimum over the machine, its containers and its limits.
 
     Args:
-        trains: bool, whether a backend is to train. Defaults to `False`.
+        trains: bool, whether a backend will train. Defaults to `False`.
     """
-    keras = sys.modules.get("keras")  # tables need none
-    # JAX ends where it has no room for a program.
+    keras = sys.modules.get("keras")  # commands on tables do not load Keras
+    # JAX aborts if it has no room for a program.
     compiles = trains or (keras is not None and keras.config.backend() == "jax")
     reserved = _RESERVED + _RESERVED_A_CORE * (os.cpu_count() or 1) if compiles else _OF_OTHERS
     return max(0, min([_of_machine(), *(left - reserved for left in _of_limits()), *_of_containers()]))
@@ -59,13 +59,13 @@ def memory_left(trains: bool = False) -> int:
 
 @contextlib.contextmanager
 def memory_ends(what: str) -> Iterator[None]:
-    """Say in one sentence that memory ended meanwhile, whichever library noticed it.
+    """Raise one clear error if memory runs out, whichever library notices it.
 
     Args:
-        what: what needed it, in the message.
+        what: what needed the memory, in the message.
 
     Raises:
-        ValueError: if it ended.
+        ValueError: if memory runs out.
     """
     try:
         yield
@@ -76,16 +76,16 @@ def memory_ends(what: str) -> Iterator[None]:
         ):
             raise
         raise ValueError(
-            f"There must be memory for {what}: take a smaller `batch_size`, smaller sizes or a machine with "
+            f"There must be memory for {what}: use a smaller `batch_size`, smaller sizes or a machine with "
             f"more. Received: {memory_left():,} bytes left for this process."
         ) from error
 
 
 def batches_in_memory(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a model's method say where memory ends in its batches, which the model's size does not foretell.
+    """Decorate a model's method to raise a clear error if memory runs out in its batches.
 
     Args:
-        method: method of a model, which has a name.
+        method: method of a model.
     """
 
     @functools.wraps(method)
@@ -101,7 +101,7 @@ def batches_in_memory(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def in_words(n_bytes: float) -> str:
-    """A size as people say it.
+    """A size in words, such as `1.5 GB`.
 
     Args:
         n_bytes: number.
@@ -118,11 +118,11 @@ def _of_machine() -> int:
             return int(found[1]) << 10
     with contextlib.suppress(AttributeError, ValueError, OSError):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 1 << 62  # not known
+    return 1 << 62  # unknown
 
 
 def _of_limits() -> Iterator[int]:
-    """What `ulimit` leaves of address space and data."""
+    """The address space and data that `ulimit` leaves."""
     try:
         import resource
 
@@ -137,7 +137,7 @@ def _of_limits() -> Iterator[int]:
 
 
 def _of_containers() -> Iterator[int]:
-    """What control groups leave, of either version, the groups around this one included."""
+    """The memory that control groups of either version leave, including the enclosing groups."""
     try:
         lines = (_ROOT / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -161,6 +161,6 @@ def _of_containers() -> Iterator[int]:
 def _of_group(group: Path, limit: str, taken: str, cached: str) -> Iterator[int]:
     with contextlib.suppress(OSError, ValueError):  # "max" is no limit
         most, used = (int((group / name).read_text()) for name in (limit, taken))
-        # Pages of files that are read no more make room.
+        # Inactive pages of files can be dropped.
         cache = re.search(rf"^{cached} (\d+)$", (group / "memory.stat").read_text(), re.M)
         yield most - used + (int(cache[1]) if cache else 0)

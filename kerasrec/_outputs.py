@@ -1,13 +1,13 @@
-"""What a model gives, read off the name of its output."""
+"""What a model predicts, found from the name of its output."""
 
 from typing import Any
 
-# The output of a click model that gives no probability.
+# Name of the output of a click model that predicts no probability.
 EXPECTED = "expected"
 
 
 def is_of_watch_time(model: Any) -> bool:
-    """Whether a model gives an expected watch time, in place of a probability.
+    """Whether a model predicts an expected watch time instead of a probability.
 
     Args:
         model: any object; a `keras.Model` has `output_names`.

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, and what writing them may end with."""
+"""Writes files and folders atomically, and explains errors of writing."""
 
 import contextlib
 import errno
@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-# Of a writer elsewhere that is not done by then, nothing more will come.
+# A writer on another machine is considered dead after this time.
 _ABANDONED_SECONDS = 3600
 _NO_ROOM = "make room or write elsewhere"
 _NO_RIGHT = "write elsewhere, or make the folder writable"
@@ -28,15 +28,15 @@ _counter = itertools.count()
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str], n_bytes: int = 0) -> Iterator[Path]:
-    """Where to write what is to stand at `path`: it goes there at once, when all is written.
+    """A path to write to; the result is moved to `path` in one step when it is complete.
 
-    That is in a hidden folder beside `path` that is this call's own, whichever process and thread it comes
-    from, so that whatever a writer makes beside its file stays there. What processes of this machine that are
-    no more left in such folders is removed, and what others left more than an hour ago.
+    The path is in a hidden folder next to `path` that belongs to this call alone, so additional files of a
+    writer stay there. Such folders of dead processes on this machine are removed, and those of other machines
+    after an hour.
 
     Args:
-        path: the file or the folder to be; a folder that is there already must be empty.
-        n_bytes: int, how much there will be at least; looked at before anything is written. Defaults to `0`.
+        path: the file or folder to write; an existing folder must be empty.
+        n_bytes: int, minimum size, for which the disk must have room. Defaults to `0`.
 
     Raises:
         OSError: if there is no room, or the folder cannot be written to; it names `path` and the remedy.
@@ -45,16 +45,16 @@ def replacing(path: str | os.PathLike[str], n_bytes: int = 0) -> Iterator[Path]:
     with _own_folder(path, n_bytes) as folder:
         yield folder / path.name
         if (folder / path.name).is_dir() and path.is_dir():
-            path.rmdir()  # Windows replaces no folder
+            path.rmdir()  # Windows does not replace folders
         os.replace(folder / path.name, path)
 
 
 @contextlib.contextmanager
 def replacing_within(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Where to write files of the folder `path`: they go there, beside others, when all are written.
+    """A folder to write files to; they are moved into the folder `path` when all are complete.
 
     Args:
-        path: the folder, which may be there.
+        path: the folder, which may exist and contain other files.
 
     Raises:
         OSError: if there is no room, or the folder cannot be written to; it names `path` and the remedy.
@@ -81,11 +81,11 @@ def _own_folder(path: Path, n_bytes: int = 0) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writing(path: Path, n_bytes: int = 0) -> Iterator[None]:
-    """Say which file found no room or no right to be written, and how to go on.
+    """Add the file and the remedy to errors about a full disk or missing permissions.
 
     Args:
-        path: the file to be.
-        n_bytes: int, how much there will be at least; looked at before anything is written. Defaults to `0`.
+        path: the file to write.
+        n_bytes: int, minimum size, for which the disk must have room. Defaults to `0`.
 
     Raises:
         OSError: if there is no room, or the folder cannot be written to.
@@ -94,7 +94,7 @@ def writing(path: Path, n_bytes: int = 0) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # HDF5 and TensorFlow give the reason as text alone.
+        # HDF5 and TensorFlow give the reason only as text.
         own = error.errno if isinstance(error, OSError) else None
         reason = own if own in _REMEDIES else _reason_in(str(error))
         if reason is None:
@@ -104,11 +104,11 @@ def writing(path: Path, n_bytes: int = 0) -> Iterator[None]:
 
 
 def check_room(path: Path, n_bytes: int) -> None:
-    """Refuse to begin what would not fit the disk.
+    """Refuse to write a file that does not fit on the disk.
 
     Args:
-        path: the file to be.
-        n_bytes: int, how much there will be at least.
+        path: the file to write.
+        n_bytes: int, its minimum size.
 
     Raises:
         OSError: if there is less room.
@@ -131,17 +131,17 @@ def _beginning(path: Path) -> str:
 
 
 def _clear(path: Path) -> None:
-    """Remove what earlier writers of `path` left that are no more."""
+    """Remove the folders of dead writers of `path`."""
     remove_abandoned(path.parent, re.compile(rf"{re.escape(_beginning(path))}([0-9a-f]+)-(\d+)-\d+"))
 
 
 def remove_abandoned(place: Path, form: re.Pattern[str], of_others: bool = True) -> None:
-    """Remove folders of processes that are no more, and of other machines' from more than an hour ago.
+    """Remove folders of dead processes, and those of other machines that are older than an hour.
 
     Args:
-        place: the folder that they are in.
-        form: of their names; its groups are the machine and the process.
-        of_others: bool, other machines' too. Defaults to `True`.
+        place: the folder that contains them.
+        form: pattern of their names, whose groups are the machine and the process.
+        of_others: bool, whether to remove folders of other machines, too. Defaults to `True`.
     """
     for other in place.iterdir():
         named = form.fullmatch(other.name)
@@ -154,16 +154,16 @@ def remove_abandoned(place: Path, form: re.Pattern[str], of_others: bool = True)
 
 
 def machine() -> str:
-    """A name for what gives processes their numbers: a machine, or a container on it."""
+    """A name for the machine, or the container, in which process numbers are unique."""
     numbers = ""
-    with contextlib.suppress(OSError):  # Linux alone
+    with contextlib.suppress(OSError):  # only on Linux
         numbers = os.readlink("/proc/self/ns/pid")
     return f"{zlib.crc32((platform.node() + numbers).encode()):08x}"
 
 
 def _runs(process: int) -> bool:
     if os.name != "posix":
-        return True  # not known; an hour decides
+        return True  # unknown; it is removed after an hour
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Half precision, where it would overflow or lose a floor to 0."""
+"""Conversion from half precision, which would overflow or round small bounds to 0."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from keras import ops
 
 
 def at_least_float32(x: Any) -> Any:
-    """`x` in float32 where it is of half precision."""
+    """`x` in float32 if it has half precision; otherwise unchanged."""
     if keras.backend.standardize_dtype(x.dtype) in ("float16", "bfloat16"):
         return ops.cast(x, "float32")
     return x

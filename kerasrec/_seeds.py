@@ -11,7 +11,7 @@ from keras.src.utils import rng_utils
 
 
 def check_seed(seed: int) -> int:
-    """The seed, or a `ValueError` where it is none."""
+    """The seed, or a `ValueError` if it is invalid."""
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
         raise ValueError(
             "`seed` must be a whole number from 0 to below 2^32; `seed % 2**32` turns any integer into one. "
@@ -21,7 +21,7 @@ def check_seed(seed: int) -> int:
 
 
 def set_random_seed(seed: int) -> None:
-    """As `keras.utils.set_random_seed`, without loading TensorFlow, which takes seconds, on JAX."""
+    """`keras.utils.set_random_seed`, but without importing TensorFlow on JAX, which takes seconds."""
     seed = check_seed(seed)
     if keras.backend.backend() != "jax":
         keras.utils.set_random_seed(seed)

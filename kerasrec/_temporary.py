@@ -1,4 +1,4 @@
-"""Temporary folders that say whose they are: what a killed process left, the next one removes."""
+"""Temporary folders named after their process, so that the next process removes those of killed ones."""
 
 import contextlib
 import contextvars
@@ -18,7 +18,7 @@ _folder: contextvars.ContextVar[Path | None] = contextvars.ContextVar("folder", 
 
 @contextlib.contextmanager
 def temporary() -> Iterator[Path]:
-    """A folder of this process, where Keras unpacks what it reads and saves meanwhile."""
+    """A folder of this process, in which Keras also puts its temporary files while the context is open."""
     remove_abandoned(Path(tempfile.gettempdir()), _FORM)
     _let_keras_follow()
     with tempfile.TemporaryDirectory(prefix=f"kerasrec-{machine()}-{os.getpid()}-") as name:
@@ -30,9 +30,9 @@ def temporary() -> Iterator[Path]:
 
 
 def _let_keras_follow() -> None:
-    """Keras unpacks into folders without a sign of their owner, which a kill leaves for ever.
+    """Let Keras use this folder; its own folders do not name their process, and a kill leaves them forever.
 
-    Versions of Keras that take their folders from elsewhere go on doing so.
+    Versions of Keras that get their folders in another way are not affected.
     """
     library: Any = sys.modules.get("keras.src.saving.saving_lib")
     original = getattr(library, "get_temp_dir", None)

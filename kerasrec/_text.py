@@ -1,8 +1,8 @@
-"""Files of text: unpacked, and whether their quotes enclose fields or are part of them.
+"""Text files: unpacks them, and finds out whether their quotes enclose fields or are part of the text.
 
-A quote that opens a field swallows everything up to the next one, line ends too, without a word: hundreds
-of rows become one id. Where each line has as many fields without quoting as the header, and with quoting some
-do not, the quotes are text.
+A quote that opens a field silently hides everything up to the next quote, including line ends, so hundreds
+of rows could become one id. If every line has as many fields as the header without quoting, and some lines do
+not with quoting, the quotes are text.
 """
 
 import contextlib
@@ -70,7 +70,7 @@ def opened(path: Path, compression: Any = "infer") -> Iterator[IO[bytes]]:
 
 
 class Unbalanced(ValueError):
-    """Quotes that fit neither way of reading; the number of the line and its beginning."""
+    """Quotes that fit neither reading; the message has the number of the line and its beginning."""
 
 
 def has_quotes(path: Path, compression: Any = "infer") -> bool:
@@ -90,21 +90,21 @@ def quotes_of(
     spaces: bool = False,
     compression: Any = "infer",
 ) -> str:
-    """What the quotes of a file are.
+    """The meaning of the quotes in a file.
 
     Args:
         path: file.
-        separator: what separates its columns.
+        separator: separator of its columns.
         encoding: its encoding. Defaults to `"utf-8"`.
         skipped: int, lines before the header. Defaults to `0`.
-        spaces: bool, spaces after separators do not count. Defaults to `False`.
+        spaces: bool, whether to ignore spaces after separators. Defaults to `False`.
         compression: as in `pandas.read_csv`. Defaults to `"infer"`.
 
     Returns:
-        `"none"` without any, `"standard"` where they enclose fields, `"text"` where they are part of them.
+        `"none"` without quotes, `"standard"` if they enclose fields, `"text"` if they are part of the text.
 
     Raises:
-        ValueError: if they can be neither.
+        ValueError: if neither is possible.
     """
     if not has_quotes(path, compression):
         return NONE
@@ -115,7 +115,7 @@ def quotes_of(
 def judged(
     file: IO[bytes], separator: str, encoding: str = "utf-8", skipped: int = 0, spaces: bool = False
 ) -> str:
-    """As `quotes_of`, of an open file in which there may be quotes."""
+    """The same as `quotes_of` for an open file that may have quotes."""
     lines = io.TextIOWrapper(file, encoding, errors="replace")
     try:
         return _Reader(separator, spaces).judge(islice(lines, skipped, None), skipped)
@@ -139,10 +139,10 @@ class _Reader:
     def judge(self, lines: Iterable[str], number: int) -> str:
         needed = needless = False
         odd: tuple[int, str] | None = None  # a line on which quotes do not enclose whole fields
-        ragged = False  # such lines, or enclosed separators, that have other fields without quoting
+        ragged = False  # whether such a line has another number of fields without quoting
         widths: Counter[int] = Counter()
         source = self._numbered(lines, number)
-        plain, bare_text = 0, False  # lines without quotes, and whether they have text
+        plain, bare_text = 0, False  # number of lines without quotes, and whether they have text
         for number, line in source:
             if '"' not in line:
                 if plain < _MOST_LINES:
@@ -175,14 +175,14 @@ class _Reader:
             odd = odd or (number, line)
             ragged |= any(one.count(self._separator) != usual for one in part)
         if odd is None:
-            # What writes tabs seldom encloses fields, and never some without need beside others.
+            # Programs that write tabs rarely enclose fields, and never only some fields that need no quotes.
             return TEXT if self._separator == "\t" and needless and bare_text and not needed else STANDARD
         if ragged or needed:
             raise Unbalanced(f"line {odd[0]:,} ({odd[1][:60]!r})")
         return TEXT
 
     def _outside(self, line: str) -> int:
-        """The number of separators outside of quotes."""
+        """The number of separators outside quotes."""
         return re.sub(r'"(?:[^"]|"")*+"', "", line).count(self._separator)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Blocks of work on all cores, one matrix product a core."""
+"""Runs blocks of work on all cores, one matrix product per core."""
 
 import contextlib
 from collections import deque
@@ -16,15 +16,15 @@ def _controller() -> Any:
 
 
 def n_threads() -> int:
-    """Threads that a matrix product of NumPy uses."""
+    """Number of threads that NumPy uses for a matrix product."""
     counts = [pool["num_threads"] for pool in _controller().info() if pool["user_api"] == "blas"]
     return max(counts, default=1)
 
 
 def map_blocks(work: Callable[[Any], Any], blocks: Iterable[Any], n_workers: int) -> Iterator[Any]:
-    """`work(block)` for each block, in order, `n_workers` at a time; each worker has its share of the cores.
+    """`work(block)` for each block in order, with `n_workers` workers that share the cores.
 
-    At most two blocks a worker are under way, whatever the number of blocks.
+    At most two blocks per worker are in progress at a time.
     """
     if n_workers == 1:
         yield from map(work, blocks)

@@ -113,7 +113,7 @@ def data():
 )
 def test_sizes_beyond_every_memory(data, name, settings, n_bytes):
     message = (
-        rf"There must be memory for the weights of {name}.*: take smaller sizes .* {n_bytes:,} bytes needed"
+        rf"There must be memory for the weights of {name}.*: use smaller sizes .* {n_bytes:,} bytes needed"
     )
     with pytest.raises(ValueError, match=message):
         zoo.create(name, data, **settings)
@@ -191,7 +191,7 @@ def test_memory_that_ends_in_a_batch(error, data):
     model = zoo.create("popularity", data)
     model.compile("sgd", "mse")
     message = (
-        r"There must be memory for the batches of popularity: take a smaller `batch_size`, .* "
+        r"There must be memory for the batches of popularity: use a smaller `batch_size`, .* "
         r"Received: [\d,]+ bytes left for this process\.$"
     )
     x, y = kerasrec.data.pairs(data)

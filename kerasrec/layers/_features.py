@@ -1,4 +1,4 @@
-"""Features in any of their forms: dense, the backend's sparse tensor, padded bags."""
+"""Features in all forms: dense tensors, the backend's sparse tensors, padded bags."""
 
 import math
 import weakref
@@ -14,7 +14,7 @@ from kerasrec.layers._sparse_product import rows_of, sparse_product
 
 
 def as_bag(inputs: Any) -> tuple[Any, Any] | None:
-    """Indices and weights `[..., W]` of a padded bag; `None` where the features are one tensor."""
+    """Indices and weights `[..., W]` of a padded bag; `None` if the features are a single tensor."""
     if isinstance(inputs, dict):
         if set(inputs) != {"indices", "weights"}:
             raise ValueError(
@@ -32,12 +32,13 @@ def as_bag(inputs: Any) -> tuple[Any, Any] | None:
 
 @dataclass(frozen=True)
 class Whole:
-    """Where bags come from: all entries of a feature matrix, for reading each once.
+    """The feature matrix that bags come from, whose entries can be read once each.
 
     Args:
         codes: `[...]`, the entities of the bags.
-        n: int, entities of the matrix.
-        entries: function to the matrix by rows: where each begins `[n + 1]`, and columns and values `[E]`.
+        n: int, number of rows of the matrix.
+        entries: function that returns the matrix by rows: start of each row `[n + 1]`, columns and values
+            `[E]`.
     """
 
     codes: Any
@@ -45,10 +46,10 @@ class Whole:
     entries: Callable[[], tuple[Any, Any, Any]]
 
     def times(self, table: keras.Variable, dtype: str) -> Any:
-        """The product of the matrix with a table `[F, C]`, and of it the rows of the bags: `[..., C]`."""
+        """The rows of the bags in the product of the matrix with a table `[F, C]`: `[..., C]`."""
         starts, columns, values = self.entries()
-        # A table that lies on many devices has no whole. One of far more rows is better read by rows; so are
-        # biases, to which the order of the columns, for the gradient, would come dearer than all else.
+        # A sharded table cannot be multiplied as a whole, and a table with far more rows is better read by
+        # rows. So are biases, for which sorting the columns for the gradient would cost more than all else.
         by_rows = hasattr(table, "take_rows") or table.shape[0] > columns.shape[0] or table.shape[1] == 1
         if by_rows or dtype == "float64":
             parts = ops.cast(lookup(table, columns), dtype) * ops.cast(values, dtype)[:, None]
@@ -59,19 +60,19 @@ class Whole:
         return ops.take(product, self.codes, axis=0)
 
 
-# By the identity of a bag's weights, as long as they live; not every backend's tensors take attributes.
+# By the identity of a bag's weights, while they exist; not every backend's tensors accept attributes.
 _wholes: dict[int, tuple[Any, Whole]] = {}
-# Codes on an axis whose length is unknown while tracing.
+# Assumed number of codes on an axis of unknown length.
 _UNKNOWN = 4096
 
 
 def note_whole(weights: Any, whole: Whole, n_entries: int) -> bool:
-    """Note where a bag comes from, if to read all entries once is less than to read the padded bags.
+    """Note the matrix that a bag comes from, if reading all entries once is cheaper than the padded bags.
 
-    A bag whose weights change (`FeatureDropout`) has other weights, and no note.
+    A bag with changed weights (`FeatureDropout`) has another weights tensor, so it has no note.
 
     Returns:
-        Whether it is noted.
+        Whether the matrix was noted.
     """
     n_codes = math.prod(_UNKNOWN if size is None else size for size in whole.codes.shape)
     if 2 * (n_entries + n_codes) > n_codes * weights.shape[-1]:
@@ -87,7 +88,7 @@ def _whole_of(weights: Any) -> Whole | None:
 
 
 def leading_and_last(input_shape: Any) -> tuple[tuple[int | None, ...], int | None]:
-    """Batch and list axes of features in any form, and `F`, which is `None` for bags."""
+    """The batch and list axes of features in any form, and `F`, which is `None` for bags."""
     if isinstance(input_shape, dict):
         input_shape = tuple(input_shape.values())
     if len(input_shape) == 2 and isinstance(input_shape[0], tuple | list):
@@ -96,10 +97,10 @@ def leading_and_last(input_shape: Any) -> tuple[tuple[int | None, ...], int | No
 
 
 def linear(inputs: Any, table: keras.Variable, dtype: str) -> Any:
-    """Features times a table `[F, C]`: `[..., C]`. A bag reads its own rows of the table alone.
+    """Features times a table `[F, C]`: `[..., C]`. A bag reads only its own rows of the table.
 
-    Where the bags are many and wide, as those of a whole catalogue in which some items have a hundred tags,
-    the product of the whole feature matrix takes less, and their rows are taken from it.
+    If there are many wide bags, as for a whole catalogue in which some items have a hundred tags, it is
+    cheaper to multiply the whole feature matrix and take their rows.
     """
     bag = as_bag(inputs)
     if bag is None:
@@ -115,7 +116,7 @@ def linear(inputs: Any, table: keras.Variable, dtype: str) -> Any:
 
 
 def _product(starts: Any, columns: Any, values: Any, n_columns: int) -> Callable[[Any], Any]:
-    """A matrix `[n, F]`, given by rows, times a dense one; the gradient is the product with its transpose."""
+    """A function that multiplies a sparse matrix `[n, F]` by a dense one; its gradient uses the transpose."""
 
     @ops.custom_gradient
     def product(dense: Any) -> Any:
@@ -133,7 +134,7 @@ def _product(starts: Any, columns: Any, values: Any, n_columns: int) -> Callable
 
 
 def densify(inputs: Any, n_features: Any, dtype: str) -> Any:
-    """Features as one dense tensor `[..., F]`; a column that a bag names twice adds up."""
+    """Features as one dense tensor `[..., F]`; repeated columns of a bag are summed."""
     bag = as_bag(inputs)
     if bag is None:
         return ops.cast(ops.convert_to_tensor(inputs, sparse=False), dtype)
@@ -149,8 +150,8 @@ def densify(inputs: Any, n_features: Any, dtype: str) -> Any:
 
 
 def as_ids(indices: Any) -> Any:
-    """Indices as integers that every backend gathers by."""
-    # TensorFlow gathers by these two alone.
+    """Indices in an integer type that every backend can gather by."""
+    # TensorFlow gathers only by these two types.
     if keras.backend.standardize_dtype(indices.dtype) in ("int32", "int64"):
         return indices
     return ops.cast(indices, "int32")

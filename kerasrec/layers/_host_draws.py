@@ -6,18 +6,18 @@ _BLOCK = 1 << 20
 
 
 def normal(shape: Sequence[int], scale: float, seed: int, truncated: bool = False) -> np.ndarray:
-    """Draw from N(0, scale²) by NumPy, the same for a seed wherever it runs.
+    """Draw from N(0, scale²) with NumPy, so that a seed gives the same numbers on every backend.
 
     JAX would compile the draws again for each shape, which takes longer than drawing.
 
     Args:
-        shape: of the result.
-        scale: float, factor of what is drawn from N(0, 1).
+        shape: shape of the result.
+        scale: float, standard deviation.
         seed: int.
-        truncated: bool, whether values more than two standard deviations off are drawn again.
+        truncated: bool, whether to redraw values more than two standard deviations from 0.
 
     Returns:
-        Array of that shape, float32.
+        float32 array of this shape.
     """
     generator = np.random.default_rng(seed)
     values = np.empty(shape, "float32")

@@ -6,7 +6,7 @@ from keras import ops
 def inner_product(user: Any, item: Any) -> Any:
     """The sum over components of the products of a user's and an item's vectors.
 
-    Lists are a matrix product a row: a sum over the last of several axes takes two to ten times as long.
+    Lists use one matrix product per row; a sum over the last of several axes takes two to ten times as long.
 
     Args:
         user: `[..., C]`.

@@ -1,4 +1,4 @@
-"""One way to read a table by id, which a trainer can watch."""
+"""The function by which all layers read tables by id, so that a trainer can watch it."""
 
 import contextlib
 import threading
@@ -9,7 +9,7 @@ import keras
 
 
 class LookupWatcher(Protocol):
-    """What a trainer puts in place to see the rows that a step reads."""
+    """A trainer's object that sees the rows that a step reads."""
 
     def lookup(self, table: keras.Variable, ids: Any) -> Any:
         """The rows `ids` of `table`, or `None` to leave the lookup to the layer."""
@@ -44,7 +44,7 @@ def lookup(table: keras.Variable, ids: Any) -> Any:
         rows = watcher.lookup(table, ids)
         if rows is not None:
             return rows
-    # A table whose rows lie on many devices reads them there.
+    # A sharded table reads its rows on their devices.
     if hasattr(table, "take_rows"):
         return table.take_rows(ids)
     return keras.ops.take(table, ids, axis=0)
@@ -54,8 +54,7 @@ def lookup(table: keras.Variable, ids: Any) -> Any:
 def keras_embeddings_seen(model: Any) -> Iterator[None]:
     """Let the plain `keras.layers.Embedding`s of a model read their tables through `lookup` as well.
 
-    A layer with LoRA or quantised weights reads more than its rows, and a subclass may do anything: these are
-    left alone.
+    Layers with LoRA or quantised weights, which read more than rows, and subclasses are left unchanged.
     """
     layers = [
         layer

@@ -1,4 +1,4 @@
-"""What a model computes once a call, however many of its layers ask for it."""
+"""Values that a model computes once per call, even if several layers need them."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ _made: ContextVar[dict[int, Any] | None] = ContextVar("made", default=None)
 
 @contextlib.contextmanager
 def one_call() -> Iterator[None]:
-    """Keep what `once` makes while the context is open: that of one call of a model."""
+    """Cache the results of `once` while the context is open, for one call of a model."""
     token = _made.set({})
     try:
         yield
@@ -19,12 +19,12 @@ def one_call() -> Iterator[None]:
 
 
 def once(owner: Any, make: Callable[[], Any]) -> Any:
-    """What `make` gives, made once a call of the model.
+    """The result of `make`, computed once per call of the model.
 
-    Outside of `one_call` it is made each time, which gives the same.
+    Outside `one_call`, it is computed each time, with the same result.
 
     Args:
-        owner: what it belongs to, such as the layer.
+        owner: object that the result belongs to, such as the layer.
         make: a function without arguments.
     """
     made = _made.get()

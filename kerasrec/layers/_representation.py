@@ -7,14 +7,13 @@ from kerasrec.layers._features import leading_and_last
 
 
 class Representation(keras.layers.Layer):
-    """What the representation layers share: their sizes, and features in any form.
+    """The base class of representation layers: their sizes, and features in any form.
 
-    A subclass gives `build_tables(n_features)` and `call(inputs)`.
+    A subclass defines `build_tables(n_features)` and `call(inputs)`.
 
     Args:
-        n_components: int, size of a representation; `None` where the subclass learns it when it is built.
-        n_features: int, number of features; `None` where the layer is called on dense or sparse tensors,
-            which say it.
+        n_components: int, size of a representation; `None` if the subclass finds it when it is built.
+        n_features: int, number of features; `None` if it is known from dense or sparse inputs.
         **kwargs: arguments of `keras.layers.Layer`.
     """
 
@@ -26,7 +25,7 @@ class Representation(keras.layers.Layer):
         self.n_features = None if n_features is None else positive_integer("n_features", n_features)
 
     def build(self, input_shape: Any) -> None:
-        """Create what `F` decides."""
+        """Create the weights, whose shapes depend on `F`."""
         _, last = leading_and_last(input_shape)
         if last is None:
             if self.n_features is None:
@@ -45,7 +44,7 @@ class Representation(keras.layers.Layer):
         self.built = True
 
     def build_tables(self, n_features: int) -> None:
-        """Create the weights for so many features."""
+        """Create the weights for `n_features` features."""
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """`[B, C]`, or `[B, L, C]` for lists."""

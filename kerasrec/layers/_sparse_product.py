@@ -1,4 +1,4 @@
-"""A sparse matrix times a dense one, by the backend's own product where it has one."""
+"""The product of a sparse and a dense matrix, by the backend's own operation if it has one."""
 
 import warnings
 from typing import Any
@@ -10,9 +10,9 @@ from keras import ops
 def sparse_product(starts: Any, columns: Any, values: Any, dense: Any) -> Any:
     """`out[r] = sum of values[e] * dense[columns[e]]` over the entries e of row r; 0 for a row without any.
 
-    TensorFlow, JAX on a CPU and PyTorch have a product of such matrices, which needs no memory per entry and
-    takes a fifth of the time of a gather and a sum by segments. It has no gradient here: whoever needs one
-    gives the product with the transposed matrix.
+    TensorFlow, JAX on a CPU and PyTorch have an operation for this, which needs no memory per entry and takes
+    a fifth of the time of a gather and a segment sum. It has no gradient here; callers that need one define
+    it by the product with the transposed matrix.
 
     Args:
         starts: int32 `[n + 1]`; the entries of row r are `starts[r]:starts[r + 1]`.
@@ -31,7 +31,7 @@ def sparse_product(starts: Any, columns: Any, values: Any, dense: Any) -> Any:
 
 
 def _by_segments(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
-    """Entry by entry: memory `[E, C]`."""
+    """The product entry by entry, with memory `[E, C]`."""
     parts = ops.take(dense, columns, axis=0) * values[:, None]
     return ops.segment_sum(parts, rows_of(starts, columns.shape[0]), num_segments=n)
 
@@ -57,7 +57,7 @@ def _torch(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
     import torch
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that these matrices are new, and unchecked
+        warnings.simplefilter("ignore", UserWarning)  # about beta state and missing checks of sparse matrices
         matrix = torch.sparse_csr_tensor(starts, columns, values, (n, dense.shape[0]))
     return matrix @ dense
 

@@ -6,10 +6,10 @@ from kerasrec._precision import at_least_float32
 
 
 def unit_length(x: Any) -> Any:
-    """Vectors of the last axis over their length, whose square is floored at 1e-12.
+    """Vectors of the last axis divided by their length, whose square is at least 1e-12.
 
-    Below the floor there is no gradient: it would be a million times that of the result, which leaves half
-    precision, and the vector is one without features or direction.
+    Below this bound, there is no gradient: it would be a million times the gradient of the result, which
+    overflows half precision, and such a vector has no direction anyway.
     """
     wide = at_least_float32(x)
     square = ops.sum(ops.square(wide), axis=-1, keepdims=True)

@@ -26,15 +26,15 @@ NAMES: dict[str, type[keras.losses.Loss]] = {
     "warp": losses.WARP,
     "wmrb": losses.WMRB,
 }
-# What papers of sequence models call them. Only these models take them: "bce" elsewhere is Keras's.
+# Names in papers on sequential models, which only these models accept; elsewhere, "bce" is Keras's loss.
 SHORT = {"ce": "catalogue_cross_entropy", "sampled": "sampled_softmax", "bce": "binary_cross_entropy"}
 
 
 def takes_catalogue(loss: Any) -> bool:
-    """Whether a loss compares the whole catalogue, so that nothing is sampled for it.
+    """Whether a loss compares the whole catalogue, so that it needs no samples.
 
     Args:
-        loss: a loss, or its name; `None` and losses of other libraries do not.
+        loss: a loss, or its name; `False` for `None` and losses of other libraries.
     """
     kind = NAMES.get(SHORT.get(loss, loss)) if isinstance(loss, str) else loss
     return bool(getattr(kind, "takes_catalogue", False))

@@ -1,4 +1,4 @@
-"""Sums over a list's negatives of what each pair with a positive costs, in few passes over the scores."""
+"""Sums of pair losses over the negatives of a list, in few passes over the scores."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,24 +11,24 @@ PairSums = Callable[[Any, Any, Any, Any], Any]
 def pair_sums(
     value: Callable[[Any], Any], slope: Callable[[Any], Any], taken: Callable[[Any, Any], Any] | None = None
 ) -> PairSums:
-    """A function of the positives and negatives of lists to each positive's sum.
+    """A function that returns, for each positive of a list, the sum of pair losses over the negatives.
 
-    Its gradient is written out: what a backend derives keeps several arrays of the size of all pairs.
+    Its gradient is written by hand, because a backend's own would keep several arrays as large as all pairs.
 
     Args:
-        value: function of the score by which the negative leads, elementwise.
+        value: elementwise function of the lead of the negative's score over the positive's.
         slope: its derivative.
-        taken: function of the labels of positives and of entries, which broadcast, to whether a pair
-            counts. Defaults to `None`: entries of label 0 do.
+        taken: function of the labels of positives and of entries (broadcast) that says whether a pair counts.
+            Defaults to `None`: pairs with an entry of label 0 count.
 
     Returns:
-        A function of labels `[B, P]` and scores `[B, P]` of positives and of labels `[B, L]` and scores
-        `[B, L]` of lists to sums `[B, P]`.
+        A function of labels `[B, P]` and scores `[B, P]` of positives, and labels `[B, L]` and scores
+        `[B, L]` of lists, that returns sums `[B, P]`.
     """
 
     @ops.custom_gradient
     def sums(gains: Any, positives: Any, labels: Any, scores: Any) -> tuple[Any, Any]:
-        single = positives.shape[1] == 1  # of three axes XLA makes loops that it does not vectorise
+        single = positives.shape[1] == 1  # XLA does not vectorise loops over three axes
         if single:
             leads, entries, of = scores - positives, labels, gains
         else:
@@ -59,5 +59,5 @@ def softplus(x: Any) -> Any:
 
 
 def counted(taken: Any, dtype: Any) -> Any:
-    """How many entries of the last axis are taken, at least 1."""
+    """The number of taken entries on the last axis, at least 1."""
     return ops.maximum(ops.sum(ops.cast(taken, dtype), axis=-1), 1.0)

@@ -7,9 +7,9 @@ from kerasrec.losses._ranking_loss import RankingLoss
 
 
 class _LeadLoss(RankingLoss):
-    """A loss of pairs that depends on nothing but by how much the worse entry's score leads.
+    """A loss of pairs that depends only on the lead of the worse entry's score over the better one's.
 
-    A subclass gives `value(lead)` and its derivative `slope(lead)`, both elementwise.
+    A subclass defines `value(lead)` and its derivative `slope(lead)`, both elementwise.
     """
 
     def value(self, lead: Any) -> Any:
@@ -17,12 +17,12 @@ class _LeadLoss(RankingLoss):
         raise NotImplementedError(f"{type(self).__name__} must define `value`.")
 
     def slope(self, lead: Any) -> Any:
-        """Its derivative."""
+        """The derivative of `value`."""
         raise NotImplementedError(f"{type(self).__name__} must define `slope`.")
 
 
 class PairwiseLoss(_LeadLoss):
-    """The sum over a list's positives of the label times the mean over its negatives of a pair's loss."""
+    """The sum over a list's positives of the label times the mean pair loss over the negatives."""
 
     def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
         """The loss of each list, `[B]`."""
@@ -32,7 +32,7 @@ class PairwiseLoss(_LeadLoss):
 
 
 class OrderedPairsLoss(_LeadLoss):
-    """The sum over a list's positives of the mean over its entries with a smaller label of a pair's loss."""
+    """The sum over a list's positives of the mean pair loss over the entries with a smaller label."""
 
     def loss_of(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
         """The loss of each list, `[B]`."""

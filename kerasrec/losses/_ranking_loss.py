@@ -9,36 +9,36 @@ from kerasrec._own_items import own_items
 from kerasrec._precision import at_least_float32
 from kerasrec.losses._shared_labels import are_shared, spread
 
-# How many items of the lists at hand are a row's own; `None` where a positive may stand anywhere.
+# How many items of the current lists are a row's own; `None` if positives can be anywhere.
 _n_own: ContextVar[int | None] = ContextVar("n_own", default=None)
 
 
-# With more positives a list than this, pairs cost more than sorting.
+# With more positives per list than this, computing all pairs costs more than sorting.
 FEW = 8
 
 
 class RankingLoss(keras.losses.Loss):
-    """What every ranking loss shares: labels and scores of lists, padding, and lists with nothing to rank.
+    """The base class of ranking losses: labels and scores of lists, padding, and lists with nothing to rank.
 
-    A subclass gives `loss_of(gains, positives, labels, scores)`, positives `[B, P]` with lists `[B, L]` of
-    which those of label 0 are the negatives, to `[B]`; or `list_loss(labels, scores)`, `[B, L]` with `[B, L]`
-    to `[B]`, where it needs lists whole. Scores of padding come to it as 0, so that whatever stands there
-    reaches neither loss nor gradient.
+    A subclass defines `loss_of(gains, positives, labels, scores)`, which returns `[B]` for positives `[B, P]`
+    and lists `[B, L]`, whose entries of label 0 are the negatives. If it needs whole lists, it defines
+    `list_loss(labels, scores)` instead, which returns `[B]` for `[B, L]` and `[B, L]`. Scores of padding are
+    passed as 0, so that padding affects neither loss nor gradient.
 
-    Where rows share their sampled items, labels may also be `[1, 1, N + S, 3]`, of the `N` rows' own items
-    and of the `S` shared ones: label, item code and logarithm of the item's probability under the sampler. A
-    shared item that is a row's own does not count there. `kerasrec.data.SequenceBatches` gives them so.
+    If rows share their sampled items, labels may also be `[1, 1, N + S, 3]`, for the own items of `N` rows
+    and `S` shared items: label, item code and logarithm of the item's probability under the sampler. A shared
+    item does not count for a row whose own item it is. `kerasrec.data.SequenceBatches` makes such labels.
 
     Args:
-        max_positives: int or `None`. Only so many entries of a list, those with the largest labels, count as
-            positives, and the pairs of a batch then take memory `[B, max_positives, L]` instead of
-            `[B, L, L]`. Set it to 1 where a list has one positive. Defaults to `None`, all of them.
+        max_positives: int or `None`, maximum number of positives of a list: the entries with the largest
+            labels. The pairs of a batch then take memory `[B, max_positives, L]` instead of `[B, L, L]`. Set
+            it to 1 if a list has one positive. Defaults to `None`: all positives.
         reduction: as in `keras.losses.Loss`, over lists. Defaults to `"sum_over_batch_size"`.
         name: str or `None`.
         dtype: as in `keras.losses.Loss`; half precision is raised to float32.
 
     Attributes:
-        row_by_row: bool, the losses of parts of a batch of one size have the loss of the batch as their mean.
+        row_by_row: bool, whether the loss of a batch is the mean of the losses of equal parts of it.
     """
 
     row_by_row = True
@@ -89,8 +89,8 @@ class RankingLoss(keras.losses.Loss):
         labels, scores = at_least_float32(y_true), at_least_float32(y_pred)
         if self.n_own != 1 or type(self).loss_of is RankingLoss.loss_of:
             return self.list_loss(labels, _without_padding(labels, scores))
-        # One item of its own a row, and items that the batch shares: the former is the positive, or else
-        # there is nothing to rank. Taken apart first, lists are never put together.
+        # A row has one item of its own, which is the positive if there is anything to rank, and items shared
+        # by the batch. They are split first, so that the whole lists are never made.
         (own, labels), (positives, scores) = (ops.split(x, [1], axis=1) for x in (labels, scores))
         positives, scores = _without_padding(own, positives), _without_padding(labels, scores)
         return self.loss_of(ops.relu(own), positives, labels, scores)
@@ -104,8 +104,8 @@ class RankingLoss(keras.losses.Loss):
         """The loss of each list, `[B]`.
 
         Args:
-            gains: labels of what counts as positive, `[B, P]`, 0 where a place is empty.
-            positives: their scores, `[B, P]`.
+            gains: labels of the positives, `[B, P]`; 0 for an empty place.
+            positives: scores of the positives, `[B, P]`.
             labels: `[B, L]`; entries of label 0 are the negatives.
             scores: `[B, L]`.
         """
@@ -119,9 +119,9 @@ class RankingLoss(keras.losses.Loss):
             *columns: further tensors `[B, L]`, e.g. the scores.
 
         Returns:
-            Labels `[B, P]`, 0 where a place is empty, and each column's entries `[B, P]`; `P` is the list's
-            length, the number of a row's own items where the others are shared by the batch, or
-            `max_positives` where that is smaller.
+            Labels `[B, P]`, 0 for an empty place, and the entries of each column `[B, P]`. `P` is the length
+            of a list, or the number of a row's own items if the batch shares the others; and at most
+            `max_positives`.
         """
         labels, *own = self.own(labels, *columns)
         if self.max_positives is not None and (self.n_own is None or self.n_own > self.max_positives):
@@ -137,14 +137,14 @@ class RankingLoss(keras.losses.Loss):
 
     @property
     def n_own(self) -> int | None:
-        """How many items of the lists at hand are a row's own: the only ones that can be positives.
+        """How many items of the current lists are a row's own, which alone can be positives.
 
-        `None` where the batch shares no items, or in a call of `list_loss` by hand.
+        `None` if the batch shares no items, or if `list_loss` is called directly.
         """
         return _n_own.get()
 
     def own(self, *columns: Any) -> list[Any]:
-        """The part of tensors `[B, L]` in which positives can stand."""
+        """The part of tensors `[B, L]` that can contain positives."""
         return [column if self.n_own is None else column[:, : self.n_own] for column in columns]
 
     def get_config(self) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from kerasrec.losses._places import by_places, spread
 
 
 class RatingLoss(keras.losses.Loss):
-    """What the losses of ratings share: one figure of all entries of a batch, with weights and masks.
+    """The base class of rating losses: one statistic of all entries of a batch, with weights and masks.
 
-    A subclass gives `statistic(values, predictions, weights)`.
+    A subclass defines `statistic(values, predictions, weights)`.
     """
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -25,11 +25,11 @@ class RatingLoss(keras.losses.Loss):
             if part is not None:
                 part = ops.cast(ops.convert_to_tensor(part), weights.dtype)
                 weights = weights * _like(part, y_pred, "sample_weight")
-        # A product is a new tensor, without the mask, which Keras would apply to the one figure.
+        # The product is a new tensor without the mask, which Keras would apply to the single statistic.
         return super().__call__((y_true, weights), y_pred * 1)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The statistic, `[1]`, which every reduction leaves as it is."""
+        """The statistic, `[1]`, which no reduction changes."""
         values, weights = y_true
         values = _like(values, y_pred, "y_true")
         values, predictions, weights = (at_least_float32(x) for x in (values, y_pred, weights))
@@ -39,17 +39,17 @@ class RatingLoss(keras.losses.Loss):
         return ops.reshape(self.statistic(values, predictions, weights), (1,))
 
     def statistic(self, values: Any, predictions: Any, weights: Any) -> Any:
-        """Three tensors of one shape to a scalar."""
+        """The statistic of three tensors of one shape, a scalar."""
         raise NotImplementedError(f"{type(self).__name__} must define `statistic`.")
 
 
 def missing_weights(values: Any, weights: Any, n_items: int | None) -> Any:
-    """Weights with which a row's zeros stand for all items of the catalogue that it gives no value for.
+    """Weights with which the zeros of a row represent all items of the catalogue without a value in it.
 
     Args:
         values: `[B, L]`.
         weights: `[B, L]`.
-        n_items: size of the catalogue, or `None` where a row holds all of it.
+        n_items: size of the catalogue, or `None` if a row contains all of it.
 
     Returns:
         `[B, L]`.
@@ -66,13 +66,13 @@ def missing_weights(values: Any, weights: Any, n_items: int | None) -> Any:
 
 
 def weighted_mean(x: Any, weights: Any) -> Any:
-    """A scalar; 0 where no weight is above 0."""
+    """A weighted mean, a scalar; 0 if no weight is above 0."""
     total = ops.sum(weights)
     return ops.sum(x * weights) / ops.where(total > 0, total, ops.ones_like(total))
 
 
 def _like(x: Any, y_pred: Any, name: str) -> Any:
-    """`x` with the rank of `y_pred`: `[B]` beside `[B, L]` is one value per row."""
+    """`x` with the rank of `y_pred`; `[B]` with `[B, L]` is one value per row."""
     if len(x.shape) == len(y_pred.shape) + 1 and x.shape[-1] == 1:
         x = ops.squeeze(x, axis=-1)
     while len(x.shape) < len(y_pred.shape):

@@ -6,13 +6,13 @@ from keras import ops
 
 
 class SharedLabels(NamedTuple):
-    """What such labels say.
+    """The parts of labels with shared items.
 
     Attributes:
         own: label of each row's own item, `[N, 1]`.
-        left_out: whether a shared item does not count for a row, `[N, S]`.
+        left_out: whether a shared item is ignored for a row, `[N, S]`.
         own_log_q: logarithm of the probability of each row's own item under the sampler, `[N, 1]`.
-        shared_log_q: that of each shared item, `[1, S]`.
+        shared_log_q: the same of each shared item, `[1, S]`.
     """
 
     own: Any
@@ -22,19 +22,19 @@ class SharedLabels(NamedTuple):
 
 
 def are_shared(y_true: Any) -> bool:
-    """Whether labels are those of `N` rows with an own item each, and of `S` items that all share."""
+    """Whether labels are those of `N` rows with one own item each, and `S` shared items."""
     return len(tuple(getattr(y_true, "shape", ()))) == 4
 
 
 def parts(y_true: Any, y_pred: Any, remove_hits: bool = True) -> SharedLabels:
-    """What the labels say.
+    """Split labels into their parts.
 
     Args:
         y_true: `[1, 1, N + S, 3 + W]`: label, item code and logarithm of the probability under the sampler,
-            of each row's own item and then of each shared one; in the other columns of a row, eight shared
-            items each, as `np.packbits` has them, which of them the row leaves out.
+            of each row's own item and then of each shared item. The other columns of a row say which shared
+            items it leaves out, eight per column, packed as by `np.packbits`.
         y_pred: scores `[N, 1 + S]`.
-        remove_hits: bool, whether a shared item that is a row's own does not count there.
+        remove_hits: bool, whether to ignore a shared item for a row whose own item it is.
     """
     n_shared = y_pred.shape[1] - 1
     labels, codes, log_q = (y_true[0, 0, :, column] for column in range(3))
