@@ -25,7 +25,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What `write_json` wrote; `None` if there is no such file."""
+    """Read a file written by `write_json`; `None` if there is none."""
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -43,7 +43,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
-    """What `write_arrays` wrote; `None` if there is no such file."""
+    """Read a file written by `write_arrays`; `None` if there is none."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)

@@ -1,4 +1,4 @@
-"""What a search optimises: which metric, in which direction, and what reports it."""
+"""The objective of a search: a metric, its direction, and where its value comes from."""
 
 import re
 from typing import Any
@@ -101,7 +101,7 @@ def objective(given: Any, card: Any = None, clicks: bool = False) -> Objective:
 
 
 def _known(card: Any, clicks: bool) -> dict[str, str]:
-    """What a model reports in addition to the metrics of lists."""
+    """The metrics that a model reports in addition to those of lists."""
     if clicks:
         return dict(_CLICKS)
     if card is not None and card.task == "ranking":

@@ -24,7 +24,7 @@ _BELOW_1 = 1 - 1e-9  # keras-tuner turns 1 into the highest integer plus one
 
 
 class Durable:
-    """What kerasrec adds to an oracle of keras-tuner.
+    """kerasrec's additions to an oracle of keras-tuner.
 
     The whole state, including the trials, is in one file that is replaced atomically. What an oracle draws
     depends on the seed and the number of trials, not on earlier draws, so a search that is resumed continues

@@ -1,4 +1,4 @@
-"""What a search can vary: the settings on a model's card, those of its parts and those of its training."""
+"""The settings that a search can vary: those on a model's card, of its parts and of its training."""
 
 import dataclasses
 import inspect

@@ -229,7 +229,7 @@ def _give_up_on(plan: Plan, oracle: Any, trial: Any, reason: str) -> None:
 
 
 def _pickled(plan: Plan, chief: str) -> bytes:
-    """What a worker reads: the path and the script first, which the rest may need."""
+    """The input of a worker; the path and the script come first, because the rest may need them."""
     try:
         content = pickle.dumps((plan, chief))
     except (pickle.PicklingError, AttributeError, TypeError) as error:

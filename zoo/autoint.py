@@ -96,7 +96,7 @@ def AutoInt(
 
 
 def _block(x: Any, n_heads: int, head_size: int, name: str) -> Any:
-    """Fields `[B, F, D]` to fields that have looked at each other, `[B, F, n_heads * head_size]`."""
+    """Self-attention among fields `[B, F, D]`, which returns `[B, F, n_heads * head_size]`."""
     n_fields, width = x.shape[1], n_heads * head_size
 
     def projected(what: str) -> Any:
@@ -105,7 +105,7 @@ def _block(x: Any, n_heads: int, head_size: int, name: str) -> Any:
     def by_head(what: str) -> Any:  # [B, H, F, head_size]
         return ops.transpose(ops.reshape(projected(what), (-1, n_fields, n_heads, head_size)), (0, 2, 1, 3))
 
-    if n_fields == 1:  # it looks at itself alone
+    if n_fields == 1:  # a single field attends only to itself
         return ops.relu(projected("value") + projected("residual"))
     queries, keys, values = by_head("query"), by_head("key"), by_head("value")
     weights = ops.softmax(ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2))), axis=-1)

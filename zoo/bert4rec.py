@@ -66,8 +66,8 @@ def BERT4Rec(
         masked = AppendMasked(history_length, name="append_masked")(history)
         table = _sequences.item_table(n_items, n_components, masked=True)
         x = keras.layers.Rescaling(n_components**0.5, name="scale")(table(masked))
-        # As large as an item's scaled vector: what is hidden is told by its place alone, and
-        # larger ones would drown the items.
+        # As large as scaled item vectors: a masked item is known only by its position, and larger vectors
+        # would dominate the items.
         places = keras.initializers.RandomNormal(stddev=_sequences.STDDEV * n_components**0.5)
         x = PositionEmbedding(history_length + 1, places, name="places")(x)
         x = keras.layers.Dropout(dropout, name="dropout")(x)
@@ -87,7 +87,7 @@ def BERT4Rec(
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """Few epochs where histories are short: they are soon known by heart."""
+    """Few epochs if histories are short, because the model soon overfits them."""
     length = _sequences.history_length(size)
     long = length > 50
     dropout = 0.1 if long else 0.3

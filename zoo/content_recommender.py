@@ -92,7 +92,7 @@ def ContentRecommender(
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """That of a matrix factorisation, of as many components as there are features."""
+    """The recipe of a matrix factorisation, with as many components as there are features."""
     found = from_random(size, loss)
     return dataclasses.replace(
         found, settings={name: x for name, x in found.settings.items() if name != "n_components"}

@@ -97,7 +97,7 @@ def DeepReprRecommender(
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """Cosines over a low temperature: with dot products, networks learn little but what is popular."""
+    """Cosines with a low temperature; with dot products, networks learn little more than popularity."""
     cosines = {"score": "cosine", "temperature": 0.1}
     return from_random(size, loss, n_components=20, decay=0.05, learning_rate=0.01, **cosines)
 

@@ -110,7 +110,7 @@ def DLRM(
 
 
 def _dots(vectors: Any, n: int) -> list[Any]:
-    """The dot products of all pairs, as rows of the triangle above the diagonal, `[B, n - 1]` to `[B, 1]`."""
+    """The dot products of all pairs: the rows of the upper triangle, from `[B, n - 1]` to `[B, 1]`."""
     products = ops.matmul(vectors, ops.transpose(vectors, (0, 2, 1)))
     return [products[:, place, place + 1 :] for place in range(n - 1)]
 

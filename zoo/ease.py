@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from kerasrec.data import Interactions
 
-# Items whose weights are computed at once.
+# Number of items whose weights are computed at once.
 _BLOCK = 256
-# How many operations of dense matrix products take the time of one of sparse ones.
+# Number of dense matrix operations that take as long as one sparse operation.
 _SPARSE = 50
 
 
@@ -76,7 +76,7 @@ def EASE(
 
 
 def too_large(n_items: int, max_bytes: float = 8e9) -> str:
-    """Why a catalogue cannot be fitted; empty if it can.
+    """The reason why a catalogue cannot be fitted; empty if it can.
 
     Args:
         n_items: int.
@@ -113,11 +113,11 @@ def _by_items(matrix: "scipy.sparse.csr_matrix", ridge: float) -> np.ndarray:
 
 
 def _by_users(matrix: "scipy.sparse.csr_matrix", ridge: float) -> np.ndarray:
-    """By `ridge P = I - X^T (X X^T + ridge I)^-1 X`, whose inverse has one row per user."""
+    """Compute `ridge P = I - X^T (X X^T + ridge I)^-1 X`, with an inverse of one row per user."""
     n_items = matrix.shape[1]
     strips = gram(matrix, ridge)
     invert(strips)
-    inverse = mirrored(strips, np.float64)  # with a minus
+    inverse = mirrored(strips, np.float64)  # negative
     by_item = matrix.T.tocsr().astype(np.float64)
     weights = np.empty((n_items, n_items), np.float32)
 

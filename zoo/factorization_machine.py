@@ -144,7 +144,7 @@ class PairsOfFeatures(SparseLinearRepr):
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """That of a matrix factorisation."""
+    """The recipe of a matrix factorisation."""
     return from_random(size, loss)
 
 

@@ -181,7 +181,7 @@ class GraphFilterScore(HistoryScore):
         return self._filters()(self.valued(histories))
 
     def contributions(self, user: int, item: int) -> tuple[str, np.ndarray, np.ndarray]:
-        """What each of the user's items contributes to a score.
+        """The contribution of each of the user's items to a score.
 
         Args:
             user: code.
@@ -230,7 +230,7 @@ class GraphFilterScore(HistoryScore):
 
 
 def _rooted(sums: Any) -> Any:
-    """One over the roots of sums; 0 where there is nothing."""
+    """One over the square roots of sums; 0 for a sum of 0."""
     return ops.where(sums > 0, ops.rsqrt(ops.maximum(sums, 1e-30)), 0.0)
 
 

@@ -52,7 +52,7 @@ def GlobalBias(
     mean = values.mean()
     item_offset = _offsets(items, values - mean, interactions.n_items, item_shrinkage)
     user_offset = _offsets(users, values - mean - item_offset[items], interactions.n_users, user_shrinkage)
-    # A score has a comparison; here there is nothing to compare.
+    # A score layer compares vectors, so give it vectors of zeros.
     nothing = np.zeros((interactions.n_users, 1)), np.zeros((interactions.n_items, 1))
     return factorised(CARD, *nothing, user_bias=mean + user_offset, item_bias=item_offset)
 

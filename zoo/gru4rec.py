@@ -72,7 +72,7 @@ def GRU4Rec(
         return _sequences.sequence_model(CARD, {"history": history}, x, table, learning_rate, made)
 
 
-# Sessions, from which on there is enough to learn for twice as many components.
+# Number of sessions from which on twice as many components are useful.
 _MANY_SESSIONS = 100_000
 
 

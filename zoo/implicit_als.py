@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from kerasrec.data import Interactions
 
-# Interactions solved for at once: few enough for their vectors to stay near, enough for threads not to wait
-# for each other between short operations.
+# Interactions solved for at once: few enough for their vectors to stay in the cache, and enough for threads
+# not to wait for each other between short operations.
 _ENTRIES = 16384
-# Steps of conjugate gradients an iteration, each from the last solution.
+# Steps of conjugate gradients per iteration, from the last solution.
 _STEPS = 3
 _TINY = np.float32(1e-30)
 
@@ -76,7 +76,7 @@ def ImplicitALS(
     generator = np.random.default_rng(seed)
     items = generator.normal(0, 0.1 / n_components**0.5, (interactions.n_items, n_components))
     items = items.astype(np.float32)
-    items[np.diff(by_item.indptr) == 0] = 0  # what nobody has is never solved for
+    items[np.diff(by_item.indptr) == 0] = 0  # items without interactions are never solved for
     users = np.zeros((interactions.n_users, n_components), np.float32)
     sides = _Side(by_user, alpha, l2), _Side(by_item, alpha, l2)
     for _ in range(iterations):
@@ -86,7 +86,7 @@ def ImplicitALS(
 
 
 class _Side:
-    """The systems of all users, or of all items: rows of about the same length are solved together."""
+    """The linear systems of all users or all items; rows of about the same length are solved together."""
 
     def __init__(self, matrix: "scipy.sparse.csr_matrix", alpha: float, l2: float) -> None:
         self.l2 = l2
@@ -111,7 +111,7 @@ class _Side:
                 return x @ gram + _sums(vectors, weights * scores(x))
 
             x = own[rows]
-            # What is left of the targets, `sum (1 + w) y`, in one pass over the vectors.
+            # The residual of the targets `sum (1 + w) y`, in one pass over the vectors.
             residual = _sums(vectors, 1 + weights * (1 - scores(x))) - x @ gram
             own[rows] = _conjugate_gradients(times, x, residual)
 
@@ -127,12 +127,12 @@ def _sums(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _conjugate_gradients(
     times: Callable[[np.ndarray], np.ndarray], x: np.ndarray, residual: np.ndarray
 ) -> np.ndarray:
-    """Some steps from x, `[B, C]`, towards the solutions of `times(x) = targets`; `residual` is left."""
+    """Steps from x, `[B, C]`, towards the solutions of `times(x) = targets` with the initial `residual`."""
     direction = residual
     size = _dots(residual, residual)
     for left in reversed(range(_STEPS)):
         product = times(direction)
-        # A row that is solved has a direction of zero and stays.
+        # A solved row has a direction of zero, so it does not change.
         step = size / np.maximum(_dots(direction, product), _TINY)
         x = x + step * direction
         if left:
@@ -155,7 +155,7 @@ def _blocks(matrix: "scipy.sparse.csr_matrix") -> Iterator[tuple[np.ndarray, np.
     start = 0
     while start < len(order):
         longest = counts[order[start:]]
-        # As many rows as fit when all are as long as the last one.
+        # As many rows as fit if all are as long as the last one.
         fits = np.flatnonzero(longest * np.arange(1, len(longest) + 1) <= _ENTRIES)
         end = start + (int(fits[-1]) + 1 if len(fits) else 1)
         rows = order[start:end]

@@ -136,7 +136,7 @@ def LightGCN(
 def _directions(matrix: "scipy.sparse.csr_matrix", n_components: int) -> list[np.ndarray]:
     """Singular vectors of the normalised graph times the roots of their values, as long as random rows.
 
-    Where there are fewer of them than components, the others are 0.
+    If there are fewer of them than components, the other components are 0.
     """
     from sklearn.utils.extmath import randomized_svd
 
@@ -155,9 +155,9 @@ def _directions(matrix: "scipy.sparse.csr_matrix", n_components: int) -> list[np
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """Softmax over a sample that the batch shares, of cosines, in batches of 64 steps an epoch and more.
+    """Softmax of cosines over a sample shared by the batch, with batches for at least 64 steps per epoch.
 
-    A step costs the propagation, whatever the batch, so it is the number of steps that counts.
+    The cost of a step is the propagation, which does not depend on the batch, so the number of steps matters.
     """
     from kerasrec.data.samplers import UniformSampler
 

@@ -91,7 +91,7 @@ def MixtureOfTastes(
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """Smaller vectors, since a user has several, at a lower rate."""
+    """Smaller vectors, because a user has several, and a lower rate."""
     return from_random(size, loss, n_components=64, decay=0.1, learning_rate=0.01)
 
 

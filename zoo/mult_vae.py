@@ -13,7 +13,7 @@ from kerasrec.zoo._parts import seeds
 from kerasrec.zoo._recipe import Recipe, Size
 from kerasrec.zoo._sequences import history_input
 
-# Scores of a batch at most: a quarter of a gigabyte, of which a step holds a few.
+# Maximum number of scores of a batch: a quarter of a gigabyte, and a step holds several such arrays.
 _SCORES = 1 << 26
 _ROWS = (16, 512)
 _RESULTS = """\
@@ -125,7 +125,7 @@ def MultVAE(
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """At least 16 steps an epoch; the divergence has its whole weight after half of all steps."""
+    """At least 16 steps per epoch; the divergence has its full weight after half of all steps."""
     low, high = _ROWS
     rows = min(high, max(low, 1 << (max(1, size.n_users // 16).bit_length() - 1)))
     rows = min(rows, max(1, _SCORES // size.n_items))

@@ -77,7 +77,7 @@ def NeuMF(
     regularizer = keras.regularizers.L2(l2) if l2 else None
 
     def table(ids: Any, n: int, size: int, name: str) -> Any:
-        """Small numbers, as published: products of He-normal vectors would drown the network."""
+        """A table of small numbers, as published: products of He-normal vectors would drown the network."""
         return FeatureEmbedding(n, size, HostNormal(0.0, _STDDEV, next(of)), regularizer, name=name)(ids)
 
     with seeded(seed):
@@ -102,7 +102,7 @@ def NeuMF(
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """Four negatives a positive, as published, in larger batches at a higher rate that falls."""
+    """Four negatives per positive, as published, in larger batches and at a higher, falling rate."""
     settings = {"n_components": 16, "learning_rate": 4e-3} | ({} if loss is None else {"loss": loss})
     rows = min(2048, max(64, 1 << (max(1, size.n_interactions // 100).bit_length() - 1)))
     return Recipe(settings, schedule="linear", batch_size=rows, n_sampled_items=4, epochs=12, patience=2)

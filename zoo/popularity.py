@@ -58,7 +58,7 @@ def Popularity(interactions: "Interactions", half_life: Any = None, values: Valu
 def _lately(
     interactions: "Interactions", matrix: "scipy.sparse.csr_matrix", half_life: Any, values: str
 ) -> np.ndarray:
-    """What each item has left of its interactions `[I]`."""
+    """The decayed number of interactions of each item `[I]`."""
     import scipy.sparse
 
     from kerasrec.data._access import meaning_of
@@ -82,7 +82,7 @@ def _lately(
 
 
 def _left(interactions: "Interactions", half_life: float) -> np.ndarray:
-    """The share of its weight that each interaction has left `[n]`."""
+    """The share of its weight that remains for each interaction `[n]`."""
     times = np.asarray(interactions.times)
     return np.exp2(-(times.max() - times).astype(np.float64) / half_life)
 
@@ -93,7 +93,7 @@ def _duration(half_life: Any, dates: bool) -> float:
     if dates != (seconds is not None):
         rule, what = ("a timedelta", "dates") if dates else ("a number in their unit", "numbers")
         raise ValueError(
-            f"`half_life` must be {rule} where the times are {what}. Received: half_life={half_life!r}."
+            f"`half_life` must be {rule} if the times are {what}. Received: half_life={half_life!r}."
         )
     duration = float(half_life if seconds is None else seconds() * 1e9)
     if not 0 < duration < float("inf"):

@@ -34,7 +34,7 @@ class HashScore(keras.layers.Layer):
         self.autocast = False
 
     def build(self, user_shape: Any, item_shape: Any = None) -> None:
-        """Nothing to create."""
+        """Create nothing."""
         self.built = True
 
     def call(self, user: Any, item: Any) -> Any:
@@ -73,13 +73,13 @@ class HashScore(keras.layers.Layer):
 
 
 def _mix(x: Any) -> Any:
-    """A bijection of int32 that spreads every bit; products wrap around."""
+    """A bijection of int32 that spreads each bit; products wrap around."""
     x = _fold(_fold(x) * 0x45D9F3B) * 0x45D9F3B
     return _fold(x)
 
 
 def _fold(x: Any) -> Any:
-    """The upper half of the bits onto the lower; shifts of int32 bring in the sign, which is cut off."""
+    """Combine the upper half of the bits with the lower; int32 shifts bring in the sign, which is removed."""
     return ops.bitwise_xor(x, ops.bitwise_and(ops.right_shift(x, 16), 0xFFFF))
 
 

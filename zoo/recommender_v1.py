@@ -49,7 +49,7 @@ def RecommenderV1(
     """
     user, item = id_inputs()
     seed_of = seeds(seed)
-    # Ratings in half precision would be rounded to about 0.004.
+    # In half precision, ratings would be rounded to about 0.004.
     score = DotScore(name="dot", dtype="float32")(
         table(n_users, n_components, l2, next(seed_of), "user_embedding")(user),
         table(n_items, n_components, l2, next(seed_of), "item_embedding")(item),

@@ -59,7 +59,7 @@ _CARDS: dict[str, Card] = {
     card.name: card for card in (import_module(f"kerasrec.zoo.{module}").CARD for module in _MODULES)
 }
 
-# Closed forms, the cheapest first; what is trained comes after them.
+# Closed-form models, the cheapest first; trained models come after them.
 _CHEAP = (
     "random",
     "popularity",
@@ -252,7 +252,7 @@ def recipe(name: str, interactions: Any, **hyperparameters: Any) -> Recipe:
     chosen = found.recipe_for(Size.of(interactions), hyperparameters.get("loss"))
     given = dict(hyperparameters)
     if callable(found.recipe):
-        given.pop("loss", None)  # it is in the recipe, with settings that suit it
+        given.pop("loss", None)  # the recipe has it, with settings that suit it
     return chosen.with_settings(**given)
 
 
@@ -275,13 +275,13 @@ def by_cost(models: Iterable[str]) -> list[str]:
 
 
 def _accepted(found: Card, hyperparameters: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
-    """What a model's factory takes; an error if something else is among the hyperparameters."""
+    """The parameters of a model's factory; other hyperparameters are an error."""
     accepted = inspect.signature(found.factory).parameters
     settings = [key for key in accepted if key not in _FROM_DATA]
     for key in hyperparameters:
         if key not in settings:
             value = hyperparameters[key]
-            # A table would fill the screen.
+            # A table in the message would fill the screen.
             came = repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
             raise ValueError(
                 f"Hyperparameters of {found.name} must be among {', '.join(settings)}."
@@ -299,7 +299,7 @@ def _check(interactions: "Interactions") -> None:
 
 
 def _rows(argument: str, features: Any, interactions: "Interactions") -> Any:
-    """Features in the order of the codes; the number of entities stands for their identity."""
+    """Features in the order of the codes, or the number of entities if there are none."""
     side = argument.removesuffix("_features")
     ids = interactions.user_ids if side == "user" else interactions.item_ids
     if features is None:

@@ -71,7 +71,7 @@ def SASRec(
         x = PositionEmbedding(history_length, name="places")(x)
         x = keras.layers.Dropout(dropout, name="dropout")(x)
         for i in range(n_blocks):
-            # Dropout of attention weights teaches no more, and costs as much as all other dropout.
+            # Dropout of attention weights does not improve results, and costs as much as all other dropout.
             block = SelfAttentionBlock(n_heads, dropout=dropout, attention_dropout=0.0, name=f"block_{i}")
             x = block(x, history)
         x = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
@@ -79,14 +79,14 @@ def SASRec(
         return _sequences.sequence_model(CARD, {"history": history}, x, table, learning_rate, made)
 
 
-# Likes a user, below which half of everything is dropped: short histories are soon known by heart.
+# Likes per user below which dropout is a half, because the model soon overfits short histories.
 _SHORT = 20
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """Where histories are long, a high rate that falls is far ahead of a low one.
+    """If histories are long, a high, falling rate is much better than a low one.
 
-    The whole catalogue takes twice the time of a sample, and is ahead by less than the interval.
+    The whole catalogue takes twice as long as a sample, and is better by less than the interval.
     """
     length = _sequences.history_length(size)
     if length > 50:

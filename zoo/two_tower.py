@@ -109,14 +109,14 @@ def TwoTower(
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """That of a matrix factorisation, but slower: both networks begin as the same decomposition.
+    """The recipe of a matrix factorisation with a lower rate: both networks begin at the same decomposition.
 
-    From a random start, networks on identities learn little but what is popular, with dot products least of
-    all. Where a decomposition is too dear, there are cosines.
+    From a random start, networks on identities learn little more than popularity, and least with dot
+    products. If a decomposition is too expensive, cosines are used.
     """
     found = recipe(size, loss)
     if "learning_rate" not in found.settings:
-        return found  # of pairs
+        return found  # trained on pairs
     if is_large(size):
         cosines = {"score": "cosine", "temperature": 0.2}
         return found.with_settings(hidden=(128,), learning_rate=2e-3, **cosines)

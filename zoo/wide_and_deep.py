@@ -98,7 +98,7 @@ def WideAndDeep(
 
 
 def _pair(fields: Fields, cross: Any) -> tuple[str, str]:
-    """The inputs that a cross reads."""
+    """The names of the two inputs of a cross."""
     known = fields.columns.names
     possible = [
         name
@@ -112,7 +112,7 @@ def _pair(fields: Fields, cross: Any) -> tuple[str, str]:
         or cross[0] == cross[1]
     ):
         raise ValueError(
-            "Each of `crosses` must be a pair of different columns with one category a row: "
+            "Each of `crosses` must be a pair of different columns with one category per row: "
             f"{', '.join(map(repr, possible)) or 'there are none'}. Received: {cross!r}."
         )
     return known[cross[0]], known[cross[1]]

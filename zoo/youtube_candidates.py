@@ -86,12 +86,12 @@ def YouTubeCandidates(
         return _sequences.sequence_model(CARD, inputs, x, table, learning_rate, made)
 
 
-# Examples of each user in an epoch.
+# Maximum number of examples of each user in an epoch.
 _MAX_TARGETS = 20
 
 
 def _recipe(size: Size, loss: Any = None) -> Recipe:
-    """As many examples of each user, so that those who have much do not decide alone."""
+    """The same number of examples of each user, so that users with long histories do not dominate."""
     rows = min(_MAX_TARGETS * size.n_users, size.n_interactions)
     return Recipe(
         {"loss": loss or "sampled", "dropout": 0.3},

@@ -22,7 +22,7 @@ from kerasrec.zoo._hybrid import seeded
 if TYPE_CHECKING:
     from kerasrec.data import InputColumns
 
-# Of the logarithm of the expected time, so that it stays a float32 above 0.
+# Bound of the logarithm of the expected time, so that the time is a float32 above 0.
 _MOST = 30.0
 
 

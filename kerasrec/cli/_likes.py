@@ -25,7 +25,7 @@ def likes(whole: "Interactions", at_least: float | None, has_values: bool) -> "I
 
 
 def what_counts(whole: "Interactions", at_least: float | None, has_values: bool) -> str:
-    """What counts as a like, in words."""
+    """Which values count as likes, in words."""
     if at_least is not None:
         return f"{whole.kind} of at least {at_least:g}; lower ones are dropped"
     if not has_values:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import scipy.sparse
 
-# Where a frame of `to_frame` says what its values are.
+# Attribute of a frame from `to_frame` with the meaning of its values.
 _ATTRIBUTE = "kerasrec"
-# What a row of a frame takes, with its ids.
+# Approximate bytes of a row of a frame, with its ids.
 _FRAME_BYTES = 100
 _NAMES = {"user": "user", "item": "item", "value": "value", "time": "time"}
 

@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Sampler:
-    """What every sampler says; a subclass gives `probabilities`.
+    """The base class of samplers; a subclass defines `probabilities`.
 
     Attributes:
         replace: bool, whether an item can come twice in a row. Defaults to `True`.

@@ -44,7 +44,7 @@ class AppendMasked(keras.layers.Layer):
         self.history_length = positive_integer("history_length", history_length)
 
     def call(self, history: Any) -> Any:
-        """Append."""
+        """Append the masked item."""
         return ops.pad(history, ((0, 0), (0, 1)), constant_values=MASKED)
 
     def compute_output_shape(self, history_shape: Any) -> tuple[int | None, ...]:
@@ -52,7 +52,7 @@ class AppendMasked(keras.layers.Layer):
         return (history_shape[0], None if history_shape[1] is None else history_shape[1] + 1)
 
     def compute_output_spec(self, history: Any) -> Any:
-        """Symbolic outputs: integers."""
+        """Symbolic outputs, which are integers."""
         return keras.KerasTensor(self.compute_output_shape(history.shape), dtype=history.dtype)
 
     def get_config(self) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Catalogue(keras.layers.Layer):
         self._clear()
 
     def build(self, input_shape: Any) -> None:
-        """Nothing to create."""
+        """Create nothing."""
         self.built = True
 
     def call(self, inputs: Any) -> Any:
@@ -64,12 +64,12 @@ class Catalogue(keras.layers.Layer):
         return inputs
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The input's shape."""
+        """The shape of the input."""
         return input_shape
 
     @property
     def filled(self) -> bool:
-        """Whether it holds ids."""
+        """Whether the catalogue has ids."""
         return self.user_ids is not None
 
     def fill(self, interactions: Any, seen: bool = False) -> None:
@@ -93,14 +93,14 @@ class Catalogue(keras.layers.Layer):
         self.attachments = {}
 
     def save_assets(self, dir_path: str) -> None:
-        """Write what it holds; nothing while empty."""
+        """Write the assets; nothing if the catalogue is empty."""
         if self.user_ids is None or self.item_ids is None:
             return
         assets = Assets(self.user_ids, self.item_ids, self.value_range, self.seen, self.attachments)
         write_assets(Path(dir_path), assets)
 
     def load_assets(self, dir_path: str | None) -> None:
-        """Read what `save_assets` wrote."""
+        """Read the assets that `save_assets` wrote."""
         self._clear()
         found = None if dir_path is None else read_assets(Path(dir_path))
         if found is not None:
@@ -124,7 +124,7 @@ def find_catalogue(model: keras.Model) -> Catalogue | None:
 
 
 def _rows(interactions: Any) -> tuple[np.ndarray, np.ndarray]:
-    # One key a pair; `np.unique` would take several times as long as `np.sort`.
+    # One key per pair; `np.unique` would take several times as long as `np.sort`.
     n_items = interactions.n_items
     pairs = np.sort(interactions.users.astype(np.int64) * n_items + interactions.items)
     first = np.ones(len(pairs), bool)

@@ -27,11 +27,11 @@ class ConcatenatePairs(keras.layers.Layer):
     """
 
     def build(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing to create."""
+        """Create nothing."""
         self.built = True
 
     def call(self, user: Any, item: Any) -> Any:
-        """Put them side by side."""
+        """Concatenate the vectors."""
         if len(user.shape) != 2 or len(item.shape) not in (2, 3):
             raise ValueError(
                 f"{type(self).__name__} takes user [batch, size] and item [batch, size] or "

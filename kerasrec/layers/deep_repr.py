@@ -113,7 +113,7 @@ class DeepRepr(Representation):
             layer.build((None, size))
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Represent."""
+        """Compute the representations."""
         x = self.activation(linear(inputs, self.kernel, self.compute_dtype) + self.bias)
         for layer in self._dense:
             x = layer(self._drop(x, training=training))

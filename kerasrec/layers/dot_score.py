@@ -5,7 +5,7 @@ import keras
 from kerasrec.layers._inner_product import inner_product
 from kerasrec.layers.score import Score
 
-# Users or items whose number is unknown count as so many.
+# Assumed number of users or items if it is unknown.
 _LONG = 4096
 
 
@@ -47,7 +47,7 @@ class DotScore(Score):
         return keras.ops.matmul(user, keras.ops.transpose(item))
 
     def with_biases(self, user: Any, item: Any, user_bias: Any, item_bias: Any) -> Any:
-        """The biases as two more components: sums over `[U, I]`, also for gradients, would cost much more."""
+        """Scores with the biases as two more components; sums over `[U, I]` and their gradients cost more."""
         if type(self).compare_all is not DotScore.compare_all:  # a subclass that compares in another way
             return super().with_biases(user, item, user_bias, item_bias)
         if user_bias is None and item_bias is None:
@@ -63,7 +63,7 @@ class DotScore(Score):
             return self.compare_all(
                 keras.ops.concatenate(users, axis=1), keras.ops.concatenate(items, axis=1)
             )
-        # Side by side only after the transposition, the items' gradient is the product of `[C, U]` with
-        # `[U, I]`; else XLA transposes the latter, which takes three times as long.
+        # Concatenate after the transposition, so that the items' gradient is the product of `[C, U]` with
+        # `[U, I]`; otherwise XLA transposes the latter, which takes three times as long.
         items = [keras.ops.transpose(part) for part in items]
         return keras.ops.matmul(keras.ops.concatenate(users, axis=1), keras.ops.concatenate(items, axis=0))

@@ -47,7 +47,7 @@ class EuclideanScore(Score):
 
     def compare_all(self, user: Any, item: Any) -> Any:
         """`[U, C]` with `[I, C]` to `[U, I]`."""
-        # A common shift changes no distance, and keeps the squares small.
+        # A common shift does not change distances, and keeps the squares small.
         u, i = at_least_float32(user), at_least_float32(item)
         centre = ops.mean(i, axis=0)
         u, i = u - centre, i - centre

@@ -56,7 +56,7 @@ class FeatureBias(Representation):
         )
 
     def call(self, inputs: Any) -> Any:
-        """Sum."""
+        """Sum the weights of the features."""
         return linear(inputs, self.bias, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:

@@ -58,11 +58,11 @@ class FeatureDropout(keras.layers.Layer):
         self.columns = _ranges(columns)
         self.seed = seed
         self._draws = keras.random.SeedGenerator(seed)
-        # Weights pass as they are, and indices must not become floats.
+        # Keras must not cast the weights, nor convert the indices to floats.
         self.autocast = False
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Drop."""
+        """Drop columns."""
         if not training or not self.rate:
             return inputs
         bag = as_bag(inputs)
@@ -76,7 +76,7 @@ class FeatureDropout(keras.layers.Layer):
         return kept if bag is None else {"indices": bag[0], "weights": kept}
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """As the features'."""
+        """The shape of the features."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class FeatureDropout(keras.layers.Layer):
 
 
 def _ranges(columns: Any) -> list[list[int]]:
-    """Columns as pairs of the first column of a range and the one after its last."""
+    """Ranges of columns, as pairs of the first column and the one after the last."""
     given = np.asarray(columns)
     if given.ndim == 1 and given.size and given.dtype.kind in "iu":
         sorted_ = np.unique(given)

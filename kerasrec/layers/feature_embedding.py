@@ -71,13 +71,13 @@ class FeatureEmbedding(keras.layers.Layer):
         )
 
     def call(self, ids: Any) -> Any:
-        """Look the ids up."""
+        """Look up the ids."""
         if len(ids.shape) > 2:
             raise ValueError(
                 "`ids` must have shape [batch], [batch, 1] or [batch, list]. "
                 f"Received: shape={tuple(ids.shape)}."
             )
-        # TensorFlow gathers by these two alone.
+        # TensorFlow gathers only by these two types.
         if keras.backend.standardize_dtype(ids.dtype) not in ("int32", "int64"):
             ids = keras.ops.cast(ids, "int32")
         if len(ids.shape) == 2 and ids.shape[1] == 1 and not self._list_of_unknown_length:

@@ -83,7 +83,7 @@ class FeatureLookup(keras.layers.Layer):
                 indptr, indices, weights, positive_integer("max_width", max_width)
             )
         n = len(indptr) - 1
-        # The columns decide: of more columns than rows, some belong to nobody yet.
+        # A matrix with more columns than rows is not an identity: some columns have no entity yet.
         alone = tuple(matrix.shape) == (n, n) and np.array_equal(indptr, np.arange(n + 1))
         if alone and np.array_equal(indices, np.arange(n)) and (weights == 1).all():
             return cls(n, **kwargs)
@@ -110,7 +110,7 @@ class FeatureLookup(keras.layers.Layer):
             self._given = None
 
     def call(self, codes: Any) -> dict[str, Any]:
-        """Look the codes up."""
+        """Look up the codes."""
         if len(codes.shape) > 2:
             raise ValueError(
                 "`codes` must have shape [batch], [batch, 1] or [batch, list]. "
@@ -133,7 +133,7 @@ class FeatureLookup(keras.layers.Layer):
         return {"indices": ops.take(self.indices, places, axis=0), "weights": weights}
 
     def _entries(self) -> tuple[Any, Any, Any]:
-        """Where an entity's entries begin, and features and weights of all `[n_values]`, as tensors."""
+        """The start of each entity's entries, and all features and weights `[n_values]`, as tensors."""
         return self.starts + 0, self.indices + 0, self.values + 0
 
     def compute_output_shape(self, input_shape: Any) -> dict[str, tuple[int | None, ...]]:
@@ -144,7 +144,7 @@ class FeatureLookup(keras.layers.Layer):
         return {"indices": shape, "weights": shape}
 
     def compute_output_spec(self, codes: Any) -> dict[str, Any]:
-        """Symbolic outputs: integers and weights."""
+        """Symbolic outputs, which are integers and weights."""
         shapes = self.compute_output_shape(codes.shape)
         return {
             "indices": keras.KerasTensor(shapes["indices"], dtype="int32"),
@@ -162,7 +162,7 @@ class FeatureLookup(keras.layers.Layer):
 
 
 def _rows(matrix: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The matrix by rows: where each begins, and columns and weights of what is not 0."""
+    """The matrix by rows: the start of each row, and columns and weights of the nonzero entries."""
     if len(matrix.shape) != 2 or not all(matrix.shape):
         raise ValueError(
             "`matrix` must have one row per entity and at least one column. "

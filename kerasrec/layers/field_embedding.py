@@ -84,7 +84,7 @@ class FieldEmbedding(keras.layers.Layer):
         )
 
     def call(self, ids: Any) -> Any:
-        """Look all fields up at once."""
+        """Look up all fields at once."""
         if ids.shape[-1] != sum(self.widths):
             raise ValueError(
                 f"`ids` must have {sum(self.widths)} columns, the places of {len(self.sizes)} fields. "

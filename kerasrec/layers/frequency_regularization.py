@@ -31,7 +31,7 @@ class FrequencyRegularization(keras.layers.Layer):
 
     Call arguments:
         vectors: `[B, C]` or `[B, L, C]`.
-        ids: the ids that they stand for, `[B]`, `[B, 1]` or `[B, L]`.
+        ids: the ids of the vectors, `[B]`, `[B, 1]` or `[B, L]`.
 
     Returns:
         The vectors.
@@ -59,7 +59,7 @@ class FrequencyRegularization(keras.layers.Layer):
         self.l2 = float(l2)
         self.exponent = float(exponent)
         self._given: np.ndarray | None = None
-        # The sum of many squares needs float32, and ids must not become floats.
+        # The sum of many squares needs float32, and Keras must not convert ids to floats.
         self.autocast = False
 
     @classmethod
@@ -108,7 +108,7 @@ class FrequencyRegularization(keras.layers.Layer):
         return vectors
 
     def compute_output_shape(self, vectors_shape: Any, ids_shape: Any) -> Any:
-        """As the vectors."""
+        """The shape of the vectors."""
         return vectors_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class FrequencyRegularization(keras.layers.Layer):
 
 @ops.custom_gradient
 def _sum_of_squares(vectors: Any, factors: Any) -> tuple[Any, Any]:
-    """`sum_n factors[n] |vectors[n]|^2` of vectors `[N, C]`, whose gradient takes one pass over them."""
+    """`sum_n factors[n] |vectors[n]|^2` for vectors `[N, C]`, with a gradient in one pass over them."""
 
     def gradient(*args: Any, upstream: Any = None) -> tuple[Any, Any]:
         if upstream is None:

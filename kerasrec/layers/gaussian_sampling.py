@@ -59,7 +59,7 @@ class GaussianSampling(keras.layers.Layer):
         self._draws = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: Any) -> None:
-        """Create the count of steps."""
+        """Create the step counter."""
         if input_shape[-1] % 2:
             raise ValueError(
                 "The input must be means and as many logarithms of variances. "
@@ -76,7 +76,7 @@ class GaussianSampling(keras.layers.Layer):
         return ops.minimum(ops.convert_to_tensor(self.steps) / self.anneal_steps, self.beta)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Draw."""
+        """Draw samples in training, and return the means otherwise."""
         mean, log_variance = ops.split(inputs, 2, axis=-1)
         if not training:
             return mean

@@ -108,7 +108,7 @@ class GraphEmbedding(keras.layers.Layer):
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer or HostNormal(0.0, 0.1))
         self.autocast = False
         if keras.backend.backend() == "tensorflow":
-            self.supports_jit = False  # XLA has no product of sparse matrices there
+            self.supports_jit = False  # XLA has no sparse product on TensorFlow
 
     def id_limit_of(self, side: str = "user", **kwargs: Any) -> int:
         """Ids of a side are below this number.
@@ -120,11 +120,11 @@ class GraphEmbedding(keras.layers.Layer):
         return self.n_users if side == "user" else self.n_items
 
     def build(self, ids_shape: Any) -> None:
-        """Create the tables `[n, C]`, the edges from both ends, and what is kept."""
+        """Create the tables `[n, C]`, the edges from both ends, and the stored vectors."""
         initializer = self.embeddings_initializer
         for side, n in (("user", self.n_users), ("item", self.n_items)):
             own = initializer
-            if side == "item":  # one seed would draw the same rows for both
+            if side == "item":  # with one seed, both tables would have the same rows
                 config = initializer.get_config()
                 seed = config.get("seed")
                 config |= {"seed": seed + 1} if isinstance(seed, int) else {}
@@ -205,7 +205,7 @@ class GraphEmbedding(keras.layers.Layer):
             return ops.cast(rows, self.compute_dtype)
         place = 0 if side == "user" else 1
         table = ops.convert_to_tensor(table)
-        if self.l2 and not (len(ids.shape) == 2 and ids.shape[0] == 1):  # not of items that a batch shares
+        if self.l2 and not (len(ids.shape) == 2 and ids.shape[0] == 1):  # not for items shared by a batch
             n = ops.cast(ops.shape(ids)[0], "float32")
             self.add_loss(0.5 * self.l2 * ops.sum(ops.square(ops.take(table, ids, axis=0))) / n)
         if self.renew_every == 1:
@@ -216,14 +216,14 @@ class GraphEmbedding(keras.layers.Layer):
         return ops.cast(rows, self.compute_dtype)
 
     def compute_output_spec(self, ids: Any, side: str = "user", training: bool | None = None) -> Any:
-        """One vector per user, and a list of vectors per list of items."""
+        """One vector per user, or a list of vectors per list of items."""
         self._check_side(side)
         single = len(ids.shape) == 1 or (side == "user" and ids.shape[1] == 1)
         shape = (*ids.shape[: 1 if single else 2], self.n_components)
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def compute_output_shape(self, ids_shape: Any) -> tuple[int | None, ...]:
-        """Of users: `[B, C]`."""
+        """The shape for users, `[B, C]`."""
         return (*ids_shape[: 1 if len(ids_shape) == 1 or ids_shape[1] == 1 else 2], self.n_components)
 
     def get_config(self) -> dict[str, Any]:
@@ -238,7 +238,7 @@ class GraphEmbedding(keras.layers.Layer):
         }
 
     def _all_of_the_first(self, shape: Any, dtype: Any = None) -> Any:
-        """Where rows start before `fill`: all edges are between the first user and the first item."""
+        """Initial row starts before `fill`: all edges are between the first user and the first item."""
         return ops.cast(ops.where(ops.arange(shape[0]) > 0, self.n_edges, 0), dtype or "int32")
 
     @property
@@ -249,7 +249,7 @@ class GraphEmbedding(keras.layers.Layer):
         return [ops.convert_to_tensor(x) for x in (self.user_embeddings, self.item_embeddings)]
 
     def _pass_on(self, tables: list[Any], product: Any = None) -> list[Any]:
-        """What comes from others to all users `[U, C]` and to all items `[I, C]`, from the tables."""
+        """The propagated vectors of all users `[U, C]` and all items `[I, C]`, computed from the tables."""
         graph = self._graph(product or _product)
         each = (1 - self._own_weight) / max(1, self.n_layers)
         users, items = tables
@@ -263,7 +263,7 @@ class GraphEmbedding(keras.layers.Layer):
         return sums
 
     def _renewed(self) -> list[Any]:
-        """What comes from others, computed again where a step is due to; a constant for gradients."""
+        """The propagated vectors, computed again if this step should do so; constant for gradients."""
         kept = [ops.convert_to_tensor(x) for x in (self.user_passed, self.item_passed)]
         tables = [ops.stop_gradient(x) for x in self._tables()]
         due = ops.equal(ops.convert_to_tensor(self.steps) % self.renew_every, 0)
@@ -274,7 +274,7 @@ class GraphEmbedding(keras.layers.Layer):
         return list(passed)
 
     def _graph(self, product: Any) -> dict[str, Any]:
-        """The two products with the matrix of edges, and what vectors are multiplied by on the way."""
+        """The two products with the adjacency matrix, and the factors of the vectors."""
         ends = {}
         for side in ("user", "item"):
             starts = ops.convert_to_tensor(getattr(self, f"{side}_starts"))
@@ -298,7 +298,7 @@ class GraphEmbedding(keras.layers.Layer):
 
 
 def _product(own: Any, other: Any, values: Any) -> Any:
-    """The sums of the vectors of others over the edges of each; its gradient is that of the other end."""
+    """The sum of neighbours' vectors over each entity's edges; the gradient is the reverse product."""
 
     @ops.custom_gradient
     def product(vectors: Any) -> Any:

@@ -5,7 +5,7 @@ import keras
 
 from kerasrec.layers._host_draws import normal
 
-# Of N(0, 1) without what lies more than two standard deviations off.
+# Standard deviation of N(0, 1) truncated at two standard deviations.
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
@@ -39,7 +39,7 @@ class HostHeNormal(keras.initializers.HeNormal):
     """
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        """Draw."""
+        """Draw a tensor."""
         if not isinstance(self.seed, int) or len(shape) != 2:
             return super().__call__(shape, dtype)
         values = normal(

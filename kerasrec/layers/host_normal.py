@@ -37,7 +37,7 @@ class HostNormal(keras.initializers.RandomNormal):
         super().__init__(mean=mean, stddev=stddev, seed=seed)
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        """Draw, as a tensor."""
+        """Draw a tensor."""
         if not isinstance(self.seed, int):
             return super().__call__(shape, dtype)
         return keras.ops.convert_to_tensor(self._draw(shape), dtype or keras.config.floatx())

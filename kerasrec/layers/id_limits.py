@@ -55,7 +55,7 @@ def find_id_limits(model: Any) -> dict[str, tuple[int, str]]:
 
 
 def _limit(layer: Any, node: Any) -> int | None:
-    """The rows of the table that a layer reads in one of its calls; `None` where there is none."""
+    """The number of rows of the table that a layer reads in one of its calls; `None` if there is none."""
     if isinstance(layer, keras.layers.Embedding):
         return layer.input_dim
     if hasattr(layer, "id_limit_of"):  # the tables of both sides
@@ -73,7 +73,7 @@ def _has_graph(model: Any) -> bool:
 
 
 def _origin(tensor: Any) -> Any:
-    """The tensor that this one is another shape or type of."""
+    """The tensor that a tensor was made from by changing its shape or type."""
     while type(tensor._keras_history.operation).__name__ in _SAME_VALUES:
         history = tensor._keras_history
         (tensor,) = history.operation._inbound_nodes[history.node_index].input_tensors

@@ -7,7 +7,7 @@ from kerasrec._arguments import share
 from kerasrec.layers._lookup import lookup
 from kerasrec.layers.feature_embedding import FeatureEmbedding
 
-# A matrix product with the whole catalogue is faster than gathering rows, up to so many items a place.
+# Up to this many catalogue items per place of a history, multiplying the whole table beats gathering rows.
 _DENSE = 64
 
 
@@ -51,7 +51,7 @@ class ItemBag(FeatureEmbedding):
         Liang et al., "Variational autoencoders for collaborative filtering", 2018, sections 2.1 and 4.4.
     """
 
-    # What a model of sets asks for: each item once, in any order.
+    # A model of sets needs each item once, in any order.
     unordered_history = True
 
     def __init__(
@@ -78,7 +78,7 @@ class ItemBag(FeatureEmbedding):
             self.bias = self.add_weight(shape=(self.n_components,), initializer="zeros", name="bias")
 
     def call(self, ids: Any, training: bool | None = None) -> Any:
-        """Sum."""
+        """Sum the vectors of the items."""
         total = self._sum(ops.cast(ids, "int32"), training)
         return total + ops.cast(self.bias, total.dtype) if self.use_bias else total
 
@@ -104,7 +104,7 @@ class ItemBag(FeatureEmbedding):
         return ops.minimum(ops.reshape(counts, (n_users, self.n)), 1.0)
 
     def _weights(self, there: Any, training: bool | None) -> Any:
-        """What each of the items that are there counts."""
+        """The weight of each present item."""
         n = ops.sum(ops.cast(there, "float32"), axis=1, keepdims=True)
         weights = there * ops.cast(ops.rsqrt(ops.maximum(n, 1.0)), there.dtype)
         if training and self.dropout:

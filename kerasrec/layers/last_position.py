@@ -32,10 +32,10 @@ class LastPosition(keras.layers.Layer):
         self.supports_masking = True
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        """None: of a row that is padded on the left, the last position is there."""
+        """`None`, because the last position of a left-padded row is never padding."""
 
     def call(self, inputs: Any) -> Any:
-        """Take the last one."""
+        """Take the last position."""
         return inputs[:, -1]
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

@@ -57,7 +57,7 @@ class LayersRepr(Representation):
                 raise TypeError(f"`layers` must be Keras layers. Received: {layer!r}.")
 
     def build(self, input_shape: Any) -> None:
-        """Build the layers, each on the output of the one before."""
+        """Build the layers, each on the output of the previous one."""
         super().build(input_shape)
         self.n_components = self.compute_output_shape(input_shape)[-1]
 
@@ -65,10 +65,10 @@ class LayersRepr(Representation):
         """Build the layers on features `[B, F]`."""
         x = keras.KerasTensor((None, n_features), dtype=self.compute_dtype)
         for layer in self.layers:
-            x = layer(x)  # builds the layers inside of one that has no `build` of its own
+            x = layer(x)  # a call also builds nested layers without a `build` of their own
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Represent."""
+        """Compute the representations."""
         first, *others = self.layers
         if _reads_rows(first):
             x = linear(inputs, first.kernel, self.compute_dtype)
@@ -93,7 +93,7 @@ class LayersRepr(Representation):
         del config["n_components"]
         layers = [keras.saving.serialize_keras_object(layer) for layer in self.layers]
         for layer in layers:
-            # They are built by `build`: one with layers inside and no `build` of its own could not be alone.
+            # `build` builds them; a layer with nested layers and no `build` of its own could not do so.
             layer.pop("build_config", None)
         return {**config, "layers": layers}
 
@@ -112,5 +112,5 @@ class LayersRepr(Representation):
 
 
 def _reads_rows(layer: keras.layers.Layer) -> bool:
-    """Whether a layer is a product with a kernel as it stands in a variable."""
+    """Whether a layer is a plain product with the kernel in a variable."""
     return type(layer) is keras.layers.Dense and isinstance(layer.kernel, keras.Variable)

@@ -46,5 +46,5 @@ class PassThroughRepr(Representation):
             )
 
     def call(self, inputs: Any) -> Any:
-        """Pass on."""
+        """Return the features."""
         return densify(inputs, self.n_components, self.compute_dtype)

@@ -46,7 +46,7 @@ class PooledHistory(keras.layers.Layer):
         self.how = how
 
     def build(self, inputs_shape: Any, history_shape: Any = None) -> None:
-        """Create what attends."""
+        """Create the attention weights."""
         if self.how == "attention":
             size = inputs_shape[-1]
             self.hidden = keras.layers.Dense(size, "tanh", name="hidden", dtype=self.dtype_policy)
@@ -56,7 +56,7 @@ class PooledHistory(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any, history: Any) -> Any:
-        """Sum with weights."""
+        """Compute the weighted sum."""
         there = ops.not_equal(history, PADDING)[..., None]
         if self.how == "mean":
             weights = ops.cast(there, inputs.dtype)

@@ -53,7 +53,7 @@ class PositionEmbedding(keras.layers.Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        """Add the latest places."""
+        """Add the vectors of the latest positions."""
         length = inputs.shape[1]
         if length is None:
             length = ops.shape(inputs)[1]
@@ -66,7 +66,7 @@ class PositionEmbedding(keras.layers.Layer):
         return inputs + ops.cast(ops.take(self.table, places, axis=0), inputs.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """That of the input."""
+        """The shape of the input."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:

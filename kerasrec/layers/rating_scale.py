@@ -43,15 +43,15 @@ class RatingScale(keras.layers.Layer):
         self.maximum = float(maximum)
 
     def build(self, input_shape: Any) -> None:
-        """Nothing to create."""
+        """Create nothing."""
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        """Scale."""
+        """Scale the scores."""
         return self.minimum + (self.maximum - self.minimum) * keras.ops.sigmoid(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The input's shape."""
+        """The shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class ReLURepr(Representation):
         )
 
     def call(self, inputs: Any) -> Any:
-        """Represent."""
+        """Compute the representations."""
         hidden = ops.relu(linear(inputs, self.relu_kernel, self.compute_dtype) + self.relu_bias)
         return ops.matmul(hidden, self.kernel)
 

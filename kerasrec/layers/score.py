@@ -61,7 +61,7 @@ class Score(keras.layers.Layer):
         return self.compare(keras.ops.expand_dims(user, 1), keras.ops.expand_dims(item, 0))
 
     def build(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing to create."""
+        """Create nothing."""
         self.built = True
 
     def call(self, user: Any, item: Any, user_bias: Any = None, item_bias: Any = None) -> Any:
@@ -71,7 +71,7 @@ class Score(keras.layers.Layer):
         if lists and item.shape[0] == 1:  # one list for all users: a matrix product
             item, item_bias = (x if x is None else keras.ops.squeeze(x, 0) for x in (item, item_bias))
             return self.with_biases(user, item, user_bias, item_bias)
-        if lists and item.shape[1] == 1:  # as pairs: one axis less to sum over
+        if lists and item.shape[1] == 1:  # as pairs, with one axis less
             score = keras.ops.expand_dims(self.compare(user, keras.ops.squeeze(item, 1)), 1)
         else:
             score = self.compare(keras.ops.expand_dims(user, 1) if lists else user, item)
@@ -93,7 +93,7 @@ class Score(keras.layers.Layer):
         Returns:
             Scores `[U, I]`.
         """
-        # Called as a method, unlike `call`, so nothing has made tensors of arrays yet.
+        # Unlike `call`, this is a plain method, so Keras has not converted arrays to tensors.
         user, item, user_bias, item_bias = (
             None if x is None else keras.ops.convert_to_tensor(x) for x in (user, item, user_bias, item_bias)
         )

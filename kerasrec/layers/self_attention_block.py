@@ -7,7 +7,7 @@ from keras import ops
 from kerasrec._arguments import positive_integer
 from kerasrec._inputs import PADDING
 
-# Below every score, and finite: a row that may look at nothing takes the mean of what is there.
+# Below every score but finite, so that a row without visible positions attends to all equally.
 _HIDDEN = -1e9
 
 
@@ -75,7 +75,7 @@ class SelfAttentionBlock(keras.layers.Layer):
             raise ValueError(f"`norm` must be 'pre' or 'post'. Received: norm={norm!r}.")
 
     def build(self, inputs_shape: Any, history_shape: Any = None) -> None:
-        """Create the layers inside."""
+        """Create the inner layers."""
         size = inputs_shape[-1]
         if size % self.n_heads:
             raise ValueError(
@@ -116,12 +116,12 @@ class SelfAttentionBlock(keras.layers.Layer):
         n_rows, length, size = ops.shape(x)
         n_heads = self.n_heads
         each = size // n_heads
-        # [3, B, heads, H, C / heads], and then one matrix a row and head: products of four axes are slow.
+        # [3, B, heads, H, C / heads], then one matrix per row and head: products of four axes are slow.
         parts = ops.reshape(self.looked_for(x), (n_rows, length, 3, n_heads, each))
         parts = ops.reshape(ops.transpose(parts, (2, 0, 3, 1, 4)), (3, n_rows * n_heads, length, each))
         queries, keys, values = parts[0], parts[1], parts[2]
         scores = ops.matmul(queries * (1 / math.sqrt(each)), ops.transpose(keys, (0, 2, 1)))
-        scores = ops.cast(scores, "float32")  # in half precision, what is hidden would overflow
+        scores = ops.cast(scores, "float32")  # in half precision, hidden scores would overflow
         visible = ops.not_equal(history, PADDING)[:, None, :]
         if self.causal:
             places = ops.arange(length)
@@ -138,7 +138,7 @@ class SelfAttentionBlock(keras.layers.Layer):
         return self.outer(self.drop(self.inner(x), training=training))
 
     def compute_output_shape(self, inputs_shape: Any, history_shape: Any = None) -> Any:
-        """That of the input."""
+        """The shape of the input."""
         return tuple(inputs_shape)
 
     def get_config(self) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class SequenceEmbedding(FeatureEmbedding):
         )
 
     def build(self, input_shape: Any) -> None:
-        """Create the table `[n, C]`, and the vector of what is to be guessed."""
+        """Create the table `[n, C]`, and the vector of masked items."""
         super().build(input_shape)
         if self.masked:
             self.masked_vector = self.add_weight(
@@ -72,7 +72,7 @@ class SequenceEmbedding(FeatureEmbedding):
             )
 
     def call(self, ids: Any) -> Any:
-        """Look the codes up."""
+        """Look up the codes."""
         ids = ops.cast(ids, "int32")
         vectors = ops.cast(lookup(self.embeddings, ops.maximum(ids, 0)), self.compute_dtype)
         vectors = ops.where(ids[..., None] >= 0, vectors, ops.zeros_like(vectors))

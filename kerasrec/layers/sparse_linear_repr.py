@@ -73,7 +73,7 @@ class SparseLinearRepr(Representation):
         )
 
     def call(self, inputs: Any) -> Any:
-        """Sum."""
+        """Sum the vectors of the features."""
         out = linear(inputs, self.kernel, self.compute_dtype)
         return unit_length(out) if self.normalize else out
 

@@ -60,7 +60,7 @@ class TasteMixture(Score):
             )
 
     def build(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing to create; the inner score is never called as a layer, which is when Keras builds one."""
+        """Create nothing; the inner score is never called as a layer, so it needs no `build`."""
         self.score.build()
         self.built = True
 
@@ -136,11 +136,11 @@ class TasteMixture(Score):
         return cls(**{**config, "score": keras.saving.deserialize_keras_object(config["score"])})
 
     def _check(self, user: Any, item: Any) -> None:
-        """`_with_attention` has."""
+        """Do nothing, because `_with_attention` has checked the inputs."""
 
 
 def _with_attention(user: Any, item: Any, attention: Any) -> Any:
-    """Tastes and attention side by side, `[B, T, 2C]`, so that the forms of a score need not know of both."""
+    """Tastes and attention, concatenated to `[B, T, 2C]`, so that all forms of a score take one argument."""
     if len(user.shape) != 3 or len(item.shape) not in (2, 3) or user.shape[-1] != item.shape[-1]:
         raise ValueError(
             "`TasteMixture` takes user [batch, n_tastes, n_components] and item [batch, n_components] or "

@@ -56,7 +56,7 @@ class WeightedPassThroughRepr(PassThroughRepr):
         )
 
     def call(self, inputs: Any) -> Any:
-        """Weigh."""
+        """Weight the features."""
         bag = as_bag(inputs)
         if bag is None:
             weights = ops.cast(ops.squeeze(self.feature_weights, axis=-1), self.compute_dtype)

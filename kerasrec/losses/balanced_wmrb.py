@@ -17,7 +17,7 @@ class BalancedWMRB(WMRB):
     weight. A list without positives or without negatives has loss 0.
 
     Args:
-        n_items: int, the number of items that the negatives of a list stand for: the catalogue's size.
+        n_items: int, the number of items that the negatives of a list represent: the size of the catalogue.
         max_positives: int or `None`. Only this many entries of a list, those with the largest labels, count
             as positives. Set it to 1 if lists have one positive; this is faster because nothing is sorted.
             Defaults to `None`, all of them.

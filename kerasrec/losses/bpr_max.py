@@ -67,7 +67,7 @@ class BPRMax(RankingLoss):
         """The loss of each list, `[B]`."""
         negative = ops.equal(labels, 0)
         some = ops.any(negative, axis=-1)[:, None]
-        # A list without negatives gets a softmax over all of its entries, and is left out at the end.
+        # A list without negatives gets a softmax over all of its entries, and is excluded at the end.
         log_weights = ops.log_softmax(ops.where(negative | ~some, scores, -1e30), axis=-1)  # [B, L]
         log_wins = ops.log_sigmoid(positives[:, :, None] - scores[:, None, :])
         loss = -ops.logsumexp(log_weights[:, None, :] + log_wins, axis=-1)  # [B, P]

@@ -6,7 +6,7 @@ from keras import ops
 from kerasrec._arguments import positive_number
 from kerasrec._precision import at_least_float32
 
-# Scores that are held at once, 64 MB of them.
+# Number of scores that are held at once (64 MB).
 _SCORES = 1 << 24
 
 
@@ -96,7 +96,7 @@ class CatalogueCrossEntropy(keras.losses.Loss):
             weights = weights / ops.maximum(ops.sum(ops.cast(targets >= 0, vectors.dtype)), 1.0)
         if self.temperature != 1:
             vectors = ops.concatenate([vectors[:n] / self.temperature, vectors[n:]], axis=0)
-        # Indices are no floats, whose gradients some backends ask for.
+        # Indices as floats, because some backends request gradients of all inputs.
         codes = ops.stop_gradient(ops.cast(ops.maximum(targets, 0), vectors.dtype))
         return _cross_entropy(vectors[:n], vectors[n:], codes, ops.stop_gradient(weights))
 
@@ -113,8 +113,8 @@ class CatalogueCrossEntropy(keras.losses.Loss):
 def _cross_entropy(positions: Any, items: Any, codes: Any, weights: Any) -> tuple[Any, Any]:
     """The weighted sum of the losses of all positions, and its gradient, some positions at a time.
 
-    `positions` `[N, C]`, `items` `[I, C]`, `codes` `[N]` of the targets, `weights` `[N]`. A sum needs one
-    pass: where its gradient is wanted it is this one's times a number, so that the scores are made once.
+    `positions` `[N, C]`, `items` `[I, C]`, `codes` `[N]` of the targets, `weights` `[N]`. The gradient is
+    computed in the same pass, and later only multiplied by a number, so the scores are computed once.
     """
     targets = ops.cast(codes, "int32")
     n, n_items = positions.shape[0], items.shape[0]
@@ -145,7 +145,7 @@ def _cross_entropy(positions: Any, items: Any, codes: Any, weights: Any) -> tupl
         n_components = positions.shape[1]
 
         def step(i: Any, sums: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-            # The last chunk begins where it ends at the end, and what was there before counts no more.
+            # The last chunk is moved back to end at the last position; positions counted before are ignored.
             start = ops.minimum(i * size, n - size)
             some = ops.slice(positions, (start, 0), (size, n_components))
             target, weight = (ops.slice(x, (start,), (size,)) for x in (targets, weights))
@@ -159,7 +159,7 @@ def _cross_entropy(positions: Any, items: Any, codes: Any, weights: Any) -> tupl
             )
 
         loss, of_positions, of_items = ops.fori_loop(0, n_chunks, step, zero)
-    # Each target's own share, which is no part of the softmax.
+    # The part of the gradient from the targets themselves.
     pulled = ops.segment_sum(weights[:, None] * positions, targets, n_items)
     of_items = of_items - pulled
 

@@ -61,7 +61,7 @@ class DenseRMSE(RMSE):
         self.n_items = None if n_items is None else positive_integer("n_items", n_items)
 
     def statistic(self, values: Any, predictions: Any, weights: Any) -> Any:
-        """Three tensors of one shape to a scalar."""
+        """The statistic of three tensors of one shape, a scalar."""
         return super().statistic(values, predictions, missing_weights(values, weights, self.n_items))
 
     def get_config(self) -> dict[str, Any]:

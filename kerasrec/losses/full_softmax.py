@@ -67,11 +67,11 @@ class FullSoftmax(RankingLoss):
 
     @property
     def dtype(self) -> Any:
-        """At least float32, which places need as much as sums do."""
+        """At least float32, which both places and sums need."""
         return "float32" if self._dtype in ("float16", "bfloat16") else self._dtype
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The reduced loss; a mask of Keras's leaves entries out, which places cannot say."""
+        """The reduced loss; a Keras mask leaves entries out, which labels by place cannot do."""
         if getattr(y_pred, "_keras_mask", None) is not None and by_places(y_true, y_pred):
             y_true = spread(ops.convert_to_tensor(y_true, self.dtype), ops.shape(y_pred))
         return super().__call__(y_true, y_pred, sample_weight)
@@ -110,7 +110,7 @@ class FullSoftmax(RankingLoss):
 def _multinomial(scores: Any, entries: Any) -> tuple[Any, Any]:
     """The loss of each list, `[B]`, in few passes over the scores `[B, I]`; `entries` are `[N, 3]`.
 
-    The gradient is the softmax times the sum of the list's labels, less the labels at their places.
+    The gradient is the softmax times the sum of the list's labels, minus the labels at their places.
     """
     rows, places, labels = columns(entries[None], ops.shape(scores))
     n_lists, size = ops.shape(scores)

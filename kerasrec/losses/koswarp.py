@@ -58,7 +58,7 @@ class KOSWARP(WARP):
         self.k = positive_integer("k", k)
 
     def positives(self, labels: Any, *columns: Any) -> tuple[Any, ...]:
-        """The one positive that counts: label and score, `[B, 1]`."""
+        """The single positive that counts: label and score, `[B, 1]`."""
         labels, scores = self.own(labels, *columns)
         positive = labels > 0
         place = ops.stop_gradient(ops.where(positive, -scores, float("inf")))

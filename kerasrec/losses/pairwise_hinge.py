@@ -66,7 +66,7 @@ class PairwiseHinge(OrderedPairsLoss):
         return ops.relu(self.margin + lead)
 
     def slope(self, lead: Any) -> Any:
-        """1 where the margin is violated, else 0."""
+        """1 if the margin is violated, otherwise 0."""
         return ops.cast(self.margin + lead > 0, lead.dtype)
 
     def get_config(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class RMSE(RatingLoss):
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
 
     Call arguments:
-        y_true: values `[B, L]` (`[B]` beside scores `[B, 1]`).
+        y_true: values `[B, L]` (`[B]` with scores `[B, 1]`).
         y_pred: scores `[B, L]`.
         sample_weight: `[B, L]`, or `[B]` or `[B, 1]` for one weight per row, or `None`.
 
@@ -52,9 +52,9 @@ class RMSE(RatingLoss):
         super().__init__(reduction=reduction, name=name, dtype=dtype)
 
     def statistic(self, values: Any, predictions: Any, weights: Any) -> Any:
-        """Three tensors of one shape to a scalar."""
+        """The statistic of three tensors of one shape, a scalar."""
         mean = weighted_mean(ops.square(values - predictions), weights)
-        # The derivative of the root at 0 is infinite, and infinity times 0 not a number.
+        # The derivative of the root at 0 is infinite, and infinity times 0 is NaN.
         positive = mean > 0
         root = ops.sqrt(ops.where(positive, mean, ops.ones_like(mean)))
         return ops.where(positive, root, ops.zeros_like(mean))

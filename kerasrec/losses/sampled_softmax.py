@@ -115,7 +115,7 @@ class SampledSoftmax(RankingLoss):
         return super().call(labels, scores)
 
     def _of_shared(self, found: SharedLabels, scores: Any) -> Any:
-        """The loss of rows that share their sampled items, which are never put into lists, `[B]`."""
+        """The loss of rows that share their sampled items, `[B]`, without making whole lists."""
         positives, scores = scores[:, :1], scores[:, 1:]
         if self.correct_sampling:
             positives, scores = positives - found.own_log_q, scores - found.shared_log_q

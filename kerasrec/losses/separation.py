@@ -26,7 +26,7 @@ class Separation(RatingLoss):
         dtype: as in `keras.losses.Loss`; half precision is raised to float32. Defaults to `None`.
 
     Call arguments:
-        y_true: values `[B, L]` (`[B]` beside scores `[B, 1]`).
+        y_true: values `[B, L]` (`[B]` with scores `[B, 1]`).
         y_pred: scores `[B, L]`.
         sample_weight: `[B, L]`, or `[B]` or `[B, 1]` for one weight per row, or `None`.
 
@@ -56,7 +56,7 @@ class Separation(RatingLoss):
         super().__init__(reduction=reduction, name=name, dtype=dtype)
 
     def statistic(self, values: Any, predictions: Any, weights: Any) -> Any:
-        """Three tensors of one shape to a scalar."""
+        """The statistic of three tensors of one shape, a scalar."""
         positive = ops.where(values > 0, weights, ops.zeros_like(weights))
         negative = ops.where(values > 0, ops.zeros_like(weights), weights)
         mean_pos, mean_neg = weighted_mean(predictions, positive), weighted_mean(predictions, negative)

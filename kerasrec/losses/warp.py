@@ -88,7 +88,7 @@ class WARP(RankingLoss):
         return ops.sum(gains * of_first(positives, labels, scores, self.max_sampled), axis=-1)
 
     def _of_all(self, gains: Any, positives: Any, labels: Any, scores: Any) -> Any:
-        """The loss of each list where all negatives are tried at once, `[B]`."""
+        """The loss of each list, with all negatives tried at once, `[B]`."""
         negative = ops.equal(labels, 0)
         violates = (scores[:, None, :] - positives[:, :, None] > -1) & negative[:, None, :]
         n_violating = ops.sum(ops.cast(violates, scores.dtype), axis=-1)
@@ -97,7 +97,7 @@ class WARP(RankingLoss):
         return ops.sum(gains * weight * _violations(gains, positives, labels, scores), axis=-1)
 
     def _without_sorting(self, positives: Any, labels: Any, scores: Any, max_sampled: int) -> Any:
-        """As `_by_sorting`, in memory `[B, P, L]`, for few positives."""
+        """The same as `_by_sorting` for few positives, with memory `[B, P, L]`."""
         negative = ops.equal(labels, 0)[:, None, :]
         margin = 1.0 - positives[:, :, None] + scores[:, None, :]
         violates = (margin > 0) & negative
@@ -118,13 +118,13 @@ class WARP(RankingLoss):
         return ops.sum(first * self._weights(max_sampled, margin.dtype) * margin, axis=-1)
 
     def _weights(self, max_sampled: int, dtype: Any) -> Any:
-        """What the first, second, ... negative tried weighs, `[max_sampled]`."""
+        """The weight of the first, second, ... tried negative, `[max_sampled]`."""
         tries = np.arange(1, max_sampled + 1)
         return ops.convert_to_tensor(np.log(np.maximum(1, (self.n_items - 1) // tries)), dtype)
 
     def _first_negatives(self, labels: Any, scores: Any, max_sampled: int) -> tuple[Any, Any]:
         """The first `max_sampled` negatives of each list in their order, and whether there is one."""
-        # Room for `max_sampled` even where the list is shorter.
+        # Room for `max_sampled` even if the list is shorter.
         room = ((0, 0), (0, max_sampled))
         labels, scores = ops.pad(labels, room, constant_values=-1), ops.pad(scores, room)
         negative = ops.equal(labels, 0)

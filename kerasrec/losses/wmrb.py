@@ -24,7 +24,7 @@ class WMRB(RankingLoss):
     linearly over 8 epochs.
 
     Args:
-        n_items: int, the number of items that the negatives of a list stand for: the catalogue's size.
+        n_items: int, the number of items that the negatives of a list represent: the size of the catalogue.
         max_positives: int or `None`. Only this many entries of a list, those with the largest labels, count
             as positives. Set it to 1 if lists have one positive; this is faster because nothing is sorted.
             Defaults to `None`, all of them.
@@ -83,7 +83,7 @@ class WMRB(RankingLoss):
         )
 
     def weigh(self, rank: Any, gains: Any) -> Any:
-        """What is added to 1 in the logarithm.
+        """The term that is added to 1 in the logarithm.
 
         Args:
             rank: estimated rank of each positive, `[B, P]`.
@@ -102,14 +102,14 @@ class WMRB(RankingLoss):
 def _violations_by_sorting(labels: Any, scores: Any) -> tuple[Any, Any]:
     """Each positive's sum of hinges over its list's negatives, without forming the pairs.
 
-    Behind a sort by score, with a positive at its threshold `t = s_p - 1`, the negatives that violate it are
-    those before it: the sum is (the sum of their scores) - t * (their number).
+    Entries are sorted by score, with a positive at its threshold `t = s_p - 1`. The negatives that violate it
+    then come before it, and the sum is (the sum of their scores) - t * (their number).
 
     Returns:
         Labels and sums, `[B, L]`, in the order of the sort; negatives and padding have label 0.
     """
     key = ops.where(labels > 0, scores - 1.0, scores)
-    # A hair lower, so that of equal keys the negatives come first, as `_floored` has it.
+    # Slightly lower, so that negatives come first among equal keys, as in `_floored`.
     place = ops.stop_gradient(ops.where(labels > 0, key - 1e-7 * (1.0 + ops.abs(key)), key))
     order = ops.argsort(-place, axis=-1)
     labels, key = ops.take_along_axis(labels, order, axis=-1), ops.take_along_axis(key, order, axis=-1)
@@ -123,5 +123,5 @@ _violations = pair_sums(lambda lead: ops.relu(1.0 + lead), lambda lead: ops.cast
 
 
 def _floored(x: Any) -> Any:
-    """`max(0, x)` whose derivative at 0 is 1 on every backend."""
+    """`max(0, x)` with a derivative of 1 at 0 on every backend."""
     return ops.where(x >= 0, x, ops.zeros_like(x))

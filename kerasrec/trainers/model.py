@@ -78,7 +78,7 @@ class FunctionalModel(Model, Functional):
 
     @property
     def input_spec(self) -> Any:
-        """As in Keras, but `None` for a model of histories, whose batches need not have items."""
+        """As in Keras, but `None` for a sequential model, whose batches may have no items."""
         return None if "history" in input_names(self) else super().input_spec
 
     @input_spec.setter
@@ -113,7 +113,7 @@ class FunctionalModel(Model, Functional):
         if not isinstance(inputs, dict) or SHARED not in inputs or SHARED in self._input_names():
             return graph(inputs)
         if self._score_shared is None:
-            # Made only once: the graph does not change, and eager steps and PyTorch come here for each batch.
+            # Made only once: the graph does not change, and eager steps and PyTorch run this for each batch.
             self._score_shared = scorer(find_towers(self))
         return self._score_shared(graph, inputs, training)
 

@@ -56,13 +56,11 @@ def test_a_half_life_of_another_unit_than_the_times():
     ids = {"user_ids": [0], "item_ids": [0]}
     seconds = Interactions([0], [0], times=[1_600_000_000], **ids)
     with pytest.raises(
-        ValueError, match="must be a number in their unit where the times are numbers. .*timedelta"
+        ValueError, match="must be a number in their unit if the times are numbers. .*timedelta"
     ):
         kerasrec.zoo.Popularity(seconds, half_life=datetime.timedelta(days=2))
     dates = Interactions([0], [0], times=np.array([0], "M8[D]"), **ids)
-    with pytest.raises(
-        ValueError, match="must be a timedelta where the times are dates. Received: half_life=7"
-    ):
+    with pytest.raises(ValueError, match="must be a timedelta if the times are dates. Received: half_life=7"):
         kerasrec.zoo.Popularity(dates, half_life=7)
 
 
