@@ -47,7 +47,7 @@ def recipe(size: Size, loss: Any = None) -> Recipe:
 
 
 def linear_recipe(size: Size, loss: Any = None) -> Recipe:
-    """Large steps and a prior worth one row, which models with one weight per category need on few rows.
+    """A high rate and a prior worth one row, which models with one weight per category need on few rows.
 
     Args:
         size: `Size`.
