@@ -120,7 +120,7 @@ def hold_out(
         train, test = function(liked, share, seed)
     order = "by time" if liked.times is not None else "in the order of the table; `--time-column` names times"
     what = _SPLITS[chosen].format(share=f"{100 * share:.4g}%", order=order)
-    return Parts(train, test, chosen, f"Held out: {what}" + ("" if how else "; `--split` chooses another"))
+    return Parts(train, test, chosen, f"Held out: {what}" + ("" if how else "; `--split` sets another"))
 
 
 def _last_rows(liked: "Interactions") -> tuple["Interactions", "Interactions"]:

@@ -73,7 +73,7 @@ def test_commands_say_what_they_hold_out(run_json, run, tmp_path, command):
     assert "Held out: the last row of each user, by time\n" in said
     share = {"train": "10%", "compare": "20%"}[command[0]]
     assert (
-        f"Held out: the latest {share} of the rows; `--split` chooses another\n"
+        f"Held out: the latest {share} of the rows; `--split` sets another\n"
         in run(*arguments, name, "popularity").out
     )
     assert run_json(*arguments, name, "popularity", "--split", "cold-users")["split"] == "cold-users"

@@ -169,7 +169,7 @@ class TestTimes:
     def test_numbers_then_dates(self):
         x = Interactions.from_frame(self.NUMBERS, value="n", time="t", kind="ratings")
         with pytest.raises(
-            ValueError, match="'t' must have numbers, as .*Received: dates, the first is 2025-01-01"
+            ValueError, match="'t' must have numbers, like .*Received: dates, the first is 2025-01-01"
         ):
             x.extend(self.DATES)
 

@@ -324,13 +324,13 @@ class TestIdentity:
     shared = USERS[:, N_USERS:]
 
     def test_a_hybrid_without_it_says_so_once(self):
-        message = r"hybrid has no indicator columns of users and items: .*Features.indicator\(data.user_ids\)"
+        message = r"hybrid has no indicator columns of users and items, .*Features.indicator\(data.user_ids\)"
         with pytest.warns(UserWarning, match=message) as caught:
             zoo.HybridRecommender(np.ones((4, 1)), np.ones((6, 2)))
         assert len(caught) == 1
 
     def test_features_say_it_themselves(self):
-        with pytest.warns(UserWarning, match="no indicator columns of items: "):
+        with pytest.warns(UserWarning, match="no indicator columns of items, "):
             zoo.HybridRecommender(4, Features.from_csr(np.ones((6, 2))))
         zoo.HybridRecommender(
             4, Features.indicator(range(6)) + Features.from_csr(np.ones((6, 2)), ids=range(6))
