@@ -7,11 +7,10 @@ import jax
 
 
 def each_step(steps: Any, body: Callable[[Any, Any, Any], Any], carry: Any, stacks: Any) -> Any:
-    """`body(i, carry, batch)` for each of the first steps of stacked batches, one after the other.
+    """Run `body(i, carry, batch)` for each of the first steps of stacked batches.
 
-    What a step reads lies in the loop's own state. Read out of the stack by the counter, it would be read so
-    in every loop over elements that uses it, and these XLA then does not vectorise: they take ten times as
-    long.
+    The batch of a step is part of the loop's state. If it were read from the stack by the counter, XLA would
+    not vectorise the elementwise loops that use it, which would take ten times as long.
     """
 
     def batch(i: Any) -> Any:

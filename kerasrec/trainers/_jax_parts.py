@@ -1,4 +1,4 @@
-"""Steps in which each device computes its part of a batch: rows of tables travel, and gradients come back."""
+"""Steps in which each device computes its part of a batch: devices exchange rows of tables and gradients."""
 
 import math
 from typing import Any
@@ -28,21 +28,21 @@ def part_steps(
     given: Any,
     steps: Any,
 ) -> tuple[Any, Any]:
-    """The steps of a block, on all devices; the new state and last steps.
+    """Run the steps of a block on all devices; returns the new state and last steps.
 
-    All of it is one program of a device, so that nothing is sent but what stands here.
+    Each device runs one program, so only what is written here is sent.
 
     Args:
         model: the model of the plan.
         plan: a plan with a split.
-        missed: what makes good what rows missed; `None` where nothing does.
+        missed: applies the updates that rows missed; `None` if there are none.
         mesh: the devices.
         state: the training state.
         lasts: by key, the last steps of the tables' rows.
         stack: stacked batches.
-        found: for each group of tables, which rows are read.
-        given: what `Missed.begin` gives.
-        steps: how many steps there are.
+        found: for each group of tables, the rows that are read.
+        given: result of `Missed.begin`.
+        steps: number of steps.
     """
 
     def on_one(state: Any, lasts: Any, stack: Any, found: Any, given: Any, steps: Any) -> Any:
@@ -53,7 +53,7 @@ def part_steps(
             state = _part_step(model, plan, state, batch, rows, catch_up)
             return state, lasts if catch_up is None else catch_up.lasts
 
-        # The first device counts from what there was, the others from 0.
+        # The first device starts from the previous metrics, the others from 0.
         begin = [jnp.where(jax.lax.axis_index(AXIS) == 0, metric, 0) for metric in state[3]]
         state, lasts = each_step(steps, body, ((*state[:3], begin), lasts), (stack, found))
         return (*state[:3], _summed(state[3], mesh.size)), lasts
@@ -66,15 +66,15 @@ def part_steps(
 def _part_step(
     model: Any, plan: Plan, state: Any, batch: Any, found: list[Rows], catch_up: CatchUp | None
 ) -> Any:
-    """One step on one of several devices; its new state.
+    """Run one step on one of several devices; returns its new state.
 
     Args:
         model: the model of the plan.
         plan: a plan with a split.
-        state: the training state; of tables and slots the device's rows, of metrics what it adds to them.
+        state: the training state, with the device's rows of tables and slots, and its part of the metrics.
         batch: the device's part.
-        found: for each group of tables, which rows are read.
-        catch_up: what brings the device's rows up to date; `None` where nothing does.
+        found: for each group of tables, the rows that are read.
+        catch_up: brings the device's rows up to date; `None` if this is not needed.
     """
     trainable, non_trainable, optimizer_values, metrics = state
     variables, split = model.trainable_variables, plan.split
@@ -87,7 +87,7 @@ def _part_step(
         jnp.concatenate([own, received])
         for (own, _), received in zip(read, _passed_on(asked, split.n_devices), strict=True)
     ]
-    # Read by lookups alone, whose rows are at hand.
+    # Tables are read only by lookups, whose rows are present.
     values = stand_ins(variables, trainable)
     slots = stand_ins(model.optimizer.variables, optimizer_values)
 
@@ -113,7 +113,7 @@ def _part_step(
 
 
 class _Places:
-    """Lookups that find the rows at hand."""
+    """Answers lookups from the rows that are present on the device."""
 
     def __init__(self, model: Any, plan: Plan, at_hand: list[Any], of_table: list[Rows]) -> None:
         self._tables = {id(model.trainable_variables[index]): n for n, index in enumerate(plan.tables)}
@@ -132,7 +132,7 @@ class _Places:
 
 
 def _summed(values: list[Any], n_devices: int) -> list[Any]:
-    """Sums over devices, the same on each: one after the other in the order of the devices."""
+    """Sums over devices, in the order of the devices, so that they are equal on all of them."""
     here = jax.lax.axis_index(AXIS)
     flat = jnp.concatenate([value.reshape(-1) for value in values])
     by_device = jnp.zeros((n_devices, flat.size), flat.dtype).at[here].set(flat)
@@ -143,12 +143,12 @@ def _summed(values: list[Any], n_devices: int) -> list[Any]:
 
 
 def _passed_on(arrays: list[Any], n_devices: int) -> list[Any]:
-    """Of arrays `[(N - 1) * F, ...]` the j-th `F` rows go to the j-th device after this one."""
+    """Send the j-th `F` rows of arrays `[(N - 1) * F, ...]` to the j-th device after this one."""
     return _sent(arrays, [_after(j, n_devices) for j in range(1, n_devices)])
 
 
 def _passed_back(arrays: list[Any], n_devices: int) -> list[Any]:
-    """What `_passed_on` brought goes to where it came from."""
+    """Send arrays received by `_passed_on` back to their senders."""
     return _sent(arrays, [_after(-j, n_devices) for j in range(1, n_devices)])
 
 
@@ -157,7 +157,7 @@ def _after(j: int, n_devices: int) -> list[tuple[int, int]]:
 
 
 def _sent(arrays: list[Any], ways: list[Any]) -> list[Any]:
-    """All arrays in one operation a way: on the processor each takes long, whatever its size."""
+    """Send all arrays in one operation per route, because on the CPU each operation has a high fixed cost."""
     flat = jnp.concatenate([array.reshape(len(ways), -1) for array in arrays], axis=1)
     got = jnp.stack([jax.lax.ppermute(flat[j], AXIS, way) for j, way in enumerate(ways)])
     parts, start = [], 0

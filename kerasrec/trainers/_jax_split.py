@@ -1,4 +1,4 @@
-"""Whether each device can compute its part of a batch alone, and what it is given for it."""
+"""Decides whether each device can compute its part of a batch by itself, and prepares its inputs."""
 
 import functools
 import math
@@ -23,9 +23,9 @@ from kerasrec.trainers._keras import tree
 from kerasrec.trainers._parts import Group, Parts, Rows, estimated_room, find_parts, larger_room
 from kerasrec.trainers.model import FunctionalModel
 
-# Smaller parts cost more to send rows for than they save.
+# For smaller parts, sending rows costs more than it saves.
 _LEAST_ROWS = 64
-# Layers and Keras's losses that treat each row of a batch by itself. A ranking loss says so of itself.
+# Layers and Keras losses that treat each row of a batch independently. Ranking losses have `row_by_row`.
 _ROW_BY_ROW = (
     keras.layers.InputLayer,
     Catalogue,
@@ -41,17 +41,17 @@ _MEANS = (keras.losses.mean_squared_error, keras.losses.mean_absolute_error, ker
 
 
 class Split:
-    """How the batches of a shape are divided among devices.
+    """The division of batches of one shape among devices.
 
     Args:
-        groups: what reads tables.
-        group_of: for each table of the plan, its group's number.
-        by: the group whose ids decide which device computes a row, as `find_parts` takes it.
-        shapes: of the batches' leaves `[S, B, ...]`.
-        places: where arrays lie.
+        groups: groups of tables that are read together.
+        group_of: for each table of the plan, the number of its group.
+        by: the group whose ids decide which device computes a row, as in `find_parts`.
+        shapes: shapes of the batches' leaves `[S, B, ...]`.
+        places: placement of arrays.
 
     Attributes:
-        rooms: for each group, the room for its rows; it grows.
+        rooms: for each group, the room for its rows, which grows if necessary.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Split:
     ) -> None:
         self.groups, self.group_of, self._by = groups, group_of, by
         self._places, self.n_devices = places, places.n_devices
-        # Of each leaf, the elements of a part.
+        # For each leaf, the number of elements of a part.
         self._sizes = [
             (shape[1] if shape[1] == 1 else shape[1] // self.n_devices) * math.prod(shape[2:])
             for shape in shapes
@@ -81,13 +81,13 @@ class Split:
         ]
 
     def find(self, stack: Any) -> Parts:
-        """What this process's devices take of stacked batches."""
+        """The parts of stacked batches for this process's devices."""
         return find_parts(
             tree.flatten(stack), self.groups, self.rooms, self.n_devices, self._places.mine, self._by
         )
 
     def given(self, run: Run) -> tuple[Any, list[Rows], bool]:
-        """What a program takes of a run, and whether there was room for it; there is from now on."""
+        """The inputs of a program for a run, and whether they had room; if not, the room is increased."""
         parts: Parts = run.get("parts") or self.find(run["stack"])
         if parts.rooms != self.rooms:
             parts = self.find(run["stack"])
@@ -96,7 +96,7 @@ class Split:
         return tree.pack_sequence_as(run["stack"], parts.leaves), parts.rows, parts.whole
 
     def reads(self, group: int) -> dict[int, slice]:
-        """By leaf, which of a group's places belong to its ids."""
+        """By leaf, the places of its ids in the group."""
         found, start = {}, 0
         for leaf in self.groups[group].leaves:
             found[leaf] = slice(start, start + self._sizes[leaf])
@@ -104,7 +104,7 @@ class Split:
         return found
 
     def rows(self, n_steps: int) -> list[Rows]:
-        """Shapes of what `find` gives for the groups."""
+        """Shapes of the rows that `find` returns for the groups."""
         shape = functools.partial(self._places.part, dtype="int32")
         return [
             Rows(
@@ -116,25 +116,25 @@ class Split:
         ]
 
     def stack(self, stack: Any) -> Any:
-        """Shapes of batches in parts."""
+        """Shapes of divided batches."""
         places = self._places
         return tree.map_structure(
             lambda a: (places.part if a.shape[1] > 1 else places.shape)(a.shape, a.dtype), stack
         )
 
     def _n_part(self, group: Group) -> int:
-        """The ids of a group in a part."""
+        """The number of ids of a group in a part."""
         return sum(self._sizes[leaf] for leaf in group.leaves)
 
 
 def find_split(model: Any, plan: Any, stack: Any, places: Places) -> Split | None:
-    """How batches are divided; `None` where parts would not add up to the batch, or are not worth it.
+    """The division of batches; `None` if parts would not add up to the batch, or would not be faster.
 
     Args:
         model: a compiled model.
-        plan: what a step reads by rows.
+        plan: `Plan`, what a step reads by rows.
         stack: shapes of stacked batches `[S, B, ...]`.
-        places: where arrays lie.
+        places: placement of arrays.
     """
     leaves = tree.flatten(stack)
     n = places.n_devices
@@ -165,13 +165,13 @@ def find_split(model: Any, plan: Any, stack: Any, places: Places) -> Split | Non
         group_of.append(group)
         if [math.prod(leaves[leaf].shape[1:]) for leaf in read_by] == [n_batch]:
             widths[group] = widths.get(group, 0) + math.prod(table.shape[1:])
-    # Where a row of a batch reads one row of tables, the widest of these need not travel.
+    # If a row of a batch reads one row per table, the rows of the widest tables need not be sent.
     by = max(widths, key=lambda group: widths[group], default=None)
     return Split(groups, group_of, by, [leaf.shape for leaf in leaves], places)
 
 
 def _of_tables_alone(model: Any, plan: Any) -> bool:
-    """Whether spread tables, read by ids that stand in the batch, are all that is trained."""
+    """Whether only sharded tables that are read by ids in the batch are trained."""
     tables = [model.trainable_variables[index] for index in plan.tables]
     optimizer = model.optimizer
     return (
@@ -180,14 +180,14 @@ def _of_tables_alone(model: Any, plan: Any) -> bool:
         and None not in plan.leaves
         and all(table.regularizer is None for table in tables)
         and len({table.dtype for table in tables}) == 1
-        # Norms of whole gradients, which no device has.
+        # These need norms of whole gradients, which no device has.
         and not optimizer.clipnorm
         and not optimizer.global_clipnorm
     )
 
 
 def _row_by_row(model: Any) -> bool:
-    """Whether a loss is the mean over the rows of a batch of what each row gives by itself."""
+    """Whether a loss is the mean of independent losses of the rows of a batch."""
     losses = [found.loss for found in model._compile_loss._flat_losses or ()]
     return (
         type(model) is FunctionalModel

@@ -1,4 +1,4 @@
-"""An optimizer's update of a step on JAX: of rows where they were read, else of whole variables."""
+"""An optimizer's update of a step on JAX: of rows of tables, and of other variables as a whole."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class Update:
         model: a compiled model.
         trainable: values of its trainable variables.
         optimizer_values: values of the optimizer's variables.
-        catch_up: what brings the rows of tables up to date; `None` where nothing does.
+        catch_up: brings the rows of tables up to date; `None` if this is not needed.
     """
 
     def __init__(
@@ -31,11 +31,11 @@ class Update:
         self._value_of = {id(v): i for i, v in enumerate(self._optimizer.variables)}
         self._views: dict[str, dict[int, RowView]] = {name: {} for name in self._slots}
         self._apply_to: list[Any] = list(self._variables)
-        # What is written back of a table or a slot: kind, position, view, and which rows; `None` for all.
+        # What to write back to tables and slots: kind, position, view, and the rows, or `None` for all.
         self._written: list[tuple[str, int, RowView, Any, Owned | None]] = []
 
     def rows(self, index: int, ids: Any, owned: Owned | None = None) -> tuple[Any, dict[str, Any]]:
-        """Rows `ids` `[R]` of the table of an index and of its slots, up to date."""
+        """Up-to-date rows `ids` `[R]` of a table, by its index, and of its slots."""
         table = self._variables[index]
         values = _take(self._trainable[index], ids, owned)
         rows = {
@@ -49,15 +49,15 @@ class Update:
     def of_rows(
         self, index: int, rows: Any, slot_rows: dict[str, Any], target: Any, owned: Owned | None = None
     ) -> None:
-        """Let rows be updated, and written back as the rows `target` of their table."""
+        """Add rows to the update, to be written back as the rows `target` of their table."""
         self._view(index, rows, slot_rows, target, owned)
         if self._catch_up is not None:
             self._catch_up.write(self._variables[index], target, owned)
 
     def of_all_rows(self, index: int) -> None:
-        """Let a table be updated whole that lies on many devices, with the rows for padding.
+        """Add a whole sharded table to the update, including its padding.
 
-        They have no gradient, and nobody reads them.
+        Padding rows have no gradient, and are never read.
         """
         variable = self._variables[index]
         slots = {
@@ -68,10 +68,10 @@ class Update:
         self._apply_to[index].constraint = variable.constraint
 
     def apply(self, gradients: list[Any]) -> tuple[list[Any], list[Any]]:
-        """New values of the trainable variables and of the optimizer's.
+        """New values of the trainable variables and of the optimizer's variables.
 
         Args:
-            gradients: for each trainable variable, of its rows or of all of it.
+            gradients: for each trainable variable, the gradient of its added rows, or of the whole variable.
         """
         optimizer = self._optimizer
         mapping = [
@@ -91,7 +91,7 @@ class Update:
         return new["trainable"], new["optimizer"]
 
     def _slots_of(self, variable: Any) -> dict[str, Any]:
-        """By name, an optimizer's slots of a variable."""
+        """The optimizer's slots of a variable, by name."""
         found = {name: of[self._positions[id(variable)]] for name, of in self._slots.items()}
         return {name: slot for name, slot in found.items() if slot is not None}
 
@@ -108,7 +108,7 @@ class Update:
 
 
 def stand_ins(variables: list[Any], values: list[Any]) -> list[Any]:
-    """Values of the variables' shapes; zeros, which nobody reads, where the rows of one device are given."""
+    """Values in the variables' full shapes; if only a device's rows are given, zeros that are never read."""
     return [
         value
         if not hasattr(variable, "spread_over") or value.shape == variable.padded_shape
