@@ -50,7 +50,7 @@ def history_length(model: Any) -> int | None:
 
 
 def sequence_targets(model: Any) -> str:
-    """What a sequential model learns from sequences: what its layers say, or the item after a history.
+    """The targets that a sequential model learns: those that a layer names, or the item after a history.
 
     Args:
         model: any `keras.Model`.

@@ -1,4 +1,4 @@
-"""What a model predicts, found from the name of its output."""
+"""The kind of a model's predictions, found from the name of its output."""
 
 from typing import Any
 

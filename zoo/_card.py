@@ -177,7 +177,7 @@ class Card:
         return "\n".join(lines)
 
 
-# Of a small set of data, of a sparse one, and of a large one.
+# Sizes of a small, a sparse and a large data set.
 _SIZES = (
     Size(1_000, 10_000, 100_000),
     Size(30_000, 20_000, 200_000),

@@ -87,7 +87,7 @@ class HistoryScore(keras.layers.Layer):
         return valued
 
     def item_links(self) -> "np.ndarray | scipy.sparse.csr_matrix | None":
-        """What each item of a user adds to each item's score, `[I, I]`; `None` if it depends on more."""
+        """The fixed weight of each item of a user in each item's score, `[I, I]`; `None` if it varies."""
         return None
 
     def contributions(self, user: int, item: int) -> tuple[str, np.ndarray, np.ndarray]:

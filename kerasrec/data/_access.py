@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def meaning_of(interactions: "Interactions") -> Meaning:
-    """What the values and times are."""
+    """The meaning of the values and times."""
     return interactions._meaning
 
 

@@ -11,7 +11,7 @@ from kerasrec.data import _sources
 Progress = Callable[[str, int, int | None], None]
 
 _POLL_SECONDS = 0.25
-# What Python takes for white space, none of which needs quoting in SQL.
+# Python's white space characters, none of which needs quoting in SQL.
 _SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))
 
 

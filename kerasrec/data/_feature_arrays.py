@@ -32,7 +32,7 @@ def to_arrays(features: "Features") -> dict[str, np.ndarray]:
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[Any, list[Any], Any]:
-    """What `Features` takes: matrix, encoders and ids."""
+    """The parts of `Features`: matrix, encoders and ids."""
     import scipy.sparse
 
     if scipy.sparse.issparse(arrays) or isinstance(arrays, np.ndarray):

@@ -17,7 +17,7 @@ TAIL = 10
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the columns of interactions mean; everything made from the interactions keeps it.
+    """The meaning of the columns of interactions, which everything made from the interactions keeps.
 
     Args:
         kind: one of `KINDS`.

@@ -204,7 +204,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    """What a column or a literal holds: `"number"`, `"text"`, `"time"` or `"mixed entries"`."""
+    """The kind of a column or literal: `"number"`, `"text"`, `"time"` or `"mixed entries"`."""
     import pandas as pd
 
     if not isinstance(value, pd.Series):

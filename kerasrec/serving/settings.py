@@ -69,7 +69,7 @@ class Settings:
 
     @property
     def log(self) -> Path:
-        """Where events are written."""
+        """The path of the log of events."""
         return self.events or self.model.with_suffix(".events.jsonl")
 
     def to_json(self) -> str:

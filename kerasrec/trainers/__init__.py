@@ -1,4 +1,4 @@
-"""What makes `model.fit` fast: several steps in one compiled call, updates of the batch's rows alone."""
+"""Fast training in `model.fit`: several steps in one compiled call, and updates of the rows read alone."""
 
 from kerasrec.trainers.model import Model as Model
 from kerasrec.trainers.row_sharded import RowSharded as RowSharded

@@ -12,7 +12,7 @@ NO_ID = np.iinfo("int32").max
 
 
 class Repeats(NamedTuple):
-    """What `numpy.unique` returns, for each batch of a block.
+    """The results of `numpy.unique` for each batch of a block.
 
     Rows are read faster in the order of their ids, because neighbouring rows share pages of memory.
 

@@ -161,7 +161,7 @@ def without_regularizers(tables: Sequence[keras.Variable]) -> Iterator[None]:
 
 
 def regularizer_penalty(regularizer: Any, values: Any, scale: Any, xla: bool) -> Any:
-    """What a regularizer adds to the loss.
+    """The penalty that a regularizer adds to the loss.
 
     Args:
         regularizer: `keras.regularizers.L1`, `L2` or `L1L2`.

@@ -1,4 +1,4 @@
-"""Recommenders whose model reads context columns give each situation its own lists."""
+"""Recommenders whose model reads context columns give each context its own lists."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ BIASES = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]], np.float32)  # of a phone,
 
 
 @pytest.fixture(scope="module")
-def situated():
+def contextual():
     """A score an item that depends on the device alone."""
     data = Interactions(
         [0, 1],
@@ -28,15 +28,15 @@ def situated():
     places = keras.ops.reshape(device, (-1, 1)) * 3 + item
     table = keras.layers.Embedding(6, 1, name="bias")
     score = keras.ops.squeeze(table(places), -1) + 0.0 * keras.ops.cast(user, "float32")
-    model = kerasrec.Model([user, item, device], score, name="situated")
+    model = kerasrec.Model([user, item, device], score, name="contextual")
     table.set_weights([BIASES.reshape(6, 1)])
     return Recommender(model, data)
 
 
-def test_each_situation_has_its_lists(situated, tmp_path):
-    path = tmp_path / "situated.keras"
-    situated.save(path)
-    for recommender in (situated, Recommender.load(path)):
+def test_each_context_has_its_lists(contextual, tmp_path):
+    path = tmp_path / "contextual.keras"
+    contextual.save(path)
+    for recommender in (contextual, Recommender.load(path)):
         ranked = recommender.rank("ann", ITEMS, context={"device": "phone"})
         assert ranked["item"].tolist() == ["x", "y", "z"] and ranked["score"].tolist() == [3.0, 2.0, 1.0]
         assert recommender.rank("ann", ITEMS, context={"device": "tablet"})["item"].tolist() == [
@@ -44,25 +44,25 @@ def test_each_situation_has_its_lists(situated, tmp_path):
             "y",
             "x",
         ]
-        # One situation leaves nothing behind for the next.
+        # A context leaves nothing behind for the next one.
         assert recommender.recommend("ann", k=2, context={"device": "phone"})["item"].tolist() == ["y", "z"]
         assert recommender.recommend("bob", k=2, context={"device": "tablet"})["item"].tolist() == ["z", "x"]
         tablet = recommender.in_context({"device": "tablet"})
         assert tablet.score([("ann", item) for item in ITEMS]).tolist() == [1.0, 2.0, 3.0]
 
 
-def test_bad_situations_are_refused(situated):
+def test_bad_contexts_are_refused(contextual):
     lacking = r"`context` must hold 'device', a context column of the model: pass.*without"
     for ask in (
-        lambda: situated.rank("ann", ITEMS),
-        lambda: situated.recommend("ann", k=1),
-        lambda: situated.score([("ann", "x")]),
+        lambda: contextual.rank("ann", ITEMS),
+        lambda: contextual.recommend("ann", k=1),
+        lambda: contextual.score([("ann", "x")]),
     ):
         with pytest.raises(ValueError, match=lacking):
             ask()
     with pytest.raises(
         ValueError, match=r"entries of 'device' that occurred in training, such as 'phone'.*'watch'"
     ):
-        situated.rank("ann", ITEMS, context={"device": "watch"})
+        contextual.rank("ann", ITEMS, context={"device": "watch"})
     with pytest.raises(ValueError, match=r"must name context columns of the model.*'device'.*'hour'"):
-        situated.rank("ann", ITEMS, context={"hour": 3})
+        contextual.rank("ann", ITEMS, context={"hour": 3})
