@@ -10,7 +10,7 @@ from keras import ops
 
 from kerasrec._arguments import positive_integer, share
 from kerasrec._outputs import EXPECTED, is_of_watch_time
-from kerasrec.layers import Catalogue, FieldEmbedding, HostNormal
+from kerasrec.layers import Catalogue, FastDropout, FieldEmbedding, HostNormal
 from kerasrec.trainers import Model
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._parts import seeds
@@ -191,7 +191,7 @@ def deep(x: Any, hidden: Sequence[int], dropout: float, batch_norm: bool, name: 
             x = keras.layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_{place}_norm")(x)
         x = keras.layers.ReLU(name=f"{name}_{place}_relu")(x)
         if dropout:
-            x = keras.layers.Dropout(dropout, name=f"{name}_{place}_dropout")(x)
+            x = FastDropout(dropout, name=f"{name}_{place}_dropout")(x)
     return x
 
 

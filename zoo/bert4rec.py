@@ -2,7 +2,7 @@ from typing import Any
 
 import keras
 
-from kerasrec.layers import AppendMasked, PositionEmbedding, SelfAttentionBlock
+from kerasrec.layers import AppendMasked, FastDropout, PositionEmbedding, SelfAttentionBlock
 from kerasrec.zoo import _sequences
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._hybrid import seeded
@@ -70,7 +70,7 @@ def BERT4Rec(
         # would dominate the items.
         places = keras.initializers.RandomNormal(stddev=_sequences.STDDEV * n_components**0.5)
         x = PositionEmbedding(history_length + 1, places, name="places")(x)
-        x = keras.layers.Dropout(dropout, name="dropout")(x)
+        x = FastDropout(dropout, name="dropout")(x)
         for i in range(n_blocks):
             x = SelfAttentionBlock(
                 n_heads,

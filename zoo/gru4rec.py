@@ -3,6 +3,7 @@ from typing import Any
 import keras
 
 from kerasrec._inputs import PADDING
+from kerasrec.layers import FastDropout
 from kerasrec.zoo import _sequences
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._hybrid import seeded
@@ -63,11 +64,11 @@ def GRU4Rec(
     with seeded(seed):
         history = _sequences.history_input()
         table = _sequences.item_table(n_items, n_components, history_length=history_length)
-        x = keras.layers.Dropout(embedding_dropout, name="embedding_dropout")(table(history))
+        x = FastDropout(embedding_dropout, name="embedding_dropout")(table(history))
         there = keras.ops.not_equal(history, PADDING)
         for i in range(n_layers):
             x = keras.layers.GRU(n_components, return_sequences=True, name=f"gru_{i}")(x, mask=there)
-        x = keras.layers.Dropout(dropout, name="dropout")(x)
+        x = FastDropout(dropout, name="dropout")(x)
         made = _sequences.loss_of(loss, n_items)
         return _sequences.sequence_model(CARD, {"history": history}, x, table, learning_rate, made)
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import keras
 
-from kerasrec.layers import ConcatenatePairs, HostHeNormal, RatingScale
+from kerasrec.layers import ConcatenatePairs, FastDropout, HostHeNormal, RatingScale
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._parts import assemble, id_inputs, seeds, table
 from kerasrec.zoo._results import RATED_BY_RECIPE
@@ -69,10 +69,10 @@ def RecommenderNet(
         table(n_users, n_components, l2, next(seed_of), "user_embedding")(user),
         table(n_items, n_components, l2, next(seed_of), "item_embedding")(item),
     )
-    x = keras.layers.Dropout(dropouts[0], seed=next(seed_of))(x)
+    x = FastDropout(dropouts[0], seed=next(seed_of))(x)
     for units, rate in zip(hidden, dropouts[1:], strict=True):
         x = _dense(units, "relu", next(seed_of))(x)
-        x = keras.layers.Dropout(rate, seed=next(seed_of))(x)
+        x = FastDropout(rate, seed=next(seed_of))(x)
     score = keras.ops.squeeze(_dense(1, None, next(seed_of))(x), axis=-1)
     rating = RatingScale(min_rating, max_rating, name="scale", dtype="float32")(score)
     return assemble(CARD, user, item, rating, learning_rate)

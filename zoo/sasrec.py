@@ -2,7 +2,7 @@ from typing import Any
 
 import keras
 
-from kerasrec.layers import PositionEmbedding, SelfAttentionBlock
+from kerasrec.layers import FastDropout, PositionEmbedding, SelfAttentionBlock
 from kerasrec.zoo import _sequences
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._hybrid import seeded
@@ -69,7 +69,7 @@ def SASRec(
         table = _sequences.item_table(n_items, n_components)
         x = keras.layers.Rescaling(n_components**0.5, name="scale")(table(history))
         x = PositionEmbedding(history_length, name="places")(x)
-        x = keras.layers.Dropout(dropout, name="dropout")(x)
+        x = FastDropout(dropout, name="dropout")(x)
         for i in range(n_blocks):
             # Dropout of attention weights does not improve results, and costs as much as all other dropout.
             block = SelfAttentionBlock(n_heads, dropout=dropout, attention_dropout=0.0, name=f"block_{i}")

@@ -3,7 +3,7 @@ from typing import Any, Literal
 
 import keras
 
-from kerasrec.layers import PooledHistory
+from kerasrec.layers import FastDropout, PooledHistory
 from kerasrec.zoo import _sequences
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._hybrid import Side, seeded
@@ -80,7 +80,7 @@ def YouTubeCandidates(
         x = parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="features")(parts)
         for i, size in enumerate(hidden):
             x = keras.layers.Dense(size, "relu", name=f"hidden_{i}")(x)
-            x = keras.layers.Dropout(dropout, name=f"dropout_{i}")(x)
+            x = FastDropout(dropout, name=f"dropout_{i}")(x)
         x = keras.layers.Dense(n_components, name="user_vector")(x)
         made = _sequences.loss_of(loss, n_items)
         return _sequences.sequence_model(CARD, inputs, x, table, learning_rate, made)

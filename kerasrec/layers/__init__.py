@@ -8,6 +8,7 @@ from kerasrec.layers.cosine_score import CosineScore as CosineScore
 from kerasrec.layers.deep_repr import DeepRepr as DeepRepr
 from kerasrec.layers.dot_score import DotScore as DotScore
 from kerasrec.layers.euclidean_score import EuclideanScore as EuclideanScore
+from kerasrec.layers.fast_dropout import FastDropout as FastDropout
 from kerasrec.layers.feature_bias import FeatureBias as FeatureBias
 from kerasrec.layers.feature_dropout import FeatureDropout as FeatureDropout
 from kerasrec.layers.feature_embedding import FeatureEmbedding as FeatureEmbedding

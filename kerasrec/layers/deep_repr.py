@@ -6,6 +6,7 @@ import keras
 from kerasrec._arguments import positive_integer
 from kerasrec.layers._features import linear
 from kerasrec.layers._representation import Representation
+from kerasrec.layers.fast_dropout import FastDropout
 from kerasrec.layers.host_he_normal import HostHeNormal
 from kerasrec.layers.unit_rows import UnitRows
 
@@ -79,7 +80,7 @@ class DeepRepr(Representation):
         self.dropout = float(dropout)
         self.kernel_initializer = keras.initializers.get(kernel_initializer or UnitRows())
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self._drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self._drop = FastDropout(dropout, dtype=self.dtype_policy)
         self._dense = [
             keras.layers.Dense(
                 size,

@@ -6,6 +6,7 @@ from keras import ops
 
 from kerasrec._arguments import positive_integer
 from kerasrec._inputs import PADDING
+from kerasrec.layers.fast_dropout import FastDropout
 
 # Below every score but finite, so that a row without visible positions attends to all equally.
 _HIDDEN = -1e9
@@ -98,8 +99,8 @@ class SelfAttentionBlock(keras.layers.Layer):
             for i in range(2)
         ]
         of_weights = self.dropout if self.attention_dropout is None else self.attention_dropout
-        self.drop = keras.layers.Dropout(self.dropout, dtype=dtype)
-        self.drop_weights = keras.layers.Dropout(of_weights, dtype=dtype)
+        self.drop = FastDropout(self.dropout, dtype=dtype)
+        self.drop_weights = FastDropout(of_weights, dtype=dtype)
         self.built = True
 
     def call(self, inputs: Any, history: Any, training: Any = None) -> Any:

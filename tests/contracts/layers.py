@@ -41,6 +41,7 @@ LAYERS = [
     ),
     LayerCase(layers.DotScore, {"user": USER, "item": ITEMS, **BIASES}, (4, 5)),
     LayerCase(layers.EuclideanScore, {"user": USER, "item": ITEMS, **BIASES}, (4, 5)),
+    LayerCase(layers.FastDropout, {"inputs": ITEMS}, (4, 5, 3), lambda: {"rate": 0.01, "seed": 3}),
     LayerCase(
         layers.FeatureBias,
         {"inputs": ITEMS},
