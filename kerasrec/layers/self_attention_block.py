@@ -19,6 +19,10 @@ class SelfAttentionBlock(keras.layers.Layer):
     With `norm="pre"`: `x + attention(norm(x))`, then `x + network(norm(x))`; with `"post"`:
     `norm(x + attention(x))`, then `norm(x + network(x))`. `network(x) = W2 activation(W1 x + b1) + b2`.
 
+    With `norm="sasrec"`, as in SASRec's published code, the norm is before the residual:
+    `z = norm(x)`, `z + attention(z, x)`, with queries from `z`, and keys and values from `x`; then
+    `z = norm(x)`, `z + network(z)`.
+
     A position attends to itself and those before it (`causal=True`) or to all positions, never to padding.
 
     Args:
@@ -27,7 +31,7 @@ class SelfAttentionBlock(keras.layers.Layer):
         dropout: float, dropout rate of the attention weights and of both branches. Defaults to `0.0`.
         attention_dropout: float, dropout rate of the attention weights. Defaults to `None`: `dropout`.
         causal: bool. Defaults to `True`.
-        norm: `"pre"` or `"post"`. Defaults to `"pre"`.
+        norm: `"pre"`, `"post"` or `"sasrec"`. Defaults to `"pre"`.
         activation: of the network. Defaults to `"relu"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -62,7 +66,7 @@ class SelfAttentionBlock(keras.layers.Layer):
         dropout: float = 0.0,
         attention_dropout: float | None = None,
         causal: bool = True,
-        norm: Literal["pre", "post"] = "pre",
+        norm: Literal["pre", "post", "sasrec"] = "pre",
         activation: Any = "relu",
         **kwargs: Any,
     ) -> None:
@@ -72,8 +76,8 @@ class SelfAttentionBlock(keras.layers.Layer):
         self.dropout, self.causal, self.norm = float(dropout), bool(causal), norm
         self.attention_dropout = attention_dropout
         self.activation = keras.activations.get(activation)
-        if norm not in ("pre", "post"):
-            raise ValueError(f"`norm` must be 'pre' or 'post'. Received: norm={norm!r}.")
+        if norm not in ("pre", "post", "sasrec"):
+            raise ValueError(f"`norm` must be 'pre', 'post' or 'sasrec'. Received: norm={norm!r}.")
 
     def build(self, inputs_shape: Any, history_shape: Any = None) -> None:
         """Create the inner layers."""
@@ -90,7 +94,11 @@ class SelfAttentionBlock(keras.layers.Layer):
             return made
 
         dense, dtype = keras.layers.Dense, self.dtype_policy
-        self.looked_for = layer(dense(3 * size, name="queries_keys_values", dtype=dtype))
+        if self.norm == "sasrec":
+            self.queries = layer(dense(size, name="queries", dtype=dtype))
+            self.keys_values = layer(dense(2 * size, name="keys_values", dtype=dtype))
+        else:
+            self.looked_for = layer(dense(3 * size, name="queries_keys_values", dtype=dtype))
         self.found = layer(dense(size, name="attended", dtype=dtype))
         self.inner = layer(dense(hidden, self.activation, name="inner", dtype=dtype))
         self.outer = layer(dense(size, name="outer", dtype=dtype), (None, None, hidden))
@@ -109,16 +117,23 @@ class SelfAttentionBlock(keras.layers.Layer):
         for branch, norm in zip((self._attend, self._transform), self.norms, strict=True):
             if self.norm == "pre":
                 x = x + self.drop(branch(norm(x), history, training), training=training)
-            else:
+            elif self.norm == "post":
                 x = norm(x + self.drop(branch(x, history, training), training=training))
+            else:
+                z = norm(x)
+                x = z + self.drop(branch(z, history, training, x), training=training)
         return x
 
-    def _attend(self, x: Any, history: Any, training: Any) -> Any:
+    def _attend(self, x: Any, history: Any, training: Any, attended: Any = None) -> Any:
         n_rows, length, size = ops.shape(x)
         n_heads = self.n_heads
         each = size // n_heads
         # [3, B, heads, H, C / heads], then one matrix per row and head: products of four axes are slow.
-        parts = ops.reshape(self.looked_for(x), (n_rows, length, 3, n_heads, each))
+        if self.norm == "sasrec":
+            made = ops.concatenate([self.queries(x), self.keys_values(attended)], axis=-1)
+        else:
+            made = self.looked_for(x)
+        parts = ops.reshape(made, (n_rows, length, 3, n_heads, each))
         parts = ops.reshape(ops.transpose(parts, (2, 0, 3, 1, 4)), (3, n_rows * n_heads, length, each))
         queries, keys, values = parts[0], parts[1], parts[2]
         scores = ops.matmul(queries * (1 / math.sqrt(each)), ops.transpose(keys, (0, 2, 1)))
@@ -131,11 +146,11 @@ class SelfAttentionBlock(keras.layers.Layer):
             visible = ops.repeat(visible, n_heads, axis=0)
         weights = ops.softmax(ops.where(visible, scores, _HIDDEN), axis=-1)
         weights = self.drop_weights(ops.cast(weights, values.dtype), training=training)
-        attended = ops.reshape(ops.matmul(weights, values), (n_rows, n_heads, length, each))
-        attended = ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), (n_rows, length, size))
-        return self.found(attended)
+        found = ops.reshape(ops.matmul(weights, values), (n_rows, n_heads, length, each))
+        found = ops.reshape(ops.transpose(found, (0, 2, 1, 3)), (n_rows, length, size))
+        return self.found(found)
 
-    def _transform(self, x: Any, history: Any, training: Any) -> Any:
+    def _transform(self, x: Any, history: Any, training: Any, _: Any = None) -> Any:
         return self.outer(self.drop(self.inner(x), training=training))
 
     def compute_output_shape(self, inputs_shape: Any, history_shape: Any = None) -> Any:

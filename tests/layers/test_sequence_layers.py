@@ -28,13 +28,18 @@ def vectors(shape=(2, 5, SIZE), seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-def attention_by_hand(block, x, history):
+def attention_by_hand(block, x, history, attended=None):
     """Vaswani et al., 2017, eq. 1, of one head, before a shortcut, one position at a time."""
-    w, b = (numbers(v).astype("float64") for v in block.looked_for.get_weights())
+    if attended is None:
+        w, b = (numbers(v).astype("float64") for v in block.looked_for.get_weights())
+        queries_keys_values = x @ w + b
+    else:  # the queries are of x, the keys and values of what is attended to
+        (w1, b1), (w2, b2) = block.queries.get_weights(), block.keys_values.get_weights()
+        queries_keys_values = np.concatenate([x @ w1 + b1, attended @ w2 + b2], axis=-1)
     out_w, out_b = (numbers(v).astype("float64") for v in block.found.get_weights())
     result = np.zeros(x.shape)
     for row in range(len(x)):
-        queries, keys, values = np.split(x[row] @ w + b, 3, axis=1)
+        queries, keys, values = np.split(queries_keys_values[row], 3, axis=1)
         for at in range(x.shape[1]):
             seen = [j for j in range(at + 1) if history[row, j] != -1]
             if seen:
@@ -52,7 +57,7 @@ def network_by_hand(block, x):
     return np.maximum(x @ w1 + b1, 0) @ w2 + b2
 
 
-@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("norm", ["pre", "post", "sasrec"])
 def test_block_equals_its_formula(norm):
     block = SelfAttentionBlock(hidden=6, norm=norm)
     x = vectors()
@@ -60,6 +65,9 @@ def test_block_equals_its_formula(norm):
     if norm == "pre":
         y = x + attention_by_hand(block, normalised(x), HISTORY)
         y = y + network_by_hand(block, normalised(y))
+    elif norm == "sasrec":
+        y = normalised(x) + attention_by_hand(block, normalised(x), HISTORY, x)
+        y = normalised(y) + network_by_hand(block, normalised(y))
     else:
         y = normalised(x + attention_by_hand(block, x, HISTORY))
         y = normalised(y + network_by_hand(block, y))
@@ -87,9 +95,9 @@ def test_heads_share_the_components():
         SelfAttentionBlock(n_heads=3)(x, HISTORY)
 
 
-@pytest.mark.parametrize("causal", [True, False])
-def test_the_future_changes_nothing_where_it_must_not(causal):
-    block = SelfAttentionBlock(causal=causal)
+@pytest.mark.parametrize(("causal", "norm"), [(True, "pre"), (True, "sasrec"), (False, "pre")])
+def test_the_future_changes_nothing_where_it_must_not(causal, norm):
+    block = SelfAttentionBlock(causal=causal, norm=norm)
     x, other = vectors(), vectors()
     other[:, 3:] = vectors(seed=1)[:, 3:]
     one, two = (numbers(block(given, HISTORY))[:, :3] for given in (x, other))
@@ -97,9 +105,9 @@ def test_the_future_changes_nothing_where_it_must_not(causal):
     assert same == causal
 
 
-@pytest.mark.parametrize("causal", [True, False])
-def test_padding_changes_nothing(causal):
-    block = SelfAttentionBlock(causal=causal)
+@pytest.mark.parametrize(("causal", "norm"), [(True, "pre"), (True, "sasrec"), (False, "pre")])
+def test_padding_changes_nothing(causal, norm):
+    block = SelfAttentionBlock(causal=causal, norm=norm)
     x = vectors()
     wide = np.concatenate([vectors((2, 3, SIZE), seed=5) * 100, x], axis=1)
     padding = np.full((2, 3), -1)
@@ -175,7 +183,7 @@ def test_pooling_by_hand(how):
 
 
 def test_bad_settings():
-    with pytest.raises(ValueError, match="`norm` must be 'pre' or 'post'. Received: norm='mid'"):
+    with pytest.raises(ValueError, match="`norm` must be 'pre', 'post' or 'sasrec'. Received: norm='mid'"):
         SelfAttentionBlock(norm="mid")
     with pytest.raises(ValueError, match="`how` must be 'mean' or 'attention'. Received: how='max'"):
         PooledHistory("max")
