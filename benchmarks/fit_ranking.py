@@ -22,10 +22,10 @@ on that tenth they were only compared with alternatives.
 `WMRB, 100 samples` is TensorRec's own protocol: its loss, 100 sampled items, 64 components. It is compared
 with the 240 s after which TensorRec itself reached 0.117; these are neither measured again here nor scaled.
 
-Each loss on sampled negatives has its own recipe (`RECIPES` in `_sampled.py`): one row per interaction, 128
-to 1,024 negatives shared by all rows of a batch, one matrix product, and Adam with a linearly falling
-learning rate. The recipes were chosen on a tenth of the training interactions (`sampled(name,
-held_out=0.1)`).
+Each loss on sampled negatives has its own recipe (`RECIPES` in `_sampled.py`): 128 to 1,024 negatives shared
+by all rows of a batch, one matrix product, and Adam with a linearly falling learning rate. A row is an
+interaction, for `SampledSoftmax` a user with up to 128 positives. The recipes were chosen on a tenth of the
+training interactions (`sampled(name, held_out=0.1)`).
 
 The other libraries run in the environment whose interpreter `KERASREC_PEERS_PYTHON` names (see
 `requirements.txt`). If LightFM is missing, its 8.6 s are scaled by a calibration.

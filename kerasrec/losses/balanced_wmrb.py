@@ -16,6 +16,9 @@ class BalancedWMRB(WMRB):
     With `y_p` = value / (sum of that item's positive values over the data set), popular items have a smaller
     weight. A list without positives or without negatives has loss 0.
 
+    It learns best from many shared negatives and from a decay that is the same for all items. On MovieLens 1M,
+    2,048 interactions and 512 shared negatives work well, with Adam at 0.01 falling linearly over 4 epochs.
+
     Args:
         n_items: int, the number of items that the negatives of a list represent: the size of the catalogue.
         max_positives: int or `None`. Only this many entries of a list, those with the largest labels, count
