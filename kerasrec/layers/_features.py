@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from kerasrec.layers._lookup import lookup
-from kerasrec.layers._sparse_product import rows_of, sparse_product
+from kerasrec.layers._sparse_product import products, rows_of
 
 
 def as_bag(inputs: Any) -> tuple[Any, Any] | None:
@@ -118,17 +118,14 @@ def linear(inputs: Any, table: keras.Variable, dtype: str) -> Any:
 def _product(starts: Any, columns: Any, values: Any, n_columns: int) -> Callable[[Any], Any]:
     """A function that multiplies a sparse matrix `[n, F]` by a dense one; its gradient uses the transpose."""
 
+    times, times_transposed = products(starts, columns, values, n_columns)
+
     @ops.custom_gradient
     def product(dense: Any) -> Any:
         def gradient(*args: Any, upstream: Any = None) -> Any:
-            upstream = args[0] if upstream is None else upstream
-            order = ops.argsort(columns)
-            rows = ops.take(rows_of(starts, columns.shape[0]), order)
-            bounds = ops.arange(n_columns + 1, dtype="int32")
-            of_columns = ops.cast(ops.searchsorted(ops.take(columns, order), bounds, side="left"), "int32")
-            return sparse_product(of_columns, rows, ops.take(values, order), upstream)
+            return times_transposed(args[0] if upstream is None else upstream)
 
-        return sparse_product(starts, columns, values, dense), gradient
+        return times(dense), gradient
 
     return product
 
