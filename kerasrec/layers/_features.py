@@ -117,7 +117,6 @@ def linear(inputs: Any, table: keras.Variable, dtype: str) -> Any:
 
 def _product(starts: Any, columns: Any, values: Any, n_columns: int) -> Callable[[Any], Any]:
     """A function that multiplies a sparse matrix `[n, F]` by a dense one; its gradient uses the transpose."""
-
     times, times_transposed = products(starts, columns, values, n_columns)
 
     @ops.custom_gradient

@@ -16,7 +16,7 @@ class BalancedWMRB(WMRB):
     With `y_p` = value / (sum of that item's positive values over the data set), popular items have a smaller
     weight. A list without positives or without negatives has loss 0.
 
-    It learns best from many shared negatives and from a decay that is the same for all items. On MovieLens 1M,
+    It learns best from many shared negatives and a decay that is the same for all items. On MovieLens 1M,
     2,048 interactions and 512 shared negatives work well, with Adam at 0.01 falling linearly over 4 epochs.
 
     Args:

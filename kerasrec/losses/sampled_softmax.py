@@ -30,10 +30,10 @@ class SampledSoftmax(RankingLoss):
     share of the interactions.
 
     It learns fastest from large batches with shared negatives, with a falling learning rate. On MovieLens 1M,
-    one interaction per row works well with 4,096 rows and 128 shared negatives, and Adam at 0.02 falling
-    linearly over 5 epochs. Rows of one user with up to 128 positives (`by="user"`) take half the time, with
-    302 rows, 1,024 shared negatives and `remove_accidental_hits=False`: the batches leave out what a user
-    has.
+    the fastest recipe has rows of one user with up to 128 positives (`by="user"`), 302 rows, 1,024 shared
+    negatives drawn by popularity, and `remove_accidental_hits=False`, because the batches leave out what a
+    user has. With one interaction per row, 4,096 rows and 128 shared negatives work well, with Adam at 0.02
+    falling linearly over 5 epochs.
 
     Args:
         temperature: float, divides the scores. Defaults to `1.0`.
