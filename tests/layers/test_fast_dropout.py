@@ -26,7 +26,8 @@ def test_a_share_is_dropped_and_the_rest_is_scaled(rate):
 def test_masks_of_steps_places_and_layers_do_not_depend_on_each_other():
     n = 1 << 16
     drawn = masks(0.3, (n,), 4)
-    other = FastDropout(0.3, seed=4)
+    # On PyTorch, Keras adds seed and step, so a seed of 4 would give the second mask of seed 3.
+    other = FastDropout(0.3, seed=1000)
     drawn = np.concatenate(
         [drawn, keras.ops.convert_to_numpy(other(np.ones((1, n), "float32"), training=True))]
     )
