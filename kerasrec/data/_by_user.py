@@ -42,6 +42,9 @@ class ByUser:
         Returns:
             Items, labels, and whether there is an entry, `[B, width]`.
         """
+        if not width:
+            none = np.zeros((len(users), 0), bool)
+            return none.astype(self._items.dtype), none.astype(self._labels.dtype), none
         counts = self.counts[users]
         there = np.arange(width) < counts[:, None]
         around = np.maximum(counts, 1)

@@ -14,7 +14,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _BITS_A_PAIR = 16
 _BITS_A_PAIR_ON_DISK = 8
 # A table of all codes is worth its memory up to this many codes per entry to look up.
-_CODES_AN_ENTRY = 16
+_CODES_AN_ENTRY = 256
 
 
 class Membership:
@@ -105,41 +105,29 @@ class DiskHolders:
 
     def __init__(self, interactions: "Interactions") -> None:
         disk = disk_of(interactions)
-        self._lines = _Lines(disk.starts, disk.by_item, (interactions.n_users, interactions.n_items))
+        self._lines = _Lines(disk.starts, disk.by_item, interactions.n_items)
 
-    def __call__(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Whether users `[B]` have items `[S]`: `[B, S]`."""
-        shape = len(users) + 1, len(items) + 1
-        rows, columns, same = _places(self._lines, users, items)
-        has = np.zeros(shape, bool)
-        has.ravel()[rows.astype(np.int64) * shape[1] + columns] = True
-        return has[:-1, :-1][:, same]
+    def __call__(self, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As of `Holders`."""
+        return _places(self._lines, users, items)
 
 
-class _Lines:
-    """The parts of a compressed matrix on disk that `_places` reads.
+class _Lines(NamedTuple):
+    """The lines of a compressed matrix.
 
-    Args:
-        starts: int64 `[U + 1]`.
-        items: int32 `[n]`.
-        shape: shape of the matrix.
+    Attributes:
+        starts: `[U + 1]`.
+        codes: int32 `[n]`.
+        n_codes: int.
     """
 
-    def __init__(self, starts: np.ndarray, items: np.ndarray, shape: tuple[int, int]) -> None:
-        self._starts, self._items, self.shape = starts, items, shape
+    starts: np.ndarray
+    codes: np.ndarray
+    n_codes: int
 
-    def __getitem__(self, lines: np.ndarray) -> "_SomeLines":
-        begins = self._starts[lines]
-        counts = self._starts[lines + 1] - begins
-        ends = np.concatenate([[0], np.cumsum(counts)])
-        return _SomeLines(ends, self._items[np.arange(ends[-1]) + np.repeat(begins - ends[:-1], counts)])
-
-
-class _SomeLines(NamedTuple):
-    """Some lines of a compressed matrix."""
-
-    indptr: np.ndarray
-    indices: np.ndarray
+    def counts(self, lines: np.ndarray) -> np.ndarray:
+        """The number of entries of some lines."""
+        return np.asarray(self.starts[lines + 1] - self.starts[lines])
 
 
 class Holders:
@@ -158,46 +146,43 @@ class Holders:
         from scipy import sparse
 
         there = np.ones(len(users), np.int8)
-        self._items_of: Any = sparse.csr_matrix((there, (users, items)), (n_users, n_items))
-        self._users_of: Any = self._items_of.T.tocsr()
+        items_of: Any = sparse.csr_matrix((there, (users, items)), (n_users, n_items))
+        users_of: Any = items_of.T.tocsr()
+        self._items_of = _Lines(items_of.indptr, items_of.indices, n_items)
+        self._users_of = _Lines(users_of.indptr, users_of.indices, n_users)
 
-    def __call__(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Whether users `[B]` have items `[S]`: `[B, S]`."""
-        shape = len(users) + 1, len(items) + 1
-        by_items = _degree(self._users_of, items) < _degree(self._items_of, users)
-        if by_items:
-            columns, rows, same = _places(self._users_of, items, users)
-        else:
-            rows, columns, same = _places(self._items_of, users, items)
-        has = np.zeros(shape, bool)
-        if has.size >= 2**31:
-            rows = rows.astype(np.int64)
-        has.ravel()[rows * shape[1] + columns] = True
-        has = has[:-1, :-1]
-        return has[same] if by_items else has[:, same]
+    def __call__(self, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the users `[B]` have which of the items `[S]`: places in `users`, and in `items`."""
+        if self._users_of.counts(items).sum() < self._items_of.counts(users).sum():
+            columns, rows = _places(self._users_of, items, users)
+            return rows, columns
+        return _places(self._items_of, users, items)
 
 
-def _degree(matrix: Any, lines: np.ndarray) -> int:
-    """The number of entries of these lines of a compressed matrix."""
-    return int(np.sum(matrix.indptr[lines + 1] - matrix.indptr[lines]))
-
-
-def _places(matrix: Any, lines: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find the entries of some lines of a compressed matrix among wanted codes.
-
-    Returns:
-        For each entry, its place in `lines` and its place in `wanted` (`len(wanted)` if it is not there); and
-        for each wanted code, the place that represents it and its duplicates.
-    """
-    found = matrix[lines]
-    line = np.repeat(np.arange(len(lines), dtype=np.int32), np.diff(found.indptr))
-    n = matrix.shape[1]
-    if n <= _CODES_AN_ENTRY * len(line):
+def _places(matrix: _Lines, lines: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where some lines of a compressed matrix have wanted codes: places in `lines`, and in `wanted`."""
+    counts = matrix.counts(lines)
+    ends = np.cumsum(counts)
+    codes = matrix.codes[np.arange(ends[-1]) + np.repeat(matrix.starts[lines] - ends + counts, counts)]
+    line = np.repeat(np.arange(len(lines)), counts)
+    # Code and place in one number: sorting numbers is faster than an argsort.
+    keys = wanted.astype(np.int64) << 32 | np.arange(len(wanted))
+    keys.sort()
+    ordered, order = keys >> 32, keys & (2**32 - 1)
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    distinct, times = ordered[starts], np.diff(starts, append=len(wanted))
+    if matrix.n_codes <= _CODES_AN_ENTRY * len(codes):
         # A table of all codes is several times faster than a search.
-        place_of = np.full(n, len(wanted), np.int32)
-        place_of[wanted] = np.arange(len(wanted), dtype=np.int32)
-        return line, place_of[found.indices], place_of[wanted]
-    wanted, first, inverse = np.unique(wanted, return_index=True, return_inverse=True)
-    rank = np.minimum(np.searchsorted(wanted, found.indices), len(wanted) - 1)
-    place = np.where(wanted[rank] == found.indices, first[rank], len(inverse))
-    return line, place, first[inverse]
+        number_of = np.full(matrix.n_codes, -1, np.int32)
+        number_of[distinct] = np.arange(len(distinct))
+        number = number_of[codes]
+        entries = np.flatnonzero(number >= 0)
+    else:
+        number = np.minimum(np.searchsorted(distinct, codes), len(distinct) - 1)
+        entries = np.flatnonzero(distinct[number] == codes)
+    # Each entry once for each time that its code is wanted.
+    number = number[entries]
+    repeated = times[number]
+    ends = np.cumsum(repeated)
+    place = np.arange(repeated.sum()) + np.repeat(starts[number] - ends + repeated, repeated)
+    return np.repeat(line[entries], repeated), order[place]

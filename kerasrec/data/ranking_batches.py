@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerasrec._arguments import positive_integer
+from kerasrec._rows_later import RowsLater
 from kerasrec.data import _draws, samplers
 from kerasrec.data._by_user import ByUser
 from kerasrec.data._likes import likes_of
@@ -194,6 +195,19 @@ class RankingBatches(keras.utils.PyDataset):
         )
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        inputs, labels = self.rows_later(index)
+        return inputs, np.asarray(labels)
+
+    def rows_later(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray | RowsLater]:
+        """A batch whose labels may be made later, and only for some rows.
+
+        Args:
+            index: int, number of the batch.
+
+        Returns:
+            The inputs, and the labels: an array or, with `shared=True`, an object with `shape` and `dtype`
+            that NumPy can convert and of which `labels[rows]` is an array.
+        """
         rng = self._generator(self._epoch, index)
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         users, items, labels = self._positive_columns(chosen, rng)
@@ -202,28 +216,33 @@ class RankingBatches(keras.utils.PyDataset):
         own = np.concatenate([items, given], axis=1)
         own_labels = np.concatenate([labels, _negative_labels(there)], axis=1, dtype=np.float32)
         own = np.where(own_labels < 0, own[:, :1], own)  # a row that the step reads anyway
-        draw = self._shared_sample if self.sampler.shared else self._sample
-        sampled, good = draw(users, positives, rng)
-        labels = np.empty((len(own), own.shape[1] + good.shape[1]), np.int8 if self._small else np.float32)
-        labels[:, : own.shape[1]] = own_labels
-        labels[:, own.shape[1] :] = _negative_labels(good)
+        made: np.ndarray | RowsLater
         if self.sampler.shared:
+            sampled, good = self._shared_items(positives, rng)
             inputs = {"item": own, "shared_item": sampled}
+            made = RowsLater(
+                (len(own), own.shape[1] + self.n_sampled_items),
+                np.int8 if self._small else np.float32,
+                lambda rows: self._labels_of_shared(users[rows], own_labels[rows], sampled, good),
+            )
+            if self._log_q is not None and own.shape[1] == 1:
+                made = _shared_labels(np.asarray(made), own[:, 0], sampled[0], self._log_q)
+            elif self._log_q is not None:
+                listed = [own, np.broadcast_to(sampled, (len(own), self.n_sampled_items))]
+                made = _with_log_q(np.asarray(made), np.concatenate(listed, axis=1), self._log_q)
         else:
+            sampled, good = self._sample(users, positives, rng)
             sampled = np.where(good, sampled, own[:, :1])
             inputs = {"item": np.concatenate([own, sampled], axis=1)}
-        if self._log_q is not None and self.sampler.shared and own.shape[1] == 1:
-            labels = _shared_labels(own_labels[:, 0], own[:, 0], sampled[0], good, self._log_q)
-        elif self._log_q is not None:
-            listed = np.concatenate([own, np.broadcast_to(sampled, good.shape)], axis=1)
-            columns = np.broadcast_arrays(labels, listed.astype(np.float32), self._log_q[listed])
-            labels = np.stack(columns, axis=-1)
+            made = np.concatenate([own_labels, _negative_labels(good)], axis=1, dtype=np.float32)
+            if self._log_q is not None:
+                made = _with_log_q(made, inputs["item"], self._log_q)
         context = {name: column[chosen][:, None] for name, column in self._context.items()}
         if self.by == "user":
             known = self._inputs.users(users)
         else:
             known = self._inputs.pairs(self._positives, chosen)
-        return {**known, **inputs, **context}, labels
+        return {**known, **inputs, **context}, made
 
     def leave_out(self, positives: Interactions) -> None:
         """Exclude these positives from the users' sampled negatives, e.g. positives of an earlier time.
@@ -291,17 +310,26 @@ class RankingBatches(keras.utils.PyDataset):
         drawn, good = draw(rng, pool, len(users), self.n_sampled_items, unwanted)
         return items_of(drawn), good
 
-    def _shared_sample(
-        self, users: np.ndarray, positives: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Items `[1, S]` for all users `[B]`, and whether they count for each user, `[B, S]`."""
+    def _shared_items(self, positives: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Items for all users, and whether they count for any, `[1, S]`."""
         pool, items_of = self._pool_of(positives)
         draw = _draws.with_replacement if self.sampler.replace else _draws.without_replacement
         drawn, good = draw(rng, pool, 1, self.n_sampled_items, lambda _, drawn: np.zeros(drawn.shape, bool))
-        shared = items_of(drawn)
-        if self._has is None:
-            return shared, np.broadcast_to(good, (len(users), self.n_sampled_items))
-        return shared, good & ~self._has(users, shared[0])
+        return items_of(drawn), good
+
+    def _labels_of_shared(
+        self, users: np.ndarray, own: np.ndarray, shared: np.ndarray, good: np.ndarray
+    ) -> np.ndarray:
+        """Labels `[B, P + S]` of users `[B]`, whose own items have the labels `[B, P]`."""
+        n_own = own.shape[1]
+        labels = np.zeros((len(own), n_own + shared.shape[1]), np.int8 if self._small else np.float32)
+        labels[:, :n_own] = own
+        if not good.all():
+            labels[:, n_own:] = _negative_labels(good)
+        if self._has is not None:
+            rows, columns = self._has(users, shared[0])
+            labels[rows, n_own + columns] = -1
+        return labels
 
     def _pool_of(self, positives: np.ndarray) -> tuple[_draws.Pool, Callable[[np.ndarray], np.ndarray]]:
         """The pool (the catalogue or the batch's positives), and a function from draws to items."""
@@ -310,21 +338,23 @@ class RankingBatches(keras.utils.PyDataset):
         return _draws.Pool(len(positives)), lambda drawn: positives[drawn]
 
 
-def _shared_labels(
-    labels: np.ndarray, own: np.ndarray, shared: np.ndarray, good: np.ndarray, log_q: np.ndarray
-) -> np.ndarray:
+def _with_log_q(labels: np.ndarray, items: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """Labels `[B, L, 3]` of labels and items `[B, L]`."""
+    return np.stack(np.broadcast_arrays(labels, items.astype(np.float32), log_q[items]), axis=-1)
+
+
+def _shared_labels(labels: np.ndarray, own: np.ndarray, shared: np.ndarray, log_q: np.ndarray) -> np.ndarray:
     """Labels `[1, 1, B + S, 3 + W]`, which take a tenth of the memory of labels for each row.
 
     Args:
-        labels: labels of the rows' own items, `[B]`.
+        labels: labels of the rows' own items and of the shared items, `[B, 1 + S]`.
         own: the rows' own items, `[B]`.
         shared: `[S]`.
-        good: whether the shared items count for each row, `[B, S]`.
         log_q: `[I]`.
     """
-    left_out = np.packbits(~good, axis=1)
+    left_out = np.packbits(labels[:, 1:] < 0, axis=1)
     columns = np.zeros((len(own) + len(shared), 3 + left_out.shape[1]), np.float32)
-    columns[: len(own), 0] = labels
+    columns[: len(own), 0] = labels[:, 0]
     columns[: len(own), 3:] = left_out
     items = np.concatenate([own, shared])
     columns[:, 1], columns[:, 2] = items, log_q[items]

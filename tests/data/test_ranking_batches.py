@@ -172,7 +172,9 @@ def test_holders_equal_a_set_of_pairs_both_ways_round():
     for n_asked, n_shared in [(1, 1), (1, 400), (200, 2), (90, 90)]:
         asked, shared = rng.integers(0, n_users, n_asked), rng.integers(0, n_items, n_shared)
         expected = [[(u, i) in pairs_ for i in shared.tolist()] for u in asked.tolist()]
-        np.testing.assert_array_equal(has(asked, shared), expected)
+        found = np.zeros((n_asked, n_shared), bool)
+        found[has(asked, shared)] = True
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_others_can_be_left_out_of_the_samples():
@@ -201,6 +203,18 @@ def test_shared_labels_take_a_byte_where_that_is_enough():
         assert row == [1] + [-(place == places[item]) for place in range(6)]
     graded = Interactions([0, 1], [0, 1], [2, 0.5], user_ids=range(2), item_ids=range(6))
     assert RankingBatches(graded, 2, 6, sampler, seed=0)[0][1].dtype == np.float32
+
+
+@pytest.mark.parametrize("by", ["interaction", "user"])
+def test_labels_of_some_rows_equal_those_of_the_batch(by):
+    batches = RankingBatches(grid(), 40, 9, samplers.PopularitySampler(shared=True), by, seed=0)
+    inputs, labels = batches[1]
+    same_inputs, later = batches.rows_later(1)
+    for name, column in inputs.items():
+        np.testing.assert_array_equal(same_inputs[name], column)
+    assert (later.shape, later.dtype) == (labels.shape, labels.dtype)
+    for rows in (np.array([7, 0, 3]), slice(2, 5)):
+        np.testing.assert_array_equal(later[rows], labels[rows])
 
 
 def test_a_user_with_everything_has_no_negatives():
