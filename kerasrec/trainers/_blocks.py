@@ -1,16 +1,17 @@
 """Blocks of batches, each the input of one compiled call of several steps."""
 
 import copy
-import functools
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerasrec.trainers._batches import ArrayBatches, Batches, StreamBatches, give_way
+from kerasrec.trainers._batches import Block as Block
+from kerasrec.trainers._batches import Run as Run
 from kerasrec.trainers._keras import (
     ArrayDataAdapter,
     DataAdapter,
@@ -21,12 +22,8 @@ from kerasrec.trainers._keras import (
     tree,
 )
 from kerasrec.trainers._orders import orders
+from kerasrec.trainers._processes import several_processes
 from kerasrec.trainers.row_sharded import RowSharded
-
-# A run is batches of one shape, each leaf [steps, batch, ...]; a block is the input of one call. A block is a
-# list because a batch is a tuple: `train_on_batch` sends batches through the same functions.
-Run = dict[str, Any]
-Block = list[Run]
 
 _SAMPLES_A_CALL = 65_536
 # The overhead of a TensorFlow call equals some thousand samples. Calls can be larger for arrays, because the
@@ -34,8 +31,6 @@ _SAMPLES_A_CALL = 65_536
 _SAMPLES_A_CALL_OF_TENSORFLOW = 262_144
 # A block is in memory several times: as batches, stacked, and on the device.
 _BYTES_A_CALL = 16_000_000
-
-_gathering = ThreadPoolExecutor(1, thread_name_prefix="kerasrec-data")
 
 
 def automatic_steps(adapter: Any, num_batches: int | None) -> int:
@@ -161,7 +156,7 @@ class BlockAdapter(DataAdapter):
         self._padded = padded
         self._count_blocks = count_blocks
         self.ahead: Callable[[Run], Run] = lambda run: run
-        self._left: _Batches | None = None
+        self._left: Batches | None = None
         self._only_seen = False  # whether nothing was taken from the remaining batches
         self._orders: Callable[[], np.ndarray] | None = None
         self._begins_ahead = False
@@ -265,9 +260,9 @@ class BlockAdapter(DataAdapter):
             for size in ([size] if n >= size else []) + ([n % size] if n % size else [])
         ]
 
-    def _new_batches(self) -> "_Batches":
+    def _new_batches(self) -> Batches:
         if self._orders is not None:
-            return _ArrayBatches(
+            return ArrayBatches(
                 self._arrays,
                 self.inner._num_samples,
                 self._orders,
@@ -278,168 +273,22 @@ class BlockAdapter(DataAdapter):
         # Batches that allow it are made in another thread, within an epoch.
         data = self.inner.py_dataset if isinstance(self.inner, PyDatasetAdapter) else None
         in_thread = getattr(data, "batches_in_thread", False) and on_host() and self._steps_per_epoch is None
-        return _StreamBatches(
-            iter(self.inner.get_numpy_iterator()),
+        if in_thread and several_processes():
+            give_way()
+        return StreamBatches(
+            self._with_rows_later(data) if in_thread else iter(self.inner.get_numpy_iterator()),
             self._check,
             self.steps if self._padded else 1,
             (lambda run: self.ahead(run)) if in_thread else None,
         )
 
-
-class _Batches:
-    """The batches of an epoch."""
-
-    def take(self, steps: int) -> Block:
-        """The next batches, at most `steps`; an empty list at the end."""
-        raise NotImplementedError
-
-    def begin(self, steps: int) -> None:
-        """Start making the next block ahead, if possible; it will probably have `steps` batches."""
-
-    def done(self) -> bool:
-        """Whether no batch is left."""
-        raise NotImplementedError
-
-    def peek(self) -> Any:
-        """The next batch, without taking it."""
-        raise NotImplementedError
-
-
-class _ArrayBatches(_Batches):
-    """Batches gathered from arrays where these are, in an order that is drawn when needed.
-
-    For NumPy arrays, the next block is gathered and prepared while the device works on this one.
-    """
-
-    def __init__(
-        self,
-        arrays: Any,
-        n_samples: int,
-        draw: Callable[[], np.ndarray],
-        batch_size: int,
-        least: int,
-        ahead: Callable[[Run], Run],
-    ) -> None:
-        self._arrays = arrays
-        self._n_samples = n_samples
-        self._draw = draw
-        self._and_ahead = ahead
-        self._least = least
-        self._batch_size = batch_size
-        self._position = 0
-        self._on_host = all(isinstance(leaf, np.ndarray) for leaf in tree.flatten(arrays))
-        self._ahead: tuple[int, Future[tuple[Block, int]]] | None = None
-
-    @functools.cached_property
-    def _order(self) -> np.ndarray:
-        order = self._draw()
-        return order.astype("int32") if self._n_samples < 2**31 else order
-
-    def take(self, steps: int) -> Block:
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] == steps:
-            block, self._position = ahead[1].result()
-        else:
-            block, self._position = self._block(self._position, steps)
-        if not self.done():
-            self.begin(steps)
-        return block
-
-    def begin(self, steps: int) -> None:
-        if self._on_host:
-            self._ahead = steps, _gathering.submit(self._block, self._position, steps)
-
-    def _block(self, position: int, steps: int) -> tuple[Block, int]:
-        """At most `steps` batches from a position on, and the position after them."""
-        left = self._n_samples - position
-        full = min(steps, left // self._batch_size)
-        block = [self._run(position, full, self._batch_size)] if full else []
-        position += full * self._batch_size
-        rest = left - full * self._batch_size
-        if full < steps and 0 < rest < self._batch_size:
-            block.append(self._run(position, 1, rest))
-            position += rest
-        return block, position
-
-    def _run(self, position: int, steps: int, batch_size: int) -> Run:
-        ids = np.zeros(max(steps, self._least) * batch_size, self._order.dtype)
-        ids[: steps * batch_size] = self._order[position : position + steps * batch_size]
-        run = {"stack": self._gather(ids.reshape(-1, batch_size)), "steps": steps}
-        return self._and_ahead(run) if self._on_host else run
-
-    def _gather(self, ids: np.ndarray) -> Any:
-        def gather(array: Any) -> Any:
-            return array[ids] if isinstance(array, np.ndarray) else keras.ops.take(array, ids, axis=0)
-
-        return tree.map_structure(gather, self._arrays)
-
-    def done(self) -> bool:
-        return self._position >= self._n_samples
-
-    def peek(self) -> Any:
-        return self._gather(self._order[self._position : self._position + self._batch_size])
-
-
-class _StreamBatches(_Batches):
-    """Batches stacked in order; a batch of another shape begins another run.
-
-    Args:
-        batches: the batches.
-        check: function that refuses bad data.
-        least: int, minimum number of entries of a stack.
-        and_ahead: function that prepares a run; the next block is then made while the device works on this
-            one. `None` to make batches in the caller's thread when they are taken.
-    """
-
-    def __init__(
-        self,
-        batches: Iterator[Any],
-        check: Callable[[Any], None],
-        least: int,
-        and_ahead: Callable[[Run], Run] | None = None,
-    ) -> None:
-        self._batches = batches
-        self._check = check
-        self._least = least
-        self._and_ahead = and_ahead
-        self._next: Future[Block] | None = None
-        self._ahead: list[Any] = []
-
-    def take(self, steps: int) -> Block:
-        block = self._block(steps) if self._next is None else self._next.result()
-        self._next = _gathering.submit(self._block, steps) if block and self._and_ahead else None
-        return block
-
-    def _block(self, steps: int) -> Block:
-        runs: list[list[Any]] = []
-        for _ in range(steps):
-            if not self._look():
-                break
-            batch = self._ahead.pop()
-            if not runs or _shapes(batch) != _shapes(runs[-1][0]):
-                runs.append([])
-            runs[-1].append(batch)
-        block = []
-        for run in runs:
-            padded = run + run[:1] * (self._least - len(run))
-            block.append(
-                {"stack": tree.map_structure(lambda *leaves: np.stack(leaves), *padded), "steps": len(run)}
-            )
-            self._check(block[-1]["stack"])
-        return [self._and_ahead(run) for run in block] if self._and_ahead else block
-
-    def _look(self) -> bool:
-        if not self._ahead and (batch := next(self._batches, None)) is not None:
-            self._ahead = [tree.map_structure(np.asarray, batch)]
-        return bool(self._ahead)
-
-    def done(self) -> bool:
-        return not self._look()
-
-    def peek(self) -> Any:
-        if not self._look():
-            raise ValueError("The data must have at least one batch. Received: data without a batch.")
-        return self._ahead[0]
+    def _with_rows_later(self, data: Any) -> Iterator[Any]:
+        """Batches of a `PyDataset`; one of several processes makes only the labels of its own rows."""
+        inner = self.inner
+        as_given = inner.enqueuer is None and not inner.shuffle and inner.class_weight is None
+        if several_processes() and hasattr(data, "rows_later") and as_given:
+            return map(data.rows_later, range(inner.num_batches))
+        return iter(inner.get_numpy_iterator())
 
 
 def on_host() -> bool:
@@ -456,10 +305,6 @@ def on_host() -> bool:
 
 def _dtype(array: Any) -> str:
     return keras.backend.standardize_dtype(array.dtype)
-
-
-def _shapes(batch: Any) -> list[Any]:
-    return [leaf.shape for leaf in tree.flatten(batch)]
 
 
 def _arrays(adapter: Any) -> Any:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerasrec._inputs import MASKED, input_names
+from kerasrec._rows_later import StackedLater
 from kerasrec.layers.id_limits import find_id_limits
 from kerasrec.layers.rating_scale import RatingScale
 from kerasrec.trainers._keras import tree
@@ -67,9 +68,11 @@ class DataCheck:
                     f"`sample_weight` must be finite. Received: {wrong.size} others, the first is {wrong[0]}."
                 )
         leaves = tree.flatten(y)
-        if shared and "item" in x and self._names and len(leaves) == 1 and leaves[0] is not None:
+        one = len(leaves) == 1 and leaves[0] is not None
+        own = one and isinstance(leaves[0], StackedLater)  # made by kerasrec's batches
+        if one and not own and shared and "item" in x and self._names:
             _check_shared_labels(np.asarray(leaves[0]), np.shape(x["item"])[-1], np.shape(x[SHARED])[-1])
-        if self._scale is not None and len(leaves) == 1 and leaves[0] is not None:
+        if self._scale is not None and one:
             ratings = np.asarray(leaves[0])
             weights = tree.flatten(sample_weight)
             if len(weights) == 1 and weights[0] is not None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerasrec._rows_later import StackedLater
 from kerasrec.trainers._repeats import NO_ID, find_repeats
 
 
@@ -104,7 +105,7 @@ def larger_room(room: Room, needed: Room) -> Room:
 
 
 def find_parts(
-    leaves: Sequence[np.ndarray],
+    leaves: Sequence[Any],
     groups: Sequence[Group],
     rooms: Sequence[Room],
     n_devices: int,
@@ -114,7 +115,8 @@ def find_parts(
     """Divide the rows of batches among devices, and find which rows of tables each device sends to others.
 
     Args:
-        leaves: arrays `[S, B, ...]`, or `[S, 1, ...]` of what the rows of a batch share. `N` divides `B`.
+        leaves: arrays or `StackedLater` `[S, B, ...]`, or arrays `[S, 1, ...]` of what the rows of a batch
+            share. `N` divides `B`.
         groups: what reads tables.
         rooms: for each group, the room for its rows.
         n_devices: int, `N`.
@@ -128,16 +130,23 @@ def find_parts(
     Raises:
         ValueError: if an id is outside its table.
     """
-    n_steps, n_batch = len(leaves[0]), max(leaf.shape[1] for leaf in leaves)
+    n_steps, n_batch = leaves[0].shape[0], max(leaf.shape[1] for leaf in leaves)
     order = np.broadcast_to(np.arange(n_batch), (n_steps, n_batch))
     if by is not None:
         owner = leaves[groups[by].leaves[0]].reshape(n_steps, n_batch) // groups[by].n_rows
         order = np.argsort(owner.astype("uint16"), axis=1, kind="stable")
     order = order.reshape(n_steps, n_devices, -1)
-    # As rows of all batches, one after the other.
-    order = order + np.arange(n_steps)[:, None, None] * n_batch
     own = order[:, list(mine)].reshape(n_steps, -1)
-    parts = [leaf if leaf.shape[1] == 1 else _by_steps(leaf).take(own, axis=0) for leaf in leaves]
+    # As rows of all batches, one after the other.
+    begins = np.arange(n_steps)[:, None] * n_batch
+    order = order + begins[:, None]
+
+    def part(leaf: Any) -> np.ndarray:
+        if isinstance(leaf, StackedLater):
+            return leaf.rows(own)
+        return leaf if leaf.shape[1] == 1 else _by_steps(leaf).take(own + begins, axis=0)
+
+    parts = [part(leaf) for leaf in leaves]
     rows, needed = [], []
     for group, room in zip(groups, rooms, strict=True):
         columns = [leaves[number].reshape(n_steps, -1) for number in group.leaves]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kerasrec._rows_later import RowsLater, StackedLater
 from kerasrec.trainers._parts import Group, Room, estimated_room, find_parts, larger_room
 from kerasrec.trainers._repeats import NO_ID
 
@@ -97,6 +98,26 @@ def test_a_process_finds_what_its_devices_would_in_one_process():
             np.testing.assert_array_equal(last_two, every[:, every.shape[1] // 2 :])
     np.testing.assert_array_equal(half.leaves[0], whole.leaves[0][:, 12:])
     assert half.needed == whole.needed
+
+
+def test_rows_that_are_made_later_are_made_for_the_parts_alone():
+    leaves, rooms, asked = batches(), [Room(13, 6), Room(9, 9)], []
+    numbers = leaves[3]
+
+    def later(step):
+        def rows(some):
+            asked.append(some)
+            return numbers[step][some]
+
+        return RowsLater((24, 1), numbers.dtype, rows)
+
+    expected = find_parts(leaves, GROUPS, rooms, 4, [2, 3], 0).leaves[3]
+    leaves[3] = StackedLater([later(step) for step in range(3)])
+    found = find_parts(leaves, GROUPS, rooms, 4, [2, 3], 0).leaves[3]
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == numbers.dtype
+    assert [len(some) for some in asked] == [12, 12, 12]
+    np.testing.assert_array_equal(np.asarray(leaves[3]), numbers)
 
 
 def test_too_little_room_is_told():

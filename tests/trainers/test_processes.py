@@ -102,6 +102,8 @@ def test_two_processes_train_as_one_does_also_after_a_kill(killed, gone_on):
         np.testing.assert_allclose(before["loss"] + after["loss"], alone["loss"], rtol=1e-6)
         np.testing.assert_allclose(after["evaluate"], alone["evaluate"], rtol=1e-6)
         np.testing.assert_allclose(after["predict"], alone["predict"], atol=1e-6)
+        np.testing.assert_allclose(after["shared"], alone["shared"], rtol=1e-6)
+        np.testing.assert_allclose(after["after shared"], alone["after shared"], atol=1e-6)
         # 301 rows and one for padding, on two devices.
         assert after["rows here"] == 151
         assert after["divided"] == [32]

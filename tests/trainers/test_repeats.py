@@ -107,10 +107,10 @@ def test_a_model_without_a_graph_is_told_of_ids_outside_its_tables():
 
 @by_blocks
 def test_blocks_of_arrays_bring_their_repeats_along(monkeypatch):
-    from kerasrec.trainers._blocks import _ArrayBatches
+    from kerasrec.trainers._batches import ArrayBatches
 
-    runs, make = [], _ArrayBatches._run
-    monkeypatch.setattr(_ArrayBatches, "_run", lambda *args: runs.append(make(*args)) or runs[-1])
+    runs, make = [], ArrayBatches._run
+    monkeypatch.setattr(ArrayBatches, "_run", lambda *args: runs.append(make(*args)) or runs[-1])
     train(compiled(model(kerasrec.Model, lambda ids: ids), sgd, row_sparse=True, steps_per_execution=2))
     # Five batches an epoch are runs of 2, 2 and a short one; those of the first may come before the trace.
     # TensorFlow may begin with a fourth epoch.
