@@ -41,7 +41,12 @@ LAYERS = [
     ),
     LayerCase(layers.DotScore, {"user": USER, "item": ITEMS, **BIASES}, (4, 5)),
     LayerCase(layers.EuclideanScore, {"user": USER, "item": ITEMS, **BIASES}, (4, 5)),
-    LayerCase(layers.FastDropout, {"inputs": ITEMS}, (4, 5, 3), lambda: {"rate": 0.01, "seed": 3}),
+    LayerCase(
+        layers.FastDropout,
+        {"inputs": ITEMS},
+        (4, 5, 3),
+        lambda: {"rate": 0.01, "noise_shape": [None, 1, 3], "seed": 3},
+    ),
     LayerCase(
         layers.FeatureBias,
         {"inputs": ITEMS},
