@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasrec._callers import callers_level
+
 
 def placed(times: np.ndarray, missing: np.ndarray, users: np.ndarray) -> np.ndarray:
     """Fill in each missing time with the time of the user's last earlier row that has one.
@@ -32,7 +34,7 @@ def placed(times: np.ndarray, missing: np.ndarray, users: np.ndarray) -> np.ndar
 
 
 def say(name: Any, n_missing: int, n_rows: int) -> None:
-    """Warn of rows without a time, always from this line, so that Python shows the warning once.
+    """Warn of rows without a time, once for each line that reads such a table.
 
     Args:
         name: name of the column.
@@ -42,7 +44,7 @@ def say(name: Any, n_missing: int, n_rows: int) -> None:
     warnings.warn(
         f"Column {name!r} lacks the time of {n_missing:,} of {n_rows:,} rows; each of these gets the time of "
         "the user's previous row.",
-        stacklevel=1,
+        stacklevel=callers_level(),
     )
 
 

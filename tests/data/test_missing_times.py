@@ -23,6 +23,12 @@ def held(frame, **options):
         return Interactions.from_frame(frame, time="time", kind="likes", **options)
 
 
+def test_the_warning_points_at_the_line_that_reads_the_table():
+    with pytest.warns(UserWarning, match=SAID.format(1, 4)) as said:
+        Interactions.from_frame(frame_of([5, None]), time="time", kind="likes")
+    assert said[0].filename == __file__
+
+
 @pytest.mark.parametrize(
     ("times", "placed", "order"),
     [
