@@ -1,7 +1,8 @@
 """Reading of a file of ratings as `Interactions`."""
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -87,21 +88,34 @@ def read_ratings(
             f"`--date-format` needs a `--time-column`. Received: {form.date_format!r} without one."
         )
     found, dialect = _found(path, columns, form, needs_values)
-    if dialect is None:
-        frame, read_as = _readers.read_parquet(path, [*found.values()]), {}
-    else:
-        ids = {found[side]: None for side in ("user", "item")}
-        texts = [found[side] for side in ("value", "time") if side in found]
-        texts = texts if form.date_format else texts[:1] if "value" in found else []
-        frame = _readers.read_csv(path, ids, [*found.values()], dialect.options, texts, audited=True)
-        read_as = dialect.read_as | _as_numbers(frame, found.get("value"), form)
-    for side in ("user", "item") if form.strip else ():
-        frame[found[side]] = _stripped(frame[found[side]])
-    if form.date_format is not None:
-        frame[found["time"]] = _dates(frame[found["time"]], form.date_format)
-    read = Interactions.from_frame(frame, **found, **_several(found, form, frame))
+    with _file_named(path, dialect is not None):
+        if dialect is None:
+            frame, read_as = _readers.read_parquet(path, [*found.values()]), {}
+        else:
+            ids = {found[side]: None for side in ("user", "item")}
+            texts = [found[side] for side in ("value", "time") if side in found]
+            texts = texts if form.date_format else texts[:1] if "value" in found else []
+            frame = _readers.read_csv(path, ids, [*found.values()], dialect.options, texts, audited=True)
+            read_as = dialect.read_as | _as_numbers(frame, found.get("value"), form)
+        for side in ("user", "item") if form.strip else ():
+            frame[found[side]] = _stripped(frame[found[side]])
+        if form.date_format is not None:
+            frame[found["time"]] = _dates(frame[found["time"]], form.date_format)
+        read = Interactions.from_frame(frame, **found, **_several(found, form, frame))
     kind = told(read, found.get("value"), form.kind)
     return Table(read, found, read_as | {"kind": kind}, len(frame))
+
+
+@contextlib.contextmanager
+def _file_named(path: Path, is_text: bool) -> Iterator[None]:
+    """Add the file to an error that names a row."""
+    try:
+        yield
+    except ValueError as error:
+        if " in row " not in str(error):
+            raise
+        start = "0 after the header" if is_text else "0"
+        raise ValueError(f"{error} Rows are those of {str(path)!r}, counted from {start}.") from error
 
 
 def is_prepared(path: Path) -> bool:
@@ -277,8 +291,17 @@ def check_columns(path: Path, columns: Columns, form: Form, needs_values: bool =
         )
 
 
-def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = True) -> dict[str, str]:
-    """The columns of users, items, values (if there are any or they are required) and, if named, times."""
+def find_columns(
+    names: Sequence[str], wanted: Columns, needs_values: bool = True, remedy: str | None = None
+) -> dict[str, str]:
+    """The columns of users, items, values (if there are any or they are required) and, if named, times.
+
+    Args:
+        names: names of the columns.
+        wanted: those that are given.
+        needs_values: bool, whether to refuse a table without ratings. Defaults to `True`.
+        remedy: a sentence for a table without the columns. Defaults to `None`: on `--names`.
+    """
     listed = ", ".join(map(repr, names))
     found: dict[str, str] = {}
     for side in ("user", "item", "value", "time"):
@@ -295,7 +318,7 @@ def find_columns(names: Sequence[str], wanted: Columns, needs_values: bool = Tru
             if given is None and (needs_values or side != "value"):
                 raise ValueError(
                     f"`--{side}-column` must be given: no column's name looks like {_WHAT[side]}. "
-                    f"The columns are {listed}.{_headless(names)}"
+                    f"The columns are {listed}. {_headless(names) if remedy is None else remedy}".rstrip()
                 )
         if given is not None:
             found[side] = given
@@ -313,6 +336,9 @@ def _several(found: Mapping[str, str], form: Form, frame: "pd.DataFrame") -> dic
 
 def _headless(names: Sequence[str]) -> str:
     remedy = "`--names user,item,...` names the columns of a file without a header."
-    if any(re.fullmatch(r"-?\d+([.,]\d+)?", str(name).strip()) for name in names):
-        return f" The first line seems to be data: {remedy}"
-    return f" {remedy}"
+    return f"The first line seems to be data: {remedy}" if are_data(names) else remedy
+
+
+def are_data(names: Sequence[str]) -> bool:
+    """Whether the names of columns seem to be a first row, because one is a number."""
+    return any(re.fullmatch(r"-?\d+([.,]\d+)?", str(name).strip()) for name in names)

@@ -151,7 +151,16 @@ def test_a_folder_that_cannot_be_written_to(fails, shop):
 )
 def test_tables_that_cannot_be_used(fails, tmp_path, rows, message):
     (tmp_path / "bad.csv").write_text("user,item,rating\n" + rows)
-    assert fails("train", "bad.csv").startswith(message)
+    said = fails("train", "bad.csv")
+    assert said.startswith(message)
+    of_file = "Rows are those of 'bad.csv', counted from 0 after the header."
+    assert said.endswith(of_file) is ("in row 1" in said)
+
+
+def test_a_bad_row_of_a_parquet_file(fails, tmp_path):
+    frame = pd.DataFrame({"user": ["u", "u"], "item": ["i", None], "rating": [4, 3]})
+    frame.to_parquet(tmp_path / "bad.parquet")
+    assert fails("train", "bad.parquet").endswith("Rows are those of 'bad.parquet', counted from 0.")
 
 
 def test_repeats_are_refused_where_that_is_asked_for(fails, tmp_path):
