@@ -103,6 +103,21 @@ def writing(path: Path, n_bytes: int = 0) -> Iterator[None]:
         raise OSError(reason, message, os.fspath(path)) from error
 
 
+def check_new_folder(path: Path, name: str = "`path`") -> None:
+    """Refuse a folder to write that has files, or that has no folder to be in.
+
+    Args:
+        path: the folder to be.
+        name: what the caller calls it. Defaults to "`path`".
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(
+            f"{name} must be a new or empty folder; remove it or write elsewhere. Received: {str(path)!r}."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write to: make it first.")
+
+
 def check_room(path: Path, n_bytes: int) -> None:
     """Refuse to write a file that does not fit on the disk.
 

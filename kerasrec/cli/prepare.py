@@ -1,30 +1,37 @@
 """`kerasrec prepare`: write a table that does not fit into memory to a folder that `kerasrec train` reads."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasrec._partial import check_new_folder
+from kerasrec._source_files import files_of, is_query
 from kerasrec.cli._form import Columns
 from kerasrec.cli._kind import guessed, told
 from kerasrec.cli._library import load_library
 from kerasrec.cli._report import AsJson, Debug, Report, reporting
-from kerasrec.cli._table import find_columns, tell_odd_values
+from kerasrec.cli._table import are_data, find_columns, tell_odd_values
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+# Separators of columns other than a comma.
+_MARKS = (";", "\t", "|")
+
 
 def prepare(
     source: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="SOURCE...",
             help="Parquet or CSV files, a folder or a quoted glob pattern of them, or a DuckDB query.",
         ),
-    ],
+    ] = None,
+    *,
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     user_column: Annotated[
         str | None, typer.Option(help="Column of user ids. Default: guessed from its name.")
@@ -77,20 +84,28 @@ def prepare(
     again to resume. It needs `pip install 'kerasrec\[large]'`.
     """
     with reporting(as_json, debug) as report:
+        if not source:  # the only argument is taken for the last one
+            raise ValueError(
+                f"OUT, the folder to write, must be given after the source. Received: {str(out)!r} alone."
+            )
+        given: Any = source[0] if len(source) == 1 else source
+        # Before Keras loads, which takes seconds.
+        if not is_query(given):
+            files_of(given)
+        check_new_folder(Path(os.path.abspath(out)), "OUT")
         load_library(report)
         from kerasrec.data import _prepare
         from kerasrec.data._kinds import Meaning
         from kerasrec.data._loaders import context_of
         from kerasrec.data._opened import opened
 
-        given: Any = source[0] if len(source) == 1 else source
         separator = "\t" if separator == "\\t" else separator
         try:
             names = _prepare.names_of(given, attach, separator)
         except ImportError as error:
             raise ValueError(str(error)) from None
         named = Columns(user_column, item_column, value_column, time_column)
-        found = find_columns(names, named, needs_values=False)
+        found = find_columns(names, named, needs_values=False, remedy=_remedy(names, is_query(given)))
         value = found.get("value")
         said = guessed(value) if kind is None and duplicates != "sum" else kind
         meaning = Meaning.of(said, duplicates, value is not None)
@@ -115,6 +130,20 @@ def prepare(
             "users": whole.n_users,
             "items": whole.n_items,
         }
+
+
+def _remedy(names: Sequence[str], queried: bool) -> str:
+    """What to do about a table without the required columns."""
+    mark = next((mark for mark in _MARKS if len(names) == 1 and mark in names[0]), None)
+    if mark is not None:
+        said = f"FROM read_csv('...', delim = {mark!r})" if queried else f"--separator {mark!r}"
+        return f"`{said}` reads columns that {mark!r} separates."
+    if are_data(names):
+        return (
+            "The first line seems to be data: a query names the columns of a file without a header, such as "
+            "\"SELECT column0 AS user, column1 AS item FROM read_csv('...', header = false)\"."
+        )
+    return ""
 
 
 @contextlib.contextmanager

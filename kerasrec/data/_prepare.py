@@ -78,13 +78,7 @@ def prepare(request: Request, path: Path, progress: Progress | None = None) -> P
         progress: called at each stage. Defaults to `None`.
     """
     path = Path(os.path.abspath(path))
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(
-            "`path` must be a new or empty folder; remove it or write elsewhere. Received: "
-            f"path={str(path)!r}."
-        )
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write to: make it first.")
+    _partial.check_new_folder(path)
     remove_stale(path)
     work = path.with_name(f".{path.name}.prepare")
     with _partial.writing(path):
@@ -143,7 +137,7 @@ def _locked_elsewhere(work: Path) -> ValueError:
     name = work.name.removeprefix(".").removesuffix(".prepare")
     return ValueError(
         "A folder must be prepared by one process at a time; wait for the other one, or write elsewhere. "
-        f"Received: path={str(work.with_name(name))!r}, which another call is preparing."
+        f"Received: {str(work.with_name(name))!r}, which another call is preparing."
     )
 
 

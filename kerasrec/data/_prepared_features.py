@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrec._partial import replacing
+from kerasrec._partial import check_new_folder, replacing
+from kerasrec._source_files import files_of
 from kerasrec.data import _column_files, _encoders, _folder
 from kerasrec.data._columns import id_index, shown, vocabulary
 from kerasrec.data._encoder import Encoder
 from kerasrec.data._header import Form
 from kerasrec.data._numeric_encoder import Numeric, Vectors
 from kerasrec.data._raw_ids import RawIds
-from kerasrec.data._sources import check_parquet, files_of
+from kerasrec.data._sources import check_parquet
 from kerasrec.data._text_encoders import text_encoder
 
 if TYPE_CHECKING:
@@ -77,11 +78,7 @@ def prepare(request: Request, path: Path, progress: Progress) -> None:
         path: folder to write.
         progress: called at each stage.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(
-            "`path` must be a new or empty folder; remove it or write elsewhere. "
-            f"Received: path={str(path)!r}."
-        )
+    check_new_folder(path)
     with replacing(path) as place:
         place.mkdir()
         table = _Table(request)

@@ -1,6 +1,5 @@
 """Sources of `Interactions.prepare` (Parquet, CSV or a query) as a relation of DuckDB, checked beforehand."""
 
-import glob
 import itertools
 import json
 import re
@@ -9,19 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasrec._source_files import TEXT, files_of, is_query
 from kerasrec.data import _text_files
 
-_QUERY = re.compile(r"\s*(select|with|from)\s", re.IGNORECASE)
 # Types that would round ids and times.
 _OF_NUMBERS = {"whole numbers": "is_integer", "floats": "is_floating", "decimals": "is_decimal"}
-_CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".csv.zst", ".tsv.zst")
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\)")
-# Folders that mark table formats in which not all files are current, and the DuckDB functions that read them.
-_LOGS = {
-    "_delta_log": "delta_scan('{}')",
-    ".hoodie": "read_parquet([...]) of the current files",
-    "metadata": "iceberg_scan('{}')",
-}
 # The upper bits of a row number are the number of the file.
 _ROW_BITS = 40
 # Maximum length of a DuckDB message in an error, because it may show whole lines.
@@ -144,46 +136,6 @@ def _text_table(paths: Sequence[Path], header: Sequence[str], empty: int, sep: s
     )
 
 
-def files_of(source: Any) -> tuple[Path, ...]:
-    """The files of a path, a folder, a pattern or several of these, in order."""
-    several = [source] if isinstance(source, (str, Path)) else list(source)
-    found: list[Path] = []
-    for one in several:
-        path = Path(one)
-        if path.is_dir():
-            found += _inside(path)
-        elif path.is_file():
-            found.append(path)
-        else:
-            found += sorted(Path(x) for x in glob.glob(str(one), recursive=True) if Path(x).is_file())
-    if not found:
-        raise FileNotFoundError(
-            "`source` must name existing files, a folder of them, or be a query that begins with SELECT, "
-            f"WITH or FROM. Received: source={several[0]!r}, which matches nothing."
-        )
-    texts = {path.name.lower().endswith(_CSV) for path in found}
-    if len(texts) > 1:
-        raise ValueError(
-            "`source` must be of one format, Parquet or CSV. Received: "
-            f"{str(found[0])!r} and {str(found[-1])!r}, among others."
-        )
-    return tuple(path.resolve() for path in found)
-
-
-def _inside(folder: Path) -> list[Path]:
-    """The tables in a folder, without names that begin with a dot or `_`, such as unfinished files."""
-    for log, reads in _LOGS.items():
-        if (folder / log).is_dir():
-            raise ValueError(
-                "All files in a folder must be part of the table; query the current ones, such as "
-                f'"FROM {reads.format(folder)}". Received: source={str(folder)!r}, where {log!r} says which '
-                "are current."
-            )
-    below = sorted(path for path in folder.rglob("*") if path.is_file())
-    below = [x for x in below if not any(part[0] in "._" for part in x.relative_to(folder).parts)]
-    return [x for x in below if x.name.lower().endswith((".parquet", *_CSV))]
-
-
 def check_parquet(files: Sequence[Path], columns: Sequence[tuple[str, Any]]) -> int:
     """Refuse incomplete files and columns of different types; return the number of rows.
 
@@ -269,11 +221,11 @@ def names_of(connection: Any, source: Any, sep: str | None) -> list[str]:
 
 def _relation(source: Any, sep: str | None) -> tuple[str, tuple[Path, ...], str | None]:
     """The relation for FROM, the files, and the separator of a CSV or `None`."""
-    if isinstance(source, str) and _QUERY.match(source):
+    if is_query(source):
         return f"({source.rstrip().rstrip(';')})", (), None
     files = files_of(source)
     listed = "[" + ", ".join(_quoted(str(path)) for path in files) + "]"
-    if not files[0].name.lower().endswith(_CSV):
+    if not files[0].name.lower().endswith(TEXT):
         # Columns come from the files alone, not from names of folders.
         return f"read_parquet({listed}, union_by_name = true, hive_partitioning = false)", files, None
     return "", files, sep or ("\t" if ".tsv" in files[0].name.lower() else ",")

@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -69,11 +71,51 @@ def test_it_says_what_it_did(run, table):
 
 def test_mistakes(fails, table):
     assert fails("prepare", "*.csv", "out").startswith("`source` must name existing files")
+    said = fails("prepare", "a.parquet", "b.parquet", "out")
+    assert "Received: source='b.parquet', which matches nothing." in said
+    said = fails("prepare", "a.parquet")
+    assert said == "OUT, the folder to write, must be given after the source. Received: 'a.parquet' alone."
+    said = fails("prepare", "a.parquet", ".")
+    assert said.startswith("OUT must be a new or empty folder; remove it or write elsewhere. Received: '")
+    assert fails("prepare", "a.parquet", "none/out").startswith("There is no folder '")
     said = fails("prepare", "a.parquet", "out", "--user-column", "who")
     assert said.startswith("`--user-column` must name")
     said = fails("prepare", "a.parquet", "out", "--context-column", "user")
     assert said.startswith("`context` must not use the names user, item, value, time")
     assert fails("prepare", "a.parquet", "out", "--kind", "much").startswith("`kind` must be one of")
+
+
+def test_other_separators_and_no_header(fails, table, tmp_path):
+    for mark in (";", "|"):
+        table.to_csv(tmp_path / "a.csv", sep=mark, index=False)
+        said = fails("prepare", "a.csv", "out")
+        assert said.endswith(f"`--separator '{mark}'` reads columns that '{mark}' separates.")
+        said = fails("prepare", "FROM read_csv('a.csv', delim = ',')", "out")
+        assert said.endswith(
+            f"`FROM read_csv('...', delim = '{mark}')` reads columns that '{mark}' separates."
+        )
+    table.to_csv(tmp_path / "a.csv", index=False, header=False)
+    assert "The first line seems to be data: a query names" in fails("prepare", "a.csv", "out")
+    table.rename(columns={"userId": "who"}).to_parquet(tmp_path / "b.parquet")
+    said = fails("prepare", "b.parquet", "out")
+    assert said.endswith("The columns are 'who', 'movieId', 'rating', 'when'.")
+
+
+def test_a_missing_source_is_named_before_keras_is_loaded(tmp_path):
+    script = tmp_path / "kerasrec"  # imported under another name, kerasrec loads Keras at once
+    script.write_text(
+        """
+import sys
+from kerasrec.cli.app import main
+try:
+    main()
+finally:
+    print("keras" in sys.modules)
+"""
+    )
+    command = [sys.executable, str(script), "prepare", "none.csv", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr.startswith("Error: `source` must name existing files") and done.stdout == "False\n"
 
 
 def test_train_on_it(run_json, fails, run, table):

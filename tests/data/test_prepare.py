@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import tempfile
 import zlib
@@ -389,8 +390,12 @@ def test_sources_refused(prepared, table, tmp_path):
     _, folder = table
     with pytest.raises(FileNotFoundError, match="must name existing files"):
         prepared(str(tmp_path / "*.parquet"))
-    with pytest.raises(ValueError, match="must be of one format"):
+    with pytest.raises(ValueError, match="must be of one format.*read both in a query") as mixed:
         prepared([folder / "a.parquet", folder / "all.csv"], **NAMES)
+    query = re.search('such as "(.*?)"', str(mixed.value))[1]
+    assert query == f"FROM '{folder / 'a.parquet'}' UNION ALL BY NAME FROM '{folder / 'all.csv'}'"
+    with pytest.raises(FileNotFoundError, match=r"source='.*none.csv', which matches nothing"):
+        prepared([folder / "all.csv", tmp_path / "none.csv"], **NAMES)
     with pytest.raises(ValueError, match="must be a query that DuckDB can run"):
         prepared("SELECT * FROM source.nothing")
     with pytest.raises(ValueError, match="`attach` must be a database"):
