@@ -107,9 +107,9 @@ class DiskHolders:
         disk = disk_of(interactions)
         self._lines = _Lines(disk.starts, disk.by_item, interactions.n_items)
 
-    def __call__(self, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def mark(self, labels: np.ndarray, users: np.ndarray, items: np.ndarray) -> None:
         """As of `Holders`."""
-        return _places(self._lines, users, items)
+        _mark(labels, len(items), *_places(self._lines, users, items))
 
 
 class _Lines(NamedTuple):
@@ -151,38 +151,64 @@ class Holders:
         self._items_of = _Lines(items_of.indptr, items_of.indices, n_items)
         self._users_of = _Lines(users_of.indptr, users_of.indices, n_users)
 
-    def __call__(self, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the users `[B]` have which of the items `[S]`: places in `users`, and in `items`."""
-        if self._users_of.counts(items).sum() < self._items_of.counts(users).sum():
-            columns, rows = _places(self._users_of, items, users)
-            return rows, columns
-        return _places(self._items_of, users, items)
+    def mark(self, labels: np.ndarray, users: np.ndarray, items: np.ndarray) -> None:
+        """Set labels to -1 where users have items.
+
+        Args:
+            labels: `[B, P + S]`, in which the `S` last columns are the same in all rows.
+            users: `[B]`.
+            items: `[S]`.
+        """
+        if self._users_of.counts(items).sum() >= self._items_of.counts(users).sum():
+            _mark(labels, len(items), *_places(self._items_of, users, items))
+            return
+        columns, rows, same = _places(self._users_of, items, users)
+        _mark(labels, len(items), rows, columns)
+        other = np.flatnonzero(same != np.arange(len(users)))
+        labels[other, -len(items) :] = labels[same[other], -len(items) :]
 
 
-def _places(matrix: _Lines, lines: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where some lines of a compressed matrix have wanted codes: places in `lines`, and in `wanted`."""
+def _mark(
+    labels: np.ndarray, n_items: int, rows: np.ndarray, columns: np.ndarray, same: np.ndarray | None = None
+) -> None:
+    """Set entries of the last columns to -1, and those of columns with the same item.
+
+    Args:
+        labels: contiguous, `[B, P + S]`.
+        n_items: int, `S`.
+        rows: rows of the entries.
+        columns: columns of the entries, among the last ones.
+        same: `[S]`, the column that represents the item of each column. Defaults to `None`: itself.
+    """
+    width = labels.shape[1]
+    labels.reshape(-1)[rows.astype(np.int64) * width + (width - n_items) + columns] = -1
+    if same is not None:
+        other = np.flatnonzero(same != np.arange(n_items))
+        of_items = labels[:, width - n_items :]
+        of_items[:, other] = np.minimum(of_items[:, other], of_items[:, same[other]])
+
+
+def _places(
+    matrix: _Lines, lines: np.ndarray, wanted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find wanted codes in some lines of a compressed matrix.
+
+    Returns:
+        For each wanted entry of the lines, its place in `lines` and its place in `wanted`; and for each
+        wanted code, the place that represents it and its duplicates.
+    """
     counts = matrix.counts(lines)
     ends = np.cumsum(counts)
     codes = matrix.codes[np.arange(ends[-1]) + np.repeat(matrix.starts[lines] - ends + counts, counts)]
-    line = np.repeat(np.arange(len(lines)), counts)
-    # Code and place in one number: sorting numbers is faster than an argsort.
-    keys = wanted.astype(np.int64) << 32 | np.arange(len(wanted))
-    keys.sort()
-    ordered, order = keys >> 32, keys & (2**32 - 1)
-    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
-    distinct, times = ordered[starts], np.diff(starts, append=len(wanted))
+    line = np.repeat(np.arange(len(lines), dtype=np.int32), counts)
     if matrix.n_codes <= _CODES_AN_ENTRY * len(codes):
         # A table of all codes is several times faster than a search.
-        number_of = np.full(matrix.n_codes, -1, np.int32)
-        number_of[distinct] = np.arange(len(distinct))
-        number = number_of[codes]
-        entries = np.flatnonzero(number >= 0)
-    else:
-        number = np.minimum(np.searchsorted(distinct, codes), len(distinct) - 1)
-        entries = np.flatnonzero(distinct[number] == codes)
-    # Each entry once for each time that its code is wanted.
-    number = number[entries]
-    repeated = times[number]
-    ends = np.cumsum(repeated)
-    place = np.arange(repeated.sum()) + np.repeat(starts[number] - ends + repeated, repeated)
-    return np.repeat(line[entries], repeated), order[place]
+        place_of = np.full(matrix.n_codes, -1, np.int32)
+        place_of[wanted] = np.arange(len(wanted), dtype=np.int32)
+        place, same = place_of[codes], place_of[wanted]
+        found = np.flatnonzero(place >= 0)
+        return line[found], place[found], same
+    distinct, first, inverse = np.unique(wanted, return_index=True, return_inverse=True)
+    number = np.minimum(np.searchsorted(distinct, codes), len(distinct) - 1)
+    found = np.flatnonzero(distinct[number] == codes)
+    return line[found], first[number[found]], first[inverse]

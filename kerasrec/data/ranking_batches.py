@@ -327,8 +327,7 @@ class RankingBatches(keras.utils.PyDataset):
         if not good.all():
             labels[:, n_own:] = _negative_labels(good)
         if self._has is not None:
-            rows, columns = self._has(users, shared[0])
-            labels[rows, n_own + columns] = -1
+            self._has.mark(labels, users, shared[0])
         return labels
 
     def _pool_of(self, positives: np.ndarray) -> tuple[_draws.Pool, Callable[[np.ndarray], np.ndarray]]:

@@ -279,9 +279,9 @@ def test_who_has_what(opened):
     has = set(pairs(opened))
     expected = [[(int(user), int(item)) in has for item in items] for user in users[:, 0]]
     np.testing.assert_array_equal(DiskMembership(opened)(users, items), expected)
-    found = np.zeros((len(users), len(items)), bool)
-    found[DiskHolders(opened)(users[:, 0], items)] = True
-    np.testing.assert_array_equal(found, expected)
+    labels = np.zeros((len(users), 1 + len(items)), np.int8)
+    DiskHolders(opened).mark(labels, users[:, 0], items)
+    np.testing.assert_array_equal(labels[:, 1:] < 0, expected)
 
 
 class TestRankingBatches:

@@ -169,12 +169,13 @@ def test_holders_equal_a_set_of_pairs_both_ways_round():
         Holders(users, items, n_users, n_items),
         set(zip(users.tolist(), items.tolist(), strict=True)),
     )
-    for n_asked, n_shared in [(1, 1), (1, 400), (200, 2), (90, 90)]:
+    for n_asked, n_shared in [(1, 1), (1, 400), (200, 2), (90, 90), (400, 5000)]:
         asked, shared = rng.integers(0, n_users, n_asked), rng.integers(0, n_items, n_shared)
         expected = [[(u, i) in pairs_ for i in shared.tolist()] for u in asked.tolist()]
-        found = np.zeros((n_asked, n_shared), bool)
-        found[has(asked, shared)] = True
-        np.testing.assert_array_equal(found, expected)
+        labels = np.zeros((n_asked, 2 + n_shared), np.int8)
+        has.mark(labels, asked, shared)
+        np.testing.assert_array_equal(labels[:, 2:] < 0, expected)
+        assert not labels[:, :2].any()
 
 
 def test_others_can_be_left_out_of_the_samples():
