@@ -1,3 +1,4 @@
+import gc
 import os
 from pathlib import Path
 
@@ -10,6 +11,12 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # A busy machine is no fault, and a case that fails once must fail again.
 settings.register_profile("kerasrec", deadline=None, derandomize=True)
 settings.load_profile("kerasrec")
+
+# Graphs and programs are made of many small objects. By default, Python looks for garbage among them, and
+# among all imported modules, so often that it takes a fifth of the tests' time.
+gc.collect()
+gc.freeze()
+gc.set_threshold(200_000, 50, 100)
 
 # PyTorch's threads wait busily for each other: those of several processes together take most of the time.
 if keras.backend.backend() == "torch" and "PYTEST_XDIST_WORKER_COUNT" in os.environ:

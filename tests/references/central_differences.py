@@ -11,3 +11,13 @@ def gradient(function, x, step=1e-6):
         down[index] -= step
         result[index] = (function(up) - function(down)) / (2 * step)
     return result
+
+
+def gradient_of_rows(function, x, step=1e-6):
+    """The derivative of the sum of a function of rows, `[n_rows, size]` to `[n_rows]`.
+
+    Each value depends on its row alone, so that one column moves in all rows at once.
+    """
+    x = np.array(x, "float64")
+    moves = step * np.eye(x.shape[1])
+    return np.stack([(function(x + move) - function(x - move)) / (2 * step) for move in moves], axis=1)
