@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -7,6 +7,8 @@ from kerasrec.zoo import _sequences
 from kerasrec.zoo._card import Card, Hyperparameter
 from kerasrec.zoo._hybrid import seeded
 from kerasrec.zoo._recipe import Recipe, Size
+
+VARIANTS = ("pre_norm", "original")
 
 
 def SASRec(
@@ -18,6 +20,7 @@ def SASRec(
     dropout: float = 0.1,
     loss: Any = "sampled",
     *,
+    variant: Literal["pre_norm", "original"] = "pre_norm",
     learning_rate: Any = 1e-3,
     seed: int | None = None,
 ) -> keras.Model:
@@ -36,6 +39,10 @@ def SASRec(
         history_length: int, maximum length of a history; of a longer one the latest items are used. Defaults
             to `50`.
         dropout: float, dropout rate. Defaults to `0.1`.
+        variant: `"pre_norm"`: blocks with the normalization before each branch, and positions counted from
+            the latest item; or `"original"`, as in the published code: blocks whose residual is the
+            normalized input, positions counted from the first item, and initial weights of N(0, 0.02), which
+            is better for long histories. Defaults to `"pre_norm"`.
         loss: `"ce"`, cross-entropy over the catalogue; `"sampled"`, over negatives shared by the batch;
             `"gbce"`, binary cross-entropy with calibrated probabilities (gSASRec); `"bce"`, without the
             calibration; or a loss. The full names `"catalogue_cross_entropy"`, `"sampled_softmax"` and
@@ -52,7 +59,7 @@ def SASRec(
 
     Raises:
         ValueError: if a size is not a positive integer, `n_components` is not divisible by `n_heads`, or the
-            loss is unknown.
+            loss or variant is unknown.
 
     Example:
         >>> import kerasrec
@@ -64,19 +71,29 @@ def SASRec(
         Kang and McAuley, "Self-attentive sequential recommendation", 2018; Petrov and Macdonald, "gSASRec",
         2023; Klenitskiy and Vasilev, "Turning dross into gold loss", 2023.
     """
+    if variant not in VARIANTS:
+        raise ValueError(f"`variant` must be one of {', '.join(VARIANTS)}. Received: variant={variant!r}.")
     with seeded(seed):
         history = _sequences.history_input()
         table = _sequences.item_table(n_items, n_components)
         x = keras.layers.Rescaling(n_components**0.5, name="scale")(table(history))
-        x = PositionEmbedding(history_length, name="places")(x)
+        places, block = _settings_of(variant)
+        x = PositionEmbedding(history_length, **places, name="places")(x, history)
         x = FastDropout(dropout, name="dropout")(x)
         for i in range(n_blocks):
-            # Dropout of attention weights does not improve results, and costs as much as all other dropout.
-            block = SelfAttentionBlock(n_heads, dropout=dropout, attention_dropout=0.0, name=f"block_{i}")
-            x = block(x, history)
+            x = SelfAttentionBlock(n_heads, dropout=dropout, **block, name=f"block_{i}")(x, history)
         x = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
         made = _sequences.loss_of(loss, n_items)
         return _sequences.sequence_model(CARD, {"history": history}, x, table, learning_rate, made)
+
+
+def _settings_of(variant: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings of the positions and of the blocks."""
+    if variant == "original":
+        small = keras.initializers.RandomNormal(stddev=_sequences.STDDEV)
+        return {"count_from": "first", "initializer": small}, {"norm": "sasrec", "kernel_initializer": small}
+    # Here, dropout of attention weights does not improve results, and costs as much as all other dropout.
+    return {}, {"norm": "pre", "attention_dropout": 0.0}
 
 
 # Likes per user below which dropout is a half, because the model soon overfits short histories.
@@ -129,6 +146,7 @@ CARD = Card(
         Hyperparameter("history_length", "choice", 50, choices=(20, 50, 100, 200)),
         _sequences.DROPOUT,
         _sequences.LOSS,
+        Hyperparameter("variant", "choice", "pre_norm", choices=VARIANTS),
         _sequences.LEARNING_RATE,
     ),
     loss="sampled_softmax",

@@ -33,6 +33,7 @@ class SelfAttentionBlock(keras.layers.Layer):
         causal: bool. Defaults to `True`.
         norm: `"pre"`, `"post"` or `"sasrec"`. Defaults to `"pre"`.
         activation: of the network. Defaults to `"relu"`.
+        kernel_initializer: initializer of all kernels. Defaults to `"glorot_uniform"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -68,6 +69,7 @@ class SelfAttentionBlock(keras.layers.Layer):
         causal: bool = True,
         norm: Literal["pre", "post", "sasrec"] = "pre",
         activation: Any = "relu",
+        kernel_initializer: Any = "glorot_uniform",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -76,6 +78,8 @@ class SelfAttentionBlock(keras.layers.Layer):
         self.dropout, self.causal, self.norm = float(dropout), bool(causal), norm
         self.attention_dropout = attention_dropout
         self.activation = keras.activations.get(activation)
+        # Made anew for each kernel: two kernels of one initializer would begin with the same numbers.
+        self.kernel_initializer = kernel_initializer
         if norm not in ("pre", "post", "sasrec"):
             raise ValueError(f"`norm` must be 'pre', 'post' or 'sasrec'. Received: norm={norm!r}.")
 
@@ -93,15 +97,21 @@ class SelfAttentionBlock(keras.layers.Layer):
             made.build(input_shape)
             return made
 
-        dense, dtype = keras.layers.Dense, self.dtype_policy
+        dtype = self.dtype_policy
+
+        def dense(units: int, name: str, activation: Any = None) -> keras.layers.Layer:
+            made = keras.initializers.get(self.kernel_initializer)
+            made = made.clone() if made is self.kernel_initializer else made
+            return keras.layers.Dense(units, activation, kernel_initializer=made, name=name, dtype=dtype)
+
         if self.norm == "sasrec":
-            self.queries = layer(dense(size, name="queries", dtype=dtype))
-            self.keys_values = layer(dense(2 * size, name="keys_values", dtype=dtype))
+            self.queries = layer(dense(size, "queries"))
+            self.keys_values = layer(dense(2 * size, "keys_values"))
         else:
-            self.looked_for = layer(dense(3 * size, name="queries_keys_values", dtype=dtype))
-        self.found = layer(dense(size, name="attended", dtype=dtype))
-        self.inner = layer(dense(hidden, self.activation, name="inner", dtype=dtype))
-        self.outer = layer(dense(size, name="outer", dtype=dtype), (None, None, hidden))
+            self.looked_for = layer(dense(3 * size, "queries_keys_values"))
+        self.found = layer(dense(size, "attended"))
+        self.inner = layer(dense(hidden, "inner", self.activation))
+        self.outer = layer(dense(size, "outer"), (None, None, hidden))
         self.norms = [
             layer(keras.layers.LayerNormalization(epsilon=1e-6, name=f"norm_{i}", dtype=dtype))
             for i in range(2)
@@ -168,4 +178,9 @@ class SelfAttentionBlock(keras.layers.Layer):
             "causal": self.causal,
             "norm": self.norm,
             "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": (
+                keras.initializers.serialize(self.kernel_initializer)
+                if isinstance(self.kernel_initializer, keras.initializers.Initializer)
+                else self.kernel_initializer
+            ),
         }

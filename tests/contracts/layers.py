@@ -150,9 +150,13 @@ LAYERS = [
     ),
     LayerCase(
         layers.PositionEmbedding,
-        {"inputs": ITEMS},
+        {"inputs": ITEMS, "history": HISTORY},
         (4, 5, 3),
-        lambda: {"history_length": 7, "initializer": keras.initializers.RandomNormal(seed=1)},
+        lambda: {
+            "history_length": 7,
+            "initializer": keras.initializers.RandomNormal(seed=1),
+            "count_from": "first",
+        },
     ),
     LayerCase(
         layers.SelfAttentionBlock,
@@ -166,6 +170,7 @@ LAYERS = [
             "causal": False,
             "norm": "post",
             "activation": "gelu",
+            "kernel_initializer": keras.initializers.RandomNormal(seed=1),
         },
     ),
     LayerCase(

@@ -165,6 +165,32 @@ def test_places_are_counted_from_the_end():
         layer(np.zeros((1, 7, SIZE)))
 
 
+def test_places_are_counted_from_the_first_item():
+    layer = PositionEmbedding(6, count_from="first")
+    x = vectors()
+    history = np.full(x.shape[:2], -1)
+    history[0, -3:], history[1] = [5, 5, 2], np.arange(history.shape[1])
+    got = numbers(layer(x, history))
+    table = numbers(layer.table)
+    np.testing.assert_allclose(got[0, -3:], x[0, -3:] + table[:3], rtol=1e-6)
+    np.testing.assert_allclose(got[1], x[1] + table[: history.shape[1]], rtol=1e-6)
+    np.testing.assert_allclose(numbers(layer(x[:1, -3:], history[:1, -3:])), got[:1, -3:], rtol=1e-6)
+    with pytest.raises(
+        ValueError, match=r"call the layer with `\(inputs, history\)`. Received: inputs alone"
+    ):
+        layer(x)
+
+
+def test_each_kernel_of_a_block_draws_its_own_numbers():
+    block = SelfAttentionBlock(norm="sasrec", kernel_initializer=keras.initializers.RandomNormal(stddev=0.02))
+    block(vectors(), HISTORY)
+    kernels = [numbers(w) for w in block.weights if w.name == "kernel"]
+    assert len(kernels) == 5
+    everything = np.concatenate([kernel.ravel() for kernel in kernels])
+    assert len(np.unique(everything)) == everything.size
+    assert 0.005 < everything.std() < 0.05
+
+
 @pytest.mark.parametrize("how", ["mean", "attention"])
 def test_pooling_by_hand(how):
     layer = PooledHistory(how)
@@ -185,6 +211,10 @@ def test_pooling_by_hand(how):
 def test_bad_settings():
     with pytest.raises(ValueError, match="`norm` must be 'pre', 'post' or 'sasrec'. Received: norm='mid'"):
         SelfAttentionBlock(norm="mid")
+    with pytest.raises(
+        ValueError, match="`count_from` must be 'latest' or 'first'. Received: count_from='end'"
+    ):
+        PositionEmbedding(3, count_from="end")
     with pytest.raises(ValueError, match="`how` must be 'mean' or 'attention'. Received: how='max'"):
         PooledHistory("max")
     for make in (PositionEmbedding, AppendMasked, lambda n: SequenceEmbedding(3, 2, history_length=n)):

@@ -56,6 +56,47 @@ def test_a_chain_is_learnt(name):
     assert report["recall@1"] >= 0.98
 
 
+@pytest.mark.slow
+def test_the_original_network_is_that_of_the_published_code(tmp_path):
+    """In plain NumPy."""
+    model = zoo.SASRec(
+        N_ITEMS, 4, 1, 1, LENGTH, variant="original", learning_rate=0.01, loss="ce", dropout=0.0, seed=0
+    )
+    kernels = [keras.ops.convert_to_numpy(v).ravel() for v in model.weights if v.name == "kernel"]
+    assert 0.01 < np.concatenate(kernels).std() < 0.03
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=v.shape) for v in model.get_weights()])
+    weight = {"/".join(v.path.split("/")[-2:]): keras.ops.convert_to_numpy(v) for v in model.weights}
+
+    def norm(x, name):
+        spread = np.sqrt(x.var(-1, keepdims=True) + 1e-6)
+        return (x - x.mean(-1, keepdims=True)) / spread * weight[f"{name}/gamma"] + weight[f"{name}/beta"]
+
+    def dense(x, name):
+        return x @ weight[f"{name}/kernel"] + weight[f"{name}/bias"]
+
+    history = np.array([[-1, -1, 3, 0, 7]], "int32")
+    items = weight["item_embedding/embeddings"]
+    x = items[history[0, 2:]] * 2 + weight["places/table"][:3]  # the square root of 4 components
+    z = norm(x, "norm_0")
+    keys, values = np.split(dense(x, "keys_values"), 2, axis=-1)
+    pull = dense(z, "queries") @ keys.T / 2
+    pull = np.exp(np.where(np.tril(np.ones((3, 3))) > 0, pull, -np.inf))
+    x = z + dense(pull / pull.sum(-1, keepdims=True) @ values, "attended")
+    z = norm(x, "norm_1")
+    x = norm(z + dense(np.maximum(dense(z, "inner"), 0), "outer"), "norm")
+    inputs = {"history": history, "item": np.arange(N_ITEMS, dtype="int32")[None]}
+    got = keras.ops.convert_to_numpy(model(inputs))
+    np.testing.assert_allclose(got, x[-1:] @ items.T, rtol=1e-4, atol=1e-4)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(loaded(inputs)), got)
+    with pytest.raises(
+        ValueError, match="`variant` must be one of pre_norm, original. Received: variant='new'"
+    ):
+        zoo.SASRec(N_ITEMS, variant="new")
+
+
 def vectors(model, history):
     """What training has at each position, and evaluation for the user."""
     n_rows, length = history.shape
