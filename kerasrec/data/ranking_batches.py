@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kerasrec._arguments import positive_integer
-from kerasrec._rows_later import RowsLater
+from kerasrec._lazy_rows import LazyRows
 from kerasrec.data import _draws, samplers
 from kerasrec.data._by_user import ByUser
 from kerasrec.data._likes import likes_of
@@ -195,11 +195,11 @@ class RankingBatches(keras.utils.PyDataset):
         )
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        inputs, labels = self.rows_later(index)
+        inputs, labels = self.lazy_batch(index)
         return inputs, np.asarray(labels)
 
-    def rows_later(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray | RowsLater]:
-        """A batch whose labels may be made later, and only for some rows.
+    def lazy_batch(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray | LazyRows]:
+        """A batch whose labels are computed on demand, for some rows or all.
 
         Args:
             index: int, number of the batch.
@@ -216,11 +216,11 @@ class RankingBatches(keras.utils.PyDataset):
         own = np.concatenate([items, given], axis=1)
         own_labels = np.concatenate([labels, _negative_labels(there)], axis=1, dtype=np.float32)
         own = np.where(own_labels < 0, own[:, :1], own)  # a row that the step reads anyway
-        made: np.ndarray | RowsLater
+        made: np.ndarray | LazyRows
         if self.sampler.shared:
             sampled, good = self._shared_items(positives, rng)
             inputs = {"item": own, "shared_item": sampled}
-            made = RowsLater(
+            made = LazyRows(
                 (len(own), own.shape[1] + self.n_sampled_items),
                 np.int8 if self._small else np.float32,
                 lambda rows: self._labels_of_shared(users[rows], own_labels[rows], sampled, good),

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrec._rows_later import RowsLater, StackedLater
+from kerasrec._lazy_rows import LazyRows, LazyStack
 from kerasrec.trainers._keras import tree
 
 # A run is batches of one shape, each leaf [steps, batch, ...]; a block is the input of one call. A block is a
@@ -188,11 +188,11 @@ def give_way() -> None:
 
 
 def _array(leaf: Any) -> Any:
-    return leaf if isinstance(leaf, RowsLater) else np.asarray(leaf)
+    return leaf if isinstance(leaf, LazyRows) else np.asarray(leaf)
 
 
 def _stacked(*leaves: Any) -> Any:
-    return StackedLater(leaves) if isinstance(leaves[0], RowsLater) else np.stack(leaves)
+    return LazyStack(leaves) if isinstance(leaves[0], LazyRows) else np.stack(leaves)
 
 
 def _shapes(batch: Any) -> list[Any]:

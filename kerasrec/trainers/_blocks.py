@@ -276,18 +276,18 @@ class BlockAdapter(DataAdapter):
         if in_thread and several_processes():
             give_way()
         return StreamBatches(
-            self._with_rows_later(data) if in_thread else iter(self.inner.get_numpy_iterator()),
+            self._with_lazy_labels(data) if in_thread else iter(self.inner.get_numpy_iterator()),
             self._check,
             self.steps if self._padded else 1,
             (lambda run: self.ahead(run)) if in_thread else None,
         )
 
-    def _with_rows_later(self, data: Any) -> Iterator[Any]:
+    def _with_lazy_labels(self, data: Any) -> Iterator[Any]:
         """Batches of a `PyDataset`; one of several processes makes only the labels of its own rows."""
         inner = self.inner
         as_given = inner.enqueuer is None and not inner.shuffle and inner.class_weight is None
-        if several_processes() and hasattr(data, "rows_later") and as_given:
-            return map(data.rows_later, range(inner.num_batches))
+        if several_processes() and hasattr(data, "lazy_batch") and as_given:
+            return map(data.lazy_batch, range(inner.num_batches))
         return iter(inner.get_numpy_iterator())
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kerasrec._inputs import MASKED, input_names
-from kerasrec._rows_later import StackedLater
+from kerasrec._lazy_rows import LazyStack
 from kerasrec.layers.id_limits import find_id_limits
 from kerasrec.layers.rating_scale import RatingScale
 from kerasrec.trainers._keras import tree
@@ -69,7 +69,7 @@ class DataCheck:
                 )
         leaves = tree.flatten(y)
         one = len(leaves) == 1 and leaves[0] is not None
-        own = one and isinstance(leaves[0], StackedLater)  # made by kerasrec's batches
+        own = one and isinstance(leaves[0], LazyStack)  # made by kerasrec's batches
         if one and not own and shared and "item" in x and self._names:
             _check_shared_labels(np.asarray(leaves[0]), np.shape(x["item"])[-1], np.shape(x[SHARED])[-1])
         if self._scale is not None and one:

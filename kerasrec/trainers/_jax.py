@@ -75,7 +75,7 @@ class JaxEngine:
         split = self._splits.get(_shapes(run["stack"]))
         if split is not None:
             return run | {"parts": split.find(run["stack"])}
-        run = run | {"stack": tree.map_structure(np.asarray, run["stack"])}  # whole, even if made later
+        run = run | {"stack": tree.map_structure(np.asarray, run["stack"])}  # whole, even if lazy
         return run | {"repeats": repeats_of(run, self.limits.copy())}
 
     def train(self, state: Any, iterator: Iterator[Any]) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasrec._rows_later import StackedLater
+from kerasrec._lazy_rows import LazyStack
 from kerasrec.trainers._repeats import NO_ID, find_repeats
 
 
@@ -115,7 +115,7 @@ def find_parts(
     """Divide the rows of batches among devices, and find which rows of tables each device sends to others.
 
     Args:
-        leaves: arrays or `StackedLater` `[S, B, ...]`, or arrays `[S, 1, ...]` of what the rows of a batch
+        leaves: arrays or `LazyStack` `[S, B, ...]`, or arrays `[S, 1, ...]` of what the rows of a batch
             share. `N` divides `B`.
         groups: what reads tables.
         rooms: for each group, the room for its rows.
@@ -142,7 +142,7 @@ def find_parts(
     order = order + begins[:, None]
 
     def part(leaf: Any) -> np.ndarray:
-        if isinstance(leaf, StackedLater):
+        if isinstance(leaf, LazyStack):
             return leaf.rows(own)
         return leaf if leaf.shape[1] == 1 else _by_steps(leaf).take(own + begins, axis=0)
 

@@ -210,12 +210,12 @@ def test_shared_labels_take_a_byte_where_that_is_enough():
 def test_labels_of_some_rows_equal_those_of_the_batch(by):
     batches = RankingBatches(grid(), 40, 9, samplers.PopularitySampler(shared=True), by, seed=0)
     inputs, labels = batches[1]
-    same_inputs, later = batches.rows_later(1)
+    same_inputs, lazy = batches.lazy_batch(1)
     for name, column in inputs.items():
         np.testing.assert_array_equal(same_inputs[name], column)
-    assert (later.shape, later.dtype) == (labels.shape, labels.dtype)
+    assert (lazy.shape, lazy.dtype) == (labels.shape, labels.dtype)
     for rows in (np.array([7, 0, 3]), slice(2, 5)):
-        np.testing.assert_array_equal(later[rows], labels[rows])
+        np.testing.assert_array_equal(lazy[rows], labels[rows])
 
 
 def test_a_user_with_everything_has_no_negatives():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasrec._rows_later import RowsLater, StackedLater
+from kerasrec._lazy_rows import LazyRows, LazyStack
 from kerasrec.trainers._parts import Group, Room, estimated_room, find_parts, larger_room
 from kerasrec.trainers._repeats import NO_ID
 
@@ -104,15 +104,15 @@ def test_rows_that_are_made_later_are_made_for_the_parts_alone():
     leaves, rooms, asked = batches(), [Room(13, 6), Room(9, 9)], []
     numbers = leaves[3]
 
-    def later(step):
+    def lazy(step):
         def rows(some):
             asked.append(some)
             return numbers[step][some]
 
-        return RowsLater((24, 1), numbers.dtype, rows)
+        return LazyRows((24, 1), numbers.dtype, rows)
 
     expected = find_parts(leaves, GROUPS, rooms, 4, [2, 3], 0).leaves[3]
-    leaves[3] = StackedLater([later(step) for step in range(3)])
+    leaves[3] = LazyStack([lazy(step) for step in range(3)])
     found = find_parts(leaves, GROUPS, rooms, 4, [2, 3], 0).leaves[3]
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == numbers.dtype

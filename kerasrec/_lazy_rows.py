@@ -1,4 +1,4 @@
-"""Arrays whose rows are made when they are asked for."""
+"""Arrays that compute rows on demand."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 
-class RowsLater:
-    """An array `[B, ...]` whose rows are made when they are asked for. NumPy can convert it.
+class LazyRows:
+    """An array `[B, ...]` that computes its rows on demand. NumPy can convert it.
 
     Args:
-        shape: its shape.
-        dtype: its type.
-        make: function of rows (positions or a slice) to these rows.
+        shape: shape of the array.
+        dtype: its data type.
+        make: function of row indices or a slice that returns these rows.
     """
 
     def __init__(self, shape: Sequence[int], dtype: Any, make: Callable[[Any], np.ndarray]) -> None:
@@ -26,14 +26,14 @@ class RowsLater:
         return np.asarray(self._make(slice(None)), dtype)
 
 
-class StackedLater:
-    """Stacked arrays `[S, B, ...]` whose rows are made when they are asked for. NumPy can convert it.
+class LazyStack:
+    """Stacked arrays `[S, B, ...]` that compute their rows on demand. NumPy can convert it.
 
     Args:
-        arrays: `RowsLater` of one shape.
+        arrays: `LazyRows` of one shape.
     """
 
-    def __init__(self, arrays: Sequence[RowsLater]) -> None:
+    def __init__(self, arrays: Sequence[LazyRows]) -> None:
         self.shape, self.dtype = (len(arrays), *arrays[0].shape), arrays[0].dtype
         self._arrays = arrays
 
