@@ -15,7 +15,9 @@ class Column:
     def __init__(self, entries: Any) -> None:
         import pandas as pd
 
-        self._array = pd.Series(entries).array
+        self._array: Any = pd.Series(entries).array
+        if self._array.dtype.kind in "iufb" and isinstance(self._array, pd.arrays.NumpyExtensionArray):
+            self._array = self._array.to_numpy()
         self._texts: Any = None
         if getattr(self._array.dtype, "storage", "") == "pyarrow":
             import pyarrow as pa
@@ -23,7 +25,7 @@ class Column:
             self._texts = pa.array(self._array)
 
     def take(self, codes: np.ndarray) -> Any:
-        """The entries of these codes as a pandas array.
+        """The entries of these codes as an array of NumPy (numbers) or pandas.
 
         Args:
             codes: `[n]`, at least 0.

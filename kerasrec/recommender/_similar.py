@@ -10,6 +10,7 @@ from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._ranker import CatalogueRanker, ranked
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Scorer
 from kerasrec.recommender import _index, _nearest, _vectors
+from kerasrec.recommender._frames import frame_of
 from kerasrec.recommender._state import SEED, State
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ def similar(state: State, side: str, ids: Any, k: int, measure: str, index: str 
         measure: `"cosine"` or `"dot"`.
         index: how items are found, one of `_index.INDEXES`; users are all compared. Defaults to `"auto"`.
     """
-    import pandas as pd
-
     k = positive_integer("k", k)
     if measure not in MEASURES:
         raise ValueError(unknown_name("measure", measure, MEASURES))
@@ -58,7 +57,7 @@ def similar(state: State, side: str, ids: Any, k: int, measure: str, index: str 
     }
     if side == "item":
         columns |= state.metadata_of(found)
-    return pd.DataFrame(columns, pd.RangeIndex(len(found)), copy=False)
+    return frame_of(columns, len(found))
 
 
 def matrix(state: State, side: str) -> "scipy.sparse.csr_matrix":
