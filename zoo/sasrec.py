@@ -39,14 +39,14 @@ def SASRec(
         history_length: int, maximum length of a history; of a longer one the latest items are used. Defaults
             to `50`.
         dropout: float, dropout rate. Defaults to `0.1`.
-        variant: `"pre_norm"`: blocks with the normalization before each branch, and positions counted from
-            the latest item; or `"original"`, as in the published code: blocks whose residual is the
-            normalized input, positions counted from the first item, and initial weights of N(0, 0.02), which
-            is better for long histories. Defaults to `"pre_norm"`.
         loss: `"ce"`, cross-entropy over the catalogue; `"sampled"`, over negatives shared by the batch;
             `"gbce"`, binary cross-entropy with calibrated probabilities (gSASRec); `"bce"`, without the
             calibration; or a loss. The full names `"catalogue_cross_entropy"`, `"sampled_softmax"` and
             `"binary_cross_entropy"` work as well. Defaults to `"sampled"`.
+        variant: `"pre_norm"`: blocks with the normalization before each branch, and positions counted from
+            the latest item; or `"original"`, as in the published code: blocks whose residual is the
+            normalized input, positions counted from the first item, and initial weights of N(0, 0.02).
+            Defaults to `"pre_norm"`.
         learning_rate: float or learning rate schedule of Adam. Defaults to `1e-3`.
         seed: int, for the initial weights. Defaults to `None`: Keras's global generator.
 
@@ -163,6 +163,9 @@ ce        0.1674  0.1602, 0.1753     0.2954  0.2839, 0.3075
 sampled   0.1657  0.1584, 0.1735     0.2919  0.2805, 0.3033
 gbce      0.1645  0.1571, 0.1725     0.2917  0.2805, 0.3028
 bce       0.1146  0.1087, 0.1214     0.2096  0.1998, 0.2200
+
+The original variant with settings that were not tuned (dropout 0.1, sampled with 512 shared negatives, Adam
+at 0.002 falling over 50 epochs, on a CPU) has an ndcg@10 of 0.1584 (0.1510, 0.1656) and a recall@10 of 0.277.
 
 Amazon Beauty (22,363 users, 12,101 items), ranked in the same way: one block, dropout 0.5, 2,048 shared
 negatives, Adam at 0.001 falling over 60 epochs, trained on all items but the last, same machine and seed.
