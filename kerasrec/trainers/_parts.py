@@ -1,4 +1,4 @@
-"""Which part of a batch each device computes, and the rows that it gets for it: found by NumPy."""
+"""Finds, with NumPy, which part of a batch each device computes and which rows of tables it needs for it."""
 
 import itertools
 import math
@@ -14,12 +14,12 @@ from kerasrec.trainers._repeats import NO_ID, find_repeats
 
 @dataclass(frozen=True)
 class Group:
-    """Tables that the same leaves of a batch read, and whose rows are divided in the same way.
+    """Tables that are read by the same leaves of a batch and sharded in the same way.
 
     Attributes:
-        leaves: numbers of the batch's leaves that hold the ids.
-        n_rows: int, rows that a device holds, one device after the other.
-        limit: how many ids there are, and the name of the table that has so many rows.
+        leaves: indices of the batch's leaves that hold the ids.
+        n_rows: int, consecutive rows per device.
+        limit: the number of ids, and the name of the table with that many rows.
     """
 
     leaves: tuple[int, ...]
@@ -28,7 +28,7 @@ class Group:
 
 
 class Room(NamedTuple):
-    """How many rows of a group there is room for.
+    """Capacity for rows of a group.
 
     Attributes:
         ids: int, `K`, rows of one device that a batch reads.
@@ -43,12 +43,12 @@ class Rows(NamedTuple):
     """The rows of a group that `D` devices read in `S` steps.
 
     Attributes:
-        ids: `[S, D * K]` int32, of a device's own rows those that any part reads, counted from the device's
-            first row, rising, and `NO_ID` after them.
-        places: `[S, D * R]` int32, where the row of each id of a part stands: among the device's own `K`, or
-            after them among the `(N - 1) * F` that other devices send, the device before it first.
-        sent: `[S, D * (N - 1) * F]` int32, which of its `K` rows a device sends, first those for the device
-            after it.
+        ids: `[S, D * K]` int32, the rows of each device that any part reads, as offsets from the device's
+            first row, ascending, padded with `NO_ID`.
+        places: `[S, D * R]` int32, the position of each id of a part: among the device's own `K` rows, or
+            after them among the `(N - 1) * F` rows from other devices, those of the preceding device first.
+        sent: `[S, D * (N - 1) * F]` int32, which of its `K` rows a device sends, those for the next device
+            first.
     """
 
     ids: Any
@@ -57,13 +57,14 @@ class Rows(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What the devices of this process take of the batches of a block.
+    """The parts of a block's batches that the devices of this process compute.
 
     Attributes:
         leaves: `[S, D * B / N, ...]`, or `[S, 1, ...]` of what the rows of a batch share.
         rows: for each group.
-        rooms: for each group, the room that there was.
-        needed: for each group, the room that some device needs; where there was less, `rows` are not whole.
+        rooms: for each group, the capacity given.
+        needed: for each group, the largest capacity that a device needs; `rows` are incomplete if it is above
+            the capacity given.
     """
 
     leaves: list[np.ndarray]
@@ -73,7 +74,7 @@ class Parts(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether there was enough room."""
+        """Whether the capacity was sufficient."""
         return all(
             need.ids <= room.ids and need.sent <= room.sent
             for need, room in zip(self.needed, self.rooms, strict=True)
@@ -81,24 +82,24 @@ class Parts(NamedTuple):
 
 
 def estimated_room(n_ids: int, n_part: int, n_devices: int, n_rows: int, follows: bool) -> Room:
-    """Room that is enough where ids are spread evenly.
+    """A capacity that suffices if ids are spread evenly.
 
     Args:
         n_ids: int, ids of a batch.
         n_part: int, ids of a part.
         n_devices: int.
-        n_rows: int, rows that a device holds.
-        follows: bool, whether a part consists of ids whose rows its device holds, as far as these are as many
-            on each device.
+        n_rows: int, rows per device.
+        follows: bool, whether a part consists of the ids whose rows its device holds, apart from those that
+            are moved to make all parts equally large.
     """
-    # Four standard deviations of how many ids of a batch, or of a part, one device holds, or more.
+    # At least four standard deviations above the mean number of ids of a batch, or of a part, on one device.
     ids = n_ids / n_devices + 2 * math.sqrt(n_ids)
     sent = 4 * math.sqrt(n_part) if follows else n_part / n_devices + 2 * math.sqrt(n_part)
     return Room(*(min(math.ceil(n) + 8, n_ids, n_rows) for n in (ids, sent)))
 
 
 def larger_room(room: Room, needed: Room) -> Room:
-    """Room that is a little more than enough."""
+    """A capacity raised to what is needed, with a reserve."""
     return Room(
         *(old if new <= old else math.ceil(1.15 * new) + 8 for old, new in zip(room, needed, strict=True))
     )
@@ -117,12 +118,12 @@ def find_parts(
     Args:
         leaves: arrays or `LazyStack` `[S, B, ...]`, or arrays `[S, 1, ...]` of what the rows of a batch
             share. `N` divides `B`.
-        groups: what reads tables.
-        rooms: for each group, the room for its rows.
+        groups: the groups of tables.
+        rooms: for each group, the capacity for its rows.
         n_devices: int, `N`.
-        mine: the numbers of this process's devices, rising.
-        by: the group whose ids decide which device computes a row of a batch: the one that holds their rows
-            of the tables, as far as parts of equal size allow. `None`: rows stay in their order.
+        mine: indices of this process's devices, ascending.
+        by: index of the group whose ids decide which device computes a row of a batch: the device that holds
+            the table row of its id, as far as parts of equal size allow. `None`: rows stay in their order.
 
     Returns:
         `Parts`.
@@ -175,14 +176,14 @@ def _by_steps(array: np.ndarray) -> np.ndarray:
 def _rows(
     ids: np.ndarray, inverse: np.ndarray, n_rows: int, room: Room, mine: Sequence[int]
 ) -> tuple[Rows, Room]:
-    """What `find_parts` finds of one group, and the room for it.
+    """The rows of one group, and the capacity that they need.
 
     Args:
-        ids: `[S, U]`, rising, and `NO_ID` after them.
-        inverse: `[S, N, R]`, where each id of a part stands in `ids`.
-        n_rows: int, rows that a device holds.
-        room: the room that there is; what is beyond it is left out.
-        mine: the numbers of this process's devices.
+        ids: `[S, U]`, ascending, padded with `NO_ID`.
+        inverse: `[S, N, R]`, the position of each id of a part in `ids`.
+        n_rows: int, rows per device.
+        room: the capacity; rows beyond it are left out.
+        mine: indices of this process's devices.
     """
     n_steps, n_devices, n_part = inverse.shape
     others = range(n_devices - 1)
