@@ -13,7 +13,7 @@ settings.register_profile("kerasrec", deadline=None, derandomize=True)
 settings.load_profile("kerasrec")
 
 # Graphs and programs are made of many small objects. By default, Python looks for garbage among them, and
-# among all imported modules, so often that it takes a fifth of the tests' time.
+# among all imported modules, so often that it takes a part of the tests' time.
 gc.collect()
 gc.freeze()
 gc.set_threshold(200_000, 50, 100)
