@@ -1,5 +1,6 @@
 """Whether a user has an item, for millions of pairs at once."""
 
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ _BITS_A_PAIR = 16
 _BITS_A_PAIR_ON_DISK = 8
 # A table of all codes is worth its memory up to this many codes per entry to look up.
 _CODES_AN_ENTRY = 256
+_of_thread = threading.local()
 
 
 class Membership:
@@ -188,6 +190,14 @@ def _mark(
         of_items[:, other] = np.minimum(of_items[:, other], of_items[:, same[other]])
 
 
+def _empty_table(n: int) -> np.ndarray:
+    """A table of at least `n` entries, all -1, which the caller must restore: filling it takes longer."""
+    table: np.ndarray | None = getattr(_of_thread, "table", None)
+    if table is None or len(table) < n:
+        table = _of_thread.table = np.full(n, -1, np.int32)
+    return table
+
+
 def _places(
     matrix: _Lines, lines: np.ndarray, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -203,9 +213,10 @@ def _places(
     line = np.repeat(np.arange(len(lines), dtype=np.int32), counts)
     if matrix.n_codes <= _CODES_AN_ENTRY * len(codes):
         # A table of all codes is several times faster than a search.
-        place_of = np.full(matrix.n_codes, -1, np.int32)
+        place_of = _empty_table(matrix.n_codes)
         place_of[wanted] = np.arange(len(wanted), dtype=np.int32)
         place, same = place_of[codes], place_of[wanted]
+        place_of[wanted] = -1
         found = np.flatnonzero(place >= 0)
         return line[found], place[found], same
     distinct, first, inverse = np.unique(wanted, return_index=True, return_inverse=True)

@@ -20,8 +20,8 @@ Run = dict[str, Any]
 Block = list[Run]
 
 _gathering = ThreadPoolExecutor(1, thread_name_prefix="kerasrec-data")
-# The thread that makes batches still gets a quarter of a core.
-_NICENESS = 5
+# The lowest priority: the thread that makes batches computes while the step waits for another process.
+_NICENESS = 19
 
 
 class Batches:

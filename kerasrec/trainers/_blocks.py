@@ -22,7 +22,7 @@ from kerasrec.trainers._keras import (
     tree,
 )
 from kerasrec.trainers._orders import orders
-from kerasrec.trainers._processes import several_processes
+from kerasrec.trainers._processes import n_processes, several_processes
 from kerasrec.trainers.row_sharded import RowSharded
 
 _SAMPLES_A_CALL = 65_536
@@ -31,6 +31,7 @@ _SAMPLES_A_CALL = 65_536
 _SAMPLES_A_CALL_OF_TENSORFLOW = 262_144
 # A block is in memory several times: as batches, stacked, and on the device.
 _BYTES_A_CALL = 16_000_000
+_MOST_PARTS = 4
 
 
 def automatic_steps(adapter: Any, num_batches: int | None) -> int:
@@ -47,7 +48,9 @@ def automatic_steps(adapter: Any, num_batches: int | None) -> int:
     samples = _SAMPLES_A_CALL_OF_TENSORFLOW if arrays else _SAMPLES_A_CALL
     steps = min(max(samples // (adapter.batch_size or 256), 8), 256)
     if n_bytes := batch_bytes(adapter):  # batches of long lists are large
-        steps = min(steps, max(_BYTES_A_CALL // n_bytes, 1))
+        # Each of several processes holds its part of a batch.
+        most = _BYTES_A_CALL * min(n_processes(), _MOST_PARTS)
+        steps = min(steps, max(most // n_bytes, 1))
     if not num_batches:
         return steps
     n_calls = -(-num_batches // steps)

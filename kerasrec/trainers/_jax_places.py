@@ -32,6 +32,7 @@ class Places:
         if self.mesh is not None:
             here = jax.process_index()
             self.mine = [i for i, d in enumerate(self.mesh.devices.flat) if d.process_index == here]
+            self._devices = [self.mesh.devices.flat[i] for i in self.mine]
         self.split_batch = None if distribution is None else distribution.split_batch
 
     def shape(self, shape: Any, dtype: Any) -> jax.ShapeDtypeStruct:
@@ -70,15 +71,17 @@ class Places:
         if isinstance(array, jax.Array) and array.sharding == like.sharding:
             return array
         array = np.asarray(array, like.dtype)
-
-        def piece(index: tuple[slice, ...]) -> np.ndarray:
-            if array.shape == like.shape:
-                return array[index]
-            size = like.shape[1] // self.n_devices
-            here = self.mine.index((index[1].start or 0) // size) * size
-            return array[:, here : here + size]
-
-        return jax.make_array_from_callback(like.shape, like.sharding, piece)
+        if array.shape != like.shape:  # the parts of this process
+            width = like.shape[1] // self.n_devices
+            pieces = [array[:, here * width : (here + 1) * width] for here in range(len(self.mine))]
+        elif like.sharding.is_fully_replicated:
+            pieces = [array] * len(self.mine)
+        else:
+            index_of = like.sharding.addressable_devices_indices_map(like.shape)
+            pieces = [array[index_of[device]] for device in self._devices]
+        # Several times as fast as `jax.make_array_from_callback`.
+        put = [jax.device_put(piece, device) for piece, device in zip(pieces, self._devices, strict=True)]
+        return jax.make_array_from_single_device_arrays(like.shape, like.sharding, put)
 
 
 def shardings(abstract: Any) -> Any:

@@ -26,11 +26,16 @@ _each_writes = contextvars.ContextVar("each_writes", default=False)
 
 def several_processes() -> bool:
     """Whether this process is one of several that train together."""
+    return n_processes() > 1
+
+
+def n_processes() -> int:
+    """The number of processes that train together."""
     if keras.backend.backend() != "jax":
-        return False
+        return 1
     import jax
 
-    return bool(jax.process_count() > 1)
+    return int(jax.process_count())
 
 
 def check_same(model: Any, adapter: Any) -> None:

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import pytest
@@ -176,6 +178,25 @@ def test_holders_equal_a_set_of_pairs_both_ways_round():
         has.mark(labels, asked, shared)
         np.testing.assert_array_equal(labels[:, 2:] < 0, expected)
         assert not labels[:, :2].any()
+
+
+def test_holders_can_be_asked_by_several_threads():
+    rng = np.random.default_rng(0)
+    n_users, n_items = 300, 200
+    users, items = rng.integers(0, n_users, 9000), rng.integers(0, n_items, 9000)
+    has = Holders(users, items, n_users, n_items)
+    there = np.zeros((n_users, n_items), bool)
+    there[users, items] = True
+
+    def mark(seed):
+        drawn = np.random.default_rng(seed)
+        asked, shared = drawn.integers(0, n_users, 100), drawn.integers(0, n_items, 40)
+        labels = np.zeros((100, 40), np.int8)
+        has.mark(labels, asked, shared)
+        np.testing.assert_array_equal(labels < 0, there[asked][:, shared])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(mark, range(400)))
 
 
 def test_others_can_be_left_out_of_the_samples():

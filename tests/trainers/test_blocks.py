@@ -299,8 +299,13 @@ def test_automatic_steps_are_more_for_arrays_on_tensorflow():
 
 
 @pytest.mark.skipif(not fused, reason="plain on this backend")
-@pytest.mark.parametrize("width, steps", [(1, 8), (900_000, 4), (5_000_000, 1)])
-def test_automatic_steps_are_fewer_where_batches_are_large(width, steps):
+@pytest.mark.parametrize(
+    "width, n_processes, steps",
+    [(1, 1, 8), (900_000, 1, 4), (1_900_000, 1, 2), (1_900_000, 2, 4), (1_900_000, 9, 8), (5_000_000, 1, 1)],
+)
+def test_automatic_steps_are_fewer_where_batches_are_large(monkeypatch, width, n_processes, steps):
+    monkeypatch.setattr("kerasrec.trainers._blocks.n_processes", lambda: n_processes)
+
     class Wide(keras.utils.PyDataset):
         def __len__(self):
             return 8
@@ -312,7 +317,7 @@ def test_automatic_steps_are_fewer_where_batches_are_large(width, steps):
     means = keras.ops.mean(inputs, axis=-1, keepdims=True)
     model = compiled(kerasrec.Model(inputs, keras.layers.Dense(1)(means)), steps_per_execution="auto")
     model.fit(Wide(), verbose=0)
-    # A block has at most 16 MB, or one batch.
+    # A block has at most 16 MB for each of at most four processes, or one batch.
     assert model.steps_per_execution == steps
 
 
