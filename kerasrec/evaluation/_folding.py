@@ -55,7 +55,7 @@ class FoldIn:
     def _sums(self, history: Ragged) -> np.ndarray:
         import scipy.sparse
 
-        counts = np.diff(history.starts)
+        counts = history.starts[1:] - history.starts[:-1]
         scale = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts).astype(np.float32)
 
         def summed(weights: np.ndarray) -> np.ndarray:

@@ -71,6 +71,9 @@ class Ragged:
         Returns:
             The position in `users` of each entry's user, and the index of the entry in `items` and `values`.
         """
+        if len(users) == 1:  # in a fraction of the time
+            index = np.arange(self.starts[users[0]], self.starts[users[0] + 1])
+            return np.zeros(len(index), np.int64), index
         counts = self.counts(users)
         rows = np.repeat(np.arange(len(users)), counts)
         shift = self.starts[users] - (np.cumsum(counts) - counts)

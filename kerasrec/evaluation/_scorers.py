@@ -13,6 +13,7 @@ _MAX_CANDIDATES = 8
 _NUMBERS = 1 << 21
 # Up to this times k columns, exact scores of all items take less time than those of many candidates.
 _WHOLE = 64
+_LOWEST = np.finfo(np.float32).min
 
 
 class Scorer:
@@ -182,7 +183,7 @@ class FactorRows:
         if not (best < np.inf).all():  # also NaN; the caller, which knows the users, raises the error
             return np.zeros((len(buffer), 1), np.int64), best.max(axis=1, keepdims=True)
         # Hidden items are below any threshold; all others reach it if the bound overflows or k is too large.
-        threshold = np.full(len(buffer), np.finfo(np.float32).min)
+        threshold = np.full(len(buffer), _LOWEST)
         if k <= n_groups:
             found = np.partition(best, n_groups - k, axis=1)[:, n_groups - k]
             threshold = np.fmax(found - 2 * error, threshold)
@@ -232,12 +233,12 @@ class FactorRows:
             return None
         cut = n_groups - k
         best.partition(cut)
-        columns = np.flatnonzero(row >= max(best[cut] - 2 * error, np.finfo(np.float32).min))
+        columns = np.flatnonzero(row >= max(best[cut] - 2 * error, _LOWEST))
         if not k <= len(columns) <= _MAX_CANDIDATES * k:
             return None
         # In tie order, which a stable sort keeps.
         columns = columns[np.argsort(columns % n_groups * layout.depth + columns // n_groups)]
-        exact = self.exact(np.repeat(prepared, len(columns), axis=0), columns)
+        exact = self.exact(prepared, columns)
         order = np.argsort(-exact, kind="stable")[:k]
         return columns[None, order], exact[None, order]
 
@@ -245,12 +246,13 @@ class FactorRows:
         """Scores of pairs, float32 `[q]`: products in double precision.
 
         Args:
-            prepared: rows of the result of `prepare` `[q, C]`.
+            prepared: rows of the result of `prepare` `[q, C]`, or one row for all pairs.
             columns: `[q]`.
         """
-        pairs = self._vectors(prepared).astype(np.float64), self.items[columns].astype(np.float64)
+        items = self.items[columns].astype(np.float64)
+        users = np.broadcast_to(self._vectors(prepared).astype(np.float64), items.shape)
         with np.errstate(over="ignore"):
-            found: np.ndarray = np.einsum("qc,qc->q", *pairs).astype(np.float32)
+            found: np.ndarray = np.einsum("qc,qc->q", users, items).astype(np.float32)
         return found
 
     def boosted(self, boost: np.ndarray, units: Callable[[np.ndarray], np.ndarray]) -> "FactorRows":
