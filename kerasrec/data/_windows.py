@@ -1,5 +1,6 @@
 """Orders of very many rows, read one window at a time."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 WINDOW = 1 << 20
 # Number of random stretches in a window, enough to represent the whole.
 _STRETCHES = 64
+# Read in order, a window is made once.
+_TOO_OFTEN = 4
 
 
 class Windows:
@@ -34,6 +37,7 @@ class Windows:
         self._ends = np.cumsum(groups)
         self._seeds = rng.integers(0, 2**63, len(groups))
         self._held: dict[int, np.ndarray] = {}
+        self._n_made = 0
 
     def __len__(self) -> int:
         return self._n
@@ -61,6 +65,14 @@ class Windows:
                 column[begin:end].max()  # read in order now; later accesses are in random order
         rows = np.concatenate([np.arange(begin, end) for begin, end in zip(begins, ends, strict=True)])
         np.random.default_rng(self._seeds[number]).shuffle(rows)
+        self._n_made += 1
+        if self._n_made == _TOO_OFTEN * len(self._seeds):
+            warnings.warn(
+                "Windows of data on disk are read again and again, because batches are not read in their own "
+                "order, which is random already: pass `shuffle=False` to `fit` of `keras.Model`, or use "
+                f"`kerasrec.Model`. Received: {self._n_made} readings of {len(self._seeds)} windows.",
+                stacklevel=2,
+            )
         # A batch may span two windows, and several threads may use neighbouring ones.
         self._held = {k: x for k, x in self._held.items() if abs(k - number) <= 2} | {number: rows}
         return rows

@@ -22,9 +22,11 @@ class RatingBatches(keras.utils.PyDataset):
 
     Attributes:
         batches_in_thread: whether `kerasrec.Model.fit` makes the next batches in another thread.
+        shuffles_itself: whether each epoch has a new order, so that `kerasrec.Model.fit` draws none.
     """
 
     batches_in_thread = True
+    shuffles_itself = True
 
     def __init__(
         self, interactions: Interactions, batch_size: int, seed: int, signs: bool = False, **kwargs: Any

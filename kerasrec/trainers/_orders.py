@@ -1,5 +1,6 @@
 """The order of the samples in each epoch of a training."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,29 @@ import keras
 import numpy as np
 
 from kerasrec.trainers._keras import ArrayDataAdapter, tree
+from kerasrec.trainers._processes import several_processes
+
+
+def whether_to_shuffle(x: Any, shuffle: Any) -> Any:
+    """The value of `shuffle` that suits the data and works for several processes.
+
+    Args:
+        x: the data of `fit`.
+        shuffle: the argument of `fit`.
+    """
+    # Keras would put such batches in another order, which depends on no seed of theirs, and in which windows
+    # of a file would be read again for each batch.
+    if not shuffle or getattr(x, "shuffles_itself", False):
+        return False
+    if several_processes():
+        warnings.warn(
+            "Processes that train together read the data in the given order, because each would shuffle it "
+            "differently; shuffle it beforehand, in the same way in all processes, or use "
+            f"`kerasrec.data.RankingBatches` with a seed. Received: shuffle={shuffle!r}.",
+            stacklevel=4,
+        )
+        return False
+    return shuffle
 
 
 def orders(n: int, batch_size: int, shuffle: Any) -> Callable[[], np.ndarray]:

@@ -4,7 +4,6 @@ import contextlib
 import contextvars
 import os
 import re
-import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,25 +67,6 @@ def check_same(model: Any, adapter: Any) -> None:
                 f"All processes of a training must have the same {what}; give each the same files, and "
                 f"random batches a `seed`. Received: different ones in process 0 and process {other}."
             )
-
-
-def one_order(x: Any, shuffle: Any) -> Any:
-    """The value of `shuffle` that works for several processes.
-
-    Args:
-        x: the data of `fit`.
-        shuffle: the argument of `fit`.
-    """
-    if not shuffle or not several_processes():
-        return shuffle
-    if not getattr(x, "batches_in_thread", False):  # kerasrec's batches draw the same order in all processes
-        warnings.warn(
-            "Processes that train together read the data in the given order, because each would shuffle it "
-            "differently; shuffle it beforehand, in the same way in all processes, or use "
-            f"`kerasrec.data.RankingBatches` with a seed. Received: shuffle={shuffle!r}.",
-            stacklevel=4,
-        )
-    return False
 
 
 @contextlib.contextmanager

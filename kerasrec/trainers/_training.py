@@ -14,7 +14,8 @@ from kerasrec.trainers._forms import form_of
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
 from kerasrec.trainers._loss_tracker import LossTracker
 from kerasrec.trainers._missed import Missed, at_work
-from kerasrec.trainers._processes import check_same, one_order, whole_or_not_at_all, written_by_the_first
+from kerasrec.trainers._orders import whether_to_shuffle
+from kerasrec.trainers._processes import check_same, whole_or_not_at_all, written_by_the_first
 from kerasrec.trainers._refreshing import Refreshing, refreshing_layers
 from kerasrec.trainers._rows import own_loss, why_not_this_table
 from kerasrec.trainers._settings import check_distribution, check_settings, check_spread, how_by_rows
@@ -173,7 +174,7 @@ class Training(_Mixed):
         """
         self._assert_compile_called("fit")
         check_distribution(self)
-        shuffle = one_order(x, shuffle)
+        shuffle = whether_to_shuffle(x, shuffle)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split(
                 (x, y, sample_weight), validation_split=validation_split

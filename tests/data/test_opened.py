@@ -257,17 +257,29 @@ def test_held_out_users(opened):
     assert not set(train.users) & set(test.users) and set(given.users) == set(test.users)
 
 
+def test_windows_read_in_another_order_cause_a_warning():
+    order = _windows.Windows(4096, 256, np.random.default_rng(0))
+    for _ in range(3):
+        for begin in range(0, 4096, 64):
+            order[begin : begin + 64]
+    begins = np.random.default_rng(0).permutation(64) * 64
+    with pytest.warns(UserWarning, match="pass `shuffle=False`.*Received: 64 readings of 16 windows"):
+        for begin in begins:
+            order[begin : begin + 64]
+
+
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 1000, 4097])
 def test_windows(n):
     order = _windows.Windows(n, 256, np.random.default_rng(0))
-    assert sorted(order[:]) == list(range(n))
+    whole = order[:]
+    assert sorted(whole) == list(range(n))
     parts = [order[begin : begin + 100] for begin in range(0, n, 100)]
-    np.testing.assert_array_equal(np.concatenate(parts), order[:])
-    np.testing.assert_array_equal(order[n // 2 : n // 2 + 7], order[:][n // 2 : n // 2 + 7])
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    np.testing.assert_array_equal(order[n // 2 : n // 2 + 7], whole[n // 2 : n // 2 + 7])
     assert len(order[n:]) == 0
     if n > 1000:
         other = _windows.Windows(n, 256, np.random.default_rng(1))
-        assert not np.array_equal(other[:], order[:])
+        assert not np.array_equal(other[:], whole)
         first = order[:256]
         assert np.ptp(first) > n / 2  # from anywhere, in stretches of four
         assert np.mean(np.abs(np.diff(np.sort(first))) == 1) > 0.7

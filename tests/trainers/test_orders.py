@@ -6,7 +6,7 @@ import pytest
 
 import kerasrec
 from kerasrec.data import Interactions, RankingBatches
-from kerasrec.trainers import _processes
+from kerasrec.trainers import _orders
 
 N = 40
 
@@ -65,10 +65,33 @@ def test_without_shuffling_samples_come_as_they_are():
 
 def test_processes_that_train_together_do_not_shuffle(monkeypatch):
     """Each would draw an order of its own; batches of kerasrec draw the same one in all of them."""
-    assert _processes.one_order(np.zeros(3), True) is True
-    monkeypatch.setattr(_processes, "several_processes", lambda: True)
+    assert _orders.whether_to_shuffle(np.zeros(3), True) is True
+    monkeypatch.setattr(_orders, "several_processes", lambda: True)
     with pytest.warns(UserWarning, match="read the data in the given order.*shuffle=True"):
-        assert _processes.one_order(np.zeros(3), True) is False
+        assert _orders.whether_to_shuffle(np.zeros(3), True) is False
     data = Interactions([0, 1], [0, 1], user_ids=[0, 1], item_ids=[0, 1, 2])
-    assert _processes.one_order(RankingBatches(data, 2, 1, seed=0), True) is False
-    assert _processes.one_order(np.zeros(3), False) is False
+    assert _orders.whether_to_shuffle(RankingBatches(data, 2, 1, seed=0), True) is False
+    assert _orders.whether_to_shuffle(np.zeros(3), False) is False
+
+
+def test_batches_that_shuffle_themselves_keep_their_order():
+    data = Interactions(np.arange(40), np.arange(40), user_ids=range(40), item_ids=range(40))
+
+    class Batches(RankingBatches):
+        def __getitem__(self, index):
+            asked.append(index)
+            return super().__getitem__(index)
+
+    for own in (True, False):
+        asked = []
+        batches = Batches(data, 2, 3, seed=0)
+        batches.shuffles_itself = own
+        user, item = keras.Input((1,), name="user"), keras.Input((4,), name="item")
+        vectors = [kerasrec.layers.FeatureEmbedding(40, 2)(ids) for ids in (user, item)]
+        scores = kerasrec.layers.DotScore()(*vectors)
+        model = kerasrec.Model({"user": user, "item": item}, scores)
+        model.compile("sgd", kerasrec.losses.SampledSoftmax())
+        model.fit(batches, epochs=2, verbose=0)
+        first, second = asked[-40:-20], asked[-20:]
+        assert sorted(first) == sorted(second) == list(range(20))
+        assert (first == second == list(range(20))) == own
