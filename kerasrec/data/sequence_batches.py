@@ -96,11 +96,9 @@ class SequenceBatches(keras.utils.PyDataset):
 
     Attributes:
         batches_in_thread: bool, whether `kerasrec.Model.fit` makes the next batches in another thread.
-        shuffles_itself: bool, whether each epoch has a new order, so that `kerasrec.Model.fit` draws none.
     """
 
     batches_in_thread = True
-    shuffles_itself = True
 
     def __init__(
         self,

@@ -22,15 +22,16 @@ def whether_to_shuffle(x: Any, shuffle: Any) -> Any:
     # of a file would be read again for each batch.
     if not shuffle or getattr(x, "shuffles_itself", False):
         return False
-    if several_processes():
+    if not several_processes():
+        return shuffle
+    if not getattr(x, "batches_in_thread", False):  # kerasrec's batches draw the same order in all processes
         warnings.warn(
             "Processes that train together read the data in the given order, because each would shuffle it "
             "differently; shuffle it beforehand, in the same way in all processes, or use "
             f"`kerasrec.data.RankingBatches` with a seed. Received: shuffle={shuffle!r}.",
             stacklevel=4,
         )
-        return False
-    return shuffle
+    return False
 
 
 def orders(n: int, batch_size: int, shuffle: Any) -> Callable[[], np.ndarray]:

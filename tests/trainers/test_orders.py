@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kerasrec
-from kerasrec.data import Interactions, RankingBatches
+from kerasrec.data import Interactions, RankingBatches, SequenceBatches
 from kerasrec.trainers import _orders
 
 N = 40
@@ -71,6 +71,10 @@ def test_processes_that_train_together_do_not_shuffle(monkeypatch):
         assert _orders.whether_to_shuffle(np.zeros(3), True) is False
     data = Interactions([0, 1], [0, 1], user_ids=[0, 1], item_ids=[0, 1, 2])
     assert _orders.whether_to_shuffle(RankingBatches(data, 2, 1, seed=0), True) is False
+    twice = Interactions([0, 0], [0, 1], user_ids=[0], item_ids=[0, 1, 2])
+    with pytest.warns(UserWarning, match="missing|rows"):
+        sequences = SequenceBatches(twice, 2, seed=0)
+    assert _orders.whether_to_shuffle(sequences, True) is False
     assert _orders.whether_to_shuffle(np.zeros(3), False) is False
 
 
