@@ -1,8 +1,11 @@
 """The history of users in a recommender and its file."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from typing import IO, Any
 
 import numpy as np
 
@@ -55,22 +58,23 @@ class History(Ragged):
             self.n_events = None if self.n_events is None else self.n_events[rows]
 
     def _fill_from_disk(self, interactions: Interactions) -> None:
-        """Fill the history from rows on disk, ordered by user; the items stay on disk."""
+        """Fill the history from rows on disk, ordered by user; it stays on disk, too."""
         of_disk = Ragged.of(interactions)
         self.starts, self.items, self._sorted = of_disk.starts, of_disk.items, None
-        columns = {
+        optional = {
             "values": interactions.values,
             "times": interactions.times,
             "n_events": event_counts_of(interactions),
         }
-        found = {name: None if x is None else np.empty(len(x), x.dtype) for name, x in columns.items()}
-        for block in user_blocks(self.starts):
-            order = np.lexsort((interactions.items[block.rows], interactions.users[block.rows]))
-            for name, x in columns.items():
-                own = found[name]
-                if x is not None and own is not None:
-                    own[block.rows] = x[block.rows][order]
-        self.values, self.times, self.n_events = found["values"], found["times"], found["n_events"]
+        columns = {name: x for name, x in optional.items() if x is not None}
+        with _room_explained(), contextlib.ExitStack() as stack:
+            files = {name: stack.enter_context(tempfile.TemporaryFile()) for name in columns}
+            for block in user_blocks(self.starts):
+                order = np.lexsort((interactions.items[block.rows], interactions.users[block.rows]))
+                for name, x in columns.items():
+                    files[name].write(np.ascontiguousarray(x[block.rows][order]).data)
+            found = {name: _mapped(files[name], x.dtype) for name, x in columns.items()}
+        self.values, self.times, self.n_events = found["values"], found.get("times"), found.get("n_events")
 
     @property
     def liked(self) -> np.ndarray:
@@ -209,3 +213,23 @@ def updated(old: Interactions, new: Interactions) -> Interactions:
         counts = event_counts_of(new)
         new = with_meaning(with_columns(new, times=latest), replace(said, dates=known.dates), counts)
     return joined(old, new, known.settled(), "time")
+
+
+def _mapped(file: IO[bytes], dtype: Any) -> np.ndarray:
+    """The numbers in a file without a name, which the system removes when nothing refers to them any more."""
+    file.flush()
+    return np.asarray(np.memmap(file, dtype, "c")) if file.tell() else np.empty(0, dtype)
+
+
+@contextlib.contextmanager
+def _room_explained() -> Iterator[None]:
+    """Say where the history of an opened table is written if this fails."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"The users' history must have room in {tempfile.gettempdir()}, for its values and times: "
+            "make room there, or set the environment variable TMPDIR to another folder. "
+            f"Received: {error.strerror}",
+        ) from error

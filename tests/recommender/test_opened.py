@@ -1,5 +1,8 @@
 """Recommenders of interactions on disk."""
 
+import errno
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,6 +68,24 @@ def test_history(both):
     np.testing.assert_array_equal(opened.find(users, items), held.find(users, items))
     frame, expected = (x.interactions(both[0].user_ids, both[0].item_ids).to_frame() for x in (opened, held))
     pd.testing.assert_frame_equal(frame, expected)
+
+
+def test_history_stays_on_disk(both, monkeypatch):
+    history = History(both[1])
+    for name in ("items", "values", "times"):
+        array = getattr(history, name)
+        while isinstance(array.base, np.ndarray) and not isinstance(array, np.memmap):
+            array = array.base
+        assert isinstance(array, np.memmap), name
+
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", Full)
+    with pytest.raises(OSError, match="history must have room in .*TMPDIR.*No space left") as caught:
+        History(both[1])
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_ratings_in_batches(both):
