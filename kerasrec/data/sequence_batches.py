@@ -39,8 +39,9 @@ class SequenceBatches(keras.utils.PyDataset):
 
     Rows are sorted into buckets by length and padded on the left with -1. A batch has rows of one bucket, so
     there are few shapes and little padding. Several batches of one shape follow each other, so one compiled
-    call can take them. Every epoch has a new order, new crops, masks and samples. The same seed gives the
-    same batches.
+    call can take them if `fit` has `shuffle=False`; by default, Keras mixes the batches once more, by
+    Python's global random state. Every epoch has a new order, new crops, masks and samples. The same seed
+    gives the same batches.
 
     Without samples, `x` has `history` `[B, H]` and `y` has the targets `[B, H]`, -1 for none, as
     `CatalogueCrossEntropy` takes them. With `n_sampled_items`, `x` also has `target` `[B, H]` and
