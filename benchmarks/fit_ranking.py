@@ -159,25 +159,30 @@ def run(quick: bool = False, rounds: int = 3) -> list[dict]:
 
 
 def plot(rows: list[dict], path: Path) -> None:
-    """Quality over time, the median round of each."""
+    """Quality over time, the median round of each; a panel per backend, the other libraries in both."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(9, 6))
-    for row in rows:
-        if "what" in row:
+    measured = [row for row in rows if "what" in row]
+    backends = sorted({row["backend"] for row in measured} - {"-"})
+    names = list(dict.fromkeys(row["what"] for row in measured))
+    figure, panels = pyplot.subplots(len(backends), figsize=(9, 5 * len(backends)), squeeze=False, sharex=True)
+    for axes, backend in zip(panels[:, 0], backends, strict=True):
+        for row in measured:
+            if row["backend"] not in (backend, "-"):
+                continue
             rounds = sorted(row["rounds"], key=lambda r: r["curve"][-1][0])
             times, recalls = zip(*sorted(rounds[len(rounds) // 2]["curve"]), strict=True)
-            label = row["what"] if row["backend"] == "-" else f"{row['what']}, {row['backend']}"
-            axes.plot(
-                times, recalls, marker=".", label=label, linestyle="--" if row["backend"] == "-" else "-"
-            )
-    for target in TARGETS:
-        axes.axhline(target, color="grey", linewidth=0.5)
-    axes.set(xscale="log", xlabel="seconds, compilation included", ylabel="recall@10, seen items left out")
-    axes.legend(fontsize="small")
+            color = pyplot.get_cmap("tab20")(names.index(row["what"]) % 20)
+            style = "--" if row["backend"] == "-" else "-"
+            axes.plot(times, recalls, style, marker=".", color=color, label=row["what"])
+        for target in TARGETS:
+            axes.axhline(target, color="grey", linewidth=0.5)
+        axes.set(xscale="log", ylabel="recall@10, seen items left out", title=backend)
+        axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    panels[-1, 0].set_xlabel("seconds, compilation included")
     figure.savefig(path, dpi=120, bbox_inches="tight")
     pyplot.close(figure)
 
