@@ -1,5 +1,6 @@
 """The cheapest way to score the whole catalogue with a Keras model."""
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +14,16 @@ from kerasrec.evaluation._layout import Layout
 from kerasrec.evaluation._ragged import Ragged
 from kerasrec.evaluation._scorers import CatalogueScorer, FactorScorer, Rows, Scorer
 from kerasrec.layers import DotScore, Towers, find_towers
+from kerasrec.trainers._inference import call
 
 # Number of entities per call of a tower, and of pairs per call of a model without towers.
 _ENTITIES = 4096
 _PAIRS = 1 << 17
 # Number of history items per call of a tower.
 _HISTORY = 1 << 16
+
+# By model; a model's graph does not change.
+_towers: "weakref.WeakKeyDictionary[Any, Towers | None]" = weakref.WeakKeyDictionary()
 
 
 def scorer_of(model: Any, n_items: int, inputs: ModelInputs | None = None) -> Scorer:
@@ -38,13 +43,20 @@ def scorer_of(model: Any, n_items: int, inputs: ModelInputs | None = None) -> Sc
         )
     if source is not None:
         return SourceScorer(source, n_items)
-    towers = find_towers(model)
+    towers = _towers_of(model)
     inputs = ModelInputs(model) if inputs is None else inputs
     if towers is None:
         return CatalogueScorer(_PairCalls(model, n_items, inputs), n_items)
     if type(towers.score) is DotScore:  # a subclass may compute another score
         return TowerScorer(towers, n_items, inputs)
     return AllPairsScorer(towers, n_items, inputs)
+
+
+def _towers_of(model: Any) -> Towers | None:
+    """The towers of a model, the same for every evaluation, so that JAX compiles them once."""
+    if model not in _towers:
+        _towers[model] = find_towers(model)
+    return _towers[model]
 
 
 class TowerScorer(FactorScorer):
@@ -238,13 +250,13 @@ def user_outputs(towers: Towers, codes: np.ndarray, inputs: ModelInputs | None) 
     """Outputs of the user tower, in blocks of users with histories of similar length."""
     if inputs is None or not inputs.needs_history:
         supply = (lambda block: {"user": block[:, None]}) if inputs is None else inputs.users
-        return _by_blocks(lambda block: towers.represent_user(supply(block), training=False), codes)
+        return _by_blocks(lambda block: call(towers.user, towers.of_user(supply(block))), codes)
     order = np.argsort(inputs.sequences.counts[codes], kind="stable")
     longest = inputs.users(codes[order[-1:]])["history"].shape[1] if len(codes) else 1
     rows = max(1, min(_ENTITIES, _HISTORY // longest))
 
     def represent(block: np.ndarray) -> Any:
-        return towers.represent_user(inputs.users(block), training=False)
+        return call(towers.user, towers.of_user(inputs.users(block)))
 
     found = _by_blocks(represent, codes[order], 1 << (rows.bit_length() - 1))
     back = np.empty(len(order), np.int64)
@@ -257,7 +269,7 @@ def outputs(tower: keras.Model, codes: np.ndarray) -> dict[str, np.ndarray]:
     ranks = {name: len(x.shape) for name, x in tower.output.items()}
 
     def represent(block: np.ndarray) -> dict[str, Any]:
-        found = tower(block[:, None], training=False)
+        found = call(tower, block[:, None])
         # An input with one code per row becomes a list of one item if it shares a table with lists.
         return {
             name: x if len(x.shape) == ranks[name] else keras.ops.expand_dims(x, 1)
@@ -272,8 +284,8 @@ def _by_blocks(
 ) -> dict[str, np.ndarray]:
     """Outputs of a tower for blocks of codes.
 
-    The tower is called directly, because `predict` would compile every new tower again. The number of rows of
-    a block is a power of two, so JAX compiles its operations for few shapes.
+    `predict` would compile every new tower again. The number of rows of a block is a power of two, so JAX
+    compiles for few shapes.
     """
     check_fork()
     found: dict[str, np.ndarray] = {}

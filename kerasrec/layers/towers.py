@@ -39,9 +39,20 @@ class Towers:
         Returns:
             A dict by argument.
         """
+        return self.user(self.of_user(inputs), training=training)
+
+    def of_user(self, inputs: Mapping[str, Any]) -> Any:
+        """What `user` takes: codes if these are its only input, otherwise a dict by name.
+
+        Args:
+            inputs: dict by name with the inputs of the user's side; others are ignored.
+
+        Returns:
+            The user codes `[B, 1]`, or a dict of the inputs in `user_inputs`.
+        """
         if self.user_inputs == ("user",):
-            return self.user(inputs["user"], training=training)
-        return self.user({name: inputs[name] for name in self.user_inputs}, training=training)
+            return inputs["user"]
+        return {name: inputs[name] for name in self.user_inputs}
 
 
 def find_towers(model: keras.Model) -> Towers | None:
