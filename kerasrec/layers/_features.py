@@ -3,14 +3,14 @@
 import math
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 from keras import ops
 
 from kerasrec.layers._lookup import lookup
-from kerasrec.layers._sparse_product import products, rows_of
+from kerasrec.layers._sparse_product import products, rows_of, transposes_fast
 
 
 def as_bag(inputs: Any) -> tuple[Any, Any] | None:
@@ -44,19 +44,23 @@ class Whole:
     codes: Any
     n: int
     entries: Callable[[], tuple[Any, Any, Any]]
+    _matrices: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     def times(self, table: keras.Variable, dtype: str) -> Any:
         """The rows of the bags in the product of the matrix with a table `[F, C]`: `[..., C]`."""
         starts, columns, values = self.entries()
+        n_features = table.shape[0]
         # A sharded table cannot be multiplied as a whole, and a table with far more rows is better read by
-        # rows. So are biases, for which sorting the columns for the gradient would cost more than all else.
-        by_rows = hasattr(table, "take_rows") or table.shape[0] > columns.shape[0] or table.shape[1] == 1
-        if by_rows or dtype == "float64":
+        # rows. So are biases, unless the matrix is transposed at little cost: sorting the columns for their
+        # gradient would cost more than all else.
+        by_rows = hasattr(table, "take_rows") or n_features > columns.shape[0]
+        if by_rows or (table.shape[1] == 1 and not transposes_fast()) or dtype == "float64":
             parts = ops.cast(lookup(table, columns), dtype) * ops.cast(values, dtype)[:, None]
             product = ops.segment_sum(parts, rows_of(starts, columns.shape[0]), self.n)
         else:
             whole = ops.cast(ops.convert_to_tensor(table), "float32")
-            product = ops.cast(_product(starts, columns, values, table.shape[0])(whole), dtype)
+            product = _product(starts, columns, values, n_features, self._matrices)(whole)
+            product = ops.cast(product, dtype)
         return ops.take(product, self.codes, axis=0)
 
 
@@ -115,9 +119,11 @@ def linear(inputs: Any, table: keras.Variable, dtype: str) -> Any:
     return ops.squeeze(ops.matmul(weights[..., None, :], rows), axis=-2)
 
 
-def _product(starts: Any, columns: Any, values: Any, n_columns: int) -> Callable[[Any], Any]:
+def _product(
+    starts: Any, columns: Any, values: Any, n_columns: int, matrices: dict[Any, Any]
+) -> Callable[[Any], Any]:
     """A function that multiplies a sparse matrix `[n, F]` by a dense one; its gradient uses the transpose."""
-    times, times_transposed = products(starts, columns, values, n_columns)
+    times, times_transposed = products(starts, columns, values, n_columns, matrices)
 
     @ops.custom_gradient
     def product(dense: Any) -> Any:

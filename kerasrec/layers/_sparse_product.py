@@ -33,7 +33,9 @@ def sparse_product(starts: Any, columns: Any, values: Any, dense: Any) -> Any:
     return _PRODUCTS.get(keras.backend.backend(), _by_segments)(n, starts, columns, values, dense)
 
 
-def products(starts: Any, columns: Any, values: Any, n_columns: int) -> tuple[Product, Product]:
+def products(
+    starts: Any, columns: Any, values: Any, n_columns: int, matrices: dict[Any, Any] | None = None
+) -> tuple[Product, Product]:
     """Functions that multiply by a matrix, as `sparse_product` does, and by the transposed matrix.
 
     The latter gives `out[c] = sum of values[e] * dense[row of e]` over the entries e of column c. TensorFlow
@@ -44,13 +46,15 @@ def products(starts: Any, columns: Any, values: Any, n_columns: int) -> tuple[Pr
         columns: int32 `[E]`.
         values: float32 `[E]`.
         n_columns: int, columns of the matrix.
+        matrices: dict in which the matrix is kept for other products with it, e.g. of vectors and biases.
+            Defaults to `None`.
 
     Returns:
         A function of `[n_columns, C]` to `[n, C]`, and one of `[n, C]` to `[n_columns, C]`; all float32.
     """
     starts, columns, values = (ops.convert_to_tensor(x) for x in (starts, columns, values))
     if keras.backend.backend() == "tensorflow" and columns.shape[0]:
-        return _tensorflow_products(starts, columns, values, n_columns)
+        return _tensorflow_products(starts, columns, values, n_columns, {} if matrices is None else matrices)
 
     def transposed(dense: Any) -> Any:
         order = ops.argsort(columns)
@@ -60,6 +64,11 @@ def products(starts: Any, columns: Any, values: Any, n_columns: int) -> tuple[Pr
         return sparse_product(of_columns, rows, ops.take(values, order), dense)
 
     return lambda dense: sparse_product(starts, columns, values, dense), transposed
+
+
+def transposes_fast() -> bool:
+    """Whether the product with the transposed matrix needs no sorting."""
+    return keras.backend.backend() == "tensorflow"
 
 
 def _by_segments(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> Any:
@@ -80,10 +89,16 @@ def _tensorflow(n: int, starts: Any, columns: Any, values: Any, dense: Any) -> A
     return _tensorflow_times(_tensorflow_matrix(starts, columns, values, tf.shape(dense)[0]), dense, n)
 
 
-def _tensorflow_products(starts: Any, columns: Any, values: Any, n_columns: int) -> tuple[Product, Product]:
+def _tensorflow_products(
+    starts: Any, columns: Any, values: Any, n_columns: int, matrices: dict[Any, Any]
+) -> tuple[Product, Product]:
     import tensorflow as tf
 
-    matrix = _tensorflow_matrix(starts, columns, values, n_columns)
+    # A tensor of a graph is of no use in another one.
+    key = n_columns, None if tf.executing_eagerly() else id(tf.compat.v1.get_default_graph())
+    if key not in matrices:
+        matrices[key] = _tensorflow_matrix(starts, columns, values, n_columns)
+    matrix = matrices[key]
 
     def transposed(dense: Any) -> Any:
         # The product's own `transpose_a` takes longer than transposing first.

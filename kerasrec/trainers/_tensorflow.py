@@ -3,6 +3,7 @@
 XLA compiles the loop if the training is long enough to benefit.
 """
 
+import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -391,13 +392,13 @@ class TensorFlowEngine:
             start=tf.zeros([], keras.config.floatx()),
         )
         if rows or xla or not whole or why_not_by_rows(optimizer):
-            self._update(by_variable, rows, whole)
+            self._update(by_variable, rows, whole, xla)
             if catch_up is not None:
                 catch_up.write(rows.values())
         else:
             # One pass over weights, slots and gradients instead of ten by separate operations.
             update = tf.function(
-                lambda given: self._update(given, {}, whole), jit_compile=True, autograph=False
+                lambda given: self._update(given, {}, whole, xla), jit_compile=True, autograph=False
             )
             update(by_variable)
         model._loss_tracker.update_state(loss + penalty, sample_weight=tf.shape(tree.flatten(x)[0])[0])
@@ -467,7 +468,9 @@ class TensorFlowEngine:
         first = self._scratch[scratch].sparse_read(ids)
         return tf.where(first == here, ids, tf.cast(n, ids.dtype)), first
 
-    def _update(self, gradients: dict[int, Any], rows: "dict[int, Rows]", whole: list[Any]) -> None:
+    def _update(
+        self, gradients: dict[int, Any], rows: "dict[int, Rows]", whole: list[Any], xla: bool
+    ) -> None:
         """Run the optimizer once, on whole variables and on rows."""
         model, optimizer = self._model, self._model.optimizer
         gradients = dict(gradients)
@@ -490,7 +493,34 @@ class TensorFlowEngine:
                     rows_of = part.slots[name] if part.slots else slot.value.sparse_read(part.ids)
                     views[name][position] = RowView(slot, rows_of)
                     scatters.append((slot, views[name][position], part.ids))
-        with views_in_place(optimizer, views):
+        # Beside rows, whose number varies, XLA can compile the update of each whole table alone.
+        beside = [] if xla or not rows else whole
+        with views_in_place(optimizer, views), _in_one_pass(optimizer, beside):
             optimizer.apply([gradients[id(v)] for v in model.trainable_variables], apply_to)
         for variable, view, ids in scatters:
             variable.value.scatter_update(tf.IndexedSlices(view.value, ids))
+
+
+@contextlib.contextmanager
+def _in_one_pass(optimizer: Any, tables: list[Any]) -> Iterator[None]:
+    """Let XLA update each of these tables in one pass over weights, slots and gradients.
+
+    Args:
+        optimizer: a built Keras optimizer.
+        tables: variables that are updated whole.
+    """
+    step = optimizer.update_step
+    compiled = {id(table) for table in tables}
+
+    def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if id(variable) not in compiled:
+            step(gradient, variable, learning_rate)
+            return
+        tf.function(lambda: step(gradient, variable, learning_rate), jit_compile=True, autograph=False)()
+
+    # Bypasses `__setattr__`, as `views_in_place` does.
+    optimizer.__dict__["update_step"] = update_step
+    try:
+        yield
+    finally:
+        del optimizer.__dict__["update_step"]

@@ -196,3 +196,23 @@ def test_gradients_of_wide_bags():
     kernel = keras.ops.convert_to_numpy(repr_.kernel)
     found = gradient(loss, kernel)[0]
     np.testing.assert_allclose(found, matrix[codes].T @ weights, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_of_vectors_and_biases_of_the_same_bags():
+    rng = np.random.default_rng(0)
+    matrix = np.where(rng.random((9, 8)) < 0.2, rng.normal(size=(9, 8)), 0)
+    matrix[4] = rng.normal(size=8)
+    codes, weights = rng.integers(0, 9, 60), rng.normal(size=(60, 4))
+    layer = FeatureLookup.from_matrix(matrix)
+    vectors, biases = (SparseLinearRepr(n, 8, dtype="float32") for n in (3, 1))
+    vectors(layer(codes)), biases(layer(codes))
+
+    def loss(kernel, bias):
+        states = [(vectors.kernel, kernel), (biases.kernel, bias)]
+        with keras.StatelessScope(state_mapping=states):
+            bag = layer(codes)
+            return weighted_sum(keras.ops.concatenate([vectors(bag), biases(bag)], axis=-1), weights)
+
+    values = [keras.ops.convert_to_numpy(x.kernel) for x in (vectors, biases)]
+    found = np.concatenate(gradient(loss, *values), axis=1)
+    np.testing.assert_allclose(found, matrix[codes].T @ weights, rtol=1e-4, atol=1e-5)
