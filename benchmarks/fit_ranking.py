@@ -168,7 +168,9 @@ def plot(rows: list[dict], path: Path) -> None:
     measured = [row for row in rows if "what" in row]
     backends = sorted({row["backend"] for row in measured} - {"-"})
     names = list(dict.fromkeys(row["what"] for row in measured))
-    figure, panels = pyplot.subplots(len(backends), figsize=(9, 5 * len(backends)), squeeze=False, sharex=True)
+    figure, panels = pyplot.subplots(
+        len(backends), figsize=(9, 5 * len(backends)), squeeze=False, sharex=True
+    )
     for axes, backend in zip(panels[:, 0], backends, strict=True):
         for row in measured:
             if row["backend"] not in (backend, "-"):
