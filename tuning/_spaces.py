@@ -150,8 +150,9 @@ class Space:
             for x in choices:
                 if x not in known.choices:
                     loss_of(x, n_items=1)  # refuses a name that does not exist
-        default = known.default if known.default in choices else choices[0]
-        return Hyperparameter(name, "choice", default, choices=choices, when=known.when)
+        return Hyperparameter(
+            name, "choice", _closest(known.default, choices), choices=choices, when=known.when
+        )
 
     @staticmethod
     def _numbers(known: Hyperparameter, low: Any, high: Any, log: bool) -> Hyperparameter:
@@ -165,6 +166,15 @@ class Space:
         whole = isinstance(default, int) and known.type != "float"
         kind: Literal["int", "float"] = "int" if whole else "float"
         return Hyperparameter(known.name, kind, default, low=low, high=high, log=log, when=known.when)
+
+
+def _closest(value: Any, choices: tuple[Any, ...]) -> Any:
+    """The value if it is one of the choices, otherwise the closest number, or the first choice."""
+    if value in choices:
+        return value
+    if all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in (value, *choices)):
+        return min(choices, key=lambda x: abs(x - value))
+    return choices[0]
 
 
 def _beginning(h: Hyperparameter, values: Mapping[str, Any]) -> Hyperparameter:

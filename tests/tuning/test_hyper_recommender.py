@@ -31,6 +31,15 @@ def test_the_space_is_the_card_s_with_the_training_s(ratings):
     assert models.settings(hp)["learning_rate"] == recipe.settings["learning_rate"]
 
 
+@pytest.mark.parametrize(
+    ("choices", "first"), [([32, 64, 128], 128), ([32, 80], 80), ([100, 128], 100), ([128, 32], 128)]
+)
+def test_a_search_begins_at_the_choice_closest_to_the_recipe(ratings, choices, first):
+    assert kerasrec.zoo.recipe("recommender_v2", ratings[0]).settings["n_components"] == 100
+    models = HyperRecommender("recommender_v2", ratings[0], space={"n_components": choices})
+    assert models.settings(values(models))["n_components"] == first
+
+
 def test_values_reach_the_model(ratings):
     models = HyperRecommender("recommender_v2", ratings[0], space={"optimizer": ["sgd", "adagrad"]})
     model = models.build(values(models, n_components=3, learning_rate=0.5, optimizer="adagrad"))
