@@ -101,7 +101,11 @@ def _is_uniform(sampler: Any) -> bool:
 
 
 def confidence(interactions: Interactions) -> Interactions:
-    """Counts as weights of likes, on a log scale with a mean of 1; other values unchanged.
+    """Counts as weights of likes with a mean of 1; other values unchanged.
+
+    Half of a weight is the same for all likes, and half is proportional to the log of 1 + the count. This is
+    the confidence 1 + alpha log(1 + count) of Hu, Koren and Volinsky, "Collaborative filtering for implicit
+    feedback datasets", 2008, with as much weight on the count as on the like.
 
     Args:
         interactions: `Interactions`.
@@ -110,15 +114,20 @@ def confidence(interactions: Interactions) -> Interactions:
         return interactions
     if is_opened(interactions):
         return _weighted(interactions)
-    weights = np.log1p(interactions.gains)
-    weights /= max(weights[weights > 0].mean(), 1e-30) if weights.any() else 1.0
+    gains = interactions.gains
+    mean = max(float(np.log1p(gains[gains > 0]).mean()), 1e-30) if gains.any() else 1.0
     return Interactions(
         interactions.users,
         interactions.items,
-        weights,
+        _weights(gains, mean),
         user_ids=interactions.user_ids,
         item_ids=interactions.item_ids,
     )
+
+
+def _weights(gains: np.ndarray, mean: float) -> np.ndarray:
+    """The weights of counts; `mean` is that of the logs of likes."""
+    return np.where(gains > 0, 0.5 + np.log1p(gains) / np.float32(2 * mean), np.float32(0)).astype(np.float32)
 
 
 def _weighted(interactions: Interactions) -> Interactions:
@@ -130,7 +139,7 @@ def _weighted(interactions: Interactions) -> Interactions:
     mean = max(total / n, 1e-30) if total else 1.0
 
     def cut(part: Interactions, block: Any) -> list[Interactions]:
-        weights = np.log1p(part.gains) / np.float32(mean)
+        weights = _weights(part.gains, mean)
         user_ids, item_ids = ids_of(part)
         found = Interactions(
             part.users, part.items, weights, part.times, user_ids=user_ids, item_ids=item_ids

@@ -108,6 +108,14 @@ def test_signs(both):
     assert set(batches[0][1]) == {1, 2, 4, 5}
 
 
+def test_confidence_grows_with_the_log_of_a_count():
+    x = Interactions(
+        [0, 0, 1, 1], [0, 1, 0, 2], [1, 3, 7, 0], user_ids=[0, 1], item_ids=[0, 1, 2], kind="counts"
+    )
+    # Logs of 1 + count: ln 2 times 1, 2 and 3, with a mean of 2; a count of 0 is no like.
+    np.testing.assert_allclose(confidence(x).values, [0.75, 1, 1.25, 0], rtol=1e-6)
+
+
 def test_confidence(both):
     held, opened = (confidence(x.of_kind("counts")) for x in both)
     order = np.lexsort((both[0].times, both[0].users))
