@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrec._custom_gradient import custom_gradient
 from kerasrec.layers._lookup import lookup
 from kerasrec.layers._sparse_product import products, rows_of, transposes_fast
 
@@ -64,7 +65,10 @@ class Whole:
         return ops.take(product, self.codes, axis=0)
 
 
-# By the identity of a bag's weights, while they exist; not every backend's tensors accept attributes.
+# On TensorFlow, the weights of a bag have the note as an attribute: its tensors keep their graph and so the
+# weights, which a dict would never release. Elsewhere notes are found by the identity of the weights, while
+# these exist: tensors that JAX traces accept no attributes.
+_NOTE = "_kerasrec_whole"
 _wholes: dict[int, tuple[Any, Whole]] = {}
 # Assumed number of codes on an axis of unknown length.
 _UNKNOWN = 4096
@@ -81,12 +85,17 @@ def note_whole(weights: Any, whole: Whole, n_entries: int) -> bool:
     n_codes = math.prod(_UNKNOWN if size is None else size for size in whole.codes.shape)
     if 2 * (n_entries + n_codes) > n_codes * weights.shape[-1]:
         return False
-    key = id(weights)
-    _wholes[key] = weakref.ref(weights, lambda _: _wholes.pop(key, None)), whole
+    if keras.backend.backend() == "tensorflow":
+        setattr(weights, _NOTE, whole)
+    else:
+        key = id(weights)
+        _wholes[key] = weakref.ref(weights, lambda _: _wholes.pop(key, None)), whole
     return True
 
 
 def _whole_of(weights: Any) -> Whole | None:
+    if keras.backend.backend() == "tensorflow":
+        return getattr(weights, _NOTE, None)
     reference, whole = _wholes.get(id(weights), (None, None))
     return whole if reference is not None and reference() is weights else None
 
@@ -125,7 +134,7 @@ def _product(
     """A function that multiplies a sparse matrix `[n, F]` by a dense one; its gradient uses the transpose."""
     times, times_transposed = products(starts, columns, values, n_columns, matrices)
 
-    @ops.custom_gradient
+    @custom_gradient
     def product(dense: Any) -> Any:
         def gradient(*args: Any, upstream: Any = None) -> Any:
             return times_transposed(args[0] if upstream is None else upstream)

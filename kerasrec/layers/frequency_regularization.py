@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from kerasrec._arguments import positive_integer
+from kerasrec._custom_gradient import custom_gradient
 
 
 @keras.saving.register_keras_serializable("kerasrec")
@@ -116,7 +117,7 @@ class FrequencyRegularization(keras.layers.Layer):
         return {**super().get_config(), "n": self.n, "l2": self.l2, "exponent": self.exponent}
 
 
-@ops.custom_gradient
+@custom_gradient
 def _sum_of_squares(vectors: Any, factors: Any) -> tuple[Any, Any]:
     """`sum_n factors[n] |vectors[n]|^2` for vectors `[N, C]`, with a gradient in one pass over them."""
 

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from kerasrec._arguments import positive_integer, whole_number
+from kerasrec._custom_gradient import custom_gradient
 from kerasrec.layers._lookup import lookup
 from kerasrec.layers._once import once
 from kerasrec.layers._sparse_product import sparse_product
@@ -300,7 +301,7 @@ class GraphEmbedding(keras.layers.Layer):
 def _product(own: Any, other: Any, values: Any) -> Any:
     """The sum of neighbours' vectors over each entity's edges; the gradient is the reverse product."""
 
-    @ops.custom_gradient
+    @custom_gradient
     def product(vectors: Any) -> Any:
         def gradient(*args: Any, upstream: Any = None) -> Any:
             upstream = args[0] if upstream is None else upstream

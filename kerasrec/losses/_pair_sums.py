@@ -5,6 +5,8 @@ from typing import Any
 
 from keras import ops
 
+from kerasrec._custom_gradient import custom_gradient
+
 PairSums = Callable[[Any, Any, Any, Any], Any]
 
 
@@ -26,7 +28,7 @@ def pair_sums(
         `[B, L]` of lists, that returns sums `[B, P]`.
     """
 
-    @ops.custom_gradient
+    @custom_gradient
     def sums(gains: Any, positives: Any, labels: Any, scores: Any) -> tuple[Any, Any]:
         single = positives.shape[1] == 1  # XLA does not vectorise loops over three axes
         if single:

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kerasrec._arguments import positive_number
+from kerasrec._custom_gradient import custom_gradient
 from kerasrec._precision import at_least_float32
 
 # Number of scores that are held at once (64 MB).
@@ -109,7 +110,7 @@ class CatalogueCrossEntropy(keras.losses.Loss):
         return {**super().get_config(), "temperature": self.temperature}
 
 
-@ops.custom_gradient
+@custom_gradient
 def _cross_entropy(positions: Any, items: Any, codes: Any, weights: Any) -> tuple[Any, Any]:
     """The weighted sum of the losses of all positions, and its gradient, some positions at a time.
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kerasrec._arguments import positive_number
+from kerasrec._custom_gradient import custom_gradient
 from kerasrec._precision import at_least_float32
 from kerasrec.losses._places import by_places, columns, spread
 from kerasrec.losses._ranking_loss import RankingLoss
@@ -106,7 +107,7 @@ class FullSoftmax(RankingLoss):
         return {**config, "temperature": self.temperature}
 
 
-@ops.custom_gradient
+@custom_gradient
 def _multinomial(scores: Any, entries: Any) -> tuple[Any, Any]:
     """The loss of each list, `[B]`, in few passes over the scores `[B, I]`; `entries` are `[N, 3]`.
 

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasrec._custom_gradient import gradients_end_with_graph
 from kerasrec.layers._lookup import keras_embeddings_seen, watch_lookups
 from kerasrec.trainers import _huge_pages
 from kerasrec.trainers._blocks import Run, runs_of
@@ -296,7 +297,8 @@ class TensorFlowEngine:
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
         plain = (why_not_by_rows(self._model.optimizer) and not scaled) or own_loss(self._model)
         if plain:
-            self._loop((stack,), steps, lambda _, batch: self._model.train_step(batch), xla)
+            train_step = gradients_end_with_graph()(self._model.train_step)
+            self._loop((stack,), steps, lambda _, batch: train_step(batch), xla)
         else:
             self._loop(
                 (stack, repeats),
@@ -468,6 +470,7 @@ class TensorFlowEngine:
         first = self._scratch[scratch].sparse_read(ids)
         return tf.where(first == here, ids, tf.cast(n, ids.dtype)), first
 
+    @gradients_end_with_graph()  # Keras sums gradients over replicas by a custom gradient
     def _update(
         self, gradients: dict[int, Any], rows: "dict[int, Rows]", whole: list[Any], xla: bool
     ) -> None:

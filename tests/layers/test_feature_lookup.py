@@ -1,10 +1,14 @@
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
 import scipy.sparse
 from gradients import gradient, weighted_sum
 
-from kerasrec.layers import FeatureLookup, PassThroughRepr, SparseLinearRepr
+import kerasrec
+from kerasrec.layers import FeatureLookup, PassThroughRepr, SparseLinearRepr, _features, feature_lookup
 
 FEATURES = np.array(
     [
@@ -172,6 +176,33 @@ def test_products_of_wide_bags_are_those_of_the_matrix(shape, n_columns, monkeyp
     # Dropped features count.
     others = {"indices": bag["indices"], "weights": bag["weights"] * 0}
     assert not keras.ops.convert_to_numpy(repr_(others)).any()
+
+
+# On TensorFlow, Adam updates tables in a graph of its own, and Lion in Keras's training step.
+@pytest.mark.parametrize("optimizer", ["adam", "lion"])
+def test_trained_models_leave_nothing_behind(optimizer, monkeypatch):
+    matrix = np.eye(30, 25)
+    matrix[7] = 1
+    held = []
+
+    def note_whole(weights, whole, n_entries):
+        noted = _features.note_whole(weights, whole, n_entries)
+        assert noted
+        graph = getattr(weights, "graph", whole)
+        held.extend([weakref.ref(weights), weakref.ref(whole), weakref.ref(graph)])
+        return noted
+
+    monkeypatch.setattr(feature_lookup, "note_whole", note_whole)
+    for _ in range(2):
+        codes = keras.Input((40,), dtype="int32")
+        bag = FeatureLookup.from_matrix(matrix)(codes)
+        scores = keras.ops.concatenate([SparseLinearRepr(n, 25)(bag) for n in (3, 1)], axis=-1)
+        model = kerasrec.Model(codes, scores)
+        model.compile(optimizer, "mse")
+        model.fit(np.zeros((2, 40)), np.ones((2, 40, 4)), verbose=0)
+        del codes, bag, scores, model
+    gc.collect()
+    assert held and all(reference() is None for reference in held)
 
 
 def test_narrow_bags_and_few_codes_are_read_by_themselves(monkeypatch):
