@@ -53,8 +53,6 @@ class FoldIn:
         return parts
 
     def _sums(self, history: Ragged) -> np.ndarray:
-        import scipy.sparse
-
         counts = history.starts[1:] - history.starts[:-1]
         scale = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts).astype(np.float32)
 
@@ -62,6 +60,8 @@ class FoldIn:
             if len(history) <= _FEW and counts.all():  # avoids a matrix over the catalogue for one newcomer
                 rows = self.items[history.items] * weights[:, None]
                 return np.add.reduceat(rows, history.starts[:-1], axis=0)
+            import scipy.sparse
+
             matrix = scipy.sparse.csr_matrix(
                 (weights, history.items, history.starts), (len(counts), len(self.items))
             )

@@ -1,3 +1,4 @@
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,18 +27,21 @@ class Ragged:
 
     def __init__(self, users: Any, items: Any, n_users: int, values: Any = None) -> None:
         keys = _keys(users, items)
+        order: Any = None
         if values is None:
             keys = np.sort(keys)  # several times faster than `argsort`
         else:
-            order = np.lexsort((-np.asarray(values), keys))
-            keys, values = keys[order], np.asarray(values)[order]
-        first = np.ones(len(keys), bool)
-        first[1:] = keys[1:] != keys[:-1]
-        keys = keys[first]
+            values, order, unsorted = np.asarray(values), np.argsort(keys), keys
+            keys = unsorted[order]
+        new = keys[1:] != keys[:-1]
+        if not new.all():
+            first = np.concatenate([[True], new])
+            if values is not None:
+                order = np.lexsort((-values, unsorted))[first]
+            keys = keys[first]
         self._sorted: np.ndarray | None = keys  # `None` for rows on disk
         self.items = (keys & 0xFFFFFFFF).astype(np.int32)
-        n_kept = int(first.sum())
-        self.values = np.ones(n_kept, np.float32) if values is None else values[first]
+        self.values = np.ones(len(keys), np.float32) if values is None else values[order]
         self.starts = np.searchsorted(keys, np.arange(n_users + 1) << 32)
 
     @classmethod
@@ -57,6 +61,11 @@ class Ragged:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @cached_property
+    def longest(self) -> int:
+        """Length of the longest row."""
+        return int(np.diff(self.starts).max(initial=0))
 
     def counts(self, users: np.ndarray) -> np.ndarray:
         """Length of the row of each of these users."""

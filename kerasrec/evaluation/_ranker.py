@@ -1,6 +1,5 @@
 """Exact top-k of a whole catalogue for many users, in bounded memory."""
 
-import copy
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -72,9 +71,8 @@ class CatalogueRanker:
         Args:
             vectors: function of user codes `[B]` that returns vectors `[B, C]`.
         """
-        ranker = copy.copy(self)
-        ranker.rows = copy.copy(self.rows)
-        ranker.rows.users = vectors  # type: ignore[attr-defined]
+        ranker, rows = _copy(self), _copy(self.rows)
+        ranker.rows, rows.users = rows, vectors
         return ranker
 
     def only(self, allowed: np.ndarray) -> "CatalogueRanker":
@@ -83,10 +81,10 @@ class CatalogueRanker:
         Args:
             allowed: bool `[I]`.
         """
-        ranker = copy.copy(self)
+        ranker = _copy(self)
         ranker.layout = self.layout.only(allowed)
         if isinstance(self.rows, FactorRows):
-            ranker.rows = copy.copy(self.rows)
+            ranker.rows = _copy(self.rows)
             ranker.rows.layout = ranker.layout
         return ranker
 
@@ -141,6 +139,9 @@ class CatalogueRanker:
             items[scores == -np.inf] = -1
             return Ranked(chosen, items, scores)
 
+        if len(users) == 1:  # in few steps
+            yield work((np.zeros(1, np.int64), self.rows.prepare(users)))
+            return
         n_workers = min(self.n_workers, -(-len(users) // self.batch_size))
         yield from map_blocks(work, blocks(), n_workers)
 
@@ -169,6 +170,13 @@ class CatalogueRanker:
             self._local.buffer = np.empty((max(n_rows, 1), self.layout.width), np.float32)
         buffer: np.ndarray = self._local.buffer[:n_rows]
         return buffer
+
+
+def _copy(made: Any) -> Any:
+    """`copy.copy`, in a fraction of the time."""
+    found = object.__new__(type(made))
+    found.__dict__.update(made.__dict__)
+    return found
 
 
 def ranked(ranker: Any, codes: np.ndarray, k: int, seen: Ragged | None) -> tuple[np.ndarray, np.ndarray]:

@@ -134,6 +134,7 @@ class FactorRows:
             self.items = np.column_stack([self.items, bias.astype(np.float32)])
         self.longest = _longest(self.items[:, : self.n_components])
         self.largest_bias = _longest(self.items[:, self.n_components :])
+        self._unit = (self.items.shape[1] + 2) * np.float32(2.0**-23)  # with twice the unit roundoff
 
     def prepare(self, users: np.ndarray) -> np.ndarray:
         """User vectors `[B, C]`, with a 1 appended for the bias."""
@@ -249,10 +250,9 @@ class FactorRows:
             prepared: rows of the result of `prepare` `[q, C]`, or one row for all pairs.
             columns: `[q]`.
         """
-        items = self.items[columns].astype(np.float64)
-        users = np.broadcast_to(self._vectors(prepared).astype(np.float64), items.shape)
+        items, users = self.items[columns].astype(np.float64), self._vectors(prepared).astype(np.float64)
         with np.errstate(over="ignore"):
-            found: np.ndarray = np.einsum("qc,qc->q", users, items).astype(np.float32)
+            found: np.ndarray = np.vecdot(users, items).astype(np.float32)
         return found
 
     def boosted(self, boost: np.ndarray, units: Callable[[np.ndarray], np.ndarray]) -> "FactorRows":
@@ -274,9 +274,8 @@ class FactorRows:
     def _error(self, prepared: np.ndarray) -> np.ndarray:
         """A bound `[B]` on the rounding error of a float32 product: n u |x| |y|, and one u for the result."""
         vectors = prepared[:, : self.n_components]
-        lengths = np.sqrt(np.einsum("bc,bc->b", vectors, vectors))
-        unit = np.float32(2.0**-23)  # twice the unit roundoff
-        return (self.items.shape[1] + 2) * unit * (lengths * self.longest + self.largest_bias)
+        lengths = np.sqrt(np.vecdot(vectors, vectors))
+        return self._unit * (lengths * self.longest + self.largest_bias)
 
 
 class _BoostedRows(FactorRows):

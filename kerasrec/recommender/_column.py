@@ -35,5 +35,4 @@ class Column:
         import pyarrow as pa
 
         # The `take` of pandas is several times slower for the texts of one list.
-        dtype: Any = self._array.dtype
-        return dtype.__from_arrow__(self._texts.take(pa.array(codes)))
+        return type(self._array)(self._texts.take(pa.array(codes)), dtype=self._array.dtype)

@@ -148,7 +148,13 @@ def check_left(
     seen: Ragged | None,
 ) -> None:
     """Refuse lists longer than the number of items left for a user."""
-    left = np.full(len(ids), state.n_items if candidates is None else len(candidates))
+    n_candidates = state.n_items if candidates is None else len(candidates)
+    # A bound on what a user has is found without looking for these users.
+    if k <= n_candidates and (
+        seen is None or k + len(seen) <= n_candidates or k + seen.longest <= n_candidates
+    ):
+        return
+    left = np.full(len(ids), n_candidates)
     if seen is not None:
         known = codes >= 0
         if candidates is None:
