@@ -20,6 +20,9 @@ def SASRec(
     dropout: float = 0.1,
     loss: Any = "sampled",
     *,
+    hidden: int | None = None,
+    activation: Any = "relu",
+    attention_dropout: float | None = None,
     variant: Literal["pre_norm", "original"] = "pre_norm",
     learning_rate: Any = 1e-3,
     seed: int | None = None,
@@ -43,6 +46,11 @@ def SASRec(
             `"gbce"`, binary cross-entropy with calibrated probabilities (gSASRec); `"bce"`, without the
             calibration; or a loss. The full names `"catalogue_cross_entropy"`, `"sampled_softmax"` and
             `"binary_cross_entropy"` work as well. Defaults to `"sampled"`.
+        hidden: int, size of the hidden layer in each block's network. Defaults to `None`: `n_components`, as
+            published.
+        activation: activation of that layer. Defaults to `"relu"`.
+        attention_dropout: float, dropout rate of the attention weights. Defaults to `None`: `dropout` in the
+            original variant, and 0 otherwise.
         variant: `"pre_norm"`: blocks with the normalization before each branch, and positions counted from
             the latest item; or `"original"`, as in the published code: blocks whose residual is the
             normalized input, positions counted from the first item, and initial weights of N(0, 0.02).
@@ -78,10 +86,14 @@ def SASRec(
         table = _sequences.item_table(n_items, n_components)
         x = keras.layers.Rescaling(n_components**0.5, name="scale")(table(history))
         places, block = _settings_of(variant)
+        if attention_dropout is not None:
+            block["attention_dropout"] = attention_dropout
         x = PositionEmbedding(history_length, **places, name="places")(x, history)
         x = FastDropout(dropout, name="dropout")(x)
         for i in range(n_blocks):
-            x = SelfAttentionBlock(n_heads, dropout=dropout, **block, name=f"block_{i}")(x, history)
+            x = SelfAttentionBlock(
+                n_heads, hidden, dropout=dropout, activation=activation, **block, name=f"block_{i}"
+            )(x, history)
         x = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
         made = _sequences.loss_of(loss, n_items)
         return _sequences.sequence_model(CARD, {"history": history}, x, table, learning_rate, made)

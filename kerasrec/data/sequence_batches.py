@@ -61,8 +61,9 @@ class SequenceBatches(keras.utils.PyDataset):
             `PopularitySampler(exponent=0.5)`, which gives the probability of each item. A batch always shares
             one sample without repeated items, so `shared` and `replace` of the sampler have no effect.
             `"in_batch"` is refused. Defaults to `"uniform"`.
-        crops: for sequences that are longer than `length`: `"latest"` takes the latest items, `"random"` a
-            different part in each epoch, and `"all"` splits the sequence into rows. Defaults to `"latest"`.
+        crops: for sequences that are longer than `length`: `"all"` splits the sequence into rows, so every
+            item but the first is a target, `"latest"` takes the latest items, and `"random"` a different part
+            in each epoch. Defaults to `"all"`.
         mask_rate: float, for `"masked"`. Defaults to `0.2`.
         max_targets: int, for `"last"`: number of random prefixes of each user per epoch. Defaults to `None`:
             all.
@@ -109,7 +110,7 @@ class SequenceBatches(keras.utils.PyDataset):
         targets: str | None = None,
         n_sampled_items: int | None = None,
         sampler: Any = "uniform",
-        crops: str = "latest",
+        crops: str = "all",
         mask_rate: float = 0.2,
         max_targets: int | None = None,
         repeats: bool = True,
