@@ -182,6 +182,7 @@ def test_sessions(shared_data, quick):
         512,
         n_sampled_items=4096,
         sampler=PopularitySampler(exponent=0.5),
+        crops="latest",
         buckets=(4, 20),
         model=model,
         seed=0,

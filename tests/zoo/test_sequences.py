@@ -56,6 +56,22 @@ def test_a_chain_is_learnt(name):
     assert report["recall@1"] >= 0.98
 
 
+def test_the_networks_of_blocks_have_a_size_of_their_own():
+    """Against a count by hand: both kernels and the hidden bias grow, in each of two blocks."""
+    narrow, wide = (zoo.SASRec(N_ITEMS, 4, hidden=hidden, history_length=LENGTH) for hidden in (None, 10))
+    assert wide.count_params() - narrow.count_params() == 2 * (2 * 4 * (10 - 4) + (10 - 4))
+
+
+def test_activation_and_dropout_of_attention_weights_reach_the_blocks():
+    def block(**settings):
+        return zoo.SASRec(N_ITEMS, 4, dropout=0.5, history_length=LENGTH, **settings).get_layer("block_1")
+
+    assert block(activation="gelu").activation is keras.activations.gelu
+    assert block().drop_weights.rate == 0
+    assert block(variant="original").drop_weights.rate == 0.5
+    assert block(attention_dropout=0.1, variant="original").drop_weights.rate == 0.1
+
+
 @pytest.mark.slow
 def test_the_original_network_is_that_of_the_published_code(tmp_path):
     """In plain NumPy."""
