@@ -92,11 +92,10 @@ def _latency(n_items: int, n_calls: int) -> dict:
     users, items = recommender.user_ids.tolist(), recommender.item_ids
     first = _seconds(lambda call: recommender.recommend(users[call]), 1)[0]
     alone = _seconds(lambda call: recommender.recommend(users[call % len(users)]), n_calls)
-    histories = np.random.default_rng(0).integers(0, n_items, (n_calls, 20))
-    recommender.recommend_for_history(items[histories[0]])
-    folded = _seconds(
-        lambda call: recommender.recommend_for_history(items[np.unique(histories[call])]), n_calls
-    )
+    drawn = np.random.default_rng(0).integers(0, n_items, (n_calls, 20))
+    histories = [items[np.unique(codes)] for codes in drawn]
+    recommender.recommend_for_history(histories[0])
+    folded = _seconds(lambda call: recommender.recommend_for_history(histories[call]), n_calls)
     recommender.similar_items(items[0])
     near = _seconds(lambda call: recommender.similar_items(items[call]), n_calls)
     return {

@@ -10,6 +10,7 @@ from kerasrec._memory import batches_in_memory
 from kerasrec.layers.towers import Towers, find_towers
 from kerasrec.trainers._blocks import BlockAdapter, all_dense, automatic_steps, batch_work
 from kerasrec.trainers._checks import DataCheck, check_arrays
+from kerasrec.trainers._compile_configs import for_any_backend
 from kerasrec.trainers._forms import form_of
 from kerasrec.trainers._keras import distribution, get_data_adapter, train_validation_split
 from kerasrec.trainers._loss_tracker import LossTracker
@@ -138,6 +139,7 @@ class Training(_Mixed):
     @under_own_distribution
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile with the settings from `get_compile_config`."""
+        config = for_any_backend(config)
         if type(self).compile is not Training.compile:
             super().compile_from_config(config)
             return

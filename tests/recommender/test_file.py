@@ -34,6 +34,8 @@ for writer in folder.iterdir():
         x = dict(np.load(path.with_suffix(".x.npz")))
         outputs[path.stem] = keras.ops.convert_to_numpy(keras.models.load_model(path)(x, training=False))
     np.savez(writer / f"read.{backend}.npz", **outputs)
+others = {"tensorflow", "jax", "torch"} & set(sys.modules) - {backend}
+assert not others, f"{others} would have to be installed"
 """
 WRITE = """
 import pathlib, sys
@@ -183,6 +185,18 @@ def test_a_loaded_model_trains_on_and_saves_again(tmp_path):
         np.testing.assert_allclose(theirs, ours, atol=1e-6)
     save_model(loaded, tmp_path / "again.keras")
     assert read_catalogue(tmp_path / "again.keras").seen is not None
+
+
+def test_an_optimizer_of_pytorch_is_this_backend_s():
+    plain = keras.optimizers.Adam(0.1)
+    model = kerasrec.zoo.create("recommender_v2", interactions())
+    config = model.get_compile_config()
+    variant = {"module": "keras.src.backend.torch.optimizers.torch_adam", "registered_name": "Adam"}
+    nested = {"inner_optimizer": {**config["optimizer"], **variant}}
+    scaled = keras.saving.serialize_keras_object(keras.optimizers.LossScaleOptimizer(plain))
+    for optimizer in ({**config["optimizer"], **variant}, {**scaled, "config": scaled["config"] | nested}):
+        model.compile_from_config({**config, "optimizer": optimizer})
+        assert type(getattr(model.optimizer, "inner_optimizer", model.optimizer)) is type(plain)
 
 
 def test_a_million_text_ids(tmp_path):
