@@ -189,7 +189,7 @@ gbce      0.1706     0.2997
 bce       0.1298     0.2373
 
 On the item before the last, ce has 0.1802 with hidden layers of 64 and relu, and otherwise as in the table.
-With Adam at 0.004 falling over 50 epochs: such layers, one head and dropout 0.1 have 0.1833, and 0.1764 if
+With Adam at 0.004 falling over 50 epochs, such layers with one head and dropout 0.1 have 0.1833, or 0.1764 if
 only the latest 200 items of each user are learnt from. The original variant with ce and Adam at 0.001 for 60
 epochs, otherwise as in the table, has 0.1921 there, and 0.1854 and 0.3159 on the last item although it has
 learnt from all items but the last two. The recipe is meant for a CPU: with one head, dropout 0.1 (none of
