@@ -15,8 +15,8 @@ fused = backend in ("tensorflow", "jax")
 jit_compile = False  # on TensorFlow, of a `kerasrec.Model`; the fixture `training_steps` sets it
 
 
-def samples(n: int = 70, seed: int = 0, n_users: int = N_USERS, n_items: int = N_ITEMS) -> Any:
-    """`n` ratings; 70 is four batches of `BATCH` and a shorter one."""
+def samples(n: int = 80, seed: int = 0, n_users: int = N_USERS, n_items: int = N_ITEMS) -> Any:
+    """`n` ratings; 80 are five batches of `BATCH`, 70 four and a shorter one, which is compiled as well."""
     rng = np.random.default_rng(seed)
     x = {
         "user": rng.integers(0, n_users, (n, 1)).astype("int32"),

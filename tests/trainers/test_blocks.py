@@ -19,7 +19,7 @@ from trainers.problem import (
 
 import kerasrec
 
-x, y = samples()
+x, y = samples(70)
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +274,7 @@ def test_callbacks_are_called_at_the_ends_of_blocks(steps):
         )
         more = {"row_sparse": False} if cls is kerasrec.Model else {}
         model = compiled(build(cls), "sgd", steps_per_execution=steps, **more)
-        trained.append(train(model, epochs=2, callbacks=[callback], validation_data=(x, y)))
+        trained.append(train(model, (x, y), epochs=2, callbacks=[callback], validation_data=(x, y)))
     # Keras on JAX stops counting where the data end; elsewhere it names the last step that would have been.
     assert calls[0] == calls[1]
     assert_same_logs(trained[0].logs, trained[1].logs)

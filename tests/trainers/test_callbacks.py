@@ -17,7 +17,7 @@ from trainers.problem import (
 
 import kerasrec
 
-HELD_OUT = samples(37, seed=1)
+HELD_OUT = samples(48, seed=1)
 
 
 def adam():

@@ -9,7 +9,7 @@ from trainers.problem import BATCH, N_ITEMS, N_USERS, build, compiled, fused, sa
 
 import kerasrec
 
-x, y = samples()
+x, y = samples(70)
 
 
 @pytest.fixture(scope="module")

@@ -40,12 +40,12 @@ class AtEpochEnd(keras.callbacks.Callback):
 def test_nothing_is_traced_again(row_sparse, steps):
     model = compiled(counted(), row_sparse=row_sparse, steps_per_execution=steps)
     held_out = samples(37)
-    x, y = samples()
+    x, y = data = samples(70)
     calls = AtEpochEnd()
-    train(model, epochs=3, callbacks=[calls], validation_data=held_out)
+    train(model, data, epochs=3, callbacks=[calls], validation_data=held_out)
     assert len(set(calls.calls)) == 1
     before = Counter.calls
-    train(model, epochs=2, callbacks=[calls], validation_data=held_out)
+    train(model, data, epochs=2, callbacks=[calls], validation_data=held_out)
     assert Counter.calls == before
     model.evaluate(x, y, batch_size=BATCH, verbose=0)
     model.predict(x, batch_size=BATCH, verbose=0)
@@ -53,7 +53,7 @@ def test_nothing_is_traced_again(row_sparse, steps):
     model.evaluate(x, y, batch_size=BATCH, verbose=0)
     model.predict(x, batch_size=BATCH, verbose=0)
     model.set_weights([np.zeros_like(w) for w in model.get_weights()])
-    train(model, epochs=1)
+    train(model, data, epochs=1)
     assert Counter.calls == before
 
 
@@ -61,7 +61,7 @@ def test_nothing_is_traced_again(row_sparse, steps):
 @pytest.mark.skipif(backend != "tensorflow", reason="a program of this backend has one shape")
 def test_one_graph_serves_every_number_of_samples_and_steps():
     model = compiled(counted(), row_sparse=True)
-    train(model, epochs=1)
+    train(model, samples(70), epochs=1)
     before = Counter.calls
     for n, batch_size in ((66, BATCH), (40, 20), (8, 3)):
         train(model, data=samples(n), batch_size=batch_size, epochs=1)

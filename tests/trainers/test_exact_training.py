@@ -8,7 +8,7 @@ from trainers.problem import BATCH, N_ITEMS, N_USERS, assert_same, build, fused,
 
 import kerasrec
 
-HELD_OUT = samples(37, seed=1)
+HELD_OUT = samples(48, seed=1)
 SCHEDULE = optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
 
 OPTIMIZERS = {
@@ -52,8 +52,9 @@ def test_weights_of_samples_and_weighted_metrics():
     trained = train_both(
         settings=settings,
         build=lambda cls: build(cls, biases=True),
+        data=samples(70),
         sample_weight=np.random.default_rng(2).uniform(size=70).astype("float32"),
-        validation_data=(*HELD_OUT, np.linspace(0, 1, 37).astype("float32")),
+        validation_data=(*samples(37, seed=1), np.linspace(0, 1, 37).astype("float32")),
     )
     assert_same(trained)
     assert {"loss", "mean_absolute_error", "mean_squared_error", "val_mean_squared_error"} <= trained[
@@ -112,7 +113,7 @@ def test_two_outputs_and_a_second_fit_goes_on():
         other = keras.layers.Dense(1, name="other", kernel_initializer="ones")(one.outputs[0])
         return cls(one.inputs, {"rating": one.outputs[0], "other": other})
 
-    x, y = samples()
+    x, y = samples(70)
     data = [x["item"], x["user"]], {"rating": y, "other": 2 * y}
     losses = {"rating": "mean_squared_error", "other": "mean_absolute_error"}
     trained = train_both(settings={"loss": losses}, build=two_headed, data=data)

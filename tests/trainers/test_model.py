@@ -22,7 +22,7 @@ from trainers.problem import (
 
 import kerasrec
 
-x, y = samples()
+x, y = samples(70)
 
 
 def user_graph():
