@@ -63,7 +63,7 @@ MODELS = [
     ModelCase("recommender_net", {"n_components": 4}),
     ModelCase("recommender_v1", {"n_components": 4}),
     ModelCase("recommender_v2", {"n_components": 4}),
-    # Losses of so few events fall within five epochs only without noise.
+    # Losses of so few events fall within ten epochs only without noise.
     ModelCase("sasrec", {**ATTENTION, "dropout": 0.0}, batch=sequences("next")),
     ModelCase("two_tower", {"n_components": 4}, features, lambda data: lists(data, log_q=True)),
     ModelCase("user_knn", {"n_neighbors": 5}),
