@@ -390,14 +390,12 @@ def test_sequences(pair):
 @pytest.mark.parametrize("targets", ["next", "masked", "last"])
 def test_sequence_batches(opened, targets):
     likes = opened.at_least(1)
-    batches = SequenceBatches(
-        likes, batch_size=8, length=8, targets=targets, seed=0, window=64, max_targets=2
-    )
-    again = SequenceBatches(likes, batch_size=8, length=8, targets=targets, seed=0, window=64, max_targets=2)
+    how = {"batch_size": 8, "length": 8, "targets": targets, "max_targets": 2, "repeats": False, "seed": 0}
+    batches, again = (SequenceBatches(likes, window=64, **how) for _ in range(2))
     held = Interactions(
         likes.users, likes.items, times=likes.times, user_ids=likes.user_ids, item_ids=likes.item_ids
     )
-    expected = SequenceBatches(held, batch_size=8, length=8, targets=targets, seed=0, max_targets=2)
+    expected = SequenceBatches(held, **how)
     assert len(batches) == len(expected)
     np.testing.assert_array_equal(batches[0][0]["history"], again[0][0]["history"])
     users = sorted(user for _, part in batches._batches for user in batches._users[part])
