@@ -30,7 +30,7 @@ def list_frame(
     """
     n, k = items.shape
     columns: dict[str, Any] = {}
-    codes, ranks = items.ravel(), np.tile(np.arange(1, k + 1), n) if n != 1 else np.arange(1, k + 1)
+    codes, ranks = items.ravel(), np.arange(n * k) % k + 1
     if users is not None:
         columns["user"] = users
     columns |= {"rank": ranks, "item": codes}
