@@ -40,9 +40,12 @@ class Ragged:
                 order = np.lexsort((-values, unsorted))[first]
             keys = keys[first]
         self._sorted: np.ndarray | None = keys  # `None` for rows on disk
-        self.items = (keys & 0xFFFFFFFF).astype(np.int32)
+        self.items = keys.astype(np.int32)  # the lower half
         self.values = np.ones(len(keys), np.float32) if values is None else values[order]
-        self.starts = np.searchsorted(keys, np.arange(n_users + 1) << 32)
+        if n_users == 1:
+            self.starts = np.array([0, len(keys)])
+        else:
+            self.starts = np.searchsorted(keys, np.arange(n_users + 1) << 32)
 
     @classmethod
     def of(cls, interactions: "Interactions") -> "Ragged":

@@ -72,8 +72,11 @@ def recommend_for_history(
     def ends_of(own: State) -> "Ends | Scorer | None":
         return _ends_of_histories(own, codes, given) if by_history_alone(_vectors.inputs(own).names) else None
 
-    rows = np.repeat(np.arange(len(codes)), [len(x) for x in codes])
-    history = Ragged(rows, np.concatenate(codes), len(codes), np.concatenate(given))
+    if len(codes) == 1:
+        history = Ragged(0, codes[0], 1, given[0])
+    else:
+        rows = np.repeat(np.arange(len(codes)), [len(x) for x in codes])
+        history = Ragged(rows, np.concatenate(codes), len(codes), np.concatenate(given))
     names = np.array(list(histories), object)
     return _for_newcomers(state, names, history, ends_of, exclude_seen, named=named, say=say, **how)
 

@@ -99,7 +99,8 @@ def _eager(model, x):
     return keras.ops.convert_to_numpy(model(x, training=False))
 
 
-def _scores(model, x):
+def scores_of(model, x):
+    """The scores for a batch, without training."""
     return keras.ops.convert_to_numpy(_program(lambda x: model(x, training=False))(x))
 
 
@@ -124,7 +125,7 @@ def _check_forms(model, data, x, scores):
         **ModelInputs(model, data).users(np.arange(data.n_users)),
         "item": np.tile(np.arange(data.n_items, dtype="int32"), (data.n_users, 1)),
     }
-    np.testing.assert_allclose(_scores(model, lists).reshape(-1, 1), scores, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(scores_of(model, lists).reshape(-1, 1), scores, rtol=1e-5, atol=1e-6)
 
 
 def _check_towers(model, data, scores):
@@ -185,7 +186,7 @@ def _check_mixed_precision(case, data, full, x, scores):
     finally:
         keras.config.set_dtype_policy(policy)
     half.set_weights(full.get_weights())
-    found = _scores(half, x)
+    found = scores_of(half, x)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, scores, rtol=2e-2, atol=2e-2)
     _check_learns(case, data, half)

@@ -10,6 +10,15 @@ def test_rows_are_sorted_and_nothing_is_twice():
     assert ragged.values.tolist() == [5.0, 2.0, 3.0, 4.0]
 
 
+def test_a_single_row():
+    ragged = Ragged(0, [5, 3, 5], 1, np.array([1.0, 2.0, 4.0], np.float32))
+    assert ragged.starts.tolist() == [0, 2]
+    assert ragged.items.tolist() == [3, 5]
+    assert ragged.values.tolist() == [2.0, 4.0]
+    assert ragged.find(np.array([0, 0]), np.array([5, 4])).tolist() == [1, -1]
+    assert Ragged([], [], 1).starts.tolist() == [0, 0]
+
+
 def test_index_gives_rows_one_after_the_other():
     ragged = Ragged([2, 0, 2, 2, 0], [5, 1, 3, 5, 0], 4)
     rows, index = ragged.index(np.array([2, 1, 0, 2]))
