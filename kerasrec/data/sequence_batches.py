@@ -194,9 +194,15 @@ class SequenceBatches(keras.utils.PyDataset):
         self._ends, self._starts, self._users = self._rows(rng)
         lengths = np.minimum(self._ends - self._starts, self.length)
         of = np.searchsorted(self._buckets, lengths)
-        runs = []
+        runs, rest = [], np.empty(0, np.int64)
         for bucket in range(len(self._buckets)):
             rows = self._shuffled(rng, np.flatnonzero(of == bucket))
+            if self.max_targets is not None:
+                # How many rows a bucket has depends on what was drawn, but Keras needs the same number of
+                # batches in every epoch. Rows that do not fill a batch are padded to the next length.
+                rows = np.concatenate([rest, rows])
+                if bucket < len(self._buckets) - 1:
+                    rows, rest = np.split(rows, [len(rows) - len(rows) % self.batch_size])
             parts = np.split(rows, np.arange(self.batch_size, len(rows), self.batch_size))
             batches = [(int(self._buckets[bucket]), part) for part in parts if len(part)]
             runs += [

@@ -10,7 +10,7 @@ _T = TypeVar("_T")
 
 
 def current_state(recommender: Any) -> State:
-    """The current state of a recommender, for other packages.
+    """The current state of a recommender, for other modules and packages.
 
     Args:
         recommender: `Recommender`.

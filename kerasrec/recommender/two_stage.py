@@ -9,7 +9,7 @@ from kerasrec.data._columns import shown
 from kerasrec.recommender import _order, _saved, _vectors
 from kerasrec.recommender._order import Order
 from kerasrec.recommender._state import State
-from kerasrec.recommender._state_holder import StateHolder
+from kerasrec.recommender._state_holder import StateHolder, current_state
 from kerasrec.recommender.ranker import Ranker
 from kerasrec.recommender.recommender import Recommender
 
@@ -69,10 +69,10 @@ class TwoStage(Recommender):
                 f"Received: {type(ranker).__name__}."
             )
         n_candidates = positive_integer("n_candidates", n_candidates)
-        state = candidates._now()
+        state = current_state(candidates)
         second: Any = ranker
         if isinstance(ranker, Recommender):
-            second = ranker._now()
+            second = current_state(ranker)
             for side in ("user", "item"):
                 _check_same(side, state.ids(side).raw, second.ids(side).raw)
         self._held = StateHolder(replace(state, order=Order(second, n_candidates)))

@@ -12,6 +12,7 @@ from kerasrec.recommender import _metadata
 from kerasrec.recommender._clicks import STAGE_COLUMNS
 from kerasrec.recommender._rescaled import Scale, rescaled
 from kerasrec.recommender._stage_training_rows import LABEL, shown_rows
+from kerasrec.recommender._state_holder import current_state
 from kerasrec.recommender.ranker import Ranker
 from kerasrec.recommender.recommender import Recommender
 from kerasrec.recommender.two_stage import TwoStage
@@ -118,14 +119,16 @@ def train_two_stages(
         declared = _declared(columns, interactions, users, items)
         earlier, after = _parts(interactions, later)
         found = Recommender.train(earlier, **first)
-        before = found._now()
+        before = current_state(found)
         table = shown_rows(before, after, n_candidates, n_negatives, n_requests, seed)
         orders = _ranker(table, declared, users, items, after, second)
     else:
         orders = Recommender.train(interactions, **second)
     finds = Recommender.train(interactions, item_metadata=item_metadata, **first)
     if isinstance(orders, Ranker):
-        orders = _following(orders, Scale.of(before, n_candidates), Scale.of(finds._now(), n_candidates))
+        orders = _following(
+            orders, Scale.of(before, n_candidates), Scale.of(current_state(finds), n_candidates)
+        )
     return TwoStage(finds, orders, n_candidates)
 
 

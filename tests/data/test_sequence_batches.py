@@ -33,6 +33,21 @@ def test_every_position_has_the_item_after_it():
     assert rows(batches(crops="latest")) == sorted(expected)
 
 
+def test_drawn_targets_fill_the_same_number_of_batches_in_every_epoch():
+    lists = [list(range(n)) for n in (40, 25, 9, 30, 3, 12, 40, 18)]
+    of = batches(8, lists, targets="last", max_targets=5, buckets=[4, 8])
+    expected, lengths, epochs = sum(min(len(x) - 1, 5) for x in lists), set(), []
+    for _ in range(20):
+        assert len(of) == -(-expected // 8)
+        lengths.add(tuple(sorted(of[i][0]["history"].shape[1] for i in range(len(of)))))
+        epochs.append(rows(of))
+        of.on_epoch_end()
+    assert {len(epoch) for epoch in epochs} == {expected}
+    assert len(lengths) > 1  # of how many batches, depends on what was drawn
+    # A target follows its history; long histories begin with the latest 16 items before it.
+    assert all(history == list(range(wanted[0]))[-16:] for epoch in epochs for history, wanted in epoch)
+
+
 def test_shapes_are_those_of_the_buckets():
     of = batches(2, lists=LISTS * 3)
     shapes = {of[i][0]["history"].shape for i in range(len(of))}

@@ -20,7 +20,7 @@ import pytest
 from kerasrec import Recommender, zoo
 from kerasrec.data import Interactions, SequenceBatches, Sequences, splits
 from kerasrec.data.samplers import PopularitySampler
-from kerasrec.evaluation import evaluate
+from kerasrec.evaluation import compare, evaluate
 
 pytestmark = pytest.mark.reproduction
 
@@ -158,6 +158,26 @@ def test_two_towers_of_ids(shared_data, quick):
     report = evaluate(trained.model, last, before, metrics=["ndcg", "recall"])
     show("two_tower", report)
     assert report["ndcg@10"] >= (0.015 if quick else 0.030)
+
+
+@pytest.mark.parametrize("file", _FILES)
+def test_youtube_beside_sasrec_and_two_tower(shared_data, quick, file):
+    """By their recipes, in one comparison with the simple models."""
+    before, last = without_the_last(*sequences_of(shared_data, file))
+    names = ("youtube_candidates", "sasrec", "two_tower")
+    if quick:
+        if file != "amazon-beauty":
+            pytest.skip("too long for a quick run")
+        names = names[:1]
+    how = {"epochs": 2 if quick else None, "seed": 0, "verbose": 0}
+    models = {name: Recommender.train(before, name, **how).model for name in names}
+    compared = compare(models, before, last, metrics=["ndcg", "recall"])
+    print(f"\n{file}, {keras.backend.backend()}\n{compared}")
+    ndcg = {name: report["ndcg@10"] for name, report in compared.reports.items()}
+    assert ndcg["youtube_candidates"] > ndcg["popularity"]
+    if not quick:
+        assert compared.best == "sasrec"
+        assert ndcg["youtube_candidates"] > ndcg["two_tower"]
 
 
 def test_sessions(shared_data, quick):
