@@ -38,10 +38,11 @@ class SequenceBatches(keras.utils.PyDataset):
       vector.
 
     Rows are sorted into buckets by length and padded on the left with -1. A batch has rows of one bucket, so
-    there are few shapes and little padding. Several batches of one shape follow each other, so one compiled
-    call can take them if `fit` has `shuffle=False`; by default, Keras mixes the batches once more, by
-    Python's global random state. Every epoch has a new order, new crops, masks and samples. The same seed
-    gives the same batches.
+    there are few shapes and little padding; with `max_targets`, rows that do not fill a batch go to the next
+    bucket, so that every epoch has the same number of batches. Several batches of one shape follow each
+    other, so one compiled call can take them if `fit` has `shuffle=False`; by default, Keras mixes the
+    batches once more, by Python's global random state. Every epoch has a new order, new crops, masks and
+    samples. The same seed gives the same batches.
 
     Without samples, `x` has `history` `[B, H]` and `y` has the targets `[B, H]`, -1 for none, as
     `CatalogueCrossEntropy` takes them. With `n_sampled_items`, `x` also has `target` `[B, H]` and
@@ -197,7 +198,7 @@ class SequenceBatches(keras.utils.PyDataset):
         runs, rest = [], np.empty(0, np.int64)
         for bucket in range(len(self._buckets)):
             rows = self._shuffled(rng, np.flatnonzero(of == bucket))
-            if self.max_targets is not None:
+            if self.targets == "last" and self.max_targets is not None:
                 # How many rows a bucket has depends on what was drawn, but Keras needs the same number of
                 # batches in every epoch. Rows that do not fill a batch are padded to the next length.
                 rows = np.concatenate([rest, rows])

@@ -6,20 +6,28 @@ import pytest
 import kerasrec
 from kerasrec import Recommender
 from kerasrec.data import Interactions
+from kerasrec.evaluation._folding import FoldIn
+from kerasrec.evaluation._ragged import Ragged
 
 
-def ridge_fold(vectors, histories, users, history):
+def ridge_fold(vectors, histories, users, history, values=None):
     """Least squares from what users have to their vectors, written out: see `FoldIn`."""
+    mean = 0 if values is None else np.mean(np.concatenate(values[:-1]))
 
-    def sums(rows):
-        return np.array([vectors[list(row)].sum(axis=0) / np.sqrt(len(row)) for row in rows])
+    def sums(rows, own):
+        plain = np.array([vectors[list(row)].sum(axis=0) / np.sqrt(len(row)) for row in rows])
+        if values is None:
+            return plain
+        pairs = zip(rows, own, strict=True)
+        weighted = [(np.asarray(r) - mean) @ vectors[list(row)] / np.sqrt(len(row)) for row, r in pairs]
+        return np.hstack([plain, weighted])
 
-    x, y = sums(histories), users
+    x, y = sums(histories, None if values is None else values[:-1]), users
     centre, offset = x.mean(axis=0), y.mean(axis=0)
     gram = (x - centre).T @ (x - centre)
     gram += 0.1 * np.trace(gram) / len(gram) * np.eye(len(gram))
     weights = np.linalg.solve(gram, (x - centre).T @ (y - offset))
-    return (sums([history]) - centre) @ weights + offset
+    return (sums([history], None if values is None else values[-1:]) - centre) @ weights + offset
 
 
 def test_a_factorised_model_folds_in_by_least_squares(factorised, data):
@@ -33,6 +41,23 @@ def test_a_factorised_model_folds_in_by_least_squares(factorised, data):
     best = np.argsort(-scores)[:4]
     assert frame["item"].tolist() == (10 * best).tolist()
     np.testing.assert_allclose(frame["score"], scores[best], rtol=1e-4)
+
+
+def test_histories_with_values_fold_in_by_least_squares_alone_and_together():
+    draw = np.random.default_rng(0)
+    vectors, users = draw.normal(size=(9, 3)), draw.normal(size=(20, 3))
+    histories = [np.sort(draw.permutation(9)[: 2 + user % 5]) for user in range(20)]
+    values = [1.0 + draw.integers(5, size=len(row)) for row in histories]
+    rows = np.repeat(np.arange(20), [len(row) for row in histories])
+    trained = Ragged(rows, np.concatenate(histories), 20, np.concatenate(values).astype(np.float32))
+    fold = FoldIn(vectors.astype(np.float32), {"user": users}, trained)
+    new, ratings = [[1, 3, 8], [4]], [[5.0, 1.0, 2.0], [3.0]]
+    together = fold(Ragged([0, 0, 0, 1], [1, 3, 8, 4], 2, np.array([5.0, 1.0, 2.0, 3.0], np.float32)))["user"]
+    for row, (items, rated) in enumerate(zip(new, ratings, strict=True)):
+        expected = ridge_fold(vectors, histories, users, items, [*values, rated])[0]
+        alone = fold(Ragged(0, items, 1, np.array(rated, np.float32)))["user"]
+        np.testing.assert_allclose(alone, expected[None], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(together[row], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow

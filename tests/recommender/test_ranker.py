@@ -143,19 +143,26 @@ write_every_ranker(pathlib.Path(sys.argv[2]) / sys.argv[1])
 """
 _SCORE = """
 import json, pathlib, sys
-import pandas, kerasrec
+import keras, pandas, kerasrec
 backend, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 for writer in folder.iterdir():
     frame = pandas.read_csv(writer / "frame.csv", keep_default_na=False)
     found = {path.stem: kerasrec.Ranker.load(path).score(frame).tolist() for path in writer.glob("*.keras")}
     (writer / f"read.{backend}.json").write_text(json.dumps(found))
+for path in (folder / backend).glob("*.keras"):
+    assert keras.models.load_model(path).name == path.stem
 assert backend == "torch" or "torch" not in sys.modules, "files need PyTorch"
 """
 
 
 def write_every_ranker(folder):
     folder.mkdir()
-    frame = FRAME.head(30).assign(tags="old|new", when="2024-05-01T20:00", price=np.arange(30.0))
+    frame = FRAME.head(30).assign(
+        user=[f"ü{user}" for user in FRAME["user"].head(30)],
+        tags=["old|new", "", "new"] * 10,
+        when=pd.date_range("2024-05-01", periods=30, freq="7h").strftime("%Y-%m-%dT%H:%M"),
+        price=np.arange(30.0),
+    )
     draw, kinds = np.random.default_rng(0), {**KINDS, "tags": "labels", "when": "time", "price": "log1p"}
     timed = frame.assign(seconds=2.0 * frame["clicked"])
     shown = Impressions.from_frame(timed, "clicked", kinds, user="user", item="item", watch_time="seconds")
