@@ -129,6 +129,33 @@ CARD = Card(
         _sequences.LEARNING_RATE,
     ),
     loss="sampled_softmax",
+    results="""\
+`Recommender.train` with the model's name and default arguments, on JAX (Keras 3.15.1, a CPU), seed 0. The
+last item of each user is held out, and the whole catalogue ranked without the user's other items; ties are
+broken at random (seed 0). Amazon Beauty (22,363 users, 12,101 items), all in one comparison; each difference
+from the best has p = 0.0005 (paired randomisation test over users, Holm's correction):
+                    ndcg@10            95 %  recall@10            95 %
+sasrec               0.0603  0.0577, 0.0628     0.1007  0.0966, 0.1046
+youtube_candidates   0.0431  0.0411, 0.0452     0.0777  0.0747, 0.0811
+ease                 0.0404  0.0383, 0.0424     0.0741  0.0707, 0.0774
+item_knn             0.0371  0.0349, 0.0392     0.0630  0.0598, 0.0664
+two_tower            0.0323  0.0306, 0.0341     0.0600  0.0570, 0.0629
+popularity           0.0061  0.0053, 0.0068     0.0135  0.0119, 0.0149
+
+MovieLens 1M in the order of SASRec's file (6,040 users, 3,416 items), in the same way without sasrec, whose
+card has 0.1790 and 0.3088 in this protocol:
+                    ndcg@10            95 %  recall@10            95 %
+youtube_candidates   0.1232  0.1168, 0.1301     0.2233  0.2136, 0.2339
+ease                 0.0541  0.0499, 0.0585     0.1091  0.1013, 0.1171
+two_tower            0.0468  0.0429, 0.0511     0.0934  0.0868, 0.1008
+item_knn             0.0410  0.0370, 0.0450     0.0805  0.0735, 0.0876
+popularity           0.0178  0.0153, 0.0204     0.0363  0.0318, 0.0409
+
+The recipe was chosen on the item before the last of MovieLens 1M, for models that had seen neither: ndcg@10
+after 20 epochs is 0.0314 with the latest 50 items, batches of 1,024, Adam at 0.001 and dropout 0.3; 0.1019
+with 10 items and batches of 256; 0.1156 with Adam at 0.003 and dropout 0.1 as well. Attention instead of the
+mean has 0.1179 after 15 epochs, and the loss over the whole catalogue, with 100 targets per user, 0.1228
+after 5, which are four times as long.""",
     recipe=_recipe,
     sequential=True,
 )

@@ -179,7 +179,8 @@ def test_youtube_beside_sasrec_and_two_tower(shared_data, quick, file):
     assert ndcg["youtube_candidates"] > ndcg["popularity"]
     if not quick:
         assert compared.best == "sasrec"
-        assert ndcg["youtube_candidates"] > ndcg["two_tower"]
+        assert ndcg["youtube_candidates"] >= {"movielens-1m": 0.117, "amazon-beauty": 0.041}[file]
+        assert ndcg["youtube_candidates"] > max(ndcg[name] for name in ("ease", "item_knn", "two_tower"))
 
 
 def test_sessions(shared_data, quick):
