@@ -5,6 +5,8 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kerasrec.recommender._lists import recommend
 from kerasrec.recommender._newcomers import recommend_for_history
 from kerasrec.recommender._request import rules_of
@@ -145,21 +147,28 @@ def known_items(served: Served, ids: Collection[Any] | None) -> list[Any] | None
 
 def items_of(served: Served, frame: "pd.DataFrame", column: str = "item") -> list[dict[str, Any]]:
     """The rows of a list."""
-    names = ("rank", "item", "score")
-    items = frame[column].tolist()
-    scores = frame["score"].tolist() if "score" in frame.columns else [None] * len(items)
-    heads = zip(frame["rank"].tolist(), items, scores, strict=True)
-    rows = [
-        {name: plain(value) for name, value in zip(names, head, strict=True)} | {"metadata": {}}
-        for head in heads
+    items = _plain_column(frame[column])
+    scores = _plain_column(frame["score"]) if "score" in frame.columns else [None] * len(items)
+    rows: list[dict[str, Any]] = [
+        {"rank": rank, "item": item, "score": score, "metadata": {}}
+        for rank, item, score in zip(frame["rank"].tolist(), items, scores, strict=True)
     ]
     if "propensity" in frame.columns:
         for row, value in zip(rows, frame["propensity"].tolist(), strict=True):
             row["propensity"] = value
     for name in served.columns:
-        for row, value in zip(rows, frame[name].tolist(), strict=True):
-            row["metadata"][name] = plain(value)
+        for row, value in zip(rows, _plain_column(frame[name]), strict=True):
+            row["metadata"][name] = value
     return rows
+
+
+def _plain_column(column: "pd.Series[Any]") -> list[Any]:
+    """The values of a column for JSON."""
+    values: list[Any] = column.tolist()
+    kind = column.dtype.kind
+    if kind in "iub" or (kind == "f" and np.isfinite(column.to_numpy()).all()):
+        return values
+    return [x if type(x) is str else plain(x) for x in values]
 
 
 def plain(value: Any) -> Any:

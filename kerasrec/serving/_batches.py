@@ -2,14 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from kerasrec.serving import _answers
 from kerasrec.serving._pace import Pace
 from kerasrec.serving._served import Served
 from kerasrec.serving.events import EventLog
 
-_Waiting = dict[tuple[Any, ...], list[tuple[Any, asyncio.Future[dict[str, Any]]]]]
+
+class Asked(NamedTuple):
+    """What a request for one user's list asks for; the fields are those of `lists`."""
+
+    k: int
+    exclude_seen: bool
+    unknown: str
+
+
+_Waiting = dict[tuple[Served, Asked], list[tuple[Any, asyncio.Future[dict[str, Any]]]]]
 _Found = list[list[dict[str, Any]] | Exception]
 
 
@@ -29,13 +38,17 @@ class Batches:
         self._waiting: _Waiting = {}
         self._busy = False
 
-    async def ask(
-        self, served: Served, user: Any, k: int, exclude_seen: bool, unknown: str
-    ) -> dict[str, Any]:
-        """One user's list; the arguments are those of `lists`."""
+    async def ask(self, served: Served, user: Any, asked: Asked) -> dict[str, Any]:
+        """One user's list.
+
+        Args:
+            served: `Served`.
+            user: raw id.
+            asked: `Asked`.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[dict[str, Any]] = loop.create_future()
-        self._waiting.setdefault((served, k, exclude_seen, unknown), []).append((user, future))
+        self._waiting.setdefault((served, asked), []).append((user, future))
         if not self._busy:
             self._busy = True
             loop.call_soon(self._begin)
@@ -54,10 +67,11 @@ class Batches:
     def _rank(self, waiting: _Waiting) -> _Found:
         """The lists of each group, or the error that the whole group gets."""
         found: _Found = []
-        for (served, k, exclude_seen, unknown), asked in waiting.items():
-            users = [user for user, _ in asked]
+        for (served, asked), requests in waiting.items():
+            users = [user for user, _ in requests]
             try:
-                found.append(_answers.lists(served, self._log, users, k, exclude_seen, unknown=unknown))
+                how = asked.k, asked.exclude_seen
+                found.append(_answers.lists(served, self._log, users, *how, unknown=asked.unknown))
             except Exception as error:
                 found.append(error)
         return found
@@ -66,16 +80,16 @@ class Batches:
         try:
             found = result()
         except BaseException:  # the server is being stopped
-            for asked in waiting.values():
-                for _, future in asked:
+            for requests in waiting.values():
+                for _, future in requests:
                     future.cancel()
             raise
         finally:
             self._busy = bool(self._waiting)
             if self._busy:
                 asyncio.get_running_loop().call_soon(self._begin)
-        for asked, answers in zip(waiting.values(), found, strict=True):
-            for place, (_, future) in enumerate(asked):
+        for requests, answers in zip(waiting.values(), found, strict=True):
+            for place, (_, future) in enumerate(requests):
                 if future.done():
                     continue  # the client has gone
                 if isinstance(answers, Exception):

@@ -9,13 +9,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
-from kerasrec.data._columns import shown
 from kerasrec.serving import _answers, _bodies
-from kerasrec.serving._batches import Batches
+from kerasrec.serving._batches import Asked, Batches
 from kerasrec.serving._bodies import Event, RawId
 from kerasrec.serving._current import Current
 from kerasrec.serving._metrics import Metrics
 from kerasrec.serving._pace import Pace
+from kerasrec.serving._parameters import ListRoute, refuse_unknown, remember
 from kerasrec.serving._problems import Json
 from kerasrec.serving._served import Served
 from kerasrec.serving.events import EventLog
@@ -38,23 +38,41 @@ _WRITING = _BODY | {
 
 def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) -> APIRouter:
     """Routes for programs: lists, similar items, explanations, events."""
-    router = APIRouter(prefix="/v1", default_response_class=Json, dependencies=[Depends(_known_parameters)])
+    router = APIRouter(prefix="/v1", default_response_class=Json, dependencies=[Depends(refuse_unknown)])
     limits, batches, similarity = _Limits(settings), Batches(log), Pace()
     writing = [Depends(_writer(settings))]
     length = min(_LENGTH, settings.max_k)
 
-    @router.get("/recommend/{user:path}", response_model=_bodies.UserList, responses=_PROBLEMS)
-    async def recommend(
-        user: str, k: K = length, exclude_seen: bool = True, unknown: _bodies.Unknown = "error"
-    ) -> Response:
+    async def for_user(
+        request: Request, k: K = length, exclude_seen: bool = True, unknown: _bodies.Unknown = "error"
+    ) -> Asked:
+        asked = Asked(limits.k(k), exclude_seen, unknown)
+        remember(request, asked)
+        return asked
+
+    async def recommend(user: str, asked: Annotated[Asked, Depends(for_user)]) -> Response:
         """The best items for one user."""
-        limits.k(k)
         served = current.served
         raw: Any = user
-        if unknown == "error" or served.known("user", user):
+        if asked.unknown == "error" or served.known("user", user):
             raw = served.id_of("user", user)
-        found = await batches.ask(served, raw, k, exclude_seen, unknown)
+        found = await batches.ask(served, raw, asked)
         return Json({**found, "version": served.version})
+
+    async def for_item(request: Request, k: K = length) -> int:
+        remember(request, limits.k(k))
+        return k
+
+    async def similar(item: str, asked: Annotated[int, Depends(for_item)]) -> Response:
+        """The items most similar to an item."""
+        served = current.served
+        raw = served.id_of("item", item)
+        found = await similarity.run(served.version, _answers.similar_list, served, raw, asked)
+        return Json({"items": found, "version": served.version})
+
+    of_lists: dict[str, Any] = {"methods": ["GET"], "responses": _PROBLEMS, "route_class_override": ListRoute}
+    router.add_api_route("/recommend/{user:path}", recommend, response_model=_bodies.UserList, **of_lists)
+    router.add_api_route("/similar/{item:path}", similar, response_model=_bodies.Items, **of_lists)
 
     @router.post("/recommend", response_model=_bodies.Lists, responses=_BODY)
     def recommend_many(body: _bodies.Many) -> Response:
@@ -65,15 +83,6 @@ def v1(settings: Settings, current: Current, log: EventLog, metrics: Metrics) ->
         how = k, body.exclude_seen, body.only, body.exclude, body.unknown, body.rules()
         found = _answers.lists(served, log, body.users, *how)
         return Json({"lists": found, "version": served.version})
-
-    @router.get("/similar/{item:path}", response_model=_bodies.Items, responses=_PROBLEMS)
-    async def similar(item: str, k: K = length) -> Response:
-        """The items most similar to an item."""
-        limits.k(k)
-        served = current.served
-        raw = served.id_of("item", item)
-        found = await similarity.run(served.version, _answers.similar_list, served, raw, k)
-        return Json({"items": found, "version": served.version})
 
     @router.post("/history", response_model=_bodies.Items, responses=_BODY)
     def history(body: _bodies.History) -> Response:
@@ -152,19 +161,6 @@ class _Limits:
                 raise ValueError(
                     f"`{name}` must have at most {self.settings.max_ids:,} ids. Received: {len(ids):,}."
                 )
-
-
-async def _known_parameters(request: Request) -> None:
-    """Refuse parameters that a route does not read, because a misspelt one would have no effect."""
-    route = request.scope["route"]
-    known = [field.alias for field in route.dependant.query_params]
-    for name in request.query_params:
-        if name not in known:
-            which = f"be among {', '.join(known)}" if known else "be left out"
-            raise ValueError(
-                f"Parameters of {route.path_format} must {which}; rules and lists of ids go into the body of "
-                f"`POST /v1/recommend`. Received: {shown(name)}."
-            )
 
 
 def _writer(settings: Settings) -> Any:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kerasrec.serving import _answers
-from kerasrec.serving._batches import Batches
+from kerasrec.serving._batches import Asked, Batches
 from kerasrec.serving._pace import Pace
 
 
@@ -59,14 +59,14 @@ def lists(served, log, users, *how, unknown):
 async def asked_in_turn(held, first, then):
     """What users get who ask while the list of the first is being ranked."""
     batches, served = Batches(None), Served()
-    tasks = [asyncio.create_task(batches.ask(served, first, 5, True, "error"))]
+    tasks = [asyncio.create_task(batches.ask(served, first, Asked(5, True, "error")))]
     await asyncio.to_thread(held.began.wait, 60)
-    tasks += [asyncio.create_task(batches.ask(served, user, 5, True, "error")) for user in then]
+    tasks += [asyncio.create_task(batches.ask(served, user, Asked(5, True, "error"))) for user in then]
     await asyncio.sleep(0)  # all of them wait now
     tasks[-1].cancel()
     held.go.set()
     found = await asyncio.gather(*tasks, return_exceptions=True)
-    return found, await batches.ask(served, "last", 5, True, "error")
+    return found, await batches.ask(served, "last", Asked(5, True, "error"))
 
 
 def test_requests_during_a_ranking_share_the_next_one(monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kerasrec import Recommender, Rules
+from kerasrec.serving import _parameters
 
 
 def of(frame):
@@ -31,6 +32,47 @@ def test_everybodys_list_is_that_of_the_recommender(client, recommender):
         assert found["user"] == user and found["fallback"] is False and found["version"] == version
         assert answered(found["items"]) == of(recommender.recommend(user, k=5))
         assert [row["rank"] for row in found["items"]] == [1, 2, 3, 4, 5]
+
+
+ASKED = {
+    "": {},
+    "k=3": {"k": 3},
+    "k=4&exclude_seen=false": {"k": 4, "exclude_seen": False},
+    "exclude_seen=0&k=3": {"k": 3, "exclude_seen": False},
+    "unknown=popular": {"unknown": "popular"},
+}
+
+
+@pytest.mark.parametrize("n_remembered", [1000, 2])
+def test_query_strings_that_come_again_are_answered_as_the_first_time(
+    serve, recommender, monkeypatch, n_remembered
+):
+    routes, made = [], _parameters.ListRoute.__init__
+
+    def noted(self, *args, **how):
+        routes.append(self)
+        made(self, *args, **how)
+
+    monkeypatch.setattr(_parameters.ListRoute, "__init__", noted)
+    monkeypatch.setattr(_parameters, "_REMEMBERED", n_remembered)
+    client = serve()
+    for user in ("user 1", "user 2", "user 1"):
+        for query, how in ASKED.items():
+            found = client.get(f"/v1/recommend/{path(user)}?{query}").json()
+            assert answered(found["items"]) == of(recommender.recommend(user, **how)), query
+        for k in (10, 2):
+            found = client.get(f"/v1/similar/item 1?k={k}").json()
+            assert answered(found["items"]) == [
+                (row.similar, pytest.approx(row.score))
+                for row in recommender.similar_items("item 1", k).itertuples()
+            ]
+        for query in ("k=0", "k=1001", "k=3&user=1", "unknown=skip", "exclude_seen=2"):
+            assert client.get(f"/v1/recommend/user 1?{query}").status_code == 422, query
+        assert client.get("/v1/recommend/nobody?k=3").status_code == 404
+        popular = client.get("/v1/recommend/nobody?unknown=popular").json()
+        assert popular["fallback"] and len(popular["items"]) == 10
+    remembered = sorted(len(route.known) for route in routes if route.known)
+    assert remembered == [2, min(n_remembered, len(ASKED))]
 
 
 def test_lists_of_many_in_their_order(client, recommender):
