@@ -2,7 +2,6 @@ import gc
 import os
 from pathlib import Path
 
-import keras
 import pytest
 from hypothesis import settings
 
@@ -12,21 +11,28 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 settings.register_profile("kerasrec", deadline=None, derandomize=True)
 settings.load_profile("kerasrec")
 
-# Graphs and programs are made of many small objects. By default, Python looks for garbage among them, and
-# among all imported modules, so often that it takes a part of the tests' time.
-gc.collect()
-gc.freeze()
-gc.set_threshold(200_000, 50, 100)
 
-# PyTorch's threads wait busily for each other: those of several processes together take most of the time.
-if keras.backend.backend() == "torch" and "PYTEST_XDIST_WORKER_COUNT" in os.environ:
-    import torch
+def pytest_configure(config):
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return  # this process gives tests to others, which need not wait until it has imported Keras
+    import keras
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+    # Graphs and programs are made of many small objects. By default, Python looks for garbage among them, and
+    # among all imported modules, so often that it takes a part of the tests' time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
+    # PyTorch's threads wait busily for each other: those of several processes together take most of the time.
+    if keras.backend.backend() == "torch" and "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+        import torch
+
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
 
 
 @pytest.fixture(autouse=True)
 def seeded():
+    import keras
+
     keras.utils.set_random_seed(1234)
 
 

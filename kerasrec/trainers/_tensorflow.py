@@ -206,6 +206,9 @@ class TensorFlowEngine:
             Whether the function is for the single-threaded executor, which must be known while tracing; the
             function; and the tables with missed updates that it applies.
         """
+        if mode == "train" and self._model.built and not self._model.optimizer.built:
+            # A trace in which slots are made is of no use if updates are made good.
+            self._model.optimizer.build(self._model.trainable_variables)
         stays = batch_size > 1 or mode != "predict"
         signature = tree.map_structure(
             lambda a: tf.TensorSpec((None, 1 if a.shape[1] == 1 and stays else None, *a.shape[2:]), a.dtype),
