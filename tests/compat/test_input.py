@@ -43,6 +43,7 @@ def test_every_form_of_input_is_the_same_matrix(data, tmp_path):
         same_matrices(read_batches(*form, None), [data])
 
 
+@pytest.mark.slow
 def test_files_are_fit_and_predicted(data, tmp_path):
     paths = as_files(data, tmp_path)
     model = fit(paths)
@@ -101,6 +102,7 @@ def test_alpha_is_divided_among_batches(data):
     assert history.history["loss"][0] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_padding_of_pairs_changes_nothing(data):
     """The last of two batches is shorter: its padding must not show in the mean over its pairs."""
     interactions, *features = data
@@ -212,6 +214,7 @@ def test_matrices_that_do_not_fit_are_refused(data):
     )
 
 
+@pytest.mark.slow
 def test_features_must_stay_those_of_the_first_fit(data):
     interactions, users, items = data
     model = fit(data)
@@ -304,6 +307,7 @@ def test_pass_through_needs_equal_sizes(data):
         TensorRec(5, item_repr_graph=graph).fit(*data)
 
 
+@pytest.mark.slow
 def test_samples_are_checked(data):
     model = TensorRec(3, loss_graph=tensorrec.WMRBLossGraph)
     with pytest.raises(
@@ -389,6 +393,7 @@ def test_other_folders_are_refused(tmp_path):
         TensorRec.load_model(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops(data):
     with pytest.raises(FloatingPointError, match="The loss became"):
         TensorRec(3).fit(*data, epochs=50, learning_rate=1e30)

@@ -53,6 +53,7 @@ def trajectory(request, cases):
     return cases["trajectories"][request.param]
 
 
+@pytest.mark.slow
 def test_four_steps_of_the_original(trajectory, monkeypatch):
     model, arguments = at_the_start(trajectory)
     n_entries = {"wmrb mf biased": 9}.get(trajectory["config"]["name"], 1)  # its positives
@@ -79,6 +80,7 @@ def test_four_steps_of_the_original(trajectory, monkeypatch):
     np.testing.assert_allclose(items, expected["item_representation"], atol=2e-5)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_first_step(trajectory, monkeypatch):
     """A step of gradient descent at rate 1 shows the gradient, whose scale Adam hides."""
     model, arguments = at_the_start(trajectory)
@@ -371,6 +373,7 @@ def test_losses_of_ones_own(data):
         assert model.fit_partial(*data).history["basic_loss"][0] == pytest.approx(before, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_vector_is_summed_and_each_entry_regularised(data):
     model = TensorRec(3, loss_graph=SampledSquares)
     history = model.fit(*data, epochs=1, alpha=0.5, n_sampled_items=20).history  # 20 of 12: with replacement

@@ -72,6 +72,7 @@ def test_gradient_times_input_through_a_deep_representation(data, item_features)
     assert by_name(recommender.explain("u1", 10)).keys() >= {"id=10", "genres=War"}
 
 
+@pytest.mark.slow
 def test_histories_are_added_up(data):
     for name in ("ease", "gf_cf", "item_knn", "user_knn"):
         recommender = Recommender.train(data, name)

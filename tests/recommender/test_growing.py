@@ -46,6 +46,7 @@ def made(data, films, item_features, user_features):
     )
 
 
+@pytest.mark.slow
 def test_old_weights_slots_and_scores_stay(made):
     pairs = made.interactions.to_frame()
     scores = made.score(pairs)

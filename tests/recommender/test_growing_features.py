@@ -114,6 +114,7 @@ def weights(recommender, name):
     return numpy(recommender.model.get_layer(name).weights[0]).astype(np.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* has no indicator columns", "ignore:.* are unknown to the encoder")
 @pytest.mark.parametrize(("side", "n_new"), [("item", 1), ("item", 3), ("user", 3)])
 @pytest.mark.parametrize("case", MADE)

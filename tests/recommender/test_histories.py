@@ -181,6 +181,7 @@ def test_growth():
     assert made.recommend_for_history([1000, 30], k=1)["item"].tolist() == [40]
 
 
+@pytest.mark.slow
 def test_a_new_item_scores_as_items_do_in_the_mean():
     """Softmax knows scores up to a constant: 0 could be above those of the whole catalogue."""
     model = zoo.SASRec(8, n_components=8, n_blocks=1, history_length=4, seed=0)

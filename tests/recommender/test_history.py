@@ -45,6 +45,7 @@ def events(users, items, **columns):
     return pd.DataFrame({"user": list(users), "item": list(items), **columns})
 
 
+@pytest.mark.slow
 def test_counts_add_up(tmp_path):
     recommender = held(Interactions.from_frame(events("aaaaabbb", "xxxxxyyy"), duplicates="sum"))
     recommender.update(Interactions.from_frame(events("a", "x"), duplicates="sum"), epochs=0, verbose=0)
@@ -56,6 +57,7 @@ def test_counts_add_up(tmp_path):
     assert table(recommender) == {("a", "x"): 6, ("b", "y"): 4, ("c", "x"): 1}
 
 
+@pytest.mark.slow
 def test_ratings_replace_earlier_ones(tmp_path):
     old = Interactions.from_frame(
         events("ab", "xx", n=[5.0, 3], t=[10, 10]), value="n", time="t", kind="ratings"
@@ -285,6 +287,7 @@ _EVENTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ratings", "counts", "likes"])
 @pytest.mark.parametrize("timed", [True, False])
 @settings(max_examples=8)

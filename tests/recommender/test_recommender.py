@@ -102,6 +102,7 @@ def test_the_same_seed_gives_the_same_lists(data):
     assert not np.array_equal(scores[0], scores[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["bpr", "balanced_wmrb", "sampled_softmax", "full_softmax", "rmse"])
 def test_batches_suit_the_loss(data, loss):
     recommender = Recommender.train(data, "matrix_factorization", epochs=2, verbose=0, loss=loss, seed=1)
@@ -110,6 +111,7 @@ def test_batches_suit_the_loss(data, loss):
     assert losses[1] < losses[0]
 
 
+@pytest.mark.slow
 def test_a_loss_of_one_s_own_sees_lists(data):
     """Of positives alone a model that ranks learns nothing, and a function does not say what it takes."""
     seen = []
@@ -129,6 +131,7 @@ def test_a_loss_of_one_s_own_sees_lists(data):
     assert {width for _, width in seen} == {21}  # the positive and as many as there are items
 
 
+@pytest.mark.slow
 def test_a_loss_of_keras_sees_pairs(data):
     seen = []
 
@@ -147,6 +150,7 @@ def test_a_loss_of_keras_sees_pairs(data):
     assert set(seen) == {(1,)}
 
 
+@pytest.mark.slow
 def test_ratings_outside_what_is_fitted_are_within_the_scale():
     values = np.tile([1.0, 2.0, 3.0, 4.0, 5.0], 6)
     data = Interactions(
@@ -311,6 +315,7 @@ class TestBadInput:
         assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_what_is_liked_is_above_a_dislike_to_separation(monkeypatch):
     """`at_least(-2)` makes likes of all three, each of which counts 1 where values cannot be weights."""
     fit, given = kerasrec.Model.fit, []

@@ -142,6 +142,7 @@ def test_a_model_that_cannot_be_copied_gets_its_weights_back(data, monkeypatch):
         np.testing.assert_array_equal(now, then)
 
 
+@pytest.mark.slow
 def test_threads_see_one_state_while_items_come(data, films):
     """A list has as many items as its own catalogue, and titles of the same, whatever comes meanwhile."""
     made = Recommender.train(data, "implicit_als", n_components=4, l2=0.5, item_metadata=films)

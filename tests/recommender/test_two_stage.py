@@ -84,6 +84,7 @@ def trained(data, **settings):
     )
 
 
+@pytest.mark.slow
 def test_a_first_stage_trained_again_may_score_on_another_scale():
     """A strong decay holds the model of the earlier events at nearly 0, and that of all events not."""
     draw = np.random.default_rng(0)
@@ -240,6 +241,7 @@ def scores(recommender, user):
     return recommender.score([(user, item) for item in ITEMS])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pair", [("implicit_als", "ease"), ("ease", "implicit_als"), ("popularity", "item_knn")]
 )
@@ -261,6 +263,7 @@ def test_one_recommender_orders_what_another_finds(data, pair):
     assert ranked["item"].tolist() == second.rank("u1", ITEMS[:9])["item"].tolist()
 
 
+@pytest.mark.slow
 def test_clicks_order_what_a_first_model_finds(data, clicks):
     """The reference: the click model's own `score` of a table with all of its columns."""
     ranker, found = clicks.ranker, clicks.candidates.recommend("u2", k=12)
@@ -380,6 +383,7 @@ def test_scores_of_the_catalogue_take_no_copy_of_the_items_a_user(monkeypatch):
     assert peak < 4 * 12 * 20_000 + 5 * 8 * (1 << 16)
 
 
+@pytest.mark.slow
 def test_one_file_holds_both(tmp_path, clicks, first, second):
     path = tmp_path / "both.keras"
     clicks.save(path)
@@ -563,6 +567,7 @@ def test_scores_of_some_items_are_those_that_rank_them(first, second):
         np.testing.assert_array_equal(np.take_along_axis(found, block.items, 1), block.scores)
 
 
+@pytest.mark.slow
 def test_clicks_alone_can_be_a_second_stage(first):
     """A ranker that was trained by hand, without ids: of two stages it reads what it has columns for."""
 

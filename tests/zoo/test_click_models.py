@@ -323,7 +323,6 @@ def test_columns_may_be_numbers_alone_or_one_category(n_categories):
         assert outputs(model, columns.encode(FRAME)).shape == (50, 1)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="plain on this backend")
 def test_the_table_of_the_fields_is_updated_by_rows():
     """A row that no batch reads stays bit for bit, and those that were read move."""

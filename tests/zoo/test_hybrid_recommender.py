@@ -233,6 +233,7 @@ class TestOwnParts:
         np.testing.assert_array_equal(all_scores(loaded, N_USERS, N_ITEMS), ours)
         assert len(loaded.trainable_weights) == 1 + 4 + 2
 
+    @pytest.mark.slow
     def test_layers_score_and_loss(self, interactions, tmp_path):
         n_users, n_items = interactions.n_users, interactions.n_items
         model = zoo.create(
@@ -277,6 +278,7 @@ def test_every_card_names_its_model():
 
 
 class TestDecay:
+    @pytest.mark.slow
     def test_follows_the_counts(self, interactions):
         n_users, n_items = interactions.n_users, interactions.n_items
         settings = {"n_components": 3, "loss": "full_softmax", "seed": 3}

@@ -11,6 +11,7 @@ def vectors(model):
     return [model.get_layer(name).get_weights()[0] for name in ("user_embedding", "item_embedding")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("values", "alpha"), [("binary", 5.0), ("raw", 1.0)])
 def test_each_side_solves_its_equations(counts, interactions, values, alpha):
     x = counts if values == "raw" else (counts > 0).astype(float)

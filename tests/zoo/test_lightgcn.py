@@ -29,6 +29,7 @@ def test_scores_are_those_of_the_propagated_vectors(counts, interactions, score)
     np.testing.assert_allclose(scores(model, 30, 20), users @ items.T, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_after_training_the_vectors_are_those_of_the_tables(counts, interactions):
     """Validation and callbacks see those of the epoch, too."""
     model = kerasrec.zoo.LightGCN(
@@ -52,6 +53,7 @@ def test_after_training_the_vectors_are_those_of_the_tables(counts, interactions
         np.testing.assert_allclose(found, users @ items.T, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_beats_popularity_on_data_with_structure():
     rng = np.random.default_rng(0)
     groups = rng.integers(4, size=120), rng.integers(4, size=60)
@@ -77,6 +79,7 @@ def test_starts_from_the_singular_vectors(counts, interactions):
     np.testing.assert_allclose(found / np.linalg.norm(found), expected / np.linalg.norm(expected), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_file_has_the_graph_and_the_vectors(interactions, tmp_path):
     model = kerasrec.zoo.create("lightgcn", interactions, n_components=4)
     model.fit(batches(interactions), epochs=1, verbose=0)
@@ -87,6 +90,7 @@ def test_a_file_has_the_graph_and_the_vectors(interactions, tmp_path):
     assert not np.allclose(scores(loaded, 30, 20), scores(model, 30, 20))
 
 
+@pytest.mark.slow
 def test_a_recommender_of_it_grows(counts):
     data = of_counts(counts, kind="counts")
     recommender = kerasrec.Recommender.train(data, "lightgcn", epochs=1, n_components=4, verbose=0)
@@ -97,6 +101,7 @@ def test_a_recommender_of_it_grows(counts):
     assert len(recommender.recommend_for_history([0, 1, 2], k=3)) == 3
 
 
+@pytest.mark.slow
 def test_an_update_passes_vectors_on_along_new_edges(counts):
     data, ids = of_counts(counts, kind="counts"), {"user_ids": np.arange(31), "item_ids": np.arange(21)}
     recommender = kerasrec.Recommender.train(
@@ -124,6 +129,7 @@ def test_users_without_edges_keep_their_own_vectors(counts, interactions):
     assert len(kerasrec.Recommender(model, interactions).recommend(4, k=3)) == 3
 
 
+@pytest.mark.slow
 def test_a_single_event_a_user():
     data = of_counts(np.eye(6))
     model = kerasrec.zoo.create("lightgcn", data, n_components=4, seed=0)

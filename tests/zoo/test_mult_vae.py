@@ -52,6 +52,7 @@ def test_scores_are_those_of_the_paper(counts, interactions, variational, hidden
     assert model.towers.user_inputs == ("history",)
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_the_paper(counts, interactions):
     """With nothing dropped and hardly any variance, so that what is drawn is the mean."""
     model = kerasrec.zoo.MultVAE(20, 3, HIDDEN, dropout=0.0, beta=0.5, anneal_steps=4, seed=1)
@@ -119,6 +120,7 @@ def test_a_newcomer_is_told_by_items_and_grows_in(recommender, tmp_path):
     assert len(grown.recommend([2000], k=4)) == 4
 
 
+@pytest.mark.slow
 def test_a_single_event_a_user_and_one_without():
     data = of_counts(np.vstack([np.eye(6), np.zeros((1, 6))]))
     model = kerasrec.zoo.create("mult_vae", data, n_components=2, hidden=(3,), seed=0)

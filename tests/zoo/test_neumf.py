@@ -42,6 +42,7 @@ def test_sizes_are_those_of_the_paper():
     assert model.count_params() == tables + network + 16 + 1
 
 
+@pytest.mark.slow
 def test_beats_popularity_on_data_with_structure():
     rng = np.random.default_rng(0)
     groups = rng.integers(4, size=120), rng.integers(4, size=60)

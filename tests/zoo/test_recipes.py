@@ -132,6 +132,7 @@ def test_what_is_wrong_is_refused(data):
         zoo.recipe("hybrid", data.take(slice(0)))
 
 
+@pytest.mark.slow
 def test_rates_fall_to_nothing_and_leave_one_to_go_on_with(data):
     recipe = Recipe(schedule="linear", epochs=4)
     assert [recipe.rate_at(epoch, 8.0) for epoch in range(4)] == [7.0, 5.0, 3.0, 1.0]
@@ -203,6 +204,7 @@ def by_the_recipe(epochs):
     }
 
 
+@pytest.mark.slow
 def test_a_recommender_chooses_the_epochs_and_trains_on_all(data, fitted, recipe):
     recommender = Recommender.train(data, "hybrid", verbose=0)
     choosing, training = fitted
@@ -212,6 +214,7 @@ def test_a_recommender_chooses_the_epochs_and_trains_on_all(data, fitted, recipe
     assert "val_ndcg@10" not in figures and len(figures["loss"]) == training["epochs"]
 
 
+@pytest.mark.slow
 def test_epochs_that_are_given_are_trained_on_all(data, fitted, recipe):
     Recommender.train(data, "hybrid", epochs=2, batch_size=20, n_components=5, verbose=0)
     assert fitted == [by_the_recipe(2) | {"batch_size": 20, "n_components": 5, "most": 2}]
@@ -247,6 +250,7 @@ def test_compare_trains_by_it(table, fitted, recipe, capsys):
     assert fitted == [by_the_recipe(3), by_the_recipe(found["epochs"]["hybrid"])]
 
 
+@pytest.mark.slow
 def test_a_search_begins_with_it(data, fitted, recipe, tmp_path):
     result = kerasrec.tuning.search(
         data, "hybrid", tuner="random", max_trials=1, directory=tmp_path, verbose=False
@@ -268,6 +272,7 @@ def test_python_and_the_command_make_the_same_model(table, capsys):
     np.testing.assert_allclose(lists["score"], expected["score"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_model_worse_than_popularity_says_so(recipe):
     """Everybody has the same popular items; a model that may not learn ranks at random."""
     users, items = np.repeat(np.arange(60), 5), np.tile(np.arange(5), 60)
