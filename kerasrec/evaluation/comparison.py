@@ -5,6 +5,7 @@ import numpy as np
 
 from kerasrec._names import unknown_name
 from kerasrec.evaluation._compared import Compared, check_reports
+from kerasrec.evaluation._plan_arguments import LOWER_IS_BETTER
 from kerasrec.evaluation._statistics import paired_p_values
 from kerasrec.evaluation.report import EvaluationReport
 
@@ -55,7 +56,7 @@ class Comparison(Compared[EvaluationReport]):
         deciding = _deciding(first) if metric is None else metric
         if first.figure(deciding).values is None:
             raise ValueError(f"`metric` must have a value per user; {deciding} is one value for all lists.")
-        lower = deciding in ("rmse", "mae")
+        lower = deciding.split("@")[0] in LOWER_IS_BETTER
         super().__init__(
             reports, first.metrics, deciding, lower, baselines, significance, "users", level, notes
         )

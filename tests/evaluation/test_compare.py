@@ -56,6 +56,16 @@ def test_models_stand_beside_baselines_the_best_first(data):
     assert not frame["tied"].any() and not table.ties
 
 
+def test_the_model_that_follows_popularity_least_has_the_best_popularity_bias(data):
+    train, test = data
+    popular = np.argsort(np.bincount(train.items, minlength=N_ITEMS))
+    models = [Given("most", test, 0.0), Given("some", test, 0.0), Given("least", test, 0.0)]
+    models[0].scores[:, popular[-20:]] += 2
+    models[2].scores[:, popular[:20]] += 2
+    table = compare(models, train, test, metrics=["popularity_bias"], baselines=())
+    assert list(table.reports) == ["least", "some", "most"] and table.best == "least"
+
+
 def test_what_is_not_significantly_different_is_marked(data):
     train, test = data
     models = {
