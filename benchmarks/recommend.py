@@ -1,6 +1,6 @@
 """Lists, fold-ins and similar items from Python, ONNX and the command line; all users; a large file.
 
-Latencies are medians of 200 calls for different users after a warm-up, with 64 components. The commands
+Latencies are medians of 1,000 calls for different users after a warm-up, with 64 components. The commands
 `kerasrec recommend` and `kerasrec similar` are timed from start to end on a file with 20,000 users and 5,000
 items. Lists for all users are compared with the bare ranking of `kerasrec.evaluation`, which has the same
 model and users, leaves out seen items and creates no frames of raw ids. onnxruntime runs the ONNX files in
@@ -83,7 +83,7 @@ def measure(part: str, quick: bool) -> dict:
 def _latencies(quick: bool) -> dict:
     found = {}
     for n_items in (5_000, 100_000):
-        found |= {f"{name}, {n_items:,}": x for name, x in _latency(n_items, 20 if quick else 200).items()}
+        found |= {f"{name}, {n_items:,}": x for name, x in _latency(n_items, 20 if quick else 1000).items()}
     return found
 
 
