@@ -15,6 +15,11 @@ settings.load_profile("kerasrec")
 def pytest_configure(config):
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         return  # this process gives tests to others, which need not wait until it has imported Keras
+    # Threads of several processes wait for each other. PyTorch's do so busily, which takes most of the time.
+    n_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0))
+    n_threads = max(1, (os.cpu_count() or 1) // max(1, n_workers))
+    if n_workers:
+        os.environ |= {f"TF_NUM_{pool}_THREADS": str(n_threads) for pool in ("INTRAOP", "INTEROP")}
     import keras
 
     # Graphs and programs are made of many small objects. By default, Python looks for garbage among them, and
@@ -22,11 +27,10 @@ def pytest_configure(config):
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 50, 100)
-    # PyTorch's threads wait busily for each other: those of several processes together take most of the time.
-    if keras.backend.backend() == "torch" and "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    if n_workers and keras.backend.backend() == "torch":
         import torch
 
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+        torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(autouse=True)
