@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from kerasrec.data._columns import shown
 
-# Number of query strings whose parameters a route remembers.
-_REMEMBERED = 1000
+# Number of query strings that a route remembers before it forgets all, and their largest number of bytes.
+_REMEMBERED, _LONGEST = 1000, 100
 
 
 class ListRoute(APIRoute):
@@ -39,15 +39,18 @@ class ListRoute(APIRoute):
 
 
 def remember(request: Request, asked: Any) -> None:
-    """Remember what a valid query string of a `ListRoute` asks for.
+    """Remember what a valid query string of a `ListRoute` asks for, unless it is very long.
 
     Args:
         request: `fastapi.Request`.
         asked: what the endpoint gets; it must not change.
     """
-    known = request.scope["route"].known
-    if len(known) < _REMEMBERED:
-        known[request.scope["query_string"]] = asked
+    known, query = request.scope["route"].known, request.scope["query_string"]
+    if len(query) > _LONGEST:
+        return
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[query] = asked
 
 
 async def refuse_unknown(request: Request) -> None:

@@ -41,6 +41,7 @@ ASKED = {
     "exclude_seen=0&k=3": {"k": 3, "exclude_seen": False},
     "unknown=popular": {"unknown": "popular"},
 }
+LONG = "&".join(["k=3"] * 40)  # valid, and of any length
 
 
 @pytest.mark.parametrize("n_remembered", [1000, 2])
@@ -60,6 +61,8 @@ def test_query_strings_that_come_again_are_answered_as_the_first_time(
         for query, how in ASKED.items():
             found = client.get(f"/v1/recommend/{path(user)}?{query}").json()
             assert answered(found["items"]) == of(recommender.recommend(user, **how)), query
+        found = client.get(f"/v1/recommend/{path(user)}?{LONG}").json()
+        assert answered(found["items"]) == of(recommender.recommend(user, k=3))
         for k in (10, 2):
             found = client.get(f"/v1/similar/item 1?k={k}").json()
             assert answered(found["items"]) == [
@@ -72,7 +75,9 @@ def test_query_strings_that_come_again_are_answered_as_the_first_time(
         popular = client.get("/v1/recommend/nobody?unknown=popular").json()
         assert popular["fallback"] and len(popular["items"]) == 10
     remembered = sorted(len(route.known) for route in routes if route.known)
-    assert remembered == [2, min(n_remembered, len(ASKED))]
+    if n_remembered == 1000:
+        assert remembered == [2, len(ASKED)]
+    assert len(remembered) == 2 and max(remembered) <= n_remembered
 
 
 def test_lists_of_many_in_their_order(client, recommender):

@@ -112,7 +112,6 @@ class TestFit:
     def errors(self, model):
         return (numbers(model({name: codes[:, None] for name, codes in self.x.items()}))[:, 0] - self.y) ** 2
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("shape", [(4,), (4, 1)])
     def test_sample_weight_is_a_factor(self, factory, shape):
         model = self.model(factory)
@@ -136,7 +135,6 @@ class TestFit:
         expected = (weight * self.errors(model)).sum() / weight.sum()
         np.testing.assert_allclose(logs["mse"], expected, rtol=1e-5)
 
-    @pytest.mark.slow
     def test_class_weight_is_a_weight_by_rating(self, factory):
         model = self.model(factory)
         by_rating = {1: 2.0, 3: 0.5, 4: 0.0, 5: 1.0}
@@ -146,7 +144,6 @@ class TestFit:
         history = model.fit(self.x, self.y, class_weight=by_rating, batch_size=4, verbose=0).history
         np.testing.assert_allclose(history["loss"][0], expected, rtol=1e-5)
 
-    @pytest.mark.slow
     def test_ratings_are_float32_under_mixed_precision(self, factory):
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("mixed_bfloat16")
