@@ -29,7 +29,7 @@ from kerasrec.trainers._rows import (
     why_not_by_rows,
     without_regularizers,
 )
-from kerasrec.trainers._tensorflow_executor import branches, executor
+from kerasrec.trainers._tensorflow_executor import branches, executor, whole_numbers
 from kerasrec.trainers._tensorflow_missed import CatchUp, TensorFlowMissed
 from kerasrec.trainers._tensorflow_repeats import RepeatsOfRuns, repeats_signature
 from kerasrec.trainers._tensorflow_rows import (
@@ -466,8 +466,7 @@ class TensorFlowEngine:
         """
         n = scratch[1]
         if scratch not in self._scratch:
-            with tf.init_scope():
-                self._scratch[scratch] = tf.Variable(tf.zeros((n,), "int32"), trainable=False)
+            self._scratch[scratch] = whole_numbers(n)
         here = tf.range(tf.size(ids))
         self._scratch[scratch].scatter_update(tf.IndexedSlices(here, ids))
         first = self._scratch[scratch].sparse_read(ids)

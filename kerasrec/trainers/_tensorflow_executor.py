@@ -1,8 +1,11 @@
-"""The choice of TensorFlow's executor for a compiled function; one thread is faster for small steps."""
+"""How TensorFlow traces and runs a function: its executor, of which one thread is faster for small steps."""
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import tensorflow as tf
 
 
 def branches(graph: Any) -> bool:
@@ -21,3 +24,17 @@ def executor(single: bool) -> Iterator[None]:
         return
     with function_executor_type("SINGLE_THREADED_EXECUTOR" if single else ""):
         yield
+
+
+def whole_numbers(n: int) -> Any:
+    """A variable of `n` zeros, which may be made while a function is traced.
+
+    Even in an `init_scope`, TensorFlow would notice it and trace the whole function a second time. What
+    another thread makes belongs to no trace.
+    """
+
+    def made() -> Any:
+        return tf.Variable(tf.zeros((n,), "int32"), trainable=False)
+
+    with ThreadPoolExecutor(max_workers=1) as alone:
+        return alone.submit(made).result()

@@ -11,6 +11,7 @@ from tensorflow.compiler.tf2xla.python.xla import optimization_barrier
 
 from kerasrec.trainers._forms import Gap, Slots, catch_up_slots, catch_up_weights, gap
 from kerasrec.trainers._missed import Missed, Table
+from kerasrec.trainers._tensorflow_executor import whole_numbers
 
 
 class TensorFlowMissed(Missed):
@@ -26,8 +27,7 @@ class TensorFlowMissed(Missed):
         return np.asarray(self.lasts[key].numpy())
 
     def new_last_steps(self, variable: Any) -> Any:
-        with tf.init_scope():
-            return tf.Variable(tf.zeros((variable.shape[0],), "int32"), trainable=False)
+        return whole_numbers(variable.shape[0])
 
     def clear_last_steps(self, key: Any) -> None:
         self.lasts[key].assign(tf.zeros_like(self.lasts[key]))

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from trainers.problem import one_program
 
 import kerasrec
 from kerasrec import Recommender
@@ -58,12 +59,12 @@ def check_model(case: ModelCase, folder: Any) -> None:
     assert len(json.dumps(model.get_config())) < 50_000, "what grows with the data belongs into assets"
     assert model.compiled
     x = _every_pair(model, data)
-    scores = _eager(model, x)
+    scores = scores_of(model, x)
     _check_forms(model, data, x, scores)
     _check_towers(model, data, scores)
     model.save(folder / "model.keras")
     loaded = keras.models.load_model(folder / "model.keras", compile=False)
-    np.testing.assert_array_equal(_eager(loaded, x), scores)
+    np.testing.assert_array_equal(scores_of(loaded, x), scores)
     if card.optimizer is not None:
         _check_mixed_precision(case, data, model, x, scores)
     _check_recommender(case, model, data, folder / "recommender.keras")
@@ -95,22 +96,9 @@ def _every_pair(model, data):
     return {**ModelInputs(model, data).users(users), "item": items[:, None]}
 
 
-def _eager(model, x):
-    return keras.ops.convert_to_numpy(model(x, training=False))
-
-
 def scores_of(model, x):
     """The scores for a batch, without training."""
-    return keras.ops.convert_to_numpy(_program(lambda x: model(x, training=False))(x))
-
-
-def _program(function):
-    """One program on JAX, which otherwise compiles every operation for every shape and precision."""
-    if keras.backend.backend() != "jax":
-        return function
-    import jax
-
-    return jax.jit(function)
+    return keras.ops.convert_to_numpy(one_program(lambda x: model(x, training=False))(x))
 
 
 def _check_forms(model, data, x, scores):
@@ -143,7 +131,7 @@ def _check_towers(model, data, scores):
         return found
 
     users = ModelInputs(model, data).users(np.arange(data.n_users))
-    found = _program(of_all)(users, np.arange(data.n_items, dtype="int32")[:, None])
+    found = one_program(of_all)(users, np.arange(data.n_items, dtype="int32")[:, None])
     found = keras.ops.convert_to_numpy(found).reshape(-1, 1)
     np.testing.assert_allclose(found, scores, rtol=1e-5, atol=1e-6)
 

@@ -15,6 +15,15 @@ fused = backend in ("tensorflow", "jax")
 jit_compile = False  # on TensorFlow, of a `kerasrec.Model`; the fixture `training_steps` sets it
 
 
+def one_program(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, as one program on JAX, which otherwise compiles every operation for every shape."""
+    if backend != "jax":
+        return function
+    import jax
+
+    return jax.jit(function)
+
+
 def samples(n: int = 80, seed: int = 0, n_users: int = N_USERS, n_items: int = N_ITEMS) -> Any:
     """`n` ratings; 80 are five batches of `BATCH`, 70 four and a shorter one, which is compiled as well."""
     rng = np.random.default_rng(seed)
@@ -68,6 +77,8 @@ def compiled(model: Any, optimizer: Callable[[], Any] | str = "adam", **settings
     if backend == "tensorflow":  # XLA takes long to compile, and the reference does not need it
         settings.setdefault("jit_compile", jit_compile and isinstance(model, kerasrec.Model))
     model.compile(optimizer if isinstance(optimizer, str) else optimizer(), **settings)
+    if model.built and not isinstance(model, kerasrec.Model):  # Keras would trace its steps twice
+        model.optimizer.build(model.trainable_variables)
     return model
 
 

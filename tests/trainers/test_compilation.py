@@ -77,3 +77,12 @@ def test_a_learning_rate_set_between_fits_counts_without_tracing():
     assert Counter.calls == calls
     for before, after in zip(weights, model.get_weights(), strict=True):
         assert np.array_equal(before, after)
+
+
+@pytest.mark.skipif(backend != "tensorflow", reason="JAX finds the shapes in a trace of its own")
+def test_steps_that_count_missed_updates_are_traced_once():
+    """TensorFlow traces a function again in which it saw a variable being made."""
+    model = compiled(counted(), "adam", row_sparse=True)
+    Counter.calls = 0
+    train(model, samples(48), epochs=1)
+    assert Counter.calls == 2  # one to build the loss
