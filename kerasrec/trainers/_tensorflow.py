@@ -466,7 +466,7 @@ class TensorFlowEngine:
         """
         n = scratch[1]
         if scratch not in self._scratch:
-            self._scratch[scratch] = whole_numbers(n)
+            self._scratch[scratch] = whole_numbers(n, self._model.trainable_variables[0])
         here = tf.range(tf.size(ids))
         self._scratch[scratch].scatter_update(tf.IndexedSlices(here, ids))
         first = self._scratch[scratch].sparse_read(ids)

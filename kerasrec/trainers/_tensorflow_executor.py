@@ -26,15 +26,16 @@ def executor(single: bool) -> Iterator[None]:
         yield
 
 
-def whole_numbers(n: int) -> Any:
-    """A variable of `n` zeros, which may be made while a function is traced.
+def whole_numbers(n: int, beside: Any) -> Any:
+    """A variable of `n` zeros beside a Keras variable on its device, which may be made in a trace.
 
     Even in an `init_scope`, TensorFlow would notice it and trace the whole function a second time. What
     another thread makes belongs to no trace.
     """
 
     def made() -> Any:
-        return tf.Variable(tf.zeros((n,), "int32"), trainable=False)
+        with tf.device(beside.value.device):
+            return tf.Variable(tf.zeros((n,), "int32"), trainable=False)
 
     with ThreadPoolExecutor(max_workers=1) as alone:
         return alone.submit(made).result()

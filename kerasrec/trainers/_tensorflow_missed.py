@@ -27,7 +27,7 @@ class TensorFlowMissed(Missed):
         return np.asarray(self.lasts[key].numpy())
 
     def new_last_steps(self, variable: Any) -> Any:
-        return whole_numbers(variable.shape[0])
+        return whole_numbers(variable.shape[0], variable)
 
     def clear_last_steps(self, key: Any) -> None:
         self.lasts[key].assign(tf.zeros_like(self.lasts[key]))
