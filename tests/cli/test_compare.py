@@ -136,6 +136,7 @@ def test_models_train_with_what_their_card_says(run_json, films, monkeypatch):
     assert made[card.name] == {"seed": 0, "n_components": 7, "l2": 0.1}
 
 
+@pytest.mark.slow
 def test_training_shows_a_bar_and_stops_where_ranking_gets_no_better(run, films, monkeypatch):
     card = kerasrec.zoo.card("matrix_factorization")
     quick = dataclasses.replace(card, recipe=kerasrec.zoo.Recipe({"n_components": 4}, epochs=9, patience=1))
@@ -158,6 +159,7 @@ def test_each_model_has_a_line_when_it_is_done_the_cheapest_first(run, films):
     assert done.out.index(third) < done.out.index("Models by ndcg@10")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baselines", ["--baselines", "--no-baselines"])
 def test_a_model_worse_than_popularity_says_so(run_json, tmp_path, monkeypatch, baselines):
     """Everybody has the same popular items; a model that may not learn ranks at random."""

@@ -30,6 +30,7 @@ def test_evaluate_answers_as_train_did(run_json, shop, trained):
     assert found["left_out"] == 0
 
 
+@pytest.mark.slow
 def test_other_order_other_columns_other_form(run_json, shop, trained, tmp_path):
     path, _ = trained
     lines = Path(shop[0]).read_text(encoding="latin-1").splitlines()[1:]

@@ -56,6 +56,7 @@ def found(shown, tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_the_score_is_the_exact_auc_of_the_rows_held_out(found, shown):
     frame = found.frame()
     assert (found.objective, found.direction) == ("val_auc", "max")

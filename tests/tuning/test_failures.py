@@ -31,6 +31,7 @@ def test_failed_trials_are_recorded_and_the_search_goes_on(search, ratings):
     assert result.frame()["score"].isna().tolist() == [False, True, False, True]
 
 
+@pytest.mark.slow
 def test_the_third_failure_in_a_row_stops_the_search_with_the_reasons(search, ratings):
     own = Sometimes(ratings[0], {1, 2, 3})
     with pytest.raises(

@@ -105,6 +105,7 @@ def test_a_full_disk_ends_the_search_and_leaves_it_resumable(search, monkeypatch
     assert len(saved) == 4  # the second trial twice
 
 
+@pytest.mark.slow
 def test_a_grid_goes_on_where_it_was(search, tmp_path):
     space = {"n_neighbors": [5, 10], "weighting": ["cosine", "jaccard"]}
     how = {"tuner": "grid", "max_trials": 10, "space": space}

@@ -47,6 +47,7 @@ def test_the_score_is_that_of_the_held_out_part_and_the_first_trial_has_the_defa
     assert result.frame()["score"][0] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_same_seed_tries_the_same(search, tmp_path):
     frames = [
         search(directory=tmp_path / str(i), seed=seed, tuner="bayesian", num_initial_points=2).frame()
@@ -57,6 +58,7 @@ def test_the_same_seed_tries_the_same(search, tmp_path):
     assert not frames[0][columns].equals(frames[2][columns])
 
 
+@pytest.mark.slow
 def test_a_model_that_trains(search, ratings, tmp_path):
     result = search("recommender_v2", "val_mean_squared_error", max_trials=2, fixed=V2)
     assert list(result.best_hyperparameters) == ["learning_rate"]
@@ -134,6 +136,7 @@ def test_a_search_that_runs_keeps_others_out(search, ratings, tmp_path):
         search()
 
 
+@pytest.mark.slow
 def test_importance_plot_and_report(search, tmp_path, ratings):
     result = search(max_trials=6, space=["n_neighbors", "weighting"])
     importance = result.importance()
@@ -204,6 +207,7 @@ def test_refit_sets_other_searches_beside(search, ratings, tmp_path):
     assert table.reports["EASE"]["ndcg@10"] == pytest.approx(expected["ndcg@10"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_objective_decides_and_the_page_has_the_test(search, ratings, tmp_path):
     result = search(max_trials=4, objective="val_recall@5", fixed={"n_neighbors": 1}, space=["shrinkage"])
     assert result.tested is None

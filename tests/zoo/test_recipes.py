@@ -239,12 +239,14 @@ def command(capsys, *arguments):
     return json.loads(said.out)
 
 
+@pytest.mark.slow
 def test_the_command_trains_by_it(table, fitted, recipe, capsys):
     found = command(capsys, "train", "clicks.csv", "--test-size", "0", "--no-plot")
     choosing, training = fitted
     assert choosing == by_the_recipe(3) and training == by_the_recipe(found["epochs"])
 
 
+@pytest.mark.slow
 def test_compare_trains_by_it(table, fitted, recipe, capsys):
     found = command(capsys, "compare", "clicks.csv", "--no-baselines")
     assert fitted == [by_the_recipe(3), by_the_recipe(found["epochs"]["hybrid"])]
